@@ -1,0 +1,1 @@
+"""Turn a trained Keras model into TFLite files that are provably the same model."""

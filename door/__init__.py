@@ -1,0 +1,1 @@
+"""The reference lock: verifies a decision, then pulses a relay."""

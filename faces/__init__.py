@@ -1,0 +1,1 @@
+"""The field itself: find, align, encode, compare, and the gallery of templates."""

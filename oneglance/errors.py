@@ -1,0 +1,72 @@
+"""One error root, a subclass a layer: each says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class OneglanceError(Exception):
+    """Base of every error that a user is meant to read.
+
+    `what` went wrong, `where` (a file, a topic, a camera; may be empty) and what to do about it
+    (`fix`; may be empty). `exit_code` is what the command line ends with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.fix = fix
+        super().__init__(what, where, fix)
+
+    def __str__(self) -> str:
+        """One line: `where: what. fix`."""
+        line = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{line}. {self.fix}" if self.fix else line
+
+
+class ConfigError(OneglanceError):
+    """The configuration, a key file or a recipe cannot be used."""
+
+    exit_code = 3
+
+
+class CameraError(OneglanceError):
+    """A camera, stream, video or image folder cannot be opened or read."""
+
+    exit_code = 4
+
+
+class ModelError(OneglanceError):
+    """A model file, manifest or cascade is missing, changed or unfit."""
+
+    exit_code = 5
+
+
+class GalleryError(OneglanceError):
+    """The gallery cannot be opened, read or changed."""
+
+    exit_code = 6
+
+
+class BrokerError(OneglanceError):
+    """The MQTT broker cannot be reached, or it refuses us."""
+
+    exit_code = 7
+
+
+class MessageError(OneglanceError):
+    """A message is malformed, unsigned, stale or not meant for us."""
+
+    exit_code = 8
+
+
+class ImageError(OneglanceError):
+    """A picture cannot be read, or does not show exactly one usable face."""
+
+    exit_code = 9
+
+
+class MissingPartError(OneglanceError):
+    """An optional part of oneglance (an extra) is not installed."""
+
+    exit_code = 10

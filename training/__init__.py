@@ -1,0 +1,1 @@
+"""Teach the Siamese network: data, networks, training, evaluation."""
