@@ -49,9 +49,13 @@ class GalleryError(OneglanceError):
 
 
 class BrokerError(OneglanceError):
-    """The MQTT broker cannot be reached, or it refuses us."""
+    """The MQTT broker cannot be reached, or (`refused`) it turned us away."""
 
     exit_code = 7
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "", refused: bool = False) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.refused = refused
 
 
 class MessageError(OneglanceError):

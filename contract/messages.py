@@ -1,0 +1,221 @@
+"""What is said on the wire: one frozen type a message, version 1.
+
+Every message is a JSON object in UTF-8 with `v` (this version) and `kind`. Unknown fields are
+refused: a field that a consumer does not know could change what the message means. Times are
+UTC, RFC 3339 with milliseconds and `Z`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from oneglance.errors import MessageError
+
+MAX_PAYLOAD_BYTES = 16_384
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, e.g. `2026-11-24T06:00:00.123Z`."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+Time = Annotated[AwareDatetime, PlainSerializer(format_time, return_type=str)]
+Level = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, StringConstraints(max_length=200)]
+
+
+class Message(BaseModel):
+    """What all messages share: strict, frozen, no unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, json_schema_serialization_defaults_required=True
+    )
+
+    v: Literal[1] = 1
+    issued_at: Time
+
+    def to_payload(self) -> bytes:
+        """The message as UTF-8 JSON, every field present."""
+        return self.model_dump_json().encode()
+
+
+class ServiceState(StrEnum):
+    """Whether the daemon does its work."""
+
+    ONLINE = "online"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+
+
+class Status(Message):
+    """The daemon about itself; retained, and `offline` as its Last Will."""
+
+    kind: Literal["status"] = "status"
+    state: ServiceState
+    reasons: tuple[Text, ...] = Field(
+        default=(), description="why it is degraded or offline, e.g. 'camera_lost:front'"
+    )
+    software: Text = Field(description="version of oneglance")
+    model_id: Text = Field(default="", description="the model that makes the decisions")
+
+
+class Phase(StrEnum):
+    """How far one visit has come."""
+
+    IDLE = "idle"
+    LOOK = "look"
+    CHECKING = "checking"
+    DONE = "done"
+
+
+class Hint(StrEnum):
+    """What the person can do to be seen better."""
+
+    NONE = "none"
+    COME_CLOSER = "come_closer"
+    STEP_BACK = "step_back"
+    LOOK_AT_CAMERA = "look_at_camera"
+    MORE_LIGHT = "more_light"
+    HOLD_STILL = "hold_still"
+    ONE_AT_A_TIME = "one_at_a_time"
+
+
+class FaceBox(BaseModel):
+    """A face in fractions of the frame's width and height, origin at the top left."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    x: Fraction
+    y: Fraction
+    width: Fraction
+    height: Fraction
+
+
+class Visit(Message):
+    """What the screen shows while somebody stands there; never a ground to open a door."""
+
+    kind: Literal["visit"] = "visit"
+    visit_id: Text = Field(description="the same for all messages about one visit; '' when idle")
+    phase: Phase
+    hint: Hint = Hint.NONE
+    progress: Fraction = Field(default=0.0, description="evidence gathered of evidence needed")
+    face: FaceBox | None = None
+
+
+class Outcome(StrEnum):
+    """The answer about one visit."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Mode(StrEnum):
+    """Verification answers a claim (1:1); identification has none (1:N)."""
+
+    VERIFY = "verify"
+    IDENTIFY = "identify"
+
+
+class Decision(Message):
+    """The daemon's answer about one visit: signed, sequenced and short-lived.
+
+    A consumer acts only on `accepted`, and only after `oneglance.contract.gate` let it pass.
+    """
+
+    kind: Literal["decision"] = "decision"
+    event_id: Text = Field(
+        min_length=8, description="unique; the same event delivered twice is one"
+    )
+    site: Level
+    door: Level
+    visit_id: Text
+    outcome: Outcome
+    reason: Text = Field(default="", description="why a visit was rejected, e.g. 'not_recognised'")
+    person_id: Text | None = Field(default=None, description="only when accepted")
+    person_name: Text | None = Field(default=None, description="only when accepted")
+    score: FiniteFloat = Field(
+        description="the head's logit, mean over the evidence; higher = alike"
+    )
+    threshold: FiniteFloat
+    model_id: Text
+    mode: Mode
+    expires_at: Time
+    sequence: Annotated[int, Field(ge=1, lt=2**53)] = Field(
+        description="strictly increasing for one signing key, over restarts too"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.expires_at <= self.issued_at:
+            raise ValueError("expires_at must lie after issued_at")
+        if self.outcome is Outcome.ACCEPTED:
+            if not self.person_id:
+                raise ValueError("an accepted decision names a person_id")
+            if self.score < self.threshold:
+                raise ValueError("an accepted decision has a score at or above its threshold")
+        elif self.person_id is not None or self.person_name is not None:
+            raise ValueError("a rejected decision names nobody")
+        return self
+
+
+class LockState(StrEnum):
+    """What the lock itself says."""
+
+    LOCKED = "locked"
+    UNLOCKED = "unlocked"
+    FAULT = "fault"
+
+
+class DoorState(Message):
+    """The lock's own word; retained, and `fault` as its Last Will."""
+
+    kind: Literal["door_state"] = "door_state"
+    state: LockState
+    cause: Text = Field(default="", description="event_id of the decision, or why it is a fault")
+
+
+class Reply(Message):
+    """The answer to a command, on its response topic with its correlation data."""
+
+    kind: Literal["reply"] = "reply"
+    ok: bool
+    code: Text = Field(description="stable, for programs: 'ok', 'unknown_command', 'gallery_error'")
+    text: Text = Field(description="for people")
+
+
+M = TypeVar("M", bound=Message)
+
+
+def parse(payload: bytes, kind: type[M], topic: str = "") -> M:
+    """Read one message of type `kind`; MessageError says which field is wrong and why."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise MessageError(
+            f"a message of {len(payload)} bytes (at most {MAX_PAYLOAD_BYTES})", where=topic
+        )
+    try:
+        message = kind.model_validate_json(payload)
+        if not {"v", "kind"} <= message.model_fields_set:
+            raise MessageError("does not say its 'v' and 'kind'", where=topic)
+        return message
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the message"
+        raise MessageError(
+            f"not a valid {kind.__name__} (version 1): {place}: {first['msg']}", where=topic
+        ) from None

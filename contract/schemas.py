@@ -1,0 +1,45 @@
+"""JSON Schemas of every message, as kept in docs/schemas."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from oneglance.contract.messages import Decision, DoorState, Message, Reply, Status, Visit
+
+MESSAGES: dict[str, type[Message]] = {
+    "status": Status,
+    "visit": Visit,
+    "decision": Decision,
+    "door_state": DoorState,
+    "reply": Reply,
+}
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of one message as it stands on the wire."""
+    body = MESSAGES[kind].model_json_schema(mode="serialization")
+    if kind == "decision":
+        body["properties"]["signature"] = {
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": "Ed25519 over the RFC 8785 form of this object without `signature`",
+        }
+        body["required"].append("signature")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body}
+
+
+def export(folder: Path) -> list[Path]:
+    """Write all schemas into `folder`; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for kind in MESSAGES:
+        file = folder / f"{kind}.schema.json"
+        file.write_text(json.dumps(schema(kind), indent=2, ensure_ascii=False) + "\n")
+        files.append(file)
+    return files
+
+
+if __name__ == "__main__":
+    export(Path("docs/schemas"))

@@ -1,0 +1,75 @@
+"""Where each message travels: the topic tree of one door."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from oneglance.errors import ConfigError
+
+ROOT = "oneglance/v1"
+_LEVEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+
+
+def check_level(name: str, what: str) -> str:
+    """Return `name` if it can stand in a topic: 1-32 of a-z, 0-9, `_` and `-`.
+
+    Raises ConfigError otherwise, since `/`, `+` and `#` in a name would reach other doors' topics.
+    """
+    if not _LEVEL.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot name a {what}",
+            fix="use 1 to 32 lower-case letters, digits, '-' or '_', e.g. 'front-door'",
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one door at one site, as in docs/wire.md."""
+
+    site: str
+    door: str
+
+    def __post_init__(self) -> None:
+        check_level(self.site, "site")
+        check_level(self.door, "door")
+
+    @property
+    def base(self) -> str:
+        """What all topics of this door begin with."""
+        return f"{ROOT}/{self.site}/{self.door}"
+
+    @property
+    def status(self) -> str:
+        """Retained: is the daemon online?"""
+        return f"{self.base}/status"
+
+    @property
+    def visit(self) -> str:
+        """QoS 0: what the screen needs right now."""
+        return f"{self.base}/visit"
+
+    @property
+    def decision(self) -> str:
+        """QoS 1, never retained: the signed answer about one visit."""
+        return f"{self.base}/decision"
+
+    @property
+    def door_state(self) -> str:
+        """Retained: the lock's own word on whether it is open."""
+        return f"{self.base}/door/state"
+
+    @property
+    def commands(self) -> str:
+        """The filter that the daemon subscribes to."""
+        return f"{self.base}/command/+"
+
+    def command(self, verb: str) -> str:
+        """QoS 1, with response topic and correlation data: ask the daemon for something."""
+        return f"{self.base}/command/{check_level(verb, 'command')}"
+
+    @property
+    def everything(self) -> str:
+        """The filter for all that is said about this door."""
+        return f"{self.base}/#"

@@ -1,0 +1,240 @@
+"""One TOML file, a section a room; all mistakes are reported at once, each with its place."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from oneglance.errors import ConfigError
+
+DEFAULT_CONFIG = Path("/etc/oneglance/oneglance.toml")
+STATE_DIR = Path("/var/lib/oneglance")
+ETC_DIR = Path("/etc/oneglance")
+
+
+def _resolve_credential(path: Path) -> Path:
+    """`credential:NAME` is a file that systemd passed (LoadCredential=NAME:...)."""
+    text = str(path)
+    if not text.startswith("credential:"):
+        return path
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise ValueError(
+            "a systemd credential, but this process was given none; "
+            "start it by its unit, or name a file"
+        )
+    return Path(folder) / text.removeprefix("credential:")
+
+
+Secret = Annotated[
+    Path, BeforeValidator(lambda value: Path(str(value))), AfterValidator(_resolve_credential)
+]
+Level = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Section(BaseModel):
+    """A section of the file: unknown keys are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SiteConfig(Section):
+    """Which door this is; both names stand in every topic."""
+
+    name: Level = "home"
+    door: Level = "front"
+
+
+class MqttConfig(Section):
+    """The broker. `tls` needs `ca_file`; passwords are read from files only."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Secret | None = None
+    user: str | None = None
+    password_file: Secret | None = None
+    keepalive_s: Annotated[int, Field(ge=2, le=3600)] = 15
+
+
+class SigningConfig(Section):
+    """The daemon's private key (decisions are signed with it) and where its sequence is kept."""
+
+    key_file: Secret = ETC_DIR / "signing.key"
+    sequence_file: Path = STATE_DIR / "sequence"
+
+
+class GalleryConfig(Section):
+    """The enrolled people's templates and the key that seals them."""
+
+    path: Path = STATE_DIR / "gallery.db"
+    key_file: Secret = ETC_DIR / "gallery.key"
+
+
+class ModelConfig(Section):
+    """The model's folder (the shipped one if not given) and the threads it may use."""
+
+    folder: Path | None = None
+    threads: Annotated[int, Field(ge=1, le=16)] = 1
+
+
+class DecisionConfig(Section):
+    """How much evidence a decision needs."""
+
+    fmr: Literal["1e-2", "1e-3", "1e-4", "1e-5"] = "1e-4"
+    frames: Annotated[int, Field(ge=3, le=50)] = 3
+    patience_s: Annotated[float, Field(ge=0.5, le=30)] = 3.0
+    lifetime_s: Annotated[float, Field(ge=1, le=10)] = 5.0
+    min_face_px: Annotated[int, Field(ge=24, le=1000)] = 80
+
+
+class CameraConfig(Section):
+    """One camera: a V4L2 device or index, an RTSP or HTTP URL, a video file or an image folder.
+
+    `pace` is for files only: "real" plays at the file's own speed and drops what is late,
+    "every" hands over each frame and waits for it.
+    """
+
+    name: Level
+    source: str | int
+    pace: Literal["real", "every"] = "real"
+    width: Annotated[int, Field(ge=64, le=7680)] | None = None
+    height: Annotated[int, Field(ge=64, le=4320)] | None = None
+    read_deadline_s: Seconds = 5.0
+
+
+class DoorConfig(Section):
+    """The lock: whose signature it trusts, which pin it pulses, where its memory is."""
+
+    public_key_file: Path = ETC_DIR / "signing.pub"
+    state_file: Path = STATE_DIR / "door" / "sequence"
+    pin: str = "GPIO17"
+    pin_factory: Literal["auto", "mock", "lgpio", "rpigpio", "pigpio", "native"] = "auto"
+    active_high: bool = True
+    pulse_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+
+
+class KioskConfig(Section):
+    """The screen at the door. Without `public_key_file` it shows no names."""
+
+    public_key_file: Path = ETC_DIR / "signing.pub"
+    fullscreen: bool = True
+    result_s: Annotated[float, Field(ge=0.5, le=60)] = 4.0
+
+
+class Config(Section):
+    """The whole file; every section may be left out."""
+
+    site: SiteConfig = SiteConfig()
+    mqtt: MqttConfig = MqttConfig()
+    signing: SigningConfig = SigningConfig()
+    gallery: GalleryConfig = GalleryConfig()
+    model: ModelConfig = ModelConfig()
+    decision: DecisionConfig = DecisionConfig()
+    camera: tuple[CameraConfig, ...] = ()
+    door: DoorConfig = DoorConfig()
+    kiosk: KioskConfig = KioskConfig()
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read the file (`/etc/oneglance/oneglance.toml` unless given).
+
+    Relative paths in it are taken from the file's own folder. Raises ConfigError that lists
+    every mistake, with the nearest known key where one was misspelt.
+    """
+    file = path or DEFAULT_CONFIG
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            "there is no configuration",
+            where=str(file),
+            fix="make one with 'oneglance init', or name another with --config",
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read it: {error.strerror}", where=str(file)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where=str(file)) from None
+    config: Config = _anchored(parse_config(data, str(file)), file.absolute().parent)
+    return config
+
+
+def parse_config(data: dict[str, Any], where: str) -> Config:
+    """Check what the file said; ConfigError lists all mistakes, one a line."""
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        mistakes = [_mistake(e["loc"], e["type"], e["msg"]) for e in error.errors()]
+        raise ConfigError(
+            "; ".join(mistakes), where=where, fix="see docs/configuration.md"
+        ) from None
+    mistakes = list(_contradictions(config))
+    if mistakes:
+        raise ConfigError("; ".join(mistakes), where=where, fix="see docs/configuration.md")
+    return config
+
+
+def _contradictions(config: Config) -> list[str]:
+    mistakes = []
+    names = [camera.name for camera in config.camera]
+    mistakes += [f"camera: the name {n!r} stands twice" for n in set(names) if names.count(n) > 1]
+    mqtt = config.mqtt
+    if not mqtt.tls and (mqtt.ca_file or mqtt.cert_file or mqtt.key_file):
+        mistakes.append("mqtt: certificate files are given, but tls is false")
+    if bool(mqtt.cert_file) != bool(mqtt.key_file):
+        mistakes.append("mqtt: cert_file and key_file go together")
+    if bool(mqtt.user) != bool(mqtt.password_file):
+        mistakes.append("mqtt: user and password_file go together")
+    return mistakes
+
+
+def _mistake(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = ".".join(str(part) for part in place)
+    if kind != "extra_forbidden":
+        return f"{name}: {message}"
+    model: type[BaseModel] = Config
+    for part in place[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        model = CameraConfig if part == "camera" else annotation  # type: ignore[assignment]
+    near = difflib.get_close_matches(str(place[-1]), model.model_fields, n=1)
+    return f"{name}: unknown key" + (f", did you mean {near[0]!r}?" if near else "")
+
+
+def _anchored(section: Any, folder: Path) -> Any:
+    """The same section with relative paths taken from `folder`."""
+    if isinstance(section, Path):
+        return section if section.is_absolute() else folder / section
+    if isinstance(section, tuple):
+        return tuple(_anchored(item, folder) for item in section)
+    if isinstance(section, BaseModel):
+        values = {
+            name: _anchored(getattr(section, name), folder) for name in section.model_fields_set
+        }
+        if isinstance(section, CameraConfig):
+            values["source"] = _anchored_source(section.source, folder)
+        return section.model_copy(update=values)
+    return section
+
+
+def _anchored_source(source: str | int, folder: Path) -> str | int:
+    if isinstance(source, int) or source.isdecimal() or "://" in source:
+        return source
+    return str(folder / Path(source).expanduser())

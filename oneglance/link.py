@@ -1,0 +1,299 @@
+"""The MQTT 5 link that daemon, kiosk and lock share: connect, subscribe, reconnect, say goodbye.
+
+Callbacks run in the link's own thread. Each connection is a fresh client with a clean session:
+what we had in flight when a connection broke is never sent again, and what the broker held for us
+while we were away never arrives. Both are stale by definition, and stale messages open doors.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from oneglance.config import MqttConfig
+from oneglance.contract.signing import read_secret
+from oneglance.errors import BrokerError, ConfigError
+
+log = logging.getLogger(__name__)
+
+# A door must be back within seconds of its broker; a broker that restarts must not be stormed.
+RECONNECT_MIN_S = 0.5
+RECONNECT_MAX_S = 8.0
+CONNECT_TIMEOUT_S = 5.0
+# A few decisions in flight are plenty for a door; what waits longer is stale.
+MAX_QUEUED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message as it came. `payload` is untrusted."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    response_topic: str | None
+    correlation: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastWill:
+    """What the broker says for us if we vanish; retained, QoS 1."""
+
+    topic: str
+    payload: bytes
+
+
+class Link:
+    """One standing connection to the broker. `start` returns at once; `stop` ends it.
+
+    `on_message` gets each Arrival and must not block; what it raises is logged, not spread.
+    `on_connected` runs after each (re)connection, when subscriptions have been asked for; use it
+    to publish retained status. `failure` tells why the last attempt to connect failed.
+
+    Raises ConfigError at once when certificates or the password file cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: MqttConfig,
+        client_id: str,
+        *,
+        subscriptions: tuple[tuple[str, int], ...] = (),
+        on_message: Callable[[Arrival], None] | None = None,
+        on_connected: Callable[[], None] | None = None,
+        on_disconnected: Callable[[], None] | None = None,
+        last_will: LastWill | None = None,
+    ) -> None:
+        self._config = config
+        self._client_id = client_id
+        self._subscriptions = subscriptions
+        self._on_message = on_message
+        self._on_connected = on_connected
+        self._on_disconnected = on_disconnected
+        self._last_will = last_will
+        self._tls = _tls_context(config) if config.tls else None
+        self._password = _password(config)
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self.failure: BrokerError | None = None
+        self.subscriptions_refused: tuple[str, ...] = ()
+        self._client = self._fresh_client()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us and the connection stands."""
+        return bool(self._client.is_connected())
+
+    def start(self) -> None:
+        """Begin to connect in the background, and keep at it until `stop`."""
+        self._thread.start()
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Wait for the first connection. False if the broker could not be reached in time.
+
+        Raises BrokerError as soon as the broker turns us away: waiting would not help.
+        """
+
+        def settled() -> bool:
+            return self.connected or (self.failure is not None and self.failure.refused)
+
+        with self._changed:
+            self._changed.wait_for(settled, timeout_s)
+        if not self.connected and self.failure is not None and self.failure.refused:
+            raise self.failure
+        return self.connected
+
+    def stop(self, farewell: tuple[str, bytes] | None = None, *, timeout_s: float = 2.0) -> None:
+        """Publish `farewell` (topic, payload; retained) if connected, then disconnect for good."""
+        self._stopping.set()
+        client = self._client
+        if farewell is not None and client.is_connected():
+            info = client.publish(farewell[0], farewell[1], qos=1, retain=True)
+            try:
+                info.wait_for_publish(timeout_s)
+            except (RuntimeError, ValueError) as error:
+                log.warning("the farewell was not delivered: %s", error)
+        client.disconnect()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s + CONNECT_TIMEOUT_S)
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool = False,
+        expiry_s: int | None = None,
+        correlation: bytes | None = None,
+    ) -> bool:
+        """Hand one message to the network thread. False if not connected: nothing is kept.
+
+        `expiry_s` is MQTT 5's Message Expiry Interval in whole seconds.
+        """
+        if not self.connected:
+            return False
+        properties = Properties(PacketTypes.PUBLISH)
+        if expiry_s is not None:
+            properties.MessageExpiryInterval = expiry_s
+        if correlation is not None:
+            properties.CorrelationData = correlation
+        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+        return info.rc == mqtt.MQTT_ERR_SUCCESS
+
+    def _run(self) -> None:
+        delay_s = RECONNECT_MIN_S
+        while not self._stopping.is_set():
+            self._client = client = self._fresh_client()
+            try:
+                client.connect(
+                    self._config.host, self._config.port, keepalive=self._config.keepalive_s
+                )
+                if not self._stopping.is_set():
+                    client.loop_forever()
+            except (OSError, ValueError) as error:
+                self._failed(
+                    f"cannot connect: {error}", "is the broker running, and its address right?"
+                )
+            if self.failure is None:
+                delay_s = RECONNECT_MIN_S
+            self._stopping.wait(delay_s)
+            delay_s = min(2 * delay_s, RECONNECT_MAX_S)
+
+    def _fresh_client(self) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=mqtt.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_queued_messages_set(MAX_QUEUED)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = self._arrived
+        client.on_subscribe = self._subscribed
+        if self._last_will is not None:
+            client.will_set(self._last_will.topic, self._last_will.payload, qos=1, retain=True)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        if self._config.user is not None:
+            client.username_pw_set(self._config.user, self._password)
+        return client
+
+    def _failed(self, what: str, fix: str, *, refused: bool = False) -> None:
+        error = BrokerError(
+            what, where=f"{self._config.host}:{self._config.port}", fix=fix, refused=refused
+        )
+        # The first failure is news; the same one again and again is not.
+        level = logging.WARNING if str(error) != str(self.failure or "") else logging.DEBUG
+        log.log(level, "%s", error)
+        with self._changed:
+            self.failure = error
+            self._changed.notify_all()
+
+    def _connected(
+        self,
+        client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._failed(
+                f"the broker refused us: {reason}",
+                "check mqtt.user and mqtt.password_file, and the broker's password file and ACL",
+                refused=True,
+            )
+            return
+        if self._subscriptions:
+            client.subscribe([(t, SubscribeOptions(qos=q)) for t, q in self._subscriptions])
+        log.info("connected to the broker %s:%d", self._config.host, self._config.port)
+        with self._changed:
+            self.failure = None
+            self._changed.notify_all()
+        if self._on_connected is not None:
+            self._on_connected()
+
+    def _subscribed(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        refused = tuple(
+            topic
+            for (topic, _), reason in zip(self._subscriptions, reasons, strict=False)
+            if reason.is_failure
+        )
+        self.subscriptions_refused = refused
+        for topic in refused:
+            log.warning("the broker refused the subscription to %s; check its ACL", topic)
+
+    def _disconnected(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        log.info("disconnected from the broker: %s", reason)
+        if self._on_disconnected is not None:
+            self._on_disconnected()
+
+    def _arrived(self, _client: mqtt.Client, _userdata: object, message: Any) -> None:
+        if self._on_message is None:
+            return
+        properties = message.properties
+        arrival = Arrival(
+            topic=message.topic,
+            payload=bytes(message.payload),
+            retained=bool(message.retain),
+            response_topic=getattr(properties, "ResponseTopic", None),
+            correlation=getattr(properties, "CorrelationData", None),
+        )
+        try:
+            self._on_message(arrival)
+        except Exception:
+            # A bug in a consumer must not end this thread: it would look alive and be deaf.
+            log.exception("could not handle a message on %s", arrival.topic)
+
+
+def _tls_context(config: MqttConfig) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(
+            cafile=None if config.ca_file is None else str(config.ca_file)
+        )
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if config.cert_file is not None:
+            context.load_cert_chain(str(config.cert_file), str(config.key_file))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot use the certificates: {error.strerror or error}",
+            where=f"mqtt {config.ca_file or ''}".strip(),
+            fix="check ca_file, cert_file and key_file",
+        ) from None
+    return context
+
+
+def _password(config: MqttConfig) -> str | None:
+    if config.password_file is None:
+        return None
+    secret = read_secret(config.password_file, "MQTT password", "write it there, then chmod 600")
+    return secret.decode().strip()
