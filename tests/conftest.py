@@ -1,0 +1,61 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from oneglance.broker import embedded_broker
+from oneglance.cli.photos import photo_folder, photos_ready
+from oneglance.config import MqttConfig
+from oneglance.contract.signing import create_signing_key
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def broker() -> Iterator[MqttConfig]:
+    """A real MQTT 5 broker on the loopback address, fresh for this test."""
+    with embedded_broker() as mqtt:
+        yield mqtt
+
+
+@pytest.fixture
+def key_files(tmp_path: Path) -> tuple[Path, Path]:
+    """A fresh signing key: its private and its public file."""
+    files = tmp_path / "signing.key", tmp_path / "signing.pub"
+    create_signing_key(*files)
+    return files
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder with the demo's real photographs (obama.jpg, obama2.jpg, biden.jpg, ...)."""
+    if not photos_ready():
+        pytest.skip("the demo's photographs are not here; 'oneglance demo --fetch' gets them")
+    return photo_folder()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The training data beside the checkout, where there is any."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("no training data beside the checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], bool], str], None]:
+    """`wait_until(condition, what)`: poll until true, fail after 20 s saying what did not come."""
+
+    def wait(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"after {timeout_s:g} s: {what}")
+            time.sleep(0.01)
+
+    return wait
