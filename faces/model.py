@@ -1,0 +1,147 @@
+"""The shipped model, ready to use: cut out, encode, compare, thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.errors import ModelError
+from oneglance.faces import align
+from oneglance.faces.boxes import Box
+from oneglance.faces.litert import Signatures
+from oneglance.faces.manifest import Manifest, read_manifest, verified_file
+from oneglance.models import default_model_dir
+
+ENCODER_SIGNATURES = {
+    "encode": (("chips",), "templates"),
+    "compare": (("probes", "templates"), "scores"),
+}
+ALIGNER_SIGNATURES = {"align": (("crops",), "points")}
+# |a - b| for every pair is held at once inside `compare`: this bounds it to some tens of MB.
+_PAIRS_PER_CALL = 65_536
+
+
+class FaceModel:
+    """Encoder, head and aligner of one model folder. One instance may serve several threads."""
+
+    def __init__(self, manifest: Manifest, encoder: Signatures, aligner: Signatures) -> None:
+        self.manifest = manifest
+        self.model_id = manifest.model_id
+        self.template_size = manifest.template_size
+        self._encoder = encoder
+        self._aligner = aligner
+
+    def points(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.float64]:
+        """Five points (n, 5, 2) in px of the frame: eyes, nose, corners of the mouth."""
+        return align.locate(
+            image_bgr,
+            boxes,
+            lambda crops: self._aligner.run("align", crops=crops),
+            self.manifest.passes,
+        )
+
+    def chips(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
+        """Upright RGB chips uint8 (n, 112, 112, 3) of the boxes in a BGR frame (H, W, 3)."""
+        chips = [align.chip_from_points(image_bgr, face) for face in self.points(image_bgr, boxes)]
+        size = align.CHIP_SIZE
+        return np.stack(chips) if chips else np.empty((0, size, size, 3), np.uint8)
+
+    def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Templates float32 (n, d) of length 1 for RGB chips uint8 (n, 112, 112, 3), one call."""
+        size = align.CHIP_SIZE
+        if chips.dtype != np.uint8 or chips.shape[1:] != (size, size, 3):
+            raise ValueError(f"expected uint8 (n, {size}, {size}, 3), got {chips.shape}")
+        if not len(chips):
+            return np.empty((0, self.template_size), np.float32)
+        return self._encoder.run("encode", chips=chips)
+
+    def compare(
+        self, probes: NDArray[np.float32], templates: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Scores float32 (p, n), higher = more alike, of probes (p, d) with templates (n, d).
+
+        A score is the logit b - sum_j w_j |probe_j - template_j| of the Siamese head.
+        """
+        probes, templates = self._templates(probes), self._templates(templates)
+        scores = np.empty((len(probes), len(templates)), np.float32)
+        if not len(probes):
+            return scores
+        step = max(1, _PAIRS_PER_CALL // len(probes))
+        for start in range(0, len(templates), step):
+            part = templates[start : start + step]
+            scores[:, start : start + step] = self._encoder.run(
+                "compare", probes=probes, templates=part
+            )
+        return scores
+
+    def threshold(self, fmr: str | float) -> float:
+        """The score at or above which two templates match, at this false match rate.
+
+        Only rates the manifest has are known: "1e-3" and 0.001 mean the same. ModelError else.
+        """
+        for written, threshold in self.manifest.thresholds.items():
+            if float(written) == _rate(fmr):
+                return threshold
+        raise ModelError(
+            f"no threshold was fitted for a false match rate of {fmr}",
+            where=self.model_id,
+            fix=f"choose one of {', '.join(self.manifest.thresholds)}",
+        )
+
+    def _templates(self, templates: NDArray[np.float32]) -> NDArray[np.float32]:
+        if templates.ndim != 2 or templates.shape[1] != self.template_size:
+            raise ValueError(f"expected (n, {self.template_size}), got {templates.shape}")
+        return np.ascontiguousarray(templates, np.float32)
+
+
+def load_model(folder: Path | None = None, *, threads: int = 1) -> FaceModel:
+    """Load a model folder (None: the shipped one) after checking each file's SHA-256.
+
+    Raises ModelError, with what, where and what to do, if a file is missing, was changed or
+    offers other tensors than the manifest says.
+    """
+    folder = default_model_dir() if folder is None else folder
+    manifest = read_manifest(folder)
+    encoder = Signatures(
+        verified_file(folder, manifest.encoder), ENCODER_SIGNATURES, threads=threads
+    )
+    aligner = Signatures(
+        verified_file(folder, manifest.aligner), ALIGNER_SIGNATURES, threads=threads
+    )
+    chip, crop, d = align.CHIP_SIZE, align.CROP_SIZE, manifest.template_size
+    where = str(folder)
+    _check(encoder.input_details("encode")["chips"], (chip, chip, 3), np.uint8, where)
+    _check(encoder.output_details("encode"), (d,), np.float32, where)
+    _check(encoder.input_details("compare")["probes"], (d,), np.float32, where)
+    _check(encoder.input_details("compare")["templates"], (d,), np.float32, where)
+    _check(aligner.input_details("align")["crops"], (crop, crop, 1), np.uint8, where)
+    _check(aligner.output_details("align"), (5, 2), np.float32, where)
+    if dict(manifest.cutout) != align.cutout(manifest.passes):
+        raise ModelError(
+            "the model was made for another cut-out of the face",
+            where=where,
+            fix="use the oneglance version it was made with, or convert it anew",
+        )
+    return FaceModel(manifest, encoder, aligner)
+
+
+def _check(detail: dict[str, Any], shape: tuple[int, ...], dtype: type, where: str) -> None:
+    found = tuple(int(size) for size in detail["shape_signature"])
+    if found != (-1, *shape) or detail["dtype"] != dtype:
+        raise ModelError(
+            f"tensor {detail['name']} is {np.dtype(detail['dtype'])} {found}, "
+            f"expected {np.dtype(dtype)} {(-1, *shape)}",
+            where=where,
+            fix="install the model again, or convert it anew",
+        )
+
+
+def _rate(fmr: str | float) -> float:
+    try:
+        return float(fmr)
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,121 @@
+"""Stills: read a picture, find its faces, and turn each into a template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.errors import ImageError
+from oneglance.faces.boxes import Box
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import FaceModel
+
+_MAX_PIXELS = 50_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceSample:
+    """One face of a picture.
+
+    `box` in px, `chip` uint8 (112, 112, 3) RGB, `template` float32 (d,) of length 1;
+    `sharpness` is the variance of the chip's Laplacian (grey levels squared: under 50 is
+    blurred), `brightness` its mean grey level 0..255.
+    """
+
+    box: Box
+    chip: NDArray[np.uint8]
+    template: NDArray[np.float32]
+    sharpness: float
+    brightness: float
+
+
+def load_image(source: Path | bytes) -> NDArray[np.uint8]:
+    """A picture file (or its bytes) as BGR uint8 (H, W, 3), turned upright by its EXIF data.
+
+    Raises ImageError if it cannot be read, is no picture, or is larger than 50 megapixels.
+    """
+    where = "picture" if isinstance(source, bytes) else str(source)
+    try:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as error:
+        raise ImageError(
+            f"the picture cannot be read ({error.strerror})", where=where, fix="check the path"
+        ) from error
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ImageError(
+            "not a picture, or a damaged one", where=where, fix="use an intact JPEG or PNG file"
+        )
+    if image.shape[0] * image.shape[1] > _MAX_PIXELS:
+        raise ImageError("the picture is larger than 50 megapixels", where=where, fix="shrink it")
+    return np.asarray(image, np.uint8)
+
+
+def sharpness(chip: NDArray[np.uint8]) -> float:
+    """Variance of the Laplacian of an RGB chip, in grey levels squared; low means blurred."""
+    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var())
+
+
+def brightness(chip: NDArray[np.uint8]) -> float:
+    """Mean grey level of an RGB chip, 0..255."""
+    return float(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY).mean())
+
+
+def read_faces(
+    image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
+) -> list[FaceSample]:
+    """Every face of a still, largest first, encoded in one call; an empty list if none."""
+    boxes = detector.find_still(image_bgr)
+    return _samples(image_bgr, boxes, model)
+
+
+def read_one_face(
+    image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel, *, where: str = ""
+) -> FaceSample:
+    """The only face of a still, for enrolment; ImageError if there is none, or several."""
+    samples = read_faces(image_bgr, detector, model)
+    if not samples:
+        raise ImageError(
+            "no face was found", where=where, fix="use a sharp, well lit picture from the front"
+        )
+    if len(samples) > 1:
+        raise ImageError(
+            f"{len(samples)} faces were found",
+            where=where,
+            fix="use a picture that shows this one person alone",
+        )
+    return samples[0]
+
+
+def read_central_face(
+    image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
+) -> FaceSample | None:
+    """The face that a portrait is about: large and near the middle; None if there is none."""
+    boxes = detector.find_still(image_bgr)
+    if not boxes:
+        return None
+    height, width = image_bgr.shape[:2]
+
+    def prominence(box: Box) -> float:
+        centre_x, centre_y = box.centre
+        off = np.hypot(centre_x - width / 2, centre_y - height / 2)
+        return float(box.width - 2.0 * off)
+
+    return _samples(image_bgr, [max(boxes, key=prominence)], model)[0]
+
+
+def _samples(image_bgr: NDArray[np.uint8], boxes: list[Box], model: FaceModel) -> list[FaceSample]:
+    chips = model.chips(image_bgr, boxes)
+    templates = model.encode(chips)
+    return [
+        FaceSample(box, chip, template, sharpness(chip), brightness(chip))
+        for box, chip, template in zip(boxes, chips, templates, strict=True)
+    ]

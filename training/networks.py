@@ -1,0 +1,123 @@
+"""The networks: MobileFaceNet encoder, weighted-L1 head, Siamese pair, landmark network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from oneglance.faces.align import CHIP_SIZE, CROP_SIZE, MEAN_POINTS
+
+# Chen et al., MobileFaceNets, 2018 (arXiv:1804.07573), table 1:
+# channels inside the first block, which halves the picture, inside the others, out; and blocks.
+_STAGES = ((128, 128, 64, 5), (256, 256, 128, 7), (512, 256, 128, 3))
+
+
+def mobileface(template_size: int = 192, width: float = 1.0) -> keras.Model:
+    """Encoder E: RGB chips (n, 112, 112, 3), values 0..255, to templates (n, d) of length 1.
+
+    Batch norms are folded into the convolutions, as in the pretrained network that this one can
+    start from; `width` scales every channel count (1.0: 1.29 M parameters with d = 192).
+    """
+    layers = keras.layers
+
+    def channels(count: int) -> int:
+        return max(8, int(count * width))
+
+    def convolve(x: Any, filters: int, size: int = 1, strides: int = 1, active: bool = True) -> Any:
+        x = layers.Conv2D(channels(filters), size, strides, padding="same")(x)
+        return layers.PReLU(shared_axes=[1, 2])(x) if active else x
+
+    def depthwise(x: Any, strides: int) -> Any:
+        x = layers.DepthwiseConv2D(3, strides, padding="same")(x)
+        return layers.PReLU(shared_axes=[1, 2])(x)
+
+    chips = layers.Input((CHIP_SIZE, CHIP_SIZE, 3), name="chips")
+    x = layers.Rescaling(1 / 128, offset=-127.5 / 128)(chips)
+    x = convolve(x, 64, 3, 2)
+    x = depthwise(x, 1)
+    x = convolve(x, 64, active=False)
+    for first, inner, outer, blocks in _STAGES:
+        for block in range(blocks):
+            skipped = x
+            x = convolve(x, inner if block else first)
+            x = depthwise(x, 2 if block == 0 else 1)
+            x = convolve(x, outer, active=False)
+            if block:
+                x = layers.Add()([x, skipped])
+    x = convolve(x, 512)
+    x = layers.DepthwiseConv2D(7, padding="valid")(x)
+    x = convolve(x, 512, active=False)
+    x = layers.Conv2D(template_size, 1)(x)
+    x = layers.Reshape((template_size,))(x)
+    templates = layers.UnitNormalization(name="templates")(x)
+    return keras.Model(chips, templates, name="encoder")
+
+
+@keras.saving.register_keras_serializable(package="oneglance")
+class WeightedL1Head(keras.layers.Layer):
+    """The logit b - sum_j w_j |a_j - b_j| with w >= 0.
+
+    Koch, Zemel, Salakhutdinov, Siamese neural networks for one-shot image recognition, 2015,
+    where the same join ends in a sigmoid. Two inputs (n, d), one output (n,).
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Start from equal weights, so that the head starts as a plain L1 distance."""
+        self.weights_l1 = self.add_weight(
+            name="weights_l1",
+            shape=(input_shape[0][-1],),
+            initializer="ones",
+            constraint=keras.constraints.NonNeg(),
+        )
+        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        """Score n pairs."""
+        a, b = inputs
+        return self.bias - keras.ops.sum(keras.ops.abs(a - b) * self.weights_l1, axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """One score a pair."""
+        return (input_shape[0][0],)
+
+
+def siamese(encoder: keras.Model) -> keras.Model:
+    """The pair of twins: chips a and b (n, 112, 112, 3) to logits (n,)."""
+    a = keras.layers.Input(encoder.input_shape[1:], name="a")
+    b = keras.layers.Input(encoder.input_shape[1:], name="b")
+    score = WeightedL1Head(name="head")([encoder(a), encoder(b)])
+    return keras.Model([a, b], score, name="siamese")
+
+
+def landmarks(width: float = 1.0) -> keras.Model:
+    """Aligner: grey crops (n, 64, 64, 1), values 0..255, to five points (n, 5, 2).
+
+    Points are in unit coordinates of the crop. The last layer starts at zero, so the untrained
+    network answers with the mean face.
+    """
+    layers = keras.layers
+    crops = layers.Input((CROP_SIZE, CROP_SIZE, 1), name="crops")
+    x = layers.Rescaling(1 / 128, offset=-127.5 / 128)(crops)
+    for filters, strides in ((16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (96, 2)):
+        filters = max(4, int(filters * width))
+        x = layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.95)(x)
+        x = layers.ReLU()(x)
+    x = layers.Conv2D(96, x.shape[1], padding="valid", activation="relu")(x)
+    offsets = layers.Conv2D(10, 1, kernel_initializer="zeros", name="offsets")(x)
+    points = MeanFace(name="points")(offsets)
+    return keras.Model(crops, points, name="aligner")
+
+
+@keras.saving.register_keras_serializable(package="oneglance")
+class MeanFace(keras.layers.Layer):
+    """Offsets (n, 1, 1, 10) to points (n, 5, 2): adds the mean face in unit crop coordinates."""
+
+    def call(self, inputs: Any) -> Any:
+        """Move each point from its mean place."""
+        return keras.ops.reshape(inputs, (-1, 5, 2)) + MEAN_POINTS
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Five points a crop."""
+        return (input_shape[0], 5, 2)
