@@ -1,0 +1,386 @@
+"""The gallery: who is enrolled, their sealed templates, and what counts right now."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from oneglance.errors import GalleryError
+from oneglance.faces.gallery_file import connect, erase_old_pages, transaction, wrapped
+from oneglance.faces.gallery_rows import (
+    PERSON_QUERY,
+    person_from_row,
+    seal_template,
+    to_text,
+    to_text_or_none,
+    unseal_template,
+)
+from oneglance.faces.person import (
+    Person,
+    Snapshot,
+    checked_name,
+    checked_person_id,
+    checked_templates,
+    person_id_from,
+    utc,
+)
+from oneglance.faces.vault import TemplateKey
+
+__all__ = ["Gallery", "Person", "Snapshot"]
+
+_KEY_CHECK = b"oneglance gallery"
+_KEY_CHECK_CONTEXT = b"key check"
+
+
+class Gallery:
+    """An open gallery; it belongs to the thread that opened it.
+
+    Several processes may have it open. Every write is one transaction: it happens as a whole or
+    not at all, whenever the power goes. All methods raise GalleryError and nothing else.
+    """
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        path: Path,
+        key: TemplateKey,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._path = path
+        self._key = key
+        self._now = now
+        self._file = _identity(path)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        key: TemplateKey,
+        *,
+        create: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Self:
+        """Open the gallery at `path`, or make it with `create`; use it in a `with` block.
+
+        Raises GalleryError if it is missing, damaged, open to others, or sealed with another key.
+        """
+        key_check = key.seal(_KEY_CHECK, _KEY_CHECK_CONTEXT) if create else None
+        database = connect(path, new_key_check=key_check)
+        gallery = cls(database, path, key, now)
+        try:
+            gallery._check_key()
+        except BaseException:
+            database.close()
+            raise
+        return gallery
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        with wrapped(self._path):
+            self._database.close()
+
+    def enrol(
+        self,
+        name: str,
+        templates: ArrayLike,
+        model_id: str,
+        *,
+        person_id: str | None = None,
+        consent_at: datetime | None,
+        expires_at: datetime | None = None,
+        source: str,
+    ) -> Person:
+        """Store a new person with templates float32 (k, d), each of L2 norm 1.
+
+        `person_id` is made of the name unless given; `source` says what the templates come from,
+        e.g. "photo". Raises GalleryError, with nothing stored, on anything that does not fit.
+        """
+        name = checked_name(name)
+        person_id = person_id_from(name) if person_id is None else checked_person_id(person_id)
+        rows = checked_templates(templates)
+        created_at = utc(self._now(), "the clock")
+        if consent_at is None:
+            raise GalleryError(
+                f"{name} has not consented to being enrolled",
+                fix="ask first, then enrol with --consent",
+            )
+        consent_at = utc(consent_at, "the date of consent")
+        if consent_at > created_at:
+            raise GalleryError("the date of consent lies in the future", fix="check the clock")
+        if expires_at is not None:
+            expires_at = utc(expires_at, "the expiry date")
+            if expires_at <= created_at:
+                raise GalleryError("the expiry date has passed already", fix="give a later one")
+        with self._writing():
+            if self._exists(person_id):
+                raise GalleryError(
+                    f"there is a person {person_id!r} already",
+                    where=str(self._path),
+                    fix="delete that person first, or choose another id",
+                )
+            self._database.execute(
+                "INSERT INTO person VALUES (?, ?, ?, ?, ?)",
+                (
+                    person_id,
+                    name,
+                    to_text(created_at),
+                    to_text(consent_at),
+                    to_text_or_none(expires_at),
+                ),
+            )
+            self._insert(person_id, rows, model_id, created_at, source)
+        return self.show(person_id)
+
+    def add_templates(
+        self, person_id: str, templates: ArrayLike, model_id: str, *, source: str
+    ) -> Person:
+        """Store further templates float32 (k, d) of a person; GalleryError if there is no such."""
+        rows = checked_templates(templates)
+        created_at = utc(self._now(), "the clock")
+        with self._writing():
+            self._require(person_id)
+            self._insert(person_id, rows, model_id, created_at, source)
+        return self.show(person_id)
+
+    def list_people(self) -> list[Person]:
+        """Everybody, by id, those whose enrolment has expired included."""
+        with self._reading():
+            rows = self._database.execute(f"{PERSON_QUERY} GROUP BY p.id ORDER BY p.id")
+            return [person_from_row(row) for row in rows]
+
+    def show(self, person_id: str) -> Person:
+        """One person; GalleryError if there is no such."""
+        with self._reading():
+            self._require(person_id)
+            query = f"{PERSON_QUERY} WHERE p.id = ? GROUP BY p.id"
+            return person_from_row(self._database.execute(query, (person_id,)).fetchone())
+
+    def delete(self, person_id: str) -> None:
+        """Remove a person for good: afterwards no byte of name or templates is in the files.
+
+        Raises GalleryError if there is no such person, or if the person is deleted but another
+        program holds on to an old page, so that bytes remain until `purge_expired` runs.
+        """
+        with self._writing():
+            self._require(person_id)
+            self._database.execute("DELETE FROM person WHERE id = ?", (person_id,))
+        self._erase()
+
+    def purge_expired(self, now: datetime) -> list[str]:
+        """Delete everybody whose enrolment has expired at `now`, for good; returns their ids.
+
+        It also finishes what an interrupted `delete` left. Raises GalleryError as `delete` does.
+        """
+        with self._writing():
+            rows = self._database.execute(
+                "DELETE FROM person WHERE expires_at <= ? RETURNING id",
+                (to_text(utc(now, "the clock")),),
+            ).fetchall()
+        self._erase()
+        return sorted(row[0] for row in rows)
+
+    def export(self, person_id: str) -> dict[str, Any]:
+        """All that is stored about one person, as JSON-ready values, for that person to have.
+
+        Each template is unsealed, as base64 of little-endian float32 values.
+        """
+        with self._reading():
+            person = self.show(person_id)
+            rows = self._database.execute(
+                "SELECT id, model_id, created_at, source, sealed FROM template"
+                " WHERE person_id = ? ORDER BY rowid",
+                (person_id,),
+            ).fetchall()
+            return {
+                "person_id": person.person_id,
+                "name": person.name,
+                "created_at": to_text(person.created_at),
+                "consent_at": to_text(person.consent_at),
+                "expires_at": to_text_or_none(person.expires_at),
+                "templates": [
+                    {
+                        "template_id": template_id,
+                        "model_id": model_id,
+                        "created_at": created_at,
+                        "source": source,
+                        "encoding": "base64 of little-endian float32",
+                        "values": base64.b64encode(
+                            self._unseal(sealed, person_id, template_id, model_id).tobytes()
+                        ).decode(),
+                    }
+                    for template_id, model_id, created_at, source, sealed in rows
+                ],
+            }
+
+    def snapshot(
+        self, model_id: str, now: datetime, *, template_size: int | None = None
+    ) -> Snapshot:
+        """The templates that count at `now`: everybody whose enrolment has not expired.
+
+        With `template_size` (d), an empty gallery gives templates of shape (0, d), and stored
+        ones of another size are refused; without, an empty gallery gives (0, 0).
+
+        Raises GalleryError if one was tampered with, or made by another model: then nobody can
+        be compared until those people are enrolled again. A clock that stands before the newest
+        enrolment is wrong, so that expiry is then judged by that enrolment's time.
+        """
+        with self._reading():
+            (newest,) = self._database.execute("SELECT max(created_at) FROM person").fetchone()
+            moment = max(to_text(utc(now, "the clock")), newest or "")
+            rows = self._database.execute(
+                "SELECT p.id, p.name, t.id, t.model_id, t.sealed"
+                " FROM template t JOIN person p ON p.id = t.person_id"
+                " WHERE p.expires_at IS NULL OR p.expires_at > ?"
+                " ORDER BY p.id, t.rowid",
+                (moment,),
+            ).fetchall()
+        others = sorted({row[0] for row in rows if row[3] != model_id})
+        if others:
+            raise GalleryError(
+                f"{_some(others)} enrolled with another model than {model_id}",
+                where=str(self._path),
+                fix="delete them and enrol them again from their photos, or use the former model",
+            )
+        templates = [self._unseal(row[4], row[0], row[2], row[3]) for row in rows]
+        sizes = {template.size for template in templates}
+        if len(sizes | ({template_size} if template_size is not None else set())) > 1:
+            raise GalleryError(
+                f"templates of {model_id} have the sizes {sorted(sizes)}, not {template_size}",
+                where=str(self._path),
+                fix="enrol these people again",
+            )
+        if not templates:
+            return Snapshot.empty(template_size or 0)
+        return Snapshot(
+            tuple(row[0] for row in rows), {row[0]: row[1] for row in rows}, np.stack(templates)
+        )
+
+    def change_counter(self) -> int:
+        """A number that grows with every write of any process; cheap enough for each frame.
+
+        Raises GalleryError if the file was deleted or replaced: what is in memory then counts for
+        nothing, and the gallery has to be opened anew.
+        """
+        if _identity(self._path) != self._file:
+            raise GalleryError(
+                "the gallery was deleted or replaced while it was open",
+                where=str(self._path),
+                fix="open it again",
+            )
+        with self._reading():
+            query = "SELECT value FROM meta WHERE name = 'changes'"
+            return int(self._database.execute(query).fetchone()[0])
+
+    def _check_key(self) -> None:
+        with self._reading():
+            query = "SELECT value FROM meta WHERE name = 'key_check'"
+            row = self._database.execute(query).fetchone()
+        try:
+            self._key.open(b"" if row is None else bytes(row[0]), _KEY_CHECK_CONTEXT)
+        except GalleryError:
+            raise GalleryError(
+                "the gallery was made with another key",
+                where=str(self._path),
+                fix="name that key as gallery.key_file, or begin a new gallery under this one",
+            ) from None
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with wrapped(self._path):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with wrapped(self._path), transaction(self._database):
+            yield
+            self._database.execute("UPDATE meta SET value = value + 1 WHERE name = 'changes'")
+
+    def _exists(self, person_id: str) -> bool:
+        query = "SELECT 1 FROM person WHERE id = ?"
+        return self._database.execute(query, (person_id,)).fetchone() is not None
+
+    def _require(self, person_id: str) -> None:
+        if not self._exists(person_id):
+            raise GalleryError(
+                f"nobody has the id {person_id!r}",
+                where=str(self._path),
+                fix="see the ids with 'oneglance people list'",
+            )
+
+    def _insert(
+        self,
+        person_id: str,
+        rows: NDArray[np.float32],
+        model_id: str,
+        created_at: datetime,
+        source: str,
+    ) -> None:
+        if not model_id or not source:
+            raise GalleryError("a template needs a model_id and a source")
+        for row in rows:
+            template_id = secrets.token_hex(16)
+            sealed = seal_template(
+                self._key, row, person_id=person_id, template_id=template_id, model_id=model_id
+            )
+            self._database.execute(
+                "INSERT INTO template VALUES (?, ?, ?, ?, ?, ?)",
+                (template_id, person_id, model_id, to_text(created_at), source, sealed),
+            )
+
+    def _unseal(
+        self, sealed: bytes, person_id: str, template_id: str, model_id: str
+    ) -> NDArray[np.float32]:
+        try:
+            return unseal_template(
+                self._key, sealed, person_id=person_id, template_id=template_id, model_id=model_id
+            )
+        except GalleryError as error:
+            raise GalleryError(error.what, where=str(self._path), fix=error.fix) from None
+
+    def _erase(self) -> None:
+        with wrapped(self._path):
+            clean = erase_old_pages(self._database)
+        if not clean:
+            raise GalleryError(
+                "deleted, but another program still reads old pages, so that bytes remain",
+                where=str(self._path),
+                fix="run 'oneglance people purge' when it is done",
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _some(person_ids: list[str]) -> str:
+    shown = ", ".join(person_ids[:5])
+    more = len(person_ids) - 5
+    if more > 0:
+        return f"{shown} and {more} more are"
+    return f"{shown} {'is' if len(person_ids) == 1 else 'are'}"

@@ -1,0 +1,79 @@
+"""What one row of the gallery means: people, times, and templates sealed to their place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.errors import GalleryError
+from oneglance.faces.person import Person, checked_templates
+from oneglance.faces.vault import TemplateKey
+
+PERSON_QUERY = """
+    SELECT p.id, p.name, p.created_at, p.consent_at, p.expires_at, count(t.id),
+           json_group_array(DISTINCT t.model_id) FILTER (WHERE t.model_id IS NOT NULL)
+    FROM person p LEFT JOIN template t ON t.person_id = p.id"""
+
+
+def to_text(moment: datetime) -> str:
+    """UTC, always with microseconds, so that texts sort as times do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def to_text_or_none(moment: datetime | None) -> str | None:
+    """As `to_text`; None stays None."""
+    return None if moment is None else to_text(moment)
+
+
+def person_from_row(row: tuple[Any, ...]) -> Person:
+    """The person that one row of PERSON_QUERY describes."""
+    person_id, name, created_at, consent_at, expires_at, templates, model_ids = row
+    return Person(
+        person_id,
+        name,
+        datetime.fromisoformat(created_at),
+        datetime.fromisoformat(consent_at),
+        None if expires_at is None else datetime.fromisoformat(expires_at),
+        templates,
+        tuple(sorted(json.loads(model_ids))),
+    )
+
+
+def seal_template(
+    key: TemplateKey,
+    template: NDArray[np.float32],
+    *,
+    person_id: str,
+    template_id: str,
+    model_id: str,
+) -> bytes:
+    """Seal float32 (d,) so that it opens only in the row of this person, template and model."""
+    values = template.astype("<f4").tobytes()
+    return key.seal(values, _context(person_id, template_id, model_id))
+
+
+def unseal_template(
+    key: TemplateKey, sealed: bytes, *, person_id: str, template_id: str, model_id: str
+) -> NDArray[np.float32]:
+    """The template float32 (d,) again; GalleryError if it was changed or moved to another row."""
+    try:
+        values = key.open(sealed, _context(person_id, template_id, model_id))
+        rows = checked_templates(np.frombuffer(values, "<f4")[np.newaxis])
+    except (GalleryError, ValueError):
+        raise GalleryError(
+            f"a template of {person_id!r} was tampered with, or is damaged",
+            fix=f"restore a backup, or delete {person_id!r} and enrol this person again",
+        ) from None
+    template: NDArray[np.float32] = rows[0]
+    return template
+
+
+def _context(person_id: str, template_id: str, model_id: str) -> bytes:
+    """Each part as a hash of fixed length, so that no two contexts can run into each other."""
+    parts = (person_id, template_id, model_id)
+    return b"template" + b"".join(hashlib.sha256(part.encode()).digest() for part in parts)

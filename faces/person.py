@@ -1,0 +1,133 @@
+"""Who is enrolled: what the gallery takes and gives, checked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from oneglance.errors import GalleryError
+
+MAX_NAME_CHARS = 64
+NORM_TOLERANCE = 1e-3
+
+_PERSON_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+# Zero-width joiners are part of Persian and Indic spelling; all other invisible characters could
+# make two names look alike, or turn a line of a log or a screen around.
+_JOINERS = "\u200c\u200d"
+_UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One enrolled person, without the templates themselves. All times are UTC."""
+
+    person_id: str
+    name: str
+    created_at: datetime
+    consent_at: datetime
+    expires_at: datetime | None
+    templates: int
+    model_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All templates that count at one moment, ready to be compared.
+
+    `templates` is float32 (n, d), read-only, one L2-normalised template a row; `person_ids[i]`
+    owns row i; `names` maps each person_id to the name to greet.
+    """
+
+    person_ids: tuple[str, ...]
+    names: Mapping[str, str]
+    templates: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        rows = self.templates.shape[0]
+        if self.templates.ndim != 2 or rows != len(self.person_ids):
+            raise ValueError(f"{len(self.person_ids)} ids for templates {self.templates.shape}")
+        if self.templates.dtype != np.float32:
+            raise ValueError(f"templates are {self.templates.dtype}, not float32")
+        self.templates.setflags(write=False)
+        object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
+
+    @classmethod
+    def empty(cls, template_size: int) -> Snapshot:
+        """Nobody: templates of shape (0, template_size)."""
+        return cls((), {}, np.empty((0, template_size), np.float32))
+
+
+def checked_name(name: str) -> str:
+    """The name in Unicode NFC without outer blanks; GalleryError if it cannot be shown."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name:
+        raise GalleryError("the name is empty", fix="give a name, e.g. 'Ada Lovelace'")
+    if len(name) > MAX_NAME_CHARS:
+        raise GalleryError(
+            f"the name has {len(name)} characters", fix=f"use at most {MAX_NAME_CHARS}"
+        )
+    for character in name:
+        if unicodedata.category(character) in _UNSEEN and character not in _JOINERS:
+            raise GalleryError(
+                f"the name contains the control character U+{ord(character):04X}",
+                fix="write it without",
+            )
+    return name
+
+
+def checked_person_id(person_id: str) -> str:
+    """The id itself; GalleryError unless it is 1-64 of a-z, 0-9, `_` and `-`."""
+    if not _PERSON_ID.fullmatch(person_id):
+        raise GalleryError(
+            f"{person_id!r} cannot be a person's id",
+            fix="use 1 to 64 lower-case letters, digits, '-' or '_', e.g. 'ada-lovelace'",
+        )
+    return person_id
+
+
+def person_id_from(name: str) -> str:
+    """An id made of the name, e.g. 'Ada Lovelace' -> 'ada-lovelace'.
+
+    GalleryError if the name has no letter that is, without its accents, one of a-z or 0-9.
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    person_id = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    if not person_id:
+        raise GalleryError(
+            f"no id can be made of the name {name!r}", fix="give one, e.g. --id li-lei"
+        )
+    return checked_person_id(person_id[:64].rstrip("-"))
+
+
+def checked_templates(templates: ArrayLike) -> NDArray[np.float32]:
+    """Templates as float32 (k, d), k and d at least 1, each row finite and of L2 norm 1.
+
+    Raises GalleryError otherwise: a template that is not normal would match everybody or nobody.
+    """
+    array = np.asarray(templates)
+    if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.floating):
+        raise GalleryError(f"not templates: {array.dtype} of shape {array.shape}")
+    rows = array.astype(np.float32)
+    if not np.isfinite(rows).all():
+        raise GalleryError("a template contains NaN or infinity", fix="take another picture")
+    off = float(np.abs(np.linalg.norm(rows.astype(np.float64), axis=1) - 1.0).max())
+    if off > NORM_TOLERANCE:
+        raise GalleryError(
+            f"a template is not normalised (its norm is off by {off:.3g})",
+            fix="enrol templates as the encoder gives them",
+        )
+    return rows
+
+
+def utc(moment: datetime, what: str) -> datetime:
+    """The same moment in UTC; GalleryError if it has no time zone."""
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise GalleryError(f"{what} has no time zone", fix="give it in UTC")
+    return moment.astimezone(UTC)

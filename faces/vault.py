@@ -1,0 +1,148 @@
+"""The key that seals templates, and how a template is sealed with it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from oneglance.errors import GalleryError
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+
+
+class TemplateKey:
+    """An AES-256-GCM key (NIST SP 800-38D) that never shows itself.
+
+    One key may seal 2**32 blobs before random 96-bit nonces become a risk: far more templates
+    than a gallery holds.
+    """
+
+    __slots__ = ("_cipher",)
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise GalleryError(f"a template key has {KEY_BYTES} bytes, not {len(key)}")
+        self._cipher = AESGCM(key)
+
+    def __repr__(self) -> str:
+        return "TemplateKey(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a template key is never pickled")
+
+    def seal(self, plaintext: bytes, context: bytes) -> bytes:
+        """Encrypt; `context` is authenticated but not stored. Returns nonce + ciphertext + tag."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, plaintext, context)
+
+    def open(self, blob: bytes, context: bytes) -> bytes:
+        """Decrypt what `seal` made under the same key and context.
+
+        Raises GalleryError if the key or the context is another, or a byte was changed.
+        """
+        if len(blob) < NONCE_BYTES + TAG_BYTES:
+            raise GalleryError(f"a sealed blob of only {len(blob)} bytes")
+        try:
+            return self._cipher.decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], context)
+        except InvalidTag:
+            raise GalleryError(
+                "a sealed blob was changed, moved, or made with another key"
+            ) from None
+
+
+def load_key(path: Path) -> TemplateKey:
+    """Read the key file, or the systemd credential of the same file name if there is one.
+
+    A credential is taken with the mode that systemd gave it; any other file must be closed to
+    group and others. Raises GalleryError if it is missing, readable by others, or no key.
+    """
+    credential = _credential(path)
+    path = credential or path
+    try:
+        # O_NONBLOCK: opening a FIFO by mistake must not hang the door.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise GalleryError(
+            "the template key is missing",
+            where=str(path),
+            fix="restore it from its backup, or make one for a new gallery with 'oneglance init'",
+        ) from None
+    except OSError as error:
+        raise GalleryError(
+            f"cannot read the template key: {error.strerror}",
+            where=str(path),
+            fix="run this as the user that owns it",
+        ) from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise GalleryError("the template key is not a regular file", where=str(path))
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o077 and credential is None:
+            raise GalleryError(
+                f"the template key can be read by others (mode {mode:04o})",
+                where=str(path),
+                fix=f"run: chmod 600 {path}",
+            )
+        try:
+            key = file.read(KEY_BYTES + 1)
+        except OSError as error:
+            raise GalleryError(
+                f"cannot read the template key: {error.strerror}", where=str(path)
+            ) from None
+    if len(key) != KEY_BYTES:
+        size = f"{status.st_size} bytes"
+        raise GalleryError(
+            f"not a template key: {size} instead of {KEY_BYTES}",
+            where=str(path),
+            fix="restore it from its backup, or move it away and run 'oneglance init'",
+        )
+    return TemplateKey(key)
+
+
+def create_key(path: Path) -> None:
+    """Make a new random key file of mode 0600; its folder too (0700) if it is missing.
+
+    Raises GalleryError if the file exists: an old key is never overwritten, since what it sealed
+    would be lost.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise GalleryError(
+            "there is a template key already",
+            where=str(path),
+            fix="keep it: without it the gallery is lost. Move it away only to begin anew",
+        ) from None
+    except OSError as error:
+        raise GalleryError(
+            f"cannot write the template key: {error.strerror}", where=str(path)
+        ) from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise GalleryError(
+            f"cannot write the template key: {error.strerror}", where=str(path)
+        ) from None
+
+
+def _credential(path: Path) -> Path | None:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return None
+    credential = Path(folder) / path.name
+    return credential if credential.exists() else None
