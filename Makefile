@@ -1,0 +1,55 @@
+# make demo    real faces, from video frames to a lock, in a minute   (CAMERA=0: your own camera)
+# make test    everything that can be tested on this machine
+# make check   style, types, links between rooms
+# make bench   the figures of docs/benchmarks.md that need no training data
+# make wheel   the distribution, in dist/
+
+VENV := .venv
+BIN := $(VENV)/bin
+ROOMS := contract faces models training converter daemon kiosk_ui door cli
+SOURCES := oneglance $(ROOMS) tests benchmarks
+TEST_PACKAGES := mosquitto xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1
+
+.DELETE_ON_ERROR:
+.PHONY: demo test check typecheck bench wheel schemas clean
+
+demo: $(VENV)/.demo
+	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
+
+test: $(VENV)/.dev
+	sh scripts/debian-packages.sh $(TEST_PACKAGES)
+	$(MAKE) --no-print-directory check
+	-$(BIN)/oneglance demo --fetch
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev typecheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The rooms are folders of this checkout, but packages of oneglance: mypy sees them through links.
+typecheck: $(VENV)/.dev
+	mkdir -p build/typecheck/oneglance
+	for room in $(ROOMS); do ln -sfn ../../../$$room build/typecheck/oneglance/$$room; done
+	for file in oneglance/*.py oneglance/py.typed; do ln -sf ../../../$$file build/typecheck/oneglance/; done
+	$(BIN)/mypy -p oneglance
+
+bench: $(VENV)/.dev
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --wheel --outdir dist .
+
+schemas: $(VENV)/.dev
+	$(BIN)/python -m oneglance.contract.schemas
+
+# A stamp newer than setup.cfg says that the environment holds what setup.cfg asks for.
+$(VENV)/.demo: setup.cfg pyproject.toml
+	sh scripts/environment.sh $(VENV) demo
+	touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml
+	sh scripts/environment.sh $(VENV) dev
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf build dist demo-out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

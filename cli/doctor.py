@@ -1,0 +1,267 @@
+"""`oneglance doctor`: what is missing for each part, and how to get it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+
+from oneglance.cli.options import ConfigOption, JsonOption
+from oneglance.config import DEFAULT_CONFIG, CameraConfig, Config, load_config
+from oneglance.errors import OneglanceError
+
+_OLDEST_PYTHON = (3, 11)
+
+
+class Verdict(StrEnum):
+    """How one thing stands. Only BROKEN makes the doctor fail."""
+
+    GOOD = "good"
+    MISSING = "missing"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: which part needs it, how it stands, and what to do."""
+
+    part: str
+    what: str
+    verdict: Verdict
+    detail: str = ""
+    fix: str = ""
+
+
+_PACKAGES = {
+    "base": (("pydantic", "pydantic"), ("cryptography", "cryptography"), ("rfc8785", "rfc8785")),
+    "daemon": (
+        ("numpy", "numpy"),
+        ("cv2", "opencv-python-headless"),
+        ("ai_edge_litert", "ai-edge-litert"),
+        ("paho.mqtt", "paho-mqtt"),
+    ),
+    "kiosk": (("kivy", "kivy"), ("paho.mqtt", "paho-mqtt")),
+    "door": (("gpiozero", "gpiozero"), ("paho.mqtt", "paho-mqtt")),
+    "training": (("tensorflow", "tensorflow"), ("keras", "keras")),
+    "demo": (("iotcore", "iotcore"),),
+}
+
+
+def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Look at this machine: what is missing for each part, and how to get it.
+
+    Without a configuration it looks at Python, packages, the model and the screen; with one
+    (`--config`, or /etc/oneglance/oneglance.toml) also at keys, gallery, cameras and broker.
+    Exit code 0 if nothing is broken; parts that are simply not installed are no fault.
+    """
+    findings = list(examine(config))
+    if as_json:
+        print(json.dumps({"findings": [asdict(finding) for finding in findings]}))  # noqa: T201
+    else:
+        _show(findings)
+    if any(finding.verdict is Verdict.BROKEN for finding in findings):
+        raise SystemExit(1)
+
+
+def examine(config_file: Path | None) -> Iterator[Finding]:
+    """All findings, part by part."""
+    yield _python()
+    for part, packages in _PACKAGES.items():
+        for module, package in packages:
+            yield _package(part, module, package)
+    yield from _checked("daemon", "face model", _model)
+    yield from _checked("daemon", "face cascade", _cascade)
+    yield _screen()
+    yield _photos()
+    if config_file is None and not DEFAULT_CONFIG.exists():
+        yield Finding(
+            "config",
+            "configuration",
+            Verdict.MISSING,
+            str(DEFAULT_CONFIG),
+            "oneglance init, or name one with --config",
+        )
+        return
+    try:
+        config = load_config(config_file)
+    except OneglanceError as error:
+        yield Finding("config", "configuration", Verdict.BROKEN, str(error), error.fix)
+        return
+    yield Finding("config", "configuration", Verdict.GOOD, str(config_file or DEFAULT_CONFIG))
+    yield from _configured(config)
+
+
+def _configured(config: Config) -> Iterator[Finding]:
+    from oneglance.contract.signing import load_public_key, load_signing_key
+
+    def signing() -> str:
+        load_signing_key(config.signing.key_file)
+        return str(config.signing.key_file)
+
+    def public() -> str:
+        load_public_key(config.door.public_key_file)
+        return str(config.door.public_key_file)
+
+    yield from _checked("daemon", "signing key", signing)
+    yield from _checked("door", "public key", public)
+    yield from _checked("daemon", "gallery", lambda: _gallery(config))
+    yield from _checked("daemon", "broker", lambda: _broker(config))
+    if not config.camera:
+        yield Finding(
+            "daemon",
+            "cameras",
+            Verdict.MISSING,
+            "no [[camera]] in the configuration",
+            'add one: [[camera]] name = "front", source = 0',
+        )
+    for camera in config.camera:
+        yield from _checked("daemon", f"camera {camera.name}", partial(_camera, camera))
+
+
+def _python() -> Finding:
+    good = sys.version_info >= _OLDEST_PYTHON
+    return Finding(
+        "base",
+        "python",
+        Verdict.GOOD if good else Verdict.BROKEN,
+        f"{platform.python_version()} on {platform.machine()}",
+        "" if good else "install Python 3.11 or newer",
+    )
+
+
+def _package(part: str, module: str, package: str) -> Finding:
+    fix = f"pip install 'oneglance[{part}]'" if part != "base" else "pip install oneglance"
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        found = False
+    if not found:
+        return Finding(part, package, Verdict.MISSING, "not installed", fix)
+    try:
+        return Finding(part, package, Verdict.GOOD, version(package))
+    except PackageNotFoundError:
+        return Finding(part, package, Verdict.GOOD, "installed under another name")
+
+
+def _checked(part: str, what: str, look: Callable[[], str]) -> Iterator[Finding]:
+    """Run one look; what it raises becomes a finding."""
+    try:
+        yield Finding(part, what, Verdict.GOOD, look())
+    except OneglanceError as error:
+        yield Finding(part, what, Verdict.BROKEN, str(error), error.fix)
+    except ImportError as error:
+        yield Finding(
+            part, what, Verdict.MISSING, f"needs {error.name}", f"pip install 'oneglance[{part}]'"
+        )
+
+
+def _model() -> str:
+    from oneglance.faces.model import load_model
+
+    return load_model().model_id
+
+
+def _cascade() -> str:
+    from oneglance.faces.detect import FaceDetector
+
+    return FaceDetector().cascade
+
+
+def _gallery(config: Config) -> str:
+    from datetime import UTC, datetime
+
+    from oneglance.faces.gallery import Gallery
+    from oneglance.faces.model import load_model
+    from oneglance.faces.vault import load_key
+
+    model = load_model(config.model.folder)
+    if not config.gallery.path.exists():
+        load_key(config.gallery.key_file)
+        return "empty: enrol somebody with 'oneglance people enrol'"
+    key = load_key(config.gallery.key_file)
+    with Gallery.open(config.gallery.path, key) as gallery:
+        snapshot = gallery.snapshot(model.model_id, datetime.now(UTC))
+    return f"{len(set(snapshot.person_ids))} people, {len(snapshot.person_ids)} templates"
+
+
+def _broker(config: Config) -> str:
+    from oneglance.errors import BrokerError
+    from oneglance.link import Link
+
+    link = Link(config.mqtt, f"oneglance-doctor-{os.getpid()}")
+    link.start()
+    try:
+        if not link.wait_connected(3.0):
+            raise link.failure or BrokerError(
+                "no answer within 3 s",
+                where=f"{config.mqtt.host}:{config.mqtt.port}",
+                fix="is the broker running, and its address right?",
+            )
+    finally:
+        link.stop()
+    return f"{config.mqtt.host}:{config.mqtt.port}" + (", TLS" if config.mqtt.tls else "")
+
+
+def _camera(camera: CameraConfig) -> str:
+    from oneglance.daemon.sources import open_source
+
+    source = open_source(camera)
+    try:
+        frame = source.read()
+    finally:
+        source.close()
+    if frame is None:
+        raise OneglanceError("no picture came", where=str(camera.source))
+    return f"{frame.shape[1]}x{frame.shape[0]}"
+
+
+def _screen() -> Finding:
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return Finding("kiosk", "screen", Verdict.GOOD, "a display is there")
+    if Path("/dev/dri").exists():
+        return Finding("kiosk", "screen", Verdict.GOOD, "no desktop, but a graphics device")
+    if shutil.which("Xvfb"):
+        return Finding("kiosk", "screen", Verdict.GOOD, "none, but Xvfb can stand in")
+    return Finding(
+        "kiosk", "screen", Verdict.MISSING, "no display", "apt install xvfb libgl1-mesa-dri"
+    )
+
+
+def _photos() -> Finding:
+    from oneglance.cli.photos import photos_ready
+
+    if photos_ready():
+        return Finding("demo", "photographs", Verdict.GOOD)
+    return Finding(
+        "demo", "photographs", Verdict.MISSING, "not fetched yet", "oneglance demo --fetch"
+    )
+
+
+def _show(findings: list[Finding]) -> None:
+    console = Console(highlight=False)
+    marks = {
+        Verdict.GOOD: "[green]✓[/]",
+        Verdict.MISSING: "[yellow]-[/]",
+        Verdict.BROKEN: "[bold red]✗[/]",
+    }
+    parts = list(dict.fromkeys(finding.part for finding in findings))
+    part = ""
+    for finding in sorted(findings, key=lambda f: parts.index(f.part)):
+        if finding.part != part:
+            part = finding.part
+            console.print(f"[bold]{part}[/]")
+        console.print(f"  {marks[finding.verdict]} {finding.what:24}", end="")
+        console.print(finding.detail, markup=False, soft_wrap=True)
+        if finding.fix and finding.verdict is Verdict.MISSING:
+            console.print(f"      → {finding.fix}", markup=False, soft_wrap=True)

@@ -1,0 +1,125 @@
+"""`oneglance init`: the configuration and the keys of a new door."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from oneglance.errors import ConfigError
+
+_TOML = """\
+# oneglance: one file for daemon, lock and screen. All keys: docs/configuration.md.
+# Relative paths are taken from this file's folder.
+
+[site]
+name = "{site}"
+door = "{door}"
+
+[mqtt]
+host = "127.0.0.1"
+port = 1883
+# tls = true
+# ca_file = "ca.crt"
+# user = "daemon"
+# password_file = "mqtt.password"     # chmod 600
+
+[signing]
+key_file = "signing.key"              # stays on this machine
+sequence_file = "{state}/sequence"
+
+[gallery]
+path = "{state}/gallery.db"
+key_file = "gallery.key"              # stays on this machine
+
+[decision]
+fmr = "1e-4"                          # how often one comparison may be falsely alike
+
+[[camera]]
+name = "{door}"
+source = {camera}
+
+[door]
+public_key_file = "signing.pub"       # the lock needs only this one
+state_file = "{state}/door/sequence"
+pin = "GPIO17"
+
+[kiosk]
+public_key_file = "signing.pub"
+"""
+
+
+def init(
+    folder: Annotated[Path, typer.Option("--dir", help="Where configuration and keys go.")] = Path(
+        "/etc/oneglance"
+    ),
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Where the gallery and counters go; DIR/state unless DIR is in /etc."),
+    ] = None,
+    site: Annotated[str, typer.Option(help="Name of the house, as in MQTT topics.")] = "home",
+    door: Annotated[str, typer.Option(help="Name of the door, as in MQTT topics.")] = "front",
+    camera: Annotated[
+        str, typer.Option(help="Index, /dev/video*, RTSP or HTTP URL, video file or folder.")
+    ] = "0",
+) -> None:
+    """Make a door: a configuration file, a signing key pair and a gallery key.
+
+    Nothing that exists is overwritten: keys made again would lock everybody out.
+
+    Example: `oneglance init --dir ~/door`, then
+    `oneglance people enrol "Ada Lovelace" ada.jpg --consent -c ~/door/oneglance.toml`
+    """
+    from oneglance.contract.signing import create_signing_key
+    from oneglance.contract.topics import Topics
+    from oneglance.faces.vault import create_key
+
+    Topics(site, door)
+    folder = folder.expanduser().absolute()
+    default_state = Path("/var/lib/oneglance") if folder.parts[:2] == ("/", "etc") else None
+    state = (state or default_state or folder / "state").expanduser().absolute()
+    for secret in (folder / "oneglance.toml", folder / "signing.key", folder / "gallery.key"):
+        if secret.exists():
+            raise ConfigError(
+                "there is one already, and it is never overwritten",
+                where=str(secret),
+                fix="choose another --dir, or move it away first",
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for private in (state, state / "door"):
+            private.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_signing_key(folder / "signing.key", folder / "signing.pub")
+        create_key(folder / "gallery.key")
+        text = _TOML.format(
+            site=site,
+            door=door,
+            state=_toml_text(state),
+            camera=camera if camera.isdecimal() else f'"{_toml_text(camera)}"',
+        )
+        _write(folder / "oneglance.toml", text)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write it: {error.strerror}",
+            where=str(error.filename or folder),
+            fix="run this as a user who may write there, or choose another --dir",
+        ) from None
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"A new door, {site}/{door}, in {folder}:")
+    console.print("  oneglance.toml  what you may change; 'oneglance doctor -c' checks it")
+    console.print("  signing.key     signs decisions; never leaves this machine")
+    console.print("  signing.pub     for the lock and the screen")
+    console.print("  gallery.key     seals the templates; without it the gallery is unreadable")
+    console.print(f"Next: oneglance people enrol NAME PHOTO --consent -c {folder}/oneglance.toml")
+
+
+def _toml_text(value: object) -> str:
+    return str(value).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _write(file: Path, text: str) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as out:
+        out.write(text)

@@ -1,0 +1,155 @@
+"""The one command `oneglance`: each subcommand is a module here, imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from oneglance import __version__
+from oneglance.errors import MissingPartError, OneglanceError
+
+# In the order in which a new owner meets them. Module and function share the command's name.
+COMMANDS = (
+    "demo",
+    "doctor",
+    "init",
+    "people",
+    "run",
+    "kiosk",
+    "door",
+    "watch",
+    "evaluate",
+    "train",
+    "convert",
+)
+
+# Packages of the extras, by the name that Python would fail to import.
+_EXTRA_OF = {
+    "cv2": "daemon",
+    "numpy": "daemon",
+    "ai_edge_litert": "daemon",
+    "paho": "daemon",
+    "gpiozero": "door",
+    "kivy": "kiosk",
+    "iotcore": "demo",
+    "tensorflow": "training",
+    "keras": "training",
+    "PIL": "kiosk",
+}
+
+
+class LazyGroup(TyperGroup):
+    """A command group whose commands are modules, found by name."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All commands, in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one command's module and build it; None if there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"oneglance.cli.{cmd_name}")
+        app = getattr(module, "app", None)
+        if app is None:
+            app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+            app.command(name=cmd_name)(getattr(module, cmd_name))
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Give "did you mean" the names to choose from, of commands that are not loaded yet."""
+        if args and args[0] not in COMMANDS:
+            self.commands = dict.fromkeys(COMMANDS)
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"oneglance {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def oneglance(
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv says all.")
+    ] = 0,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Face verification for a real door.
+
+    Try it: `oneglance demo`. Set it up: `oneglance init`, `oneglance people enrol`,
+    then `oneglance run`. Something missing? `oneglance doctor`.
+
+    Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 configuration, 4 camera, 5 model,
+    6 gallery, 7 broker, 8 message, 9 picture, 10 a part is not installed.
+    """
+    set_up_logging(verbose)
+
+
+def set_up_logging(verbose: int) -> None:
+    """Log to stderr; under systemd without the time, which the journal adds itself."""
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    under_systemd = "JOURNAL_STREAM" in os.environ
+    if under_systemd:
+        level = min(level, logging.INFO)
+    stamp = "" if under_systemd else "%(asctime)s "
+    logging.basicConfig(level=level, format=f"{stamp}%(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """Entry point: run the command; an error is one clear line and its own exit code."""
+    try:
+        app()
+    except OneglanceError as error:
+        fail(error)
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        fail(
+            MissingPartError(
+                f"this needs the Python package {error.name!r}, which is not installed",
+                fix=f"pip install 'oneglance[{extra}]', or see 'oneglance doctor'",
+            )
+        )
+    except BrokenPipeError:
+        # The reader of our output left (e.g. `| head`): nothing is wrong with us.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def fail(error: OneglanceError) -> None:
+    """Print the error on stderr and exit with its code."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("[bold red]error:[/]", end=" ")
+    console.print(str(error), markup=False)
+    sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
