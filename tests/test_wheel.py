@@ -1,0 +1,132 @@
+"""The built wheel, installed in empty environments: what is in it, and what each part needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    # Built from a clean copy of what git tracks, so that no stray file of this checkout is in it.
+    source = tmp_path_factory.mktemp("source")
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    for name in filter(None, tracked.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    built = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
+    (file,) = out.glob("oneglance-*.whl")
+    return file
+
+
+def environment_with(wheel: Path, extra: str, folder: Path) -> Path:
+    """A new virtual environment with the wheel and one extra; returns its bin folder."""
+    venv.create(folder, with_pip=True)
+    install = subprocess.run(
+        [folder / "bin/python", "-m", "pip", "install", "-q", f"{wheel}[{extra}]"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if install.returncode and "No matching distribution" in install.stderr:
+        pytest.skip("pip reaches no package index")
+    assert install.returncode == 0, install.stderr[-2000:]
+    return folder / "bin"
+
+
+def run(bin_folder: Path, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [bin_folder / command[0], *command[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(cwd)},
+    )
+
+
+def installed(bin_folder: Path, cwd: Path) -> set[str]:
+    listed = run(bin_folder, "python", "-m", "pip", "list", "--format", "json", cwd=cwd)
+    return {row["name"].lower().replace("_", "-") for row in json.loads(listed.stdout)}
+
+
+def test_the_wheel_holds_every_module_and_data_file_of_every_room(wheel: Path) -> None:
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    rooms = ("contract", "faces", "models", "training", "converter", "daemon", "kiosk_ui", "door")
+    expected = {
+        f"oneglance/{file.relative_to(ROOT).as_posix().removeprefix('oneglance/')}"
+        for room in (*rooms, "cli", "oneglance")
+        for kind in ("*.py", "*.kv", "*.toml", "*.json", "*.tflite", "py.typed")
+        for file in (ROOT / room).rglob(kind)
+        if "__pycache__" not in file.parts
+    }
+    assert expected <= packed
+    assert not [name for name in packed if name.startswith(("tests/", "benchmarks/", "build/"))]
+
+
+def test_the_lock_needs_no_opencv_and_no_tensorflow(wheel: Path, tmp_path: Path) -> None:
+    bin_folder = environment_with(wheel, "door", tmp_path / "env")
+    names = installed(bin_folder, tmp_path)
+    heavy = {"opencv-python-headless", "numpy", "tensorflow", "tensorflow-cpu", "kivy", "keras"}
+    assert names & heavy == set()
+    assert run(bin_folder, "oneglance", "door", "--help", cwd=tmp_path).returncode == 0
+    missing = run(bin_folder, "oneglance", "run", "--source", "x.avi", cwd=tmp_path)
+    assert missing.returncode == 10
+    assert "pip install 'oneglance[daemon]'" in missing.stderr
+
+
+def test_the_screen_needs_no_opencv_and_no_tensorflow(wheel: Path, tmp_path: Path) -> None:
+    bin_folder = environment_with(wheel, "kiosk", tmp_path / "env")
+    names = installed(bin_folder, tmp_path)
+    heavy = {"opencv-python-headless", "tensorflow", "tensorflow-cpu", "ai-edge-litert", "keras"}
+    assert names & heavy == set()
+    assert run(bin_folder, "oneglance", "kiosk", "--help", cwd=tmp_path).returncode == 0
+
+
+def test_the_installed_daemon_passes_the_tests_of_its_rooms(wheel: Path, tmp_path: Path) -> None:
+    bin_folder = environment_with(wheel, "demo", tmp_path / "env")
+    assert installed(bin_folder, tmp_path) & {"tensorflow", "tensorflow-cpu", "keras"} == set()
+    tools = run(
+        bin_folder,
+        *("python", "-m", "pip", "install", "-q", "pytest", "hypothesis", "jsonschema"),
+        cwd=tmp_path,
+    )
+    assert tools.returncode == 0, tools.stderr
+    doctor = run(bin_folder, "oneglance", "doctor", "--json", cwd=tmp_path)
+    findings = json.loads(doctor.stdout)["findings"]
+    assert [f for f in findings if f["verdict"] == "broken"] == []
+    assert [f["detail"] for f in findings if f["what"] == "face model"] != []
+    # Copied away from the checkout, the tests can only find the installed package.
+    tests = tmp_path / "tests"
+    for part in ("conftest.py", "contract", "faces", "door"):
+        origin = ROOT / "tests" / part
+        for file in [origin] if origin.is_file() else origin.rglob("*.py"):
+            copy = tests / file.relative_to(ROOT / "tests")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    result = run(bin_folder, "python", "-m", "pytest", "-q", str(tests), cwd=tmp_path)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
