@@ -69,6 +69,10 @@ class Topics:
         """QoS 1, with response topic and correlation data: ask the daemon for something."""
         return f"{self.base}/command/{check_level(verb, 'command')}"
 
+    def reply(self, asker: str) -> str:
+        """The response topic of `asker` (a client's short name): the daemon answers only here."""
+        return f"{self.base}/reply/{check_level(asker, 'client')}"
+
     @property
     def everything(self) -> str:
         """The filter for all that is said about this door."""

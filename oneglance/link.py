@@ -33,6 +33,7 @@ RECONNECT_MAX_S = 8.0
 CONNECT_TIMEOUT_S = 5.0
 # A few decisions in flight are plenty for a door; what waits longer is stale.
 MAX_QUEUED = 20
+MAX_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class Link:
 
     `on_message` gets each Arrival and must not block; what it raises is logged, not spread.
     `on_connected` runs after each (re)connection, when subscriptions have been asked for; use it
-    to publish retained status. `failure` tells why the last attempt to connect failed.
+    to publish retained status. `failure` tells why the last attempt to connect failed,
+    `subscriptions_refused` and `publishes_refused` what the broker's ACL forbids us.
 
     Raises ConfigError at once when certificates or the password file cannot be used.
     """
@@ -89,12 +91,19 @@ class Link:
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self.failure: BrokerError | None = None
         self.subscriptions_refused: tuple[str, ...] = ()
+        self.publishes_refused = 0
+        self._sent: dict[int, str] = {}
         self._client = self._fresh_client()
 
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted us and the connection stands."""
         return bool(self._client.is_connected())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the link's thread still works at connecting and listening; for a watchdog."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to connect in the background, and keep at it until `stop`."""
@@ -151,7 +160,16 @@ class Link:
         if correlation is not None:
             properties.CorrelationData = correlation
         info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+        if qos > 0:
+            self._remember(info.mid, topic)
         return info.rc == mqtt.MQTT_ERR_SUCCESS
+
+    def _remember(self, mid: int, topic: str) -> None:
+        # Only to name the topic if the broker refuses it. An answer may overtake this line and
+        # leave its entry behind, so the oldest ones go.
+        self._sent[mid] = topic
+        for old in list(self._sent)[:-MAX_REMEMBERED]:
+            self._sent.pop(old, None)
 
     def _run(self) -> None:
         delay_s = RECONNECT_MIN_S
@@ -163,6 +181,11 @@ class Link:
                 )
                 if not self._stopping.is_set():
                     client.loop_forever()
+            except ssl.SSLCertVerificationError as error:
+                self._failed(
+                    f"the broker's certificate is not trusted: {error.verify_message}",
+                    "check mqtt.ca_file, that mqtt.host is the certificate's name, and the clock",
+                )
             except (OSError, ValueError) as error:
                 self._failed(
                     f"cannot connect: {error}", "is the broker running, and its address right?"
@@ -185,6 +208,10 @@ class Link:
         client.on_disconnect = self._disconnected
         client.on_message = self._arrived
         client.on_subscribe = self._subscribed
+        # Without a write callback, paho lets `publish` write to the socket from the caller's thread,
+        # unlocked beside the network thread: two half-written packets would break the stream.
+        client.on_socket_register_write = _left_to_the_network_thread
+        client.on_publish = self._published
         if self._last_will is not None:
             client.will_set(self._last_will.topic, self._last_will.payload, qos=1, retain=True)
         if self._tls is not None:
@@ -245,6 +272,22 @@ class Link:
         for topic in refused:
             log.warning("the broker refused the subscription to %s; check its ACL", topic)
 
+    def _published(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        mid: int,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        topic = self._sent.pop(mid, "a topic")
+        if not reason.is_failure:
+            return
+        self.publishes_refused += 1
+        # The first refusal is news; a message of the same kind comes every few seconds.
+        level = logging.WARNING if self.publishes_refused == 1 else logging.DEBUG
+        log.log(level, "the broker refused a message on %s (%s); check its ACL", topic, reason)
+
     def _disconnected(
         self,
         _client: mqtt.Client,
@@ -273,6 +316,10 @@ class Link:
         except Exception:
             # A bug in a consumer must not end this thread: it would look alive and be deaf.
             log.exception("could not handle a message on %s", arrival.topic)
+
+
+def _left_to_the_network_thread(_client: mqtt.Client, _userdata: object, _socket: object) -> None:
+    """Nothing to do: the network thread is woken by paho itself."""
 
 
 def _tls_context(config: MqttConfig) -> ssl.SSLContext:

@@ -1,0 +1,182 @@
+"""The lock's service, and where a newcomer starts.
+
+The network thread and the relock timer only put jobs into an inbox; one thread does them all:
+admit a decision, remember it on disk, move the pin, say so. Every way out relocks first.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any
+
+from oneglance.config import Config
+from oneglance.contract.gate import Gate
+from oneglance.contract.messages import DoorState, LockState, Outcome
+from oneglance.contract.signing import load_public_key
+from oneglance.contract.topics import Topics
+from oneglance.door.lock import Lock, LockEvent, factory_name, open_factory
+from oneglance.door.memory import SequenceMemory
+from oneglance.errors import BrokerError, MessageError, OneglanceError
+from oneglance.link import Arrival, LastWill, Link
+from oneglance.sdnotify import Notifier
+
+log = logging.getLogger(__name__)
+
+# The gate wants its clocks looked at once a second.
+TICK_S = 0.5
+# A door decides a few times a minute; a longer backlog is somebody flooding the topic.
+MAX_WAITING = 20
+FIRST_CONNECT_S = 5.0
+MAX_CAUSE = 200
+
+
+class DoorApp:
+    """Consumes one door's decisions and pulses its lock.
+
+    `run` serves until `stop`, in the calling thread. `factory` is a gpiozero pin factory (the
+    configured one if not given). The pin is taken at once, inactive. Raises ConfigError or
+    MissingPartError if key, pin, pin factory or the broker's certificates are unfit.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        factory: Any = None,
+        notifier: Notifier | None = None,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        topics = Topics(config.site.name, config.site.door)
+        self._topics = topics
+        self._wall = wall
+        self._memory = SequenceMemory(config.door.state_file)
+        self._gate = Gate(topics, load_public_key(config.door.public_key_file), wall, monotonic_s)
+        self._notifier = notifier or Notifier()
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._link = Link(
+            config.mqtt,
+            f"oneglance-door-{topics.site}-{topics.door}",
+            subscriptions=((topics.decision, 1),),
+            on_message=self._heard,
+            on_connected=lambda: self._inbox.put(lambda: self._say(self._lock.event)),
+            last_will=LastWill(
+                topics.door_state, self._state(LockEvent(LockState.FAULT, "connection lost"))
+            ),
+        )
+        self._lock = Lock(
+            config.door,
+            factory or open_factory(factory_name(config.door.pin_factory)),
+            on_change=lambda event: self._inbox.put(lambda: self._say(event)),
+        )
+
+    def stop(self) -> None:
+        """End `run` soon: from any thread, or from a signal handler."""
+        self._stop.set()
+        self._inbox.put(lambda: None)
+
+    def run(self) -> None:
+        """Serve until `stop`. Every way out leaves the door shut and the topic saying `fault`.
+
+        Raises BrokerError if the broker turns us away, ConfigError if the memory is unfit,
+        OneglanceError if the pin or the disk fails on the way.
+        """
+        reason = "crashed"
+        try:
+            self._link.start()
+            if not self._link.wait_connected(FIRST_CONNECT_S):
+                log.warning("no broker yet; the door stays shut until there is one")
+            self._gate.last_sequence = self._memory.load()
+            # A disk that cannot remember is to be noticed now, not at the first visitor.
+            self._memory.store(self._gate.last_sequence)
+            self._notifier.ready()
+            self._serve()
+            reason = "stopped"
+        except OneglanceError as error:
+            reason = error.what
+            raise
+        finally:
+            self._lock.close()
+            self._notifier.stopping()
+            farewell = self._state(LockEvent(LockState.FAULT, reason[:MAX_CAUSE]))
+            self._link.stop((self._topics.door_state, farewell))
+
+    def _serve(self) -> None:
+        next_tick_s = time.monotonic()
+        while not self._stop.is_set():
+            if time.monotonic() >= next_tick_s:
+                self._tick()
+                next_tick_s = time.monotonic() + TICK_S
+            try:
+                job = self._inbox.get(timeout=TICK_S)
+            except queue.Empty:
+                continue
+            job()
+
+    def _tick(self) -> None:
+        self._gate.tick()
+        self._lock.relock_if_due()
+        if self._link.subscriptions_refused:
+            raise BrokerError(
+                "the broker does not let the lock read decisions",
+                where=self._topics.decision,
+                fix="check the broker's ACL",
+                refused=True,
+            )
+        if not self._link.alive:
+            raise OneglanceError("the network thread has died")
+        self._notifier.watchdog()
+
+    def _heard(self, arrival: Arrival) -> None:
+        if self._inbox.qsize() >= MAX_WAITING:
+            log.warning("more decisions than a door can make; one is dropped")
+            return
+        self._inbox.put(lambda: self._handle(arrival))
+
+    def _handle(self, arrival: Arrival) -> None:
+        try:
+            decision = self._gate.admit(arrival.payload, retained=arrival.retained)
+        except MessageError as error:
+            log.warning("refused: %s", error)
+            return
+        self._memory.store(decision.sequence)
+        if decision.outcome is not Outcome.ACCEPTED:
+            log.info("event %s is %s: stays shut", decision.event_id, decision.outcome)
+            return
+        # The disk may have taken its time.
+        if not self._gate.tick() or self._wall() >= decision.expires_at:
+            log.warning("event %s expired while it was being remembered", decision.event_id)
+            return
+        self._lock.pulse(decision.event_id)
+        log.info("opened for event %s", decision.event_id)
+
+    def _say(self, event: LockEvent) -> None:
+        self._notifier.status(f"{event.state} {event.cause}".rstrip())
+        self._link.publish(self._topics.door_state, self._state(event), qos=1, retain=True)
+
+    def _state(self, event: LockEvent) -> bytes:
+        return DoorState(issued_at=self._wall(), state=event.state, cause=event.cause).to_payload()
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT call `stop` while the block runs; then the old handlers are back."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
