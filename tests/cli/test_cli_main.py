@@ -1,0 +1,117 @@
+"""The command line as a script sees it: a real process, its output and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oneglance.cli.main import COMMANDS
+from oneglance.config import Config, load_config
+from oneglance.contract.signing import load_public_key, load_signing_key
+from oneglance.faces.vault import load_key
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def oneglance(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "oneglance.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=home,
+        env={**os.environ, "HOME": str(home), "COLUMNS": "100"},
+    )
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    result = oneglance("--help", home=tmp_path)
+    assert result.returncode == 0
+    assert all(f" {name} " in result.stdout for name in COMMANDS)
+
+
+def test_a_misspelt_command_gets_a_did_you_mean_and_exit_code_2(tmp_path: Path) -> None:
+    result = oneglance("peple", home=tmp_path)
+    assert result.returncode == 2
+    assert "people" in result.stderr
+
+
+def test_an_error_is_one_line_on_stderr_with_its_exit_code(tmp_path: Path) -> None:
+    result = oneglance("door", "--config", "nowhere.toml", home=tmp_path)
+    assert result.returncode == 3
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: nowhere.toml: there is no configuration.")
+
+
+def test_init_makes_a_door_that_every_part_can_load(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    result = oneglance("init", "--dir", str(house), "--door", "back", home=tmp_path)
+    assert result.returncode == 0, result.stderr
+    config = load_config(house / "oneglance.toml")
+    assert (config.site.name, config.site.door) == ("home", "back")
+    load_key(config.gallery.key_file)
+    private = load_signing_key(config.signing.key_file)
+    public = load_public_key(config.door.public_key_file)
+    assert private.public_key() == public
+    for secret in (config.gallery.key_file, config.signing.key_file):
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+
+
+def test_init_never_replaces_a_key(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    assert oneglance("init", "--dir", str(house), home=tmp_path).returncode == 0
+    before = {file: file.read_bytes() for file in house.iterdir() if file.is_file()}
+    again = oneglance("init", "--dir", str(house), home=tmp_path)
+    assert again.returncode == 3
+    assert "never overwritten" in again.stderr
+    assert {file: file.read_bytes() for file in house.iterdir() if file.is_file()} == before
+
+
+def test_init_refuses_a_name_that_would_reach_other_topics(tmp_path: Path) -> None:
+    result = oneglance("init", "--dir", str(tmp_path / "x"), "--door", "a/b", home=tmp_path)
+    assert result.returncode == 3
+    assert not (tmp_path / "x").exists()
+
+
+def test_doctor_says_what_is_broken_and_fails_only_then(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    oneglance("init", "--dir", str(house), "--camera", str(tmp_path / "gone.avi"), home=tmp_path)
+    config = str(house / "oneglance.toml")
+    (house / "signing.key").chmod(0o644)
+    result = oneglance("doctor", "--config", config, "--json", home=tmp_path)
+    assert result.returncode == 1
+    findings = {f["what"]: f for f in json.loads(result.stdout)["findings"]}
+    assert findings["signing key"]["verdict"] == "broken"
+    assert "chmod 600" in findings["signing key"]["fix"]
+    assert findings["camera front"]["verdict"] == "broken"
+    assert findings["face model"]["verdict"] == "good"
+    assert oneglance("doctor", home=tmp_path).returncode == 0
+
+
+def _keys(model: type, prefix: str = "") -> set[str]:
+    keys = set()
+    for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+        inner = getattr(field.annotation, "__args__", (field.annotation,))[0]
+        if hasattr(inner, "model_fields"):
+            keys |= _keys(inner, name)
+        else:
+            keys.add(name)
+    return keys
+
+
+def test_every_configuration_key_is_documented() -> None:
+    text = (ROOT / "docs/configuration.md").read_text()
+    words = {word.strip("`*|,[]") for word in text.split()}
+    assert _keys(Config) - words == set()
+
+
+@pytest.mark.parametrize("section", sorted(Config.model_fields))
+def test_every_section_is_documented(section: str) -> None:
+    assert f"[{section}]" in (ROOT / "docs/configuration.md").read_text()
