@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery_file import connect, erase_old_pages, transaction, wrapped
+from oneglance.faces.gallery_file import connect, erase_old_pages, make, wrapped
 from oneglance.faces.gallery_rows import (
     PERSON_QUERY,
     person_from_row,
@@ -25,6 +25,7 @@ from oneglance.faces.gallery_rows import (
     to_text_or_none,
     unseal_template,
 )
+from oneglance.faces.gallery_schema import transaction
 from oneglance.faces.person import (
     Person,
     Snapshot,
@@ -75,8 +76,9 @@ class Gallery:
 
         Raises GalleryError if it is missing, damaged, open to others, or sealed with another key.
         """
-        key_check = key.seal(_KEY_CHECK, _KEY_CHECK_CONTEXT) if create else None
-        database = connect(path, new_key_check=key_check)
+        if create:
+            make(path, key.seal(_KEY_CHECK, _KEY_CHECK_CONTEXT))
+        database = connect(path)
         gallery = cls(database, path, key, now)
         try:
             gallery._check_key()

@@ -1,77 +1,80 @@
-"""The gallery's SQLite file: made private, opened safely, its schema kept up to date."""
+"""The gallery's SQLite file: made private and whole, opened only if it is sound."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from oneglance.errors import GalleryError
+from oneglance.faces.gallery_schema import APPLICATION_ID, SCHEMA_VERSION, migrate, schema_version
 
-# "OGGL": says that the file is ours, so that no other program's database is ever written to.
-APPLICATION_ID = 0x4F47474C
 # Another process holds the write lock for milliseconds; a longer wait means that it hangs.
 BUSY_TIMEOUT_S = 5.0
-
-# Step i brings schema version i to i + 1. Steps are only ever added.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        "CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT",
-        "INSERT INTO meta VALUES ('changes', 0)",
-        """CREATE TABLE person (
-            id TEXT PRIMARY KEY,
-            name TEXT NOT NULL,
-            created_at TEXT NOT NULL,
-            consent_at TEXT NOT NULL,
-            expires_at TEXT
-        ) STRICT""",
-        """CREATE TABLE template (
-            id TEXT PRIMARY KEY,
-            person_id TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
-            model_id TEXT NOT NULL,
-            created_at TEXT NOT NULL,
-            source TEXT NOT NULL,
-            sealed BLOB NOT NULL
-        ) STRICT""",
-        "CREATE INDEX template_by_person ON template (person_id)",
-    ),
-)
-SCHEMA_VERSION = len(_MIGRATIONS)
 
 _RESTORE = "restore the gallery from a backup; the file was left as it is"
 
 
-def connect(path: Path, *, new_key_check: bytes | None) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
     """Open the gallery's database, in autocommit mode, for the thread that calls.
 
-    With `new_key_check`, a missing gallery is made around it, with mode 0600 and in a folder of
-    mode 0700. Raises GalleryError if it is missing, open to others, damaged, another program's,
-    or of a newer version; then the file is left as it is.
+    An older gallery is migrated. Raises GalleryError if it is missing, open to others, damaged,
+    another program's, or of a newer version; then the file is left as it is.
     """
-    if new_key_check is not None:
-        _make_file(path)
     _check_file(path)
     with wrapped(path):
-        # mode=rw: a file that vanished since is an error, not a reason to make an empty one.
-        database = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-        )
+        database = _connect(path)
         try:
-            made = _check_content(database, path)
-            if not made and new_key_check is None:
-                raise _missing(path)
+            _check_content(database, path)
             _configure(database)
-            _migrate(database, new_key_check)
+            migrate(database)
         except BaseException:
             database.close()
             raise
     return database
+
+
+def make(path: Path, key_check: bytes) -> None:
+    """Make an empty gallery of mode 0600, its folder too (0700), unless there is a file already.
+
+    It is made aside and appears whole: neither a crash nor a second process can leave or see half
+    a gallery. Raises GalleryError if it cannot be written.
+    """
+    if path.exists():
+        return
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            draft.chmod(0o600)
+            with wrapped(path):
+                database = _connect(draft)
+                try:
+                    _configure(database)
+                    migrate(database)
+                    database.execute("INSERT INTO meta VALUES ('key_check', ?)", (key_check,))
+                finally:
+                    database.close()
+            if os.geteuid() == 0:
+                # An administrator's first enrolment must not lock the service out.
+                owner = path.parent.stat()
+                os.chown(draft, owner.st_uid, owner.st_gid)
+            # Unlike a rename, a link never replaces what another process made meanwhile.
+            os.link(draft, path)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise GalleryError(
+            f"cannot make the gallery: {error.strerror}",
+            where=str(path),
+            fix="run this as the user that owns the folder, on a disk with room",
+        ) from None
 
 
 @contextmanager
@@ -82,19 +85,6 @@ def wrapped(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         what, fix = _explain(error)
         raise GalleryError(what, where=str(path), fix=fix) from error
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing: the write lock from the first statement on, undone on any exception."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
 
 
 def erase_old_pages(database: sqlite3.Connection) -> bool:
@@ -114,25 +104,16 @@ def erase_old_pages(database: sqlite3.Connection) -> bool:
     return not busy
 
 
-def _make_file(path: Path) -> None:
+def _connect(path: Path) -> sqlite3.Connection:
+    # mode=rw: a file that vanished since is an error, not a reason to make an empty one.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise GalleryError(
-            f"cannot make the gallery: {error.strerror}",
-            where=str(path),
-            fix="run this as the user that owns the folder",
-        ) from None
-    try:
-        os.fchmod(descriptor, 0o600)
-        if os.geteuid() == 0:
-            # An administrator's first enrolment must not lock the service out of its own folder.
-            owner = path.parent.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -141,7 +122,11 @@ def _check_file(path: Path) -> None:
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise GalleryError(
+            "there is no gallery",
+            where=str(path),
+            fix="enrol somebody first: oneglance people enrol NAME PHOTO --consent",
+        ) from None
     except OSError as error:
         raise GalleryError(f"cannot open the gallery: {error.strerror}", where=str(path)) from None
     if not stat.S_ISREG(status.st_mode):
@@ -155,25 +140,13 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _missing(path: Path) -> GalleryError:
-    return GalleryError(
-        "there is no gallery",
-        where=str(path),
-        fix="enrol somebody first: oneglance people enrol NAME PHOTO --consent",
-    )
-
-
-def _check_content(database: sqlite3.Connection, path: Path) -> bool:
-    """Whether it is a whole gallery of ours (True), or an empty database (False).
-
-    Only reads: whatever is refused here stays byte for byte as it was.
-    """
+def _check_content(database: sqlite3.Connection, path: Path) -> None:
+    """Only reads: whatever is refused here stays byte for byte as it was."""
     (application_id,) = database.execute("PRAGMA application_id").fetchone()
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if (application_id, version, tables) == (0, 0, 0):
-        return False
-    if application_id != APPLICATION_ID:
+    version = schema_version(database)
+    if path.stat().st_size == 0:
+        raise GalleryError("the gallery is an empty file", where=str(path), fix=_RESTORE)
+    if application_id != APPLICATION_ID or version < 1:
         raise GalleryError(
             "a database, but not a gallery of oneglance",
             where=str(path),
@@ -188,7 +161,6 @@ def _check_content(database: sqlite3.Connection, path: Path) -> bool:
     (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise GalleryError("the gallery is damaged", where=str(path), fix=_RESTORE)
-    return True
 
 
 def _configure(database: sqlite3.Connection) -> None:
@@ -202,22 +174,6 @@ def _configure(database: sqlite3.Connection) -> None:
         "temp_store = MEMORY",
     ):
         database.execute(f"PRAGMA {setting}")
-
-
-def _migrate(database: sqlite3.Connection, new_key_check: bytes | None) -> None:
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version == SCHEMA_VERSION:
-        return
-    with transaction(database):
-        # Read again under the write lock: another process may have been faster.
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        for statements in _MIGRATIONS[version:]:
-            for statement in statements:
-                database.execute(statement)
-        if version == 0:
-            database.execute("INSERT INTO meta VALUES ('key_check', ?)", (new_key_check,))
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _code(error: sqlite3.Error) -> int | None:

@@ -81,27 +81,27 @@ def load_key(path: Path) -> TemplateKey:
             where=str(path),
             fix="run this as the user that owns it",
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
+        mode = stat.S_IMODE(status.st_mode)
         if not stat.S_ISREG(status.st_mode):
             raise GalleryError("the template key is not a regular file", where=str(path))
-        mode = stat.S_IMODE(status.st_mode)
         if mode & 0o077 and credential is None:
             raise GalleryError(
                 f"the template key can be read by others (mode {mode:04o})",
                 where=str(path),
                 fix=f"run: chmod 600 {path}",
             )
-        try:
-            key = file.read(KEY_BYTES + 1)
-        except OSError as error:
-            raise GalleryError(
-                f"cannot read the template key: {error.strerror}", where=str(path)
-            ) from None
-    if len(key) != KEY_BYTES:
-        size = f"{status.st_size} bytes"
+        key = os.read(descriptor, KEY_BYTES + 1)
+    except OSError as error:
         raise GalleryError(
-            f"not a template key: {size} instead of {KEY_BYTES}",
+            f"cannot read the template key: {error.strerror}", where=str(path)
+        ) from None
+    finally:
+        os.close(descriptor)
+    if len(key) != KEY_BYTES:
+        raise GalleryError(
+            f"not a template key: {status.st_size} bytes instead of {KEY_BYTES}",
             where=str(path),
             fix="restore it from its backup, or move it away and run 'oneglance init'",
         )
