@@ -29,6 +29,7 @@ from oneglance.faces.gallery_schema import transaction
 from oneglance.faces.person import (
     Person,
     Snapshot,
+    checked_dates,
     checked_name,
     checked_person_id,
     checked_templates,
@@ -123,18 +124,7 @@ class Gallery:
         person_id = person_id_from(name) if person_id is None else checked_person_id(person_id)
         rows = checked_templates(templates)
         created_at = utc(self._now(), "the clock")
-        if consent_at is None:
-            raise GalleryError(
-                f"{name} has not consented to being enrolled",
-                fix="ask first, then enrol with --consent",
-            )
-        consent_at = utc(consent_at, "the date of consent")
-        if consent_at > created_at:
-            raise GalleryError("the date of consent lies in the future", fix="check the clock")
-        if expires_at is not None:
-            expires_at = utc(expires_at, "the expiry date")
-            if expires_at <= created_at:
-                raise GalleryError("the expiry date has passed already", fix="give a later one")
+        consent_at, expires_at = checked_dates(consent_at, expires_at, created_at)
         with self._writing():
             if self._exists(person_id):
                 raise GalleryError(

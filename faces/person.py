@@ -131,3 +131,21 @@ def utc(moment: datetime, what: str) -> datetime:
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise GalleryError(f"{what} has no time zone", fix="give it in UTC")
     return moment.astimezone(UTC)
+
+
+def checked_dates(
+    consent_at: datetime | None, expires_at: datetime | None, now: datetime
+) -> tuple[datetime, datetime | None]:
+    """Consent and expiry of a new enrolment, in UTC; GalleryError if they do not fit `now`."""
+    if consent_at is None:
+        raise GalleryError(
+            "this person's consent is missing", fix="ask first, then enrol with --consent"
+        )
+    consent_at = utc(consent_at, "the date of consent")
+    if consent_at > now:
+        raise GalleryError("the date of consent lies in the future", fix="check the clock")
+    if expires_at is not None:
+        expires_at = utc(expires_at, "the expiry date")
+        if expires_at <= now:
+            raise GalleryError("the expiry date has passed already", fix="give a later one")
+    return consent_at, expires_at

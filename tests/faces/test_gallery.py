@@ -147,7 +147,7 @@ def test_whatever_is_stored_comes_back_as_it_was(
         ({"person_id": ""}, "cannot be"),
         ({"person_id": "../../etc"}, "cannot be"),
         ({"person_id": "a" * 65}, "cannot be"),
-        ({"consent_at": None}, "has not consented"),
+        ({"consent_at": None}, "consent is missing"),
         ({"consent_at": datetime(2026, 1, 1)}, "no time zone"),
         ({"consent_at": NOON + timedelta(seconds=1)}, "in the future"),
         ({"expires_at": NOON}, "has passed"),

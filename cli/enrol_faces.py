@@ -1,0 +1,135 @@
+"""Faces of one person to enrol, from photo files or from a camera."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from oneglance.config import CameraConfig
+from oneglance.contract.messages import Hint
+from oneglance.daemon.camera import Camera, CameraState
+from oneglance.daemon.frames import Frame, FrameExchange
+from oneglance.daemon.quality import distance_hint, picture_hint
+from oneglance.daemon.sources import is_recording, shown_name
+from oneglance.errors import ImageError
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import FaceModel
+from oneglance.faces.reader import brightness, load_image, read_one_face, sharpness
+
+# Pictures that follow at once show the same: this far apart, a head has moved a little.
+APART_S = 0.5
+PATIENCE_S = 60.0
+
+_SAID = {
+    Hint.COME_CLOSER: "come closer",
+    Hint.STEP_BACK: "step back",
+    Hint.MORE_LIGHT: "more even light, please",
+    Hint.HOLD_STILL: "hold still",
+    Hint.ONE_AT_A_TIME: "one person alone, please",
+    Hint.LOOK_AT_CAMERA: "look at the camera",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """One picture's only face: what to call the picture, and its template float32 (d,)."""
+
+    label: str
+    template: NDArray[np.float32]
+
+
+def from_photos(photos: Sequence[Path], detector: FaceDetector, model: FaceModel) -> list[Shot]:
+    """One shot a photo; ImageError names the first that does not show exactly one face."""
+    console = Console(stderr=True)
+    shots = []
+    for photo in track(photos, "Looking at the photos", console=console, transient=True):
+        sample = read_one_face(load_image(photo), detector, model, where=str(photo))
+        shots.append(Shot(str(photo), sample.template))
+    return shots
+
+
+def from_camera(
+    config: CameraConfig,
+    count: int,
+    detector: FaceDetector,
+    model: FaceModel,
+    *,
+    min_face_px: int,
+    say: Callable[[str], None],
+    clock_s: Callable[[], float] = time.monotonic,
+) -> list[Shot]:
+    """`count` good shots from a camera, at least APART_S apart; `say` gets advice to the person.
+
+    Raises CameraError if the camera fails, and ImageError if it ends, or PATIENCE_S pass, first.
+    """
+    exchange = FrameExchange((config.name,))
+    camera = Camera(config, exchange[config.name])
+    shots: list[Shot] = []
+    said = Hint.NONE
+    latest_s = -APART_S
+    until_s = clock_s() + PATIENCE_S
+    camera.start()
+    try:
+        while len(shots) < count:
+            frames = exchange.take(0.2)
+            for frame in frames:
+                if frame.at_s - latest_s < APART_S:
+                    continue
+                shot, hint = _look(frame, detector, model, min_face_px)
+                if shot is not None:
+                    shots.append(shot)
+                    latest_s = frame.at_s
+                    say(f"{len(shots)} of {count}")
+                elif hint is not said:
+                    say(_SAID[hint])
+                said = hint
+            camera.watch()
+            if camera.state is CameraState.LOST and camera.failure is not None:
+                raise camera.failure
+            if not frames and camera.state is CameraState.ENDED:
+                raise _too_few(config, len(shots), count, "it ended")
+            if clock_s() > until_s:
+                raise _too_few(config, len(shots), count, f"waited for {PATIENCE_S:g} s")
+    finally:
+        camera.stop()
+    return shots
+
+
+def camera_config(source: str | int) -> CameraConfig:
+    """The camera or recording to enrol from; each frame of a recording is looked at."""
+    config = CameraConfig(name="enrolment", source=source)
+    return config.model_copy(update={"pace": "every"}) if is_recording(config) else config
+
+
+def _look(
+    frame: Frame, detector: FaceDetector, model: FaceModel, min_face_px: int
+) -> tuple[Shot | None, Hint]:
+    """The frame's shot if it is good, else what would make it so."""
+    boxes = detector.find(frame.pixels)
+    if not boxes:
+        return None, Hint.LOOK_AT_CAMERA
+    if len(boxes) > 1:
+        return None, Hint.ONE_AT_A_TIME
+    hint = distance_hint(boxes[0], frame.pixels.shape[0], min_face_px)
+    if hint is not Hint.NONE:
+        return None, hint
+    chips = model.chips(frame.pixels, boxes)
+    hint = picture_hint(sharpness(chips[0]), brightness(chips[0]))
+    if hint is not Hint.NONE:
+        return None, hint
+    return Shot(f"frame {frame.index}", model.encode(chips)[0]), Hint.NONE
+
+
+def _too_few(config: CameraConfig, found: int, count: int, why: str) -> ImageError:
+    return ImageError(
+        f"only {found} good pictures of one face instead of {count} ({why})",
+        where=shown_name(config.source),
+        fix="stand alone before the camera, in even light, and look at it; or ask for --frames 1",
+    )

@@ -1,0 +1,75 @@
+"""What `oneglance people enrol` does once it knows what is wanted: look, check, store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from oneglance.cli.enrol_faces import Shot, camera_config, from_camera, from_photos
+from oneglance.config import Config
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.enrolment import AGREEMENT_FMR, check_agreement, check_lookalike
+from oneglance.faces.gallery import Gallery
+from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.person import Person
+from oneglance.faces.vault import load_key
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Who is to be enrolled, from `photos`, or from `frames` pictures of the camera `source`."""
+
+    name: str
+    person_id: str | None
+    consent_at: datetime | None
+    expires_at: datetime | None
+    photos: Sequence[Path]
+    source: str | int
+    frames: int
+    force: bool
+
+
+def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Person:
+    """Take the pictures, check them, and store their templates; nothing is stored on an error."""
+    # Before anybody poses: a missing key is known at once.
+    key = load_key(config.gallery.key_file)
+    model = load_model(config.model.folder, threads=config.model.threads)
+    shots = _shots(wish, config, model, say)
+    templates = np.stack([shot.template for shot in shots])
+    if not wish.force:
+        scores = model.compare(templates, templates)
+        check_agreement(scores, [shot.label for shot in shots], model.threshold(AGREEMENT_FMR))
+    with Gallery.open(config.gallery.path, key, create=True) as gallery:
+        enrolled = gallery.snapshot(
+            model.model_id, datetime.now(UTC), template_size=model.template_size
+        )
+        if not wish.force:
+            scores = model.compare(templates, enrolled.templates)
+            check_lookalike(scores, enrolled.person_ids, model.threshold(config.decision.fmr))
+        return gallery.enrol(
+            wish.name,
+            templates,
+            model.model_id,
+            person_id=wish.person_id,
+            consent_at=wish.consent_at,
+            expires_at=wish.expires_at,
+            source="photo" if wish.photos else "camera",
+        )
+
+
+def _shots(wish: Wish, config: Config, model: FaceModel, say: Callable[[str], None]) -> list[Shot]:
+    detector = FaceDetector()
+    if wish.photos:
+        return from_photos(wish.photos, detector, model)
+    return from_camera(
+        camera_config(wish.source),
+        wish.frames,
+        detector,
+        model,
+        min_face_px=config.decision.min_face_px,
+        say=say,
+    )

@@ -1,0 +1,281 @@
+"""`oneglance people`: who is enrolled, and who is no longer."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneglance.cli.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from oneglance.faces.gallery import Gallery
+    from oneglance.faces.person import Person
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Enrol people, list them, give them their data, and delete them for good.",
+)
+
+PersonId = Annotated[str, typer.Argument(help="The id that 'oneglance people list' shows.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command()
+def enrol(
+    name: Annotated[str, typer.Argument(help="The name to greet, e.g. 'Ada Lovelace'.")],
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Photographs that show this person alone.", show_default=False),
+    ] = None,
+    consent: Annotated[
+        bool, typer.Option("--consent", help="This person has agreed to be enrolled.")
+    ] = False,
+    expires: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            help="From this day (local time, from its beginning) on the door stays shut.",
+            show_default=False,
+        ),
+    ] = None,
+    person_id: Annotated[
+        str | None, typer.Option("--id", help="Instead of an id made of the name.")
+    ] = None,
+    camera: Annotated[
+        int | None, typer.Option(min=0, help="Take pictures with this camera instead.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(help="Or from this stream, video file, folder or device."),
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(min=1, max=20, help="How many pictures to take with a camera.")
+    ] = 5,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although pictures disagree, or look like another.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol a person who agreed to it, from photographs or a camera.
+
+    One sharp photograph from the front is enough; two or three in different light are better.
+    Each must show exactly one face. The photographs themselves are not kept. Nothing is stored
+    if any of them does not fit.
+
+    Examples:
+    `oneglance people enrol "Ada Lovelace" ada1.jpg ada2.jpg --consent`
+
+    `oneglance people enrol "Guest" --camera 0 --consent --expires 2027-01-01 --id guest-7`
+    """
+    _one_origin(photos, camera, source)
+    from oneglance.faces.person import checked_dates, checked_name, checked_person_id
+
+    consent_at = datetime.now(UTC) if consent else None
+    expires_at = None if expires is None else expires.astimezone(UTC)
+    checked_name(name)
+    checked_dates(consent_at, expires_at, datetime.now(UTC))
+    if person_id is not None:
+        checked_person_id(person_id)
+
+    from oneglance.cli.enrol_person import Wish, enrol_person
+    from oneglance.config import load_config
+
+    wish = Wish(
+        name=name,
+        person_id=person_id,
+        consent_at=consent_at,
+        expires_at=expires_at,
+        photos=photos or (),
+        source=(source or "") if camera is None else camera,
+        frames=frames,
+        force=force,
+    )
+    person = enrol_person(wish, load_config(config), lambda text: typer.echo(text, err=True))
+    if as_json:
+        typer.echo(json.dumps(_as_json(person)))
+    else:
+        pictures = "1 picture" if person.templates == 1 else f"{person.templates} pictures"
+        typer.echo(f"Enrolled {person.name} as {person.person_id!r}, from {pictures}.")
+
+
+@app.command("list")
+def list_people(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show who is enrolled.
+
+    Example: `oneglance people list --json`
+    """
+    with _open(config) as gallery:
+        people = gallery.list_people()
+    if as_json:
+        typer.echo(json.dumps({"people": [_as_json(person) for person in people]}))
+    elif people:
+        _print_table(people)
+    else:
+        typer.echo("Nobody is enrolled. See 'oneglance people enrol --help'.")
+
+
+@app.command()
+def show(person_id: PersonId, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show one person: name, dates, and how many templates of which model.
+
+    Example: `oneglance people show ada-lovelace`
+    """
+    with _open(config) as gallery:
+        person = gallery.show(person_id)
+    if as_json:
+        typer.echo(json.dumps(_as_json(person)))
+        return
+    for label, value in _as_json(person).items():
+        shown = ", ".join(value) if isinstance(value, list) else value
+        typer.echo(f"{label:<12}{'never' if value is None else shown}")
+
+
+@app.command()
+def delete(person_id: PersonId, yes: YesOption = False, config: ConfigOption = None) -> None:
+    """Delete a person and all templates, for good: no byte of them stays in the gallery's files.
+
+    Example: `oneglance people delete ada-lovelace --yes`
+    """
+    with _open(config) as gallery:
+        person = gallery.show(person_id)
+        _confirm(
+            yes,
+            f"Delete {person.name} ({person.person_id}) with {person.templates} template(s)?"
+            " This is for good and cannot be undone.",
+        )
+        gallery.delete(person_id)
+    typer.echo(f"Deleted {person.name} ({person.person_id}) for good.")
+
+
+@app.command()
+def export(
+    person_id: PersonId,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A new file, made with mode 0600.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a person all that is stored about them, unsealed templates included, as JSON.
+
+    Templates are as sensitive as a fingerprint: the file can be read by you alone, and standard
+    output is used only when you ask for it with --json.
+
+    Example: `oneglance people export ada-lovelace --out ada.json`
+    """
+    if (out is None) == (not as_json):
+        raise typer.BadParameter("give either --out FILE or --json")
+    with _open(config) as gallery:
+        stored = gallery.export(person_id)
+    if out is None:
+        typer.echo(json.dumps(stored))
+    else:
+        _write_private(out, json.dumps(stored, indent=2, ensure_ascii=False) + "\n")
+        typer.echo(f"All that is stored about {person_id} is in {out}.")
+
+
+@app.command()
+def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
+    """Delete everybody whose enrolment has expired, for good.
+
+    The door ignores them already; this removes their names and templates too. Run it daily, e.g.
+    from a timer, with --yes; a wrong clock would delete those who have not expired yet.
+
+    Example: `oneglance people purge --yes`
+    """
+    now = datetime.now(UTC)
+    with _open(config) as gallery:
+        expired = [
+            person.person_id
+            for person in gallery.list_people()
+            if person.expires_at is not None and person.expires_at <= now
+        ]
+        if expired:
+            _confirm(yes, f"Delete {', '.join(expired)} for good? This cannot be undone.")
+        purged = gallery.purge_expired(now)
+    typer.echo(f"Deleted for good: {', '.join(purged) if purged else 'nobody had expired'}.")
+
+
+def _one_origin(photos: list[Path] | None, camera: int | None, source: str | None) -> None:
+    if [bool(photos), camera is not None, source is not None].count(True) != 1:
+        raise typer.BadParameter("give either photos, or --camera, or --source")
+
+
+def _open(config: Path | None) -> Gallery:
+    from oneglance.config import load_config
+    from oneglance.faces.gallery import Gallery
+    from oneglance.faces.vault import load_key
+
+    settings = load_config(config).gallery
+    return Gallery.open(settings.path, load_key(settings.key_file))
+
+
+def _as_json(person: Person) -> dict[str, Any]:
+    return {
+        "id": person.person_id,
+        "name": person.name,
+        "created_at": person.created_at.isoformat(),
+        "consent_at": person.consent_at.isoformat(),
+        "expires_at": None if person.expires_at is None else person.expires_at.isoformat(),
+        "templates": person.templates,
+        "model_ids": list(person.model_ids),
+    }
+
+
+def _print_table(people: list[Person]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    now = datetime.now(UTC)
+    table = Table("id", "name", "templates", "consent", "expires", box=None)
+    for person in people:
+        expires = "never"
+        if person.expires_at is not None:
+            expires = f"{person.expires_at.astimezone():%Y-%m-%d %H:%M}"
+            if person.expires_at <= now:
+                expires += " (expired)"
+        cells = (
+            person.person_id,
+            person.name,
+            str(person.templates),
+            f"{person.consent_at.astimezone():%Y-%m-%d}",
+            expires,
+        )
+        # Text, since a name may look like rich's markup.
+        table.add_row(*(Text(cell) for cell in cells))
+    Console().print(table)
+
+
+def _confirm(yes: bool, question: str) -> None:
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
+
+
+def _write_private(path: Path, text: str) -> None:
+    from oneglance.errors import GalleryError
+
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise GalleryError(
+            "there is a file already", where=str(path), fix="name a new one as --out"
+        ) from None
+    except OSError as error:
+        raise GalleryError(f"cannot write it: {error.strerror}", where=str(path)) from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(text)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise GalleryError(f"cannot write it: {error.strerror}", where=str(path)) from None
