@@ -70,10 +70,9 @@ def enrol(
     Each must show exactly one face. The photographs themselves are not kept. Nothing is stored
     if any of them does not fit.
 
-    Examples:
-    `oneglance people enrol "Ada Lovelace" ada1.jpg ada2.jpg --consent`
+    Example: `oneglance people enrol "Ada Lovelace" ada1.jpg ada2.jpg --consent`
 
-    `oneglance people enrol "Guest" --camera 0 --consent --expires 2027-01-01 --id guest-7`
+    Or: `oneglance people enrol "Guest" --camera 0 --consent --expires 2027-01-01 --id guest-7`
     """
     _one_origin(photos, camera, source)
     from oneglance.faces.person import checked_dates, checked_name, checked_person_id
