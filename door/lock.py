@@ -6,6 +6,7 @@ The relock timer is armed before the pin moves; the owner's loop checks the dead
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import logging
 import threading
@@ -109,6 +110,8 @@ class Lock:
                 where="door.pin",
                 fix="name a free GPIO pin, e.g. GPIO17",
             ) from None
+        # gpiozero tidies up only the pins of its default factory.
+        atexit.register(self.close)
 
     @property
     def event(self) -> LockEvent:
@@ -150,6 +153,7 @@ class Lock:
             if self._closed:
                 return
             self._closed = True
+            atexit.unregister(self.close)
             if self._timer is not None:
                 self._timer.cancel()
             if self._drive(False) and self._event.state is LockState.UNLOCKED:

@@ -179,8 +179,12 @@ class Link:
                 client.connect(
                     self._config.host, self._config.port, keepalive=self._config.keepalive_s
                 )
-                if not self._stopping.is_set():
-                    client.loop_forever()
+                abandoned = self._stopping.is_set()
+                # Unlike `loop_forever`, `loop` has the pair of sockets by which a `publish` in
+                # another thread wakes it: a decision must not wait for the next second.
+                # It ends with the connection, after a farewell too.
+                while not abandoned and client.loop(1.0) == mqtt.MQTT_ERR_SUCCESS:
+                    pass
             except ssl.SSLCertVerificationError as error:
                 self._failed(
                     f"the broker's certificate is not trusted: {error.verify_message}",
@@ -208,8 +212,8 @@ class Link:
         client.on_disconnect = self._disconnected
         client.on_message = self._arrived
         client.on_subscribe = self._subscribed
-        # Without a write callback, paho lets `publish` write to the socket from the caller's thread,
-        # unlocked beside the network thread: two half-written packets would break the stream.
+        # Without a write callback, paho lets `publish` write to the socket from the caller's
+        # thread, beside the network thread: two half-written packets would break the stream.
         client.on_socket_register_write = _left_to_the_network_thread
         client.on_publish = self._published
         if self._last_will is not None:

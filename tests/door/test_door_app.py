@@ -1,0 +1,454 @@
+"""The lock's service on a real broker: what opens it, and all that does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from door_rig import Rig
+from gpiozero.pins.mock import MockFactory, MockPin
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from wire_samples import TOPICS, make_decision
+
+from oneglance.broker import embedded_broker
+from oneglance.config import Config
+from oneglance.contract.gate import Gate
+from oneglance.contract.messages import Outcome, ServiceState, Status
+from oneglance.contract.signing import create_signing_key, load_signing_key, sign
+from oneglance.door.app import MAX_WAITING, DoorApp, stop_on_signals
+from oneglance.door.memory import SequenceMemory
+from oneglance.errors import ConfigError, MessageError, OneglanceError
+from oneglance.sdnotify import Notifier
+
+MakeRig = Callable[..., Rig]
+Wait = Callable[..., None]
+
+
+def settle(rig: Rig, wait_until: Wait, sequence: int) -> None:
+    """Send a valid decision of that sequence and wait until it has opened and shut the lock."""
+    before = rig.opened
+    decision = rig.decide(sequence)
+    wait_until(
+        lambda: any(s.state == "locked" and s.cause == decision.event_id for s in rig.states),
+        "a valid decision opens and shuts",
+    )
+    assert rig.opened == before + 1
+
+
+def test_an_accepted_decision_opens_once_and_the_lock_says_why(
+    make_rig: MakeRig, wait_until: Wait
+) -> None:
+    rig = make_rig()
+    decision = rig.decide(1)
+    wait_until(lambda: len(rig.states) == 3, "locked, unlocked, locked")
+    assert [(s.state, s.cause) for s in rig.states] == [
+        ("locked", ""),
+        ("unlocked", decision.event_id),
+        ("locked", decision.event_id),
+    ]
+    assert rig.opened == 1
+    assert not rig.pin_active
+
+
+def test_the_sequence_is_on_disk_before_the_pin_moves(
+    door_config: Config, make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    class WatchedPin(MockPin):
+        def _set_state(self, value: Any) -> None:
+            if value:
+                seen.append(SequenceMemory(door_config.door.state_file).load())
+            super()._set_state(value)
+
+    monkeypatch.setattr(MockFactory, "__init__", _with_pins(WatchedPin))
+    rig = make_rig()
+    settle(rig, wait_until, 41)
+    assert seen == [41]
+
+
+def _with_pins(pin_class: type[MockPin]) -> Callable[..., None]:
+    original = MockFactory.__init__
+
+    def init(self: MockFactory, *_: object, **__: object) -> None:
+        original(self, pin_class=pin_class)
+
+    return init
+
+
+def _another_key(folder: Path) -> Path:
+    create_signing_key(folder / "other.key", folder / "other.pub")
+    return folder / "other.key"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "rejected",
+        "other door",
+        "other site",
+        "expired",
+        "issued in the future",
+        "too long-lived",
+        "old sequence",
+        "wrong key",
+        "unsigned",
+        "not JSON",
+        "empty",
+        "another kind",
+        "huge",
+    ],
+)
+def test_what_must_not_open_does_not(
+    make_rig: MakeRig, wait_until: Wait, tmp_path: Path, case: str
+) -> None:
+    rig = make_rig()
+    settle(rig, wait_until, 10)
+    now = datetime.now(UTC)
+    second = timedelta(seconds=1)
+    if case == "rejected":
+        rig.decide(11, outcome=Outcome.REJECTED)
+    elif case == "other door":
+        rig.decide(11, door="back")
+    elif case == "other site":
+        rig.decide(11, site="office")
+    elif case == "expired":
+        rig.decide(11, issued_at=now - 6 * second, expires_at=now - second)
+    elif case == "issued in the future":
+        rig.decide(11, issued_at=now + 4 * second, expires_at=now + 9 * second)
+    elif case == "too long-lived":
+        rig.decide(11, expires_at=now + 3600 * second)
+    elif case == "old sequence":
+        rig.decide(9)
+    elif case == "wrong key":
+        rig.send(sign(make_decision(11), load_signing_key(_another_key(tmp_path))))
+    elif case == "unsigned":
+        rig.send(make_decision(11).to_payload())
+    elif case == "not JSON":
+        rig.send(b"open the door")
+    elif case == "empty":
+        rig.send(b"")
+    elif case == "another kind":
+        rig.send(Status(issued_at=now, state=ServiceState.ONLINE, software="0").to_payload())
+    elif case == "huge":
+        rig.send(b'{"signature":"' + b"A" * 100_000 + b'"}')
+    # The next valid one comes through the same ordered topic, so the bad one has been judged.
+    settle(rig, wait_until, 12)
+    assert rig.opened == 2
+
+
+def test_the_same_event_delivered_twice_acts_once(make_rig: MakeRig, wait_until: Wait) -> None:
+    rig = make_rig()
+    payload = sign(make_decision(5), rig.key)
+    rig.send(payload)
+    rig.send(payload)
+    wait_until(lambda: rig.said().count("locked") == 2, "opened and shut")
+    settle(rig, wait_until, 6)
+    assert rig.opened == 2
+    assert rig.said().count("unlocked") == 2
+
+
+def test_a_retained_decision_never_opens(
+    door_config: Config, make_rig: MakeRig, wait_until: Wait, key_files: tuple[Path, Path]
+) -> None:
+    first = make_rig()
+    # Still fresh, well signed and unseen: only `retained` speaks against it.
+    first.app.stop()
+    wait_until(lambda: not first.running, "stopped")
+    first.send(sign(make_decision(50), first.key), retain=True)
+    second = make_rig()
+    settle(second, wait_until, 60)
+    assert second.opened == 1
+    first.send(b"", retain=True)
+
+
+def test_after_a_restart_an_old_sequence_is_refused(make_rig: MakeRig, wait_until: Wait) -> None:
+    first = make_rig()
+    payload = sign(make_decision(30), first.key)
+    first.send(payload)
+    wait_until(lambda: first.said().count("locked") == 2, "opened and shut")
+    first.app.stop()
+    wait_until(lambda: not first.running, "stopped")
+
+    second = make_rig()
+    second.send(payload)
+    second.decide(29)
+    settle(second, wait_until, 31)
+    assert second.opened == 1
+
+
+def test_a_rejected_decision_cannot_be_overtaken_after_a_restart(
+    make_rig: MakeRig, wait_until: Wait, door_config: Config
+) -> None:
+    first = make_rig()
+    first.decide(40, outcome=Outcome.REJECTED)
+    wait_until(
+        lambda: SequenceMemory(door_config.door.state_file).load() == 40, "remembered as well"
+    )
+    assert first.opened == 0
+
+
+def test_a_second_accept_during_the_pulse_extends_it(
+    door_config: Config, make_rig: MakeRig, wait_until: Wait
+) -> None:
+    longer = door_config.door.model_copy(update={"pulse_s": 0.8})
+    rig = make_rig(door_config.model_copy(update={"door": longer}))
+    rig.decide(1)
+    last = rig.decide(2)
+    wait_until(lambda: rig.said().count("locked") == 2, "opened and shut")
+    assert rig.said() == ["locked", "unlocked", "unlocked", "locked"]
+    assert rig.states[-1].cause == last.event_id
+    assert rig.opened == 1
+
+
+def test_stopping_in_a_pulse_relocks_and_says_so(
+    door_config: Config, make_rig: MakeRig, wait_until: Wait
+) -> None:
+    long = door_config.door.model_copy(update={"pulse_s": 60})
+    rig = make_rig(door_config.model_copy(update={"door": long}))
+    rig.decide(1)
+    wait_until(lambda: rig.pin_active, "open")
+    rig.app.stop()
+    wait_until(lambda: not rig.running, "stopped")
+    assert not rig.pin_active
+    wait_until(lambda: rig.said()[-1] == "fault", "the last word is fault")
+    assert rig.states[-1].cause == "stopped"
+    assert rig.error is None
+
+
+def test_a_bug_while_handling_a_message_leaves_the_door_shut(
+    door_config: Config, make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = door_config.door.model_copy(update={"pulse_s": 60})
+    rig = make_rig(door_config.model_copy(update={"door": long}))
+    rig.decide(1)
+    wait_until(lambda: rig.pin_active, "open")
+    monkeypatch.setattr(rig.app, "_gate", None)
+    rig.decide(2)
+    wait_until(lambda: not rig.running, "ended by the bug")
+    assert isinstance(rig.error, AttributeError)
+    assert not rig.pin_active
+    wait_until(lambda: rig.said()[-1] == "fault", "the last word is fault")
+    assert rig.states[-1].cause == "crashed"
+
+
+def test_a_pin_that_does_not_obey_is_a_fault(
+    make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig()
+
+    def broken(_self: MockPin, _value: Any) -> None:
+        raise OSError("no answer")
+
+    monkeypatch.setattr(MockPin, "_set_state", broken)
+    rig.decide(1)
+    wait_until(lambda: not rig.running, "ended by the fault")
+    assert isinstance(rig.error, OneglanceError)
+    wait_until(lambda: rig.said()[-1] == "fault", "says fault")
+    assert rig.states[-1].cause == "the pin did not obey"
+    assert rig.opened == 0
+
+
+def test_a_corrupt_memory_is_a_fault_with_the_way_out(
+    door_config: Config, make_rig: MakeRig, wait_until: Wait
+) -> None:
+    file = door_config.door.state_file
+    file.parent.mkdir()
+    file.write_text("abc")
+    rig = make_rig()
+    rig.decide(1)
+    wait_until(lambda: not rig.running, "gives up")
+    assert isinstance(rig.error, ConfigError)
+    assert "delete this file" in str(rig.error)
+    wait_until(lambda: rig.said()[-1:] == ["fault"], "says fault")
+    assert rig.states[-1].cause.startswith("the lock's memory is corrupt")
+    assert not rig.pin_active
+    assert file.read_text() == "abc"
+
+
+def test_a_memory_that_fails_later_keeps_the_door_shut(
+    door_config: Config, make_rig: MakeRig, wait_until: Wait
+) -> None:
+    rig = make_rig()
+    file = door_config.door.state_file
+    (file.parent / "sequence.new").mkdir()
+    rig.decide(1)
+    wait_until(lambda: not rig.running, "gives up")
+    assert isinstance(rig.error, OneglanceError)
+    assert rig.opened == 0
+    wait_until(lambda: rig.said()[-1] == "fault", "says fault")
+
+
+def test_a_decision_that_expires_while_it_is_remembered_does_not_open(
+    make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig()
+    store = SequenceMemory.store
+    ahead = timedelta()
+    monkeypatch.setattr(rig.app, "_wall", lambda: datetime.now(UTC) + ahead)
+
+    def slow(self: SequenceMemory, sequence: int) -> None:
+        nonlocal ahead
+        ahead = timedelta(seconds=8 if sequence == 1 else 0)
+        store(self, sequence)
+
+    monkeypatch.setattr(SequenceMemory, "store", slow)
+    rig.decide(1)
+    settle(rig, wait_until, 2)
+    assert rig.opened == 1
+
+
+def test_a_clock_that_jumps_shuts_out_even_what_looks_fresh(
+    make_rig: MakeRig, wait_until: Wait, door_config: Config
+) -> None:
+    rig = make_rig()
+    settle(rig, wait_until, 1)
+    gate = rig.app._gate
+    rig.app.stop()
+    wait_until(lambda: not rig.running, "stopped")
+    # The service's own gate, its clock now set back by an hour: an old decision looks fresh.
+    back = timedelta(hours=1)
+    gate.wall = lambda: datetime.now(UTC) - back
+    old = datetime.now(UTC) - back
+    replay = make_decision(2, issued_at=old, expires_at=old + timedelta(seconds=5))
+    with pytest.raises(OneglanceError, match="clock was just set"):
+        gate.admit(sign(replay, rig.key), retained=False)
+
+
+def test_garbage_never_opens_and_never_ends_the_service(
+    make_rig: MakeRig, wait_until: Wait
+) -> None:
+    rig = make_rig()
+    valid = sign(make_decision(1), rig.key)
+    body = json.loads(valid)
+
+    @settings(
+        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(
+        st.one_of(
+            st.binary(max_size=200),
+            st.recursive(
+                st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+                lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=9), inner),
+            ).map(lambda value: json.dumps(value).encode()),
+            st.tuples(
+                st.sampled_from(sorted(body)), st.none() | st.integers() | st.text(max_size=9)
+            ).map(lambda change: json.dumps(body | dict([change])).encode()),
+            st.tuples(st.integers(0, len(valid) - 1), st.integers(1, 255)).map(
+                lambda at: valid[: at[0]] + bytes([valid[at[0]] ^ at[1]]) + valid[at[0] + 1 :]
+            ),
+            st.integers(0, len(valid) - 1).map(lambda cut: valid[:cut]),
+            st.just(b"[" * 9000),
+        )
+    )
+    def throw(payload: bytes) -> None:
+        if _same_content(payload, body):
+            return
+        rig.send(payload)
+
+    throw()
+    wait_until(lambda: rig.app._inbox.qsize() == 0, "all judged")
+    settle(rig, wait_until, 2)
+    assert rig.opened == 1
+
+
+def _same_content(payload: bytes, body: dict[str, Any]) -> bool:
+    try:
+        return bool(json.loads(payload) == body)
+    except (ValueError, RecursionError):
+        return False
+
+
+def test_a_flood_does_not_pile_up(
+    make_rig: MakeRig,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rig = make_rig()
+    release = threading.Event()
+
+    def slow(_gate: Gate, _payload: bytes, *, retained: bool) -> None:
+        release.wait(20)
+        raise MessageError("judged")
+
+    monkeypatch.setattr(Gate, "admit", slow)
+    for _ in range(200):
+        rig.daemon.publish(TOPICS.decision, b"x", qos=0)
+    wait_until(lambda: "one is dropped" in caplog.text, "what is too much is dropped")
+    assert rig.app._inbox.qsize() <= MAX_WAITING
+    release.set()
+    wait_until(lambda: rig.app._inbox.qsize() == 0, "drained")
+
+
+def test_without_a_broker_it_waits_shut_and_works_when_one_comes(
+    door_config: Config, make_rig: MakeRig, key_files: tuple[Path, Path], wait_until: Wait
+) -> None:
+    with embedded_broker() as mqtt:
+        pass
+    config = door_config.model_copy(update={"mqtt": mqtt})
+    rig = Rig(config, key_files[0])
+    rig.daemon.start()
+    rig.start_door()
+    try:
+        with embedded_broker(port=mqtt.port):
+            wait_until(lambda: rig.said() == ["locked"], "connected at last")
+            settle(rig, wait_until, 1)
+            rig.stop()
+    finally:
+        rig.stop()
+
+
+def test_systemd_hears_ready_watchdog_and_stopping(
+    door_config: Config, tmp_path: Path, wait_until: Wait
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        app = DoorApp(door_config, factory=MockFactory(), notifier=notifier)
+        heard: list[bytes] = []
+        thread = threading.Thread(target=app.run)
+        thread.start()
+        while not {b"READY=1", b"WATCHDOG=1", b"STATUS=locked"} <= set(heard):
+            heard.append(manager.recv(4096))
+        app.stop()
+        thread.join(20)
+        while heard[-1] != b"STOPPING=1":
+            heard.append(manager.recv(4096))
+    assert heard.index(b"READY=1") < heard.index(b"WATCHDOG=1")
+
+
+def test_the_watchdog_is_not_fed_for_a_deaf_lock(
+    make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig()
+    monkeypatch.setattr(type(rig.app._link), "alive", property(lambda _self: False))
+    wait_until(lambda: not rig.running, "a dead network thread ends the service")
+    assert "network thread" in str(rig.error)
+
+
+def test_a_missing_public_key_is_one_clear_error(door_config: Config, tmp_path: Path) -> None:
+    door = door_config.door.model_copy(update={"public_key_file": tmp_path / "none.pub"})
+    with pytest.raises(ConfigError, match="public key is missing"):
+        DoorApp(door_config.model_copy(update={"door": door}), factory=MockFactory())
+
+
+def test_signals_stop_and_the_old_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    calls: list[str] = []
+    with stop_on_signals(lambda: calls.append("stop")):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert calls == ["stop", "stop"]
+    assert signal.getsignal(signal.SIGTERM) is before
