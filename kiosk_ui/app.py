@@ -1,0 +1,103 @@
+"""The kiosk: a client that listens, a reducer that decides what to show, a window that shows it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from oneglance.config import Config
+from oneglance.kiosk_ui.client import KioskClient
+from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window
+from oneglance.kiosk_ui.reducer import Tick, initial, reduce
+from oneglance.sdnotify import Notifier
+
+log = logging.getLogger(__name__)
+
+
+class KioskApp:
+    """One run of the kiosk. `run` blocks in the thread that owns the window."""
+
+    def __init__(self, config: Config, notifier: Notifier | None = None) -> None:
+        self._client = KioskClient(config)
+        self._notifier = notifier or Notifier()
+        self._fullscreen = config.kiosk.fullscreen
+        self._state = initial(time.monotonic(), config.kiosk.result_s)
+        self._view: Any = None
+        self._fed_at_s = 0.0
+        self._ready = False
+        self._stopping = False
+
+    def run(self, size_px: tuple[int, int] = (800, 480)) -> None:
+        """Show the screen until SIGTERM, SIGINT or the window's end.
+
+        Raises MissingPartError without Kivy, OneglanceError without a display.
+        """
+        window = open_window(size_px, fullscreen=self._fullscreen)
+        from kivy.base import runTouchApp, stopTouchApp
+        from kivy.clock import Clock
+
+        from oneglance.kiosk_ui.view import KioskView
+
+        window.set_title("oneglance")
+        self._view = KioskView()
+        self._client.start()
+        try:
+            with _signals_call(self.stop):
+                window.bind(on_flip=self._flipped)
+                Clock.schedule_interval(lambda _: self._frame(stopTouchApp), 1 / FRAMES_PER_S)
+                runTouchApp(self._view)
+        finally:
+            self._notifier.stopping()
+            self._client.stop()
+            window.close()
+
+    def stop(self) -> None:
+        """End `run` at its next frame; may be called from any thread or signal handler."""
+        self._stopping = True
+
+    def _frame(self, end: Callable[[], None]) -> None:
+        if self._stopping:
+            end()
+            return
+        for event in (*self._client.drain(), Tick()):
+            before = self._state.screen.kind
+            self._state = reduce(self._state, event, time.monotonic())
+            if self._state.screen.kind is not before:
+                self._tell()
+        self._view.show(self._state.screen, time.monotonic())
+        self._feed_watchdog()
+
+    def _tell(self) -> None:
+        text = f"shows {self._state.screen.kind.value}"
+        log.info(text)
+        self._notifier.status(text)
+
+    def _feed_watchdog(self) -> None:
+        """The window just worked; whether it also hears is for the client to say."""
+        period_s = self._notifier.watchdog_period_s
+        now_s = time.monotonic()
+        if period_s is not None and self._client.alive and now_s - self._fed_at_s >= period_s / 2:
+            self._fed_at_s = now_s
+            self._notifier.watchdog()
+
+    def _flipped(self, *_: object) -> None:
+        # Only the first frame on the glass proves that the screen works. Later ones prove nothing
+        # more: Kivy draws none while the picture stands still.
+        if not self._ready:
+            self._ready = True
+            self._notifier.ready()
+
+
+@contextmanager
+def _signals_call(stop: Callable[[], None]) -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, lambda *_: stop()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

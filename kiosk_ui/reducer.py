@@ -1,0 +1,201 @@
+"""What happened, to what the screen shows. Pure: no clock, no broker, no window.
+
+The order in which things win: no connection or no daemon; a fresh result; somebody being looked
+at; a lost camera; idle. A name comes only from an accepted decision that the gate admitted, and
+it is forgotten as soon as its time is over or the connection breaks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from oneglance.contract.messages import Decision, Hint, Outcome, Phase, ServiceState, Status, Visit
+from oneglance.kiosk_ui.names import clean_name
+from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.words import HINTS, POOR_QUALITY, WORDS, welcome
+
+# A visit about which nothing more is heard is over: the person left, or the daemon hangs.
+VISIT_SILENCE_S = 2.0
+# How long a fresh screen waits for its broker and daemon before it calls itself out of service.
+START_GRACE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker accepted us; the daemon's retained status follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection to the broker broke: nothing on the screen is true any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusArrived:
+    """The daemon about itself; None if what came could not be read."""
+
+    status: Status | None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitArrived:
+    """How far the visit in front of the camera has come."""
+
+    visit: Visit
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionArrived:
+    """A decision that `contract.gate.Gate` admitted: signed, fresh, for this door, never before."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Only time has passed."""
+
+
+Event = Connected | Disconnected | StatusArrived | VisitArrived | DecisionArrived | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is left of a decision: the words to show, not the person."""
+
+    kind: Kind
+    title: str
+    line: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class KioskState:
+    """What the kiosk knows, and the `screen` that follows from it."""
+
+    screen: ScreenState
+    started_s: float
+    result_s: float
+    connected: bool = False
+    status: Status | None = None
+    ever_online: bool = False
+    visit: Visit | None = None
+    visit_at_s: float = 0.0
+    decided_visit_id: str = ""
+    result: Result | None = None
+
+
+def initial(now_s: float, result_s: float) -> KioskState:
+    """A screen that has just come up; a result will stay for `result_s` seconds."""
+    return KioskState(_plain(Kind.STARTING, now_s), started_s=now_s, result_s=result_s)
+
+
+def reduce(state: KioskState, event: Event, now_s: float) -> KioskState:
+    """The state after `event` at `now_s` (monotonic seconds, never before the last event's)."""
+    return _drawn(_forgotten(_learnt(state, event, now_s), now_s), now_s)
+
+
+def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
+    match event:
+        case Connected():
+            return _blank(state, connected=True)
+        case Disconnected():
+            return _blank(state, connected=False)
+        case StatusArrived(status):
+            if status is None or status.state is ServiceState.OFFLINE:
+                return _blank(state, connected=state.connected)
+            return replace(state, status=status, ever_online=True)
+        case VisitArrived(visit):
+            return _visited(state, visit, now_s)
+        case DecisionArrived(decision):
+            return replace(
+                state,
+                result=_result(decision, now_s),
+                decided_visit_id=decision.visit_id,
+                visit=None,
+            )
+        case Tick():
+            return state
+
+
+def _blank(state: KioskState, *, connected: bool) -> KioskState:
+    return replace(
+        state, connected=connected, status=None, visit=None, result=None, decided_visit_id=""
+    )
+
+
+def _visited(state: KioskState, visit: Visit, now_s: float) -> KioskState:
+    match visit.phase:
+        case Phase.IDLE:
+            return replace(state, visit=None)
+        case Phase.DONE:
+            # The decision travels on its own topic and may come a moment later: keep showing
+            # the check until then, or until it has been silent for too long.
+            return state
+        case Phase.LOOK | Phase.CHECKING:
+            if visit.visit_id and visit.visit_id == state.decided_visit_id:
+                return state
+            return replace(state, visit=visit, visit_at_s=now_s)
+
+
+def _result(decision: Decision, now_s: float) -> Result:
+    if decision.outcome is Outcome.ACCEPTED:
+        title = welcome(clean_name(decision.person_name or ""))
+        return Result(Kind.WELCOME, title, WORDS[Kind.WELCOME][1], now_s)
+    poor = decision.reason == "poor_quality"
+    title, line = POOR_QUALITY if poor else WORDS[Kind.NOT_RECOGNISED]
+    return Result(Kind.NOT_RECOGNISED, title, line, now_s)
+
+
+def _forgotten(state: KioskState, now_s: float) -> KioskState:
+    if state.result is not None and not 0 <= now_s - state.result.at_s < state.result_s:
+        state = replace(state, result=None)
+    if state.visit is not None and not 0 <= now_s - state.visit_at_s <= VISIT_SILENCE_S:
+        state = replace(state, visit=None)
+    return state
+
+
+def _drawn(state: KioskState, now_s: float) -> KioskState:
+    screen = _screen(state, now_s)
+    shown = state.screen
+    if (screen.kind, screen.title) == (shown.kind, shown.title) and not _is_new(state, now_s):
+        screen = replace(screen, since_s=shown.since_s)
+    return replace(state, screen=screen)
+
+
+def _is_new(state: KioskState, now_s: float) -> bool:
+    """Whether a result came just now: the same words again are still a new answer."""
+    return state.result is not None and state.result.at_s == now_s
+
+
+def _screen(state: KioskState, now_s: float) -> ScreenState:
+    if not state.connected or state.status is None:
+        waiting = not state.ever_online and now_s - state.started_s < START_GRACE_S
+        return _plain(Kind.STARTING if waiting else Kind.OFFLINE, now_s)
+    if state.result is not None:
+        result = state.result
+        return ScreenState(result.kind, result.title, result.line, now_s)
+    if state.visit is not None:
+        return _visit_screen(state.visit, now_s)
+    if any(reason.startswith("camera_lost") for reason in state.status.reasons):
+        return _plain(Kind.CAMERA_LOST, now_s)
+    return _plain(Kind.IDLE, now_s)
+
+
+def _visit_screen(visit: Visit, now_s: float) -> ScreenState:
+    checking = visit.phase is Phase.CHECKING
+    kind = Kind.CHECKING if checking else Kind.LOOK_HERE
+    title, line = WORDS[kind]
+    return ScreenState(
+        kind=kind,
+        title=title,
+        line=HINTS.get(visit.hint, line),
+        since_s=now_s,
+        progress=visit.progress if checking else 0.0,
+        hint=visit.hint,
+    )
+
+
+def _plain(kind: Kind, now_s: float) -> ScreenState:
+    title, line = WORDS[kind]
+    return ScreenState(kind, title, line, now_s, hint=Hint.NONE)

@@ -1,0 +1,64 @@
+"""What the screen shows at one moment: one symbol, one line of big text, one small line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from oneglance.contract.messages import Hint
+from oneglance.errors import MessageError
+
+
+class Kind(StrEnum):
+    """Which symbol the screen shows."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    LOOK_HERE = "look_here"
+    CHECKING = "checking"
+    WELCOME = "welcome"
+    NOT_RECOGNISED = "not_recognised"
+    CAMERA_LOST = "camera_lost"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenState:
+    """All that the window needs to draw itself.
+
+    `title` is the big text, `line` the small one. `progress` runs from 0 to 1 while CHECKING and
+    is 0 otherwise. `since_s` is the monotonic time at which this symbol and title came up;
+    animations count from it.
+    """
+
+    kind: Kind
+    title: str
+    line: str
+    since_s: float
+    progress: float = 0.0
+    hint: Hint = Hint.NONE
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.progress <= 1.0:
+            raise ValueError(f"progress must lie in 0..1, not {self.progress}")
+
+    def to_json(self) -> str:
+        """The state as one JSON object, for `from_json` in another process."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> ScreenState:
+        """Read what `to_json` wrote; MessageError if it is anything else."""
+        try:
+            body = json.loads(text)
+            return ScreenState(
+                kind=Kind(body["kind"]),
+                title=str(body["title"]),
+                line=str(body["line"]),
+                since_s=float(body["since_s"]),
+                progress=float(body["progress"]),
+                hint=Hint(body["hint"]),
+            )
+        except (ValueError, KeyError, TypeError):
+            raise MessageError("not a screen state", where="kiosk") from None

@@ -1,0 +1,57 @@
+"""Text as large as its box allows, broken into lines of even length. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+MAX_LINES = 3
+# Breaking a text must make it clearly larger: one line is read faster than two.
+BREAK_GAIN = 1.15
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The text with its line breaks, and the largest font size (whole pixels) that fits."""
+
+    text: str
+    font_px: int
+
+
+def fit(
+    text: str,
+    width_em: Callable[[str], float],
+    line_height_em: float,
+    box_px: tuple[float, float],
+    max_font_px: float,
+) -> Fit:
+    """Lay out `text` in a box of (width, height) pixels.
+
+    `width_em` measures one line and `line_height_em` one line's height, both for a font of one
+    pixel. Words are never broken.
+    """
+    words = text.split()
+    best = Fit(text, 1)
+    for lines in range(1, min(MAX_LINES, max(1, len(words))) + 1):
+        broken, widest_em = _balanced(words, lines, width_em)
+        font_px = min(
+            max_font_px,
+            box_px[0] / max(widest_em, 1e-6),
+            box_px[1] / (lines * line_height_em),
+        )
+        if lines == 1 or font_px >= BREAK_GAIN * best.font_px:
+            best = Fit(broken, max(1, math.floor(font_px)))
+    return best
+
+
+def _balanced(words: list[str], lines: int, width_em: Callable[[str], float]) -> tuple[str, float]:
+    """The words in `lines` lines so that the widest is as narrow as can be, and its width."""
+    candidates = []
+    for breaks in combinations(range(1, len(words)), lines - 1):
+        edges = (0, *breaks, len(words))
+        rows = [" ".join(words[a:b]) for a, b in pairwise(edges)]
+        candidates.append((max(width_em(row) for row in rows), "\n".join(rows)))
+    widest_em, broken = min(candidates)
+    return broken, widest_em

@@ -1,0 +1,162 @@
+"""The one widget of the screen: draws a ScreenState as it looks at a given moment.
+
+Import this only after `kivy_window.open_window`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kivy.core.text import Label as CoreLabel
+from kivy.graphics import Color, Mesh, SmoothEllipse
+from kivy.graphics.texture import Texture
+from kivy.lang import Builder
+from kivy.properties import BooleanProperty, ColorProperty, NumericProperty, ObjectProperty
+from kivy.uix.floatlayout import FloatLayout
+from kivy.uix.label import Label
+from kivy.uix.widget import Widget
+
+from oneglance.kiosk_ui.geometry import Point, Shape, Stroke, ribbon, smooth_pieces
+from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, GLOW, LINE, TITLE, Rgb, mixed
+from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.soft_pixels import brush_pixels, glow_pixels
+from oneglance.kiosk_ui.symbols import fade, symbol
+from oneglance.kiosk_ui.text_fit import fit
+
+# Fonts are measured at this size; widths grow evenly with it, but for hinting: hence the slack.
+_MEASURED_PX = 100
+_SLACK = 0.985
+_GLOW_SIDE_PX = 256
+# The part of the way to its new value that the progress ring goes in one frame.
+_PROGRESS_STEP = 0.25
+
+
+class Symbol(Widget):  # type: ignore[misc]
+    """Draws shapes, whose coordinates run from -1 to 1, into its own box."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._drawn: object = None
+        self._brushes: dict[float, Any] = {}
+        self._brush_scale = 0.0
+
+    def draw(self, shapes: tuple[Shape, ...], accent: Rgb) -> None:
+        """Show `shapes` in the colour `accent`, unless they are what is shown already."""
+        wanted = (shapes, accent, tuple(self.pos), tuple(self.size))
+        if wanted == self._drawn:
+            return
+        if self._brush_scale != self.width:
+            self._brush_scale = self.width
+            self._brushes.clear()
+        self._drawn = wanted
+        self.canvas.clear()
+        with self.canvas:
+            for shape in shapes:
+                Color(*mixed(BACKGROUND, accent, shape.strength))
+                if isinstance(shape, Stroke):
+                    self._stroke(shape)
+                else:
+                    self._disc(shape.centre, shape.radius_x, shape.radius_y)
+
+    def _stroke(self, stroke: Stroke) -> None:
+        # Kivy's own lines have jagged edges or blunt ends, and not every GPU can multisample.
+        half = self.width / 2
+        texture = self._brush(stroke.width * half)
+        scaled = tuple(
+            (self.center_x + x * half, self.center_y + y * half) for x, y in stroke.points
+        )
+        for piece in [scaled] if stroke.closed else smooth_pieces(scaled):
+            vertices = ribbon(piece, texture.width / 2, closed=stroke.closed)
+            Mesh(
+                vertices=vertices,
+                indices=range(len(vertices) // 4),
+                mode="triangle_strip",
+                texture=texture,
+            )
+
+    def _brush(self, width_px: float) -> Any:
+        if width_px not in self._brushes:
+            side_px, pixels = brush_pixels(width_px)
+            self._brushes[width_px] = _texture(side_px, pixels)
+        return self._brushes[width_px]
+
+    def _disc(self, centre: Point, radius_x: float, radius_y: float) -> None:
+        width, height = radius_x * self.width, radius_y * self.height
+        x = self.center_x + centre[0] * self.width / 2 - width / 2
+        y = self.center_y + centre[1] * self.height / 2 - height / 2
+        SmoothEllipse(pos=(x, y), size=(width, height), segments=90)
+
+
+class KioskLabel(Label):  # type: ignore[misc]
+    """Text that is as large as its box allows, up to `font_share` of the window's height."""
+
+    font_share = NumericProperty(0.1)
+
+    def say(self, text: str) -> None:
+        """Show `text`, whole, in lines of even length."""
+        font = CoreLabel(font_size=_MEASURED_PX, font_name=self.font_name, bold=self.bold)
+
+        def width_em(row: str) -> float:
+            return float(font.get_extents(row)[0]) / _MEASURED_PX / _SLACK
+
+        line_height_em = font.get_extents("Ag")[1] / _MEASURED_PX / _SLACK
+        max_font_px = self.font_share * self.parent.height
+        fitted = fit(text, width_em, line_height_em, tuple(self.size), max_font_px)
+        self.text, self.font_size = fitted.text, fitted.font_px
+
+
+class KioskView(FloatLayout):  # type: ignore[misc]
+    """The whole screen. `show` is called once a frame."""
+
+    upright = BooleanProperty(False)
+    margin = NumericProperty(0)
+    symbol_side = NumericProperty(0)
+    symbol_top = NumericProperty(0)
+    background = ColorProperty(BACKGROUND)
+    accent = ColorProperty(BACKGROUND)
+    light = NumericProperty(0)
+    glow = ObjectProperty(None, allownone=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.glow = _texture(_GLOW_SIDE_PX, glow_pixels(_GLOW_SIDE_PX))
+        self._said: object = None
+        self._progress = 0.0
+
+    def show(self, state: ScreenState, now_s: float, *, animated: bool = True) -> None:
+        """Draw `state` as it looks at `now_s`; without animation, as it looks when settled."""
+        age_s = max(0.0, now_s - state.since_s)
+        self._progress = self._glided(state) if animated else state.progress
+        visible = fade(age_s) if animated else 1.0
+        accent = ACCENTS[state.kind]
+        self.accent = list(accent)
+        self.light = visible * GLOW[state.kind]
+        drawn = symbol(_with_progress(state, self._progress), age_s)
+        self.ids.symbol.draw(drawn, mixed(BACKGROUND, accent, visible))
+        said = (state.title, state.line, tuple(self.size))
+        if said != self._said:
+            self._said = said
+            self.ids.title.say(state.title)
+            self.ids.line.say(state.line)
+        self.ids.title.color = (*TITLE, visible)
+        self.ids.line.color = (*LINE, visible)
+
+    def _glided(self, state: ScreenState) -> float:
+        if state.kind is not Kind.CHECKING:
+            return 0.0
+        return self._progress + _PROGRESS_STEP * (state.progress - self._progress)
+
+
+def _texture(side_px: int, pixels: bytes) -> Any:
+    texture = Texture.create(size=(side_px, side_px), colorfmt="rgba")
+    texture.blit_buffer(pixels, colorfmt="rgba", bufferfmt="ubyte")
+    return texture
+
+
+def _with_progress(state: ScreenState, progress: float) -> ScreenState:
+    return replace(state, progress=round(min(1.0, max(0.0, progress)), 4))
+
+
+Builder.load_file(str(Path(__file__).with_name("kiosk.kv")))
