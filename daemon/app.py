@@ -1,0 +1,154 @@
+"""The daemon's life: build the parts, start them, watch them, stop them in reverse.
+
+    cameras -> FrameExchange -> Vision (Pipeline: find, track, encode, judge) -> Issuer -> Publisher
+
+Start reading here; each part stands in the module of its name.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+from oneglance.config import Config
+from oneglance.daemon.build import build_outlet, build_pipeline, open_gallery
+from oneglance.daemon.camera import Camera, CameraState
+from oneglance.daemon.frames import FrameExchange
+from oneglance.daemon.issuer import Clocks
+from oneglance.daemon.pipeline import StepReport
+from oneglance.daemon.signals import stop_on_signals
+from oneglance.daemon.sources import is_recording
+from oneglance.daemon.totals import Totals
+from oneglance.daemon.vision import Outlet, Vision
+from oneglance.errors import CameraError, ConfigError
+from oneglance.sdnotify import Notifier
+
+log = logging.getLogger(__name__)
+
+WATCH_EVERY_S = 0.1
+# A broker that starts at the same time as we do is usually up by then.
+BROKER_WAIT_S = 3.0
+
+
+class Daemon:
+    """One door's daemon. `run` works in the calling thread; `stop` may come from any other.
+
+    Without `mqtt` nothing leaves this process, without `gallery` nobody is judged and frames are
+    only counted. `on_step` gets each frame with what was seen in it, in the vision thread, which
+    waits for it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        mqtt: bool = True,
+        gallery: bool = True,
+        on_step: Callable[[StepReport], None] | None = None,
+    ) -> None:
+        if not config.camera:
+            raise ConfigError("no camera is configured", where="camera", fix="add a [[camera]]")
+        if mqtt and not gallery:
+            raise ConfigError("decisions need a gallery", fix="run without MQTT to only count")
+        self._config = config
+        self._with_mqtt = mqtt
+        self._with_gallery = gallery
+        self._on_step = on_step
+        self._stopping = threading.Event()
+        self._clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
+
+    def stop(self) -> None:
+        """Ask `run` to end cleanly."""
+        self._stopping.set()
+
+    def run(self) -> Totals:
+        """Work until `stop`, a signal, or the end of all recordings; returns what was done.
+
+        Raises OneglanceError when a part cannot start or work on, and whatever made the vision
+        thread fail. All parts are stopped, and `offline` is published, either way.
+        """
+        notifier = Notifier()
+        with ExitStack() as parts:
+            parts.enter_context(stop_on_signals(self.stop))
+            model, pipeline = build_pipeline(self._config, self._clocks)
+            watch = open_gallery(self._config, model, self._clocks) if self._with_gallery else None
+            outlet: Outlet | None = None
+            if self._with_mqtt and watch is not None:
+                outlet = build_outlet(self._config, model, watch, self._clocks)
+                parts.push(_farewell(outlet))
+                outlet.publisher.start(BROKER_WAIT_S)
+            exchange = FrameExchange(tuple(camera.name for camera in self._config.camera))
+            vision = Vision(
+                *(exchange, pipeline, notifier, self._clocks),
+                gallery=watch,
+                outlet=outlet,
+                on_step=self._on_step,
+            )
+            parts.callback(vision.stop)
+            cameras = [Camera(config, exchange[config.name]) for config in self._config.camera]
+            for camera in cameras:
+                parts.callback(camera.stop)
+            parts.callback(notifier.stopping)
+            started_s = self._clocks.monotonic_s()
+            vision.start()
+            for camera in cameras:
+                camera.start()
+            self._watch(cameras, vision, exchange, outlet, notifier)
+            seconds = self._clocks.monotonic_s() - started_s
+            return Totals.of(pipeline.counts, vision, exchange.dropped, seconds)
+
+    def _watch(
+        self,
+        cameras: list[Camera],
+        vision: Vision,
+        exchange: FrameExchange,
+        outlet: Outlet | None,
+        notifier: Notifier,
+    ) -> None:
+        ready = False
+        reasons: tuple[str, ...] | None = None
+        while not self._stopping.wait(WATCH_EVERY_S):
+            if vision.ended.is_set():
+                raise vision.crash or RuntimeError("the vision thread ended by itself")
+            for camera in cameras:
+                camera.watch()
+            _check_opened(cameras, ready=ready)
+            if all(camera.state is CameraState.ENDED for camera in cameras) and exchange.idle:
+                return
+            opening = any(camera.state is CameraState.OPENING for camera in cameras)
+            if not ready and not opening:
+                ready = True
+                notifier.ready()
+                log.info("ready")
+            lost = {c.name for c in cameras if c.state is CameraState.LOST}
+            for name in lost:
+                vision.forget(name)
+            starting = () if ready else ("starting",)
+            now = (*starting, *(f"camera_lost:{n}" for n in sorted(lost)), *vision.problems)
+            if now != reasons:
+                reasons = now
+                notifier.status(", ".join(now) or "watching the door")
+                if now:
+                    log.warning("degraded: %s", ", ".join(now))
+            if outlet is not None:
+                outlet.publisher.set_reasons(now)
+
+
+def _farewell(outlet: Outlet) -> Callable[[object, BaseException | None, object], None]:
+    def leave(_kind: object, error: BaseException | None, _traceback: object) -> None:
+        outlet.publisher.stop(("failed",) if error is not None else ())
+
+    return leave
+
+
+def _check_opened(cameras: list[Camera], *, ready: bool) -> None:
+    """Raise CameraError if a recording is unreadable, or if at the start no camera opens at all."""
+    lost = [c for c in cameras if c.state is CameraState.LOST]
+    for camera in lost:
+        hopeless = is_recording(camera.config) or (not ready and len(lost) == len(cameras))
+        if hopeless:
+            raise camera.failure or CameraError("is lost", where=f"camera {camera.name}")

@@ -1,0 +1,86 @@
+"""Build the daemon's parts from its configuration; each failure names its cause and way out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from oneglance.config import Config
+from oneglance.contract.signing import load_signing_key
+from oneglance.contract.topics import Topics
+from oneglance.daemon.commands import CommandDesk
+from oneglance.daemon.decide import Rule
+from oneglance.daemon.gallery_watch import GalleryWatch
+from oneglance.daemon.issuer import Clocks, Issuer
+from oneglance.daemon.pipeline import Pipeline
+from oneglance.daemon.publisher import Publisher
+from oneglance.daemon.sequence import SequenceFile
+from oneglance.daemon.vision import Outlet
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.vault import load_key
+
+# Two looks in a row of one person are far more alike than two photographs: a rate of false
+# matches that is lax between strangers' photographs is strict here.
+SAME_FACE_FMR = "1e-3"
+
+
+def build_pipeline(config: Config, clocks: Clocks) -> tuple[FaceModel, Pipeline]:
+    """The model, warmed up, and the pipeline that uses it. Raises ModelError."""
+    cv2.setNumThreads(config.model.threads)
+    model = load_model(config.model.folder, threads=config.model.threads)
+    # The first inference allocates; nobody should stand at the door meanwhile.
+    model.encode(np.zeros((1, 112, 112, 3), np.uint8))
+    decision = config.decision
+    pipeline = Pipeline(
+        model,
+        FaceDetector(),
+        Rule(model.threshold(decision.fmr), decision.frames, decision.patience_s),
+        same_face=model.threshold(SAME_FACE_FMR),
+        min_face_px=decision.min_face_px,
+        lifetime_s=decision.lifetime_s,
+        clock_s=clocks.monotonic_s,
+    )
+    return model, pipeline
+
+
+def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWatch:
+    """A watch on the gallery, which is opened once to see that it can be. Raises GalleryError."""
+    watch = GalleryWatch(
+        config.gallery.path,
+        load_key(config.gallery.key_file),
+        model.model_id,
+        model.template_size,
+        wall=clocks.wall,
+    )
+    watch.reload()
+    # It is opened anew in the vision thread, which owns it from then on.
+    watch.close()
+    return watch
+
+
+def build_outlet(config: Config, model: FaceModel, watch: GalleryWatch, clocks: Clocks) -> Outlet:
+    """What decisions leave by. Raises ConfigError for a key, sequence or password not usable."""
+    topics = Topics(config.site.name, config.site.door)
+    issuer = Issuer(
+        topics,
+        load_signing_key(config.signing.key_file),
+        SequenceFile(config.signing.sequence_file, lambda: int(clocks.wall().timestamp() * 1000)),
+        model_id=model.model_id,
+        threshold=model.threshold(config.decision.fmr),
+        lifetime_s=config.decision.lifetime_s,
+        clocks=clocks,
+    )
+
+    def reload() -> str:
+        return f"the gallery was read again: {watch.reload()} people count"
+
+    publisher = Publisher(
+        config.mqtt,
+        topics,
+        model_id=model.model_id,
+        clocks=clocks,
+        on_command=lambda arrival: desk.arrived(arrival),
+    )
+    desk = CommandDesk(topics, {"reload": reload}, publisher.reply, clocks.wall)
+    return Outlet(issuer, publisher, desk)

@@ -1,0 +1,106 @@
+"""From a verdict to a signed decision: number, times, signature; nothing leaves without them."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from oneglance.contract.gate import ClockGuard
+from oneglance.contract.messages import Decision, Mode, Outcome
+from oneglance.contract.signing import sign
+from oneglance.contract.topics import Topics
+from oneglance.daemon.decide import Verdict
+from oneglance.daemon.outbox import Outgoing
+from oneglance.daemon.sequence import SequenceFile
+from oneglance.errors import ConfigError, MessageError
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The wall clock and the monotonic clock, in seconds, that the parts are given."""
+
+    wall: Callable[[], datetime]
+    monotonic_s: Callable[[], float]
+
+
+class Issuer:
+    """Signs decisions for one door with one key and one sequence.
+
+    `problem` is `clock_set` or `sequence_error` while none can be issued.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        key: Ed25519PrivateKey,
+        sequence: SequenceFile,
+        *,
+        model_id: str,
+        threshold: float,
+        lifetime_s: float,
+        clocks: Clocks,
+    ) -> None:
+        self._topics = topics
+        self._key = key
+        self._sequence = sequence
+        self._model_id = model_id
+        self._threshold = threshold
+        self._lifetime = timedelta(seconds=lifetime_s)
+        self._clocks = clocks
+        self._guard = ClockGuard()
+        self._clock_trusted = False
+        self._sequence_failed = False
+
+    @property
+    def problem(self) -> str:
+        """Why no decision can leave now; nothing if it can."""
+        if not self._clock_trusted:
+            return "clock_set"
+        return "sequence_error" if self._sequence_failed else ""
+
+    def tick(self) -> None:
+        """Compare the clocks; call at least once a second."""
+        self._clock_trusted = self._guard.observe(self._clocks.wall(), self._clocks.monotonic_s())
+
+    def issue(self, verdict: Verdict, names: Mapping[str, str]) -> Outgoing:
+        """The signed decision, and until when it may leave.
+
+        Raises MessageError while the clock was just set (its times would mean nothing), or when
+        the verdict makes no valid decision; ConfigError if the sequence cannot be kept.
+        """
+        self.tick()
+        if not self._clock_trusted:
+            raise MessageError("the clock was just set: no decisions for some seconds")
+        if not math.isfinite(verdict.score):
+            raise MessageError(f"a score of {verdict.score}")
+        try:
+            sequence = self._sequence.next()
+        except ConfigError:
+            self._sequence_failed = True
+            raise
+        self._sequence_failed = False
+        issued_at = self._clocks.wall().astimezone(UTC)
+        deadline_s = self._clocks.monotonic_s() + self._lifetime.total_seconds()
+        decision = Decision(
+            issued_at=issued_at,
+            event_id=uuid.uuid4().hex,
+            site=self._topics.site,
+            door=self._topics.door,
+            visit_id=verdict.visit_id,
+            outcome=Outcome.ACCEPTED if verdict.accepted else Outcome.REJECTED,
+            reason=verdict.reason,
+            person_id=verdict.person_id,
+            person_name=None if verdict.person_id is None else names[verdict.person_id],
+            score=verdict.score,
+            threshold=self._threshold,
+            model_id=self._model_id,
+            mode=Mode.IDENTIFY,
+            expires_at=issued_at + self._lifetime,
+            sequence=sequence,
+        )
+        return Outgoing(sign(decision, self._key), deadline_s, verdict.visit_id)

@@ -1,0 +1,131 @@
+"""The daemon's voice: retained status, visits, signed decisions, answers to commands."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+
+from oneglance import __version__
+from oneglance.config import MqttConfig
+from oneglance.contract.messages import Reply, ServiceState, Status, Visit
+from oneglance.contract.topics import Topics
+from oneglance.daemon.issuer import Clocks
+from oneglance.daemon.outbox import Outbox, Outgoing
+from oneglance.link import Arrival, LastWill, Link
+
+log = logging.getLogger(__name__)
+
+OUTBOX_SIZE = 16
+REPLY_EXPIRY_S = 30
+
+
+class Publisher:
+    """Publishes for one door, and hands commands to `on_command` (in the network's thread).
+
+    All methods may be called from any thread; none waits for the network except `stop`. Raises
+    ConfigError if the password or certificates cannot be used.
+    """
+
+    def __init__(
+        self,
+        mqtt: MqttConfig,
+        topics: Topics,
+        *,
+        model_id: str,
+        clocks: Clocks,
+        on_command: Callable[[Arrival], None],
+    ) -> None:
+        self._topics = topics
+        self._model_id = model_id
+        self._clocks = clocks
+        self._lock = threading.RLock()
+        self._outbox = Outbox(OUTBOX_SIZE)
+        self._reasons: tuple[str, ...] = ("starting",)
+        self.link = Link(
+            mqtt,
+            f"oneglance-daemon-{topics.site}-{topics.door}",
+            subscriptions=((topics.commands, 1),),
+            on_message=on_command,
+            on_connected=self._connected,
+            last_will=LastWill(topics.status, self._status(("vanished",), offline=True)),
+        )
+
+    @property
+    def dropped(self) -> int:
+        """How many decisions expired before they could leave."""
+        return self._outbox.dropped
+
+    def start(self, timeout_s: float) -> bool:
+        """Connect; False if the broker cannot be reached yet (it is tried again and again).
+
+        Raises BrokerError if the broker refuses us.
+        """
+        self.link.start()
+        return self.link.wait_connected(timeout_s)
+
+    def stop(self, reasons: tuple[str, ...] = ()) -> None:
+        """Say goodbye with status `offline`, and disconnect."""
+        self.link.stop((self._topics.status, self._status(reasons, offline=True)))
+
+    def set_reasons(self, reasons: tuple[str, ...]) -> None:
+        """Why the service is degraded, nothing if it is not; published when it changes."""
+        with self._lock:
+            if reasons != self._reasons:
+                self._reasons = reasons
+                self._publish_status()
+
+    def decision(self, message: Outgoing) -> None:
+        """Send a signed decision now, or as soon as the broker is back, but never late."""
+        with self._lock:
+            self._outbox.put(message)
+            self.pump()
+
+    def pump(self) -> None:
+        """Send what waits, drop what is late; call it a few times a second."""
+        with self._lock:
+            self._outbox.send(self._clocks.monotonic_s(), self._transmit)
+
+    def take_dropped(self) -> list[str]:
+        """The visits whose decision never left, since the last call."""
+        with self._lock:
+            return self._outbox.take_dropped()
+
+    def visit(self, visit: Visit) -> None:
+        """Tell the screen; lost if the broker is away."""
+        self.link.publish(self._topics.visit, visit.to_payload(), qos=0, expiry_s=1)
+
+    def reply(self, topic: str, correlation: bytes | None, reply: Reply) -> None:
+        """Answer a command."""
+        self.link.publish(
+            topic, reply.to_payload(), qos=1, expiry_s=REPLY_EXPIRY_S, correlation=correlation
+        )
+
+    def _connected(self) -> None:
+        with self._lock:
+            self._publish_status()
+            self.pump()
+
+    def _publish_status(self) -> None:
+        self.link.publish(self._topics.status, self._status(self._reasons), qos=1, retain=True)
+
+    def _transmit(self, message: Outgoing) -> bool:
+        # Expiry has whole seconds; the consumer checks expires_at to the millisecond.
+        left_s = message.deadline_s - self._clocks.monotonic_s()
+        return self.link.publish(
+            self._topics.decision, message.payload, qos=1, expiry_s=max(1, math.ceil(left_s))
+        )
+
+    def _status(self, reasons: tuple[str, ...], *, offline: bool = False) -> bytes:
+        if offline:
+            state = ServiceState.OFFLINE
+        else:
+            state = ServiceState.DEGRADED if reasons else ServiceState.ONLINE
+        return Status(
+            issued_at=self._clocks.wall(),
+            state=state,
+            reasons=reasons,
+            software=__version__,
+            model_id=self._model_id,
+        ).to_payload()

@@ -1,0 +1,174 @@
+"""The vision thread: takes the newest frames, sees, decides, and feeds the watchdog by doing so."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oneglance.daemon.commands import CommandDesk
+from oneglance.daemon.decide import Verdict
+from oneglance.daemon.frames import FrameExchange
+from oneglance.daemon.gallery_watch import GalleryWatch
+from oneglance.daemon.issuer import Clocks, Issuer
+from oneglance.daemon.pipeline import Pipeline, StepReport
+from oneglance.daemon.publisher import Publisher
+from oneglance.daemon.screen import VisitFeed
+from oneglance.errors import OneglanceError
+from oneglance.sdnotify import Notifier
+
+log = logging.getLogger(__name__)
+
+# Without frames the loop still looks around this often.
+TICK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """What decisions leave by: who signs, who publishes, who takes commands."""
+
+    issuer: Issuer
+    publisher: Publisher
+    desk: CommandDesk
+
+
+class Vision(threading.Thread):
+    """Runs until `stop`, or until it fails; then `crash` holds why and `ended` is set either way.
+
+    Without an `outlet` it only counts; without a `gallery` it never judges.
+    """
+
+    def __init__(
+        self,
+        exchange: FrameExchange,
+        pipeline: Pipeline,
+        notifier: Notifier,
+        clocks: Clocks,
+        *,
+        gallery: GalleryWatch | None,
+        outlet: Outlet | None,
+        on_step: Callable[[StepReport], None] | None = None,
+    ) -> None:
+        super().__init__(name="vision", daemon=True)
+        self._exchange = exchange
+        self._pipeline = pipeline
+        self._notifier = notifier
+        self._clocks = clocks
+        self._gallery = gallery
+        self._outlet = outlet
+        self._on_step = on_step
+        self._feed = VisitFeed()
+        self._stopping = threading.Event()
+        self._lost: set[str] = set()
+        self._version = 0
+        self._fed_at_s = float("-inf")
+        self._refusal = ""
+        self.ended = threading.Event()
+        self.crash: BaseException | None = None
+        self.accepted = 0
+        self.rejected = 0
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why nobody can be let in now, as status reasons."""
+        found = [self._gallery.problem if self._gallery else ""]
+        found.append(self._outlet.issuer.problem if self._outlet else "")
+        return tuple(problem for problem in found if problem)
+
+    def run(self) -> None:
+        """The loop. Whatever escapes it ends the process: a blind door must not look alive."""
+        try:
+            while not self._stopping.is_set():
+                self._turn()
+        except BaseException as error:
+            self.crash = error
+        finally:
+            if self._gallery is not None:
+                self._close_gallery(self._gallery)
+            self.ended.set()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End the loop; one that hangs in an inference is left behind."""
+        self._stopping.set()
+        if self.ident is not None:
+            self.join(timeout_s)
+            if self.is_alive():
+                log.error("the vision thread hangs and is left behind")
+
+    def forget(self, camera: str) -> None:
+        """End the visits of a lost camera, at the next turn."""
+        self._lost.add(camera)
+
+    def _turn(self) -> None:
+        frames = self._exchange.take(TICK_S)
+        while self._lost:
+            self._pipeline.forget(self._lost.pop())
+        snapshot = None
+        if self._gallery is not None:
+            self._gallery.refresh(self._clocks.monotonic_s())
+            if self._gallery.version != self._version:
+                self._version = self._gallery.version
+                self._pipeline.drop_evidence()
+            snapshot = self._gallery.snapshot
+        if self._outlet is not None:
+            self._outlet.issuer.tick()
+            self._outlet.publisher.pump()
+            for visit_id in self._outlet.publisher.take_dropped():
+                log.warning("visit %s: its decision expired before it could leave", visit_id)
+                self._pipeline.reopen(visit_id)
+        reports = self._pipeline.step(frames, snapshot) if frames else []
+        for report in reports:
+            self._conclude(report)
+        if self._outlet is not None:
+            now_s = self._clocks.monotonic_s()
+            visit = self._feed.update(reports, now_s, self._clocks.wall())
+            if visit is not None:
+                self._outlet.publisher.visit(visit)
+            self._outlet.desk.work()
+        self._progressed()
+
+    def _conclude(self, report: StepReport) -> None:
+        for view in report.tracks:
+            verdict = view.verdict
+            if verdict is None:
+                continue
+            if self._outlet is not None and not self._send(verdict, self._outlet):
+                self._pipeline.reopen(verdict.visit_id)
+                continue
+            if verdict.accepted:
+                self.accepted += 1
+            else:
+                self.rejected += 1
+            outcome = "accepted" if verdict.accepted else f"rejected, {verdict.reason}"
+            log.info("visit %s: %s, score %.2f", verdict.visit_id, outcome, verdict.score)
+        if self._on_step is not None:
+            self._on_step(report)
+
+    def _send(self, verdict: Verdict, outlet: Outlet) -> bool:
+        snapshot = self._gallery.snapshot if self._gallery is not None else None
+        try:
+            message = outlet.issuer.issue(verdict, snapshot.names if snapshot else {})
+        except OneglanceError as error:
+            level = logging.ERROR if str(error) != self._refusal else logging.DEBUG
+            log.log(level, "no decision: %s", error)
+            self._refusal = str(error)
+            return False
+        self._refusal = ""
+        outlet.publisher.decision(message)
+        return True
+
+    def _progressed(self) -> None:
+        period_s = self._notifier.watchdog_period_s
+        now_s = time.monotonic()
+        if period_s is not None and now_s - self._fed_at_s >= period_s / 2:
+            self._fed_at_s = now_s
+            self._notifier.watchdog()
+
+    @staticmethod
+    def _close_gallery(gallery: GalleryWatch) -> None:
+        try:
+            gallery.close()
+        except OneglanceError as error:
+            log.warning("%s", error)
