@@ -38,15 +38,14 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Who stands in the film from `start_s` until `end_s`."""
+    """Who walks up in the film, from which frame on."""
 
     name: str
-    start_s: float
-    end_s: float
+    first_frame: int
 
 
 def write_film(file: Path, visitors: Sequence[Visitor], rng: np.random.Generator) -> list[Scene]:
-    """Write the film (Motion JPEG in AVI); returns who is seen when. CameraError if it fails."""
+    """Write the film (Motion JPEG in AVI); returns who walks up when. CameraError if it fails."""
     writer = cv2.VideoWriter(
         str(file), cv2.VideoWriter.fourcc(*"MJPG"), float(FPS), (WIDTH, HEIGHT)
     )
@@ -64,10 +63,9 @@ def write_film(file: Path, visitors: Sequence[Visitor], rng: np.random.Generator
     for _ in range(round(PAUSE_S * FPS)):
         put(hallway)
     for visitor in visitors:
-        start_s = index / FPS
+        scenes.append(Scene(visitor.name, index))
         for frame in _walk(visitor, hallway, rng):
             put(frame)
-        scenes.append(Scene(visitor.name, start_s, index / FPS))
         for _ in range(round(PAUSE_S * FPS)):
             put(hallway)
     writer.release()

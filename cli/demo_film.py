@@ -1,0 +1,236 @@
+"""The filmed demo: enrol one photograph, film the others, run the house, and judge the result."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from oneglance.cli.demo_house import House, house
+from oneglance.cli.demo_sheet import ACCEPTED, LOOKING, REJECTED, Shot, annotate, write_sheet
+from oneglance.cli.demo_video import Scene, Visitor, write_film
+from oneglance.cli.photos import PHOTOS, photo_folder
+from oneglance.config import CameraConfig, Config
+from oneglance.contract.messages import Decision, Outcome
+from oneglance.daemon.app import Daemon
+from oneglance.daemon.pipeline import StepReport, TrackView
+from oneglance.errors import ImageError, OneglanceError
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.gallery import Gallery
+from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.reader import load_image, read_faces, read_one_face
+from oneglance.faces.vault import load_key
+from oneglance.kiosk_ui.screen import ScreenState
+from oneglance.kiosk_ui.snapshot import render_states
+
+ENROLLED = "obama.jpg"
+WALKS = ("obama2.jpg", "biden.jpg", "obama3.jpg", "astronaut.png")
+NOISE_SEED = 20
+SHOTS_A_VISIT = 3
+_PERSON = {photo.file: photo.person for photo in PHOTOS}
+
+
+@dataclass(slots=True)
+class Scribe:
+    """Watches the daemon's steps: when each visit was first seen, and pictures of it."""
+
+    scenes: Sequence[Scene]
+    first_seen_s: dict[str, float] = field(default_factory=dict)
+    scene_of: dict[str, int] = field(default_factory=dict)
+    shots: dict[int, list[Shot]] = field(default_factory=dict)
+
+    def note(self, report: StepReport) -> None:
+        """Take one step of the daemon (called in its vision thread)."""
+        frame = report.frame
+        for view in report.tracks:
+            seen_s = self.first_seen_s.setdefault(view.visit_id, frame.captured_at_s)
+            scene = self._scene_at(frame.index)
+            self.scene_of.setdefault(view.visit_id, scene)
+            taken = self.shots.setdefault(scene, [])
+            waited_ms = 1000.0 * (frame.captured_at_s - seen_s)
+            if view.verdict is not None:
+                taken[:] = taken[: SHOTS_A_VISIT - 1]
+                taken.append(_verdict_shot(report, view, waited_ms))
+            elif not taken or (len(taken) == 1 and view.score is not None):
+                taken.append(_looking_shot(report, view, waited_ms))
+
+    def _scene_at(self, index: int) -> int:
+        starts = [i for i, s in enumerate(self.scenes) if index >= s.first_frame]
+        return starts[-1] if starts else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one walk to the door, and whether it is what should have."""
+
+    name: str
+    expected: bool
+    decision: Decision | None
+    waited_ms: float | None
+    opened: bool
+
+    @property
+    def right(self) -> bool:
+        """Accepted and opened if enrolled; neither if not."""
+        accepted = self.decision is not None and self.decision.outcome is Outcome.ACCEPTED
+        named = not accepted or (
+            self.decision is not None and self.decision.person_name == self.name
+        )
+        return accepted == self.expected == self.opened and named
+
+
+def film_demo(console: Console, out: Path) -> bool:
+    """Run it and print it; whether every visit ended as it should."""
+    detector, model = FaceDetector(), load_model()
+    with console.status("Making a film of four visits to a door"):
+        film = out / "visits.avi"
+        visitors = [_visitor(file, i, detector, model) for i, file in enumerate(WALKS)]
+        scenes = write_film(film, visitors, np.random.default_rng(NOISE_SEED))
+    console.print(f"A film of {len(scenes)} visits: {film}")
+    started_s = time.monotonic()
+
+    def told(decision: Decision) -> None:
+        who = decision.person_name or decision.reason.replace("_", " ")
+        colour = "green" if decision.outcome is Outcome.ACCEPTED else "yellow"
+        console.print(
+            f"  {time.monotonic() - started_s:5.1f} s  [{colour}]{decision.outcome:8}[/]  {who}"
+            f"   score {decision.score:+.1f}, threshold {decision.threshold:+.1f},"
+            f" signed, no. {decision.sequence}"
+        )
+
+    scribe = Scribe(scenes)
+    camera = CameraConfig(name="front", source=str(film), pace="real")
+    with house(camera, told) as parts:
+        _enrol(parts.config, detector, model)
+        console.print(f"Enrolled from one photograph: {_PERSON[ENROLLED]}")
+        console.print("Daemon, lock and screen are running; the film plays in real time:")
+        started_s = time.monotonic()
+        totals = Daemon(parts.config, on_step=scribe.note).run()
+        _let_it_settle(parts)
+        rows = _rows(parts, scribe)
+        extra = len(parts.listener.decisions) - sum(row.decision is not None for row in rows)
+        unasked = set(parts.listener.opened_for) - {
+            row.decision.event_id for row in rows if row.decision is not None and row.opened
+        }
+        screens = list(parts.screen.shown.values())
+    console.print(_table(rows))
+    console.print(
+        f"{totals.frames} frames, {totals.dropped} dropped, {totals.faces} faces, "
+        f"{totals.encoder_calls} encoder calls, {totals.fps:.1f} frames a second"
+    )
+    sheet = out / "contact-sheet.png"
+    write_sheet(sheet, [scribe.shots[scene] for scene in sorted(scribe.shots)])
+    console.print(f"Contact sheet: {sheet}")
+    _show_screens(console, screens, out)
+    good = all(row.right for row in rows) and extra == 0 and not unasked
+    if good:
+        console.print("[bold green]The right person came in, and nobody else.[/]")
+    else:
+        console.print("[bold red]This is not what should have happened.[/]")
+    return good
+
+
+def _visitor(file: str, index: int, detector: FaceDetector, model: FaceModel) -> Visitor:
+    picture = load_image(photo_folder() / file)
+    face = read_faces(picture, detector, model)[0].box
+    return Visitor(_PERSON[file], picture, face, from_left=index % 2 == 0)
+
+
+def _enrol(config: Config, detector: FaceDetector, model: FaceModel) -> None:
+    path = photo_folder() / ENROLLED
+    sample = read_one_face(load_image(path), detector, model, where=str(path))
+    key = load_key(config.gallery.key_file)
+    with Gallery.open(config.gallery.path, key, create=True) as gallery:
+        gallery.enrol(
+            _PERSON[ENROLLED],
+            sample.template[np.newaxis],
+            model.model_id,
+            consent_at=datetime.now(UTC),
+            source="photo",
+        )
+
+
+def _let_it_settle(parts: House) -> None:
+    """Let the last message arrive and the lock fall shut, so that nothing is missed."""
+    pause = threading.Event()
+    until_s = time.monotonic() + 2.0 * parts.config.door.pulse_s
+    while time.monotonic() < until_s:
+        pause.wait(0.05)
+
+
+def _rows(parts: House, scribe: Scribe) -> list[Row]:
+    rows = []
+    for index, scene in enumerate(scribe.scenes):
+        heard = [
+            h for h in parts.listener.decisions if scribe.scene_of.get(h.decision.visit_id) == index
+        ]
+        # A visit has one decision; were there more, the accepted one is the one to be judged.
+        heard.sort(key=lambda h: h.decision.outcome is not Outcome.ACCEPTED)
+        decision = heard[0].decision if heard else None
+        waited_ms = None
+        if decision is not None:
+            waited_ms = 1000.0 * (heard[0].at_s - scribe.first_seen_s[decision.visit_id])
+        opened = decision is not None and decision.event_id in parts.listener.opened_for
+        expected = scene.name == _PERSON[ENROLLED]
+        rows.append(Row(scene.name, expected, decision, waited_ms, opened))
+    return rows
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(title="Who came to the door")
+    for heading, justify in (
+        ("who", "left"),
+        ("enrolled", "left"),
+        ("outcome", "left"),
+        ("score", "right"),
+        ("first sight to decision", "right"),
+        ("lock", "left"),
+        ("", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for row in rows:
+        decision = row.decision
+        table.add_row(
+            row.name,
+            "yes" if row.expected else "no",
+            "no decision" if decision is None else str(decision.outcome),
+            "" if decision is None else f"{decision.score:+.1f}",
+            "" if row.waited_ms is None else f"{row.waited_ms:.0f} ms",
+            "opened" if row.opened else "stayed shut",
+            "[green]right[/]" if row.right else "[bold red]wrong[/]",
+        )
+    return table
+
+
+def _show_screens(console: Console, screens: Sequence[ScreenState], out: Path) -> None:
+    try:
+        files = render_states(screens, out / "screens")
+    except (OneglanceError, ImportError) as error:
+        console.print(f"No pictures of the screen: {error}", markup=False)
+        return
+    console.print(f"The screen, as it was shown ({len(files)} pictures): {out / 'screens'}")
+
+
+def _looking_shot(report: StepReport, view: TrackView, waited_ms: float) -> Shot:
+    score = "" if view.score is None else f", score {view.score:+.1f}"
+    label = "checking" if view.score is not None else "seen"
+    image = annotate(report.frame.pixels, view.box, label, LOOKING)
+    return Shot(image, f"{waited_ms:.0f} ms{score}")
+
+
+def _verdict_shot(report: StepReport, view: TrackView, waited_ms: float) -> Shot:
+    verdict = view.verdict
+    if verdict is None:
+        raise ImageError("this frame has no verdict")
+    colour = ACCEPTED if verdict.accepted else REJECTED
+    label = verdict.person_id or verdict.reason.replace("_", " ")
+    image = annotate(report.frame.pixels, view.box, label, colour)
+    outcome = "accepted" if verdict.accepted else "rejected"
+    return Shot(image, f"{waited_ms:.0f} ms, {outcome}, score {verdict.score:+.1f}")

@@ -1,0 +1,37 @@
+"""`oneglance door`: the lock's service."""
+
+from __future__ import annotations
+
+from oneglance.cli.options import ConfigOption
+
+
+def door(config_file: ConfigOption = None) -> None:
+    """Open the lock when the daemon says so: one pulse for each accepted visit.
+
+    Acts only on a decision that is signed by this door's daemon, meant for this door, fresh, and
+    newer than all before it. Off a Raspberry Pi it moves no real pin (`[door] pin_factory`).
+
+    Example: `oneglance door -c ~/door/oneglance.toml`; in another terminal
+    `oneglance watch -c ~/door/oneglance.toml` shows what the lock hears and says.
+    """
+    from rich.console import Console
+
+    from oneglance.config import load_config
+    from oneglance.contract.signing import fingerprint, load_public_key
+    from oneglance.door.app import DoorApp, stop_on_signals
+    from oneglance.door.lock import factory_name
+
+    config = load_config(config_file)
+    app = DoorApp(config)
+    settings = config.door
+    factory = factory_name(settings.pin_factory)
+    note = "mock: no real pin moves" if factory == "mock" else factory
+    idle = "low" if settings.active_high else "high"
+    key = fingerprint(load_public_key(settings.public_key_file))
+
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print(f"door {config.site.name}/{config.site.door}")
+    console.print(f"pin  {settings.pin} ({note}); shut is {idle}, open for {settings.pulse_s:g} s")
+    console.print(f"key  {key}")
+    with stop_on_signals(app.stop):
+        app.run()

@@ -1,0 +1,162 @@
+"""`oneglance watch`: the wire, readably."""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from oneglance.cli.options import ConfigOption
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from oneglance.cli.wire_text import Line
+    from oneglance.config import Config
+    from oneglance.link import Arrival
+
+CONNECT_S = 10.0
+# Printing is slower than a flood; what does not fit is dropped.
+MAX_WAITING = 1000
+
+
+def watch(
+    config_file: ConfigOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line on standard output.")
+    ] = False,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="End after that many messages.", show_default=False)
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="End after that many seconds.", show_default=False),
+    ] = None,
+) -> None:
+    """Show all that is said about this door, and whether decisions are truly signed.
+
+    Ends with Ctrl-C, `--count` or `--seconds`. Exit code 1 if `--seconds` were over before
+    `--count` messages came.
+
+    Example: `oneglance watch --json --count 1 --seconds 5` tells a script whether anybody talks.
+    """
+    from oneglance.cli.wire_text import explain
+    from oneglance.config import load_config
+    from oneglance.contract.topics import Topics
+
+    config = load_config(config_file)
+    topics = Topics(config.site.name, config.site.door)
+    key = _key(config)
+    console = Console(highlight=False, soft_wrap=True)
+    shown, last = 0, ()
+    try:
+        for arrived_at, arrival in _arrivals(config, topics.everything, seconds):
+            line = explain(
+                topics,
+                arrival.topic,
+                arrival.payload,
+                retained=arrival.retained,
+                key=key,
+                now=arrived_at,
+            )
+            if as_json:
+                sys.stdout.write(_json(arrived_at, arrival, line) + "\n")
+                sys.stdout.flush()
+            elif line.same_as and line.same_as == last:
+                continue
+            else:
+                console.print(_text(arrived_at, line))
+            last = line.same_as
+            shown += 1
+            if shown == count:
+                return
+    except KeyboardInterrupt:
+        return
+    if count is not None:
+        raise typer.Exit(1)
+
+
+def _arrivals(
+    config: Config, everything: str, seconds: float | None
+) -> Iterator[tuple[datetime, Arrival]]:
+    """All messages as they come, until `seconds` are over. BrokerError if there is no broker."""
+    from oneglance.errors import BrokerError
+    from oneglance.link import Link
+
+    waiting: queue.Queue[tuple[datetime, Arrival]] = queue.Queue(MAX_WAITING)
+
+    def arrived(arrival: Arrival) -> None:
+        if not waiting.full():
+            waiting.put_nowait((datetime.now(UTC), arrival))
+
+    link = Link(
+        config.mqtt,
+        f"oneglance-watch-{uuid.uuid4().hex[:8]}",
+        subscriptions=((everything, 1),),
+        on_message=arrived,
+    )
+    link.start()
+    try:
+        if not link.wait_connected(CONNECT_S):
+            raise link.failure or BrokerError(
+                f"no answer within {CONNECT_S:g} s", where=f"{config.mqtt.host}:{config.mqtt.port}"
+            )
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while deadline is None or time.monotonic() < deadline:
+            if link.subscriptions_refused:
+                raise BrokerError(
+                    "the broker does not let us read", where=everything, fix="check its ACL"
+                )
+            left_s = 0.5 if deadline is None else deadline - time.monotonic()
+            try:
+                yield waiting.get(timeout=max(0.0, min(0.5, left_s)))
+            except queue.Empty:
+                continue
+    finally:
+        link.stop()
+
+
+def _key(config: Config) -> Ed25519PublicKey | None:
+    from oneglance.contract.signing import load_public_key
+    from oneglance.errors import ConfigError
+
+    try:
+        return load_public_key(config.door.public_key_file)
+    except ConfigError as error:
+        Console(stderr=True, soft_wrap=True).print(
+            Text(f"signatures are not checked: {error}", style="yellow")
+        )
+        return None
+
+
+def _text(arrived_at: datetime, line: Line) -> Text:
+    clock = arrived_at.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    text = Text(f"{clock}  ", style="dim")
+    text.append(f"{line.tail:<11} ", style="bold")
+    text.append(line.text, style=line.style)
+    return text
+
+
+def _json(arrived_at: datetime, arrival: Arrival, line: Line) -> str:
+    from oneglance.contract.messages import format_time
+
+    return json.dumps(
+        {
+            "at": format_time(arrived_at),
+            "topic": arrival.topic,
+            "retained": arrival.retained,
+            "text": line.text,
+            "signature": line.signature,
+            "message": line.message,
+            "error": line.error,
+        }
+    )

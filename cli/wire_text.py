@@ -1,0 +1,167 @@
+"""What a message on the wire means, as one safe line of text. Pure.
+
+Payloads and topics come from anybody who may publish. Whatever in them is not printable is
+escaped, so that no message can drive the terminal or forge a line.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from oneglance.contract.messages import (
+    Decision,
+    DoorState,
+    LockState,
+    Outcome,
+    Reply,
+    ServiceState,
+    Status,
+    Visit,
+    parse,
+)
+from oneglance.contract.signing import check
+from oneglance.contract.topics import Topics
+from oneglance.errors import MessageError
+
+MAX_SHOWN = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message, explained. `style` is a rich style; `signature` is None where none belongs.
+
+    `same_as` is equal for messages that would only repeat each other on a screen.
+    """
+
+    tail: str
+    text: str
+    style: str
+    message: dict[str, Any] | None = None
+    signature: str | None = None
+    error: str | None = None
+    same_as: tuple[str, ...] = ()
+
+
+def safe(text: str, limit: int = MAX_SHOWN) -> str:
+    """`text` with everything unprintable escaped, cut to `limit` characters."""
+    shown = "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text[:limit]
+    )
+    return shown if len(text) <= limit else shown + "…"
+
+
+def explain(
+    topics: Topics,
+    topic: str,
+    payload: bytes,
+    *,
+    retained: bool,
+    key: Ed25519PublicKey | None,
+    now: datetime,
+) -> Line:
+    """The line for one message of this door. Never raises for anything in the message."""
+    tail = topic.removeprefix(topics.base + "/")
+    try:
+        line = _explain(topics, topic, tail, payload, key, now)
+    except MessageError as error:
+        line = Line(
+            safe(tail), f"malformed: {safe(error.what)}", "bold red", error=safe(error.what)
+        )
+    if retained and topic == topics.decision:
+        text = f"RETAINED, nobody may act on it: {line.text}"
+        return replace(line, text=text, style="bold red")
+    return line
+
+
+def _explain(
+    topics: Topics,
+    topic: str,
+    tail: str,
+    payload: bytes,
+    key: Ed25519PublicKey | None,
+    now: datetime,
+) -> Line:
+    if topic == topics.decision:
+        return _decision(tail, payload, key, now)
+    if topic == topics.status:
+        return _status(tail, parse(payload, Status))
+    if topic == topics.visit:
+        return _visit(tail, parse(payload, Visit))
+    if topic == topics.door_state:
+        return _door(tail, parse(payload, DoorState))
+    if tail.startswith("reply/"):
+        reply = parse(payload, Reply)
+        text = safe(f"{'done' if reply.ok else 'refused'}: {reply.code} {reply.text}")
+        return Line(safe(tail), text, "cyan", reply.model_dump(mode="json"))
+    if tail == "preview":
+        return Line(tail, f"a picture of {len(payload)} bytes", "dim", same_as=("preview",))
+    if tail.startswith("command/"):
+        return Line(safe(tail), f"asks: {safe(payload.decode('utf-8', 'replace'))}", "cyan")
+    shown = safe(payload.decode("utf-8", "replace"))
+    return Line(safe(tail), f"unknown: {shown}", "yellow", error="unknown topic")
+
+
+def _status(tail: str, status: Status) -> Line:
+    style = {
+        ServiceState.ONLINE: "green",
+        ServiceState.DEGRADED: "yellow",
+        ServiceState.OFFLINE: "red",
+    }[status.state]
+    reasons = f": {', '.join(status.reasons)}" if status.reasons else ""
+    model = f", model {status.model_id}" if status.model_id else ""
+    text = safe(f"daemon {status.state}{reasons} (oneglance {status.software}{model})")
+    return Line(tail, text, style, status.model_dump(mode="json"))
+
+
+def _visit(tail: str, visit: Visit) -> Line:
+    hint = "" if visit.hint == "none" else f", {visit.hint}"
+    text = safe(f"{visit.phase} {visit.progress:.0%}{hint}")
+    same = ("visit", visit.visit_id, visit.phase, visit.hint)
+    return Line(tail, text, "dim", visit.model_dump(mode="json"), same_as=same)
+
+
+def _door(tail: str, door: DoorState) -> Line:
+    style = {LockState.LOCKED: "blue", LockState.UNLOCKED: "bold green", LockState.FAULT: "red"}
+    cause = f" ({door.cause})" if door.cause else ""
+    return Line(
+        tail, safe(f"lock {door.state}{cause}"), style[door.state], door.model_dump(mode="json")
+    )
+
+
+def _decision(tail: str, payload: bytes, key: Ed25519PublicKey | None, now: datetime) -> Line:
+    if key is None:
+        decision, signature = _unsigned(payload), "not checked"
+    else:
+        try:
+            decision, signature = check(payload, key), "valid"
+        except MessageError:
+            decision, signature = _unsigned(payload), "NOT valid"
+    if decision.outcome is Outcome.ACCEPTED:
+        what = f"accepted {decision.person_name or decision.person_id}"
+    else:
+        what = f"rejected {decision.reason}".rstrip()
+    late = ", EXPIRED" if now >= decision.expires_at else ""
+    text = (
+        f"{what}, score {decision.score:.2f} (threshold {decision.threshold:.2f}), "
+        f"#{decision.sequence}, signature {signature}{late}"
+    )
+    good = decision.outcome is Outcome.ACCEPTED and signature == "valid" and not late
+    style = "bold red" if signature == "NOT valid" else "bold green" if good else "yellow"
+    return Line(tail, safe(text), style, decision.model_dump(mode="json"), signature)
+
+
+def _unsigned(payload: bytes) -> Decision:
+    """The decision without looking at its signature, only to show it."""
+    try:
+        body = json.loads(payload)
+        body.pop("signature", None)
+        bare = json.dumps(body).encode()
+    except (ValueError, AttributeError, RecursionError, TypeError):
+        raise MessageError("not a decision") from None
+    return parse(bare, Decision)
