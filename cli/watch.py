@@ -57,7 +57,8 @@ def watch(
     topics = Topics(config.site.name, config.site.door)
     key = _key(config)
     console = Console(highlight=False, soft_wrap=True)
-    shown, last = 0, ()
+    shown = 0
+    last: tuple[str, ...] = ()
     try:
         for arrived_at, arrival in _arrivals(config, topics.everything, seconds):
             line = explain(

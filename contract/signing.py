@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import os
 import stat
@@ -80,6 +81,12 @@ def load_public_key(public_file: Path) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise ConfigError("not an Ed25519 public key in PEM", where=str(public_file), fix=fix)
     return key
+
+
+def fingerprint(key: Ed25519PublicKey) -> str:
+    """A short name of a public key, to compare by eye: `SHA256:` and base64, as ssh writes it."""
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
 
 
 def sign(decision: Decision, key: Ed25519PrivateKey) -> bytes:

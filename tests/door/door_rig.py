@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class Rig:
     def opened(self) -> int:
         """How often the pin became active since it was taken."""
         levels = [state.state for state in self.factory.pin("GPIO17").states]
-        return sum(now and not before for before, now in zip(levels, levels[1:], strict=False))
+        return sum(now and not before for before, now in pairwise(levels))
 
     @property
     def pin_active(self) -> bool:

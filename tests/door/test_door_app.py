@@ -409,6 +409,22 @@ def test_without_a_broker_it_waits_shut_and_works_when_one_comes(
         rig.stop()
 
 
+def test_a_broker_lost_in_a_pulse_does_not_keep_the_door_open(
+    door_config: Config, key_files: tuple[Path, Path], wait_until: Wait
+) -> None:
+    with embedded_broker() as mqtt:
+        rig = Rig(door_config.model_copy(update={"mqtt": mqtt}), key_files[0])
+        rig.start()
+        wait_until(lambda: rig.said() == ["locked"], "locked")
+        rig.decide(1)
+        wait_until(lambda: rig.pin_active, "open")
+    try:
+        wait_until(lambda: not rig.pin_active, "relocked without a broker")
+        assert rig.running
+    finally:
+        rig.stop()
+
+
 def test_systemd_hears_ready_watchdog_and_stopping(
     door_config: Config, tmp_path: Path, wait_until: Wait
 ) -> None:

@@ -103,9 +103,14 @@ def test_closing_relocks_at_once_even_in_a_long_pulse() -> None:
 def test_an_exception_in_the_block_relocks() -> None:
     factory = MockFactory()
     lock, _ = lock_on(factory, pulse_s=60)
-    with pytest.raises(ZeroDivisionError), lock:
-        lock.pulse("event-1")
-        _ = 1 // 0
+
+    def work() -> None:
+        with lock:
+            lock.pulse("event-1")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
     assert not level(factory)
 
 

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.door.memory import SequenceMemory
@@ -18,6 +18,7 @@ def test_the_first_start_remembers_nothing(tmp_path: Path) -> None:
     assert SequenceMemory(tmp_path / "sequence").load() == 0
 
 
+@settings(max_examples=25, deadline=None)
 @given(sequences=st.lists(st.integers(0, 2**53 - 1), min_size=1, max_size=5))
 def test_what_is_stored_last_is_loaded(
     tmp_path_factory: pytest.TempPathFactory, sequences: list[int]
@@ -33,7 +34,7 @@ def test_the_file_is_the_locks_own_and_nothing_else_is_left(tmp_path: Path) -> N
     SequenceMemory(file).store(7)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert os.listdir(file.parent) == ["sequence"]
+    assert [entry.name for entry in file.parent.iterdir()] == ["sequence"]
 
 
 @pytest.mark.parametrize(

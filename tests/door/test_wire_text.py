@@ -1,0 +1,166 @@
+"""The wire explained: true, and safe for a terminal."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from hypothesis import given
+from hypothesis import strategies as st
+from wire_samples import TOPICS, make_decision
+
+from oneglance.cli.wire_text import Line, explain, safe
+from oneglance.contract.messages import (
+    DoorState,
+    Hint,
+    LockState,
+    Outcome,
+    Phase,
+    Reply,
+    ServiceState,
+    Status,
+    Visit,
+)
+from oneglance.contract.signing import load_public_key, load_signing_key, sign
+
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+
+
+def line_for(
+    topic: str,
+    payload: bytes,
+    *,
+    key: Ed25519PublicKey | None = None,
+    retained: bool = False,
+) -> Line:
+    return explain(TOPICS, topic, payload, retained=retained, key=key, now=NOW)
+
+
+def fresh(**changes: object) -> object:
+    return make_decision(7, issued_at=NOW, expires_at=NOW + timedelta(seconds=5), **changes)
+
+
+def test_a_valid_decision_says_who_and_that_it_is_signed(key_files: tuple[Path, Path]) -> None:
+    payload = sign(fresh(), load_signing_key(key_files[0]))
+    line = line_for(TOPICS.decision, payload, key=load_public_key(key_files[1]))
+    assert line.text == ("accepted Ada Lovelace, score 3.50 (threshold 1.00), #7, signature valid")
+    assert line.signature == "valid"
+    assert line.tail == "decision"
+
+
+def test_a_forged_decision_is_shown_as_such(key_files: tuple[Path, Path]) -> None:
+    payload = sign(fresh(), load_signing_key(key_files[0])).replace(b"Lovelace", b"Loveless")
+    line = line_for(TOPICS.decision, payload, key=load_public_key(key_files[1]))
+    assert "accepted Ada Loveless" in line.text
+    assert "signature NOT valid" in line.text
+    assert "red" in line.style
+
+
+def test_an_unsigned_decision_is_not_valid(key_files: tuple[Path, Path]) -> None:
+    line = line_for(TOPICS.decision, fresh().to_payload(), key=load_public_key(key_files[1]))
+    assert line.signature == "NOT valid"
+
+
+def test_without_a_key_nothing_is_called_valid(key_files: tuple[Path, Path]) -> None:
+    line = line_for(TOPICS.decision, sign(fresh(), load_signing_key(key_files[0])))
+    assert line.signature == "not checked"
+    assert "green" not in line.style
+
+
+def test_expired_and_retained_are_said(key_files: tuple[Path, Path]) -> None:
+    key = load_signing_key(key_files[0])
+    old = make_decision(
+        7, issued_at=NOW - timedelta(seconds=9), expires_at=NOW - timedelta(seconds=4)
+    )
+    line = line_for(
+        TOPICS.decision, sign(old, key), key=load_public_key(key_files[1]), retained=True
+    )
+    assert "EXPIRED" in line.text
+    assert line.text.startswith("RETAINED, nobody may act on it")
+    assert line.signature == "valid"
+
+
+def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
+    decision = fresh(outcome=Outcome.REJECTED, reason="not_recognised")
+    line = line_for(TOPICS.decision, sign(decision, load_signing_key(key_files[0])))
+    assert line.text.startswith("rejected not_recognised, score")
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "text"),
+    [
+        (
+            TOPICS.status,
+            Status(
+                issued_at=NOW,
+                state=ServiceState.DEGRADED,
+                reasons=("camera_lost:front",),
+                software="0.1.0",
+                model_id="mobileface-1",
+            ).to_payload(),
+            "daemon degraded: camera_lost:front (oneglance 0.1.0, model mobileface-1)",
+        ),
+        (
+            TOPICS.visit,
+            Visit(
+                issued_at=NOW,
+                visit_id="v1",
+                phase=Phase.CHECKING,
+                hint=Hint.COME_CLOSER,
+                progress=0.5,
+            ).to_payload(),
+            "checking 50%, come_closer",
+        ),
+        (
+            TOPICS.door_state,
+            DoorState(issued_at=NOW, state=LockState.UNLOCKED, cause="event-1").to_payload(),
+            "lock unlocked (event-1)",
+        ),
+        (
+            TOPICS.reply("kiosk"),
+            Reply(issued_at=NOW, ok=False, code="unknown_command", text="no such").to_payload(),
+            "refused: unknown_command no such",
+        ),
+        (TOPICS.command("reload"), b"{}", "asks: {}"),
+        (f"{TOPICS.base}/preview", b"\xff\xd8\xff", "a picture of 3 bytes"),
+        (f"{TOPICS.base}/what/ever", b"hello", "unknown: hello"),
+        (TOPICS.status, b"hello", "malformed: "),
+        (TOPICS.decision, b"[1]", "malformed: not a decision"),
+    ],
+)
+def test_each_topic_is_explained(topic: str, payload: bytes, text: str) -> None:
+    line = line_for(topic, payload)
+    assert line.text.startswith(text)
+    assert (line.error is None) == (not text.startswith(("malformed", "unknown:")))
+
+
+def test_a_hostile_payload_cannot_drive_the_terminal() -> None:
+    attack = "\x1b]0;owned\x07\x1b[2J\r\nlock unlocked \x9b31m \u202e"
+    for topic in (f"{TOPICS.base}/x", TOPICS.command("reload"), TOPICS.base + "/\x1b[2J"):
+        line = line_for(topic, attack.encode())
+        assert (line.tail + line.text).isprintable()
+        assert "\\x1b" in line.text
+    state = json.loads(DoorState(issued_at=NOW, state=LockState.LOCKED).to_payload())
+    line = line_for(TOPICS.door_state, json.dumps(state | {"cause": attack}).encode())
+    assert line.text.isprintable()
+
+
+@given(
+    tail=st.text(max_size=20),
+    known=st.sampled_from([TOPICS.decision, TOPICS.status, TOPICS.visit, TOPICS.door_state, ""]),
+    payload=st.binary(max_size=300) | st.text(max_size=300).map(lambda t: json.dumps(t).encode()),
+)
+def test_any_message_is_one_printable_line(tail: str, known: str, payload: bytes) -> None:
+    line = line_for(known or f"{TOPICS.base}/{tail}", payload)
+    assert (line.tail + line.text).isprintable()
+    assert len(line.text) < 400
+
+
+@given(st.text(max_size=300))
+def test_safe_text_is_printable_and_harmless_text_stays(text: str) -> None:
+    assert safe(text).isprintable()
+    if text.isprintable() and len(text) <= 160:
+        assert safe(text) == text
