@@ -27,13 +27,14 @@ from oneglance.faces.gallery import Gallery
 from oneglance.faces.model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_faces, read_one_face
 from oneglance.faces.vault import load_key
-from oneglance.kiosk_ui.screen import ScreenState
+from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.snapshot import render_states
 
 ENROLLED = "obama.jpg"
 WALKS = ("obama2.jpg", "biden.jpg", "obama3.jpg", "astronaut.png")
 NOISE_SEED = 20
 SHOTS_A_VISIT = 3
+SECOND_SHOT_MS = 1200.0
 _PERSON = {photo.file: photo.person for photo in PHOTOS}
 
 
@@ -58,8 +59,10 @@ class Scribe:
             if view.verdict is not None:
                 taken[:] = taken[: SHOTS_A_VISIT - 1]
                 taken.append(_verdict_shot(report, view, waited_ms))
-            elif not taken or (len(taken) == 1 and view.score is not None):
+            elif not taken:
                 taken.append(_looking_shot(report, view, waited_ms))
+            elif waited_ms <= SECOND_SHOT_MS:
+                taken[1:] = [_looking_shot(report, view, waited_ms)]
 
     def _scene_at(self, index: int) -> int:
         starts = [i for i, s in enumerate(self.scenes) if index >= s.first_frame]
@@ -125,10 +128,10 @@ def film_demo(console: Console, out: Path) -> bool:
         f"{totals.frames} frames, {totals.dropped} dropped, {totals.faces} faces, "
         f"{totals.encoder_calls} encoder calls, {totals.fps:.1f} frames a second"
     )
+    drawn = _draw_screens(console, screens, out)
     sheet = out / "contact-sheet.png"
-    write_sheet(sheet, [scribe.shots[scene] for scene in sorted(scribe.shots)])
+    write_sheet(sheet, _sheet_rows(rows, scribe, drawn))
     console.print(f"Contact sheet: {sheet}")
-    _show_screens(console, screens, out)
     good = all(row.right for row in rows) and extra == 0 and not unasked
     if good:
         console.print("[bold green]The right person came in, and nobody else.[/]")
@@ -209,13 +212,28 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _show_screens(console: Console, screens: Sequence[ScreenState], out: Path) -> None:
+def _draw_screens(console: Console, screens: Sequence[ScreenState], out: Path) -> dict[Kind, Path]:
     try:
         files = render_states(screens, out / "screens")
     except (OneglanceError, ImportError) as error:
         console.print(f"No pictures of the screen: {error}", markup=False)
-        return
+        return {}
     console.print(f"The screen, as it was shown ({len(files)} pictures): {out / 'screens'}")
+    return {screen.kind: file for screen, file in zip(screens, files, strict=True)}
+
+
+def _sheet_rows(rows: Sequence[Row], scribe: Scribe, drawn: dict[Kind, Path]) -> list[list[Shot]]:
+    sheet = []
+    for index, row in enumerate(rows):
+        shots = list(scribe.shots.get(index, []))
+        if row.decision is not None:
+            accepted = row.decision.outcome is Outcome.ACCEPTED
+            file = drawn.get(Kind.WELCOME if accepted else Kind.NOT_RECOGNISED)
+            if file is not None:
+                lock = "the lock opened" if row.opened else "the lock stayed shut"
+                shots.append(Shot(load_image(file), f"the screen; {lock}"))
+        sheet.append(shots)
+    return sheet
 
 
 def _looking_shot(report: StepReport, view: TrackView, waited_ms: float) -> Shot:
