@@ -46,6 +46,7 @@ class Scribe:
     first_seen_s: dict[str, float] = field(default_factory=dict)
     scene_of: dict[str, int] = field(default_factory=dict)
     shots: dict[int, list[Shot]] = field(default_factory=dict)
+    concluded: set[int] = field(default_factory=set)
 
     def note(self, report: StepReport) -> None:
         """Take one step of the daemon (called in its vision thread)."""
@@ -56,7 +57,10 @@ class Scribe:
             self.scene_of.setdefault(view.visit_id, scene)
             taken = self.shots.setdefault(scene, [])
             waited_ms = 1000.0 * (frame.captured_at_s - seen_s)
+            if scene in self.concluded:
+                continue
             if view.verdict is not None:
+                self.concluded.add(scene)
                 taken[:] = taken[: SHOTS_A_VISIT - 1]
                 taken.append(_verdict_shot(report, view, waited_ms))
             elif not taken:

@@ -83,7 +83,8 @@ def _hallway() -> NDArray[np.float32]:
     cv2.circle(image, (570, 240), 7, (150, 190, 210), -1)
     glow = np.zeros((HEIGHT, WIDTH), np.float32)
     cv2.circle(glow, (200, 40), 60, 1.0, -1)
-    return image + 55.0 * cv2.GaussianBlur(glow, (0, 0), 70)[..., None]
+    lamp = 55.0 * cv2.GaussianBlur(glow, (0, 0), 70)[..., None]
+    return np.asarray(image + lamp, np.float32)
 
 
 def _walk(
@@ -155,7 +156,7 @@ def _paste(
     layers = person.layers
     # Shrinking by more than half would alias: blur to the frame's grain first.
     if scale < 0.5:
-        layers = cv2.GaussianBlur(layers, (0, 0), 0.4 / scale)
+        layers = np.asarray(cv2.GaussianBlur(layers, (0, 0), 0.4 / scale), np.float32)
     placed = cv2.warpAffine(layers, to_frame, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
     if smear_px:
         placed = cv2.blur(placed, (smear_px, 1))

@@ -68,7 +68,8 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Give "did you mean" the names to choose from, of commands that are not loaded yet."""
         if args and args[0] not in COMMANDS:
-            self.commands = dict.fromkeys(COMMANDS)
+            names: dict[str, Any] = dict.fromkeys(COMMANDS)
+            self.commands = names
         return super().resolve_command(ctx, args)
 
 
