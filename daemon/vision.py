@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -161,7 +160,7 @@ class Vision(threading.Thread):
 
     def _progressed(self) -> None:
         period_s = self._notifier.watchdog_period_s
-        now_s = time.monotonic()
+        now_s = self._clocks.monotonic_s()
         if period_s is not None and now_s - self._fed_at_s >= period_s / 2:
             self._fed_at_s = now_s
             self._notifier.watchdog()

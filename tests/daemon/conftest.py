@@ -1,0 +1,202 @@
+"""What the daemon's tests share: a made-up house, small films of real photographs, fake cameras."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from oneglance.config import (
+    CameraConfig,
+    Config,
+    GalleryConfig,
+    MqttConfig,
+    SigningConfig,
+    SiteConfig,
+)
+from oneglance.errors import CameraError
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.gallery import Gallery
+from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.reader import load_image, read_central_face
+from oneglance.faces.vault import create_key, load_key
+
+FILM_FPS = 10.0
+FILM_SIZE = (640, 480)
+
+
+@pytest.fixture(scope="session")
+def model() -> FaceModel:
+    """The shipped model."""
+    return load_model()
+
+
+@pytest.fixture
+def gallery_file(tmp_path: Path, model: FaceModel) -> GalleryConfig:
+    """An empty gallery and its key."""
+    config = GalleryConfig(path=tmp_path / "gallery.db", key_file=tmp_path / "gallery.key")
+    create_key(config.key_file)
+    with Gallery.open(config.path, load_key(config.key_file), create=True):
+        pass
+    return config
+
+
+@pytest.fixture
+def enrol(gallery_file: GalleryConfig, model: FaceModel) -> Callable[..., None]:
+    """`enrol(name, templates=... | photo=..., expires_at=...)` into the gallery."""
+
+    def enrol(
+        name: str,
+        *,
+        photo: Path | None = None,
+        templates: NDArray[np.float32] | None = None,
+        model_id: str = model.model_id,
+        expires_at: datetime | None = None,
+    ) -> None:
+        if photo is not None:
+            sample = read_central_face(load_image(photo), FaceDetector(), model)
+            assert sample is not None
+            templates = sample.template[np.newaxis]
+        assert templates is not None
+        with Gallery.open(gallery_file.path, load_key(gallery_file.key_file)) as gallery:
+            gallery.enrol(
+                name,
+                templates,
+                model_id,
+                consent_at=datetime(2026, 1, 1, tzinfo=UTC),
+                expires_at=expires_at,
+                source="test",
+            )
+
+    return enrol
+
+
+@pytest.fixture
+def house(
+    tmp_path: Path, gallery_file: GalleryConfig, key_files: tuple[Path, Path]
+) -> Callable[..., Config]:
+    """`house(source, ...)`: a whole configuration with real keys and gallery."""
+
+    def house(
+        *sources: Path | str,
+        mqtt: MqttConfig | None = None,
+        pace: str = "every",
+        **sections: object,
+    ) -> Config:
+        cameras = tuple(
+            CameraConfig.model_validate({"name": f"cam{i}", "source": str(s), "pace": pace})
+            for i, s in enumerate(sources)
+        )
+        values: dict[str, object] = {
+            "site": SiteConfig(name="test", door="front"),
+            "mqtt": mqtt or MqttConfig(port=1),
+            "signing": SigningConfig(key_file=key_files[0], sequence_file=tmp_path / "sequence"),
+            "gallery": gallery_file,
+            "camera": cameras,
+        }
+        return Config(**(values | sections))  # type: ignore[arg-type]
+
+    return house
+
+
+@pytest.fixture
+def walk_up(tmp_path: Path, photos: Path) -> Callable[..., Path]:
+    """`walk_up("obama2.jpg", ...)`: a film in which each person in turn comes close and leaves."""
+
+    def walk_up(*people: str, frames: int = 24, name: str = "walk.avi") -> Path:
+        film = tmp_path / name
+        pictures = [picture for who in people for picture in approach(photos / who, frames)]
+        write_film(film, pictures)
+        return film
+
+    return walk_up
+
+
+def approach(photo: Path, frames: int) -> list[NDArray[np.uint8]]:
+    """One person's visit: an empty hall, the face growing, standing, and the empty hall again."""
+    image = load_image(photo)
+    faces = FaceDetector().find_still(image)
+    face = max(faces, key=lambda box: box.area)
+    portrait = face.scaled(1.9)
+    x, y = max(0, int(portrait.x)), max(0, int(portrait.y))
+    cut = image[y : y + int(portrait.height), x : x + int(portrait.width)]
+    empty = np.full((FILM_SIZE[1], FILM_SIZE[0], 3), 96, np.uint8)
+    pictures = []
+    for i in range(frames):
+        side = int(160 + 160 * min(1.0, i / (0.6 * frames)))
+        person = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA)
+        picture = empty.copy()
+        left = (FILM_SIZE[0] - side) // 2 + 2 * (i % 3)
+        top = (FILM_SIZE[1] - side) // 2
+        picture[top : top + side, left : left + side] = person
+        pictures.append(picture)
+    return [empty] * 3 + pictures + [empty] * int(2 * FILM_FPS)
+
+
+def write_film(file: Path, pictures: list[NDArray[np.uint8]], fps: float = FILM_FPS) -> None:
+    """Motion JPEG in AVI: every frame whole, readable wherever it is cut off."""
+    height, width = pictures[0].shape[:2]
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), fps, (width, height))
+    assert writer.isOpened()
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Callable[..., Path]:
+    """`film(frames)`: a small video of noise without faces."""
+
+    def film(frames: int = 12, name: str = "noise.avi") -> Path:
+        rng = np.random.default_rng(7)
+        pictures = [rng.integers(0, 255, (120, 160, 3), dtype=np.uint8) for _ in range(frames)]
+        write_film(tmp_path / name, pictures)
+        return tmp_path / name
+
+    return film
+
+
+class FakeCamera:
+    """A camera that gives blank pictures until told to die or to hang. Stands in for hardware."""
+
+    fps: float | None = None
+
+    def __init__(self) -> None:
+        self.dead = False
+        self.closed = False
+        self.reads = 0
+        self._hang = threading.Event()
+        self._hang.set()
+
+    def hang(self) -> None:
+        """From the next read on, block like a driver that lost its device."""
+        self._hang.clear()
+
+    def let_go(self) -> None:
+        """End the blocking."""
+        self._hang.set()
+
+    def read(self) -> NDArray[np.uint8] | None:
+        """A blank picture, 100 a second."""
+        self._hang.wait()
+        threading.Event().wait(0.01)
+        self.reads += 1
+        if self.dead:
+            raise CameraError("unplugged", where="fake")
+        return np.zeros((48, 64, 3), np.uint8)
+
+    def close(self) -> None:
+        """Remember that it was closed."""
+        self.closed = True
+
+
+@pytest.fixture
+def fake_camera() -> type[FakeCamera]:
+    """The class FakeCamera."""
+    return FakeCamera

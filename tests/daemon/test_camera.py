@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from oneglance.config import CameraConfig
+from oneglance.daemon.camera import MAX_ABANDONED, OPEN_GRACE_S, Camera, CameraState
+from oneglance.daemon.frames import Frame, FrameExchange
+from oneglance.daemon.sources import FrameSource
+from oneglance.errors import CameraError
+
+Wait = Callable[[Callable[[], bool], str], None]
+
+
+class Clock:
+    """A clock that stands still until it is moved on."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@contextmanager
+def running(
+    opener: Callable[[CameraConfig], FrameSource],
+    source: str = "0",
+    *,
+    clock: Callable[[], float] | None = None,
+    pace: str = "real",
+) -> Iterator[tuple[Camera, FrameExchange]]:
+    exchange = FrameExchange(("cam",))
+    config = CameraConfig.model_validate(
+        {"name": "cam", "source": source, "pace": pace, "read_deadline_s": 1.0}
+    )
+    extra = {} if clock is None else {"clock_s": clock}
+    camera = Camera(config, exchange["cam"], opener=opener, **extra)
+    camera.start()
+    try:
+        yield camera, exchange
+    finally:
+        camera.stop()
+
+
+def test_frames_come_and_the_camera_is_closed_at_the_end(
+    fake_camera: type, wait_until: Wait
+) -> None:
+    fake = fake_camera()
+    with running(lambda _: fake) as (camera, exchange):
+        frames = exchange.take(20)
+        assert [f.camera for f in frames] == ["cam"]
+        assert frames[0].at_s == frames[0].captured_at_s
+        wait_until(lambda: camera.state is CameraState.OK, "the camera is not ok")
+    assert fake.closed
+
+
+def test_a_camera_that_dies_is_lost_and_opened_again(fake_camera: type, wait_until: Wait) -> None:
+    fakes = [fake_camera(), fake_camera()]
+    opened = iter(fakes)
+    with running(lambda _: next(opened)) as (camera, exchange):
+        wait_until(lambda: camera.state is CameraState.OK, "the first camera gave nothing")
+        fakes[0].dead = True
+        wait_until(lambda: camera.state is CameraState.LOST, "its death was not noticed")
+        assert str(camera.failure) == "fake: unplugged"
+        wait_until(lambda: camera.state is CameraState.OK, "it was not opened again")
+        assert camera.failure is None
+        assert exchange.take(20)
+    assert all(fake.closed for fake in fakes)
+
+
+def test_a_camera_that_cannot_be_opened_is_lost_and_tried_again(wait_until: Wait) -> None:
+    attempts = []
+
+    def opener(_: CameraConfig) -> FrameSource:
+        attempts.append(1)
+        raise CameraError("not there")
+
+    with running(opener) as (camera, _):
+        wait_until(lambda: len(attempts) >= 2, "no second attempt")
+        assert camera.state is CameraState.LOST
+
+
+def test_a_driver_that_fails_in_an_unforeseen_way_is_a_lost_camera(
+    wait_until: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    def opener(_: CameraConfig) -> FrameSource:
+        raise ZeroDivisionError("in the driver")
+
+    with running(opener) as (camera, _):
+        wait_until(lambda: camera.state is CameraState.LOST, "the failure was not noticed")
+    assert "in the driver" in caplog.text
+
+
+def test_a_read_that_blocks_past_its_deadline_is_replaced(
+    fake_camera: type, wait_until: Wait
+) -> None:
+    fakes = [fake_camera(), fake_camera()]
+    opened = iter(fakes)
+    clock = Clock()
+    with running(lambda _: next(opened), clock=clock) as (camera, exchange):
+        wait_until(lambda: camera.state is CameraState.OK, "no frames")
+        camera.watch()
+        assert camera.state is CameraState.OK
+        fakes[0].hang()
+        wait_until(lambda: hangs(fakes[0]), "the read does not block")
+        clock.now_s += 1.5
+        camera.watch()
+        assert camera.state is CameraState.LOST
+        assert camera.failure is not None
+        assert "no answer for 1 s" in str(camera.failure)
+        assert exchange["cam"].waiting is None
+        wait_until(lambda: camera.state is CameraState.OK, "it was not opened again")
+        fakes[0].let_go()
+        wait_until(lambda: fakes[0].closed, "the reader left behind did not close its camera")
+        assert camera.state is CameraState.OK
+
+
+def hangs(fake: object) -> bool:
+    """Whether no read ends for a little while."""
+    before = fake.reads  # type: ignore[attr-defined]
+    threading.Event().wait(0.1)
+    return bool(fake.reads == before)  # type: ignore[attr-defined]
+
+
+def test_too_many_hanging_readers_give_up_the_process(wait_until: Wait) -> None:
+    clock = Clock()
+    release = threading.Event()
+    opening = []
+
+    def opener(_: CameraConfig) -> FrameSource:
+        opening.append(1)
+        release.wait(60)
+        raise CameraError("at last")
+
+    try:
+        with running(opener, clock=clock) as (camera, _):
+            for count in range(1, MAX_ABANDONED + 1):
+                wait_until(lambda count=count: len(opening) == count, "no attempt to open")
+                clock.now_s += 1.0 + OPEN_GRACE_S + 0.5
+                camera.watch()
+            wait_until(lambda: len(opening) == MAX_ABANDONED + 1, "no attempt to open")
+            clock.now_s += 1.0 + OPEN_GRACE_S + 0.5
+            with pytest.raises(CameraError, match="hangs again and again"):
+                camera.watch()
+    finally:
+        release.set()
+
+
+def test_a_recording_ends_instead_of_being_opened_again(
+    film: Callable[..., Path], wait_until: Wait
+) -> None:
+    from oneglance.daemon.sources import open_source
+
+    with running(open_source, str(film(5)), pace="every") as (camera, exchange):
+        taken: list[Frame] = []
+
+        def take() -> bool:
+            taken.extend(exchange.take(0.01))
+            return camera.state is CameraState.ENDED and exchange.idle
+
+        wait_until(take, "the recording did not end")
+    assert [f.index for f in taken] == [0, 1, 2, 3, 4]
+    assert [f.at_s for f in taken] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert exchange.dropped == 0
+
+
+def test_at_its_own_pace_a_recording_drops_what_nobody_takes(
+    film: Callable[..., Path], wait_until: Wait
+) -> None:
+    from oneglance.daemon.sources import open_source
+
+    with running(open_source, str(film(5)), pace="real") as (camera, exchange):
+        wait_until(lambda: camera.state is CameraState.ENDED, "the recording did not end")
+        assert [f.index for f in exchange.take(1)] == [4]
+        assert exchange.dropped == 4
+
+
+def test_an_unreadable_recording_is_lost_for_good(tmp_path: Path, wait_until: Wait) -> None:
+    from oneglance.daemon.sources import open_source
+
+    with running(open_source, str(tmp_path / "none.mp4")) as (camera, _):
+        wait_until(lambda: camera.state is CameraState.LOST, "its absence was not noticed")
+        assert camera.failure is not None

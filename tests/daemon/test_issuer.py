@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from oneglance.contract.gate import MAX_LIFETIME, Gate
+from oneglance.contract.messages import Mode, Outcome
+from oneglance.contract.signing import check, load_public_key, load_signing_key
+from oneglance.contract.topics import Topics
+from oneglance.daemon.decide import Verdict
+from oneglance.daemon.issuer import Clocks, Issuer
+from oneglance.daemon.sequence import SequenceFile
+from oneglance.errors import ConfigError, MessageError
+
+TOPICS = Topics("test", "front")
+ACCEPTED = Verdict("visit-1", "ada", 1.5)
+REJECTED = Verdict("visit-2", None, -9.0, "not_recognised")
+NAMES = {"ada": "Ada Lovelace"}
+
+
+class Time:
+    """Both clocks, moved by hand."""
+
+    def __init__(self) -> None:
+        self.wall = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+        self.monotonic_s = 1000.0
+
+    def pass_s(self, seconds: float) -> None:
+        self.wall += timedelta(seconds=seconds)
+        self.monotonic_s += seconds
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def issuer(time: Time, key_files: tuple[Path, Path], tmp_path: Path) -> Issuer:
+    issuer = Issuer(
+        TOPICS,
+        load_signing_key(key_files[0]),
+        SequenceFile(tmp_path / "sequence", lambda: 1),
+        model_id="model:1",
+        threshold=0.5,
+        lifetime_s=5.0,
+        clocks=Clocks(lambda: time.wall, lambda: time.monotonic_s),
+    )
+    issuer.tick()
+    return issuer
+
+
+def test_an_acceptance_is_signed_numbered_and_short_lived(
+    issuer: Issuer, key_files: tuple[Path, Path], time: Time
+) -> None:
+    message = issuer.issue(ACCEPTED, NAMES)
+    decision = check(message.payload, load_public_key(key_files[1]))
+    assert (decision.outcome, decision.mode) == (Outcome.ACCEPTED, Mode.IDENTIFY)
+    assert (decision.person_id, decision.person_name) == ("ada", "Ada Lovelace")
+    assert (decision.score, decision.threshold) == (1.5, 0.5)
+    assert decision.expires_at - decision.issued_at == timedelta(seconds=5)
+    assert message.deadline_s == time.monotonic_s + 5
+    assert (message.visit_id, decision.visit_id) == ("visit-1", "visit-1")
+
+
+def test_a_rejection_names_nobody_and_says_why(
+    issuer: Issuer, key_files: tuple[Path, Path]
+) -> None:
+    decision = check(issuer.issue(REJECTED, NAMES).payload, load_public_key(key_files[1]))
+    assert decision.outcome is Outcome.REJECTED
+    assert (decision.person_id, decision.person_name) == (None, None)
+    assert decision.reason == "not_recognised"
+
+
+def test_what_is_issued_passes_a_consumers_gate_and_no_event_is_like_another(
+    issuer: Issuer, key_files: tuple[Path, Path], time: Time
+) -> None:
+    gate = Gate(TOPICS, load_public_key(key_files[1]), lambda: time.wall, lambda: time.monotonic_s)
+    events = set()
+    for _ in range(5):
+        events.add(gate.admit(issuer.issue(ACCEPTED, NAMES).payload, retained=False).event_id)
+        time.pass_s(0.4)
+    assert len(events) == 5
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, -1.5, 1.5, 3600.0])
+def test_after_the_clock_was_set_no_decision_leaves_for_a_while(
+    issuer: Issuer, time: Time, step_s: float
+) -> None:
+    time.wall += timedelta(seconds=step_s)
+    with pytest.raises(MessageError, match="clock was just set"):
+        issuer.issue(ACCEPTED, NAMES)
+    assert issuer.problem == "clock_set"
+    time.pass_s(MAX_LIFETIME.total_seconds() / 2)
+    with pytest.raises(MessageError, match="clock was just set"):
+        issuer.issue(ACCEPTED, NAMES)
+    time.pass_s(MAX_LIFETIME.total_seconds())
+    assert issuer.issue(ACCEPTED, NAMES)
+    assert issuer.problem == ""
+
+
+def test_without_a_sequence_no_decision_leaves(issuer: Issuer, tmp_path: Path) -> None:
+    (tmp_path / "sequence").write_text("damaged")
+    with pytest.raises(ConfigError):
+        issuer.issue(ACCEPTED, NAMES)
+    assert issuer.problem == "sequence_error"
+    (tmp_path / "sequence").unlink()
+    assert issuer.issue(ACCEPTED, NAMES)
+    assert issuer.problem == ""
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number_never_leaves(issuer: Issuer, score: float) -> None:
+    with pytest.raises(MessageError, match="a score of"):
+        issuer.issue(Verdict("v", "ada", score), NAMES)
+
+
+def test_an_acceptance_below_the_threshold_never_leaves(issuer: Issuer) -> None:
+    with pytest.raises(ValueError, match="at or above its threshold"):
+        issuer.issue(Verdict("v", "ada", 0.4), NAMES)

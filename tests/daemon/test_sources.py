@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from oneglance.config import CameraConfig
+from oneglance.daemon.sources import FOLDER_FPS, is_recording, open_source, shown_name
+from oneglance.errors import CameraError
+
+
+def camera(source: Path | str) -> CameraConfig:
+    return CameraConfig(name="cam", source=str(source), read_deadline_s=1.0)
+
+
+def read_all(source: Path) -> int:
+    opened = open_source(camera(source))
+    count = 0
+    try:
+        while opened.read() is not None:
+            count += 1
+    finally:
+        opened.close()
+    return count
+
+
+def test_a_video_is_read_to_its_end_at_its_own_pace(film: Callable[..., Path]) -> None:
+    file = film(12)
+    assert open_source(camera(file)).fps == pytest.approx(10.0)
+    assert read_all(file) == 12
+
+
+def test_a_truncated_video_ends_cleanly_and_says_at_which_frame(
+    film: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = film(30).read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with caplog.at_level(logging.WARNING):
+        count = read_all(cut)
+    assert 5 < count < 30
+    assert f"{cut}: the video is truncated: it ends after frame {count} of 30" in caplog.text
+
+
+def test_a_whole_video_ends_without_a_warning(
+    film: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    read_all(film(30))
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video at all" * 100])
+def test_an_unreadable_video_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "broken.mp4"
+    file.write_bytes(content)
+    with pytest.raises(CameraError, match="not a video, or a damaged one") as caught:
+        open_source(camera(file))
+    assert caught.value.where == str(file)
+    assert caught.value.fix
+
+
+def test_a_video_cut_off_inside_its_headers_is_an_error(
+    film: Callable[..., Path], tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(film(12).read_bytes()[:4000])
+    with pytest.raises(CameraError, match="not a video, or a damaged one"):
+        open_source(camera(cut))
+
+
+def test_a_missing_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match="no such camera, video or folder") as caught:
+        open_source(camera(tmp_path / "none.mp4"))
+    assert caught.value.exit_code == 4
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("source", ["97", "/dev/video97"])
+def test_a_missing_camera_is_an_error_that_names_the_device(source: str) -> None:
+    with pytest.raises(CameraError, match="there is no such camera") as caught:
+        open_source(camera(source))
+    assert caught.value.where == "/dev/video97"
+
+
+def test_a_device_that_is_no_camera_is_an_error() -> None:
+    with pytest.raises(CameraError, match="cannot be opened"):
+        open_source(camera("/dev/null"))
+
+
+def test_a_stream_that_nobody_serves_is_an_error_without_its_password() -> None:
+    with pytest.raises(CameraError, match="the stream cannot be opened") as caught:
+        open_source(camera("rtsp://ada:secret@127.0.0.1:1/door?token=secret"))
+    assert "secret" not in str(caught.value)
+    assert caught.value.where == "rtsp://127.0.0.1:1/door?..."
+
+
+def test_a_folder_gives_its_pictures_in_natural_order(tmp_path: Path) -> None:
+    for number in (10, 2, 1):
+        picture = np.full((40, 40, 3), number, np.uint8)
+        cv2.imwrite(str(tmp_path / f"frame{number}.png"), picture)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    source = open_source(camera(tmp_path))
+    assert source.fps == FOLDER_FPS
+    values = []
+    while (pixels := source.read()) is not None:
+        values.append(int(pixels[0, 0, 0]))
+    assert values == [1, 2, 10]
+
+
+def test_a_damaged_picture_is_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((40, 40, 3), np.uint8))
+    (tmp_path / "b.png").write_bytes(b"damaged")
+    with caplog.at_level(logging.WARNING):
+        assert read_all(tmp_path) == 1
+    assert "b.png" in caplog.text
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match="holds no pictures"):
+        open_source(camera(tmp_path))
+
+
+def test_a_video_that_disappears_while_it_is_read_does_no_harm(film: Callable[..., Path]) -> None:
+    file = film(12)
+    source = open_source(camera(file))
+    shutil.move(file, file.with_name("gone.avi"))
+    assert source.read() is not None
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "recording"),
+    [
+        ("0", False),
+        ("/dev/video0", False),
+        ("rtsp://camera/1", False),
+        ("visit.mp4", True),
+        ("pictures", True),
+    ],
+)
+def test_only_files_and_folders_are_recordings(source: str, recording: bool) -> None:
+    assert is_recording(camera(source)) is recording
+
+
+def test_a_plain_path_is_shown_as_it_is() -> None:
+    assert shown_name("/films/a.mp4") == "/films/a.mp4"
+    assert shown_name(0) == "0"
