@@ -5,7 +5,10 @@ Kivy reads its settings when it is first imported, so nothing may import kivy be
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +38,10 @@ def open_window(size_px: tuple[int, int], *, fullscreen: bool) -> Any:
 
     Raises MissingPartError without Kivy, OneglanceError where there is no display.
     """
-    if not _may_have_display():
-        raise OneglanceError("there is no display to draw on", where="kiosk", fix=_NO_DISPLAY_FIX)
     os.environ.update(_ENVIRONMENT)
+    # Left to choose, SDL ends with a driver that draws into thin air, and the kiosk looks alive.
+    driver = os.environ.get("SDL_VIDEODRIVER") or _video_driver()
+    os.environ["SDL_VIDEODRIVER"] = driver
     try:
         from kivy.config import Config
     except ModuleNotFoundError:
@@ -55,13 +59,34 @@ def open_window(size_px: tuple[int, int], *, fullscreen: bool) -> Any:
     # The screen only shows. Without input devices nobody can touch, type or plug in anything.
     for device in Config.options("input"):
         Config.remove_option("input", device)
-    from kivy.core.window import Window
-
+    with _silent_kivy():
+        from kivy.core.window import Window
     if Window is None:
-        raise OneglanceError("the display cannot be used", where="kiosk", fix=_NO_DISPLAY_FIX)
+        display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or ""
+        raise OneglanceError(
+            f"the display cannot be used ({' '.join((driver, display)).strip()})",
+            where="kiosk",
+            fix=_NO_DISPLAY_FIX,
+        )
     return Window
 
 
-def _may_have_display() -> bool:
-    named = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-    return any(os.environ.get(name) for name in named) or Path("/dev/dri").is_dir()
+@contextmanager
+def _silent_kivy() -> Iterator[None]:
+    """While Kivy looks for its parts it logs tracebacks of those that are not there, as errors."""
+    logger = logging.getLogger("kivy")
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
+
+
+def _video_driver() -> str:
+    if os.environ.get("DISPLAY"):
+        return "x11"
+    if os.environ.get("WAYLAND_DISPLAY"):
+        return "wayland"
+    if Path("/dev/dri").is_dir():
+        return "kmsdrm"
+    raise OneglanceError("there is no display to draw on", where="kiosk", fix=_NO_DISPLAY_FIX)

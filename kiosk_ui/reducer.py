@@ -1,8 +1,9 @@
 """What happened, to what the screen shows. Pure: no clock, no broker, no window.
 
-The order in which things win: no connection or no daemon; a fresh result; somebody being looked
-at; a lost camera; idle. A name comes only from an accepted decision that the gate admitted, and
-it is forgotten as soon as its time is over or the connection breaks.
+The order in which things win: no connection or no daemon; a fresh result; a daemon that can let
+nobody in; somebody being looked at; a lost camera; idle. A name comes only from an accepted
+decision that the gate admitted, and it is forgotten as soon as its time is over or the connection
+breaks.
 """
 
 from __future__ import annotations
@@ -175,11 +176,25 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
     if state.result is not None:
         result = state.result
         return ScreenState(result.kind, result.title, result.line, now_s)
-    if state.visit is not None:
+    rest = _at_rest(state.status.reasons)
+    if state.visit is not None and rest is not Kind.OFFLINE:
         return _visit_screen(state.visit, now_s)
-    if any(reason.startswith("camera_lost") for reason in state.status.reasons):
-        return _plain(Kind.CAMERA_LOST, now_s)
-    return _plain(Kind.IDLE, now_s)
+    return _plain(rest, now_s)
+
+
+def _at_rest(reasons: tuple[str, ...]) -> Kind:
+    """What a daemon with these `reasons` shows while nobody is there.
+
+    One lost camera of several leaves the others; any trouble that is not known here may mean that
+    nobody can be let in, and an open invitation would be a lie.
+    """
+    lost = [reason.startswith("camera_lost") for reason in reasons]
+    starting = "starting" in reasons
+    if sum(lost) + starting < len(reasons):
+        return Kind.OFFLINE
+    if starting:
+        return Kind.STARTING
+    return Kind.CAMERA_LOST if any(lost) else Kind.IDLE
 
 
 def _visit_screen(visit: Visit, now_s: float) -> ScreenState:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from oneglance.errors import OneglanceError
 from oneglance.kiosk_ui.display import virtual_display
@@ -67,8 +68,10 @@ def render_states(
     return files
 
 
-def draw(states: Sequence[ScreenState], folder: Path, size_px: tuple[int, int]) -> None:
-    """Open the window in this process and write the pictures."""
+def draw(
+    states: Sequence[ScreenState], folder: Path, size_px: tuple[int, int]
+) -> Iterator[tuple[Path, Any]]:
+    """Open the window in this process; yields each picture's file and the view that drew it."""
     window = open_window(size_px, fullscreen=False)
     from kivy.base import EventLoop
 
@@ -84,7 +87,7 @@ def draw(states: Sequence[ScreenState], folder: Path, size_px: tuple[int, int]) 
             view.show(state, state.since_s + _SETTLED_S, animated=False)
             EventLoop.idle()
         taken = Path(window.screenshot(name=str(folder / "taken.png")))
-        taken.replace(folder / f"{i:02d}-{state.kind.value}.png")
+        yield taken.replace(folder / f"{i:02d}-{state.kind.value}.png"), view
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -92,10 +95,10 @@ def main(arguments: Sequence[str]) -> int:
     listed, folder, size = arguments
     width, _, height = size.partition("x")
     lines = Path(listed).read_text(encoding="utf-8").splitlines()
+    states = [ScreenState.from_json(line) for line in lines]
     try:
-        draw(
-            [ScreenState.from_json(line) for line in lines], Path(folder), (int(width), int(height))
-        )
+        for _ in draw(states, Path(folder), (int(width), int(height))):
+            pass
     except OneglanceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 def glow_pixels(side_px: int) -> bytes:
     """A round light that falls off smoothly to nothing at the edges."""
-    return _round(side_px, lambda distance_px: max(0.0, 1 - 2 * distance_px / side_px) ** 2)
+    return _round(side_px, lambda distance_px: max(0.0, 1 - 2 * distance_px / (side_px - 1)) ** 2)
 
 
 def brush_pixels(width_px: float) -> tuple[int, bytes]:

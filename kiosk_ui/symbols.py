@@ -102,7 +102,7 @@ def _face(size: float, strength: float = 1.0) -> tuple[Shape, ...]:
         Disc((-0.15 * size, 0.10 * size), 0.05 * size, 0.065 * size, strength),
         Disc((0.15 * size, 0.10 * size), 0.05 * size, 0.065 * size, strength),
         Stroke(
-            arc((0.0, -0.10 * size), 0.17 * size, 0.15 * size, 205, 335),
+            arc((0.0, -0.02 * size), 0.23 * size, 0.25 * size, 228, 312),
             width * 0.85,
             False,
             strength,

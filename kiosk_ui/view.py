@@ -25,9 +25,8 @@ from oneglance.kiosk_ui.soft_pixels import brush_pixels, glow_pixels
 from oneglance.kiosk_ui.symbols import fade, symbol
 from oneglance.kiosk_ui.text_fit import fit
 
-# Fonts are measured at this size; widths grow evenly with it, but for hinting: hence the slack.
+# Text is measured at this size first; its width and height grow almost evenly with the font.
 _MEASURED_PX = 100
-_SLACK = 0.985
 _GLOW_SIDE_PX = 256
 # The part of the way to its new value that the progress ring goes in one frame.
 _PROGRESS_STEP = 0.25
@@ -96,15 +95,24 @@ class KioskLabel(Label):  # type: ignore[misc]
 
     def say(self, text: str) -> None:
         """Show `text`, whole, in lines of even length."""
-        font = CoreLabel(font_size=_MEASURED_PX, font_name=self.font_name, bold=self.bold)
+        line_height_em = self._measured("Ag", _MEASURED_PX)[1] / _MEASURED_PX
+        fitted = fit(
+            text,
+            lambda row: self._measured(row, _MEASURED_PX)[0] / _MEASURED_PX,
+            line_height_em,
+            tuple(self.size),
+            self.font_share * self.parent.height,
+        )
+        # Small letters are drawn on whole pixels, and so a little wider than they are in theory.
+        font_px = fitted.font_px
+        while font_px > 1 and self._measured(fitted.text, font_px)[0] > self.width:
+            font_px -= 1
+        self.text, self.font_size = fitted.text, font_px
 
-        def width_em(row: str) -> float:
-            return float(font.get_extents(row)[0]) / _MEASURED_PX / _SLACK
-
-        line_height_em = font.get_extents("Ag")[1] / _MEASURED_PX / _SLACK
-        max_font_px = self.font_share * self.parent.height
-        fitted = fit(text, width_em, line_height_em, tuple(self.size), max_font_px)
-        self.text, self.font_size = fitted.text, fitted.font_px
+    def _measured(self, text: str, font_px: int) -> tuple[int, int]:
+        font = CoreLabel(text=text, font_size=font_px, font_name=self.font_name, bold=self.bold)
+        width_px, height_px = font.render()
+        return width_px, height_px
 
 
 class KioskView(FloatLayout):  # type: ignore[misc]

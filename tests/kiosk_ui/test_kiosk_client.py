@@ -1,0 +1,290 @@
+"""The client between a real broker and the reducer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneglance.broker import embedded_broker
+from oneglance.config import Config, KioskConfig, MqttConfig
+from oneglance.contract.messages import (
+    Decision,
+    Mode,
+    Outcome,
+    Phase,
+    ServiceState,
+    Status,
+    Visit,
+)
+from oneglance.contract.signing import create_signing_key, load_signing_key, sign
+from oneglance.contract.topics import Topics
+from oneglance.errors import ConfigError
+from oneglance.kiosk_ui.client import MAX_WAITING, KioskClient
+from oneglance.kiosk_ui.reducer import (
+    Connected,
+    DecisionArrived,
+    Disconnected,
+    Event,
+    StatusArrived,
+    VisitArrived,
+)
+from oneglance.link import Arrival, Link
+
+Wait = Callable[[Callable[[], bool], str], None]
+TOPICS = Topics("home", "front")
+
+
+def make_decision(sequence: int, *, issued_at: datetime, door: str = "front") -> Decision:
+    return Decision(
+        issued_at=issued_at,
+        expires_at=issued_at + timedelta(seconds=5),
+        event_id=f"event-{sequence:04d}",
+        site="home",
+        door=door,
+        visit_id="v1",
+        outcome=Outcome.ACCEPTED,
+        person_id="p1",
+        person_name="Zaphod",
+        score=3.0,
+        threshold=1.0,
+        model_id="m",
+        mode=Mode.IDENTIFY,
+        sequence=sequence,
+    )
+
+
+@dataclass
+class Kiosk:
+    """A client at work, all that it reported, and a daemon's link to speak to it."""
+
+    client: KioskClient
+    daemon: Link
+    wait: Wait
+    seen: list[Event] = field(default_factory=list)
+
+    def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        assert self.daemon.publish(topic, payload, qos=1, retain=retain)
+
+    def saw(self, kind: type[Event]) -> list[Event]:
+        self.seen += self.client.drain()
+        return [event for event in self.seen if isinstance(event, kind)]
+
+    def flush(self) -> None:
+        """All that was sent so far has been read: a visit that was sent last has arrived."""
+        before = len(self.saw(VisitArrived))
+        self.send(TOPICS.visit, visit_payload())
+        self.wait(lambda: len(self.saw(VisitArrived)) > before, "the visit did not arrive")
+
+
+def visit_payload() -> bytes:
+    now = datetime.now(UTC)
+    return Visit(issued_at=now, visit_id="v1", phase=Phase.LOOK).to_payload()
+
+
+def status_payload(state: ServiceState = ServiceState.ONLINE) -> bytes:
+    return Status(issued_at=datetime.now(UTC), state=state, software="0.1.0").to_payload()
+
+
+@pytest.fixture
+def config(broker: MqttConfig, key_files: tuple[Path, Path]) -> Config:
+    return Config(mqtt=broker, kiosk=KioskConfig(public_key_file=key_files[1]))
+
+
+@pytest.fixture
+def kiosk(config: Config, wait_until: Wait) -> Iterator[Kiosk]:
+    daemon = Link(config.mqtt, "daemon")
+    daemon.start()
+    client = KioskClient(config)
+    client.start()
+    at_work = Kiosk(client, daemon, wait_until)
+    wait_until(lambda: daemon.connected and bool(at_work.saw(Connected)), "no connection")
+    # The subscription may take a moment longer than the connection.
+    at_work.send(TOPICS.status, status_payload(), retain=True)
+    wait_until(lambda: bool(at_work.saw(StatusArrived)), "no status")
+    yield at_work
+    client.stop()
+    daemon.stop()
+
+
+def test_a_signed_decision_arrives_once_however_often_it_is_sent(
+    kiosk: Kiosk, key_files: tuple[Path, Path]
+) -> None:
+    payload = sign(make_decision(1, issued_at=datetime.now(UTC)), load_signing_key(key_files[0]))
+    for _ in range(3):
+        kiosk.send(TOPICS.decision, payload)
+    kiosk.flush()
+    (arrived,) = kiosk.saw(DecisionArrived)
+    assert isinstance(arrived, DecisionArrived)
+    assert arrived.decision.person_name == "Zaphod"
+
+
+def test_what_must_not_be_believed_is_not_shown_and_its_names_are_not_logged(
+    kiosk: Kiosk,
+    key_files: tuple[Path, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key = load_signing_key(key_files[0])
+    create_signing_key(tmp_path / "other.key", tmp_path / "other.pub")
+    now = datetime.now(UTC)
+    good = sign(make_decision(5, issued_at=now), key)
+    with caplog.at_level(logging.DEBUG):
+        for payload in (
+            sign(make_decision(5, issued_at=now), load_signing_key(tmp_path / "other.key")),
+            make_decision(5, issued_at=now).to_payload(),
+            good.replace(b"Zaphod", b"Arthur"),
+            sign(make_decision(5, issued_at=now, door="back"), key),
+            sign(make_decision(5, issued_at=now - timedelta(seconds=6)), key),
+            sign(make_decision(5, issued_at=now + timedelta(hours=1)), key),
+            b"",
+            b'{"kind": "decision", "person_name": "Zaphod"}',
+        ):
+            kiosk.send(TOPICS.decision, payload)
+        kiosk.send(TOPICS.decision, good, retain=True)
+        kiosk.flush()
+        refused = [r for r in caplog.records if "not shown" in r.getMessage()]
+        # The good one came last, live though flagged to be retained: it alone is shown.
+        (shown,) = kiosk.saw(DecisionArrived)
+    assert isinstance(shown, DecisionArrived)
+    assert shown.decision.event_id == "event-0005"
+    assert len(refused) == 8
+    assert "Zaphod" not in caplog.text
+    assert "Arthur" not in caplog.text
+
+
+def test_a_retained_decision_is_never_shown(
+    config: Config, key_files: tuple[Path, Path], wait_until: Wait
+) -> None:
+    daemon = Link(config.mqtt, "daemon")
+    daemon.start()
+    wait_until(lambda: daemon.connected, "no connection")
+    signed = sign(make_decision(1, issued_at=datetime.now(UTC)), load_signing_key(key_files[0]))
+    assert daemon.publish(TOPICS.decision, signed, qos=1, retain=True)
+    assert daemon.publish(TOPICS.status, status_payload(), qos=1, retain=True)
+    client = KioskClient(config)
+    client.start()
+    kiosk = Kiosk(client, daemon, wait_until)
+    try:
+        wait_until(lambda: bool(kiosk.saw(StatusArrived)), "no status")
+        kiosk.flush()
+        assert not kiosk.saw(DecisionArrived)
+    finally:
+        client.stop()
+        daemon.stop()
+
+
+def test_what_waited_behind_a_frozen_window_has_expired(
+    config: Config, key_files: tuple[Path, Path]
+) -> None:
+    now = datetime.now(UTC)
+    late_s = 0.0
+    client = KioskClient(
+        config, wall=lambda: now + timedelta(seconds=late_s), monotonic_s=lambda: late_s
+    )
+    key = load_signing_key(key_files[0])
+    client._arrived(arrival(TOPICS.decision, sign(make_decision(1, issued_at=now), key)))
+    late_s = 5.5
+    assert client.drain() == []
+    client._arrived(
+        arrival(TOPICS.decision, sign(make_decision(2, issued_at=now + timedelta(seconds=5)), key))
+    )
+    assert len(client.drain()) == 1
+
+
+def test_after_a_clock_jump_no_decision_is_shown(
+    config: Config, key_files: tuple[Path, Path]
+) -> None:
+    wall = datetime.now(UTC)
+    client = KioskClient(config, wall=lambda: wall, monotonic_s=lambda: 100.0)
+    client.drain()
+    wall -= timedelta(hours=1)
+    client._arrived(
+        arrival(
+            TOPICS.decision,
+            sign(make_decision(1, issued_at=wall), load_signing_key(key_files[0])),
+        )
+    )
+    assert client.drain() == []
+
+
+def test_a_flood_behind_a_frozen_window_is_dropped_but_the_last_status_is_kept(
+    config: Config,
+) -> None:
+    client = KioskClient(config)
+    for _ in range(3 * MAX_WAITING):
+        client._arrived(arrival(TOPICS.visit, visit_payload()))
+    client._arrived(arrival(TOPICS.status, status_payload(ServiceState.OFFLINE)))
+    *visits, last = client.drain()
+    assert len(visits) == MAX_WAITING
+    assert isinstance(last, StatusArrived)
+    assert last.status is not None
+    assert last.status.state is ServiceState.OFFLINE
+
+
+def test_an_unreadable_or_cleared_status_is_reported_as_not_knowing(kiosk: Kiosk) -> None:
+    for payload in (b"", b"{}", b"\xff"):
+        kiosk.send(TOPICS.status, payload)
+    kiosk.flush()
+    assert kiosk.saw(StatusArrived)[-3:] == [StatusArrived(None)] * 3
+
+
+def test_a_hostile_field_name_cannot_write_lines_into_the_log(
+    kiosk: Kiosk, caplog: pytest.LogCaptureFixture
+) -> None:
+    payload = visit_payload().replace(b'"v":1', b'"v":1,"\\u001b[2J\\nERROR all is lost":1')
+    kiosk.send(TOPICS.visit, payload)
+    kiosk.flush()
+    (record,) = [r for r in caplog.records if "not shown" in r.getMessage()]
+    assert record.getMessage().isprintable()
+
+
+def test_a_broker_that_goes_away_is_noticed(key_files: tuple[Path, Path], wait_until: Wait) -> None:
+    with embedded_broker() as mqtt:
+        config = Config(mqtt=mqtt, kiosk=KioskConfig(public_key_file=key_files[1]))
+        client = KioskClient(config)
+        client.start()
+        seen: list[Event] = []
+
+        def saw(event: Event) -> bool:
+            seen.extend(client.drain())
+            return event in seen
+
+        wait_until(lambda: saw(Connected()), "no connection")
+    try:
+        wait_until(lambda: saw(Disconnected()), "the end was not noticed")
+        assert client.alive
+    finally:
+        client.stop()
+    assert not client.alive
+
+
+def test_without_the_public_key_the_kiosk_does_not_start(tmp_path: Path) -> None:
+    config = Config(kiosk=KioskConfig(public_key_file=tmp_path / "missing.pub"))
+    with pytest.raises(ConfigError, match=r"missing\.pub: the public key is missing"):
+        KioskClient(config)
+
+
+@pytest.fixture(scope="module")
+def lone_client(tmp_path_factory: pytest.TempPathFactory) -> KioskClient:
+    folder = tmp_path_factory.mktemp("keys")
+    create_signing_key(folder / "signing.key", folder / "signing.pub")
+    return KioskClient(Config(kiosk=KioskConfig(public_key_file=folder / "signing.pub")))
+
+
+@given(st.binary(max_size=300), st.booleans())
+def test_no_bytes_whatever_become_a_decision(
+    lone_client: KioskClient, payload: bytes, retained: bool
+) -> None:
+    lone_client._arrived(Arrival(TOPICS.decision, payload, retained, None, None))
+    assert lone_client.drain() == []
+
+
+def arrival(topic: str, payload: bytes) -> Arrival:
+    return Arrival(topic, payload, False, None, None)

@@ -1,0 +1,150 @@
+"""What can be said of symbols, colours and text without a window."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneglance.contract.messages import Hint
+from oneglance.errors import MessageError
+from oneglance.kiosk_ui.geometry import Stroke, beginning, ribbon, smooth_pieces
+from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, LINE, TITLE, contrast
+from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.soft_pixels import brush_pixels, glow_pixels
+from oneglance.kiosk_ui.symbols import fade, symbol
+from oneglance.kiosk_ui.text_fit import fit
+
+STATES = st.builds(
+    ScreenState,
+    kind=st.sampled_from(Kind),
+    title=st.text(max_size=60),
+    line=st.text(max_size=60),
+    since_s=st.floats(0, 1e6),
+    progress=st.floats(0, 1),
+    hint=st.sampled_from(Hint),
+)
+
+
+@given(STATES)
+def test_a_screen_state_survives_json(state: ScreenState) -> None:
+    assert ScreenState.from_json(state.to_json()) == state
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "open_the_door"}', "\x00"])
+def test_anything_else_is_no_screen_state(text: str) -> None:
+    with pytest.raises(MessageError, match="not a screen state"):
+        ScreenState.from_json(text)
+
+
+@given(STATES, st.floats(0, 1e5))
+def test_every_symbol_stays_inside_its_box_at_every_age(state: ScreenState, age_s: float) -> None:
+    shapes = symbol(state, age_s)
+    assert shapes
+    for shape in shapes:
+        assert 0 <= shape.strength <= 1
+        if isinstance(shape, Stroke):
+            assert len(shape.points) >= 2
+            reach = max(abs(value) for point in shape.points for value in point)
+            assert reach + shape.width / 2 <= 1.05
+        else:
+            assert max(map(abs, shape.centre)) + max(shape.radius_x, shape.radius_y) <= 1
+
+
+def test_more_progress_draws_a_longer_ring() -> None:
+    def length(progress: float) -> float:
+        stroke = symbol(ScreenState(Kind.CHECKING, "", "", 0.0, progress), 1.0)[1]
+        assert isinstance(stroke, Stroke)
+        return sum(math.dist(a, b) for a, b in zip(stroke.points, stroke.points[1:], strict=False))
+
+    lengths = [length(i / 10) for i in range(11)]
+    assert lengths == sorted(lengths)
+    assert lengths[0] > 0
+
+
+def test_settled_symbols_all_differ_in_shape() -> None:
+    drawn = [symbol(ScreenState(kind, "", "", 0.0), 2.0) for kind in Kind]
+    outlines = [{s.points for s in shapes if isinstance(s, Stroke)} for shapes in drawn]
+    for one, other in combinations(outlines, 2):
+        assert one != other
+
+
+def test_a_screen_fades_in_and_is_there_within_a_fifth_of_a_second() -> None:
+    assert fade(0.0) == 0.0
+    assert fade(0.2) == 1.0
+
+
+def test_all_text_and_all_accents_stand_out_from_the_background() -> None:
+    # WCAG 2.2 asks 7 of small text at its strictest level.
+    for colour in (TITLE, LINE, *ACCENTS.values()):
+        assert contrast(BACKGROUND, colour) >= 7
+    assert contrast((0, 0, 0), (1, 1, 1)) == pytest.approx(21)
+
+
+def test_a_line_being_drawn_ends_where_its_share_ends() -> None:
+    corner = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
+    assert beginning(corner, 0.75)[-1] == pytest.approx((1.0, 0.5))
+    assert beginning(corner, 1.0)[-1] == pytest.approx((1.0, 1.0))
+    assert beginning(corner, 0.0)[-1] == pytest.approx((0.0, 0.0))
+
+
+def test_a_line_is_cut_at_its_corners_only() -> None:
+    assert smooth_pieces(((0, 0), (1, 0), (2, 0.05), (2, 1))) == [
+        ((0, 0), (1, 0), (2, 0.05)),
+        ((2, 0.05), (2, 1)),
+    ]
+
+
+def test_a_ribbon_is_as_wide_as_asked_and_has_round_ends() -> None:
+    vertices = ribbon(((0.0, 0.0), (10.0, 0.0)), 2.0, closed=False)
+    rows = [tuple(vertices[i : i + 4]) for i in range(0, len(vertices), 4)]
+    assert [row[0] for row in rows] == [-2, -2, 0, 0, 10, 10, 12, 12]
+    assert {row[1] for row in rows} == {-2, 2}
+    assert [row[3] for row in rows] == [0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1]
+
+
+def test_a_closed_ribbon_ends_where_it_began() -> None:
+    square = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+    vertices = ribbon(square, 0.1, closed=True)
+    assert vertices[:8] == vertices[-8:]
+
+
+def test_a_brush_is_solid_inside_and_empty_at_its_edge() -> None:
+    side_px, pixels = brush_pixels(9.5)
+    row = pixels[side_px // 2 * side_px * 4 : (side_px // 2 + 1) * side_px * 4][3::4]
+    assert (row[side_px // 2], row[0], row[-1]) == (255, 0, 0)
+    assert pixels[3] == 0
+
+
+def test_the_glow_is_gone_at_the_border_of_its_picture() -> None:
+    pixels = glow_pixels(16)
+    assert max(pixels[3 : 16 * 4 : 4]) == 0
+    assert pixels[(8 * 16 + 8) * 4 + 3] > 200
+
+
+def _monospace_em(row: str) -> float:
+    return 0.6 * len(row)
+
+
+@given(
+    st.lists(st.text("abcdefgh", min_size=1, max_size=20), min_size=1, max_size=9).map(" ".join),
+    st.floats(100, 2000),
+    st.floats(40, 600),
+)
+def test_fitted_text_is_whole_and_inside_its_box(text: str, width: float, height: float) -> None:
+    fitted = fit(text, _monospace_em, 1.2, (width, height), 200)
+    rows = fitted.text.split("\n")
+    assert " ".join(rows) == text
+    assert 1 <= fitted.font_px <= 200
+    if fitted.font_px > 1:
+        assert max(map(_monospace_em, rows)) * fitted.font_px <= width + 1e-6
+        assert len(rows) * 1.2 * fitted.font_px <= height + 1e-6
+
+
+def test_a_text_is_broken_evenly_and_only_if_that_makes_it_clearly_larger() -> None:
+    assert fit("one two three four", _monospace_em, 1.2, (120, 400), 90).text.count("\n") == 2
+    assert fit("one two", _monospace_em, 1.2, (2000, 400), 90).text == "one two"
+    assert fit("aa aa aa aa", _monospace_em, 1.2, (100, 70), 90).text == "aa aa\naa aa"

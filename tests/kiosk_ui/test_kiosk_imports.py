@@ -1,0 +1,35 @@
+"""What the kiosk may load, asked of clean interpreters."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+FOREIGN = (
+    "cv2 numpy tensorflow keras ai_edge_litert gpiozero "
+    "oneglance.faces oneglance.daemon oneglance.door"
+)
+
+
+def _loaded_after(statement: str) -> set[str]:
+    asked = f"{statement}\nimport sys\nprint(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True
+    )
+    return set(result.stdout.split())
+
+
+def test_no_module_but_the_view_loads_kivy_and_none_the_eyes_of_the_door() -> None:
+    modules = (
+        "app client display geometry kivy_window names palette reducer screen snapshot "
+        "soft_pixels symbols text_fit words"
+    )
+    loaded = _loaded_after(
+        "\n".join(f"import oneglance.kiosk_ui.{name}" for name in modules.split())
+    )
+    assert not loaded & {"kivy", *FOREIGN.split()}
+
+
+def test_the_command_loads_nothing_heavy_before_it_is_called() -> None:
+    loaded = _loaded_after("import oneglance.cli.kiosk")
+    assert not loaded & {"kivy", "paho", "pydantic", *FOREIGN.split()}

@@ -1,0 +1,300 @@
+"""The reducer: what happened, to what the screen shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneglance.contract.messages import (
+    Decision,
+    Hint,
+    Mode,
+    Outcome,
+    Phase,
+    ServiceState,
+    Status,
+    Visit,
+)
+from oneglance.kiosk_ui.reducer import (
+    START_GRACE_S,
+    VISIT_SILENCE_S,
+    Connected,
+    DecisionArrived,
+    Disconnected,
+    Event,
+    KioskState,
+    StatusArrived,
+    Tick,
+    VisitArrived,
+    initial,
+    reduce,
+)
+from oneglance.kiosk_ui.screen import Kind
+from oneglance.kiosk_ui.words import HINTS, POOR_QUALITY, WORDS
+
+RESULT_S = 4.0
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+
+
+def status(state: ServiceState = ServiceState.ONLINE, *reasons: str) -> StatusArrived:
+    return StatusArrived(Status(issued_at=NOW, state=state, reasons=reasons, software="0.1.0"))
+
+
+def visit(
+    phase: Phase, visit_id: str = "v1", progress: float = 0.0, hint: Hint = Hint.NONE
+) -> VisitArrived:
+    return VisitArrived(
+        Visit(issued_at=NOW, visit_id=visit_id, phase=phase, hint=hint, progress=progress)
+    )
+
+
+def decision(name: str | None = "Ada", visit_id: str = "v1", reason: str = "") -> DecisionArrived:
+    """Accepted and naming `name`, or rejected for `reason`."""
+    accepted = not reason
+    return DecisionArrived(
+        Decision(
+            issued_at=NOW,
+            expires_at=NOW + timedelta(seconds=5),
+            event_id="event-0001",
+            site="home",
+            door="front",
+            visit_id=visit_id,
+            outcome=Outcome.ACCEPTED if accepted else Outcome.REJECTED,
+            reason=reason,
+            person_id="p1" if accepted else None,
+            person_name=name if accepted else None,
+            score=3.0 if accepted else -3.0,
+            threshold=1.0,
+            model_id="m",
+            mode=Mode.IDENTIFY,
+            sequence=1,
+        )
+    )
+
+
+def after(*steps: tuple[float, Event]) -> KioskState:
+    state = initial(0.0, RESULT_S)
+    for now_s, event in steps:
+        state = reduce(state, event, now_s)
+    return state
+
+
+ONLINE: tuple[tuple[float, Event], ...] = ((0.1, Connected()), (0.2, status()))
+
+
+def test_a_fresh_screen_says_it_is_starting_and_later_that_it_is_out_of_service() -> None:
+    assert after().screen.kind is Kind.STARTING
+    assert after((START_GRACE_S - 0.1, Tick())).screen.kind is Kind.STARTING
+    assert after((START_GRACE_S, Tick())).screen.kind is Kind.OFFLINE
+
+
+def test_connected_to_a_broker_without_a_daemon_is_out_of_service() -> None:
+    assert after((0.1, Connected()), (START_GRACE_S, Tick())).screen.kind is Kind.OFFLINE
+
+
+def test_online_and_nobody_there_is_idle() -> None:
+    assert after(*ONLINE).screen.kind is Kind.IDLE
+
+
+def test_the_steps_of_a_visit_show_in_order() -> None:
+    state = after(*ONLINE, (1.0, visit(Phase.LOOK)))
+    assert state.screen.kind is Kind.LOOK_HERE
+    state = reduce(state, visit(Phase.CHECKING, progress=0.5), 1.2)
+    assert (state.screen.kind, state.screen.progress) == (Kind.CHECKING, 0.5)
+    state = reduce(state, visit(Phase.DONE), 1.3)
+    assert state.screen.kind is Kind.CHECKING, "the decision may come a moment after DONE"
+    state = reduce(state, decision(), 1.4)
+    assert (state.screen.kind, state.screen.title) == (Kind.WELCOME, "Welcome, Ada")
+
+
+def test_a_hint_takes_the_small_line() -> None:
+    state = after(*ONLINE, (1.0, visit(Phase.LOOK, hint=Hint.COME_CLOSER)))
+    assert state.screen.line == HINTS[Hint.COME_CLOSER]
+    assert state.screen.hint is Hint.COME_CLOSER
+
+
+def test_every_hint_has_words() -> None:
+    assert set(HINTS) == set(Hint) - {Hint.NONE}
+    assert set(WORDS) == set(Kind)
+
+
+def test_a_welcome_lasts_its_time_and_no_longer() -> None:
+    state = after(*ONLINE, (1.0, decision()))
+    assert reduce(state, Tick(), 1.0 + RESULT_S - 0.01).screen.kind is Kind.WELCOME
+    gone = reduce(state, Tick(), 1.0 + RESULT_S)
+    assert gone.screen.kind is Kind.IDLE
+    assert "Ada" not in repr(gone), "the name is forgotten with the picture"
+
+
+def test_a_welcome_does_not_survive_a_lost_connection() -> None:
+    state = after(*ONLINE, (1.0, decision()), (1.5, Disconnected()))
+    assert state.screen.kind is Kind.OFFLINE
+    for step in (Connected(), status(), Tick()):
+        state = reduce(state, step, 1.6)
+    assert state.screen.kind is Kind.IDLE
+
+
+def test_a_daemon_that_goes_offline_takes_everything_along() -> None:
+    for end in (status(ServiceState.OFFLINE), StatusArrived(None)):
+        state = after(*ONLINE, (1.0, decision()), (1.5, end))
+        assert state.screen.kind is Kind.OFFLINE
+        assert reduce(state, visit(Phase.LOOK), 1.6).screen.kind is Kind.OFFLINE
+        assert reduce(state, status(), 1.7).screen.kind is Kind.IDLE
+
+
+def test_a_rejected_visit_names_nobody_and_says_what_to_do() -> None:
+    for reason in ("not_recognised", "ambiguous", "gallery_empty"):
+        screen = after(*ONLINE, (1.0, decision(reason=reason))).screen
+        assert (screen.title, screen.line) == WORDS[Kind.NOT_RECOGNISED]
+    screen = after(*ONLINE, (1.0, decision(reason="poor_quality"))).screen
+    assert (screen.kind, screen.title, screen.line) == (Kind.NOT_RECOGNISED, *POOR_QUALITY)
+
+
+def test_a_silent_visit_is_over() -> None:
+    state = after(*ONLINE, (1.0, visit(Phase.CHECKING, progress=0.5)))
+    assert reduce(state, Tick(), 1.0 + VISIT_SILENCE_S).screen.kind is Kind.CHECKING
+    assert reduce(state, Tick(), 1.01 + VISIT_SILENCE_S).screen.kind is Kind.IDLE
+
+
+def test_an_idle_visit_message_ends_the_visit_at_once() -> None:
+    state = after(*ONLINE, (1.0, visit(Phase.LOOK)), (1.1, visit(Phase.IDLE, "")))
+    assert state.screen.kind is Kind.IDLE
+
+
+def test_late_messages_of_a_decided_visit_start_nothing() -> None:
+    state = after(*ONLINE, (1.0, decision()), (1.1, visit(Phase.CHECKING)))
+    assert reduce(state, Tick(), 1.0 + RESULT_S).screen.kind is Kind.IDLE
+
+
+def test_the_next_person_is_shown_after_the_result_not_over_it() -> None:
+    state = after(*ONLINE, (1.0, decision()), (4.5, visit(Phase.LOOK, "v2")))
+    assert state.screen.title == "Welcome, Ada"
+    assert reduce(state, Tick(), 1.0 + RESULT_S).screen.kind is Kind.LOOK_HERE
+
+
+def test_a_new_decision_replaces_the_old_one_at_once() -> None:
+    state = after(*ONLINE, (1.0, decision()), (2.0, decision(reason="not_recognised")))
+    assert state.screen.kind is Kind.NOT_RECOGNISED
+
+
+def test_the_same_words_again_are_a_new_answer() -> None:
+    state = after(*ONLINE, (1.0, decision()), (2.0, decision()))
+    assert state.screen.since_s == 2.0
+    assert reduce(state, Tick(), 2.5).screen.since_s == 2.0
+
+
+def test_a_lost_camera_shows_when_nobody_is_being_looked_at() -> None:
+    lost = status(ServiceState.DEGRADED, "camera_lost:front")
+    state = after(*ONLINE, (1.0, lost))
+    assert state.screen.kind is Kind.CAMERA_LOST
+    seen_by_another = reduce(state, visit(Phase.LOOK), 1.1)
+    assert seen_by_another.screen.kind is Kind.LOOK_HERE
+    assert reduce(state, status(), 2.0).screen.kind is Kind.IDLE
+
+
+def test_a_daemon_that_can_let_nobody_in_invites_nobody() -> None:
+    for reason in ("gallery_empty", "clock_set", "something_new"):
+        state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, "camera_lost:a", reason)))
+        assert state.screen.kind is Kind.OFFLINE
+        assert reduce(state, visit(Phase.LOOK), 1.1).screen.kind is Kind.OFFLINE
+
+
+def test_a_starting_daemon_asks_for_a_moment() -> None:
+    state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, "starting")))
+    assert state.screen.kind is Kind.STARTING
+
+
+def test_an_accepted_decision_without_a_name_still_welcomes() -> None:
+    assert after(*ONLINE, (1.0, decision(None))).screen.title == "Welcome"
+    assert after(*ONLINE, (1.0, decision("\x00\u202e"))).screen.title == "Welcome"
+
+
+def test_progress_does_not_restart_the_animation() -> None:
+    state = after(*ONLINE, (1.0, visit(Phase.CHECKING, progress=0.3)))
+    state = reduce(state, visit(Phase.CHECKING, progress=0.6), 1.3)
+    assert (state.screen.since_s, state.screen.progress) == (1.0, 0.6)
+
+
+NAME = "Zaphod"
+EVENTS: st.SearchStrategy[Event] = st.one_of(
+    st.sampled_from(
+        [
+            Connected(),
+            Disconnected(),
+            Tick(),
+            StatusArrived(None),
+            *(status(state) for state in ServiceState),
+            status(ServiceState.DEGRADED, "camera_lost:front"),
+            status(ServiceState.DEGRADED, "starting"),
+            status(ServiceState.DEGRADED, "gallery_empty"),
+        ]
+    ),
+    st.builds(
+        visit,
+        st.sampled_from(Phase),
+        st.sampled_from(["", "v1", "v2"]),
+        st.floats(0, 1),
+        st.sampled_from(Hint),
+    ),
+    st.builds(
+        decision,
+        st.just(NAME),
+        st.sampled_from(["", "v1", "v2"]),
+        st.sampled_from(["", "not_recognised", "poor_quality"]),
+    ),
+)
+STORIES = st.lists(st.tuples(st.floats(0, 3), EVENTS), max_size=40)
+
+
+@given(STORIES)
+def test_a_name_stands_only_on_a_fresh_accepted_decision_while_connected(
+    story: list[tuple[float, Event]],
+) -> None:
+    state = initial(0.0, RESULT_S)
+    now_s = 0.0
+    welcome_until_s = 0.0
+    for wait_s, event in story:
+        now_s += wait_s
+        state = reduce(state, event, now_s)
+        match event:
+            case DecisionArrived(decision_):
+                accepted = decision_.outcome is Outcome.ACCEPTED
+                welcome_until_s = now_s + RESULT_S if accepted else 0.0
+            case Connected() | Disconnected() | StatusArrived(None):
+                welcome_until_s = 0.0
+            case StatusArrived(status_) if status_.state is ServiceState.OFFLINE:
+                welcome_until_s = 0.0
+        if NAME in state.screen.title or state.screen.kind is Kind.WELCOME:
+            assert now_s < welcome_until_s
+            assert state.connected
+        if now_s >= welcome_until_s:
+            assert NAME not in repr(state)
+
+
+@given(STORIES)
+def test_with_time_alone_every_story_ends_at_rest(story: list[tuple[float, Event]]) -> None:
+    state = initial(0.0, RESULT_S)
+    now_s = 0.0
+    for wait_s, event in story:
+        now_s += wait_s
+        state = reduce(state, event, now_s)
+    state = reduce(state, Tick(), now_s + START_GRACE_S + RESULT_S + VISIT_SILENCE_S)
+    assert state.screen.kind in {Kind.IDLE, Kind.OFFLINE, Kind.CAMERA_LOST, Kind.STARTING}
+    assert state.result is None
+    assert state.visit is None
+
+
+@given(STORIES)
+def test_a_screen_is_never_older_than_the_story_and_its_progress_is_a_share(
+    story: list[tuple[float, Event]],
+) -> None:
+    state = initial(0.0, RESULT_S)
+    now_s = 0.0
+    for wait_s, event in story:
+        now_s += wait_s
+        before = state.screen
+        state = reduce(state, event, now_s)
+        assert before.since_s <= state.screen.since_s <= now_s
+        assert state.screen.progress == 0 or state.screen.kind is Kind.CHECKING

@@ -1,0 +1,180 @@
+"""The real Kivy window, under a virtual display, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from oneglance.contract.messages import Hint
+from oneglance.errors import MissingPartError, OneglanceError
+from oneglance.kiosk_ui.display import virtual_display
+from oneglance.kiosk_ui.palette import ACCENTS
+from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.snapshot import render_states
+from oneglance.kiosk_ui.words import HINTS, POOR_QUALITY, WORDS, welcome
+
+SIZES = [(800, 480), (480, 800), (1280, 720), (480, 320), (1920, 1080)]
+LONG_NAMES = (
+    "Maximiliane Wolkenstein-Trostburg",
+    "W" * 40,
+    "Nguyễn Thị Minh Khai Đặng Hoàng Phương",
+    "A B C D E F G H I J K L M N O P Q R S T",
+)
+STATES = [
+    *(ScreenState(kind, *WORDS[kind], since_s=0.0) for kind in Kind if kind is not Kind.WELCOME),
+    ScreenState(Kind.CHECKING, *WORDS[Kind.CHECKING], since_s=0.0, progress=0.7),
+    ScreenState(Kind.NOT_RECOGNISED, *POOR_QUALITY, since_s=0.0),
+    ScreenState(Kind.WELCOME, welcome("Ada"), WORDS[Kind.WELCOME][1], 0.0),
+    *(
+        ScreenState(Kind.LOOK_HERE, WORDS[Kind.LOOK_HERE][0], words, 0.0, hint=hint)
+        for hint, words in HINTS.items()
+    ),
+    *(ScreenState(Kind.WELCOME, welcome(name), WORDS[Kind.WELCOME][1], 0.0) for name in LONG_NAMES),
+]
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("Xvfb") is None, reason="Xvfb is not installed (apt install xvfb)"
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What one child drew: its measures and pictures, in the order of STATES."""
+
+    rows: list[dict[str, Any]]
+    loaded: list[str]
+    pictures: list[np.ndarray[Any, Any]]
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[dict[str, str]]:
+    with virtual_display() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module", params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def drawn(
+    request: pytest.FixtureRequest,
+    display: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Drawn:
+    folder = tmp_path_factory.mktemp("window")
+    listed = folder / "states.jsonl"
+    listed.write_text("".join(state.to_json() + "\n" for state in STATES))
+    script = Path(__file__).with_name("measure_window.py")
+    size = f"{request.param[0]}x{request.param[1]}"
+    result = subprocess.run(
+        [sys.executable, str(script), str(listed), str(folder), size],
+        env=display,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    pictures = [cv2.imread(row["file"]) for row in told["rows"]]
+    assert all(picture is not None for picture in pictures)
+    assert {picture.shape[1::-1] for picture in pictures} == {request.param}
+    return Drawn(told["rows"], told["loaded"], pictures)
+
+
+def test_every_text_is_shown_whole_and_inside_its_box(drawn: Drawn) -> None:
+    for state, row in zip(STATES, drawn.rows, strict=True):
+        for wanted, label in ((state.title, row["title"]), (state.line, row["line"])):
+            assert " ".join(label["text"].split()) == wanted
+            for measure in ("texture_size", "ink_size"):
+                assert label[measure][0] <= label["size"][0] + 0.5, (wanted, label)
+                assert label[measure][1] <= label["size"][1] + 0.5, (wanted, label)
+
+
+def test_nothing_overlaps_or_leaves_the_window(drawn: Drawn) -> None:
+    for row in drawn.rows:
+        width, height = row["view"]
+        x, y, symbol_width, symbol_height = row["symbol"]
+        title, line = row["title"], row["line"]
+        assert x >= 0
+        assert x + symbol_width <= width
+        assert y + symbol_height <= height
+        assert y >= title["pos"][1] + title["size"][1] - 1
+        assert title["pos"][1] >= line["pos"][1] + line["size"][1] - 1
+        assert line["pos"][1] >= 0.03 * height
+
+
+def test_text_can_be_read_from_two_metres_off(drawn: Drawn) -> None:
+    # On a 7" panel a tenth of the shorter side is 9 mm; the usual words are never below it.
+    shorter = min(drawn.rows[0]["view"])
+    for state, row in zip(STATES, drawn.rows, strict=True):
+        if not any(name in state.title for name in LONG_NAMES):
+            assert row["title"]["font_px"] >= 0.1 * shorter, state.title
+            assert row["line"]["font_px"] >= 0.055 * shorter, state.line
+
+
+def test_every_picture_shows_its_accent_and_leaves_the_border_dark(drawn: Drawn) -> None:
+    for state, picture in zip(STATES, drawn.pictures, strict=True):
+        accent_bgr = np.array(ACCENTS[state.kind][::-1]) * 255
+        near = np.abs(picture - accent_bgr).max(axis=2) < 12
+        assert near.mean() > 0.001, state.kind
+        border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+        assert border.max() < 60, state.kind
+
+
+def test_each_kind_differs_from_each_other_in_grey_too(drawn: Drawn) -> None:
+    """Without hue, as some people see, the symbols alone still tell the screens apart."""
+    grey = {}
+    for state, row, picture in zip(STATES, drawn.rows, drawn.pictures, strict=True):
+        x, y, width, height = (round(value) for value in row["symbol"])
+        top = picture.shape[0] - y - height
+        symbol = cv2.cvtColor(picture[top : top + height, x : x + width], cv2.COLOR_BGR2GRAY)
+        grey.setdefault(state.kind, symbol > 90)
+    for one, other in combinations(grey.values(), 2):
+        assert (one != other).mean() > 0.03
+
+
+def test_a_hint_changes_the_picture(drawn: Drawn) -> None:
+    by_hint = {
+        state.hint: picture
+        for state, picture in zip(STATES, drawn.pictures, strict=True)
+        if state.kind is Kind.LOOK_HERE
+    }
+    assert len(by_hint) == len(Hint)
+    for one, other in combinations(by_hint.values(), 2):
+        assert np.any(one != other)
+
+
+def test_the_window_needs_no_numpy_and_nothing_of_the_daemon(drawn: Drawn) -> None:
+    assert drawn.loaded == []
+
+
+def test_pictures_are_named_after_their_states(tmp_path: Path, display: dict[str, str]) -> None:
+    files = render_states(STATES[:2], tmp_path / "new", (480, 320), display)
+    assert [file.name for file in files] == ["00-starting.png", "01-idle.png"]
+    assert all(file.stat().st_size > 1000 for file in files)
+
+
+def test_a_display_that_is_not_there_is_one_clear_error(
+    tmp_path: Path, display: dict[str, str]
+) -> None:
+    with pytest.raises(OneglanceError, match=r"the display cannot be used \(x11 :64321\)"):
+        render_states(STATES[:1], tmp_path, (480, 320), {**display, "DISPLAY": ":64321"})
+
+
+def test_without_xvfb_and_display_the_missing_part_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingPartError, match="apt install xvfb"), virtual_display():
+        pass
