@@ -1,0 +1,217 @@
+"""The whole kiosk as a service would run it: a real process, window, broker and notify socket."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from oneglance.broker import embedded_broker
+from oneglance.config import MqttConfig
+from oneglance.contract.messages import (
+    Decision,
+    Mode,
+    Outcome,
+    Phase,
+    ServiceState,
+    Status,
+    Visit,
+)
+from oneglance.contract.signing import create_signing_key, load_signing_key, sign
+from oneglance.contract.topics import Topics
+from oneglance.kiosk_ui.display import virtual_display
+from oneglance.link import Link
+
+Wait = Callable[[Callable[[], bool], str], None]
+TOPICS = Topics("home", "front")
+COMMAND = [sys.executable, "-m", "oneglance.cli.main", "-v", "kiosk"]
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("Xvfb") is None, reason="Xvfb is not installed (apt install xvfb)"
+)
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[dict[str, str]]:
+    with virtual_display() as environment:
+        yield environment
+
+
+def write_config(folder: Path, mqtt: MqttConfig) -> Path:
+    file = folder / "oneglance.toml"
+    file.write_text(
+        f'[mqtt]\nhost = "{mqtt.host}"\nport = {mqtt.port}\n'
+        '[kiosk]\npublic_key_file = "signing.pub"\nfullscreen = false\nresult_s = 1.0\n'
+    )
+    return file
+
+
+class Manager:
+    """The service manager's end of sd_notify: keeps all that it was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "notify")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.path)
+        self._socket.setblocking(False)
+        self._told: list[str] = []
+
+    @property
+    def told(self) -> list[str]:
+        try:
+            while True:
+                self._told.append(self._socket.recv(4096).decode())
+        except BlockingIOError:
+            return self._told
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@contextmanager
+def running(
+    config: Path, folder: Path, environment: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], Manager]]:
+    manager = Manager(folder)
+    process = subprocess.Popen(
+        [*COMMAND, "--config", str(config), "--size", "480x320"],
+        env={**environment, "NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "400000"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process, manager
+    finally:
+        process.kill()
+        process.communicate()
+        manager.close()
+
+
+def test_a_day_at_the_door(display: dict[str, str], tmp_path: Path, wait_until: Wait) -> None:
+    create_signing_key(tmp_path / "signing.key", tmp_path / "signing.pub")
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {
+        **display,
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home),
+        "MESA_SHADER_CACHE_DISABLE": "true",
+    }
+    with embedded_broker() as mqtt:
+        daemon = Link(mqtt, "daemon")
+        daemon.start()
+        wait_until(lambda: daemon.connected, "no connection")
+
+        def send(topic: str, payload: bytes, *, retain: bool = False) -> None:
+            assert daemon.publish(topic, payload, qos=1, retain=retain)
+
+        now = datetime.now(UTC)
+        online = Status(issued_at=now, state=ServiceState.ONLINE, software="0.1.0")
+        send(TOPICS.status, online.to_payload(), retain=True)
+        config = write_config(tmp_path, mqtt)
+        with running(config, tmp_path, environment) as (process, manager):
+            shown = 0
+
+            def shows(kind: str) -> None:
+                """The kiosk has said so by now, after what it said before."""
+                nonlocal shown
+                line = f"STATUS=shows {kind}"
+                wait_until(
+                    lambda: line in manager.told[shown:], f"no {kind} in {manager.told[shown:]}"
+                )
+                shown = manager.told.index(line, shown) + 1
+
+            wait_until(lambda: "READY=1" in manager.told, "the first frame was not drawn")
+            shows("idle")
+            look = Visit(issued_at=now, visit_id="v1", phase=Phase.LOOK)
+            send(TOPICS.visit, look.to_payload())
+            shows("look_here")
+            checking = look.model_copy(update={"phase": Phase.CHECKING, "progress": 0.5})
+            send(TOPICS.visit, checking.to_payload())
+            shows("checking")
+            send(TOPICS.decision, _signed_welcome(tmp_path / "signing.key"))
+            shows("welcome")
+            shows("idle")
+            send(TOPICS.status, b"", retain=True)
+            shows("offline")
+            fed = manager.told.count("WATCHDOG=1")
+            wait_until(
+                lambda: manager.told.count("WATCHDOG=1") > fed + 2,
+                "a screen that stands still stopped feeding the watchdog",
+            )
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=20)
+            told = manager.told
+        daemon.stop()
+    assert process.returncode == 0, errors
+    assert told[-1] == "STOPPING=1"
+    assert "Zaphod" not in errors
+    assert "shows welcome" in errors, "the log says what was shown, though not to whom"
+    assert "Traceback" not in errors
+    assert list(home.iterdir()) == [], "Kivy left something in the home"
+
+
+def _signed_welcome(key_file: Path) -> bytes:
+    now = datetime.now(UTC)
+    decision = Decision(
+        issued_at=now,
+        expires_at=now + timedelta(seconds=5),
+        event_id="event-0001",
+        site="home",
+        door="front",
+        visit_id="v1",
+        outcome=Outcome.ACCEPTED,
+        person_id="p1",
+        person_name="Zaphod",
+        score=3.0,
+        threshold=1.0,
+        model_id="m",
+        mode=Mode.IDENTIFY,
+        sequence=1,
+    )
+    return sign(decision, load_signing_key(key_file))
+
+
+def _failing(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    result = subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return result.returncode, result.stderr
+
+
+def test_a_missing_key_is_one_clear_line(display: dict[str, str], tmp_path: Path) -> None:
+    config = write_config(tmp_path, MqttConfig())
+    code, errors = _failing(["--config", str(config)], display)
+    assert code == 3
+    (line,) = errors.splitlines()
+    assert "signing.pub: the public key is missing" in line
+    assert "copy the daemon's signing.pub here" in line
+
+
+def test_a_missing_display_is_one_clear_line(display: dict[str, str], tmp_path: Path) -> None:
+    create_signing_key(tmp_path / "signing.key", tmp_path / "signing.pub")
+    config = write_config(tmp_path, MqttConfig())
+    code, errors = _failing(["-c", str(config)], {**display, "DISPLAY": ":64321"})
+    assert code == 1
+    (line,) = errors.splitlines()
+    assert "kiosk: the display cannot be used (x11 :64321)" in line
+
+
+@pytest.mark.parametrize("size", ["big", "800", "x480", "10x10", "99999x480"])
+def test_a_size_that_is_none_is_wrong_usage(size: str, display: dict[str, str]) -> None:
+    code, errors = _failing(["--size", size], display)
+    assert code == 2
+    assert "WIDTHxHEIGHT" in errors or "200 to 8192" in errors
