@@ -93,6 +93,7 @@ class Link:
         self.subscriptions_refused: tuple[str, ...] = ()
         self.publishes_refused = 0
         self._sent: dict[int, str] = {}
+        self._subscribed = False
         self._client = self._fresh_client()
 
     @property
@@ -110,19 +111,19 @@ class Link:
         self._thread.start()
 
     def wait_connected(self, timeout_s: float) -> bool:
-        """Wait for the first connection. False if the broker could not be reached in time.
+        """Wait until connected and subscribed. False if the broker did not answer in time.
 
         Raises BrokerError as soon as the broker turns us away: waiting would not help.
         """
 
         def settled() -> bool:
-            return self.connected or (self.failure is not None and self.failure.refused)
+            return self._subscribed or (self.failure is not None and self.failure.refused)
 
         with self._changed:
             self._changed.wait_for(settled, timeout_s)
-        if not self.connected and self.failure is not None and self.failure.refused:
+        if not self._subscribed and self.failure is not None and self.failure.refused:
             raise self.failure
-        return self.connected
+        return self._subscribed
 
     def stop(self, farewell: tuple[str, bytes] | None = None, *, timeout_s: float = 2.0) -> None:
         """Publish `farewell` (topic, payload; retained) if connected, then disconnect for good."""
@@ -211,7 +212,7 @@ class Link:
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_message = self._arrived
-        client.on_subscribe = self._subscribed
+        client.on_subscribe = self._answered
         # Without a write callback, paho lets `publish` write to the socket from the caller's
         # thread, beside the network thread: two half-written packets would break the stream.
         client.on_socket_register_write = _left_to_the_network_thread
@@ -255,11 +256,12 @@ class Link:
         log.info("connected to the broker %s:%d", self._config.host, self._config.port)
         with self._changed:
             self.failure = None
+            self._subscribed = not self._subscriptions
             self._changed.notify_all()
         if self._on_connected is not None:
             self._on_connected()
 
-    def _subscribed(
+    def _answered(
         self,
         _client: mqtt.Client,
         _userdata: object,
@@ -272,7 +274,10 @@ class Link:
             for (topic, _), reason in zip(self._subscriptions, reasons, strict=False)
             if reason.is_failure
         )
-        self.subscriptions_refused = refused
+        with self._changed:
+            self.subscriptions_refused = refused
+            self._subscribed = True
+            self._changed.notify_all()
         for topic in refused:
             log.warning("the broker refused the subscription to %s; check its ACL", topic)
 
@@ -301,6 +306,7 @@ class Link:
         _properties: Properties | None,
     ) -> None:
         log.info("disconnected from the broker: %s", reason)
+        self._subscribed = False
         if self._on_disconnected is not None:
             self._on_disconnected()
 

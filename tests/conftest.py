@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from mosquitto_fixture import Mosquitto, find_binary
 
 from oneglance.broker import embedded_broker
 from oneglance.cli.photos import photo_folder, photos_ready
@@ -21,6 +22,17 @@ def broker() -> Iterator[MqttConfig]:
     """A real MQTT 5 broker on the loopback address, fresh for this test."""
     with embedded_broker() as mqtt:
         yield mqtt
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running mosquitto as systemd/mosquitto configures it: TLS, passwords, ACL by role."""
+    if find_binary("mosquitto") is None or find_binary("mosquitto_passwd") is None:
+        pytest.skip("mosquitto is not installed; 'apt install mosquitto' brings it")
+    server = Mosquitto(tmp_path / "mosquitto")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,218 @@
+"""The link on a real broker; a hand-written one for the corner a real one will not show."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from oneglance.broker import embedded_broker, free_port
+from oneglance.config import MqttConfig
+from oneglance.errors import ConfigError
+from oneglance.link import MAX_REMEMBERED, Arrival, LastWill, Link
+
+Wait = Callable[..., None]
+
+
+@contextmanager
+def running(mqtt: MqttConfig, **options: object) -> Iterator[Link]:
+    link = Link(mqtt, f"test-{uuid.uuid4().hex[:8]}", **options)
+    link.start()
+    try:
+        assert link.wait_connected(20)
+        yield link
+    finally:
+        link.stop()
+
+
+def test_a_message_goes_from_one_link_to_another(broker: MqttConfig, wait_until: Wait) -> None:
+    heard: list[Arrival] = []
+    with (
+        running(broker, subscriptions=(("a/+", 1),), on_message=heard.append),
+        running(broker) as speaker,
+    ):
+        assert speaker.publish("a/b", b"\x00\xff", qos=1, correlation=b"42")
+        wait_until(lambda: len(heard) == 1, "heard")
+    assert heard[0].topic == "a/b"
+    assert heard[0].payload == b"\x00\xff"
+    assert heard[0].correlation == b"42"
+    assert not heard[0].retained
+
+
+def test_a_publish_from_another_thread_goes_out_at_once(
+    broker: MqttConfig, wait_until: Wait
+) -> None:
+    """A hundred round trips: were each to wait for paho's one-second tick, this would time out."""
+    echoes: list[Arrival] = []
+    with (
+        running(broker, subscriptions=(("echo", 1),), on_message=echoes.append),
+        running(broker) as speaker,
+    ):
+        for n in range(100):
+            speaker.publish("echo", b"%d" % n, qos=1)
+            wait_until(lambda n=n: len(echoes) > n, "echo", 20)
+
+
+def test_many_threads_may_publish(broker: MqttConfig, wait_until: Wait) -> None:
+    heard: list[Arrival] = []
+    with (
+        running(broker, subscriptions=(("many/#", 0),), on_message=heard.append),
+        running(broker) as speaker,
+    ):
+
+        def speak(name: int) -> None:
+            for n in range(50):
+                speaker.publish(f"many/{name}", b"%d" % n, qos=0)
+
+        threads = [threading.Thread(target=speak, args=(name,)) for name in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wait_until(lambda: len(heard) == 200, "all whole")
+    for name in range(4):
+        mine = [int(a.payload) for a in heard if a.topic == f"many/{name}"]
+        assert mine == list(range(50))
+
+
+def test_a_consumer_that_raises_does_not_deafen_the_link(
+    broker: MqttConfig, wait_until: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[bytes] = []
+
+    def consume(arrival: Arrival) -> None:
+        heard.append(arrival.payload)
+        if arrival.payload == b"poison":
+            raise RuntimeError("a bug")
+
+    with (
+        running(broker, subscriptions=(("t", 1),), on_message=consume) as link,
+        running(broker) as speaker,
+    ):
+        speaker.publish("t", b"poison", qos=1)
+        speaker.publish("t", b"after", qos=1)
+        wait_until(lambda: heard == [b"poison", b"after"], "still listening")
+        assert link.alive
+    assert "could not handle a message on t" in caplog.text
+
+
+def test_while_disconnected_nothing_is_kept(wait_until: Wait) -> None:
+    port = free_port()
+    heard: list[Arrival] = []
+    link = Link(MqttConfig(port=port), "away")
+    link.start()
+    wait_until(lambda: link.failure is not None, "nobody there")
+    assert not link.publish("t", b"stale", qos=1)
+    with embedded_broker(port=port) as mqtt:
+        with running(mqtt, subscriptions=(("t", 1),), on_message=heard.append):
+            wait_until(lambda: link.connected, "found it")
+            assert link.publish("t", b"fresh", qos=1)
+            wait_until(lambda: len(heard) == 1, "heard")
+        link.stop()
+    assert [a.payload for a in heard] == [b"fresh"]
+
+
+def test_the_first_failure_warns_and_the_same_again_does_not(
+    wait_until: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "oneglance.link")
+    link = Link(MqttConfig(port=free_port()), "away")
+    link.start()
+    wait_until(lambda: len(caplog.records) >= 2, "two attempts")
+    link.stop()
+    levels = [record.levelname for record in caplog.records]
+    assert levels[:2] == ["WARNING", "DEBUG"]
+    assert "is the broker running" in caplog.text
+
+
+def test_a_farewell_is_retained_and_no_last_will_follows(
+    broker: MqttConfig, wait_until: Wait
+) -> None:
+    heard: list[Arrival] = []
+    link = Link(broker, "leaving", last_will=LastWill("state", b"vanished"))
+    link.start()
+    assert link.wait_connected(20)
+    with running(broker, subscriptions=(("state", 1), ("end", 1)), on_message=heard.append) as ear:
+        link.stop(("state", b"goodbye"))
+        assert not link.alive
+        ear.publish("end", b"", qos=1)
+        wait_until(lambda: any(a.topic == "end" for a in heard), "the end")
+    assert [a.payload for a in heard if a.topic == "state"] == [b"goodbye"]
+    late: list[Arrival] = []
+    with running(broker, subscriptions=(("state", 1),), on_message=late.append):
+        wait_until(lambda: len(late) == 1, "retained")
+    assert late[0].payload == b"goodbye"
+    assert late[0].retained
+
+
+def test_stopping_twice_or_before_starting_is_harmless(broker: MqttConfig) -> None:
+    link = Link(broker, "early")
+    link.stop()
+    with running(broker) as other:
+        other.stop()
+
+
+def test_what_is_remembered_of_sent_messages_stays_small(
+    broker: MqttConfig, wait_until: Wait
+) -> None:
+    with running(broker) as link:
+        for _ in range(5 * MAX_REMEMBERED):
+            link.publish("t", b"x", qos=1)
+        assert len(link._sent) <= MAX_REMEMBERED
+        wait_until(lambda: link._client._out_messages == {}, "all acknowledged")
+
+
+def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("secret-word")
+    secret.chmod(0o644)
+    with pytest.raises(ConfigError, match="can be read by others") as caught:
+        Link(MqttConfig(user="me", password_file=secret), "test")
+    assert "chmod 600" in str(caught.value)
+    assert "secret-word" not in str(caught.value)
+
+
+class RefusingBroker:
+    """Speaks just enough MQTT 5 to refuse one subscription of two.
+
+    mosquitto lets anybody subscribe and filters later; other brokers refuse at once.
+    """
+
+    CONNACK = bytes([0x20, 3, 0, 0, 0])
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.mqtt = MqttConfig(port=self._server.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._server.accept()
+        with connection, connection.makefile("rb") as stream:
+            while head := stream.read(1):
+                length = stream.read(1)[0]
+                body = stream.read(length)
+                if head[0] >> 4 == 1:
+                    connection.sendall(self.CONNACK)
+                elif head[0] >> 4 == 8:
+                    # SUBACK: packet id, no properties, granted QoS 1, not authorized.
+                    connection.sendall(bytes([0x90, 5, *body[:2], 0, 0x01, 0x87]))
+                elif head[0] >> 4 == 14:
+                    return
+
+    def close(self) -> None:
+        self._thread.join(20)
+        self._server.close()
+
+
+def test_a_refused_subscription_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    server = RefusingBroker()
+    with running(server.mqtt, subscriptions=(("mine", 1), ("theirs", 1))) as link:
+        assert link.subscriptions_refused == ("theirs",)
+    server.close()
+    assert "refused the subscription to theirs; check its ACL" in caplog.text
