@@ -273,7 +273,6 @@ def _write_private(path: Path, text: str) -> None:
         raise GalleryError(f"cannot write it: {error.strerror}", where=str(path)) from None
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)
             file.write(text)
     except OSError as error:
         path.unlink(missing_ok=True)

@@ -51,7 +51,6 @@ def make(path: Path, key_check: bytes) -> None:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             draft = Path(folder) / path.name
             os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            draft.chmod(0o600)
             with wrapped(path):
                 database = _connect(draft)
                 try:

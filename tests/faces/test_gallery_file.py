@@ -127,10 +127,13 @@ def tamper(path: Path, statement: str) -> None:
         "UPDATE template SET sealed = CAST(x'00' || substr(sealed, 2) AS BLOB)",
         "UPDATE template SET sealed = substr(sealed, 1, length(sealed) - 1)",
         "UPDATE template SET sealed = x''",
-        # Ada's templates given to Bob, by moving rows and by swapping blobs.
+        # Ada's templates given to Bob: the rows, then only what is sealed in them.
         "UPDATE template SET person_id = 'bob' WHERE person_id = 'ada'",
-        "UPDATE template SET sealed = (SELECT o.sealed FROM template o WHERE o.id > template.id"
-        " OR o.id < template.id ORDER BY o.id LIMIT 1) WHERE id = (SELECT max(id) FROM template)",
+        "UPDATE template SET sealed = (SELECT o.sealed FROM template o WHERE o.person_id = 'ada')"
+        " WHERE person_id = 'bob'",
+        # One template of Ada's in place of her other one.
+        "UPDATE template SET sealed = (SELECT max(o.sealed) FROM template o"
+        " WHERE o.person_id = 'ada') WHERE person_id = 'ada'",
         # A template of one model passed off as another's.
         "UPDATE template SET model_id = model_id || 'x'",
     ],
