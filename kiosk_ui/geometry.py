@@ -41,7 +41,7 @@ def arc(
     centre: Point, radius_x: float, radius_y: float, from_deg: float, to_deg: float
 ) -> tuple[Point, ...]:
     """Points along an ellipse, counter-clockwise if `to_deg` > `from_deg`; 0 points right."""
-    steps = max(2, math.ceil(abs(to_deg - from_deg) / 3))
+    steps = max(16, math.ceil(abs(to_deg - from_deg) / 3))
     angles = (math.radians(from_deg + (to_deg - from_deg) * i / steps) for i in range(steps + 1))
     return tuple(
         (centre[0] + radius_x * math.cos(angle), centre[1] + radius_y * math.sin(angle))

@@ -26,6 +26,7 @@ WIDTH = 0.10
 _MIDDLE: Point = (0.0, 0.0)
 _RADIUS = 0.90
 _FADE_S = 0.18
+_FADE_FROM = 0.35
 _DRAW_S = 0.25
 _BREATH_S = 4.0
 _BLINK_EVERY_S = 6.0
@@ -56,8 +57,8 @@ def symbol(state: ScreenState, age_s: float) -> tuple[Shape, ...]:
 
 
 def fade(age_s: float) -> float:
-    """How visible a screen is that came up `age_s` seconds ago, from 0 to 1."""
-    return _eased(age_s / _FADE_S)
+    """How visible a screen is, `age_s` seconds after it came up: readable at once, then 1."""
+    return _FADE_FROM + (1 - _FADE_FROM) * _eased(age_s / _FADE_S)
 
 
 def _eased(share: float) -> float:
@@ -143,7 +144,7 @@ def _welcome(age_s: float) -> tuple[Shape, ...]:
 
 
 def _not_recognised(age_s: float) -> tuple[Shape, ...]:
-    # A box, not a ring, and no cross-hair of colour alone: it differs from the welcome in shape.
+    # A box and not a ring: the outline alone tells it from the welcome.
     share = _eased(age_s / _DRAW_S)
     arm = 0.38
     return (

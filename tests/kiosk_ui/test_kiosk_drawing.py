@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from oneglance.contract.messages import Hint
 from oneglance.errors import MessageError
 from oneglance.kiosk_ui.geometry import Stroke, beginning, ribbon, smooth_pieces
-from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, LINE, TITLE, contrast
+from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, LINE, TITLE, contrast, mixed
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.soft_pixels import brush_pixels, glow_pixels
 from oneglance.kiosk_ui.symbols import fade, symbol
 from oneglance.kiosk_ui.text_fit import fit
+from oneglance.kiosk_ui.words import WORDS
 
 STATES = st.builds(
     ScreenState,
@@ -72,9 +74,10 @@ def test_settled_symbols_all_differ_in_shape() -> None:
         assert one != other
 
 
-def test_a_screen_fades_in_and_is_there_within_a_fifth_of_a_second() -> None:
-    assert fade(0.0) == 0.0
+def test_a_screen_can_be_read_at_once_and_is_fully_there_within_a_fifth_of_a_second() -> None:
     assert fade(0.2) == 1.0
+    assert contrast(BACKGROUND, mixed(BACKGROUND, TITLE, fade(0.0))) >= 2.5
+    assert fade(0.0) < fade(0.05) < fade(0.1)
 
 
 def test_all_text_and_all_accents_stand_out_from_the_background() -> None:
@@ -148,3 +151,13 @@ def test_a_text_is_broken_evenly_and_only_if_that_makes_it_clearly_larger() -> N
     assert fit("one two three four", _monospace_em, 1.2, (120, 400), 90).text.count("\n") == 2
     assert fit("one two", _monospace_em, 1.2, (2000, 400), 90).text == "one two"
     assert fit("aa aa aa aa", _monospace_em, 1.2, (100, 70), 90).text == "aa aa\naa aa"
+
+
+def test_the_handbook_shows_every_screen_with_its_words() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    text = (docs / "kiosk.md").read_text(encoding="utf-8")
+    for kind in Kind:
+        assert WORDS[kind][0] in text
+        picture = f"images/kiosk-{kind.value.replace('_', '-')}.png"
+        assert picture in text
+        assert 5_000 < (docs / picture).stat().st_size < 60_000
