@@ -1,0 +1,53 @@
+"""docs/schemas: fresh, and true of what is really sent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jsonschema import Draft202012Validator, ValidationError
+from test_contract_messages import SAMPLES
+from wire_samples import make_decision
+
+from oneglance.contract.messages import Decision, Message, Outcome
+from oneglance.contract.schemas import MESSAGES, export, schema
+from oneglance.contract.signing import sign
+
+KEPT = Path(__file__).resolve().parents[2] / "docs" / "schemas"
+
+
+def test_the_kept_schemas_are_the_exported_ones(tmp_path: Path) -> None:
+    fresh = {file.name: file.read_text() for file in export(tmp_path)}
+    kept = {file.name: file.read_text() for file in KEPT.glob("*.json")}
+    assert kept == fresh, "run: python -m oneglance.contract.schemas"
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_each_schema_is_a_schema(kind: str) -> None:
+    Draft202012Validator.check_schema(schema(kind))
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_real_signed_decision_is_valid(outcome: Outcome) -> None:
+    payload = sign(make_decision(1, outcome=outcome), Ed25519PrivateKey.generate())
+    Draft202012Validator(schema("decision")).validate(json.loads(payload))
+
+
+def test_an_unsigned_decision_is_not_valid() -> None:
+    with pytest.raises(ValidationError, match="'signature' is a required property"):
+        Draft202012Validator(schema("decision")).validate(json.loads(make_decision(1).to_payload()))
+
+
+@pytest.mark.parametrize(
+    "message", [m for m in SAMPLES if not isinstance(m, Decision)], ids=lambda m: m.kind
+)
+def test_what_is_sent_is_valid_and_nothing_more(message: Message) -> None:
+    kind = message.kind  # type: ignore[attr-defined]
+    body = json.loads(message.to_payload())
+    validator = Draft202012Validator(schema(kind))
+    validator.validate(body)
+    assert not validator.is_valid(body | {"surprise": 1})
+    for name in body:
+        assert not validator.is_valid({k: v for k, v in body.items() if k != name})

@@ -1,0 +1,205 @@
+"""The configuration file: every mistake at once, each with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneglance.config import Config, load_config, parse_config
+from oneglance.errors import ConfigError
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "oneglance.toml"
+    file.write_text(text)
+    return file
+
+
+def mistakes(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(folder, text))
+    assert caught.value.exit_code == 3
+    assert str(caught.value).startswith(str(folder / "oneglance.toml"))
+    return str(caught.value)
+
+
+def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, "")) == Config()
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    text = mistakes(
+        tmp_path,
+        """
+        [site]
+        name = "My House"
+        [mqtt]
+        port = 70000
+        hosst = "broker"
+        [decision]
+        frames = 1
+        [[camera]]
+        name = "front"
+        [surprise]
+        x = 1
+        """,
+    )
+    for place in ("site.name", "mqtt.port", "mqtt.hosst", "decision.frames", "camera.0.source"):
+        assert place in text
+    assert "surprise: unknown key" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('[mqtt]\nhosst = "x"', "mqtt.hosst: unknown key, did you mean 'host'?"),
+        ("[dor]\npulse_s = 1", "dor: unknown key, did you mean 'door'?"),
+        ("[door]\npulse = 1", "door.pulse: unknown key, did you mean 'pulse_s'?"),
+        (
+            '[[camera]]\nname = "a"\nsource = 0\nread_deadline = 1',
+            "camera.0.read_deadline: unknown key, did you mean 'read_deadline_s'?",
+        ),
+        ("[door]\nzzz = 1", "door.zzz: unknown key"),
+    ],
+)
+def test_a_misspelt_key_gets_the_nearest_one(tmp_path: Path, text: str, hint: str) -> None:
+    assert hint in mistakes(tmp_path, text)
+
+
+def test_a_key_without_a_near_one_gets_no_guess(tmp_path: Path) -> None:
+    assert "did you mean" not in mistakes(tmp_path, "[door]\nzzz = 1")
+
+
+def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
+    config = load_config(
+        written(
+            tmp_path,
+            """
+            [signing]
+            key_file = "keys/signing.key"
+            sequence_file = "/var/lib/x/sequence"
+            [door]
+            state_file = "state/sequence"
+            [[camera]]
+            name = "clip"
+            source = "clips/walk.mp4"
+            [[camera]]
+            name = "stream"
+            source = "rtsp://camera/1"
+            [[camera]]
+            name = "index"
+            source = "0"
+            """,
+        )
+    )
+    assert config.signing.key_file == tmp_path / "keys/signing.key"
+    assert config.signing.sequence_file == Path("/var/lib/x/sequence")
+    assert config.door.state_file == tmp_path / "state/sequence"
+    assert [c.source for c in config.camera] == [
+        str(tmp_path / "clips/walk.mp4"),
+        "rtsp://camera/1",
+        "0",
+    ]
+
+
+def test_defaults_are_not_moved_into_the_files_folder(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, "[door]\npulse_s = 2"))
+    assert config.door.public_key_file == Config().door.public_key_file
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('[mqtt]\nca_file = "ca.crt"', "certificate files are given, but tls is false"),
+        ('[mqtt]\ntls = true\ncert_file = "c"', "cert_file and key_file go together"),
+        ('[mqtt]\nuser = "me"', "user and password_file go together"),
+        ('[mqtt]\npassword_file = "p"', "user and password_file go together"),
+        (
+            '[[camera]]\nname="a"\nsource=0\n[[camera]]\nname="a"\nsource=1',
+            "the name 'a' stands twice",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    assert why in mistakes(tmp_path, text)
+
+
+def test_all_contradictions_are_told_at_once(tmp_path: Path) -> None:
+    text = mistakes(tmp_path, '[mqtt]\nuser = "me"\ncert_file = "c"')
+    assert text.count("mqtt:") == 3
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "[decision]\nframes = 2",
+        '[decision]\nfmr = "0.5"',
+        "[decision]\nlifetime_s = 11",
+        "[door]\npulse_s = 0",
+        "[door]\npulse_s = 61",
+        '[door]\npin_factory = "magic"',
+        '[site]\ndoor = "a/b"',
+        '[site]\ndoor = "+"',
+        "[mqtt]\nkeepalive_s = 0",
+    ],
+)
+def test_values_that_would_weaken_the_door_are_refused(tmp_path: Path, bad: str) -> None:
+    mistakes(tmp_path, bad)
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no configuration.*oneglance init"):
+        load_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("content", [b"= nonsense", b"\xff\xfe", b'a = "'])
+def test_what_is_no_toml_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "oneglance.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load_config(file)
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read it"):
+        load_config(tmp_path)
+
+
+def test_a_credential_is_found_where_systemd_put_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x")
+    config = load_config(written(tmp_path, '[signing]\nkey_file = "credential:signing.key"'))
+    assert config.signing.key_file == Path("/run/credentials/x/signing.key")
+
+
+def test_a_credential_without_systemd_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    text = mistakes(tmp_path, '[signing]\nkey_file = "credential:signing.key"')
+    assert "signing.key_file" in text
+    assert "systemd credential" in text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["site", "mqtt", "camera", "door", "decision", "other"]),
+        JSON | st.dictionaries(st.sampled_from(["name", "port", "source", "pin", "x"]), JSON),
+    )
+)
+def test_any_content_is_a_configuration_or_a_config_error(data: dict[str, object]) -> None:
+    try:
+        parse_config(data, "test")
+    except ConfigError:
+        return
