@@ -284,7 +284,9 @@ def test_deletion_leaves_no_byte_behind(path: Path, gallery: Gallery) -> None:
     for person_id, blob in gallery._database.execute(query):
         sealed.setdefault(person_id, []).append(blob)
     draw.shuffle(people)
+    daemon = Gallery.open(path, KEY)
     for name in people:
+        assert len(daemon.list_people()) == len(sealed)
         gallery.delete(name)
         left = files_bytes(path)
         assert name.encode() not in left
@@ -293,7 +295,8 @@ def test_deletion_leaves_no_byte_behind(path: Path, gallery: Gallery) -> None:
                 assert blob[start : start + 32] not in left
         for blobs in sealed.values():
             assert blobs[0][:32] in left
-    assert gallery.list_people() == []
+    assert daemon.list_people() == []
+    daemon.close()
 
 
 def test_every_connection_blanks_what_it_frees(path: Path, gallery: Gallery) -> None:
