@@ -26,17 +26,17 @@ ETC_DIR = Path("/etc/oneglance")
 
 
 def _resolve_credential(path: Path) -> Path:
-    """`credential:NAME` is a file that systemd passed (LoadCredential=NAME:...)."""
+    """`credential:NAME` is the file that systemd passed (LoadCredential=NAME:...).
+
+    Outside a unit it is the file NAME beside the configuration, so that an administrator's
+    commands and the service share one configuration.
+    """
     text = str(path)
     if not text.startswith("credential:"):
         return path
+    name = text.removeprefix("credential:")
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        raise ValueError(
-            "a systemd credential, but this process was given none; "
-            "start it by its unit, or name a file"
-        )
-    return Path(folder) / text.removeprefix("credential:")
+    return Path(folder) / name if folder else Path(name)
 
 
 Secret = Annotated[

@@ -176,13 +176,12 @@ def test_a_credential_is_found_where_systemd_put_it(
     assert config.signing.key_file == Path("/run/credentials/x/signing.key")
 
 
-def test_a_credential_without_systemd_is_a_mistake(
+def test_outside_a_unit_a_credential_is_the_file_beside_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    text = mistakes(tmp_path, '[signing]\nkey_file = "credential:signing.key"')
-    assert "signing.key_file" in text
-    assert "systemd credential" in text
+    config = load_config(written(tmp_path, '[signing]\nkey_file = "credential:signing.key"'))
+    assert config.signing.key_file == tmp_path / "signing.key"
 
 
 JSON = st.recursive(
