@@ -59,11 +59,17 @@ class Daemon:
         self._with_gallery = gallery
         self._on_step = on_step
         self._stopping = threading.Event()
+        self._outlet: Outlet | None = None
         self._clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
 
     def stop(self) -> None:
         """Ask `run` to end cleanly."""
         self._stopping.set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker takes what we say at this moment."""
+        return self._outlet is not None and self._outlet.publisher.link.connected
 
     def run(self) -> Totals:
         """Work until `stop`, a signal, or the end of all recordings; returns what was done.
@@ -78,7 +84,7 @@ class Daemon:
             watch = open_gallery(self._config, model, self._clocks) if self._with_gallery else None
             outlet: Outlet | None = None
             if self._with_mqtt and watch is not None:
-                outlet = build_outlet(self._config, model, watch, self._clocks)
+                self._outlet = outlet = build_outlet(self._config, model, watch, self._clocks)
                 parts.push(_farewell(outlet))
                 outlet.publisher.start(BROKER_WAIT_S)
             exchange = FrameExchange(tuple(camera.name for camera in self._config.camera))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from oneglance.broker import free_port
 from oneglance.config import (
     CameraConfig,
     Config,
@@ -20,12 +23,15 @@ from oneglance.config import (
     SigningConfig,
     SiteConfig,
 )
+from oneglance.contract.messages import Status, parse
+from oneglance.contract.topics import Topics
 from oneglance.errors import CameraError
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.gallery import Gallery
 from oneglance.faces.model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_central_face
 from oneglance.faces.vault import create_key, load_key
+from oneglance.link import Arrival, Link
 
 FILM_FPS = 10.0
 FILM_SIZE = (640, 480)
@@ -200,3 +206,98 @@ class FakeCamera:
 def fake_camera() -> type[FakeCamera]:
     """The class FakeCamera."""
     return FakeCamera
+
+
+class MjpegServer:
+    """A network camera: one JPEG after another over HTTP, until it is switched off."""
+
+    def __init__(self) -> None:
+        _, jpeg = cv2.imencode(".jpg", np.full((120, 160, 3), 90, np.uint8))
+        self._jpeg = jpeg.tobytes()
+        self._server: ThreadingHTTPServer | None = None
+        self._on = threading.Event()
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        """Where to watch it."""
+        return f"http://127.0.0.1:{self.port}/door.mjpeg"
+
+    def start(self) -> None:
+        """Switch it on."""
+        camera = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=f")
+                self.end_headers()
+                head = b"--f\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+                with suppress(OSError):
+                    while camera._on.is_set():
+                        jpeg = camera._jpeg
+                        self.wfile.write(head % len(jpeg) + jpeg + b"\r\n")
+                        threading.Event().wait(0.03)
+
+        self._on.set()
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Switch it off, in the middle of whatever it sends."""
+        self._on.clear()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+@pytest.fixture
+def network_camera() -> Iterator[MjpegServer]:
+    """A network camera that is on."""
+    camera = MjpegServer()
+    camera.start()
+    yield camera
+    camera.stop()
+
+
+class Listener:
+    """Somebody who hears everything about the door, and may send commands."""
+
+    def __init__(self, mqtt: MqttConfig, topics: Topics) -> None:
+        self.heard: list[Arrival] = []
+        self.topics = topics
+        self.link = Link(
+            mqtt,
+            "listener",
+            subscriptions=((topics.everything, 1),),
+            on_message=self.heard.append,
+        )
+        self.link.start()
+        assert self.link.wait_connected(20)
+
+    def on(self, topic: str) -> list[Arrival]:
+        """What was heard on one topic, in its order."""
+        return [arrival for arrival in list(self.heard) if arrival.topic == topic]
+
+    def states(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Each status heard: state and reasons."""
+        found = [parse(a.payload, Status) for a in self.on(self.topics.status)]
+        return [(status.state.value, status.reasons) for status in found]
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[..., Listener]]:
+    """`listen(mqtt)`: a Listener at test/front, hung up at the end."""
+    listeners: list[Listener] = []
+
+    def listen(mqtt: MqttConfig) -> Listener:
+        listeners.append(Listener(mqtt, Topics("test", "front")))
+        return listeners[-1]
+
+    yield listen
+    for listener in listeners:
+        listener.link.stop()

@@ -1,0 +1,405 @@
+"""The whole daemon: real films and streams, the real model, a real broker, real signals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneglance.config import Config, ModelConfig, MqttConfig
+from oneglance.contract.messages import Decision, Phase, Reply, Visit, parse
+from oneglance.contract.signing import check, load_public_key
+from oneglance.contract.topics import Topics
+from oneglance.daemon.app import Daemon
+from oneglance.daemon.pipeline import StepReport
+from oneglance.daemon.totals import Totals
+from oneglance.errors import BrokerError, CameraError, ConfigError, GalleryError, ModelError
+from oneglance.models import default_model_dir
+
+TOPICS = Topics("test", "front")
+Wait = Callable[..., None]
+House = Callable[..., Config]
+
+
+class Running:
+    """A daemon in a thread of its own."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.totals: Totals | None = None
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.totals = self.daemon.run()
+        except BaseException as error:
+            self.error = error
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        self.daemon.stop()
+        self._thread.join(30)
+        assert self.ended
+
+
+@contextmanager
+def running(daemon: Daemon) -> Iterator[Running]:
+    run = Running(daemon)
+    try:
+        yield run
+    finally:
+        run.stop()
+
+
+def decisions(listener: Any, public_key: Path) -> list[Decision]:
+    key = load_public_key(public_key)
+    return [check(arrival.payload, key) for arrival in listener.on(TOPICS.decision)]
+
+
+def test_from_film_to_signed_decisions(
+    house: House,
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    key_files: tuple[Path, Path],
+    wait_until: Wait,
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    listener = listen(broker)
+    film = walk_up("obama2.jpg", "biden.jpg", frames=45)
+    totals = Daemon(house(film, mqtt=broker)).run()
+    assert (totals.accepted, totals.rejected, totals.dropped) == (1, 1, 0)
+    wait_until(lambda: listener.states()[-1][0] == "offline", "no farewell")
+    known, unknown = decisions(listener, key_files[1])
+    assert (known.outcome, known.person_name) == ("accepted", "Barack Obama")
+    assert (unknown.outcome, unknown.reason) == ("rejected", "not_recognised")
+    assert unknown.sequence > known.sequence
+    assert not any(arrival.retained for arrival in listener.on(TOPICS.decision))
+    states = [state for state, _ in listener.states()]
+    assert states[0] == "degraded"
+    assert "online" in states
+    visits = [parse(arrival.payload, Visit) for arrival in listener.on(TOPICS.visit)]
+    assert {Phase.CHECKING, Phase.DONE} <= {visit.phase for visit in visits}
+
+
+def test_with_every_frame_taken_the_result_does_not_depend_on_speed(
+    house: House, walk_up: Callable[..., Path], enrol: Callable[..., None], photos: Path
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    config = house(walk_up("obama2.jpg", frames=20))
+
+    def watch(pause_s: float) -> tuple[list[tuple[int, int, float | None]], Totals]:
+        seen: list[tuple[int, int, float | None]] = []
+
+        def on_step(report: StepReport) -> None:
+            threading.Event().wait(pause_s)
+            for view in report.tracks:
+                score = None if view.verdict is None else view.verdict.score
+                seen.append((report.frame.index, view.track_id, score))
+
+        return seen, Daemon(config, mqtt=False, on_step=on_step).run()
+
+    fast, fast_totals = watch(0.0)
+    slow, slow_totals = watch(0.02)
+    assert fast == slow
+    assert [score for _, _, score in fast if score is not None] != []
+    assert replace(fast_totals, seconds=0, fps=0) == replace(slow_totals, seconds=0, fps=0)
+
+
+def test_two_cameras_are_worked_off_together(house: House, film: Callable[..., Path]) -> None:
+    config = house(film(6, "a.avi"), film(9, "b.avi"))
+    totals = Daemon(config, mqtt=False, gallery=False).run()
+    assert totals.frames == 15
+    assert totals.dropped == 0
+
+
+def test_a_lost_camera_degrades_the_status_and_comes_back(
+    house: House,
+    network_camera: Any,
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    wait_until: Wait,
+) -> None:
+    listener = listen(broker)
+    with running(Daemon(house(network_camera.url, mqtt=broker))) as daemon:
+        here = ("degraded", ("gallery_empty",))
+        wait_until(lambda: listener.states()[-1:] == [here], "never ready")
+        network_camera.stop()
+        lost = ("degraded", ("camera_lost:cam0", "gallery_empty"))
+        wait_until(lambda: listener.states()[-1] == lost, "the loss was not told")
+        network_camera.start()
+        wait_until(lambda: listener.states()[-1] == here, "it did not come back")
+    assert daemon.error is None
+    assert daemon.totals is not None
+    wait_until(lambda: listener.states()[-1] == ("offline", ()), "no farewell")
+
+
+def test_reload_reads_the_gallery_again_and_answers(
+    house: House,
+    network_camera: Any,
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    wait_until: Wait,
+) -> None:
+    listener = listen(broker)
+    with running(Daemon(house(network_camera.url, mqtt=broker))):
+        wait_until(lambda: listener.states() != [], "never there")
+        answers = f"{TOPICS.base}/reply/me"
+
+        def ask(verb: str, number: bytes) -> Reply:
+            from paho.mqtt.packettypes import PacketTypes
+            from paho.mqtt.properties import Properties
+
+            properties = Properties(PacketTypes.PUBLISH)
+            properties.ResponseTopic = answers
+            properties.CorrelationData = number
+            listener.link._client.publish(TOPICS.command(verb), b"", qos=1, properties=properties)
+            wait_until(lambda: listener.on(answers)[-1:] != [], "no answer")
+            wait_until(lambda: listener.on(answers)[-1].correlation == number, "no answer")
+            return parse(listener.on(answers)[-1].payload, Reply)
+
+        reload = ask("reload", b"1")
+        assert (reload.ok, reload.code) == (True, "ok")
+        assert "0 people" in reload.text
+        assert ask("open", b"2").code == "unknown_command"
+
+
+def test_a_crash_in_the_vision_thread_ends_the_process_after_saying_offline(
+    house: House,
+    film: Callable[..., Path],
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    wait_until: Wait,
+) -> None:
+    listener = listen(broker)
+
+    def crash(_: StepReport) -> None:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        Daemon(house(film(), mqtt=broker), on_step=crash).run()
+    wait_until(lambda: listener.states()[-1] == ("offline", ("failed",)), "no farewell")
+
+
+def test_a_hung_inference_stops_feeding_the_watchdog(
+    house: House,
+    network_camera: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Wait,
+) -> None:
+    with notify_socket(tmp_path, monkeypatch) as heard:
+        stuck, release = threading.Event(), threading.Event()
+        hang = threading.Event()
+
+        def on_step(_: StepReport) -> None:
+            if hang.is_set():
+                stuck.set()
+                release.wait(30)
+
+        daemon = Daemon(house(network_camera.url), mqtt=False, gallery=False, on_step=on_step)
+        with running(daemon):
+            wait_until(lambda: heard().count("WATCHDOG=1") >= 3, "the watchdog is not fed")
+            hang.set()
+            assert stuck.wait(20)
+            before = heard().count("WATCHDOG=1")
+            threading.Event().wait(0.6)
+            assert heard().count("WATCHDOG=1") == before
+            release.set()
+            hang.clear()
+            wait_until(lambda: heard().count("WATCHDOG=1") > before, "it did not go on")
+
+
+def test_a_lost_camera_does_not_stop_the_watchdog(
+    house: House,
+    network_camera: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Wait,
+) -> None:
+    daemon = Daemon(house(network_camera.url), mqtt=False, gallery=False)
+    with notify_socket(tmp_path, monkeypatch) as heard:
+        with running(daemon):
+            wait_until(lambda: "READY=1" in heard(), "never ready")
+            network_camera.stop()
+            wait_until(lambda: "STATUS=camera_lost:cam0" in heard(), "the loss was not told")
+            before = heard().count("WATCHDOG=1")
+            wait_until(lambda: heard().count("WATCHDOG=1") > before + 2, "the loop stands still")
+        assert "STOPPING=1" in heard()
+
+
+@contextmanager
+def notify_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watchdog_s: float = 0.2
+) -> Iterator[Callable[[], list[str]]]:
+    """A service manager's socket; yields what tells everything heard so far."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", str(int(watchdog_s * 1e6)))
+        lines: list[str] = []
+
+        def heard() -> list[str]:
+            try:
+                while True:
+                    lines.extend(manager.recv(4096).decode().splitlines())
+            except BlockingIOError:
+                return lines
+
+        yield heard
+
+
+def test_an_unreachable_broker_is_tried_again_and_the_door_is_watched_meanwhile(
+    house: House, film: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    totals = Daemon(house(film())).run()
+    assert totals.frames == 12
+    assert "cannot connect" in caplog.text
+
+
+def test_a_broker_that_refuses_the_password_ends_the_start(
+    house: House, film: Callable[..., Path], mosquitto: Any
+) -> None:
+    mqtt = mosquitto.mqtt("daemon")
+    wrong = mosquitto.folder / "wrong.password"
+    wrong.write_text("wrong")
+    wrong.chmod(0o600)
+    refused = house(film(), mqtt=mqtt.model_copy(update={"password_file": wrong}))
+    with pytest.raises(BrokerError, match="refused us") as caught:
+        Daemon(refused).run()
+    assert caught.value.exit_code == 7
+
+
+def test_a_broker_that_dies_during_a_visit_gets_no_stale_decision_but_a_fresh_one(
+    house: House,
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+    mosquitto: Any,
+    listen: Callable[..., Any],
+    key_files: tuple[Path, Path],
+    wait_until: Wait,
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    go_on = threading.Event()
+    visits: list[tuple[str, float]] = []
+
+    def on_step(report: StepReport) -> None:
+        for view in report.tracks:
+            if view.verdict is not None:
+                visits.append((view.verdict.visit_id, time.monotonic()))
+        if report.frame.index == 4:
+            mosquitto.kill()
+            wait_until(lambda: not daemon.connected, "the loss was not noticed")
+        if report.frame.index == 40:
+            # The first visitor has left, the second is about to come.
+            assert go_on.wait(30)
+
+    film = walk_up("obama2.jpg", "obama2.jpg", frames=24)
+    config = house(film, mqtt=mosquitto.mqtt("daemon"))
+    config = config.model_copy(
+        update={"decision": config.decision.model_copy(update={"lifetime_s": 1.0})}
+    )
+    daemon = Daemon(config, on_step=on_step)
+    with running(daemon) as run:
+        wait_until(lambda: visits and time.monotonic() > visits[0][1] + 1.0, "no first decision")
+        mosquitto.start()
+        listener = listen(mosquitto.mqtt("admin"))
+        wait_until(lambda: listener.states()[-1:] == [("online", ())], "no fresh status")
+        go_on.set()
+        wait_until(lambda: run.ended, "the film did not end")
+        wait_until(lambda: listener.on(TOPICS.decision) != [], "the second was not delivered")
+    delivered = [decision.visit_id for decision in decisions(listener, key_files[1])]
+    assert delivered == [visits[1][0]]
+
+
+def corrupted_model(tmp_path: Path) -> ModelConfig:
+    folder = tmp_path / "model"
+    shutil.copytree(default_model_dir(), folder)
+    encoder = folder / json.loads((folder / "manifest.json").read_text())["encoder"]["file"]
+    data = bytearray(encoder.read_bytes())
+    data[len(data) // 2] ^= 1
+    encoder.chmod(0o644)
+    encoder.write_bytes(data)
+    return ModelConfig(folder=folder)
+
+
+def test_a_changed_model_is_refused(
+    house: House, film: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError):
+        Daemon(house(film(), model=corrupted_model(tmp_path))).run()
+
+
+def test_a_missing_model_is_refused(
+    house: House, film: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError):
+        Daemon(house(film(), model=ModelConfig(folder=tmp_path / "none"))).run()
+
+
+def test_a_missing_signing_key_is_refused(
+    house: House, film: Callable[..., Path], key_files: tuple[Path, Path]
+) -> None:
+    key_files[0].unlink()
+    with pytest.raises(ConfigError, match="signing key is missing"):
+        Daemon(house(film())).run()
+
+
+def test_a_missing_gallery_key_is_refused(house: House, film: Callable[..., Path]) -> None:
+    config = house(film())
+    config.gallery.key_file.unlink()
+    with pytest.raises(GalleryError, match="key is missing"):
+        Daemon(config).run()
+
+
+def test_a_damaged_gallery_is_refused_and_left_as_it_is(
+    house: House, film: Callable[..., Path]
+) -> None:
+    config = house(film())
+    config.gallery.path.write_bytes(b"damaged" * 500)
+    with pytest.raises(GalleryError):
+        Daemon(config).run()
+    assert config.gallery.path.read_bytes() == b"damaged" * 500
+
+
+def test_a_damaged_sequence_is_refused(house: House, film: Callable[..., Path]) -> None:
+    config = house(film())
+    config.signing.sequence_file.write_text("damaged")
+    with pytest.raises(ConfigError, match="sequence"):
+        Daemon(config).run()
+
+
+@pytest.mark.parametrize("source", ["/dev/video97", "rtsp://127.0.0.1:1/", "none.mp4"])
+def test_when_no_camera_opens_at_the_start_there_is_a_clear_error(
+    house: House, source: str
+) -> None:
+    with pytest.raises(CameraError):
+        Daemon(house(source), mqtt=False, gallery=False).run()
+
+
+def test_no_camera_at_all_is_a_mistake_in_the_configuration(house: House) -> None:
+    with pytest.raises(ConfigError, match="no camera is configured"):
+        Daemon(house())
+
+
+def test_decisions_without_a_gallery_are_refused(house: House) -> None:
+    with pytest.raises(ConfigError, match="need a gallery"):
+        Daemon(house("0"), gallery=False)

@@ -1,0 +1,245 @@
+"""The real model on real photographs, step by step, with time passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from oneglance.contract.messages import Hint, Phase
+from oneglance.daemon.decide import Rule, Verdict
+from oneglance.daemon.frames import Frame
+from oneglance.daemon.pipeline import LEAVE_S, MAX_FRAME_AGE_S, Pipeline
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import FaceModel
+from oneglance.faces.person import Snapshot
+from oneglance.faces.reader import load_image, read_central_face
+
+FPS = 10.0
+
+
+class Bench:
+    """A pipeline, its clock, and pictures fed to it ten a second."""
+
+    def __init__(self, model: FaceModel, min_face_px: int = 80) -> None:
+        self.now_s = 1000.0
+        self.index = 0
+        self.pipeline = Pipeline(
+            model,
+            FaceDetector(),
+            Rule(model.threshold("1e-4"), 3, 3.0),
+            same_face=model.threshold("1e-3"),
+            min_face_px=min_face_px,
+            lifetime_s=5.0,
+            clock_s=lambda: self.now_s,
+        )
+
+    def frame(self, pixels: NDArray[np.uint8], camera: str = "cam", age_s: float = 0.0) -> Frame:
+        captured_at_s = self.now_s - age_s
+        return Frame(pixels, captured_at_s, captured_at_s, self.index, camera)
+
+    def show(
+        self, pixels: NDArray[np.uint8], gallery: Snapshot | None, frames: int
+    ) -> list[Verdict]:
+        verdicts = []
+        for _ in range(frames):
+            self.index += 1
+            self.now_s += 1 / FPS
+            for report in self.pipeline.step([self.frame(pixels)], gallery):
+                verdicts += [v.verdict for v in report.tracks if v.verdict is not None]
+        return verdicts
+
+
+@pytest.fixture
+def bench(model: FaceModel) -> Bench:
+    return Bench(model)
+
+
+def scene(*people: NDArray[np.uint8], size: tuple[int, int] = (480, 640)) -> NDArray[np.uint8]:
+    """Portraits side by side before a grey wall."""
+    picture = np.full((*size, 3), 96, np.uint8)
+    width = size[1] // max(1, len(people))
+    for i, person in enumerate(people):
+        side = min(person.shape[0], person.shape[1], width, size[0])
+        left = i * width + (width - side) // 2
+        top = (size[0] - side) // 2
+        picture[top : top + side, left : left + side] = person[:side, :side]
+    return picture
+
+
+@pytest.fixture
+def portrait(photos: Path) -> Callable[..., NDArray[np.uint8]]:
+    """`portrait("obama.jpg", 300)`: the face with some room around it, so many px square."""
+    import cv2
+
+    def portrait(name: str, side: int = 300) -> NDArray[np.uint8]:
+        image = load_image(photos / name)
+        face = max(FaceDetector().find_still(image), key=lambda box: box.area).scaled(1.8)
+        x, y = max(0, int(face.x)), max(0, int(face.y))
+        cut = image[y : y + int(face.height), x : x + int(face.width)]
+        return np.asarray(cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+    return portrait
+
+
+@pytest.fixture
+def obama(photos: Path, model: FaceModel) -> Snapshot:
+    """A gallery of one person from one photograph."""
+    sample = read_central_face(load_image(photos / "obama.jpg"), FaceDetector(), model)
+    assert sample is not None
+    return Snapshot(("obama",), {"obama": "Barack Obama"}, sample.template[np.newaxis].copy())
+
+
+def test_the_enrolled_person_is_accepted_from_another_photograph(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    verdicts = bench.show(scene(portrait("obama2.jpg")), obama, 20)
+    assert [v.person_id for v in verdicts] == ["obama"]
+
+
+@pytest.mark.parametrize("stranger", ["biden.jpg", "astronaut.png"])
+def test_a_stranger_is_rejected_and_only_once(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot, stranger: str
+) -> None:
+    verdicts = bench.show(scene(portrait(stranger)), obama, 60)
+    assert [(v.person_id, v.reason) for v in verdicts] == [(None, "not_recognised")]
+
+
+def test_nobody_is_accepted_from_an_empty_gallery(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], model: FaceModel
+) -> None:
+    empty = Snapshot.empty(model.template_size)
+    verdicts = bench.show(scene(portrait("obama2.jpg")), empty, 40)
+    assert [v.accepted for v in verdicts] == [False]
+
+
+def test_without_a_gallery_faces_are_counted_and_nobody_is_judged(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]]
+) -> None:
+    assert bench.show(scene(portrait("obama2.jpg")), None, 40) == []
+    assert bench.pipeline.counts.faces_encoded == 40
+
+
+def test_a_stranger_who_takes_the_place_of_the_enrolled_person_inherits_nothing(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    assert bench.show(scene(portrait("obama2.jpg")), obama, 2) == []
+    assert bench.show(scene(portrait("biden.jpg")), obama, 20) == []
+    assert bench.pipeline.counts.tracks == 1
+
+
+def test_after_a_decision_the_next_person_in_the_same_place_gets_an_own_one(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    first = bench.show(scene(portrait("biden.jpg")), obama, 40)
+    second = bench.show(scene(portrait("obama2.jpg")), obama, 30)
+    assert [v.person_id for v in first + second] == [None, "obama"]
+    assert first[0].visit_id != second[0].visit_id
+    assert bench.pipeline.counts.tracks == 1
+
+
+def test_who_leaves_and_comes_back_makes_a_second_visit(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    picture = scene(portrait("obama2.jpg"))
+    first = bench.show(picture, obama, 10)
+    bench.show(scene(), obama, int(LEAVE_S * FPS) + 2)
+    second = bench.show(picture, obama, 10)
+    assert [v.person_id for v in first + second] == ["obama", "obama"]
+    assert first[0].visit_id != second[0].visit_id
+
+
+def test_two_people_side_by_side_each_get_their_own_answer(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    verdicts = bench.show(scene(portrait("obama2.jpg"), portrait("biden.jpg")), obama, 40)
+    assert sorted(v.person_id or "-" for v in verdicts) == ["-", "obama"]
+
+
+def test_faces_of_all_cameras_go_through_one_encoder_call(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    both = scene(portrait("obama2.jpg"), portrait("biden.jpg"))
+    one = scene(portrait("astronaut.png"))
+    bench.pipeline.step([bench.frame(both, "a"), bench.frame(one, "b")], obama)
+    counts = bench.pipeline.counts
+    assert (counts.frames, counts.faces_encoded, counts.encoder_calls) == (2, 3, 1)
+
+
+def test_a_small_face_is_asked_to_come_closer_and_not_encoded(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, min_face_px=200)
+    (report,) = bench.pipeline.step([bench.frame(scene(portrait("obama2.jpg", 280)))], obama)
+    assert [(v.hint, v.phase) for v in report.tracks] == [(Hint.COME_CLOSER, Phase.LOOK)]
+    assert bench.pipeline.counts.encoder_calls == 0
+
+
+def test_a_dark_face_is_asked_for_light_and_at_last_rejected_for_its_quality(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    dark = np.asarray(scene(portrait("obama2.jpg")) // 7, np.uint8)
+    verdicts = bench.show(dark, obama, 70)
+    assert [(v.person_id, v.reason) for v in verdicts] == [(None, "poor_quality")]
+    assert bench.pipeline.counts.encoder_calls == 0
+
+
+@pytest.mark.parametrize("age_s", [MAX_FRAME_AGE_S + 0.1, 3600.0, -0.5])
+def test_a_stale_or_future_frame_is_refused(bench: Bench, model: FaceModel, age_s: float) -> None:
+    frame = bench.frame(scene(), age_s=age_s)
+    assert bench.pipeline.step([frame], Snapshot.empty(model.template_size)) == []
+    assert (bench.pipeline.counts.stale, bench.pipeline.counts.frames) == (1, 0)
+
+
+def test_a_frame_that_grew_old_while_it_was_worked_on_decides_nothing(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model)
+    picture = scene(portrait("obama2.jpg"))
+    assert bench.show(picture, obama, 2) == []
+    encode = model.encode
+
+    class SlowModel:
+        """The real model on a machine that hangs for a while in each inference."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(model, name)
+
+        def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+            bench.now_s += MAX_FRAME_AGE_S + 1
+            return encode(chips)
+
+    bench.pipeline._model = SlowModel()  # type: ignore[assignment]
+    assert bench.show(picture, obama, 5) == []
+
+
+def test_a_gallery_that_changed_begins_all_evidence_anew(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    picture = scene(portrait("obama2.jpg"))
+    assert bench.show(picture, obama, 2) == []
+    bench.pipeline.drop_evidence()
+    assert bench.show(picture, obama, 2) == []
+    assert [v.person_id for v in bench.show(picture, obama, 1)] == ["obama"]
+
+
+def test_a_lost_camera_takes_its_evidence_with_it(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    picture = scene(portrait("obama2.jpg"))
+    assert bench.show(picture, obama, 2) == []
+    bench.pipeline.forget("cam")
+    assert bench.show(picture, obama, 2) == []
+
+
+def test_a_large_frame_is_searched_small_and_its_boxes_are_in_its_own_pixels(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    picture = scene(portrait("obama2.jpg", 600), size=(1080, 1920))
+    (report,) = bench.pipeline.step([bench.frame(picture)], obama)
+    (view,) = report.tracks
+    assert abs(view.box.centre[0] - 960) < 100
+    assert 250 < view.box.width < 500
