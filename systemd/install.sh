@@ -1,0 +1,324 @@
+#!/bin/sh
+# Install oneglance as system services. Safe to run again: keys, passwords and configuration
+# files that exist are never touched.
+set -eu
+
+usage() {
+    cat <<'TEXT'
+Usage: install.sh [options]
+
+  --role ROLE     daemon, lock, kiosk or broker; may be given several times
+                  (default: daemon, lock and broker, all on this machine)
+  --package SPEC  what pip installs: a wheel file or a requirement (default: oneglance)
+  --venv DIR      use this environment, which has oneglance, instead of making one
+  --site NAME     name of the house in MQTT topics (default: home)
+  --door NAME     name of the door in MQTT topics (default: front)
+  --host NAME     the broker's host name or address (default: 127.0.0.1)
+  --camera SPEC   the daemon's camera: index, device, URL or file (default: 0)
+  --prefix DIR    put everything below DIR and start nothing: to look at, or to package
+  --dry-run       only say what would be done
+TEXT
+}
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+roles='' package=oneglance venv='' site=home door=front host=127.0.0.1 camera=0 prefix='' dry=no
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --dry-run) dry=yes ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    --role | --package | --venv | --site | --door | --host | --camera | --prefix)
+        if [ $# -lt 2 ]; then
+            echo "install.sh: $1 needs a value" >&2
+            exit 2
+        fi
+        case $1 in
+        --role) roles="$roles $2" ;;
+        --package) package=$2 ;;
+        --venv) venv=$2 ;;
+        --site) site=$2 ;;
+        --door) door=$2 ;;
+        --host) host=$2 ;;
+        --camera) camera=$2 ;;
+        --prefix) prefix=${2%/} ;;
+        esac
+        shift
+        ;;
+    *)
+        echo "install.sh: unknown option $1" >&2
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+
+roles=${roles:- daemon lock broker}
+for role in $roles; do
+    case $role in
+    daemon | lock | kiosk | broker) ;;
+    *)
+        echo "install.sh: unknown role $role" >&2
+        exit 2
+        ;;
+    esac
+done
+for name in "$site" "$door" "$host"; do
+    case $name in
+    '' | *[!A-Za-z0-9._:-]*)
+        echo "install.sh: '$name' cannot be a site, door or host" >&2
+        exit 2
+        ;;
+    esac
+done
+
+has_role() {
+    case " $roles " in *" $1 "*) return 0 ;; esac
+    return 1
+}
+
+say() { echo "install.sh: $*"; }
+
+fail() {
+    say "$*" >&2
+    exit 1
+}
+
+run() {
+    if [ "$dry" = yes ]; then
+        echo "would run: $*"
+    else
+        "$@"
+    fi
+}
+
+# Only a real installation has users and running services; below a prefix there are just files.
+live() { [ -z "$prefix" ]; }
+
+# write_new FILE MODE: standard input becomes FILE, unless there is one.
+write_new() {
+    if [ -e "$1" ]; then
+        say "kept: $1"
+        cat >/dev/null
+    elif [ "$dry" = yes ]; then
+        echo "would write: $1 (mode $2)"
+        cat >/dev/null
+    else
+        # Private from its first byte; it gets its name when it is whole.
+        (umask 077 && cat >"$1.new")
+        chmod "$2" "$1.new"
+        mv "$1.new" "$1"
+        say "wrote: $1"
+    fi
+}
+
+random_word() { head -c 24 /dev/urandom | base64; }
+
+etc=$prefix/etc/oneglance
+
+case $camera in
+*[\"\\]*) fail "'$camera' cannot be a camera" ;;
+esac
+if live && [ "$dry" = no ] && [ "$(id -u)" != 0 ]; then
+    fail "run it as root, or look at it with --dry-run or --prefix"
+fi
+if has_role broker; then
+    for program in openssl mosquitto_passwd; do
+        command -v "$program" >/dev/null || [ "$dry" = yes ] ||
+            fail "$program is missing: apt install mosquitto openssl"
+    done
+fi
+
+# --- users and folders -----------------------------------------------------------------------
+run install -d "$prefix/etc/sysusers.d" "$prefix/etc/tmpfiles.d" "$etc"
+run install -m 0644 "$here/sysusers.conf" "$prefix/etc/sysusers.d/oneglance.conf"
+run install -m 0644 "$here/tmpfiles.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
+if live; then
+    run systemd-sysusers /etc/sysusers.d/oneglance.conf
+    run systemd-tmpfiles --create /etc/tmpfiles.d/oneglance.conf
+fi
+
+# --- the program -----------------------------------------------------------------------------
+if [ -z "$venv" ]; then
+    venv=/opt/oneglance/venv
+    extras=''
+    if has_role daemon; then extras=$extras,daemon; fi
+    if has_role lock; then extras=$extras,door; fi
+    if has_role kiosk; then extras=$extras,kiosk; fi
+    if [ ! -x "$prefix$venv/bin/python" ]; then
+        run python3 -m venv "$prefix$venv"
+    fi
+    if [ -n "$extras" ]; then
+        run "$prefix$venv/bin/pip" install --quiet --upgrade "${package}[${extras#,}]"
+    fi
+    program=$prefix$venv/bin/oneglance
+else
+    program=$venv/bin/oneglance
+fi
+
+# --- secrets and configuration ---------------------------------------------------------------
+mqtt_section() {
+    cat <<TEXT
+[mqtt]
+host = "$host"
+port = 8883
+tls = true
+ca_file = "ca.crt"
+user = "oneglance-$1"
+password_file = "credential:$1.password"
+TEXT
+}
+
+site_section() {
+    cat <<TEXT
+[site]
+name = "$site"
+door = "$door"
+TEXT
+}
+
+if has_role daemon; then
+    if [ -e "$etc/signing.key" ]; then
+        say "kept: $etc/signing.key"
+    elif [ "$dry" = yes ]; then
+        echo "would make: $etc/signing.pub, $etc/signing.key, $etc/gallery.key"
+    else
+        fresh=$(mktemp -d "$etc/.new.XXXXXX")
+        "$program" init --dir "$fresh" --site "$site" --door "$door" >/dev/null
+        # A gallery key that is there already opens the gallery that is there already.
+        [ -e "$etc/gallery.key" ] || mv "$fresh/gallery.key" "$etc/gallery.key"
+        mv "$fresh/signing.pub" "$etc/signing.pub"
+        mv "$fresh/signing.key" "$etc/signing.key"
+        rm -r "$fresh"
+        say "made: $etc/signing.pub, $etc/signing.key, $etc/gallery.key"
+    fi
+    case $camera in
+    *[!0-9]*) camera="\"$camera\"" ;;
+    esac
+    # Not for everybody: a camera's URL may carry its password.
+    write_new "$etc/oneglance.toml" 0640 <<TEXT
+# The daemon. All keys: docs/configuration.md.
+# \`credential:NAME\` is what systemd passes to the service, for root the file NAME beside this.
+$(site_section)
+
+$(mqtt_section daemon)
+
+[signing]
+key_file = "credential:signing.key"
+sequence_file = "/var/lib/oneglance/sequence"
+
+[gallery]
+path = "/var/lib/oneglance/gallery.db"
+key_file = "credential:gallery.key"
+
+[[camera]]
+name = "$door"
+source = $camera
+TEXT
+    if live; then run chown root:oneglance "$etc/oneglance.toml"; fi
+fi
+if has_role lock; then
+    write_new "$etc/door.toml" 0644 <<TEXT
+# The lock. All keys: docs/configuration.md; wiring: docs/lock.md.
+$(site_section)
+
+$(mqtt_section lock)
+
+[door]
+public_key_file = "signing.pub"
+state_file = "/var/lib/oneglance-door/sequence"
+pin = "GPIO17"
+pin_factory = "auto"
+pulse_s = 3.0
+TEXT
+fi
+if has_role kiosk; then
+    write_new "$etc/kiosk.toml" 0644 <<TEXT
+# The screen at the door. All keys: docs/configuration.md.
+$(site_section)
+
+$(mqtt_section kiosk)
+
+[kiosk]
+public_key_file = "signing.pub"
+TEXT
+fi
+
+# --- the broker ------------------------------------------------------------------------------
+if has_role broker; then
+    mosquitto=$prefix/etc/mosquitto/oneglance
+    run install -d "$prefix/etc/mosquitto/conf.d"
+    run install -d -m 0750 "$mosquitto"
+    for who in daemon lock kiosk admin; do
+        random_word | write_new "$etc/$who.password" 0600
+    done
+    random_word | write_new "$etc/homeassistant.password" 0600
+    write_new "$etc/admin.toml" 0644 <<TEXT
+# For the administrator: sudo oneglance watch -c /etc/oneglance/admin.toml
+$(site_section)
+
+$(mqtt_section admin)
+
+[door]
+public_key_file = "signing.pub"
+TEXT
+    if [ ! -e "$etc/ca.crt" ]; then
+        case $host in
+        *[!0-9.]*) name="DNS:$host" ;;
+        *) name="IP:$host" ;;
+        esac
+        run sh "$here/mosquitto/certificates.sh" "$etc" "$mosquitto" "$name"
+    fi
+    run install -m 0644 "$here/mosquitto/oneglance.conf" "$prefix/etc/mosquitto/conf.d/"
+    run install -m 0600 "$here/mosquitto/acl" "$mosquitto/acl"
+    if [ "$dry" = yes ]; then
+        echo "would write: $mosquitto/passwords (hashed, mode 0600)"
+    else
+        (
+            umask 077
+            for who in daemon lock kiosk admin; do
+                echo "oneglance-$who:$(cat "$etc/$who.password")"
+            done >"$mosquitto/passwords.new"
+            echo "homeassistant:$(cat "$etc/homeassistant.password")" >>"$mosquitto/passwords.new"
+            mosquitto_passwd -U "$mosquitto/passwords.new"
+            mv "$mosquitto/passwords.new" "$mosquitto/passwords"
+        )
+    fi
+    if live; then
+        run chown -R mosquitto:mosquitto "$mosquitto"
+        run systemctl enable mosquitto.service
+        run systemctl restart mosquitto.service
+    fi
+else
+    for role in $roles; do
+        for file in ca.crt "$role.password" signing.pub; do
+            [ -e "$etc/$file" ] ||
+                say "still needed: $etc/$file, copied from the machine of the broker and daemon"
+        done
+    done
+fi
+
+# --- services --------------------------------------------------------------------------------
+units=''
+if has_role daemon; then units="$units oneglance.service"; fi
+if has_role lock; then units="$units oneglance-door.service"; fi
+if has_role kiosk; then units="$units oneglance-kiosk.service"; fi
+run install -d "$prefix/etc/systemd/system"
+for unit in $units; do
+    target=$prefix/etc/systemd/system/$unit
+    run install -m 0644 "$here/$unit" "$target"
+    if [ "$venv" != /opt/oneglance/venv ]; then
+        run sed -i "s#/opt/oneglance/venv#$venv#g" "$target"
+    fi
+done
+if live; then
+    run systemctl daemon-reload
+    for unit in $units; do
+        run systemctl enable "$unit"
+        run systemctl restart "$unit"
+    done
+fi
+say "done; 'oneglance doctor -c /etc/oneglance/oneglance.toml' checks it"

@@ -1,0 +1,156 @@
+"""systemd/install.sh, run for real below a prefix."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mosquitto_fixture import ROLES, Mosquitto, find_binary
+
+from oneglance.broker import free_port
+from oneglance.config import load_config
+from oneglance.link import Link
+
+SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
+ALL = ("--role", "daemon", "--role", "lock", "--role", "kiosk", "--role", "broker")
+
+needs_broker_tools = pytest.mark.skipif(
+    find_binary("mosquitto_passwd") is None or shutil.which("openssl") is None,
+    reason="mosquitto or openssl is not installed",
+)
+
+
+def install(*arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        ["sh", str(SYSTEMD / "install.sh"), "--venv", sys.prefix, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(file.relative_to(folder)): (stat.S_IMODE(file.stat().st_mode), file.read_bytes())
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:
+    said = install(*ALL, "--dry-run", "--prefix", str(tmp_path / "root"))
+    assert "would make" in said
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_dry_run_of_the_whole_machine_names_users_and_services() -> None:
+    said = install(*ALL, "--dry-run")
+    for step in ("systemd-sysusers", "systemd-tmpfiles", "enable oneglance-door.service"):
+        assert step in said
+
+
+@needs_broker_tools
+def test_the_second_run_changes_no_key_password_or_configuration(tmp_path: Path) -> None:
+    install(*ALL, "--prefix", str(tmp_path))
+    (tmp_path / "etc/oneglance/door.toml").write_text("# mine\n")
+    before = tree(tmp_path)
+    said = install(*ALL, "--prefix", str(tmp_path), "--site", "other")
+    after = tree(tmp_path)
+    # Only the salt of the broker's password hashes is new.
+    before.pop("etc/mosquitto/oneglance/passwords")
+    after.pop("etc/mosquitto/oneglance/passwords")
+    assert after == before
+    assert "kept: " in said
+
+
+@needs_broker_tools
+def test_secrets_are_private(tmp_path: Path) -> None:
+    install(*ALL, "--prefix", str(tmp_path))
+    secret = [name for name in tree(tmp_path) if name.endswith((".key", ".password", "passwords"))]
+    assert len(secret) == 9
+    for name in secret:
+        assert tree(tmp_path)[name][0] == 0o600, name
+    words = [(tmp_path / name).read_text() for name in secret if name.endswith(".password")]
+    assert len(set(words)) == len(words)
+    assert all(len(word.strip()) == 32 for word in words)
+    assert list((tmp_path / "etc/oneglance").glob(".new*")) == []
+
+
+@needs_broker_tools
+def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if find_binary("mosquitto") is None:
+        pytest.skip("mosquitto is not installed")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    install(*ALL, "--prefix", str(tmp_path), "--door", "back", "--camera", "rtsp://camera/1")
+    etc = tmp_path / "etc"
+    files = {
+        role: load_config(etc / "oneglance" / name)
+        for role, name in {
+            "daemon": "oneglance.toml",
+            "lock": "door.toml",
+            "kiosk": "kiosk.toml",
+            "admin": "admin.toml",
+        }.items()
+    }
+    assert files["daemon"].camera[0].source == "rtsp://camera/1"
+    assert files["daemon"].signing.key_file == etc / "oneglance" / "signing.key"
+    server = Mosquitto.__new__(Mosquitto)
+    server.folder, server.port, server._process = tmp_path, free_port(), None
+    conf = (etc / "mosquitto/conf.d/oneglance.conf").read_text()
+    conf = conf.replace("/etc/mosquitto", f"{etc}/mosquitto").replace(
+        "listener 8883", f"listener {server.port} 127.0.0.1"
+    )
+    user = "user root\n" if os.geteuid() == 0 else ""
+    (tmp_path / "mosquitto.conf").write_text(user + conf)
+    server.start()
+    try:
+        for role, config in files.items():
+            assert config.site.door == "back"
+            assert config.mqtt.user == ROLES[role]
+            link = Link(config.mqtt.model_copy(update={"port": server.port}), f"test-{role}")
+            link.start()
+            assert link.wait_connected(20), link.failure
+            link.stop()
+    finally:
+        server.stop()
+
+
+def test_a_lock_on_a_machine_of_its_own_is_told_what_it_still_needs(tmp_path: Path) -> None:
+    said = install("--role", "lock", "--host", "door.lan", "--prefix", str(tmp_path))
+    for file in ("ca.crt", "lock.password", "signing.pub"):
+        assert f"still needed: {tmp_path}/etc/oneglance/{file}" in said
+    assert not (tmp_path / "etc/oneglance/signing.key").exists()
+    assert load_config(tmp_path / "etc/oneglance/door.toml").mqtt.host == "door.lan"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--role", "king"),
+        ("--site", 'x"'),
+        ("--door", ""),
+        ("--host", "a b"),
+        ("--what",),
+        ("--site",),
+    ],
+    ids=str,
+)
+def test_wrong_usage_is_refused_before_anything_is_done(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    install("--prefix", str(tmp_path / "root"), *arguments, code=2)
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing() -> None:
+    scripts = [str(script) for script in SYSTEMD.rglob("*.sh")]
+    subprocess.run(["shellcheck", *scripts], check=True)
