@@ -7,7 +7,6 @@ Start reading here; each part stands in the module of its name.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,20 +15,17 @@ from datetime import UTC, datetime
 
 from oneglance.config import Config
 from oneglance.daemon.build import build_outlet, build_pipeline, open_gallery
-from oneglance.daemon.camera import Camera, CameraState
+from oneglance.daemon.camera import Camera
 from oneglance.daemon.frames import FrameExchange
 from oneglance.daemon.issuer import Clocks
 from oneglance.daemon.pipeline import StepReport
 from oneglance.daemon.signals import stop_on_signals
-from oneglance.daemon.sources import is_recording
+from oneglance.daemon.supervise import supervise
 from oneglance.daemon.totals import Totals
 from oneglance.daemon.vision import Outlet, Vision
-from oneglance.errors import CameraError, ConfigError
+from oneglance.errors import ConfigError
 from oneglance.sdnotify import Notifier
 
-log = logging.getLogger(__name__)
-
-WATCH_EVERY_S = 0.1
 # A broker that starts at the same time as we do is usually up by then.
 BROKER_WAIT_S = 3.0
 
@@ -103,45 +99,10 @@ class Daemon:
             vision.start()
             for camera in cameras:
                 camera.start()
-            self._watch(cameras, vision, exchange, outlet, notifier)
+            publisher = outlet.publisher if outlet is not None else None
+            supervise(cameras, vision, exchange, publisher, notifier, self._stopping)
             seconds = self._clocks.monotonic_s() - started_s
             return Totals.of(pipeline.counts, vision, exchange.dropped, seconds)
-
-    def _watch(
-        self,
-        cameras: list[Camera],
-        vision: Vision,
-        exchange: FrameExchange,
-        outlet: Outlet | None,
-        notifier: Notifier,
-    ) -> None:
-        ready = False
-        reasons: tuple[str, ...] | None = None
-        while not self._stopping.wait(WATCH_EVERY_S):
-            if vision.ended.is_set():
-                raise vision.crash or RuntimeError("the vision thread ended by itself")
-            for camera in cameras:
-                camera.watch()
-            _check_opened(cameras, ready=ready)
-            if all(camera.state is CameraState.ENDED for camera in cameras) and exchange.idle:
-                return
-            opening = any(camera.state is CameraState.OPENING for camera in cameras)
-            if not ready and not opening:
-                ready = True
-                notifier.ready()
-                log.info("ready")
-            lost = {c.name for c in cameras if c.state is CameraState.LOST}
-            for name in lost:
-                vision.forget(name)
-            starting = () if ready else ("starting",)
-            now = (*starting, *(f"camera_lost:{n}" for n in sorted(lost)), *vision.problems)
-            if now != reasons:
-                reasons = now
-                notifier.status(", ".join(now) or "watching the door")
-                if now:
-                    log.warning("degraded: %s", ", ".join(now))
-            if outlet is not None:
-                outlet.publisher.set_reasons(now)
 
 
 def _farewell(outlet: Outlet) -> Callable[[object, BaseException | None, object], None]:
@@ -149,12 +110,3 @@ def _farewell(outlet: Outlet) -> Callable[[object, BaseException | None, object]
         outlet.publisher.stop(("failed",) if error is not None else ())
 
     return leave
-
-
-def _check_opened(cameras: list[Camera], *, ready: bool) -> None:
-    """Raise CameraError if a recording is unreadable, or if at the start no camera opens at all."""
-    lost = [c for c in cameras if c.state is CameraState.LOST]
-    for camera in lost:
-        hopeless = is_recording(camera.config) or (not ready and len(lost) == len(cameras))
-        if hopeless:
-            raise camera.failure or CameraError("is lost", where=f"camera {camera.name}")

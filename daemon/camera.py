@@ -100,9 +100,8 @@ class Camera:
                 log.warning("camera %s: its reader hangs and is left behind", self.name)
 
     def lost(self, failure: CameraError) -> None:
-        """Note that no frames come; only the first failure of a row is news."""
-        level = logging.WARNING if self.state is not CameraState.LOST else logging.DEBUG
-        log.log(level, "%s", failure)
+        """Note that no frames come; whoever watches the state decides what to say about it."""
+        log.debug("camera %s: %s", self.name, failure)
         self.failure = failure
         self.state = CameraState.LOST
         self._slot.clear()

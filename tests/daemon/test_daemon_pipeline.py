@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -73,7 +74,6 @@ def scene(*people: NDArray[np.uint8], size: tuple[int, int] = (480, 640)) -> NDA
 @pytest.fixture
 def portrait(photos: Path) -> Callable[..., NDArray[np.uint8]]:
     """`portrait("obama.jpg", 300)`: the face with some room around it, so many px square."""
-    import cv2
 
     def portrait(name: str, side: int = 300) -> NDArray[np.uint8]:
         image = load_image(photos / name)
@@ -178,11 +178,13 @@ def test_a_small_face_is_asked_to_come_closer_and_not_encoded(
     assert bench.pipeline.counts.encoder_calls == 0
 
 
-def test_a_dark_face_is_asked_for_light_and_at_last_rejected_for_its_quality(
+def test_a_blurred_face_is_asked_to_hold_still_and_at_last_rejected_for_its_quality(
     bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
 ) -> None:
-    dark = np.asarray(scene(portrait("obama2.jpg")) // 7, np.uint8)
-    verdicts = bench.show(dark, obama, 70)
+    blurred = np.asarray(cv2.GaussianBlur(scene(portrait("obama2.jpg")), (41, 41), 0), np.uint8)
+    (report,) = bench.pipeline.step([bench.frame(blurred)], obama)
+    assert [v.hint for v in report.tracks] == [Hint.HOLD_STILL]
+    verdicts = bench.show(blurred, obama, 70)
     assert [(v.person_id, v.reason) for v in verdicts] == [(None, "poor_quality")]
     assert bench.pipeline.counts.encoder_calls == 0
 

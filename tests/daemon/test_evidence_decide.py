@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.daemon.decide import NOTHING_COMPARED, Rule, Verdict, judge
@@ -159,6 +159,7 @@ scores = st.floats(-20, 20)
 people = st.fixed_dictionaries({"ada": scores, "bob": scores, "eve": scores})
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(people, st.booleans()), max_size=40))
 def test_an_acceptance_always_stands_on_three_agreeing_looks_of_one_face(
     looks: list[tuple[dict[str, float], bool]],
@@ -184,6 +185,7 @@ def test_an_acceptance_always_stands_on_three_agreeing_looks_of_one_face(
         return
 
 
+@settings(deadline=None)
 @given(st.lists(people, min_size=40, max_size=60))
 def test_every_visit_of_usable_looks_comes_to_exactly_one_decision(
     looks: list[dict[str, float]],

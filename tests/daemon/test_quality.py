@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.contract.messages import Hint
@@ -34,6 +34,7 @@ def test_a_picture_is_judged_by_light_and_sharpness(
     assert picture_hint(sharpness, brightness) is hint, remark
 
 
+@settings(deadline=None)
 @given(st.floats(), st.floats())
 def test_only_a_sharp_and_well_lit_picture_is_usable(sharpness: float, brightness: float) -> None:
     if picture_hint(sharpness, brightness) is Hint.NONE:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.contract.messages import Hint, Phase, Visit, parse
@@ -67,6 +67,7 @@ def test_idle_is_said_once_when_nobody_is_there_any_more() -> None:
     assert feed.update([], 99.0, NOW) is None
 
 
+@settings(deadline=None)
 @given(st.floats(-500, 500), st.floats(-500, 500), st.floats(1, 900), st.floats(1, 900))
 def test_a_box_over_the_edge_still_makes_a_valid_message(
     x: float, y: float, width: float, height: float

@@ -23,7 +23,9 @@ def test_a_number_is_on_disk_before_it_is_handed_out(tmp_path: Path) -> None:
     assert not (tmp_path / "s.part").exists()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
+)
 @given(st.lists(st.tuples(st.integers(0, 10**13), st.booleans()), min_size=1, max_size=12))
 def test_numbers_rise_whatever_the_clock_does_and_over_restarts(
     tmp_path: Path, moments: list[tuple[int, bool]]

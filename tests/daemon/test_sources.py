@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.sources import FOLDER_FPS, is_recording, open_source, shown_name
+from oneglance.daemon.recordings import FOLDER_FPS
+from oneglance.daemon.sources import is_recording, open_source, shown_name
 from oneglance.errors import CameraError
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.daemon.tracker import Tracker
@@ -65,6 +65,7 @@ def test_time_that_runs_backwards_ends_all_tracks() -> None:
     assert [t.track_id for t in tracker.update([Box(0, 0, 100, 100)], 4.9)] == [2]
 
 
+@settings(deadline=None)
 @given(walks)
 def test_each_box_has_one_seen_track_and_numbers_never_come_back(
     walk: list[tuple[float, list[Box]]],
@@ -87,6 +88,7 @@ def test_each_box_has_one_seen_track_and_numbers_never_come_back(
         before = ids
 
 
+@settings(deadline=None)
 @given(walks)
 def test_the_same_walk_gives_the_same_tracks(walk: list[tuple[float, list[Box]]]) -> None:
     one, other = Tracker(1.0), Tracker(1.0)

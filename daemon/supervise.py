@@ -1,0 +1,77 @@
+"""Watch over the running parts: lost cameras, a dead vision thread, the end of recordings."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from oneglance.daemon.camera import Camera, CameraState
+from oneglance.daemon.frames import FrameExchange
+from oneglance.daemon.publisher import Publisher
+from oneglance.daemon.sources import is_recording
+from oneglance.daemon.vision import Vision
+from oneglance.errors import CameraError
+from oneglance.sdnotify import Notifier
+
+log = logging.getLogger(__name__)
+
+WATCH_EVERY_S = 0.1
+
+
+def supervise(
+    cameras: list[Camera],
+    vision: Vision,
+    exchange: FrameExchange,
+    publisher: Publisher | None,
+    notifier: Notifier,
+    stopping: threading.Event,
+) -> None:
+    """Return when `stopping` is set or all recordings have come to their end.
+
+    Raises what made the vision thread fail, and CameraError when a recording is unreadable, no
+    camera opens at the start, or one hangs again and again.
+    """
+    ready = False
+    reasons: tuple[str, ...] | None = None
+    while not stopping.wait(WATCH_EVERY_S):
+        if vision.ended.is_set():
+            raise vision.crash or RuntimeError("the vision thread ended by itself")
+        for camera in cameras:
+            camera.watch()
+        _check_opened(cameras, ready=ready)
+        if all(camera.state is CameraState.ENDED for camera in cameras) and exchange.idle:
+            return
+        opening = any(camera.state is CameraState.OPENING for camera in cameras)
+        if not ready and not opening:
+            ready = True
+            notifier.ready()
+            log.info("ready")
+        starting = () if ready else ("starting",)
+        now = (*starting, *_lost(cameras, vision, told=reasons or ()), *vision.problems)
+        if now != reasons:
+            reasons = now
+            notifier.status(", ".join(now) or "watching the door")
+            log.info("status: %s", ", ".join(now) or "online")
+        if publisher is not None:
+            publisher.set_reasons(now)
+
+
+def _check_opened(cameras: list[Camera], *, ready: bool) -> None:
+    """Raise CameraError if a recording is unreadable, or if at the start no camera opens at all."""
+    lost = [c for c in cameras if c.state is CameraState.LOST]
+    for camera in lost:
+        hopeless = is_recording(camera.config) or (not ready and len(lost) == len(cameras))
+        if hopeless:
+            raise camera.failure or CameraError("is lost", where=f"camera {camera.name}")
+
+
+def _lost(cameras: list[Camera], vision: Vision, *, told: tuple[str, ...]) -> list[str]:
+    """The reasons for lost cameras; each loss ends their visits, and is news once."""
+    reasons = []
+    for camera in sorted(cameras, key=lambda camera: camera.name):
+        if camera.state is CameraState.LOST:
+            vision.forget(camera.name)
+            reasons.append(f"camera_lost:{camera.name}")
+            if reasons[-1] not in told:
+                log.warning("camera %s is lost: %s", camera.name, camera.failure)
+    return reasons
