@@ -1,0 +1,109 @@
+"""docs/wire.md: its examples are real, its snippet works."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from wire_examples import (
+    AT,
+    DOCUMENT,
+    block_names,
+    decision_payload,
+    examples,
+    filled,
+    public_pem,
+)
+from wire_samples import make_decision
+
+from oneglance.contract.topics import Topics
+
+TEXT = DOCUMENT.read_text()
+
+
+@pytest.fixture(scope="module")
+def opens() -> Callable[..., dict[str, Any]]:
+    (code,) = re.findall(r"<!-- snippet -->\n```python\n(.*?)```", TEXT, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102
+    function: Callable[..., dict[str, Any]] = names["opens"]
+    return function
+
+
+def attempt(opens: Callable[..., dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "payload": decision_payload(),
+        "retained": False,
+        "public_pem": public_pem(),
+        "site": "home",
+        "door": "front",
+        "last_sequence": 0,
+        "now": AT + timedelta(seconds=1),
+    }
+    return opens(**(arguments | changes))
+
+
+def test_the_examples_are_what_the_code_says() -> None:
+    assert sorted(block_names(TEXT)) == sorted(examples())
+    assert filled(TEXT) == TEXT, "run: python tests/contract/wire_examples.py"
+
+
+def test_the_document_names_every_topic() -> None:
+    topics = Topics("s", "d")
+    for topic in (topics.status, topics.visit, topics.decision, topics.door_state):
+        assert f"| `{topic.removeprefix(topics.base + '/')}` |" in TEXT
+    assert "| `command/<verb>` |" in TEXT
+    assert "| `reply/<asker>` |" in TEXT
+
+
+def test_the_snippet_takes_the_documents_decision(opens: Callable[..., dict[str, Any]]) -> None:
+    assert attempt(opens)["person_id"] == "ada"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"retained": True},
+        {"site": "office"},
+        {"door": "back"},
+        {"now": AT + timedelta(seconds=5)},
+        {"now": AT - timedelta(seconds=2, milliseconds=1)},
+        {"last_sequence": 1795500000123},
+        {"payload": b"{}"},
+        {"payload": b" " * 20_000},
+        {"payload": decision_payload().replace(b'"v"', b'"v":1,"v"')},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_the_snippet_refuses_what_it_must(
+    opens: Callable[..., dict[str, Any]], changes: dict[str, Any]
+) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        attempt(opens, **changes)
+
+
+def test_the_snippet_refuses_changed_and_unsigned_content(
+    opens: Callable[..., dict[str, Any]],
+) -> None:
+    with pytest.raises(InvalidSignature):
+        attempt(opens, payload=decision_payload().replace(b"Ada", b"Eve"))
+    with pytest.raises(KeyError):
+        attempt(opens, payload=make_decision(1).to_payload())
+
+
+def test_every_link_into_the_repository_exists() -> None:
+    for name in ("wire.md", "lock.md", "security.md"):
+        document = DOCUMENT.with_name(name)
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{name}: {target}"
+
+
+def test_the_example_decision_is_compact_json() -> None:
+    payload = decision_payload()
+    assert json.dumps(json.loads(payload), separators=(",", ":")).encode() == payload

@@ -1,0 +1,119 @@
+"""The examples in docs/wire.md, made by the code that makes the real messages.
+
+`python tests/contract/wire_examples.py` writes them into the document.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import rfc8785
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from oneglance.contract.messages import (
+    Decision,
+    DoorState,
+    FaceBox,
+    Hint,
+    LockState,
+    Message,
+    Mode,
+    Outcome,
+    Phase,
+    Reply,
+    ServiceState,
+    Status,
+    Visit,
+)
+from oneglance.contract.signing import sign
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "wire.md"
+AT = datetime(2026, 11, 24, 6, 0, 0, 123000, tzinfo=UTC)
+# Published on purpose: a test vector for other implementations.
+KEY = Ed25519PrivateKey.from_private_bytes(b"an example key, it guards no one")
+EVENT = "0b6f3f1c5d2e4a7f9c8b7a6d5e4f3a2b"
+
+_BLOCK = re.compile(r"(<!-- example: (\w+) -->\n```\w*\n)(.*?)(```\n)", re.DOTALL)
+
+
+def decision_payload() -> bytes:
+    """The document's decision, as it would travel."""
+    return sign(
+        Decision(
+            issued_at=AT,
+            event_id=EVENT,
+            site="home",
+            door="front",
+            visit_id="front-42",
+            outcome=Outcome.ACCEPTED,
+            person_id="ada",
+            person_name="Ada Lovelace",
+            score=6.25,
+            threshold=2.5,
+            model_id="mobileface-1",
+            mode=Mode.IDENTIFY,
+            expires_at=AT + timedelta(seconds=5),
+            sequence=1795500000123,
+        ),
+        KEY,
+    )
+
+
+def examples() -> dict[str, str]:
+    """The text of each block."""
+    messages: dict[str, Message] = {
+        "status": Status(
+            issued_at=AT,
+            state=ServiceState.DEGRADED,
+            reasons=("camera_lost:front",),
+            software="0.1.0",
+            model_id="mobileface-1",
+        ),
+        "visit": Visit(
+            issued_at=AT,
+            visit_id="front-42",
+            phase=Phase.CHECKING,
+            hint=Hint.NONE,
+            progress=0.5,
+            face=FaceBox(x=0.375, y=0.25, width=0.25, height=0.375),
+        ),
+        "door_state": DoorState(issued_at=AT, state=LockState.UNLOCKED, cause=EVENT),
+        "reply": Reply(issued_at=AT, ok=True, code="ok", text="the gallery was read again"),
+    }
+    texts = {name: _pretty(message.to_payload()) for name, message in messages.items()}
+    texts["decision"] = _pretty(decision_payload())
+    body = json.loads(decision_payload())
+    del body["signature"]
+    texts["canonical"] = rfc8785.dumps(body).decode() + "\n"
+    texts["key"] = public_pem().decode()
+    return texts
+
+
+def public_pem() -> bytes:
+    """The example's public key."""
+    return KEY.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def filled(document: str) -> str:
+    """The document with each block as the code makes it."""
+    texts = examples()
+    return _BLOCK.sub(lambda match: match[1] + texts[match[2]] + match[4], document)
+
+
+def block_names(document: str) -> list[str]:
+    """Which blocks the document has."""
+    return [match[2] for match in _BLOCK.finditer(document)]
+
+
+def _pretty(payload: bytes) -> str:
+    return json.dumps(json.loads(payload), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(filled(DOCUMENT.read_text()))
