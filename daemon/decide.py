@@ -72,7 +72,7 @@ def judge(visit: Visit, at_s: float, rule: Rule) -> Verdict | None:
     if (
         not ambiguous
         and best is not None
-        and above == [best]
+        and best_score >= rule.threshold
         and people == {best}
         and looks[-1].at_s == at_s
         and named[-1] == best

@@ -81,6 +81,15 @@ def test_good_looks_outweighed_by_bad_ones_do_not_accept() -> None:
     assert watch(visit(), looks) is None
 
 
+def test_evidence_is_not_accepted_on_a_look_that_shows_nobody() -> None:
+    looks = [{"ada": BAD}, *[{"ada": 0.5}] * 5]
+    subject = visit()
+    assert watch(subject, looks) is None
+    # The bad look drops out of the window, but the look that pushes it out names nobody.
+    assert watch(subject, [{"ada": -0.1}], start_s=1.0) is None
+    assert watch(subject, [{"ada": 0.5}], start_s=1.1) is not None
+
+
 def test_a_swap_of_faces_inside_one_track_inherits_no_evidence() -> None:
     subject = visit()
     assert watch(subject, [{"ada": GOOD}] * 4, swap=2) is None
