@@ -25,6 +25,7 @@ COMMANDS = (
     "kiosk",
     "door",
     "watch",
+    "data",
     "evaluate",
     "train",
     "convert",
