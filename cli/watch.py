@@ -76,7 +76,7 @@ def watch(
                 continue
             else:
                 console.print(_text(arrived_at, line))
-            last = line.same_as
+            last = line.same_as or last
             shown += 1
             if shown == count:
                 return

@@ -94,6 +94,7 @@ class Link:
         self.publishes_refused = 0
         self._sent: dict[int, str] = {}
         self._subscribed = False
+        self._greeted = False
         self._client = self._fresh_client()
 
     @property
@@ -184,8 +185,14 @@ class Link:
                 # Unlike `loop_forever`, `loop` has the pair of sockets by which a `publish` in
                 # another thread wakes it: a decision must not wait for the next second.
                 # It ends with the connection, after a farewell too.
+                self._greeted = False
                 while not abandoned and client.loop(1.0) == mqtt.MQTT_ERR_SUCCESS:
                     pass
+                if not self._greeted and not self._stopping.is_set():
+                    self._failed(
+                        "something accepts connections there, but does not answer as a broker",
+                        "check mqtt.port, and that mqtt.tls is as the broker has it",
+                    )
             except ssl.SSLCertVerificationError as error:
                 self._failed(
                     f"the broker's certificate is not trusted: {error.verify_message}",
@@ -244,6 +251,7 @@ class Link:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._greeted = True
         if reason.is_failure:
             self._failed(
                 f"the broker refused us: {reason}",

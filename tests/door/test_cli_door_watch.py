@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mosquitto_fixture import Mosquitto
 from wire_samples import TOPICS, make_decision
 
 from oneglance.broker import free_port
@@ -115,6 +116,30 @@ def test_a_missing_key_ends_with_exit_code_3(tmp_path: Path) -> None:
     assert "the public key is missing" in errors
 
 
+def test_a_wrong_password_ends_with_exit_code_7(
+    mosquitto: Mosquitto, config_file: Path, key_files: tuple[Path, Path]
+) -> None:
+    mqtt = mosquitto.mqtt("lock")
+    assert mqtt.password_file is not None
+    mqtt.password_file.write_text("guess")
+    text = config_file.read_text().splitlines()
+    text[1:2] = [
+        f"port = {mqtt.port}",
+        "tls = true",
+        f'ca_file = "{mqtt.ca_file}"',
+        f'user = "{mqtt.user}"',
+        f'password_file = "{mqtt.password_file}"',
+    ]
+    config_file.write_text("\n".join(text))
+    process = start("door", "-c", str(config_file))
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert "error: 127.0.0.1" in errors
+    assert "the broker refused us" in errors
+    assert "Traceback" not in errors
+    assert "guess" not in errors
+
+
 def test_watch_prints_each_message_and_ends_after_count(
     broker: MqttConfig, config_file: Path, key_files: tuple[Path, Path], wait_until: Wait
 ) -> None:
@@ -198,16 +223,20 @@ def test_watch_suppresses_only_repeats(
 
     with speaker(broker, []) as link:
         link.publish(f"{TOPICS.base}/hello", b"hi", qos=1, retain=True)
-        process = start("watch", "-c", str(config_file), "--count", "4")
+        process = start("watch", "-c", str(config_file), "--count", "5")
         assert process.stdout is not None
         assert "unknown: hi" in process.stdout.readline()
-        for phase, progress in [("look", 0), ("checking", 0.2), ("checking", 0.4), ("done", 1.0)]:
+        for phase, progress in [("look", 0), ("checking", 0.2), ("checking", 0.4)]:
+            link.publish(TOPICS.visit, visit(phase, progress), qos=1)
+        link.publish(f"{TOPICS.base}/hello", b"between", qos=1)
+        for phase, progress in [("checking", 0.6), ("done", 1.0)]:
             link.publish(TOPICS.visit, visit(phase, progress), qos=1)
         out, errors = process.communicate(timeout=30)
         link.publish(f"{TOPICS.base}/hello", b"", qos=1, retain=True)
     assert process.returncode == 0, errors
-    assert [line.split("visit")[1].split()[0] for line in out.splitlines()] == [
+    assert [line.split()[2] for line in out.splitlines()] == [
         "look",
         "checking",
+        "unknown:",
         "done",
     ]
