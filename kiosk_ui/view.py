@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kivy.core.text import Label as CoreLabel
-from kivy.graphics import Color, Mesh, SmoothEllipse
+from kivy.graphics import Color, Mesh, Rectangle
 from kivy.graphics.texture import Texture
 from kivy.lang import Builder
 from kivy.properties import BooleanProperty, ColorProperty, NumericProperty, ObjectProperty
@@ -28,6 +28,8 @@ from oneglance.kiosk_ui.text_fit import fit
 # Text is measured at this size first; its width and height grow almost evenly with the font.
 _MEASURED_PX = 100
 _GLOW_SIDE_PX = 256
+# Computing a larger disc would hold up a frame; the only one has its edge under a ring.
+_LARGEST_BRUSH_PX = 96
 # The part of the way to its new value that the progress ring goes in one frame.
 _PROGRESS_STEP = 0.25
 
@@ -75,17 +77,21 @@ class Symbol(Widget):  # type: ignore[misc]
                 texture=texture,
             )
 
+    def _disc(self, centre: Point, radius_x: float, radius_y: float) -> None:
+        # Kivy's SmoothEllipse loses memory each time it is made; a picture of a disc does not.
+        half = self.width / 2
+        drawn_px = min(2 * radius_x * half, _LARGEST_BRUSH_PX)
+        texture = self._brush(drawn_px)
+        width = 2 * radius_x * half * texture.width / drawn_px
+        height = width * radius_y / radius_x
+        x, y = self.center_x + centre[0] * half, self.center_y + centre[1] * half
+        Rectangle(pos=(x - width / 2, y - height / 2), size=(width, height), texture=texture)
+
     def _brush(self, width_px: float) -> Any:
         if width_px not in self._brushes:
             side_px, pixels = brush_pixels(width_px)
             self._brushes[width_px] = _texture(side_px, pixels)
         return self._brushes[width_px]
-
-    def _disc(self, centre: Point, radius_x: float, radius_y: float) -> None:
-        width, height = radius_x * self.width, radius_y * self.height
-        x = self.center_x + centre[0] * self.width / 2 - width / 2
-        y = self.center_y + centre[1] * self.height / 2 - height / 2
-        SmoothEllipse(pos=(x, y), size=(width, height), segments=90)
 
 
 class KioskLabel(Label):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from oneglance.broker import embedded_broker
-from oneglance.config import MqttConfig
+from oneglance.config import Config, KioskConfig, MqttConfig
 from oneglance.contract.messages import (
     Decision,
     Mode,
@@ -27,8 +27,10 @@ from oneglance.contract.messages import (
 )
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign
 from oneglance.contract.topics import Topics
+from oneglance.kiosk_ui.app import KioskApp
 from oneglance.kiosk_ui.display import virtual_display
 from oneglance.link import Link
+from oneglance.sdnotify import Notifier
 
 Wait = Callable[[Callable[[], bool], str], None]
 TOPICS = Topics("home", "front")
@@ -157,6 +159,24 @@ def test_a_day_at_the_door(display: dict[str, str], tmp_path: Path, wait_until: 
     assert "shows welcome" in errors, "the log says what was shown, though not to whom"
     assert "Traceback" not in errors
     assert list(home.iterdir()) == [], "Kivy left something in the home"
+
+
+def test_a_screen_that_no_longer_listens_does_not_feed_the_watchdog(
+    broker: MqttConfig, key_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    manager = Manager(tmp_path)
+    notifier = Notifier({"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "2"})
+    config = Config(mqtt=broker, kiosk=KioskConfig(public_key_file=key_files[1]))
+    app = KioskApp(config, notifier)
+    app._feed_watchdog()
+    assert manager.told == [], "it has not begun to listen"
+    app._client.start()
+    app._feed_watchdog()
+    assert manager.told == ["WATCHDOG=1"]
+    app._client.stop()
+    app._feed_watchdog()
+    assert manager.told == ["WATCHDOG=1"]
+    manager.close()
 
 
 def _signed_welcome(key_file: Path) -> bytes:
