@@ -131,7 +131,7 @@ class DoorConfig(Section):
 
 
 class KioskConfig(Section):
-    """The screen at the door. Without `public_key_file` it shows no names."""
+    """The screen at the door; `public_key_file` says whose decisions it believes."""
 
     public_key_file: Path = ETC_DIR / "signing.pub"
     fullscreen: bool = True
