@@ -19,9 +19,10 @@ class OneglanceError(Exception):
         super().__init__(what, where, fix)
 
     def __str__(self) -> str:
-        """One line: `where: what. fix`."""
+        """One line: `where: what. fix`. What a hostile message put in cannot drive a terminal."""
         line = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{line}. {self.fix}" if self.fix else line
+        line = f"{line}. {self.fix}" if self.fix else line
+        return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 class ConfigError(OneglanceError):
