@@ -25,6 +25,7 @@ COMMANDS = (
     "kiosk",
     "door",
     "watch",
+    "collect",
     "data",
     "evaluate",
     "train",

@@ -1,0 +1,137 @@
+"""`oneglance collect`: pictures to train with, of one person before a camera, or of others."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from oneglance.cli.collect_camera import Session
+
+
+def collect(
+    person: Annotated[
+        str | None,
+        typer.Option(help="Whose pictures are taken, e.g. 'Ada Lovelace'.", show_default=False),
+    ] = None,
+    camera: Annotated[
+        str, typer.Option(help="A camera (0, 1...), device, stream, video file or folder.")
+    ] = "0",
+    negatives: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: take pictures of other people from this folder or zip file.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="The data set: a folder for each person goes in here.")
+    ] = Path("collected"),
+    count: Annotated[
+        int, typer.Option(min=1, max=5000, help="Pictures of the person, earlier runs included.")
+    ] = 40,
+    consent: Annotated[
+        bool, typer.Option("--consent", help="This person has agreed that pictures are kept.")
+    ] = False,
+    person_id: Annotated[
+        str | None, typer.Option("--id", help="Instead of an id made of the name.")
+    ] = None,
+    terminal: Annotated[
+        bool, typer.Option("--terminal", help="No window, even where there could be one.")
+    ] = False,
+    origin: Annotated[
+        str,
+        typer.Option(help="With --negatives: where they are from and under which licence."),
+    ] = "",
+    several: Annotated[
+        bool,
+        typer.Option("--several", help="With --negatives: also pictures with several faces."),
+    ] = False,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="With --negatives: a CSV (image,identity) of who is who, not folders."),
+    ] = None,
+) -> None:
+    """Collect pictures to train with: anchors and positives of a person, negatives of others.
+
+    A person is led through ten small steps (straight, turned, near, far, glasses, light), and a
+    picture is taken when it is good. Stop at any time: what was taken is kept, and the same
+    command goes on where it stopped. Only you may read the pictures.
+
+    Example: `oneglance collect --person "Ada Lovelace" --camera 0 --consent`
+
+    Or: `oneglance collect --negatives lfw.zip --origin "LFW, research use" --out collected`
+    """
+    if (person is None) == (negatives is None):
+        raise typer.BadParameter("give one of --person and --negatives")
+    if negatives is not None:
+        from oneglance.cli.collect_others import collect_others
+
+        collect_others(negatives, out, people, origin=origin, several=several)
+        return
+    if person is not None:
+        _collect_person(person, person_id, camera, out, count, consent=consent, terminal=terminal)
+
+
+def _collect_person(
+    person: str,
+    person_id: str | None,
+    camera: str,
+    out: Path,
+    count: int,
+    *,
+    consent: bool,
+    terminal: bool,
+) -> None:
+    if not consent:
+        raise typer.BadParameter("pictures are kept: ask this person first, then add --consent")
+    from oneglance.cli.collect_camera import Session
+    from oneglance.faces.detect import FaceDetector
+    from oneglance.faces.model import load_model
+    from oneglance.faces.person import checked_name, checked_person_id, person_id_from
+    from oneglance.training.collect_store import open_collection
+
+    name = checked_name(person)
+    chosen_id = person_id_from(name) if person_id is None else checked_person_id(person_id)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"name": name, "consent_at": now, "origin": "own camera", "begun_at": now}
+    detector, model = FaceDetector(), load_model()
+    collection = open_collection(out, chosen_id, about)
+    session = Session(camera, collection, count, detector, model)
+    before = session.guide.taken
+    if session.guide.step is None:
+        typer.echo(f"All {count} pictures are in {collection.folder}; more with a higher --count.")
+        return
+    stopped = _run(session, terminal=terminal)
+    taken = session.guide.taken
+    typer.echo(f"{taken - before} new pictures, {taken} of {count}, in {collection.folder}")
+    if stopped:
+        typer.echo("Stopped early; the same command goes on from here.", err=True)
+        raise typer.Exit(130)
+
+
+def _run(session: Session, *, terminal: bool) -> bool:
+    """Run the session in a window if there can be one; whether it was stopped before its end."""
+    from oneglance.daemon.signals import stop_on_signals
+
+    with stop_on_signals(session.stop):
+        if terminal or not _window_possible():
+            from oneglance.cli.collect_terminal import run_in_terminal
+
+            run_in_terminal(session)
+        else:
+            from oneglance.cli.collect_in_window import run_in_window
+
+            run_in_window(session)
+    return session.guide.step is not None
+
+
+def _window_possible() -> bool:
+    from importlib.util import find_spec
+
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(display) and find_spec("kivy") is not None

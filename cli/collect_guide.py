@@ -1,0 +1,103 @@
+"""Leads a person through the steps: what to say now, and whether to take this picture. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from oneglance.cli.collect_plan import STEPS, Step
+from oneglance.cli.collect_pose import Pose, advice, typical
+from oneglance.contract.messages import Hint
+from oneglance.kiosk_ui.words import HINTS
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`settle` scales the time to read a step; `apart_s` lies between two pictures.
+
+    The pose is asked for `patience_s`, then any will do.
+    """
+
+    settle: float = 1.0
+    apart_s: float = 0.5
+    patience_s: float = 8.0
+
+
+LIVE = Pace()
+# Pictures of a folder stand each for itself: nobody reads, moves or waits between them.
+STILLS = Pace(settle=0.0, apart_s=0.0, patience_s=0.0)
+
+_NO_FACE = "I cannot see your face. Turn back a little"
+_READY = "Get ready"
+GOOD = "Good, keep going"
+
+
+class Guide:
+    """`wanted` pictures a step by its key, of which `done` are there already.
+
+    `straight` are the poses of the anchors that are there. Times are those of the camera.
+    """
+
+    def __init__(
+        self,
+        wanted: Mapping[str, int],
+        done: Mapping[str, int],
+        straight: Sequence[Pose] = (),
+        pace: Pace = LIVE,
+    ) -> None:
+        self._wanted = wanted
+        self._done = dict.fromkeys(wanted, 0) | {k: n for k, n in done.items() if k in wanted}
+        self._straight = list(straight)
+        self._pace = pace
+        self._since_s: float | None = None
+        self._fit_from_s: float | None = None
+        self._latest_s = float("-inf")
+
+    @property
+    def step(self) -> Step | None:
+        """The step to do now; None when all pictures are there."""
+        return next((s for s in STEPS if self._done[s.key] < self._wanted[s.key]), None)
+
+    @property
+    def taken(self) -> int:
+        """Pictures that count, those of earlier runs included."""
+        return sum(min(self._done[key], count) for key, count in self._wanted.items())
+
+    @property
+    def total(self) -> int:
+        """Pictures that are wanted."""
+        return sum(self._wanted.values())
+
+    def look(self, hint: Hint, pose: Pose | None, at_s: float) -> str | None:
+        """What to say about a frame of this quality; None if it is to be taken.
+
+        `pose` is None where no single face was found.
+        """
+        step = self.step
+        if step is None:
+            return GOOD
+        if self._since_s is None:
+            self._since_s = at_s
+        if at_s - self._since_s < step.settle_s * self._pace.settle:
+            return _READY
+        if hint is not Hint.NONE or pose is None:
+            looks_away = hint is Hint.LOOK_AT_CAMERA and step is not STEPS[0]
+            return _NO_FACE if looks_away else HINTS.get(hint, _NO_FACE)
+        if self._fit_from_s is None:
+            self._fit_from_s = at_s
+        more = advice(step.aim, pose, typical(self._straight))
+        if more and at_s - self._fit_from_s < self._pace.patience_s:
+            return more
+        return None if at_s - self._latest_s >= self._pace.apart_s else GOOD
+
+    def note_taken(self, pose: Pose, at_s: float) -> None:
+        """The picture was taken and kept."""
+        step = self.step
+        if step is None:
+            raise ValueError("no picture is wanted any more")
+        if step is STEPS[0]:
+            self._straight.append(pose)
+        self._done[step.key] += 1
+        self._latest_s = at_s
+        if self.step is not step:
+            self._since_s = self._fit_from_s = None

@@ -1,0 +1,87 @@
+"""Where a head is turned to, from the five points of its face. Pure, and only a rough measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.cli.collect_plan import Aim
+
+# The tip of the nose stands out of the plane of eyes and mouth by about a third of the distance
+# between the eyes: so a turn of 13 degrees moves it by 0.08 of that distance.
+_TURNED = 0.08
+_TURNED_FAR = 0.35
+_STRAIGHT = 0.12
+_NODDED = 0.05
+_NODDED_FAR = 0.25
+_CLOSER = 1.25
+_FARTHER = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """`turn`: the nose beside the middle of the eyes, in distances of the eyes, positive where the
+    person looks to their own left. `nod`: its place on the way from the eyes (0) to the mouth (1),
+    smaller with the chin up. `face_px`: width of the face's box.
+    """
+
+    turn: float
+    nod: float
+    face_px: float
+
+
+def pose_of(points: NDArray[np.floating], face_px: float) -> Pose:
+    """The pose of a face with these points (5, 2): eyes, nose, corners of the mouth."""
+    left_eye, right_eye, nose, left_mouth, right_mouth = np.asarray(points, np.float64)
+    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
+    across = right_eye - left_eye
+    apart = max(float(np.linalg.norm(across)), 1e-6)
+    across = across / apart
+    # Down the face, at a right angle to the eyes, so that a tilted head measures the same.
+    down = np.array([-across[1], across[0]])
+    height = max(float((mouth - eyes) @ down), 1e-6)
+    return Pose(
+        float((nose - eyes) @ across) / apart, float((nose - eyes) @ down) / height, face_px
+    )
+
+
+def typical(poses: Sequence[Pose]) -> Pose | None:
+    """The median of each measure; None without poses."""
+    if not poses:
+        return None
+    return Pose(
+        median(pose.turn for pose in poses),
+        median(pose.nod for pose in poses),
+        median(pose.face_px for pose in poses),
+    )
+
+
+def advice(aim: Aim, pose: Pose, straight: Pose | None) -> str:
+    """What is still to do to reach `aim`, "" if nothing is.
+
+    `straight` is how this person looks straight ahead: noses differ. Without it only
+    Aim.STRAIGHT asks for anything.
+    """
+    if aim is Aim.STRAIGHT:
+        middle = 0.0 if straight is None else straight.turn
+        return "" if abs(pose.turn - middle) <= _STRAIGHT else "Look straight at the camera"
+    if aim is Aim.ANY or straight is None:
+        return ""
+    size = pose.face_px / straight.face_px
+    if aim is Aim.CLOSER:
+        return "" if size >= _CLOSER else "A little closer"
+    if aim is Aim.FARTHER:
+        return "" if size <= _FARTHER else "A little farther away"
+    moved, enough, far = {
+        Aim.LEFT: (pose.turn - straight.turn, _TURNED, _TURNED_FAR),
+        Aim.RIGHT: (straight.turn - pose.turn, _TURNED, _TURNED_FAR),
+        Aim.UP: (straight.nod - pose.nod, _NODDED, _NODDED_FAR),
+        Aim.DOWN: (pose.nod - straight.nod, _NODDED, _NODDED_FAR),
+    }[aim]
+    if moved < enough:
+        return "A little more"
+    return "" if moved <= far else "A little less"
