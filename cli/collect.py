@@ -106,7 +106,10 @@ def _collect_person(
     if session.guide.step is None:
         typer.echo(f"All {count} pictures are in {collection.folder}; more with a higher --count.")
         return
-    stopped = _run(session, terminal=terminal)
+    try:
+        stopped = _run(session, terminal=terminal)
+    finally:
+        collection.discard_if_empty()
     taken = session.guide.taken
     typer.echo(f"{taken - before} new pictures, {taken} of {count}, in {collection.folder}")
     if stopped:

@@ -7,6 +7,7 @@ picture, and the record after it, appears whole or not at all; nothing is ever o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -73,6 +74,13 @@ class Collection:
         _write_private(self.folder / RECORD, _as_bytes(grown))
         self._record = grown
         return self.folder / name
+
+    def discard_if_empty(self) -> None:
+        """Leave no folder behind for somebody of whom no picture was taken."""
+        if not self._record["pictures"] and not self._numbered():
+            (self.folder / RECORD).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     def _numbered(self) -> list[re.Match[str]]:
         found = (_NUMBERED.fullmatch(path.name) for path in self.folder.iterdir())
