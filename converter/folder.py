@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -82,7 +81,7 @@ def update_manifest(folder: Path, changes: Mapping[str, Any]) -> None:
     manifest.update(changes)
     fresh = path.with_suffix(".new")
     fresh.write_text(_json(manifest), "utf-8")
-    os.replace(fresh, path)
+    fresh.replace(path)
 
 
 def _json(document: Mapping[str, Any]) -> str:

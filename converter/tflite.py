@@ -72,4 +72,9 @@ def _convert(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
+        if quantize == "int8":
+            # Only `encode` is calibrated: what has no statistics, the head, stays in float.
+            converter.representative_dataset = lambda: (
+                ("encode", {"chips": chips}) for chips in (samples or tuple)()
+            )
         return bytes(converter.convert())

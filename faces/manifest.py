@@ -31,8 +31,8 @@ class Manifest:
 
     `thresholds` maps a false match rate as written ("1e-3") to the score at or above which two
     templates match; `accuracy_threshold` is the score with the fewest errors on the fitting
-    pairs, None where nothing was fitted. `cutout` names the geometry of the chip (crop scale, passes of the aligner). `raw` is
-    the whole document, figures and licences included.
+    pairs, None where nothing was fitted. `cutout` names the geometry of the chip (crop scale,
+    passes of the aligner). `raw` is the whole document, figures and licences included.
     """
 
     name: str

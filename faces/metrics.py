@@ -88,6 +88,15 @@ def best_threshold(scores: Scores, same: NDArray[np.bool_]) -> float:
     return float((edges[cut] + edges[cut + 1]) / 2)
 
 
+def balanced_threshold(genuine: Scores, impostor: Scores) -> float:
+    """The threshold at which FMR + FNMR is least, halfway between two scores."""
+    thresholds = np.unique(np.concatenate([genuine, impostor]).astype(np.float64))
+    errors = _at_or_above(impostor, thresholds) + 1 - _at_or_above(genuine, thresholds)
+    best = int(np.argmin(errors))
+    below = thresholds[best - 1] if best else thresholds[best]
+    return float((below + thresholds[best]) / 2)
+
+
 def fold_accuracies(
     scores: Scores, same: NDArray[np.bool_], folds: NDArray[np.integer], acquired: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -117,6 +126,6 @@ def accuracy(
     return float(np.mean(acquired & ((scores >= threshold) == same)))
 
 
-def _at_or_above(scores: Scores, falling: NDArray[np.floating]) -> NDArray[np.float64]:
-    below = np.searchsorted(np.sort(scores), falling, side="left")
+def _at_or_above(scores: Scores, thresholds: NDArray[np.floating]) -> NDArray[np.float64]:
+    below = np.searchsorted(np.sort(scores), thresholds, side="left")
     return np.asarray(1 - below / len(scores), np.float64)

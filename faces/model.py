@@ -16,11 +16,11 @@ from oneglance.faces.litert import Signatures
 from oneglance.faces.manifest import Manifest, read_manifest, verified_file
 from oneglance.models import default_model_dir
 
-ENCODER_SIGNATURES = {
+ENCODER_SIGNATURES: dict[str, tuple[tuple[str, ...], str]] = {
     "encode": (("chips",), "templates"),
     "compare": (("probes", "templates"), "scores"),
 }
-ALIGNER_SIGNATURES = {"align": (("crops",), "points")}
+ALIGNER_SIGNATURES: dict[str, tuple[tuple[str, ...], str]] = {"align": (("crops",), "points")}
 # |a - b| for every pair is held at once inside `compare`: this bounds it to some tens of MB.
 _PAIRS_PER_CALL = 65_536
 
@@ -57,7 +57,10 @@ class FaceModel:
             raise ValueError(f"expected uint8 (n, {size}, {size}, 3), got {chips.shape}")
         if not len(chips):
             return np.empty((0, self.template_size), np.float32)
-        return self._encoder.run("encode", chips=chips)
+        templates = self._encoder.run("encode", chips=chips)
+        # A quantized graph's own normalisation is off by some percent.
+        lengths = np.linalg.norm(templates, axis=1, keepdims=True)
+        return np.asarray(templates / np.maximum(lengths, 1e-12), np.float32)
 
     def compare(
         self, probes: NDArray[np.float32], templates: NDArray[np.float32]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,21 +97,23 @@ def read_one_face(
     return samples[0]
 
 
-def read_central_face(
-    image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
-) -> FaceSample | None:
-    """The face that a portrait is about: large and near the middle; None if there is none."""
-    boxes = detector.find_still(image_bgr)
-    if not boxes:
-        return None
+def central(image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> Box | None:
+    """The box that a portrait is about: large and near the middle; None if there is none."""
     height, width = image_bgr.shape[:2]
 
     def prominence(box: Box) -> float:
         centre_x, centre_y = box.centre
-        off = np.hypot(centre_x - width / 2, centre_y - height / 2)
-        return float(box.width - 2.0 * off)
+        return box.width - 2 * math.hypot(centre_x - width / 2, centre_y - height / 2)
 
-    return _samples(image_bgr, [max(boxes, key=prominence)], model)[0]
+    return max(boxes, key=prominence, default=None)
+
+
+def read_central_face(
+    image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
+) -> FaceSample | None:
+    """The face that a portrait is about, encoded; None if no face was found."""
+    box = central(image_bgr, detector.find_still(image_bgr))
+    return None if box is None else _samples(image_bgr, [box], model)[0]
 
 
 def _samples(image_bgr: NDArray[np.uint8], boxes: list[Box], model: FaceModel) -> list[FaceSample]:

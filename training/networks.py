@@ -24,8 +24,8 @@ def mobileface(template_size: int = 192, width: float = 1.0) -> keras.Model:
     def channels(count: int) -> int:
         return max(8, int(count * width))
 
-    def convolve(x: Any, filters: int, size: int = 1, strides: int = 1, active: bool = True) -> Any:
-        x = layers.Conv2D(channels(filters), size, strides, padding="same")(x)
+    def convolve(x: Any, filters: int, *, active: bool = True) -> Any:
+        x = layers.Conv2D(channels(filters), 1, padding="same")(x)
         return layers.PReLU(shared_axes=[1, 2])(x) if active else x
 
     def depthwise(x: Any, strides: int) -> Any:
@@ -34,7 +34,8 @@ def mobileface(template_size: int = 192, width: float = 1.0) -> keras.Model:
 
     chips = layers.Input((CHIP_SIZE, CHIP_SIZE, 3), name="chips")
     x = layers.Rescaling(1 / 128, offset=-127.5 / 128)(chips)
-    x = convolve(x, 64, 3, 2)
+    x = layers.Conv2D(channels(64), 3, 2, padding="same", name="stem")(x)
+    x = layers.PReLU(shared_axes=[1, 2])(x)
     x = depthwise(x, 1)
     x = convolve(x, 64, active=False)
     for first, inner, outer, blocks in _STAGES:

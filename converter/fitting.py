@@ -1,0 +1,48 @@
+"""Thresholds of a converted model, fitted with its own files on the door's own path."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oneglance.faces import metrics, thresholds
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.evaluation import read_templates
+from oneglance.faces.model import FaceModel
+from oneglance.training.datasets import labelled_pictures
+
+
+def fit_thresholds(
+    model: FaceModel, images: Path, people: Path, folds: Collection[int] | None
+) -> dict[str, Any]:
+    """Fit to every pair of the pictures of people whom the training never saw.
+
+    Returns the manifest's `thresholds`: by false match rate, and the one with the fewest errors
+    where genuine and impostor pairs weigh the same.
+    """
+    listed = labelled_pictures(images, people, folds)
+    person = {picture.name: picture.person for picture in listed}
+    templates = read_templates(
+        sorted(person), listed[0].pictures, FaceDetector(), model, lambda: None
+    )
+    names = list(templates)
+    genuine, impostor = thresholds.all_pairs(
+        np.stack([templates[name] for name in names]),
+        [person[name] for name in names],
+        model.compare,
+    )
+    return {
+        **thresholds.fit(genuine, impostor),
+        "accuracy": {"threshold": metrics.balanced_threshold(genuine, impostor)},
+        "fitted_on": {
+            "images": images.name,
+            "people": people.name,
+            "folds": None if folds is None else sorted(folds),
+            "pictures": len(person),
+            "faces": len(names),
+            "identities": len(set(person.values())),
+        },
+    }

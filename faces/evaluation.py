@@ -1,0 +1,187 @@
+"""Measure the door's own path on labelled pairs of pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.errors import ConfigError, ImageError
+from oneglance.faces import metrics
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import FaceModel
+from oneglance.faces.pictures import Pictures
+from oneglance.faces.reader import load_image, read_central_face
+
+COLUMNS = ("fold", "image_a", "image_b", "same")
+_FARS = ("1e-1", "1e-2", "1e-3", "1e-4", "1e-5")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two pictures by name, whether one person is on both, and the fold they belong to."""
+
+    fold: int
+    image_a: str
+    image_b: str
+    same: bool
+
+
+def read_pairs(path: Path, known: Pictures) -> list[Pair]:
+    """The pairs of a CSV file with columns fold,image_a,image_b,same (1 or 0).
+
+    Raises ConfigError for a file that is not of this shape, ImageError for a picture that `known`
+    does not hold; both name the line.
+    """
+    fix = "use the columns fold,image_a,image_b,same, e.g. 1,Ann/1.jpg,Ann/2.jpg,1"
+    pairs = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = next(reader, None)
+            if header is None or tuple(header) != COLUMNS:
+                found = "nothing" if header is None else ",".join(header)
+                raise ConfigError(f"the header is {found}", where=f"{path}:1", fix=fix)
+            for row in reader:
+                where = f"{path}:{reader.line_num}"
+                pairs.append(_pair(row, where, fix))
+                for name in row[1:3]:
+                    if name not in known:
+                        raise ImageError(
+                            f"{known.source} has no picture {name!r}",
+                            where=where,
+                            fix="correct the name, or name the right pictures with --images",
+                        )
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read it: {error.strerror}", where=str(path), fix="check the path"
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"not a CSV file in UTF-8: {error}", where=str(path), fix=fix) from error
+    if not pairs:
+        raise ConfigError("the file has no pairs", where=str(path), fix=fix)
+    return pairs
+
+
+def _pair(row: Sequence[str], where: str, fix: str) -> Pair:
+    if len(row) != len(COLUMNS):
+        raise ConfigError(f"{len(row)} fields instead of 4", where=where, fix=fix)
+    fold, image_a, image_b, same = row
+    if not fold.isdecimal():
+        raise ConfigError(f"fold is {fold!r}, not a whole number", where=where, fix=fix)
+    if same not in ("0", "1"):
+        raise ConfigError(f"same is {same!r}, neither 1 nor 0", where=where, fix=fix)
+    return Pair(int(fold), image_a, image_b, same == "1")
+
+
+def read_templates(
+    names: Sequence[str],
+    pictures: Pictures,
+    detector: FaceDetector,
+    model: FaceModel,
+    advance: Callable[[], None],
+) -> dict[str, NDArray[np.float32]]:
+    """The template of the central face of each picture; pictures without a face are left out.
+
+    Raises ImageError, with its name, for a picture that cannot be read.
+    """
+    templates = {}
+    for name in names:
+        data = pictures.read(name)
+        try:
+            image = load_image(data)
+        except ImageError as error:
+            raise ImageError(error.what, where=f"{pictures.source}:{name}", fix=error.fix) from None
+        sample = read_central_face(image, detector, model)
+        if sample is not None:
+            templates[name] = sample.template
+        advance()
+    return templates
+
+
+def score_pairs(
+    pairs: Sequence[Pair], templates: Mapping[str, NDArray[np.float32]], model: FaceModel
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores (n,) of pairs, and which (n,) had a face on both pictures; other scores are NaN."""
+    scores = np.full(len(pairs), np.nan)
+    for place, pair in enumerate(pairs):
+        a, b = templates.get(pair.image_a), templates.get(pair.image_b)
+        if a is not None and b is not None:
+            scores[place] = model.compare(a[None], b[None])[0, 0]
+    return scores, ~np.isnan(scores)
+
+
+def report(
+    pairs: Sequence[Pair],
+    images: int,
+    scores: NDArray[np.float64],
+    acquired: NDArray[np.bool_],
+    missed: Sequence[str],
+    model: FaceModel,
+) -> dict[str, Any]:
+    """Every figure of an evaluation, ready for JSON.
+
+    `accuracy` follows the fold protocol, a pair with a picture in which no face was found being
+    wrong; with a single fold its threshold is the manifest's. `accuracy_se` is the binomial
+    standard error. `eer`, `auc` and `tar_at_far` are over acquired pairs; a rate that the sample
+    is too small for (less than one impostor pair) is not shown.
+    """
+    same = np.array([pair.same for pair in pairs])
+    folds = np.array([pair.fold for pair in pairs])
+    shipped = model.manifest.accuracy_threshold
+    if len(np.unique(folds)) > 1:
+        by_fold, thresholds = metrics.fold_accuracies(scores, same, folds, acquired)
+        threshold = float(thresholds.mean())
+        correct = float(np.average(by_fold, weights=[np.sum(folds == n) for n in np.unique(folds)]))
+    elif shipped is not None:
+        threshold, correct = shipped, metrics.accuracy(scores, same, acquired, shipped)
+    else:
+        raise ConfigError(
+            "one fold only, and the model has no threshold of its own",
+            where=model.model_id,
+            fix="give pairs of two folds or more, or fit the model's thresholds",
+        )
+    genuine, impostor = scores[acquired & same], scores[acquired & ~same]
+    figures: dict[str, Any] = {
+        "accuracy": correct,
+        "accuracy_se": float(np.sqrt(correct * (1 - correct) / len(pairs))),
+        "threshold": threshold,
+        "pairs": len(pairs),
+        "genuine_pairs": int(same.sum()),
+        "impostor_pairs": int((~same).sum()),
+        "folds": len(np.unique(folds)),
+        "images": images,
+        "failure_to_acquire": len(missed) / images,
+        "not_acquired": list(missed),
+        "shipped_threshold": shipped,
+        "accuracy_at_shipped_threshold": (
+            None if shipped is None else metrics.accuracy(scores, same, acquired, shipped)
+        ),
+        "eer": None,
+        "auc": None,
+        "tar_at_far": {},
+        "at_door_thresholds": {},
+        "model": model.model_id,
+    }
+    if len(genuine) and len(impostor):
+        figures["eer"] = metrics.equal_error_rate(genuine, impostor)
+        figures["auc"] = metrics.area_under_curve(genuine, impostor)
+        figures["tar_at_far"] = {
+            far: metrics.tar_at_far(genuine, impostor, float(far))
+            for far in _FARS
+            if float(far) * len(impostor) >= 1
+        }
+        figures["at_door_thresholds"] = {
+            fmr: {
+                "threshold": door,
+                "tar": metrics.match_rate(genuine, door),
+                "fmr": metrics.match_rate(impostor, door),
+            }
+            for fmr, door in model.manifest.thresholds.items()
+        }
+    return figures

@@ -1,0 +1,78 @@
+"""Labelled pictures: who is on which picture, read from CSV files beside the pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from oneglance.errors import ConfigError
+from oneglance.faces.pictures import Pictures
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """One picture of one known person; persons of different sources never share a name."""
+
+    pictures: Pictures
+    name: str
+    person: str
+
+
+def labelled_pictures(
+    images: Path, people: Path, folds: Collection[int] | None = None
+) -> list[LabelledPicture]:
+    """The pictures of a folder or zip that a CSV file assigns to people, by name.
+
+    The CSV has either a row a person (columns person, fold: the person's pictures lie in a folder
+    of that name) or a row a picture (columns image, identity). `folds` keeps people of these
+    folds only. Raises ConfigError naming the line of a bad row, ImageError for bad pictures.
+    """
+    pictures = Pictures(images)
+    rows = _rows(people)
+    columns = set(rows[0][1])
+    if {"person", "fold"} <= columns:
+        kept = {row["person"] for line, row in rows if _in_folds(people, line, row, folds)}
+        found = [(name, name.rsplit("/", 1)[0]) for name in pictures.names if "/" in name]
+        chosen = [(name, person) for name, person in found if person in kept]
+    elif {"image", "identity"} <= columns:
+        if folds is not None:
+            raise ConfigError("it has no column fold", where=str(people), fix="leave folds out")
+        chosen = [(row["image"], row["identity"]) for _, row in rows if row["image"] in pictures]
+    else:
+        raise ConfigError(
+            "unknown columns", where=str(people), fix="use person,fold or image,identity"
+        )
+    if not chosen:
+        raise ConfigError(f"it names no picture of {images}", where=str(people))
+    return [LabelledPicture(pictures, name, f"{people.stem}/{who}") for name, who in chosen]
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = []
+            for row in reader:
+                if None in row or None in row.values():
+                    raise ConfigError(
+                        "not as many fields as the header", where=f"{path}:{reader.line_num}"
+                    )
+                rows.append((reader.line_num, row))
+    except OSError as error:
+        raise ConfigError(f"cannot read it: {error.strerror}", where=str(path)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"not a CSV file in UTF-8: {error}", where=str(path)) from error
+    if not rows:
+        raise ConfigError("the file has no rows", where=str(path))
+    return rows
+
+
+def _in_folds(path: Path, line: int, row: dict[str, str], folds: Collection[int] | None) -> bool:
+    try:
+        return folds is None or int(row["fold"]) in folds
+    except ValueError as error:
+        raise ConfigError(
+            f"fold is {row['fold']!r}, not a number", where=f"{path}:{line}"
+        ) from error

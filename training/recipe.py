@@ -1,0 +1,160 @@
+"""Recipes: TOML files that hold every setting of a training, so that a name redoes it."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import typing
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from oneglance.errors import ConfigError
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSource(_Section):
+    """Pictures (folder or zip) and the CSV that says who is on them, below the data folder."""
+
+    images: str
+    people: str
+    folds: tuple[int, ...] | None = None
+
+
+class DrawnSource(_Section):
+    """Faces that are drawn, for a machine without data: so many people, pictures of each."""
+
+    people: Annotated[int, Field(ge=4)]
+    pictures: Annotated[int, Field(ge=2)]
+
+
+class _Recipe(_Section):
+    seed: int
+    drawn: DrawnSource | None = None
+    data: tuple[DataSource, ...] = ()
+    teacher: str | None = None
+
+
+class AlignerRecipe(_Recipe):
+    """The landmark network. `teacher` is the O-Net file that labels the faces."""
+
+    kind: Literal["aligner"]
+    width: Annotated[float, Field(gt=0, le=4)]
+    epochs: Count
+    batch: Count
+    learning_rate: Rate
+    warmup_epochs: Annotated[float, Field(ge=0)]
+    held_out: Annotated[float, Field(gt=0, lt=1)]
+    passes: Annotated[int, Field(ge=1, le=3)]
+
+
+class SiameseRecipe(_Recipe):
+    """The Siamese pair.
+
+    `start` is the .keras file of a pretrained encoder (none: random weights of `width`);
+    `aligner` an aligner.keras, relative to the run's own folder. `check` are the people on whom
+    candidates are compared; faces of `data` that look like one of them, at cosine `screen`, are
+    left out. `epochs` = 0 trains the join alone.
+    """
+
+    kind: Literal["siamese"]
+    start: str | None = None
+    width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    aligner: str | None = None
+    check: tuple[DataSource, ...] = ()
+    screen: Annotated[float, Field(gt=0, le=1)] = 1.0
+    passes: Annotated[int, Field(ge=1, le=3)]
+    template_size: Annotated[int, Field(ge=8, le=1024)]
+    join_epochs: Count
+    join_batch: Annotated[int, Field(ge=4)]
+    join_learning_rate: Rate
+    epochs: Annotated[int, Field(ge=0)]
+    batch: Annotated[int, Field(ge=4)]
+    learning_rate: Rate
+    warmup_epochs: Annotated[float, Field(ge=0)]
+
+
+Recipe = AlignerRecipe | SiameseRecipe
+_KINDS: dict[str, type[AlignerRecipe] | type[SiameseRecipe]] = {
+    "aligner": AlignerRecipe,
+    "siamese": SiameseRecipe,
+}
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with oneglance."""
+    folder = files("oneglance.training") / "recipes"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir())
+
+
+def load_recipe(name_or_file: str) -> Recipe:
+    """A shipped recipe by name, or any by file; ConfigError lists all that is wrong with it."""
+    if name_or_file.endswith(".toml") or "/" in name_or_file:
+        path = Path(name_or_file)
+    else:
+        path = Path(str(files("oneglance.training") / "recipes" / f"{name_or_file}.toml"))
+        if not path.is_file():
+            known = shipped_recipes()
+            near = difflib.get_close_matches(name_or_file, known, n=1)
+            raise ConfigError(
+                f"there is no recipe {name_or_file!r}"
+                + (f", did you mean {near[0]!r}?" if near else ""),
+                fix=f"choose one of {', '.join(known)}, or name a .toml file",
+            )
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read it: {error.strerror}", where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
+    return parse_recipe(data, str(path))
+
+
+def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
+    """Check a recipe's content; ConfigError lists every mistake."""
+    kind = _KINDS.get(str(data.get("kind")))
+    if kind is None:
+        raise ConfigError(
+            f"kind is {data.get('kind')!r}", where=where, fix='set kind to "aligner" or "siamese"'
+        )
+    try:
+        recipe: Recipe = TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        mistakes = [_mistake(kind, e["loc"], e["type"], e["msg"]) for e in error.errors()]
+        raise ConfigError("; ".join(mistakes), where=where, fix="correct the recipe") from None
+    if bool(recipe.data) == bool(recipe.drawn):
+        raise ConfigError("give either [[data]] or [drawn]", where=where)
+    if recipe.data and recipe.teacher is None:
+        raise ConfigError("[[data]] needs a teacher to label it", where=where)
+    if isinstance(recipe, SiameseRecipe) and recipe.data and not (recipe.check and recipe.aligner):
+        raise ConfigError("[[data]] needs [[check]] and an aligner", where=where)
+    return recipe
+
+
+def _mistake(model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = ".".join(str(part) for part in place)
+    if kind != "extra_forbidden":
+        return f"{name}: {message}"
+    for part in place[:-1]:
+        if isinstance(part, str):
+            model = _section_of(model.model_fields[part].annotation)
+    near = difflib.get_close_matches(str(place[-1]), model.model_fields, n=1)
+    return f"{name}: unknown key" + (f", did you mean {near[0]!r}?" if near else "")
+
+
+def _section_of(annotation: Any) -> type[BaseModel]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(
+        _section_of(part)
+        for part in typing.get_args(annotation)
+        if part is not Ellipsis and part is not type(None)
+    )

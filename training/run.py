@@ -1,0 +1,160 @@
+"""Run a recipe end to end: data, training, and a report beside the trained model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from oneglance.errors import ConfigError
+from oneglance.training import loop
+from oneglance.training.aligner import points_of, train_aligner
+from oneglance.training.crops import cut_patches
+from oneglance.training.networks import mobileface
+from oneglance.training.progress import Stage
+from oneglance.training.recipe import AlignerRecipe, Recipe, SiameseRecipe
+from oneglance.training.siamese import (
+    Faces,
+    SiameseSettings,
+    encode,
+    teacher_templates,
+    train_siamese,
+    unseen,
+)
+from oneglance.training.sources import FaceSource, cut_faces, drawn_faces, real_faces
+
+REPORT = "report.json"
+
+
+def run_recipe(
+    recipe: Recipe, *, data_dir: Path, out: Path, resume: bool, stage: Stage
+) -> dict[str, Any]:
+    """Train what the recipe says into the folder `out`; returns (and leaves) the report.
+
+    Raises ConfigError for a recipe, folder or file that does not fit.
+    """
+    loop.open_run(out, recipe.model_dump(mode="json"), resume=resume)
+    if isinstance(recipe, AlignerRecipe):
+        report = _run_aligner(recipe, data_dir, out, stage)
+    else:
+        report = _run_siamese(recipe, data_dir, out, stage)
+    loop.write_atomically(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
+    return report
+
+
+def _run_aligner(recipe: AlignerRecipe, data_dir: Path, out: Path, stage: Stage) -> dict[str, Any]:
+    source = _faces(recipe, data_dir, out, stage)
+    figures = train_aligner(
+        cut_patches(source.image, source.table),
+        source.people,
+        folder=out,
+        width=recipe.width,
+        epochs=recipe.epochs,
+        batch=recipe.batch,
+        learning_rate=recipe.learning_rate,
+        warmup_epochs=recipe.warmup_epochs,
+        held_out=recipe.held_out,
+        passes=recipe.passes,
+        seed=recipe.seed,
+        stage=stage,
+    )
+    return {"faces": len(source.people), "people": len(set(source.people)), **figures}
+
+
+def _run_siamese(recipe: SiameseRecipe, data_dir: Path, out: Path, stage: Stage) -> dict[str, Any]:
+    start = _start(recipe, data_dir)
+    find_points = None
+    if recipe.aligner is not None:
+        aligner_path = (out / recipe.aligner).resolve()
+        find_points = points_of(load_keras(aligner_path))
+        if aligner_path.parent != out.resolve():
+            loop.write_atomically(out / "aligner.keras", aligner_path.read_bytes())
+    source = _faces(recipe, data_dir, out, stage)
+    faces = cut_faces(source, find_points, recipe.passes, stage, "training chips")
+    check = cut_faces(
+        _check_faces(recipe, data_dir, out, stage),
+        find_points,
+        recipe.passes,
+        stage,
+        "checking chips",
+    )
+    kept = _screened(start, faces, check, recipe.screen)
+    figures = train_siamese(
+        start,
+        kept,
+        check,
+        SiameseSettings(
+            template_size=recipe.template_size,
+            join_epochs=recipe.join_epochs,
+            join_batch=recipe.join_batch,
+            join_learning_rate=recipe.join_learning_rate,
+            epochs=recipe.epochs,
+            batch=recipe.batch,
+            learning_rate=recipe.learning_rate,
+            warmup_epochs=recipe.warmup_epochs,
+            seed=recipe.seed,
+        ),
+        out,
+        stage,
+    )
+    return {
+        "faces": len(kept.people),
+        "people": len(set(kept.people)),
+        "screened_out_faces": len(faces.people) - len(kept.people),
+        "check_faces": len(check.people),
+        "check_people": len(set(check.people)),
+        "check": figures,
+    }
+
+
+def load_keras(path: Path) -> keras.Model:
+    """A .keras file; ConfigError if it is missing or damaged."""
+    if not path.is_file():
+        raise ConfigError("there is no such model", where=str(path), fix="train it first")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError("not a readable .keras model", where=str(path)) from error
+
+
+def _start(recipe: SiameseRecipe, data_dir: Path) -> keras.Model:
+    """The encoder to start from, in our own definition."""
+    keras.utils.set_random_seed(recipe.seed)
+    if recipe.start is None:
+        return mobileface(recipe.template_size, recipe.width)
+    weights = load_keras(data_dir / recipe.start).get_weights()
+    try:
+        encoder = mobileface(len(weights[-1]), recipe.width)
+        encoder.set_weights(weights)
+    except (ValueError, IndexError, TypeError) as error:
+        raise ConfigError(
+            "not the weights of a MobileFaceNet of this width", where=recipe.start
+        ) from error
+    return encoder
+
+
+def _screened(start: keras.Model, faces: Faces, check: Faces, limit: float) -> Faces:
+    """The training faces without anybody who may be in the checking set under another name."""
+    if limit >= 1:
+        return faces
+    others = encode(start, check.clean)
+    return faces.rows(unseen(faces, teacher_templates(start, faces), others, limit))
+
+
+def _faces(recipe: Recipe, data_dir: Path, out: Path, stage: Stage) -> FaceSource:
+    if recipe.drawn is not None:
+        return drawn_faces(recipe.seed, range(recipe.drawn.people), recipe.drawn.pictures)
+    return real_faces(recipe.data, data_dir, str(recipe.teacher), _cache(out), stage)
+
+
+def _check_faces(recipe: SiameseRecipe, data_dir: Path, out: Path, stage: Stage) -> FaceSource:
+    if recipe.drawn is not None:
+        others = range(recipe.drawn.people, 2 * recipe.drawn.people)
+        return drawn_faces(recipe.seed, others, recipe.drawn.pictures)
+    return real_faces(recipe.check, data_dir, str(recipe.teacher), _cache(out), stage)
+
+
+def _cache(out: Path) -> Path:
+    return out.resolve().parent / "cache"

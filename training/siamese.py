@@ -1,0 +1,280 @@
+"""Teach the Siamese pair: join (frame and head) first, then the twins themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.faces.thresholds import Compare, all_pairs
+from oneglance.training import loop
+from oneglance.training.networks import WeightedL1Head, mobileface, siamese
+from oneglance.training.pairs import (
+    PairBatches,
+    all_pairs_model,
+    calibration,
+    figures,
+    relational_loss,
+)
+from oneglance.training.progress import Stage
+
+_ENCODE_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """Chips as the door cuts them, chips as the labels say, and who they show.
+
+    Both kinds of chips are uint8 (n, 112, 112, 3) RGB.
+    """
+
+    chips: NDArray[np.uint8]
+    clean: NDArray[np.uint8]
+    people: tuple[str, ...]
+
+    def rows(self, keep: NDArray[np.bool_]) -> Faces:
+        """Some of the faces."""
+        people = tuple(name for name, kept in zip(self.people, keep, strict=True) if kept)
+        return Faces(self.chips[keep], self.clean[keep], people)
+
+
+@dataclass(frozen=True, slots=True)
+class SiameseSettings:
+    """How the pair is trained; see the recipe for each."""
+
+    template_size: int
+    join_epochs: int
+    join_batch: int
+    join_learning_rate: float
+    epochs: int
+    batch: int
+    learning_rate: float
+    warmup_epochs: float
+    seed: int
+
+
+def encode(encoder: keras.Model, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Templates (n, d) of chips (n, 112, 112, 3)."""
+    parts = [
+        encoder.predict_on_batch(chips[start : start + _ENCODE_BATCH].astype(np.float32))
+        for start in range(0, len(chips), _ENCODE_BATCH)
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def teacher_templates(encoder: keras.Model, faces: Faces) -> NDArray[np.float32]:
+    """What the student should say: the mean template of the clean chip and its mirror image."""
+    both = encode(encoder, faces.clean) + encode(encoder, faces.clean[:, :, ::-1])
+    return np.asarray(both / np.linalg.norm(both, axis=1, keepdims=True), np.float32)
+
+
+def unseen(
+    faces: Faces, templates: NDArray[np.float32], others: NDArray[np.float32], limit: float
+) -> NDArray[np.bool_]:
+    """Which faces (n,) to keep: nobody of whom looks, at cosine `limit`, like one of `others`.
+
+    Data sets share celebrities under different names; a person of the test set must not slip
+    into training through another one.
+    """
+    closest = np.concatenate(
+        [(templates[at : at + 256] @ others.T).max(1) for at in range(0, len(templates), 256)]
+    )
+    seen = {name for name, cosine in zip(faces.people, closest, strict=True) if cosine > limit}
+    return np.array([name not in seen for name in faces.people])
+
+
+def train_siamese(
+    start: keras.Model,
+    faces: Faces,
+    check: Faces,
+    settings: SiameseSettings,
+    folder: Path,
+    stage: Stage,
+) -> dict[str, dict[str, float]]:
+    """Train on `faces`, keep what `check` (other people) says is best.
+
+    Leaves siamese.keras in `folder` and returns the figures of each candidate on `check`:
+    `start` (cosine), `join` (the L1 head on the untouched trunk) and `twins` (the whole encoder
+    trained on).
+    """
+    targets = teacher_templates(start, faces)
+    report = {"start": _figures_by_cosine(encode(start, check.chips), check.people)}
+    pair = _train_join(start, faces, targets, settings, folder, stage)
+    report["join"] = check_pair(pair, check)
+    if settings.epochs:
+        joined = keras.models.clone_model(pair)
+        joined.set_weights(pair.get_weights())
+        pair = _train_twins(pair, faces, targets, check, settings, folder, stage)
+        report["twins"] = check_pair(pair, check)
+        if _merit(report["twins"]) < _merit(report["join"]):
+            pair = joined
+    calibrate(pair, faces, settings.seed)
+    loop.save_model(pair, folder / "siamese.keras")
+    return report
+
+
+def check_pair(pair: keras.Model, check: Faces) -> dict[str, float]:
+    """Figures of a Siamese pair on every pair of faces of `check`."""
+    weights = np.asarray(pair.get_layer("head").weights_l1)
+    templates = encode(pair.get_layer("encoder"), check.chips)
+    return figures(*all_pairs(templates, check.people, _l1(weights)))
+
+
+def calibrate(pair: keras.Model, faces: Faces, seed: int, most: int = 4000) -> None:
+    """Scale the head so that its score is a logit, by logistic regression on training pairs."""
+    head = pair.get_layer("head")
+    chosen = np.random.default_rng(seed).permutation(len(faces.people))[:most]
+    templates = encode(pair.get_layer("encoder"), faces.chips[chosen])
+    weights = np.asarray(head.weights_l1)
+    people = [faces.people[row] for row in chosen]
+    factor, shift = calibration(*all_pairs(templates, people, _l1(weights)))
+    head.weights_l1.assign(weights * factor)
+    head.bias.assign(shift)
+
+
+def _train_join(
+    start: keras.Model,
+    faces: Faces,
+    targets: NDArray[np.float32],
+    settings: SiameseSettings,
+    folder: Path,
+    stage: Stage,
+) -> keras.Model:
+    """Learn the frame in which an L1 distance of templates says what the teacher's cosine says."""
+    features = encode(start, faces.chips)
+    size = features.shape[1]
+    inputs = keras.layers.Input((size,))
+    orthogonal = keras.initializers.Orthogonal(seed=settings.seed)
+    frame = keras.layers.Dense(
+        settings.template_size, use_bias=False, kernel_initializer=orthogonal, name="frame"
+    )
+    turned = keras.layers.UnitNormalization()(frame(inputs))
+    head = WeightedL1Head(name="head")
+    model = all_pairs_model(inputs, turned, head)
+    # The mean L1 length of a random unit vector of d components is sqrt(2 d / pi).
+    even = np.sqrt(np.pi / (2 * settings.template_size))
+    head.weights_l1.assign(np.full(settings.template_size, even, np.float32))
+    batches = PairBatches(faces.people)
+    steps = max(1, len(features) // settings.join_batch)
+    rate = loop.cosine(settings.join_learning_rate, settings.join_epochs, steps, 0.0)
+    model.compile(keras.optimizers.Adam(rate), loss=relational_loss)
+
+    def draw(epoch: int) -> Iterator[loop.Batch]:
+        generator = np.random.default_rng([settings.seed, 1, epoch])
+        for _ in range(steps):
+            rows = batches.draw(settings.join_batch, generator)
+            yield features[rows], targets[rows] @ targets[rows].T
+
+    model = loop.train(
+        model,
+        folder=folder,
+        name="join",
+        epochs=settings.join_epochs,
+        steps=steps,
+        batches=draw,
+        validate=lambda net: {},
+        stage=stage,
+    )
+    return _joined(start, model, settings.template_size)
+
+
+def _joined(start: keras.Model, join: keras.Model, size: int) -> keras.Model:
+    """The Siamese pair whose last layer has taken in the learned frame."""
+    frame = np.asarray(join.get_layer("frame").kernel)
+    *trunk, kernel, bias = start.get_weights()
+    width = start.get_layer("stem").filters / 64
+    encoder = mobileface(size, width)
+    encoder.set_weights([*trunk, kernel @ frame, bias @ frame])
+    pair = siamese(encoder)
+    pair.get_layer("head").set_weights(join.get_layer("head").get_weights())
+    return pair
+
+
+def _train_twins(
+    pair: keras.Model,
+    faces: Faces,
+    targets: NDArray[np.float32],
+    check: Faces,
+    settings: SiameseSettings,
+    folder: Path,
+    stage: Stage,
+) -> keras.Model:
+    """Teach the encoder to say of a door's worn chip what the teacher says of a clean one."""
+    encoder, head = pair.get_layer("encoder"), pair.get_layer("head")
+    inputs = keras.layers.Input(encoder.input_shape[1:])
+    model = all_pairs_model(inputs, encoder(inputs), head)
+    batches = PairBatches(faces.people)
+    steps = max(1, len(faces.people) // settings.batch)
+    rate = loop.cosine(settings.learning_rate, settings.epochs, steps, settings.warmup_epochs)
+    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss=relational_loss)
+
+    def draw(epoch: int) -> Iterator[loop.Batch]:
+        generator = np.random.default_rng([settings.seed, 2, epoch])
+        for _ in range(steps):
+            rows = batches.draw(settings.batch, generator)
+            chips = np.stack([worn(faces.chips[row], generator) for row in rows])
+            yield chips.astype(np.float32), targets[rows] @ targets[rows].T
+
+    def validate(net: keras.Model) -> dict[str, float]:
+        return check_pair(_pair_of(net), check)
+
+    model = loop.train(
+        model,
+        folder=folder,
+        name="twins",
+        epochs=settings.epochs,
+        steps=steps,
+        batches=draw,
+        validate=validate,
+        stage=stage,
+    )
+    return _pair_of(model)
+
+
+def worn(chip: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """A chip mirrored, shifted a little, under other light, blurred or noisy, as doors see it."""
+    pixels: NDArray[Any] = chip.astype(np.float32)
+    if generator.random() < 0.5:
+        pixels = pixels[:, ::-1]
+    size = len(pixels)
+    middle = (size / 2, size / 2)
+    scale = float(np.exp(generator.normal(0, 0.015)))
+    turn = np.asarray(cv2.getRotationMatrix2D(middle, generator.normal(0, 1.5), scale))
+    turn = turn + np.column_stack([np.zeros((2, 2)), generator.normal(0, 1.0, 2)])
+    pixels = cv2.warpAffine(pixels, turn, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    if generator.random() < 0.3:
+        pixels = cv2.GaussianBlur(pixels, (0, 0), generator.uniform(0.4, 1.6))
+    if generator.random() < 0.5:
+        mean = pixels.mean()
+        pixels = (pixels - mean) * generator.uniform(0.7, 1.2) + mean + generator.normal(0, 15)
+    if generator.random() < 0.2:
+        pixels = pixels + generator.normal(0, generator.uniform(1, 8), pixels.shape)
+    return np.asarray(np.clip(pixels, 0, 255), np.uint8)
+
+
+def _pair_of(model: keras.Model) -> keras.Model:
+    pair = siamese(model.get_layer("encoder"))
+    pair.get_layer("head").set_weights(model.get_layer("head").get_weights())
+    return pair
+
+
+def _l1(weights: NDArray[np.float32]) -> Compare:
+    def compare(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.stack([-(np.abs(row - b) @ weights) for row in a])
+
+    return compare
+
+
+def _figures_by_cosine(templates: NDArray[np.float32], people: Sequence[str]) -> dict[str, float]:
+    return figures(*all_pairs(templates, people, lambda a, b: a @ b.T))
+
+
+def _merit(shown: dict[str, float]) -> float:
+    rates = [value for key, value in shown.items() if key.startswith("tar_")]
+    return sum(rates) / len(rates) if rates else -shown["eer"]
