@@ -144,10 +144,6 @@ class Pipeline:
             for visit in view.visits.values():
                 visit.drop_evidence()
 
-    def forget(self, camera: str) -> None:
-        """End all visits of a camera that is lost."""
-        self._views.pop(camera, None)
-
     def reopen(self, visit_id: str) -> None:
         """The visit's decision never left this machine: it may come to another, from new looks."""
         for view in self._views.values():
@@ -209,9 +205,6 @@ class Pipeline:
             return
         scores = self._model.compare(templates, gallery.templates)
         for face, template, row in zip(usable, templates, scores, strict=True):
-            # The encoder may have taken long; what it saw must still be true.
-            if not self._is_fresh(face.frame) or not np.isfinite(row).all():
-                continue
             best: dict[str, float] = {}
             for person, score in zip(gallery.person_ids, row, strict=True):
                 best[person] = max(float(score), best.get(person, float("-inf")))
@@ -225,6 +218,7 @@ class Pipeline:
 
     def _judge(self, faces: list[_Face]) -> None:
         for face in faces:
+            # The encoder may have taken long; what it saw must still be true.
             if self._is_fresh(face.frame):
                 face.verdict = judge(face.visit, face.frame.at_s, self._rule)
                 if face.verdict is not None:

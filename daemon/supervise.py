@@ -47,7 +47,7 @@ def supervise(
             notifier.ready()
             log.info("ready")
         starting = () if ready else ("starting",)
-        now = (*starting, *_lost(cameras, vision, told=reasons or ()), *vision.problems)
+        now = (*starting, *_lost(cameras, told=reasons or ()), *vision.problems)
         if now != reasons:
             reasons = now
             notifier.status(", ".join(now) or "watching the door")
@@ -65,12 +65,11 @@ def _check_opened(cameras: list[Camera], *, ready: bool) -> None:
             raise camera.failure or CameraError("is lost", where=f"camera {camera.name}")
 
 
-def _lost(cameras: list[Camera], vision: Vision, *, told: tuple[str, ...]) -> list[str]:
-    """The reasons for lost cameras; each loss ends their visits, and is news once."""
+def _lost(cameras: list[Camera], *, told: tuple[str, ...]) -> list[str]:
+    """The reasons for lost cameras; each loss is news once."""
     reasons = []
     for camera in sorted(cameras, key=lambda camera: camera.name):
         if camera.state is CameraState.LOST:
-            vision.forget(camera.name)
             reasons.append(f"camera_lost:{camera.name}")
             if reasons[-1] not in told:
                 log.warning("camera %s is lost: %s", camera.name, camera.failure)

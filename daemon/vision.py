@@ -60,7 +60,6 @@ class Vision(threading.Thread):
         self._on_step = on_step
         self._feed = VisitFeed()
         self._stopping = threading.Event()
-        self._lost: set[str] = set()
         self._version = 0
         self._fed_at_s = float("-inf")
         self._refusal = ""
@@ -96,14 +95,8 @@ class Vision(threading.Thread):
             if self.is_alive():
                 log.error("the vision thread hangs and is left behind")
 
-    def forget(self, camera: str) -> None:
-        """End the visits of a lost camera, at the next turn."""
-        self._lost.add(camera)
-
     def _turn(self) -> None:
         frames = self._exchange.take(TICK_S)
-        while self._lost:
-            self._pipeline.forget(self._lost.pop())
         snapshot = None
         if self._gallery is not None:
             self._gallery.refresh(self._clocks.monotonic_s())

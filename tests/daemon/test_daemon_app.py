@@ -8,18 +8,20 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from oneglance.broker import embedded_broker, free_port
 from oneglance.config import Config, ModelConfig, MqttConfig
 from oneglance.contract.messages import Decision, Phase, Reply, Visit, parse
 from oneglance.contract.signing import check, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
+from oneglance.daemon.gallery_watch import LOOK_EVERY_S
 from oneglance.daemon.pipeline import StepReport
 from oneglance.daemon.totals import Totals
 from oneglance.errors import BrokerError, CameraError, ConfigError, GalleryError, ModelError
@@ -120,6 +122,54 @@ def test_with_every_frame_taken_the_result_does_not_depend_on_speed(
     assert fast == slow
     assert [score for _, _, score in fast if score is not None] != []
     assert replace(fast_totals, seconds=0, fps=0) == replace(slow_totals, seconds=0, fps=0)
+
+
+def test_an_enrolment_during_a_visit_begins_its_evidence_anew(
+    house: House,
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+    wait_until: Wait,
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    progress: list[float] = []
+
+    def on_step(report: StepReport) -> None:
+        progress.extend(round(3 * view.progress) for view in report.tracks)
+        if progress == [1, 2]:
+            enrol("Joe Biden", photo=photos / "biden.jpg")
+            noticed = time.monotonic() + LOOK_EVERY_S
+            wait_until(lambda: time.monotonic() > noticed, "time stands still")
+
+    totals = Daemon(house(walk_up("obama2.jpg", frames=12)), mqtt=False, on_step=on_step).run()
+    assert progress[:5] == [1, 2, 1, 2, 3]
+    assert totals.accepted == 1
+
+
+def test_a_visit_whose_decision_could_not_be_numbered_is_looked_at_again(
+    house: House,
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+    broker: MqttConfig,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    config = house(walk_up("obama2.jpg", frames=20), mqtt=broker)
+    sequence = config.signing.sequence_file
+    verdicts: list[str] = []
+
+    def on_step(report: StepReport) -> None:
+        for view in report.tracks:
+            if view.verdict is not None:
+                verdicts.append(view.verdict.visit_id)
+                sequence.unlink()
+            elif view.progress > 0.5 and not verdicts:
+                sequence.write_text("damaged")
+
+    totals = Daemon(config, on_step=on_step).run()
+    assert (len(verdicts), len(set(verdicts)), totals.accepted) == (2, 1, 1)
+    assert "no decision:" in caplog.text
 
 
 def test_two_cameras_are_worked_off_together(house: House, film: Callable[..., Path]) -> None:
@@ -328,6 +378,46 @@ def test_a_broker_that_dies_during_a_visit_gets_no_stale_decision_but_a_fresh_on
         wait_until(lambda: listener.on(TOPICS.decision) != [], "the second was not delivered")
     delivered = [decision.visit_id for decision in decisions(listener, key_files[1])]
     assert delivered == [visits[1][0]]
+
+
+def test_who_still_stands_there_when_the_broker_is_back_gets_the_one_decision(
+    house: House,
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+    listen: Callable[..., Any],
+    key_files: tuple[Path, Path],
+    wait_until: Wait,
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    port = free_port()
+    verdicts: list[str] = []
+    listeners: list[Any] = []
+
+    def on_step(report: StepReport) -> None:
+        for view in report.tracks:
+            if view.verdict is not None:
+                verdicts.append(view.verdict.visit_id)
+                if len(verdicts) == 1:
+                    late = time.monotonic() + 1.0
+                    wait_until(lambda late=late: time.monotonic() > late, "time stands still")
+                    mqtt = broker_life.enter_context(embedded_broker(port))
+                    listeners.append(listen(mqtt))
+                    wait_until(lambda: daemon.connected, "not connected again")
+
+    config = house(walk_up("obama2.jpg", frames=40), mqtt=MqttConfig(port=port))
+    config = config.model_copy(
+        update={"decision": config.decision.model_copy(update={"lifetime_s": 1.0})}
+    )
+    daemon = Daemon(config, on_step=on_step)
+    with ExitStack() as broker_life:
+        daemon.run()
+        (listener,) = listeners
+        wait_until(lambda: listener.states()[-1:] == [("offline", ())], "no farewell")
+        delivered = [decision.visit_id for decision in decisions(listener, key_files[1])]
+    assert len(verdicts) == 2
+    assert verdicts[0] == verdicts[1]
+    assert delivered == verdicts[1:]
 
 
 def corrupted_model(tmp_path: Path) -> ModelConfig:
