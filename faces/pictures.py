@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from oneglance.errors import ImageError
@@ -26,7 +27,7 @@ class Pictures:
     Raises ImageError if the source is neither, or a name is not in it.
     """
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
         self.source = source
         self._zip: zipfile.ZipFile | None = None
         if source.is_dir():
@@ -46,7 +47,7 @@ class Pictures:
                     fix="name a folder of pictures, or a zip file of them",
                 ) from error
             members = self._zip.namelist()
-        self.names = sorted(name for name in members if _is_picture(name))
+        self.names = sorted(name for name in members if _is_wanted(name, suffixes))
         self._known = frozenset(self.names)
 
     def __contains__(self, name: str) -> bool:
@@ -72,8 +73,8 @@ class Pictures:
             self._zip.close()
 
 
-def _is_picture(name: str) -> bool:
+def _is_wanted(name: str, suffixes: Sequence[str]) -> bool:
     path = PurePosixPath(name)
     # macOS puts a shadow of every file into its zips: __MACOSX/Ann/._Ann_0001.jpg.
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    return path.suffix.lower() in suffixes and not hidden

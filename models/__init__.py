@@ -8,4 +8,9 @@ DEFAULT_MODEL = "mobileface-1"
 
 def default_model_dir() -> Path:
     """The folder of the model that is used where none is named."""
-    return Path(str(files(__name__))) / DEFAULT_MODEL
+    return model_dir(DEFAULT_MODEL)
+
+
+def model_dir(name: str) -> Path:
+    """The folder of a shipped model."""
+    return Path(str(files(__name__))) / name
