@@ -18,6 +18,7 @@ from oneglance.broker import free_port
 from oneglance.config import (
     CameraConfig,
     Config,
+    DecisionConfig,
     GalleryConfig,
     MqttConfig,
     SigningConfig,
@@ -105,6 +106,7 @@ def house(
             "signing": SigningConfig(key_file=key_files[0], sequence_file=tmp_path / "sequence"),
             "gallery": gallery_file,
             "camera": cameras,
+            "decision": DecisionConfig(patience_s=1.0),
         }
         return Config(**(values | sections))  # type: ignore[arg-type]
 
@@ -142,7 +144,7 @@ def approach(photo: Path, frames: int) -> list[NDArray[np.uint8]]:
         top = (FILM_SIZE[1] - side) // 2
         picture[top : top + side, left : left + side] = person
         pictures.append(picture)
-    return [empty] * 3 + pictures + [empty] * int(2 * FILM_FPS)
+    return [empty] * 3 + pictures + [empty] * int(1.8 * FILM_FPS)
 
 
 def write_film(file: Path, pictures: list[NDArray[np.uint8]], fps: float = FILM_FPS) -> None:
@@ -267,12 +269,12 @@ def network_camera() -> Iterator[MjpegServer]:
 class Listener:
     """Somebody who hears everything about the door, and may send commands."""
 
-    def __init__(self, mqtt: MqttConfig, topics: Topics) -> None:
+    def __init__(self, mqtt: MqttConfig, topics: Topics, name: str) -> None:
         self.heard: list[Arrival] = []
         self.topics = topics
         self.link = Link(
             mqtt,
-            "listener",
+            name,
             subscriptions=((topics.everything, 1),),
             on_message=self.heard.append,
         )
@@ -291,11 +293,11 @@ class Listener:
 
 @pytest.fixture
 def listen() -> Iterator[Callable[..., Listener]]:
-    """`listen(mqtt)`: a Listener at test/front, hung up at the end."""
+    """`listen(mqtt, name)`: a Listener at test/front, hung up at the end."""
     listeners: list[Listener] = []
 
-    def listen(mqtt: MqttConfig) -> Listener:
-        listeners.append(Listener(mqtt, Topics("test", "front")))
+    def listen(mqtt: MqttConfig, name: str = "listener") -> Listener:
+        listeners.append(Listener(mqtt, Topics("test", "front"), name))
         return listeners[-1]
 
     yield listen

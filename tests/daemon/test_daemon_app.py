@@ -84,7 +84,7 @@ def test_from_film_to_signed_decisions(
 ) -> None:
     enrol("Barack Obama", photo=photos / "obama.jpg")
     listener = listen(broker)
-    film = walk_up("obama2.jpg", "biden.jpg", frames=45)
+    film = walk_up("obama2.jpg", "biden.jpg", frames=20)
     totals = Daemon(house(film, mqtt=broker)).run()
     assert (totals.accepted, totals.rejected, totals.dropped) == (1, 1, 0)
     wait_until(lambda: listener.states()[-1][0] == "offline", "no farewell")
@@ -104,7 +104,7 @@ def test_with_every_frame_taken_the_result_does_not_depend_on_speed(
     house: House, walk_up: Callable[..., Path], enrol: Callable[..., None], photos: Path
 ) -> None:
     enrol("Barack Obama", photo=photos / "obama.jpg")
-    config = house(walk_up("obama2.jpg", frames=20))
+    config = house(walk_up("obama2.jpg", frames=10))
 
     def watch(pause_s: float) -> tuple[list[tuple[int, int, float | None]], Totals]:
         seen: list[tuple[int, int, float | None]] = []
@@ -358,7 +358,7 @@ def test_a_broker_that_dies_during_a_visit_gets_no_stale_decision_but_a_fresh_on
         if report.frame.index == 4:
             mosquitto.kill()
             wait_until(lambda: not daemon.connected, "the loss was not noticed")
-        if report.frame.index == 40:
+        if report.frame.index == 36:
             # The first visitor has left, the second is about to come.
             assert go_on.wait(30)
 
