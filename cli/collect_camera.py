@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.cli.collect_guide import GOOD, LIVE, STILLS, Guide, Pace
-from oneglance.cli.collect_plan import pictures_by_step
+from oneglance.cli.collect_plan import Step, pictures_by_step
 from oneglance.cli.collect_pose import Pose, pose_of
 from oneglance.cli.enrol_faces import camera_config
 from oneglance.config import CameraConfig
@@ -36,6 +37,7 @@ MIN_FACE_PX = 80
 JPEG_QUALITY = 95
 # With nobody before the camera, or in the dark, it does not run for ever.
 PATIENCE_S = 180.0
+_KNOWN = "This picture is there already"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,10 +128,13 @@ class Session:
         step = self.guide.step
         text = "" if step is None else step.text
         advice = self.guide.look(seen.hint, seen.pose, frame.at_s)
-        kept = advice is None and step is not None and seen.pose is not None
-        if kept and step is not None and seen.pose is not None:
-            self._keep(step.role, step.key, frame, seen)
-            self.guide.note_taken(seen.pose, frame.at_s)
+        kept = False
+        if advice is None and step is not None and seen.pose is not None:
+            kept = self._keep(step, frame, seen, seen.pose)
+            if kept:
+                self.guide.note_taken(seen.pose, frame.at_s)
+            else:
+                advice = _KNOWN
         return View(
             *(frame.pixels, seen.box, text, advice or GOOD, advice in {None, GOOD}),
             *(self.guide.taken, self.guide.total, kept),
@@ -151,14 +156,15 @@ class Session:
             hint if hint is not Hint.NONE else picture_hint(sharp, bright), box, pose, sharp, bright
         )
 
-    def _keep(self, role: str, step: str, frame: Frame, seen: _Seen) -> None:
-        box, pose = seen.box, seen.pose
-        if box is None or pose is None:
-            raise ValueError("a picture without a face is not kept")
+    def _keep(self, step: Step, frame: Frame, seen: _Seen, pose: Pose) -> bool:
+        """Keep the picture, unless it is there already: a recording can be run twice."""
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        _, data = cv2.imencode(".jpg", frame.pixels, quality)
+        data = cv2.imencode(".jpg", frame.pixels, quality)[1].tobytes()
+        if hashlib.sha256(data).hexdigest() in self._collection.sha256s or seen.box is None:
+            return False
+        box = seen.box
         facts = {
-            "step": step,
+            "step": step.key,
             "camera": shown_name(self._config.source),
             "frame": frame.index,
             "box_px": [round(v, 1) for v in (box.x, box.y, box.width, box.height)],
@@ -170,7 +176,8 @@ class Session:
             "sharpness": round(seen.sharpness, 1),
             "brightness": round(seen.brightness, 1),
         }
-        self._collection.add(role, data.tobytes(), "jpg", datetime.now(UTC), facts)
+        self._collection.add(step.role, data, "jpg", datetime.now(UTC), facts)
+        return True
 
     def _too_few(self, why: str) -> ImageError:
         return ImageError(

@@ -56,7 +56,9 @@ class Guide:
     @property
     def step(self) -> Step | None:
         """The step to do now; None when all pictures are there."""
-        return next((s for s in STEPS if self._done[s.key] < self._wanted[s.key]), None)
+        return next(
+            (s for s in STEPS if self._done.get(s.key, 0) < self._wanted.get(s.key, 0)), None
+        )
 
     @property
     def taken(self) -> int:

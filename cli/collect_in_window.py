@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from oneglance.cli.collect_camera import Session, View
+from oneglance.errors import OneglanceError
 from oneglance.kiosk_ui.collect_screen import CollectScreen
 from oneglance.kiosk_ui.collect_window import run_window
 
@@ -36,6 +37,10 @@ def run_in_window(session: Session) -> None:
     worker.start()
     try:
         run_window(lambda: next(iter(latest), None), lambda: not worker.is_alive())
+    except OneglanceError as error:
+        raise OneglanceError(
+            error.what, where=error.where, fix="go on without a window: --terminal"
+        ) from error
     finally:
         session.stop()
         worker.join()
