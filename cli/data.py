@@ -137,7 +137,7 @@ def _print(found: DataReport, page: Path | None) -> None:
     from oneglance.training.data_check import Kind
     from oneglance.training.data_check_report import TITLES
 
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{found.source}: {found.pictures} pictures, {found.identities} identities")
     if not found.findings:
         console.print("Nothing was found.")

@@ -56,7 +56,13 @@ def loaded_by(room: str, skipped: set[str]) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3", "HOME": "/nonexistent"},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "HOME": "/nonexistent",
+            # As kivy_window sets it: else Kivy also tries Pillow, which loads numpy.
+            "KIVY_IMAGE": "sdl2",
+        },
     )
     assert result.returncode == 0, result.stderr
     return set(json.loads(result.stdout.splitlines()[-1]))
