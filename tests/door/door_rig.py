@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from itertools import pairwise
 from pathlib import Path
@@ -78,8 +79,17 @@ class Rig:
     def said(self) -> list[str]:
         return [str(state.state) for state in self.states]
 
+    @property
+    def opened_for(self) -> list[str]:
+        """The events that opened the lock, as it said itself; an extended pulse counts too."""
+        return [state.cause for state in self.states if state.state == "unlocked"]
+
     def send(self, payload: bytes, *, retain: bool = False) -> None:
-        assert self.daemon.publish(TOPICS.decision, payload, qos=1, retain=retain)
+        # The link refuses more than a few unacknowledged messages at once.
+        deadline = time.monotonic() + 20
+        while not self.daemon.publish(TOPICS.decision, payload, qos=1, retain=retain):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
     def decide(self, sequence: int, **changes: Any) -> Decision:
         decision = make_decision(sequence, **changes)
