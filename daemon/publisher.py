@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 OUTBOX_SIZE = 16
 REPLY_EXPIRY_S = 30
+# A retained status outlives its daemon in a broker that keeps its messages on disk. Said again
+# this often, its silence means something to whoever listens.
+STATUS_EVERY_S = 30.0
 
 
 class Publisher:
@@ -43,6 +46,7 @@ class Publisher:
         self._lock = threading.RLock()
         self._outbox = Outbox(OUTBOX_SIZE)
         self._reasons: tuple[str, ...] = ("starting",)
+        self._status_at_s = clocks.monotonic_s()
         self.link = Link(
             mqtt,
             f"oneglance-daemon-{topics.site}-{topics.door}",
@@ -83,9 +87,12 @@ class Publisher:
             self.pump()
 
     def pump(self) -> None:
-        """Send what waits, drop what is late; call it a few times a second."""
+        """Send what waits, drop what is late, repeat the status; call it a few times a second."""
         with self._lock:
-            self._outbox.send(self._clocks.monotonic_s(), self._transmit)
+            now_s = self._clocks.monotonic_s()
+            self._outbox.send(now_s, self._transmit)
+            if now_s - self._status_at_s >= STATUS_EVERY_S:
+                self._publish_status()
 
     def take_dropped(self) -> list[str]:
         """The visits whose decision never left, since the last call."""
@@ -108,6 +115,7 @@ class Publisher:
             self.pump()
 
     def _publish_status(self) -> None:
+        self._status_at_s = self._clocks.monotonic_s()
         self.link.publish(self._topics.status, self._status(self._reasons), qos=1, retain=True)
 
     def _transmit(self, message: Outgoing) -> bool:

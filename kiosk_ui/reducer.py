@@ -17,6 +17,8 @@ from oneglance.kiosk_ui.words import HINTS, POOR_QUALITY, WORDS, welcome
 
 # A visit about which nothing more is heard is over: the person left, or the daemon hangs.
 VISIT_SILENCE_S = 2.0
+# The daemon repeats its status every 30 s; a retained one that nobody repeats is an echo.
+STATUS_SILENCE_S = 75.0
 # How long a fresh screen waits for its broker and daemon before it calls itself out of service.
 START_GRACE_S = 10.0
 
@@ -79,6 +81,7 @@ class KioskState:
     result_s: float
     connected: bool = False
     status: Status | None = None
+    status_at_s: float = 0.0
     ever_online: bool = False
     visit: Visit | None = None
     visit_at_s: float = 0.0
@@ -105,7 +108,7 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
         case StatusArrived(status):
             if status is None or status.state is ServiceState.OFFLINE:
                 return _blank(state, connected=state.connected)
-            return replace(state, status=status, ever_online=True)
+            return replace(state, status=status, status_at_s=now_s, ever_online=True)
         case VisitArrived(visit):
             return _visited(state, visit, now_s)
         case DecisionArrived(decision):
@@ -149,6 +152,8 @@ def _result(decision: Decision, now_s: float) -> Result:
 
 
 def _forgotten(state: KioskState, now_s: float) -> KioskState:
+    if state.status is not None and not 0 <= now_s - state.status_at_s <= STATUS_SILENCE_S:
+        state = _blank(state, connected=state.connected)
     if state.result is not None and not 0 <= now_s - state.result.at_s < state.result_s:
         state = replace(state, result=None)
     if state.visit is not None and not 0 <= now_s - state.visit_at_s <= VISIT_SILENCE_S:

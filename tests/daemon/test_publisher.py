@@ -16,7 +16,7 @@ from oneglance.contract.messages import Phase, Visit
 from oneglance.contract.topics import Topics
 from oneglance.daemon.issuer import Clocks
 from oneglance.daemon.outbox import Outgoing
-from oneglance.daemon.publisher import Publisher
+from oneglance.daemon.publisher import STATUS_EVERY_S, Publisher
 from oneglance.link import Arrival
 
 TOPICS = Topics("test", "front")
@@ -32,9 +32,11 @@ def states(listener: Any) -> list[str]:
 
 @contextmanager
 def publishing(
-    mqtt: MqttConfig, on_command: Callable[[Arrival], None] = lambda _: None
+    mqtt: MqttConfig,
+    on_command: Callable[[Arrival], None] = lambda _: None,
+    clocks: Clocks = CLOCKS,
 ) -> Iterator[Publisher]:
-    publisher = Publisher(mqtt, TOPICS, model_id="model:1", clocks=CLOCKS, on_command=on_command)
+    publisher = Publisher(mqtt, TOPICS, model_id="model:1", clocks=clocks, on_command=on_command)
     publisher.start(20)
     try:
         yield publisher
@@ -61,6 +63,23 @@ def test_status_tells_the_daemons_life_and_is_retained(
     late = listen(broker, "late")
     wait_until(lambda: states(late) == ["offline"], "the status was not retained")
     assert late.on(TOPICS.status)[0].retained
+
+
+def test_the_status_is_said_again_so_that_its_silence_means_something(
+    broker: MqttConfig, listen: Listen, wait_until: Wait
+) -> None:
+    listener = listen(broker)
+    moved_s = 0.0
+    clocks = Clocks(CLOCKS.wall, lambda: time.monotonic() + moved_s)
+    with publishing(broker, clocks=clocks) as publisher:
+        publisher.set_reasons(())
+        publisher.pump()
+        wait_until(lambda: states(listener)[-1:] == ["online"], "never online")
+        moved_s = STATUS_EVERY_S
+        publisher.pump()
+        publisher.pump()
+    wait_until(lambda: states(listener)[-1] == "offline", "no farewell")
+    assert states(listener) == ["degraded", "online", "online", "offline"]
 
 
 def test_a_decision_is_delivered_and_never_retained(

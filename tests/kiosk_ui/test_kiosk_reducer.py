@@ -19,6 +19,7 @@ from oneglance.contract.messages import (
 )
 from oneglance.kiosk_ui.reducer import (
     START_GRACE_S,
+    STATUS_SILENCE_S,
     VISIT_SILENCE_S,
     Connected,
     DecisionArrived,
@@ -142,6 +143,14 @@ def test_a_daemon_that_goes_offline_takes_everything_along() -> None:
         assert state.screen.kind is Kind.OFFLINE
         assert reduce(state, visit(Phase.LOOK), 1.6).screen.kind is Kind.OFFLINE
         assert reduce(state, status(), 1.7).screen.kind is Kind.IDLE
+
+
+def test_a_status_that_nobody_repeats_is_an_echo_and_not_a_daemon() -> None:
+    heard = [(1.0, Connected()), (2.0, status())]
+    assert after(*heard, (2.0 + STATUS_SILENCE_S, Tick())).screen.kind is Kind.IDLE
+    assert after(*heard, (2.1 + STATUS_SILENCE_S, Tick())).screen.kind is Kind.OFFLINE
+    repeated = [*heard, (60.0, status())]
+    assert after(*repeated, (2.1 + STATUS_SILENCE_S, Tick())).screen.kind is Kind.IDLE
 
 
 def test_a_rejected_visit_names_nobody_and_says_what_to_do() -> None:
