@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from oneglance.cli import collect_in_window
+from oneglance.cli.collect_camera import Session, View
 from oneglance.cli.main import app
 from oneglance.errors import CameraError, GalleryError, ImageError, OneglanceError
+from oneglance.faces.boxes import Box
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import load_model
 from oneglance.kiosk_ui.display import virtual_display
+from oneglance.training.collect_store import open_collection
 
 WaitUntil = Callable[[Callable[[], bool], str], None]
 
@@ -190,6 +197,65 @@ def test_with_a_display_a_real_window_leads_through_the_steps(film: Path, tmp_pa
     # In the window nothing is said in the terminal.
     assert "Look straight" not in result.stderr
     assert len(record(tmp_path)["pictures"]) == 6
+
+
+@pytest.fixture
+def in_window(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`in_window(session, run_window)`: collect with a window that a function stands for."""
+
+    def run(session: Session, window: Callable[..., None]) -> None:
+        monkeypatch.setattr(collect_in_window, "run_window", window)
+        collect_in_window.run_in_window(session)
+
+    return run
+
+
+def session_of(source: str | Path, out: Path) -> Session:
+    collection = open_collection(out, "ada", {"name": "Ada"})
+    return Session(str(source), collection, 400, FaceDetector(), load_model())
+
+
+def test_closing_the_window_stops_the_camera_and_keeps_what_was_taken(
+    film: Path, tmp_path: Path, in_window: Callable[..., None], wait_until: WaitUntil
+) -> None:
+    session = session_of(film, tmp_path)
+
+    def close_after_two(latest: Callable[[], Any], finished: Callable[[], bool]) -> None:
+        wait_until(lambda: latest() is not None and latest().kept >= 2, "nothing was taken")
+        assert not finished()
+
+    in_window(session, close_after_two)
+    assert session.guide.step is not None
+    assert session.guide.taken >= 2
+    assert not [t for t in threading.enumerate() if t.name.startswith(("collect", "camera-"))]
+
+
+def test_a_camera_that_fails_behind_the_window_ends_it_with_its_own_error(
+    tmp_path: Path, in_window: Callable[..., None], wait_until: WaitUntil
+) -> None:
+    def stay_open(latest: Callable[[], Any], finished: Callable[[], bool]) -> None:
+        wait_until(finished, "the window stayed open")
+
+    with pytest.raises(CameraError, match="no such camera"):
+        in_window(session_of("97", tmp_path), stay_open)
+
+
+def test_the_window_is_a_mirror() -> None:
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    pixels[:, :50] = 255
+    view = View(pixels, Box(20, 30, 40, 50), "text", "advice", True, 5, 20, True)
+    screen = collect_in_window.screen_of(view)
+    shown = np.frombuffer(screen.pixels, np.uint8).reshape(100, 200, 3)
+    assert shown[:, 150:].min() == 255
+    assert shown[:, :150].max() == 0
+    assert screen.face == pytest.approx((0.7, 0.3, 0.2, 0.5))
+    assert (screen.progress, screen.kept, screen.good) == (0.25, 5, True)
+
+
+def test_a_large_picture_is_shown_smaller() -> None:
+    pixels = np.zeros((2160, 3840, 3), np.uint8)
+    screen = collect_in_window.screen_of(View(pixels, None, "", "", False, 0, 20, False))
+    assert (screen.width_px, screen.height_px, screen.face) == (1280, 720, None)
 
 
 def test_a_display_that_does_not_answer_is_one_clear_line(film: Path, tmp_path: Path) -> None:
