@@ -119,7 +119,7 @@ def _collect_person(
 
 def _run(session: Session, *, terminal: bool) -> bool:
     """Run the session in a window if there can be one; whether it was stopped before its end."""
-    from oneglance.daemon.signals import stop_on_signals
+    from oneglance.signals import stop_on_signals
 
     with stop_on_signals(session.stop):
         if terminal or not _window_possible():

@@ -18,8 +18,9 @@ def door(config_file: ConfigOption = None) -> None:
 
     from oneglance.config import load_config
     from oneglance.contract.signing import fingerprint, load_public_key
-    from oneglance.door.app import DoorApp, stop_on_signals
+    from oneglance.door.app import DoorApp
     from oneglance.door.lock import factory_name
+    from oneglance.signals import stop_on_signals
 
     config = load_config(config_file)
     app = DoorApp(config)

@@ -19,12 +19,12 @@ from oneglance.daemon.camera import Camera
 from oneglance.daemon.frames import FrameExchange
 from oneglance.daemon.issuer import Clocks
 from oneglance.daemon.pipeline import StepReport
-from oneglance.daemon.signals import stop_on_signals
 from oneglance.daemon.supervise import supervise
 from oneglance.daemon.totals import Totals
 from oneglance.daemon.vision import Outlet, Vision
 from oneglance.errors import ConfigError
 from oneglance.sdnotify import Notifier
+from oneglance.signals import stop_on_signals
 
 # A broker that starts at the same time as we do is usually up by then.
 BROKER_WAIT_S = 3.0

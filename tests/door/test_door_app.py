@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -24,7 +22,7 @@ from oneglance.config import Config
 from oneglance.contract.gate import Gate
 from oneglance.contract.messages import Outcome, ServiceState, Status
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign
-from oneglance.door.app import MAX_WAITING, DoorApp, stop_on_signals
+from oneglance.door.app import MAX_WAITING, DoorApp
 from oneglance.door.memory import SequenceMemory
 from oneglance.errors import ConfigError, MessageError, OneglanceError
 from oneglance.link import Arrival, Link
@@ -473,13 +471,3 @@ def test_a_missing_public_key_is_one_clear_error(door_config: Config, tmp_path: 
     door = door_config.door.model_copy(update={"public_key_file": tmp_path / "none.pub"})
     with pytest.raises(ConfigError, match="public key is missing"):
         DoorApp(door_config.model_copy(update={"door": door}), factory=MockFactory())
-
-
-def test_signals_stop_and_the_old_handlers_come_back() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    calls: list[str] = []
-    with stop_on_signals(lambda: calls.append("stop")):
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
-    assert calls == ["stop", "stop"]
-    assert signal.getsignal(signal.SIGTERM) is before

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop` at SIGTERM or SIGINT, and put the former handlers back afterwards.
 
-    A second signal gets the former handler: whoever presses Ctrl-C twice means it. Outside the
+    A second Ctrl-C gets the former handler: whoever presses it twice means it. A second SIGTERM
+    changes nothing, since its default would end the process before a lock is shut. Outside the
     main thread, where Python takes no signals, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -22,7 +23,8 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     former = {number: signal.getsignal(number) for number in wanted}
 
     def handle(number: int, _frame: object) -> None:
-        signal.signal(number, former[signal.Signals(number)])
+        if number == signal.SIGINT:
+            signal.signal(number, former[signal.SIGINT])
         stop()
 
     for number in wanted:

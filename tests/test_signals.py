@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from oneglance.signals import stop_on_signals
+
+
+def test_signals_stop_and_the_old_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    calls: list[str] = []
+    with stop_on_signals(lambda: calls.append("stop")):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert calls == ["stop", "stop"]
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_second_sigterm_does_not_end_the_process_before_it_has_cleaned_up() -> None:
+    calls: list[str] = []
+    with stop_on_signals(lambda: calls.append("stop")):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert calls == ["stop", "stop"]
+
+
+def test_a_second_ctrl_c_is_meant() -> None:
+    with stop_on_signals(lambda: None):
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_outside_the_main_thread_nothing_is_touched() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def work() -> None:
+        with stop_on_signals(lambda: None):
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
