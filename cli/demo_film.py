@@ -108,8 +108,7 @@ def film_demo(console: Console, out: Path) -> bool:
         colour = "green" if decision.outcome is Outcome.ACCEPTED else "yellow"
         console.print(
             f"  {time.monotonic() - started_s:5.1f} s  [{colour}]{decision.outcome:8}[/]  {who}"
-            f"   score {decision.score:+.1f}, threshold {decision.threshold:+.1f},"
-            f" signed, no. {decision.sequence}"
+            f"   score {decision.score:+.1f}, threshold {decision.threshold:+.1f}"
         )
 
     scribe = Scribe(scenes)
@@ -197,7 +196,7 @@ def _table(rows: Sequence[Row]) -> Table:
         ("enrolled", "left"),
         ("outcome", "left"),
         ("score", "right"),
-        ("first sight to decision", "right"),
+        ("decided in", "right"),
         ("lock", "left"),
         ("", "left"),
     ):
@@ -210,7 +209,7 @@ def _table(rows: Sequence[Row]) -> Table:
             "no decision" if decision is None else str(decision.outcome),
             "" if decision is None else f"{decision.score:+.1f}",
             "" if row.waited_ms is None else f"{row.waited_ms:.0f} ms",
-            "opened" if row.opened else "stayed shut",
+            "opened" if row.opened else "shut",
             "[green]right[/]" if row.right else "[bold red]wrong[/]",
         )
     return table
