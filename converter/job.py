@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.converter.drawings import convert_drawings, is_for_drawings
 from oneglance.converter.fitting import fit_thresholds
 from oneglance.converter.folder import update_manifest, write_model_folder
 from oneglance.converter.parity import Parity, measure
@@ -45,6 +46,9 @@ def run_job(job: Job) -> dict[str, Any]:
     out = Path(job.out)
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
+    pair = _load(Path(job.model), ("encoder",))
+    if is_for_drawings(pair):
+        return convert_drawings(job, pair, LIMITS)
     pair, aligner = _load(Path(job.model), ("encoder", "head")), _load(Path(job.aligner), ())
     aligner_bytes = convert_aligner(aligner)
     chips = _chips(job, pair, aligner_bytes)

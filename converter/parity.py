@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from oneglance.faces.model import FaceModel
 
 _BATCH = 32
+_SCORED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,20 @@ def measure(pair: keras.Model, model: FaceModel, chips: NDArray[np.uint8]) -> Pa
     found = np.concatenate(
         [model.encode(chips[at : at + _BATCH]) for at in range(0, len(chips), _BATCH)]
     )
+    few = slice(0, _SCORED)
+    original = np.asarray(head([wanted[few, None, :], wanted[None, few, :]]))
+    return parity(wanted, found, original, model.compare(found[few], found[few]))
+
+
+def parity(
+    wanted: NDArray[np.float32],
+    found: NDArray[np.float32],
+    original: NDArray[np.float32],
+    scores: NDArray[np.float32],
+) -> Parity:
+    """From templates (n, d) of both models, and scores (m, m) of the first m with each other."""
     cosines = (wanted * found).sum(1) / np.linalg.norm(found, axis=1)
     cosines = cosines / np.linalg.norm(wanted, axis=1)
-    few = slice(0, 64)
-    original = np.asarray(head([wanted[few, None, :], wanted[None, few, :]]))
-    scores = model.compare(found[few], found[few])
     off = ~np.eye(len(scores), dtype=bool)
     spread = float(original[off].std()) if len(scores) > 1 else 1.0
     difference = float(np.abs(scores - original).max()) / max(spread, 1e-9)

@@ -41,7 +41,7 @@ def convert_encoder(pair: keras.Model, quantize: str, samples: Samples | None) -
             tf.TensorSpec((None, size), tf.float32, "templates"),
         ],
     )
-    return _convert(archive, ["encode", "compare"], quantize, samples)
+    return convert_archive(archive, ["encode", "compare"], quantize, samples)
 
 
 def convert_aligner(aligner: keras.Model) -> bytes:
@@ -55,15 +55,16 @@ def convert_aligner(aligner: keras.Model) -> bytes:
     archive.add_endpoint(
         "align", align, [tf.TensorSpec((None, CROP_SIZE, CROP_SIZE, 1), tf.uint8, "crops")]
     )
-    return _convert(archive, ["align"], "float32", None)
+    return convert_archive(archive, ["align"], "float32", None)
 
 
-def _convert(
+def convert_archive(
     archive: keras.export.ExportArchive,
     signatures: list[str],
     quantize: str,
     samples: Samples | None,
 ) -> bytes:
+    """The signatures of an archive as one .tflite file."""
     with tempfile.TemporaryDirectory() as folder:
         saved = str(Path(folder) / "saved")
         archive.write_out(saved, verbose=False)

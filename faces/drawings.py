@@ -111,7 +111,7 @@ def read_drawing_manifest(folder: Path) -> DrawingManifest:
         raise ModelError(
             "not a model of drawings",
             where=str(path),
-            fix=f"name a folder that `oneglance train omniglot-compact` made, e.g. {DRAWING_MODEL}",
+            fix=f"name a folder made from `oneglance train omniglot-compact`, e.g. {DRAWING_MODEL}",
         )
     try:
         return _parse(document)
@@ -123,7 +123,12 @@ def read_drawing_manifest(folder: Path) -> DrawingManifest:
 
 
 def drawing_manifest(
-    name: str, encoder: bytes, template_size: int, threshold: float, about: Mapping[str, Any]
+    name: str,
+    encoder: bytes,
+    template_size: int,
+    precision: str,
+    threshold: float,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The manifest of a model of drawings; `about` is added as it is."""
     return {
@@ -133,7 +138,7 @@ def drawing_manifest(
             "file": "encoder.tflite",
             "sha256": hashlib.sha256(encoder).hexdigest(),
             "bytes": len(encoder),
-            "precision": "float32",
+            "precision": precision,
             "template_size": template_size,
             "signatures": {
                 "encode": "drawings uint8 (n, 105, 105, 1), dark on light -> templates (n, d)",

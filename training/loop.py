@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +66,12 @@ def train(
     batches: Callable[[int], Iterator[Batch]],
     validate: Callable[[keras.Model], dict[str, float]],
     stage: Stage,
+    enough: Callable[[Sequence[dict[str, Any]]], bool] = lambda log: False,
 ) -> keras.Model:
     """Train a compiled model to `epochs`, from the last checkpoint in `folder` if there is one.
 
     `batches(epoch)` yields the `steps` of an epoch, `stage` shows them. Leaves `<name>.csv`, a row
-    an epoch, and returns the trained model.
+    an epoch, and returns the trained model. Ends early when `enough(log)` is true.
     """
     first, model = _latest(folder, name, model)
     log = [row for row in _read_log(folder / f"{name}.csv") if int(row["epoch"]) <= first]
@@ -78,6 +79,8 @@ def train(
         log.append({"epoch": 0, "loss": "", **_shown(validate(model))})
     with stage(name, (epochs - first) * steps) as advance:
         for epoch in range(first + 1, epochs + 1):
+            if enough(log):
+                break
             model.reset_metrics()
             loss = float("nan")
             for inputs, targets in batches(epoch):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from oneglance.errors import ConfigError
+from oneglance.training.omniglot_recipe import CompactRecipe, KochRecipe, OmniglotRecipe
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -82,10 +83,12 @@ class SiameseRecipe(_Recipe):
     warmup_epochs: Annotated[float, Field(ge=0)]
 
 
-Recipe = AlignerRecipe | SiameseRecipe
-_KINDS: dict[str, type[AlignerRecipe] | type[SiameseRecipe]] = {
+Recipe = AlignerRecipe | SiameseRecipe | CompactRecipe | KochRecipe
+_KINDS: dict[str, type[Recipe]] = {
     "aligner": AlignerRecipe,
     "siamese": SiameseRecipe,
+    "compact": CompactRecipe,
+    "koch": KochRecipe,
 }
 
 
@@ -123,13 +126,17 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
     kind = _KINDS.get(str(data.get("kind")))
     if kind is None:
         raise ConfigError(
-            f"kind is {data.get('kind')!r}", where=where, fix='set kind to "aligner" or "siamese"'
+            f"kind is {data.get('kind')!r}",
+            where=where,
+            fix=f"set kind to one of {', '.join(_KINDS)}",
         )
     try:
         recipe: Recipe = TypeAdapter(kind).validate_python(data)
     except ValidationError as error:
         mistakes = [_mistake(kind, e["loc"], e["type"], e["msg"]) for e in error.errors()]
         raise ConfigError("; ".join(mistakes), where=where, fix="correct the recipe") from None
+    if isinstance(recipe, OmniglotRecipe):
+        return recipe
     if bool(recipe.data) == bool(recipe.drawn):
         raise ConfigError("give either [[data]] or [drawn]", where=where)
     if recipe.data and recipe.teacher is None:

@@ -13,6 +13,8 @@ from oneglance.training import loop
 from oneglance.training.aligner import points_of, train_aligner
 from oneglance.training.crops import cut_patches
 from oneglance.training.networks import mobileface
+from oneglance.training.omniglot_recipe import OmniglotRecipe
+from oneglance.training.omniglot_run import run_omniglot
 from oneglance.training.progress import Stage
 from oneglance.training.recipe import AlignerRecipe, Recipe, SiameseRecipe
 from oneglance.training.siamese import (
@@ -36,7 +38,9 @@ def run_recipe(
     Raises ConfigError for a recipe, folder or file that does not fit.
     """
     loop.open_run(out, recipe.model_dump(mode="json"), resume=resume)
-    if isinstance(recipe, AlignerRecipe):
+    if isinstance(recipe, OmniglotRecipe):
+        report = run_omniglot(recipe, data_dir, out, stage)
+    elif isinstance(recipe, AlignerRecipe):
         report = _run_aligner(recipe, data_dir, out, stage)
     else:
         report = _run_siamese(recipe, data_dir, out, stage)

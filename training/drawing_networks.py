@@ -1,0 +1,135 @@
+"""Networks for drawings of 105x105: `compact`, and what it needs beside plain Keras layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from oneglance.faces.drawings import DRAWING_SIZE
+
+PAPER = 255.0
+# Sigma of the ink about its middle over Omniglot's background drawings, in px; and the least
+# sigma that is believed: a dot must not be blown up to a full picture.
+_TYPICAL_SIGMA_PX = 16.8
+_LEAST_SIGMA_PX = 5.0
+
+
+@keras.saving.register_keras_serializable(package="oneglance")
+class InkFrame(keras.layers.Layer):
+    """Drawings (n, 105, 105, 1), 0..255, to ink (n, size, size, 1), 0..1, about its own middle.
+
+    People place a character anywhere on the sheet and draw it large or small. The middle of the
+    ink goes to the middle of the output; its spread is made the typical one to the power
+    `strength` (0: left as it is, 1: wholly). Each output row is a triangle-weighted mean of input
+    rows as wide as the step between outputs, and likewise the columns, so that thin strokes are
+    not lost when the picture shrinks. Two matrix products: any runtime can do it.
+    """
+
+    def __init__(self, size: int, strength: float = 0.0, zoom: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = size
+        self.strength = strength
+        self.zoom = zoom
+
+    def call(self, inputs: Any) -> Any:
+        """Centre, scale and shrink."""
+        ops = keras.ops
+        ink = (PAPER - inputs[..., 0]) / PAPER
+        mass = ops.sum(ink, axis=(1, 2))[:, None] + 1e-3
+        places = ops.arange(DRAWING_SIZE, dtype="float32")
+        shares = [ops.sum(ink, axis=2) / mass, ops.sum(ink, axis=1) / mass]
+        middles = [ops.sum(share * places, axis=1, keepdims=True) for share in shares]
+        spreads = [
+            ops.sum(share * ops.square(places - middle), axis=1, keepdims=True)
+            for share, middle in zip(shares, middles, strict=True)
+        ]
+        sigma = ops.sqrt(ops.maximum((spreads[0] + spreads[1]) / 2, _LEAST_SIGMA_PX**2))
+        step = self.zoom * DRAWING_SIZE / self.size
+        step = step * ops.power(sigma / _TYPICAL_SIGMA_PX, self.strength)
+        rows, columns = (self._weights(middle, step, places) for middle in middles)
+        shrunk = ops.matmul(ops.matmul(rows, ink), ops.transpose(columns, (0, 2, 1)))
+        return shrunk[..., None]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """A smaller square, one channel."""
+        return (input_shape[0], self.size, self.size, 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """All that is needed to make this layer again."""
+        own = ("size", "strength", "zoom")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
+
+    def _weights(self, middle: Any, step: Any, places: Any) -> Any:
+        ops = keras.ops
+        offsets = ops.arange(self.size, dtype="float32") - (self.size - 1) / 2
+        centres = middle + offsets * step
+        width = ops.maximum(step, 1.0)[:, :, None]
+        return ops.relu(1 - ops.abs(centres[:, :, None] - places) / width) / width
+
+
+@keras.saving.register_keras_serializable(package="oneglance")
+class CosineHead(keras.layers.Layer):
+    """The logit scale * cosine + bias of templates of length 1; two inputs (..., d), one (...).
+
+    Scale and bias are not trained: a free scale runs away in a contrastive loss. `calibrate` sets
+    them after training.
+    """
+
+    def __init__(self, scale: float = 16.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.first_scale = scale
+
+    def build(self, input_shape: Any) -> None:
+        """One factor and one shift."""
+        constant = keras.initializers.Constant(self.first_scale)
+        self.scale = self.add_weight(name="scale", shape=(), initializer=constant, trainable=False)
+        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=False)
+
+    def calibrate(self, factor: float, shift: float) -> None:
+        """Make the score factor * score + shift."""
+        self.scale.assign(self.scale * factor)
+        self.bias.assign(self.bias * factor + shift)
+
+    def call(self, inputs: Any) -> Any:
+        """Score pairs; shapes broadcast."""
+        a, b = inputs
+        return self.scale * keras.ops.sum(a * b, axis=-1) + self.bias
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """One score a pair."""
+        return input_shape[0][:-1]
+
+    def get_config(self) -> dict[str, Any]:
+        """All that is needed to make this layer again."""
+        return {**super().get_config(), "scale": self.first_scale}
+
+
+def compact(
+    template_size: int = 256,
+    *,
+    size: int = 35,
+    channels: Sequence[int] = (48, 64, 128, 256),
+    strength: float = 0.0,
+    zoom: float = 1.0,
+) -> keras.Model:
+    """Encoder of drawings (n, 105, 105, 1), values 0..255, to templates (n, d) of length 1.
+
+    Blocks of 3x3 convolution, batch norm and ReLU; all but the last end in a pooling by two. The
+    dense layer sees where in the frame a stroke lies, which a global pooling would throw away.
+    """
+    layers = keras.layers
+    drawings = layers.Input((DRAWING_SIZE, DRAWING_SIZE, 1), name="drawings")
+    x = InkFrame(size, strength, zoom, name="frame")(drawings)
+    for number, count in enumerate(channels):
+        x = layers.Conv2D(count, 3, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.95)(x)
+        x = layers.ReLU()(x)
+        if number < len(channels) - 1:
+            x = layers.MaxPooling2D(2, padding="same")(x)
+    x = layers.Reshape((int(x.shape[1] * x.shape[2] * x.shape[3]),))(x)
+    x = layers.Dense(template_size, use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.95, center=False, scale=False)(x)
+    templates = layers.UnitNormalization(name="templates")(x)
+    return keras.Model(drawings, templates, name="encoder")

@@ -1,0 +1,155 @@
+"""The paper's training of `koch`: fixed pairs with distorted copies, stop on one-shot trials."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.errors import ConfigError
+from oneglance.faces.oneshot import Run
+from oneglance.training import loop
+from oneglance.training.koch import LAYERS, LayerwiseMomentum, koch
+from oneglance.training.omniglot import Distortions, Drawings, distort
+from oneglance.training.oneshot import Head, figures
+from oneglance.training.progress import Stage
+
+BEST = "best.keras"
+
+
+@dataclass(frozen=True, slots=True)
+class KochSettings:
+    """How the pair is trained; see the recipe for each. Sequences are by layer, as LAYERS."""
+
+    pairs: int
+    copies: int
+    batch: int
+    epochs: int
+    learning_rates: Sequence[float]
+    momenta: Sequence[float]
+    momentum_epochs: int
+    l2: Sequence[float]
+    patience: int
+    distortions: Distortions
+    seed: int
+
+
+def draw_pairs(
+    drawings: Drawings, count: int, generator: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows (count, 2) of pairs and whether they are the same (1) or not (0), half of each.
+
+    Same: one character by two drawers. Different: two characters of one alphabet, by any two
+    drawers. Alphabets are equally likely.
+    """
+    alphabets = [np.flatnonzero(drawings.alphabets == a) for a in np.unique(drawings.alphabets)]
+    rows = np.empty((count, 2), np.int64)
+    same = (np.arange(count) % 2 == 0).astype(np.float32)
+    for number, alike in enumerate(same):
+        alphabet = alphabets[generator.integers(len(alphabets))]
+        first = generator.choice(alphabet)
+        of_first = drawings.characters[alphabet] == drawings.characters[first]
+        others = alphabet[of_first & (alphabet != first)] if alike else alphabet[~of_first]
+        if not len(others):
+            raise ConfigError("an alphabet has too few characters or drawers to make pairs")
+        rows[number] = first, generator.choice(others)
+    return rows, same
+
+
+def train_koch(
+    drawings: Drawings, check: list[Run], settings: KochSettings, folder: Path, stage: Stage
+) -> keras.Model:
+    """Train on `drawings`; returns the network of the epoch that did best on `check`."""
+    rows, same = draw_pairs(drawings, settings.pairs, np.random.default_rng([settings.seed, 0]))
+    shown = settings.pairs * (1 + settings.copies)
+    steps = max(1, shown // settings.batch)
+    model = koch(settings.seed, settings.l2)
+    model.compile(
+        LayerwiseMomentum(
+            dict(zip(LAYERS, settings.learning_rates, strict=True)),
+            dict(zip(LAYERS, settings.momenta, strict=True)),
+            steps,
+            settings.momentum_epochs,
+        ),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+    )
+
+    def draw(epoch: int) -> Iterator[loop.Batch]:
+        order = np.random.default_rng([settings.seed, 1, epoch]).permutation(shown)
+        for step in range(steps):
+            chosen = order[step * settings.batch : (step + 1) * settings.batch]
+            pairs, copies = chosen % settings.pairs, chosen // settings.pairs
+            images = np.stack(
+                [
+                    _twins(drawings, rows[pair], settings, int(pair), int(copy))
+                    for pair, copy in zip(pairs, copies, strict=True)
+                ],
+                axis=1,
+            )
+            yield [images[0], images[1]], same[pairs]
+
+    best = _best_accuracy(folder / "koch.csv") if (folder / BEST).is_file() else -1.0
+
+    def validate(net: keras.Model) -> dict[str, float]:
+        nonlocal best
+        accuracy = float(figures(net.get_layer("encoder"), join_of(net), check)["accuracy"])
+        if accuracy > best:
+            best = accuracy
+            loop.save_model(net, folder / BEST)
+        return {"one_shot": accuracy}
+
+    loop.train(
+        model,
+        folder=folder,
+        name="koch",
+        epochs=settings.epochs,
+        steps=steps,
+        batches=draw,
+        validate=validate,
+        stage=stage,
+        enough=lambda log: no_better(log, settings.patience),
+    )
+    return keras.saving.load_model(folder / BEST, compile=False)
+
+
+def no_better(log: Sequence[dict[str, Any]], patience: int) -> bool:
+    """Whether the last `patience` epochs of the log all fell short of the best before them."""
+    accuracy = [float(row["one_shot"]) for row in log]
+    best = int(np.argmax(accuracy))
+    return len(accuracy) - 1 - best >= patience
+
+
+def join_of(pair: keras.Model) -> Head:
+    """The join of a trained pair: templates (..., d) twice to logits (...); shapes broadcast."""
+    join = pair.get_layer("join")
+
+    def score(inputs: Any) -> Any:
+        a, b = inputs
+        return join(keras.ops.abs(a - b))[..., 0]
+
+    return score
+
+
+def _twins(
+    drawings: Drawings, pair: NDArray[np.int64], settings: KochSettings, number: int, copy: int
+) -> NDArray[np.float32]:
+    """Both drawings of a pair, (2, 105, 105, 1): copy 0 as they are, others distorted."""
+    images = drawings.images[pair]
+    if copy:
+        # A copy is the same distortion in every epoch, as if it lay in the data set.
+        generator = np.random.default_rng([settings.seed, 2, number, copy])
+        images = np.stack([distort(one, settings.distortions, generator) for one in images])
+    return images[..., None].astype(np.float32)
+
+
+def _best_accuracy(path: Path) -> float:
+    if not path.is_file():
+        return -1.0
+    with path.open(newline="", encoding="utf-8") as file:
+        return max((float(row["one_shot"]) for row in csv.DictReader(file)), default=-1.0)

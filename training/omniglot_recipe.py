@@ -1,0 +1,84 @@
+"""The recipes of the networks for drawings: `compact` and `koch`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DistortionSection(_Section):
+    """Affine distortions: each within its range, with probability `chance` each."""
+
+    chance: Share
+    turn_deg: Annotated[float, Field(ge=0, le=45)]
+    shear: Annotated[float, Field(ge=0, lt=1)]
+    scale_low: Annotated[float, Field(gt=0, le=1)]
+    scale_high: Annotated[float, Field(ge=1, le=2)]
+    shift_px: Annotated[float, Field(ge=0, le=30)]
+
+
+class OmniglotRecipe(_Section):
+    """What both have: the drawings (zip or folder, below the data folder) and who validates.
+
+    `validation_alphabets` of the 30 background alphabets never train.
+    """
+
+    seed: int
+    drawings: str
+    validation_alphabets: Annotated[tuple[str, ...], Field(min_length=1)]
+    epochs: Count
+    distortions: DistortionSection
+
+
+class CompactRecipe(OmniglotRecipe):
+    """`compact`: `steps` batches an epoch of `pairs` pairs, `alphabet_pairs` of one alphabet.
+
+    `size`, `strength` and `zoom` are those of the frame that centres and scales the ink.
+    """
+
+    kind: Literal["compact"]
+    template_size: Annotated[int, Field(ge=8, le=1024)]
+    size: Annotated[int, Field(ge=16, le=105)]
+    channels: Annotated[tuple[Count, ...], Field(min_length=2, max_length=6)]
+    strength: Share
+    zoom: Annotated[float, Field(gt=0, le=2)]
+    pairs: Annotated[int, Field(ge=2)]
+    alphabet_pairs: Annotated[int, Field(ge=2)]
+    steps: Count
+    learning_rate: Rate
+    warmup_epochs: Annotated[float, Field(ge=0)]
+    weight_decay: Share
+    margin: Annotated[float, Field(ge=0)]
+    validation_runs: Count
+
+
+class KochRecipe(OmniglotRecipe):
+    """`koch`: the paper's network and schedule.
+
+    `pairs` are drawn once, half of them the same; an epoch shows each as it is and `copies` times
+    distorted. `learning_rates`, `momenta` (final) and `l2` are by layer, in the order conv1,
+    conv2, conv3, conv4, dense, join. `train_drawers` draw what trains, the next
+    `validation_drawers` what validates; training stops when `patience` epochs brought nothing.
+    """
+
+    kind: Literal["koch"]
+    pairs: Annotated[int, Field(ge=2)]
+    copies: Annotated[int, Field(ge=0)]
+    batch: Annotated[int, Field(ge=2)]
+    learning_rates: Annotated[tuple[Rate, ...], Field(min_length=6, max_length=6)]
+    momenta: Annotated[tuple[Share, ...], Field(min_length=6, max_length=6)]
+    momentum_epochs: Count
+    l2: Annotated[tuple[Share, ...], Field(min_length=6, max_length=6)]
+    train_drawers: Annotated[int, Field(ge=2, le=18)]
+    validation_drawers: Annotated[int, Field(ge=2, le=18)]
+    validation_trials: Count
+    patience: Count
