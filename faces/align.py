@@ -8,6 +8,7 @@ px of the frame; images are sampled at pixel centres.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -39,6 +40,10 @@ MEAN_POINTS: NDArray[np.float32] = np.asarray(
     + ((CHIP_POINTS / CHIP_SIZE - 0.5) * CHIP_SIDE_IN_BOX + [0.0, CHIP_DOWN_IN_BOX]) / CROP_SCALE,
     np.float32,
 )
+
+# Above this doubt (see Located) a box is taken for no face: of 696 frontal training faces 0.6 %
+# lie above it, of 243 boxes in which a cascade saw a face that is none 94 %.
+MAX_DOUBT = 0.1
 
 FindPoints = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -116,23 +121,60 @@ def grey_crop(image_bgr: NDArray[np.uint8], matrix: NDArray[np.float64]) -> NDAr
     return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), np.uint8)[:, :, None]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Located:
+    """Where n faces are: `points` float64 (n, 5, 2) in px of the frame, and `doubts` (n,).
+
+    A doubt is how far the network's answers for one face disagree, in distances between the
+    eyes: about 0.03 for faces, 0.1 and more for what a cascade takes for a face.
+    """
+
+    points: NDArray[np.float64]
+    doubts: NDArray[np.float64]
+
+
 def locate(
     image_bgr: NDArray[np.uint8], boxes: Sequence[Box], find_points: FindPoints, passes: int
-) -> NDArray[np.float64]:
-    """Five points (n, 5, 2) in px of the frame for each of n boxes.
+) -> Located:
+    """The five points of each of n boxes.
 
     `find_points` takes grey crops uint8 (n, 64, 64, 1) to points float32 (n, 5, 2) in unit crop
-    coordinates. Each pass after the first crops anew, upright and centred by the points before.
+    coordinates. Each pass after the first crops anew, upright and centred by the points before;
+    the last one also looks at the mirrored crops, and the mean of both is the answer.
     """
+    count = len(boxes)
+    if not count:
+        return Located(np.empty((0, 5, 2)), np.empty(0))
     matrices = [crop_matrix(box) for box in boxes]
-    points = np.empty((len(boxes), 5, 2))
-    for _ in range(passes if boxes else 0):
-        crops = np.stack([grey_crop(image_bgr, matrix) for matrix in matrices])
-        found = find_points(crops)
-        for index, matrix in enumerate(matrices):
-            points[index] = apply(matrix, found[index])
-        matrices = [fit_similarity(MEAN_POINTS, face) for face in points]
-    return points
+    before: NDArray[np.float64] | None = None
+    for _ in range(passes - 1):
+        found = find_points(_crops(image_bgr, matrices))
+        before = np.stack([apply(m, f) for m, f in zip(matrices, found, strict=True)])
+        matrices = [fit_similarity(MEAN_POINTS, face) for face in before]
+    crops = _crops(image_bgr, matrices)
+    found = find_points(np.concatenate([crops, crops[:, :, ::-1]]))
+    straight, mirrored = found[:count], mirror_points(found[count:])
+    points = np.stack(
+        [apply(m, f) for m, f in zip(matrices, (straight + mirrored) / 2, strict=True)]
+    )
+    eyes = np.linalg.norm(MEAN_POINTS[1] - MEAN_POINTS[0])
+    doubts = np.linalg.norm(straight - mirrored, axis=2).mean(1) / eyes
+    if before is not None:
+        eyes_px = np.linalg.norm(points[:, 1] - points[:, 0], axis=1)
+        moved = np.linalg.norm(points - before, axis=2).mean(1)
+        doubts = doubts + moved / np.maximum(eyes_px, 1e-6)
+    return Located(points, np.asarray(doubts, np.float64))
+
+
+def mirror_points(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Unit crop points (..., 5, 2) of the mirrored crop: left and right change places."""
+    return (np.asarray(points, np.float64) * [-1, 1] + [1, 0])[..., [1, 0, 2, 4, 3], :]
+
+
+def _crops(
+    image_bgr: NDArray[np.uint8], matrices: Sequence[NDArray[np.float64]]
+) -> NDArray[np.uint8]:
+    return np.stack([grey_crop(image_bgr, matrix) for matrix in matrices])
 
 
 def chip_from_points(
@@ -152,4 +194,5 @@ def cutout(passes: int) -> dict[str, object]:
         "chip_side_in_box": CHIP_SIDE_IN_BOX,
         "chip_down_in_box": CHIP_DOWN_IN_BOX,
         "passes": passes,
+        "mirrored": True,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +73,16 @@ class FaceDetector:
         grey = _grey(image_bgr)
         return self._search(grey, self.cascade, self.scale_factor, self.min_neighbours, min_face_px)
 
-    def find_still(self, image_bgr: NDArray[np.uint8], *, min_face_px: int = 40) -> list[Box]:
+    def find_still(
+        self,
+        image_bgr: NDArray[np.uint8],
+        *,
+        min_face_px: int = 40,
+        faces_among: Callable[[list[Box]], list[Box]] = list,
+    ) -> list[Box]:
         """Faces in a still picture, largest first, searched ever harder until one is found.
+
+        `faces_among` says which boxes of a search do hold a face (all, unless given).
 
         Large pictures are first searched shrunk to 1024 px; then follow other cascades, the
         picture turned a little to either side, and at last the picture at its own size, or
@@ -83,11 +92,11 @@ class FaceDetector:
         longer = max(grey.shape)
         shrunk = min(1.0, _STILL_PX / longer)
         for search in _STILL_SEARCHES:
-            boxes = self._search_turned(grey, shrunk, search, min_face_px)
+            boxes = faces_among(self._search_turned(grey, shrunk, search, min_face_px))
             if boxes:
                 return boxes
         last = 1.0 if longer > _STILL_PX else min(2.0, _STILL_PX / longer)
-        return self._search_turned(grey, last, _STILL_SEARCHES[0], min_face_px)
+        return faces_among(self._search_turned(grey, last, _STILL_SEARCHES[0], min_face_px))
 
     def _search_turned(
         self, grey: NDArray[np.uint8], scale: float, search: _Search, min_face_px: int

@@ -35,8 +35,8 @@ class FaceModel:
         self._encoder = encoder
         self._aligner = aligner
 
-    def points(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.float64]:
-        """Five points (n, 5, 2) in px of the frame: eyes, nose, corners of the mouth."""
+    def locate(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> align.Located:
+        """The five points of each box of a BGR frame, and how doubtful each is as a face."""
         return align.locate(
             image_bgr,
             boxes,
@@ -44,9 +44,19 @@ class FaceModel:
             self.manifest.passes,
         )
 
+    def points(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.float64]:
+        """Five points (n, 5, 2) in px of the frame: eyes, nose, corners of the mouth."""
+        return self.locate(image_bgr, boxes).points
+
+    def faces_among(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> list[Box]:
+        """The boxes that do hold a face: those that the aligner does not doubt."""
+        doubts = self.locate(image_bgr, boxes).doubts
+        return [box for box, d in zip(boxes, doubts, strict=True) if d <= align.MAX_DOUBT]
+
     def chips(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
         """Upright RGB chips uint8 (n, 112, 112, 3) of the boxes in a BGR frame (H, W, 3)."""
-        chips = [align.chip_from_points(image_bgr, face) for face in self.points(image_bgr, boxes)]
+        located = self.locate(image_bgr, boxes)
+        chips = [align.chip_from_points(image_bgr, face) for face in located.points]
         size = align.CHIP_SIZE
         return np.stack(chips) if chips else np.empty((0, size, size, 3), np.uint8)
 

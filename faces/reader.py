@@ -71,12 +71,18 @@ def brightness(chip: NDArray[np.uint8]) -> float:
     return float(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY).mean())
 
 
+def find_faces(image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel) -> list[Box]:
+    """Every face of a still, largest first: what a cascade finds and the aligner confirms."""
+    return detector.find_still(
+        image_bgr, faces_among=lambda boxes: model.faces_among(image_bgr, boxes)
+    )
+
+
 def read_faces(
     image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
 ) -> list[FaceSample]:
     """Every face of a still, largest first, encoded in one call; an empty list if none."""
-    boxes = detector.find_still(image_bgr)
-    return _samples(image_bgr, boxes, model)
+    return _samples(image_bgr, find_faces(image_bgr, detector, model), model)
 
 
 def read_one_face(
@@ -112,7 +118,7 @@ def read_central_face(
     image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
 ) -> FaceSample | None:
     """The face that a portrait is about, encoded; None if no face was found."""
-    box = central(image_bgr, detector.find_still(image_bgr))
+    box = central(image_bgr, find_faces(image_bgr, detector, model))
     return None if box is None else _samples(image_bgr, [box], model)[0]
 
 

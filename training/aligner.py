@@ -97,7 +97,7 @@ def held_out_errors(
         truth = patches.points[index] * PATCH_SIZE
         eyes = float(np.linalg.norm(truth[1] - truth[0]))
         for count in range(passes):
-            found = align.locate(image, [box], points_of(model), count + 1)[0]
+            found = align.locate(image, [box], points_of(model), count + 1).points[0]
             errors[count, place] = np.linalg.norm(found - truth, axis=1).mean() / eyes
     figures = {f"error_{count + 1}": float(errors[count].mean()) for count in range(passes)}
     return {**figures, "error_p95": float(np.percentile(errors[-1], 95))}

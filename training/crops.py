@@ -17,7 +17,6 @@ from oneglance.training.teacher import jitter
 PATCH_SIZE = 160
 # Side of the patch in sides of the upright crop: room for turned and shifted crops around it.
 _PATCH_IN_CROP = 2.2
-_MIRRORED = [1, 0, 2, 4, 3]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +78,7 @@ def sample(
     found = (points - matrix[:, 2]) @ linear.T
     if generator.random() < 0.5:
         crop = np.asarray(cv2.flip(crop, 1), np.uint8)
-        found = (found * [-1, 1] + [1, 0])[_MIRRORED]
+        found = align.mirror_points(found)
     return _worn(crop, generator)[:, :, None], found.astype(np.float32)
 
 

@@ -22,7 +22,6 @@ from oneglance.training.recipe import DataSource
 from oneglance.training.siamese import Faces
 from oneglance.training.teacher import LandmarkTeacher
 
-
 # Of the views that the teacher looks at; apart from the recipes' seeds, so that all share labels.
 _SEED = 1
 
@@ -95,7 +94,7 @@ def cut_faces(
             clean[index] = align.chip_from_points(image, truth)
             if find_points is not None:
                 box = source.table.box(index)
-                truth = align.locate(image, [box], find_points, passes)[0]
+                truth = align.locate(image, [box], find_points, passes).points[0]
             chips[index] = align.chip_from_points(image, truth)
             advance("")
     return Faces(chips, clean, source.people)

@@ -8,12 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
-from oneglance.faces.align import MEAN_POINTS, apply, crop_matrix, cut, fit_similarity
+from oneglance.faces.align import (
+    MEAN_POINTS,
+    apply,
+    crop_matrix,
+    cut,
+    fit_similarity,
+    mirror_points,
+)
 from oneglance.faces.boxes import Box
 from oneglance.faces.litert import interpreter_class
 
 _VIEW = 48
-_MIRRORED = [1, 0, 2, 4, 3]
 # The part of our crop that O-Net wants to see: of those tried, this one's answers agree best.
 _VIEW_IN_CROP = np.array([[0.74, 0.0, 0.13], [0.0, 0.74, 0.15]])
 
@@ -76,7 +82,7 @@ class LandmarkTeacher:
         self._net.invoke()
         unit = self._net.get_tensor(self._points).reshape(2, 5).T.astype(np.float64)
         if mirrored:
-            unit = (unit * [-1, 1] + [1, 0])[_MIRRORED]
+            unit = mirror_points(unit)
         probability = float(self._net.get_tensor(self._probability)[0, 1])
         return apply(matrix, unit), probability
 
