@@ -165,6 +165,7 @@ class Session:
         box = seen.box
         facts = {
             "step": step.key,
+            "as_asked": self.guide.as_asked(pose),
             "camera": shown_name(self._config.source),
             "frame": frame.index,
             "box_px": [round(v, 1) for v in (box.x, box.y, box.width, box.height)],

@@ -87,10 +87,15 @@ class Guide:
             return _NO_FACE if looks_away else HINTS.get(hint, _NO_FACE)
         if self._fit_from_s is None:
             self._fit_from_s = at_s
-        more = advice(step.aim, pose, typical(self._straight))
+        more = self._missing(step, pose)
         if more and at_s - self._fit_from_s < self._pace.patience_s:
             return more
         return None if at_s - self._latest_s >= self._pace.apart_s else GOOD
+
+    def as_asked(self, pose: Pose) -> bool:
+        """Whether this pose is what the present step asks for, as far as that can be measured."""
+        step = self.step
+        return step is not None and not self._missing(step, pose)
 
     def note_taken(self, pose: Pose, at_s: float) -> None:
         """The picture was taken and kept."""
@@ -103,3 +108,6 @@ class Guide:
         self._latest_s = at_s
         if self.step is not step:
             self._since_s = self._fit_from_s = None
+
+    def _missing(self, step: Step, pose: Pose) -> str:
+        return advice(step.aim, pose, typical(self._straight))

@@ -163,6 +163,8 @@ def test_who_cannot_take_up_a_pose_is_not_kept_for_ever() -> None:
     assert guide.look(Hint.HOLD_STILL, STRAIGHT, 8.0) == HINTS[Hint.HOLD_STILL]
     assert guide.look(Hint.NONE, STRAIGHT, 7.9) == "A little more"
     assert guide.look(Hint.NONE, STRAIGHT, 8.1) is None
+    assert not guide.as_asked(STRAIGHT)
+    assert guide.as_asked(POSES[Aim.LEFT])
 
 
 def test_pictures_that_follow_at_once_are_not_taken() -> None:
