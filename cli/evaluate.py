@@ -13,12 +13,26 @@ from oneglance.cli.options import JsonOption
 
 def evaluate(
     images: Annotated[
-        Path, typer.Option(help="The pictures: a folder, or a zip file.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(help="The pictures: a folder, or a zip file.", show_default=False),
+    ] = None,
     pairs: Annotated[
-        Path,
+        Path | None,
         typer.Option(help="CSV with the columns fold,image_a,image_b,same.", show_default=False),
-    ],
+    ] = None,
+    one_shot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of faces: Lake's omniglot_all_runs.zip, 20-way.", show_default=False
+        ),
+    ] = None,
+    verification: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --one-shot: omniglot.zip, for pairs of its evaluation alphabets.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(help="A model folder; the shipped one unless given.", show_default=False),
@@ -32,7 +46,21 @@ def evaluate(
     comes from the other folds; with a single fold it is the model's own.
 
     Example: `oneglance evaluate --images lfw.zip --pairs pairs.csv --json`
+
+    With `--one-shot` it measures the network for drawn characters instead:
+    `oneglance evaluate --one-shot omniglot_all_runs.zip --verification omniglot.zip`
     """
+    if one_shot is not None:
+        if images is not None or pairs is not None:
+            raise typer.BadParameter("--one-shot does not go with --images and --pairs")
+        from oneglance.cli.evaluate_oneshot import evaluate_one_shot
+
+        evaluate_one_shot(one_shot, verification, model, as_json=as_json)
+        return
+    if images is None or pairs is None:
+        raise typer.BadParameter("give --images and --pairs, or --one-shot")
+    if verification is not None:
+        raise typer.BadParameter("--verification goes with --one-shot")
     from rich.console import Console
     from rich.progress import Progress
 

@@ -69,21 +69,24 @@ def read_runs(source: Path) -> list[Run]:
 def one_shot_figures(runs: Sequence[Run], score: Score) -> dict[str, float | int]:
     """Share of probes whose most alike gallery drawing is the right one, each probe on its own.
 
-    A tie counts as wrong. `accuracy_se` is the binomial standard error over all trials;
-    `accuracy_se_runs` the standard error of the mean of the runs, which share alphabets.
+    A tie counts as wrong. `accuracy_se` is the binomial standard error over all trials. As runs
+    share alphabets and drawers, `accuracy_se_runs`, the standard error of the mean of several
+    runs, is given beside it.
     """
     right = [_right(score(run.probes, run.gallery), run.answers) for run in runs]
     every = np.concatenate(right)
     accuracy = float(every.mean())
-    by_run = np.array([one.mean() for one in right])
-    spread = float(by_run.std(ddof=1) / np.sqrt(len(runs))) if len(runs) > 1 else float("nan")
-    return {
+    figures: dict[str, float | int] = {
         "accuracy": accuracy,
         "accuracy_se": float(np.sqrt(accuracy * (1 - accuracy) / len(every))),
-        "accuracy_se_runs": spread,
         "trials": len(every),
         "ways": max(len(run.gallery) for run in runs),
+        "runs": len(runs),
     }
+    if len(runs) > 1:
+        by_run = np.array([one.mean() for one in right])
+        figures["accuracy_se_runs"] = float(by_run.std(ddof=1) / np.sqrt(len(runs)))
+    return figures
 
 
 def read_pairs_of_drawings(source: Path, pairs: int, seed: int) -> DrawingPairs:
