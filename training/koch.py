@@ -21,12 +21,15 @@ _FIRST_MOMENTUM = 0.5
 _DECAY_AN_EPOCH = 0.99
 
 
-def koch(seed: int = 0, l2: Sequence[float] = (0.0,) * len(LAYERS)) -> keras.Model:
+def koch(
+    seed: int = 0, l2: Sequence[float] = (0.0,) * len(LAYERS), width: float = 1.0
+) -> keras.Model:
     """The pair of twins: drawings a and b (n, 105, 105, 1), values 0..255, to logits (n,).
 
     Each twin has 38,947,648 parameters, the pair 38,951,745. The layer "encoder" is the twin, to
     4,096 values in 0..1; "join" weighs the components of |a - b|, each with its own sign. `l2`
-    are the penalties of LAYERS, of the weights and not of the biases.
+    are the penalties of LAYERS, of the weights and not of the biases. `width` scales every count
+    of filters and units; the paper's network is 1.
     """
     layers = keras.layers
     normal = keras.initializers.RandomNormal
@@ -45,11 +48,11 @@ def koch(seed: int = 0, l2: Sequence[float] = (0.0,) * len(LAYERS)) -> keras.Mod
     drawings = layers.Input((DRAWING_SIZE, DRAWING_SIZE, 1), name="drawings")
     x = layers.Rescaling(-1 / 255, offset=1.0)(drawings)
     for number, (filters, edge) in enumerate(_CONVOLUTIONS):
-        x = layers.Conv2D(filters, edge, activation="relu", **weights(number, 0.01))(x)
+        x = layers.Conv2D(int(filters * width), edge, activation="relu", **weights(number, 0.01))(x)
         if number < len(_CONVOLUTIONS) - 1:
             x = layers.MaxPooling2D(2)(x)
     x = layers.Flatten()(x)
-    x = layers.Dense(_DENSE, activation="sigmoid", **weights(4, 0.2))(x)
+    x = layers.Dense(int(_DENSE * width), activation="sigmoid", **weights(4, 0.2))(x)
     encoder = keras.Model(drawings, x, name="encoder")
 
     a = layers.Input((DRAWING_SIZE, DRAWING_SIZE, 1), name="a")

@@ -35,6 +35,7 @@ class KochSettings:
     momenta: Sequence[float]
     momentum_epochs: int
     l2: Sequence[float]
+    width: float
     patience: int
     distortions: Distortions
     seed: int
@@ -69,7 +70,7 @@ def train_koch(
     rows, same = draw_pairs(drawings, settings.pairs, np.random.default_rng([settings.seed, 0]))
     shown = settings.pairs * (1 + settings.copies)
     steps = max(1, shown // settings.batch)
-    model = koch(settings.seed, settings.l2)
+    model = koch(settings.seed, settings.l2, settings.width)
     model.compile(
         LayerwiseMomentum(
             dict(zip(LAYERS, settings.learning_rates, strict=True)),

@@ -68,6 +68,7 @@ class KochRecipe(OmniglotRecipe):
     distorted. `learning_rates`, `momenta` (final) and `l2` are by layer, in the order conv1,
     conv2, conv3, conv4, dense, join. `train_drawers` draw what trains, the next
     `validation_drawers` what validates; training stops when `patience` epochs brought nothing.
+    `width` other than 1 is a narrower network than the paper's.
     """
 
     kind: Literal["koch"]
@@ -78,6 +79,7 @@ class KochRecipe(OmniglotRecipe):
     momenta: Annotated[tuple[Share, ...], Field(min_length=6, max_length=6)]
     momentum_epochs: Count
     l2: Annotated[tuple[Share, ...], Field(min_length=6, max_length=6)]
+    width: Annotated[float, Field(ge=0.03125, le=1)] = 1.0
     train_drawers: Annotated[int, Field(ge=2, le=18)]
     validation_drawers: Annotated[int, Field(ge=2, le=18)]
     validation_trials: Count

@@ -142,6 +142,7 @@ def _koch(
         momenta=recipe.momenta,
         momentum_epochs=recipe.momentum_epochs,
         l2=recipe.l2,
+        width=recipe.width,
         patience=recipe.patience,
         distortions=_distortions(recipe),
         seed=recipe.seed,

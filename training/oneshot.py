@@ -113,6 +113,18 @@ class MatchingLoss(keras.losses.Loss):
         return {**super().get_config(), "margin": self.margin}
 
 
+@keras.saving.register_keras_serializable(package="oneglance")
+class DecayedAdam(keras.optimizers.AdamW):
+    """AdamW that decays no bias and no norm.
+
+    A plain AdamW forgets what it was told to leave alone when it comes back from a checkpoint.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+
+
 def pair_of(encoder: keras.Model, head: keras.layers.Layer) -> keras.Model:
     """The Siamese pair: drawings a and b (n, 105, 105, 1) to logits (n,)."""
     a = keras.layers.Input(encoder.input_shape[1:], name="a")
@@ -135,9 +147,9 @@ def train_compact(
     rate = loop.cosine(
         settings.learning_rate, settings.epochs, settings.steps, settings.warmup_epochs
     )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(optimizer, loss=MatchingLoss(settings.margin))
+    model.compile(
+        DecayedAdam(rate, weight_decay=settings.weight_decay), loss=MatchingLoss(settings.margin)
+    )
     batches = CharacterPairs(drawings)
     partners = np.arange(2 * settings.pairs) ^ 1
 
