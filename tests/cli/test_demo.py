@@ -1,0 +1,71 @@
+"""The demo: the whole house on real faces, and a verdict that can say no."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from wire_samples import make_decision
+
+from oneglance.cli.demo_film import Row
+from oneglance.cli.demo_sheet import SHOT_HEIGHT, Shot, annotate, write_sheet
+from oneglance.contract.messages import Outcome
+from oneglance.errors import OneglanceError
+from oneglance.faces.boxes import Box
+
+ADA = make_decision(1)
+NOBODY = make_decision(
+    2, outcome=Outcome.REJECTED, person_id=None, person_name=None, reason="not_recognised"
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "right", "why"),
+    [
+        (Row(ADA.person_name or "", True, ADA, 200.0, True), True, "let in, lock opened"),
+        (Row(ADA.person_name or "", True, ADA, 200.0, False), False, "the lock stayed shut"),
+        (Row(ADA.person_name or "", True, NOBODY, 200.0, False), False, "turned away"),
+        (Row(ADA.person_name or "", True, None, None, False), False, "nobody decided"),
+        (Row("Somebody Else", True, ADA, 200.0, True), False, "taken for another person"),
+        (Row("Stranger", False, NOBODY, 3000.0, False), True, "turned away"),
+        (Row("Stranger", False, None, None, False), True, "no decision opens nothing"),
+        (Row("Stranger", False, ADA, 200.0, True), False, "a stranger came in"),
+        (Row("Stranger", False, NOBODY, 3000.0, True), False, "the lock opened all the same"),
+    ],
+)
+def test_a_visit_is_right_only_if_decision_and_lock_are(row: Row, right: bool, why: str) -> None:
+    assert row.right is right, why
+
+
+def test_the_contact_sheet_shows_each_visit_in_a_row(tmp_path: Path) -> None:
+    frame = np.full((480, 640, 3), 90, np.uint8)
+    framed = annotate(frame, Box(100.0, 100.0, 80.0, 80.0), "checking", (255, 0, 0))
+    assert (frame == 90).all()
+    assert tuple(framed[100, 140]) == (255, 0, 0)
+    sheet = tmp_path / "sheet.png"
+    write_sheet(sheet, [[Shot(framed, "0 ms"), Shot(frame, "80 ms")], [Shot(frame, "0 ms")]])
+    height, width = cv2.imread(str(sheet)).shape[:2]
+    assert height > 2 * SHOT_HEIGHT
+    assert width > height / 2
+
+
+def test_a_demo_without_a_visit_has_no_contact_sheet_to_show(tmp_path: Path) -> None:
+    with pytest.raises(OneglanceError, match="no visit was seen"):
+        write_sheet(tmp_path / "sheet.png", [])
+
+
+def test_the_demo_lets_the_right_person_in_and_nobody_else(photos: Path, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "oneglance.cli.main", "demo", "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("accepted") == 4
+    assert result.stdout.count("opened") == 2
+    assert (tmp_path / "contact-sheet.png").is_file()
