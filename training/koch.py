@@ -103,22 +103,27 @@ class LayerwiseMomentum(keras.optimizers.Optimizer):
         self.momentum_epochs = momentum_epochs
 
     def build(self, variables: Any) -> None:
-        """One running change a variable."""
+        """One running change for each variable, and whose rates it moves by."""
         if self.built:
             return
         super().build(variables)
         self.changes = self.add_optimizer_variables(variables, "change")
+        self.layers_of = [
+            next(part for part in variable.path.split("/") if part in self.rates)
+            for variable in variables
+        ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move one variable."""
         ops = keras.ops
-        layer = next(part for part in variable.path.split("/") if part in self.rates)
+        number = self._get_variable_index(variable)
+        layer = self.layers_of[number]
         epoch = ops.floor(ops.cast(self.iterations, variable.dtype) / self.steps_an_epoch)
         rate = ops.cast(learning_rate, variable.dtype) * self.rates[layer]
         rate = rate * ops.power(ops.cast(_DECAY_AN_EPOCH, variable.dtype), epoch)
         risen = ops.minimum(epoch / self.momentum_epochs, 1.0)
         momentum = _FIRST_MOMENTUM + (self.momenta[layer] - _FIRST_MOMENTUM) * risen
-        change = self.changes[self._get_variable_index(variable)]
+        change = self.changes[number]
         self.assign(change, momentum * change - rate * ops.cast(gradient, variable.dtype))
         self.assign_add(variable, change)
 
