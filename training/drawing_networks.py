@@ -10,6 +10,7 @@ import keras
 from oneglance.faces.drawings import DRAWING_SIZE
 
 PAPER = 255.0
+_POSES = 8
 # Sigma of the ink about its middle over Omniglot's background drawings, in px; and the least
 # sigma that is believed: a dot must not be blown up to a full picture.
 _TYPICAL_SIGMA_PX = 16.8
@@ -133,3 +134,59 @@ def compact(
     x = layers.BatchNormalization(momentum=0.95, center=False, scale=False)(x)
     templates = layers.UnitNormalization(name="templates")(x)
     return keras.Model(drawings, templates, name="encoder")
+
+
+def all_poses(encoder: keras.Model) -> keras.Model:
+    """The same encoder, asked of a drawing in its eight poses: templates (n, 8 d) of length 1.
+
+    Training shows each pose as other characters, so the encoder judges each by other features;
+    the cosine of two such templates is the mean of the eight cosines.
+    """
+    drawings = keras.layers.Input(encoder.input_shape[1:], name="drawings")
+    templates = SideBySide(_POSES, name="templates")(encoder(EightPoses(name="poses")(drawings)))
+    return keras.Model(drawings, templates, name="encoder")
+
+
+@keras.saving.register_keras_serializable(package="oneglance")
+class EightPoses(keras.layers.Layer):
+    """Drawings (n, s, s, c) to (8 n, s, s, c): quarter turns, and the same mirrored."""
+
+    def call(self, inputs: Any) -> Any:
+        """Every pose of the first, pose by pose: all drawings in one pose stay together."""
+        ops = keras.ops
+        both = [inputs, ops.transpose(inputs, (0, 2, 1, 3))]
+        both += [ops.flip(drawings, axis=1) for drawings in both]
+        both += [ops.flip(drawings, axis=2) for drawings in both]
+        return ops.concatenate(both, axis=0)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Eight times as many."""
+        return (None, *input_shape[1:])
+
+
+@keras.saving.register_keras_serializable(package="oneglance")
+class SideBySide(keras.layers.Layer):
+    """Templates (k n, d), all first views first, to (n, k d): the k views of one beside another.
+
+    Templates of length 1 give templates of length 1.
+    """
+
+    def __init__(self, views: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.views = views
+
+    def call(self, inputs: Any) -> Any:
+        """Put together."""
+        ops = keras.ops
+        size = inputs.shape[-1]
+        views = ops.reshape(inputs, (self.views, -1, size))
+        joined = ops.reshape(ops.transpose(views, (1, 0, 2)), (-1, self.views * size))
+        return joined / self.views**0.5
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """One long template each."""
+        return (None, self.views * input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """All that is needed to make this layer again."""
+        return {**super().get_config(), "views": self.views}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ def run_omniglot(recipe: OmniglotRecipe, data_dir: Path, out: Path, stage: Stage
     The threshold is fitted on pairs of the validation alphabets. Raises ConfigError or ImageError
     for data that does not fit.
     """
-    started = time.monotonic()
     drawings = read_background(data_dir / recipe.drawings, stage)
     held_out = drawings.of_alphabets(recipe.validation_alphabets)
     learn, check = drawings.rows(~held_out), drawings.rows(held_out)
@@ -50,7 +48,6 @@ def run_omniglot(recipe: OmniglotRecipe, data_dir: Path, out: Path, stage: Stage
         "validation_alphabets": list(recipe.validation_alphabets),
         "validation": figures(encoder, head, runs),
         "threshold": threshold,
-        "seconds_since_start_or_resume": round(time.monotonic() - started),
     }
 
 

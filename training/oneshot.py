@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError
 from oneglance.faces.oneshot import Run, one_shot_figures
 from oneglance.training import loop
+from oneglance.training.drawing_networks import all_poses
 from oneglance.training.omniglot import Distortions, Drawings, distort
 from oneglance.training.pairs import all_pairs_model
 from oneglance.training.progress import Stage
@@ -141,7 +142,10 @@ def train_compact(
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
-    """Train encoder and head on `drawings`; `check` is measured after each epoch and logged."""
+    """Train the encoder on `drawings`; returns the pair that looks at all poses of a drawing.
+
+    `check` is measured after each epoch and logged, there in one pose alone.
+    """
     inputs = keras.layers.Input(encoder.input_shape[1:])
     model = all_pairs_model(inputs, encoder(inputs), head)
     rate = loop.cosine(
@@ -178,7 +182,7 @@ def train_compact(
         validate=validate,
         stage=stage,
     )
-    return pair_of(model.get_layer("encoder"), model.get_layer("head"))
+    return pair_of(all_poses(model.get_layer("encoder")), model.get_layer("head"))
 
 
 def figures(encoder: keras.Model, head: Head, runs: list[Run]) -> dict[str, float | int]:

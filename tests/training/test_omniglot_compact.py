@@ -19,9 +19,9 @@ from oneglance.converter.child import convert_in_child
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings import load_drawing_model
-from oneglance.training.drawing_networks import CosineHead, InkFrame, compact
+from oneglance.training.drawing_networks import CosineHead, InkFrame, all_poses, compact
 from oneglance.training.omniglot_recipe import CompactRecipe
-from oneglance.training.oneshot import MatchingLoss, encode
+from oneglance.training.oneshot import MatchingLoss, encode, posed
 from oneglance.training.progress import Advance, silent
 from oneglance.training.recipe import load_recipe, parse_recipe
 from oneglance.training.run import run_recipe
@@ -138,6 +138,19 @@ def test_templates_have_length_one() -> None:
     templates = encode(encoder, np.stack([drawn(corners_of((4, n)), (n,)) for n in range(5)]))
     assert templates.shape == (5, 12)
     assert np.linalg.norm(templates, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
+
+
+def test_the_score_of_all_poses_is_the_mean_over_the_poses() -> None:
+    encoder = compact(12, size=20, channels=(4, 8))
+    a, b = (np.stack([drawn(corners_of((8, n)), (n,))]) for n in range(2))
+    every = all_poses(encoder)
+    cosine = float((encode(every, a) * encode(every, b)).sum())
+    posed_pairs = [
+        (encode(encoder, posed(a[0], pose)[None]) * encode(encoder, posed(b[0], pose)[None])).sum()
+        for pose in range(8)
+    ]
+    assert cosine == pytest.approx(np.mean(posed_pairs), abs=1e-5)
+    assert np.linalg.norm(encode(every, a)) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_saved_pair_scores_as_before(run: Path, tmp_path: Path) -> None:
