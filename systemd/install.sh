@@ -9,7 +9,7 @@ Usage: install.sh [options]
 
   --role ROLE     daemon, lock, kiosk or broker; may be given several times
                   (default: daemon, lock and broker, all on this machine)
-  --package SPEC  what pip installs: a wheel file or a requirement (default: oneglance)
+  --package SPEC  what pip installs: a wheel file or a requirement (default: this checkout)
   --venv DIR      use this environment, which has oneglance, instead of making one
   --site NAME     name of the house in MQTT topics (default: home)
   --door NAME     name of the door in MQTT topics (default: front)
@@ -21,7 +21,7 @@ TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-roles='' package=oneglance venv='' site=home door=front host=127.0.0.1 camera=0 prefix='' dry=no
+roles='' package=${here%/*} venv='' site=home door=front host=127.0.0.1 camera=0 prefix='' dry=no
 
 while [ $# -gt 0 ]; do
     case $1 in

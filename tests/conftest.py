@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,8 @@ def key_files(tmp_path: Path) -> tuple[Path, Path]:
 def photos() -> Path:
     """The folder with the demo's real photographs (obama.jpg, obama2.jpg, biden.jpg, ...)."""
     if not photos_ready():
+        if os.environ.get("CI"):
+            pytest.fail("without the demo's photographs half of what matters goes untested")
         pytest.skip("the demo's photographs are not here; 'oneglance demo --fetch' gets them")
     return photo_folder()
 
