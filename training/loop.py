@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError
 from oneglance.training.progress import Stage
 
-Batch = tuple[Any, NDArray[np.float32]]
+Batch = tuple[Any, NDArray[Any]]
 RECIPE_COPY = "recipe.json"
 
 

@@ -54,7 +54,8 @@ def run_omniglot(recipe: OmniglotRecipe, data_dir: Path, out: Path, stage: Stage
 def head_of(pair: keras.Model) -> Head:
     """What scores two templates in a Siamese pair of drawings, `compact` or `koch`."""
     if any(layer.name == "head" for layer in pair.layers):
-        return pair.get_layer("head")
+        head: Head = pair.get_layer("head")
+        return head
     return join_of(pair)
 
 
