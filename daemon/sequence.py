@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oneglance.errors import ConfigError
+from oneglance.number_file import read_number, write_number
 
 # The largest whole number that every JSON reader keeps exactly.
 MAX_SEQUENCE = 2**53 - 1
@@ -29,19 +30,14 @@ class SequenceFile:
     def check(self) -> int:
         """The last number used, 0 if none; ConfigError if the file cannot be trusted or written."""
         try:
-            text = self._path.read_text(encoding="ascii")
-        except FileNotFoundError:
-            text = "0\n"
-        except UnicodeDecodeError:
-            text = ""
+            number = read_number(self._path)
         except OSError as error:
             raise ConfigError(
                 f"cannot read the sequence: {error.strerror}", where=str(self._path)
             ) from None
-        number = text.removesuffix("\n")
-        # Sixteen digits are enough for MAX_SEQUENCE, and int() refuses thousands of them.
-        whole = number.isdecimal() and len(number) <= 16 and text.endswith("\n")
-        if not whole or int(number) >= MAX_SEQUENCE:
+        except ValueError:
+            number = MAX_SEQUENCE
+        if number >= MAX_SEQUENCE:
             raise ConfigError(
                 "not a sequence file, or a damaged one", where=str(self._path), fix=_FIX
             )
@@ -52,26 +48,15 @@ class SequenceFile:
                 where=str(folder),
                 fix="create it for the daemon's user, or name another signing.sequence_file",
             )
-        return int(number)
+        return number
 
     def next(self) -> int:
         """The next number, already safe on disk; ConfigError, and no number, if it cannot be."""
         number = max(self.check() + 1, self._now_ms())
         if number > MAX_SEQUENCE:
             raise ConfigError("the clock is far in the future", where=str(self._path), fix=_FIX)
-        part = self._path.with_name(self._path.name + ".part")
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(f"{number}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_number(self._path, number)
         except OSError as error:
             raise ConfigError(
                 f"cannot keep the sequence: {error.strerror}", where=str(self._path)

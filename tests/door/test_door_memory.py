@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -56,33 +55,7 @@ def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
 def test_a_memory_that_cannot_be_written_is_an_error_and_keeps_the_old(tmp_path: Path) -> None:
     file = tmp_path / "sequence"
     SequenceMemory(file).store(7)
-    (tmp_path / "sequence.new").mkdir()
+    (tmp_path / "sequence.part").mkdir()
     with pytest.raises(OneglanceError, match="stays shut"):
         SequenceMemory(file).store(8)
     assert SequenceMemory(file).load() == 7
-
-
-def test_a_crash_between_writing_and_renaming_keeps_the_old(tmp_path: Path) -> None:
-    file = tmp_path / "sequence"
-    SequenceMemory(file).store(7)
-    (tmp_path / "sequence.new").write_bytes(b"8")
-    assert SequenceMemory(file).load() == 7
-    SequenceMemory(file).store(9)
-    assert SequenceMemory(file).load() == 9
-
-
-def test_both_file_and_folder_reach_the_disk_before_store_returns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "sequence"
-    steps: list[str] = []
-    fsync = os.fsync
-
-    def watched(descriptor: int) -> None:
-        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-        steps.append(f"{'folder' if is_folder else 'file'} renamed={file.exists()}")
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", watched)
-    SequenceMemory(file).store(1)
-    assert steps == ["file renamed=False", "folder renamed=True"]
