@@ -67,18 +67,23 @@ class CharacterPairs:
     def draw(
         self, pairs: int, most: int, generator: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows (pairs, 2) and poses (pairs,), at most `most` pairs of one alphabet in a row."""
+        """Rows (pairs, 2) and poses (pairs,), at most `most` pairs of one alphabet.
+
+        ConfigError if there are not so many characters: one twice would be its own distractor.
+        """
         rows: list[NDArray[np.int64]] = []
         poses: list[int] = []
-        order = generator.permutation(len(self._alphabets))
-        for number in np.resize(order, pairs):
+        for number in generator.permutation(len(self._alphabets)):
             alphabet = self._alphabets[number]
             chosen = generator.permutation(len(alphabet))[: min(most, pairs - len(rows))]
             rows += [generator.choice(alphabet[c], 2, replace=False) for c in chosen]
             poses += [int(generator.integers(_POSES))] * len(chosen)
             if len(rows) == pairs:
-                break
-        return np.stack(rows), np.array(poses, np.int64)
+                return np.stack(rows), np.array(poses, np.int64)
+        raise ConfigError(
+            f"a batch of {pairs} pairs needs more characters than there are",
+            fix="lower pairs, or raise alphabet_pairs",
+        )
 
 
 def posed(drawing: NDArray[np.uint8], pose: int) -> NDArray[np.uint8]:

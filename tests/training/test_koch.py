@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from drawn_alphabets import corners_of, drawn, write_omniglot
 
-from oneglance.converter.child import convert_in_child
+from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings import load_drawing_model
@@ -204,7 +204,7 @@ def test_it_converts_to_a_model_that_one_shot_evaluation_loads(tmp_path: Path) -
     pair.save(tmp_path / "siamese.keras")
     (tmp_path / "report.json").write_text(json.dumps({"threshold": {"threshold": 0.5}}))
     out = tmp_path / "made"
-    convert_in_child(
+    run_job(
         Job(
             model=str(tmp_path / "siamese.keras"),
             aligner="",

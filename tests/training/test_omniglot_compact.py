@@ -16,6 +16,7 @@ from drawn_alphabets import corners_of, drawn, write_omniglot
 from numpy.typing import NDArray
 
 from oneglance.converter.child import convert_in_child
+from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings import load_drawing_model
@@ -228,7 +229,7 @@ def test_a_converted_pair_is_the_same_pair(run: Path, tmp_path: Path) -> None:
 
 def test_int8_is_refused_and_nothing_is_left_behind(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="int8"):
-        convert_in_child(job(run / "siamese.keras", tmp_path / "made", "int8"))
+        run_job(job(run / "siamese.keras", tmp_path / "made", "int8"))
     assert not list(tmp_path.iterdir())
 
 
@@ -236,7 +237,7 @@ def test_a_pair_without_its_report_is_refused(run: Path, tmp_path: Path) -> None
     alone = tmp_path / "siamese.keras"
     alone.write_bytes((run / "siamese.keras").read_bytes())
     with pytest.raises(ConfigError, match=r"report\.json"):
-        convert_in_child(job(alone, tmp_path / "made"))
+        run_job(job(alone, tmp_path / "made"))
 
 
 def test_the_shipped_recipe_holds_out_what_it_validates_on() -> None:

@@ -150,6 +150,13 @@ def test_a_batch_has_each_character_once_each_by_two_hands(seed: int) -> None:
         assert len(set(poses[part].tolist())) == 1
 
 
+def test_a_batch_larger_than_all_alphabets_is_refused(drawings: Drawings) -> None:
+    batches = CharacterPairs(drawings)
+    assert len(batches.draw(9, 3, np.random.default_rng(0))[0]) == 9
+    with pytest.raises(ConfigError, match="10 pairs needs more characters"):
+        batches.draw(10, 3, np.random.default_rng(0))
+
+
 def test_the_eight_poses_of_a_drawing_are_all_different(drawings: Drawings) -> None:
     poses = {posed(drawings.images[0], pose).tobytes() for pose in range(8)}
     assert len(poses) == 8
