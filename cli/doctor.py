@@ -214,7 +214,7 @@ def _broker(config: Config) -> str:
 
 
 def _camera(camera: CameraConfig) -> str:
-    from oneglance.daemon.sources import open_source
+    from oneglance.daemon.sources import open_source, shown_name
 
     source = open_source(camera)
     try:
@@ -222,7 +222,7 @@ def _camera(camera: CameraConfig) -> str:
     finally:
         source.close()
     if frame is None:
-        raise OneglanceError("no picture came", where=str(camera.source))
+        raise OneglanceError("no picture came", where=shown_name(camera.source))
     return f"{frame.shape[1]}x{frame.shape[0]}"
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -15,6 +15,10 @@ from oneglance.config import CameraConfig
 from oneglance.daemon.capture import Capture
 from oneglance.daemon.recordings import Folder, Video
 from oneglance.errors import CameraError
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}", re.IGNORECASE)
+# A name or IPv4 address, or an IPv6 address in brackets; then a port.
+_HOST = re.compile(r"([a-z0-9][a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 class FrameSource(Protocol):
@@ -48,11 +52,13 @@ def open_source(config: CameraConfig) -> FrameSource:
         if not path.exists():
             raise CameraError(
                 "there is no such camera, video or folder",
-                where=source,
+                where=shown_name(source),
                 fix="check the path; 'v4l2-ctl --list-devices' shows what is plugged in",
             )
     except OSError as error:
-        raise CameraError(f"cannot look at it: {error.strerror}", where=source) from None
+        raise CameraError(
+            f"cannot look at it: {error.strerror}", where=shown_name(source)
+        ) from None
     return Video(path)
 
 
@@ -63,14 +69,22 @@ def is_recording(config: CameraConfig) -> bool:
 
 
 def shown_name(source: str | int) -> str:
-    """The source without a password that may stand in its URL, fit for logs."""
+    """The source without any secret that may stand in it, fit for logs; never raises.
+
+    Of a URL only scheme and host are shown: makers of cameras put passwords into paths as well.
+    Where it is not certain which part the host is, `...` stands for it.
+    """
     text = str(source)
-    if "://" not in text:
-        return text
-    parts = urlsplit(text)
-    host = parts.netloc.rpartition("@")[2]
-    # A query may hold a token.
-    return f"{parts.scheme}://{host}{parts.path}" + ("?..." if parts.query else "")
+    scheme, is_url, rest = text.partition("://")
+    if not is_url:
+        # A mistyped URL is taken for a path, and may hold a password all the same.
+        return "..." if re.search(r":.*@", text, re.DOTALL) else text
+    # A password with an unescaped / or # looks like a path, and an @ in a path like a password:
+    # so an @ counts only in front of the first of these.
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    host = authority.rpartition("@")[2]
+    certain = "@" not in rest[len(authority) :] and _HOST.fullmatch(host)
+    return f"{scheme if _SCHEME.fullmatch(scheme) else '...'}://{host if certain else '...'}"
 
 
 class _Live:
