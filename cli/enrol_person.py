@@ -15,7 +15,7 @@ from oneglance.faces.detect import FaceDetector
 from oneglance.faces.enrolment import AGREEMENT_FMR, check_agreement, check_lookalike
 from oneglance.faces.gallery import Gallery
 from oneglance.faces.model import FaceModel, load_model
-from oneglance.faces.person import Person
+from oneglance.faces.person import Person, UnfitTemplatesError
 from oneglance.faces.vault import load_key
 
 
@@ -44,9 +44,12 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
         scores = model.compare(templates, templates)
         check_agreement(scores, [shot.label for shot in shots], model.threshold(AGREEMENT_FMR))
     with Gallery.open(config.gallery.path, key, create=True) as gallery:
-        enrolled = gallery.snapshot(
-            model.model_id, datetime.now(UTC), template_size=model.template_size
-        )
+        try:
+            enrolled = gallery.snapshot(
+                model.model_id, datetime.now(UTC), template_size=model.template_size
+            )
+        except UnfitTemplatesError as error:
+            raise error.naming() from None
         if not wish.force:
             scores = model.compare(templates, enrolled.templates)
             check_lookalike(scores, enrolled.person_ids, model.threshold(config.decision.fmr))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery import Gallery
+from oneglance.faces.gallery_file import is_there
 from oneglance.faces.person import Snapshot
 from oneglance.faces.vault import TemplateKey
 
@@ -87,7 +88,7 @@ class GalleryWatch:
     def _look(self) -> None:
         if self._gallery is None:
             self._changes = -1
-            if not self._path.exists():
+            if not is_there(self._path):
                 self._nobody_yet()
                 return
             self._gallery = Gallery.open(self._path, self._key, now=self._wall)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery_file import connect, erase_old_pages, make, wrapped
+from oneglance.faces.gallery_file import connect, erase_old_pages, make, reading, wrapped
 from oneglance.faces.gallery_rows import (
     PERSON_QUERY,
+    from_text,
     person_from_row,
     seal_template,
     to_text,
@@ -29,6 +30,7 @@ from oneglance.faces.gallery_schema import transaction
 from oneglance.faces.person import (
     Person,
     Snapshot,
+    UnfitTemplatesError,
     checked_dates,
     checked_name,
     checked_person_id,
@@ -158,13 +160,13 @@ class Gallery:
 
     def list_people(self) -> list[Person]:
         """Everybody, by id, those whose enrolment has expired included."""
-        with self._reading():
+        with reading(self._path):
             rows = self._database.execute(f"{PERSON_QUERY} GROUP BY p.id ORDER BY p.id")
             return [person_from_row(row) for row in rows]
 
     def show(self, person_id: str) -> Person:
         """One person; GalleryError if there is no such."""
-        with self._reading():
+        with reading(self._path):
             self._require(person_id)
             query = f"{PERSON_QUERY} WHERE p.id = ? GROUP BY p.id"
             return person_from_row(self._database.execute(query, (person_id,)).fetchone())
@@ -198,7 +200,7 @@ class Gallery:
 
         Each template is unsealed, as base64 of little-endian float32 values.
         """
-        with self._reading():
+        with reading(self._path):
             person = self.show(person_id)
             rows = self._database.execute(
                 "SELECT id, model_id, created_at, source, sealed FROM template"
@@ -234,24 +236,28 @@ class Gallery:
         With `template_size` (d), an empty gallery gives templates of shape (0, d), and stored
         ones of another size are refused; without, an empty gallery gives (0, 0).
 
-        Raises GalleryError if one was tampered with, or made by another model: then nobody can
-        be compared until those people are enrolled again. A clock that stands before the newest
-        enrolment is wrong, so that expiry is then judged by that enrolment's time.
+        Raises UnfitTemplatesError if one was tampered with, or made by another model: then nobody
+        can be compared until those people are enrolled again. A clock that stands before the
+        newest enrolment is wrong, so that expiry is then judged by that enrolment's time.
         """
-        with self._reading():
+        with reading(self._path):
             (newest,) = self._database.execute("SELECT max(created_at) FROM person").fetchone()
             moment = max(to_text(utc(now, "the clock")), newest or "")
             rows = self._database.execute(
-                "SELECT p.id, p.name, t.id, t.model_id, t.sealed"
+                "SELECT p.id, p.name, t.id, t.model_id, t.sealed, p.expires_at"
                 " FROM template t JOIN person p ON p.id = t.person_id"
                 " WHERE p.expires_at IS NULL OR p.expires_at > ?"
                 " ORDER BY p.id, t.rowid",
                 (moment,),
             ).fetchall()
+            # A date that is none may sort after every other.
+            for expires_at in {row[5] for row in rows} - {None}:
+                from_text(expires_at)
         others = sorted({row[0] for row in rows if row[3] != model_id})
         if others:
-            raise GalleryError(
-                f"{_some(others)} enrolled with another model than {model_id}",
+            raise UnfitTemplatesError(
+                f"{_count(others)} enrolled with another model than {model_id}",
+                others,
                 where=str(self._path),
                 fix="delete them and enrol them again from their photos, or use the former model",
             )
@@ -281,27 +287,24 @@ class Gallery:
                 where=str(self._path),
                 fix="open it again",
             )
-        with self._reading():
+        with reading(self._path):
             query = "SELECT value FROM meta WHERE name = 'changes'"
             return int(self._database.execute(query).fetchone()[0])
 
     def _check_key(self) -> None:
-        with self._reading():
+        with reading(self._path):
             query = "SELECT value FROM meta WHERE name = 'key_check'"
-            row = self._database.execute(query).fetchone()
+            sealed = self._database.execute(query).fetchone()[0]
+            if not isinstance(sealed, bytes):
+                raise TypeError("the key check is no BLOB")
         try:
-            self._key.open(b"" if row is None else bytes(row[0]), _KEY_CHECK_CONTEXT)
+            self._key.open(sealed, _KEY_CHECK_CONTEXT)
         except GalleryError:
             raise GalleryError(
                 "the gallery was made with another key",
                 where=str(self._path),
                 fix="name that key as gallery.key_file, or begin a new gallery under this one",
             ) from None
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        with wrapped(self._path):
-            yield
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -348,8 +351,10 @@ class Gallery:
             return unseal_template(
                 self._key, sealed, person_id=person_id, template_id=template_id, model_id=model_id
             )
-        except GalleryError as error:
-            raise GalleryError(error.what, where=str(self._path), fix=error.fix) from None
+        except UnfitTemplatesError as error:
+            raise UnfitTemplatesError(
+                error.what, error.person_ids, where=str(self._path), fix=error.remedy
+            ) from None
 
     def _erase(self) -> None:
         with wrapped(self._path):
@@ -370,9 +375,5 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _some(person_ids: list[str]) -> str:
-    shown = ", ".join(person_ids[:5])
-    more = len(person_ids) - 5
-    if more > 0:
-        return f"{shown} and {more} more are"
-    return f"{shown} {'is' if len(person_ids) == 1 else 'are'}"
+def _count(person_ids: Collection[str]) -> str:
+    return "1 person is" if len(person_ids) == 1 else f"{len(person_ids)} people are"

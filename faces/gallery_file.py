@@ -44,9 +44,9 @@ def make(path: Path, key_check: bytes) -> None:
     It is made aside and appears whole: neither a crash nor a second process can leave or see half
     a gallery. Raises GalleryError if it cannot be written.
     """
-    if path.exists():
-        return
     try:
+        if path.exists():
+            return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             draft = Path(folder) / path.name
@@ -76,6 +76,18 @@ def make(path: Path, key_check: bytes) -> None:
         ) from None
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file; GalleryError if this user may not even look."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise GalleryError(
+            f"cannot look for the gallery: {error.strerror}",
+            where=str(path),
+            fix="run this as the user that owns it",
+        ) from None
+
+
 @contextmanager
 def wrapped(path: Path) -> Iterator[None]:
     """Turn every SQLite error inside into a GalleryError of one line about the gallery."""
@@ -83,7 +95,21 @@ def wrapped(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         what, fix = _explain(error)
-        raise GalleryError(what, where=str(path), fix=fix) from error
+        raise GalleryError(what, where=str(path), fix=fix) from None
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """As `wrapped`, and a value that is not what we write is a damaged gallery, too.
+
+    SQLite finds nothing wrong with a date that is none: only reading it tells.
+    """
+    with wrapped(path):
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, ArithmeticError):
+            # What the value was stays out of the text: it may be a name.
+            raise GalleryError("the gallery is damaged", where=str(path), fix=_RESTORE) from None
 
 
 def erase_old_pages(database: sqlite3.Connection) -> bool:
@@ -182,6 +208,9 @@ def _code(error: sqlite3.Error) -> int | None:
 
 def _explain(error: sqlite3.Error) -> tuple[str, str]:
     code = _code(error)
+    if code is None and str(error).startswith("Could not decode"):
+        # This text would go on with the name that is no UTF-8.
+        return "the gallery is damaged", _RESTORE
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "another program keeps the gallery busy", "try again; see who holds it with fuser"
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.person import Person, checked_templates
+from oneglance.faces.person import Person, UnfitTemplatesError, checked_templates
 from oneglance.faces.vault import TemplateKey
 
 PERSON_QUERY = """
@@ -30,15 +30,23 @@ def to_text_or_none(moment: datetime | None) -> str | None:
     return None if moment is None else to_text(moment)
 
 
+def from_text(text: str) -> datetime:
+    """What `to_text` wrote; ValueError for any other text, since it would not sort as times do."""
+    moment = datetime.fromisoformat(text)
+    if to_text(moment) != text:
+        raise ValueError("not a time in UTC with microseconds")
+    return moment
+
+
 def person_from_row(row: tuple[Any, ...]) -> Person:
-    """The person that one row of PERSON_QUERY describes."""
+    """The person that one row of PERSON_QUERY describes; ValueError if a time is none."""
     person_id, name, created_at, consent_at, expires_at, templates, model_ids = row
     return Person(
         person_id,
         name,
-        datetime.fromisoformat(created_at),
-        datetime.fromisoformat(consent_at),
-        None if expires_at is None else datetime.fromisoformat(expires_at),
+        from_text(created_at),
+        from_text(consent_at),
+        None if expires_at is None else from_text(expires_at),
         templates,
         tuple(sorted(json.loads(model_ids))),
     )
@@ -60,14 +68,15 @@ def seal_template(
 def unseal_template(
     key: TemplateKey, sealed: bytes, *, person_id: str, template_id: str, model_id: str
 ) -> NDArray[np.float32]:
-    """The template float32 (d,) again; GalleryError if it was changed or moved to another row."""
+    """The template float32 (d,) again; UnfitTemplatesError if it was changed or moved."""
     try:
         values = key.open(sealed, _context(person_id, template_id, model_id))
         rows = checked_templates(np.frombuffer(values, "<f4")[np.newaxis])
     except (GalleryError, ValueError):
-        raise GalleryError(
-            f"a template of {person_id!r} was tampered with, or is damaged",
-            fix=f"restore a backup, or delete {person_id!r} and enrol this person again",
+        raise UnfitTemplatesError(
+            "a template was tampered with, or is damaged",
+            [person_id],
+            fix="restore a backup, or delete this person and enrol again",
         ) from None
     template: NDArray[np.float32] = rows[0]
     return template

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -22,6 +22,23 @@ _PERSON_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # make two names look alike, or turn a line of a log or a screen around.
 _JOINERS = "\u200c\u200d"
 _UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+
+
+class UnfitTemplatesError(GalleryError):
+    """Templates of `person_ids` cannot be compared, so that nobody can be.
+
+    The text itself only says of how many people: it may reach a log, where no names belong.
+    """
+
+    def __init__(self, what: str, person_ids: Iterable[str], *, where: str = "", fix: str) -> None:
+        super().__init__(what, where=where, fix=f"{fix}; 'oneglance doctor' says who")
+        self.person_ids = tuple(sorted(person_ids))
+        self.remedy = fix
+
+    def naming(self) -> GalleryError:
+        """The same with the first few ids, for whoever may see who is enrolled."""
+        ids = ", ".join(self.person_ids[:5]) + (", ..." if len(self.person_ids) > 5 else "")
+        return GalleryError(f"{self.what} ({ids})", where=self.where, fix=self.remedy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -142,12 +143,57 @@ def test_a_deleted_gallery_lets_nobody_in(
 
 
 def test_a_gallery_of_another_model_lets_nobody_in_and_says_so(
-    watch: GalleryWatch, enrol: Enrol, model: FaceModel
+    watch: GalleryWatch, enrol: Enrol, model: FaceModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     enrol("Ada", templates=template(model), model_id="another:0123456789ab")
     with pytest.raises(GalleryError, match="another model"):
         watch.reload()
     assert watch.snapshot is None
+    assert "1 person is enrolled with another model" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE template SET model_id = 'another:0123456789ab'",
+        "UPDATE template SET sealed = x'00'",
+        "UPDATE person SET name = CAST(x'41646180' AS TEXT)",
+        "UPDATE person SET created_at = 'Ada'",
+        "UPDATE person SET expires_at = '2027-01-01'",
+        "UPDATE meta SET value = 'ada' WHERE name = 'changes'",
+        "UPDATE meta SET value = 'ada' WHERE name = 'key_check'",
+    ],
+)
+def test_no_damage_ends_the_watch_or_brings_a_name_into_the_log(
+    statement: str,
+    watch: GalleryWatch,
+    enrol: Enrol,
+    model: FaceModel,
+    gallery_file: GalleryConfig,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    enrol("Ada", templates=template(model))
+    database = sqlite3.connect(gallery_file.path)
+    assert database.execute(statement).rowcount == 1
+    database.commit()
+    database.close()
+    watch.refresh(0.0)
+    assert (watch.snapshot, watch.problem) == (None, "gallery_error")
+    assert "nobody is let in" in caplog.text
+    assert "ada" not in caplog.text.lower().replace(str(gallery_file.path).lower(), "")
+
+
+def test_a_gallery_that_may_not_be_looked_for_is_an_error_not_an_empty_one(
+    model: FaceModel, gallery_file: GalleryConfig
+) -> None:
+    # A name too long stands in for a folder that is closed to this user: root may enter all.
+    hidden = gallery_file.path.with_name("x" * 300)
+    key = load_key(gallery_file.key_file)
+    watch = GalleryWatch(
+        hidden, key, model.model_id, model.template_size, wall=lambda: datetime.now(UTC)
+    )
+    watch.refresh(0.0)
+    assert watch.problem == "gallery_error"
 
 
 def test_a_gallery_under_another_key_is_refused(

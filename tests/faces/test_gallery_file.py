@@ -20,6 +20,7 @@ import pytest
 
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery import Gallery
+from oneglance.faces.gallery_file import is_there
 from oneglance.faces.vault import TemplateKey
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -148,6 +149,56 @@ def test_tampered_and_swapped_templates_are_never_compared(path: Path, statement
         gallery.snapshot(model_id, NOON)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE person SET created_at = 'gestern'",
+        "UPDATE person SET consent_at = '2026-11-24'",
+        "UPDATE person SET expires_at = '9'",
+        "UPDATE person SET expires_at = '2027-01-01'",
+        "UPDATE person SET expires_at = '2027-01-01T00:00:00.000000+01:00'",
+        "UPDATE person SET name = CAST(x'41646180' AS TEXT)",
+        "UPDATE template SET model_id = CAST(x'80' AS TEXT)",
+        "UPDATE meta SET value = 'x' WHERE name = 'changes'",
+        "UPDATE meta SET value = 9e999 WHERE name = 'changes'",
+        "DELETE FROM meta WHERE name = 'changes'",
+        "UPDATE meta SET value = 'x' WHERE name = 'key_check'",
+        "UPDATE meta SET value = 99999999999 WHERE name = 'key_check'",
+        "DELETE FROM meta WHERE name = 'key_check'",
+    ],
+)
+def test_a_value_that_is_not_ours_is_damage_and_is_not_repeated(path: Path, statement: str) -> None:
+    """SQLite finds nothing wrong with these rows."""
+    tamper(path, statement)
+
+    def read_all() -> None:
+        with Gallery.open(path, KEY) as gallery:
+            gallery.change_counter()
+            gallery.list_people()
+            gallery.snapshot(MODEL, NOON)
+
+    with pytest.raises(GalleryError, match="the gallery is damaged") as caught:
+        read_all()
+    assert "Ada" not in str(caught.value)
+    assert "restore the gallery" in caught.value.fix
+
+
+def test_an_expiry_that_is_no_date_never_counts_as_a_late_one(path: Path) -> None:
+    tamper(path, "UPDATE person SET expires_at = '9'")
+    with Gallery.open(path, KEY) as gallery, pytest.raises(GalleryError, match="damaged"):
+        gallery.snapshot(MODEL, NOON)
+
+
+def test_a_gallery_that_may_not_be_looked_for_is_a_gallery_error(tmp_path: Path) -> None:
+    # A name too long stands in for a folder that is closed to this user: root may enter all.
+    hidden = tmp_path / ("x" * 300)
+    for create in (False, True):
+        with pytest.raises(GalleryError, match="name too long"):
+            Gallery.open(hidden, KEY, create=create)
+    with pytest.raises(GalleryError, match="cannot look for the gallery"):
+        is_there(hidden)
 
 
 def cut(data: bytes) -> bytes:
