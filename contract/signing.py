@@ -13,7 +13,6 @@ import binascii
 import hashlib
 import json
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from oneglance.contract.messages import MAX_PAYLOAD_BYTES, Decision, parse
 from oneglance.errors import ConfigError, MessageError
+from oneglance.secret_file import read_secret
 
 
 def create_signing_key(private_file: Path, public_file: Path) -> None:
@@ -115,31 +115,6 @@ def check(payload: bytes, key: Ed25519PublicKey, topic: str = "") -> Decision:
             fix="give the consumer the public key of this door's daemon",
         ) from None
     return parse(canonical, Decision, topic)
-
-
-def read_secret(path: Path, what: str, fix: str) -> bytes:
-    """Read a secret file that only its owner can read.
-
-    A file that systemd passed in its credentials directory is taken with the mode systemd chose.
-    Raises ConfigError if it is missing, unreadable, or open to group or others.
-    """
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            data = file.read(65_536)
-    except FileNotFoundError:
-        raise ConfigError(f"the {what} is missing", where=str(path), fix=fix) from None
-    except OSError as error:
-        raise ConfigError(f"cannot read the {what}: {error.strerror}", where=str(path)) from None
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    from_systemd = bool(credentials) and path.parent == Path(str(credentials))
-    if mode & 0o077 and not from_systemd:
-        raise ConfigError(
-            f"the {what} can be read by others (mode {mode:04o})",
-            where=str(path),
-            fix=f"chmod 600 {path}",
-        )
-    return data
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from oneglance.errors import GalleryError
+from oneglance.secret_file import read_secret
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -59,49 +59,19 @@ class TemplateKey:
 
 
 def load_key(path: Path) -> TemplateKey:
-    """Read the key file, or the systemd credential of the same file name if there is one.
+    """Read the key file; GalleryError if it is missing, readable by others, or no key.
 
-    A credential is taken with the mode that systemd gave it; any other file must be closed to
-    group and others. Raises GalleryError if it is missing, readable by others, or no key.
+    A systemd credential is taken with the mode that systemd gave it.
     """
-    credential = _credential(path)
-    path = credential or path
-    try:
-        # O_NONBLOCK: opening a FIFO by mistake must not hang the door.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise GalleryError(
-            "the template key is missing",
-            where=str(path),
-            fix="restore it from its backup, or make one for a new gallery with 'oneglance init'",
-        ) from None
-    except OSError as error:
-        raise GalleryError(
-            f"cannot read the template key: {error.strerror}",
-            where=str(path),
-            fix="run this as the user that owns it",
-        ) from None
-    try:
-        status = os.fstat(descriptor)
-        mode = stat.S_IMODE(status.st_mode)
-        if not stat.S_ISREG(status.st_mode):
-            raise GalleryError("the template key is not a regular file", where=str(path))
-        if mode & 0o077 and credential is None:
-            raise GalleryError(
-                f"the template key can be read by others (mode {mode:04o})",
-                where=str(path),
-                fix=f"run: chmod 600 {path}",
-            )
-        key = os.read(descriptor, KEY_BYTES + 1)
-    except OSError as error:
-        raise GalleryError(
-            f"cannot read the template key: {error.strerror}", where=str(path)
-        ) from None
-    finally:
-        os.close(descriptor)
+    key = read_secret(
+        path,
+        "template key",
+        "restore it from its backup, or make one for a new gallery with 'oneglance init'",
+        GalleryError,
+    )
     if len(key) != KEY_BYTES:
         raise GalleryError(
-            f"not a template key: {status.st_size} bytes instead of {KEY_BYTES}",
+            f"not a template key: {len(key)} bytes instead of {KEY_BYTES}",
             where=str(path),
             fix="restore it from its backup, or move it away and run 'oneglance init'",
         )
@@ -138,11 +108,3 @@ def create_key(path: Path) -> None:
         raise GalleryError(
             f"cannot write the template key: {error.strerror}", where=str(path)
         ) from None
-
-
-def _credential(path: Path) -> Path | None:
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        return None
-    credential = Path(folder) / path.name
-    return credential if credential.exists() else None

@@ -22,8 +22,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from oneglance.config import MqttConfig
-from oneglance.contract.signing import read_secret
 from oneglance.errors import BrokerError, ConfigError
+from oneglance.secret_file import read_secret
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,8 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted us and the connection stands."""
-        return bool(self._client.is_connected())
+        """Whether the broker has accepted us, the connection stands, and somebody works at it."""
+        return self.alive and bool(self._client.is_connected())
 
     @property
     def alive(self) -> bool:
@@ -361,4 +361,11 @@ def _password(config: MqttConfig) -> str | None:
     if config.password_file is None:
         return None
     secret = read_secret(config.password_file, "MQTT password", "write it there, then chmod 600")
-    return secret.decode().strip()
+    try:
+        return secret.decode().strip()
+    except UnicodeDecodeError:
+        raise ConfigError(
+            "the MQTT password is not UTF-8 text",
+            where=str(config.password_file),
+            fix="write it there again as one line of text",
+        ) from None

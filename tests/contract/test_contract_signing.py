@@ -23,7 +23,6 @@ from oneglance.contract.signing import (
     fingerprint,
     load_public_key,
     load_signing_key,
-    read_secret,
     sign,
 )
 from oneglance.errors import ConfigError, MessageError
@@ -130,26 +129,6 @@ def test_fingerprints_tell_keys_apart() -> None:
     assert fingerprint(one) == fingerprint(one) != fingerprint(other)
     assert fingerprint(one).startswith("SHA256:")
     assert len(fingerprint(one)) == 50
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
-def test_a_secret_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("word")
-    secret.chmod(mode)
-    with pytest.raises(ConfigError, match="can be read by others") as caught:
-        read_secret(secret, "secret", "")
-    assert f"chmod 600 {secret}" in str(caught.value)
-
-
-def test_a_credential_is_taken_with_the_mode_systemd_chose(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("word")
-    secret.chmod(0o440)
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert read_secret(secret, "secret", "") == b"word"
 
 
 def test_missing_or_wrong_keys_are_one_clear_line(tmp_path: Path) -> None:

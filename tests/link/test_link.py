@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import uuid
@@ -175,6 +176,23 @@ def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None
         Link(MqttConfig(user="me", password_file=secret), "test")
     assert "chmod 600" in str(caught.value)
     assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x80", b"caf\xe9"])
+def test_a_password_that_is_no_text_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    secret = tmp_path / "password"
+    secret.write_bytes(content)
+    secret.chmod(0o600)
+    with pytest.raises(ConfigError, match="not UTF-8 text") as caught:
+        Link(MqttConfig(user="me", password_file=secret), "test")
+    assert str(secret) in str(caught.value)
+    assert "caf" not in str(caught.value)
+
+
+def test_a_fifo_as_password_file_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "password", 0o600)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        Link(MqttConfig(user="me", password_file=tmp_path / "password"), "test")
 
 
 class RefusingBroker:
