@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
 
 from oneglance.contract.gate import ClockGuard
 from oneglance.contract.messages import Decision, Mode, Outcome
@@ -86,21 +87,29 @@ class Issuer:
         self._sequence_failed = False
         issued_at = self._clocks.wall().astimezone(UTC)
         deadline_s = self._clocks.monotonic_s() + self._lifetime.total_seconds()
-        decision = Decision(
-            issued_at=issued_at,
-            event_id=uuid.uuid4().hex,
-            site=self._topics.site,
-            door=self._topics.door,
-            visit_id=verdict.visit_id,
-            outcome=Outcome.ACCEPTED if verdict.accepted else Outcome.REJECTED,
-            reason=verdict.reason,
-            person_id=verdict.person_id,
-            person_name=None if verdict.person_id is None else names[verdict.person_id],
-            score=verdict.score,
-            threshold=self._threshold,
-            model_id=self._model_id,
-            mode=Mode.IDENTIFY,
-            expires_at=issued_at + self._lifetime,
-            sequence=sequence,
-        )
+        try:
+            decision = Decision(
+                issued_at=issued_at,
+                event_id=uuid.uuid4().hex,
+                site=self._topics.site,
+                door=self._topics.door,
+                visit_id=verdict.visit_id,
+                outcome=Outcome.ACCEPTED if verdict.accepted else Outcome.REJECTED,
+                reason=verdict.reason,
+                person_id=verdict.person_id,
+                person_name=None if verdict.person_id is None else names[verdict.person_id],
+                score=verdict.score,
+                threshold=self._threshold,
+                model_id=self._model_id,
+                mode=Mode.IDENTIFY,
+                expires_at=issued_at + self._lifetime,
+                sequence=sequence,
+            )
+        except KeyError:
+            raise MessageError("the verdict's person is not in the gallery") from None
+        except ValidationError as error:
+            # The values stay out of the text: one of them may be a name.
+            mistake = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in mistake["loc"]) or "the decision"
+            raise MessageError(f"no valid decision: {place}: {mistake['msg']}") from None
         return Outgoing(sign(decision, self._key), deadline_s, verdict.visit_id)

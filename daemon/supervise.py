@@ -10,7 +10,7 @@ from oneglance.daemon.frames import FrameExchange
 from oneglance.daemon.publisher import Publisher
 from oneglance.daemon.sources import is_recording
 from oneglance.daemon.vision import Vision
-from oneglance.errors import CameraError
+from oneglance.errors import CameraError, OneglanceError
 from oneglance.sdnotify import Notifier
 
 log = logging.getLogger(__name__)
@@ -28,14 +28,17 @@ def supervise(
 ) -> None:
     """Return when `stopping` is set or all recordings have come to their end.
 
-    Raises what made the vision thread fail, and CameraError when a recording is unreadable, no
-    camera opens at the start, or one hangs again and again.
+    Raises what made the vision thread fail, OneglanceError when the network's thread has died
+    (a daemon that nobody hears must not look alive), and CameraError when a recording is
+    unreadable, no camera opens at the start, or one hangs again and again.
     """
     ready = False
     reasons: tuple[str, ...] | None = None
     while not stopping.wait(WATCH_EVERY_S):
         if vision.ended.is_set():
             raise vision.crash or RuntimeError("the vision thread ended by itself")
+        if publisher is not None and not publisher.link.alive:
+            raise OneglanceError("the network thread has died")
         for camera in cameras:
             camera.watch()
         _check_opened(cameras, ready=ready)

@@ -24,7 +24,14 @@ from oneglance.daemon.app import Daemon
 from oneglance.daemon.gallery_watch import LOOK_EVERY_S
 from oneglance.daemon.pipeline import StepReport
 from oneglance.daemon.totals import Totals
-from oneglance.errors import BrokerError, CameraError, ConfigError, GalleryError, ModelError
+from oneglance.errors import (
+    BrokerError,
+    CameraError,
+    ConfigError,
+    GalleryError,
+    ModelError,
+    OneglanceError,
+)
 from oneglance.models import default_model_dir
 
 TOPICS = Topics("test", "front")
@@ -245,6 +252,31 @@ def test_a_crash_in_the_vision_thread_ends_the_process_after_saying_offline(
     with pytest.raises(ZeroDivisionError):
         Daemon(house(film(), mqtt=broker), on_step=crash).run()
     wait_until(lambda: listener.states()[-1] == ("offline", ("failed",)), "no farewell")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_network_thread_that_died_ends_the_process(
+    house: House, network_camera: Any, broker: MqttConfig, wait_until: Wait
+) -> None:
+    with running(Daemon(house(network_camera.url, mqtt=broker))) as run:
+        wait_until(lambda: run.daemon.connected, "never connected")
+        assert run.daemon._outlet is not None
+        link = run.daemon._outlet.publisher.link
+
+        def bug(_: float) -> None:
+            raise SystemExit
+
+        link._client.loop = bug  # type: ignore[method-assign,assignment]
+        wait_until(lambda: run.ended, "it goes on, deaf and dumb")
+        assert not link.connected
+    assert isinstance(run.error, OneglanceError)
+    assert run.error.what == "the network thread has died"
+
+
+def test_when_it_ends_no_thread_of_it_is_left(house: House, film: Callable[..., Path]) -> None:
+    before = set(threading.enumerate())
+    Daemon(house(film()), mqtt=False).run()
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_hung_inference_stops_feeding_the_watchdog(

@@ -118,5 +118,17 @@ def test_a_score_that_is_no_number_never_leaves(issuer: Issuer, score: float) ->
 
 
 def test_an_acceptance_below_the_threshold_never_leaves(issuer: Issuer) -> None:
-    with pytest.raises(ValueError, match="at or above its threshold"):
+    with pytest.raises(MessageError, match="at or above its threshold"):
         issuer.issue(Verdict("v", "ada", 0.4), NAMES)
+
+
+def test_a_name_that_no_message_can_carry_is_refused_and_not_repeated(issuer: Issuer) -> None:
+    with pytest.raises(MessageError, match="person_name") as caught:
+        issuer.issue(ACCEPTED, {"ada": 30 * "Lovelace"})
+    assert "Lovelace" not in str(caught.value)
+    assert issuer.issue(ACCEPTED, NAMES)
+
+
+def test_somebody_who_is_not_in_the_gallery_is_never_accepted(issuer: Issuer) -> None:
+    with pytest.raises(MessageError, match="not in the gallery"):
+        issuer.issue(ACCEPTED, {"bob": "Bob"})

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from oneglance.broker import embedded_broker, free_port
 from oneglance.config import MqttConfig
 from oneglance.contract.messages import Phase, Visit
@@ -164,3 +166,17 @@ def test_decisions_and_visits_from_many_threads_arrive_whole(
         wait_until(lambda: len(listener.on(TOPICS.visit)) == 400, "some were lost")
         for arrival in listener.on(TOPICS.visit):
             assert len(json.loads(arrival.payload)["filling"]) == 3000
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_link_whose_thread_died_takes_no_decision(broker: MqttConfig, wait_until: Wait) -> None:
+    with publishing(broker) as publisher:
+        link = publisher.link
+
+        def bug(_: float) -> None:
+            raise SystemExit
+
+        link._client.loop = bug  # type: ignore[method-assign,assignment]
+        wait_until(lambda: not link.alive, "it lives on")
+        assert not link.connected
+        assert not link.publish(TOPICS.decision, b"unheard", qos=1)
