@@ -1,7 +1,8 @@
 """The rule by which a consumer may act on a decision. Pure: time and memory are passed in.
 
 Signature, own site and door, freshness, and a strictly increasing sequence: all must hold. A wall
-clock that jumps makes freshness meaningless, so for a while after a jump nothing passes.
+clock that jumps makes freshness meaningless, so for a while after a jump nothing passes, and what
+has expired once stays expired, wherever the clock is set.
 """
 
 from __future__ import annotations
@@ -20,27 +21,66 @@ from oneglance.errors import MessageError
 MAX_LIFETIME = timedelta(seconds=10)
 MAX_CLOCK_SKEW = timedelta(seconds=2)
 MAX_CLOCK_STEP_S = 1.0
+# NTP slews a clock by at most this fraction (adjtimex(2), 500 ppm). On Linux the monotonic clock is
+# slewed with it, so that there even this is never seen.
+MAX_CLOCK_DRIFT = 500e-6
 
 
 @dataclass(slots=True)
 class ClockGuard:
-    """Notices that the wall clock was set, by its distance from the monotonic clock.
+    """Notices that the wall clock was set, and keeps a time that never runs backwards.
 
-    `observe` is called at least once a second by its owner; after a step of more than
-    MAX_CLOCK_STEP_S it says "not trusted" for as long as the longest-lived decision could
-    have been waiting.
+    `observe` is called at least once a second by its owner. It compares the distance between wall
+    and monotonic clock with a reference that follows no faster than NTP slews, so that small steps
+    add up. Off by more than MAX_CLOCK_STEP_S, the clock is not trusted for as long as the
+    longest-lived decision could have been waiting; then the new distance is the reference.
+
+    `now` is the wall clock, but never earlier than a reading that was trusted, nor than what the
+    old clock would have shown by the end of such a pause: whatever was issued by the old clock has
+    expired then. After a step back by S seconds it stands still until the wall clock has caught
+    up, at most S + 12 seconds later.
     """
 
-    _offset_s: float | None = None
+    _reference_s: float | None = None
+    _observed_at_s: float = 0.0
     _trusted_from_s: float = 0.0
+    _trusted_wall: datetime | None = None
+    _trusted_at_s: float = 0.0
+    _earliest: datetime | None = None
 
     def observe(self, wall: datetime, monotonic_s: float) -> bool:
         """Whether the wall clock can be trusted at this moment."""
         offset_s = wall.timestamp() - monotonic_s
-        if self._offset_s is not None and abs(offset_s - self._offset_s) > MAX_CLOCK_STEP_S:
+        if self._reference_s is None:
+            self._reference_s = offset_s
+            self._observed_at_s = monotonic_s
+        off_by_s = offset_s - self._reference_s
+        if abs(off_by_s) > MAX_CLOCK_STEP_S:
+            self._reference_s = offset_s
             self._trusted_from_s = monotonic_s + MAX_LIFETIME.total_seconds()
-        self._offset_s = offset_s
-        return monotonic_s >= self._trusted_from_s
+        else:
+            most_s = MAX_CLOCK_DRIFT * (monotonic_s - self._observed_at_s)
+            self._reference_s += min(max(off_by_s, -most_s), most_s)
+        paused = self._observed_at_s < self._trusted_from_s
+        self._observed_at_s = monotonic_s
+        if monotonic_s < self._trusted_from_s:
+            return False
+        self._trust(wall, monotonic_s, after_pause=paused)
+        return True
+
+    def now(self, wall: datetime) -> datetime:
+        """The time by which to judge what has expired; `wall` has just been observed."""
+        return wall if self._earliest is None else max(wall, self._earliest)
+
+    def _trust(self, wall: datetime, monotonic_s: float, *, after_pause: bool) -> None:
+        earliest = self.now(wall)
+        if after_pause and self._trusted_wall is not None:
+            elapsed = timedelta(seconds=monotonic_s - self._trusted_at_s)
+            # The daemon's clock may have been ahead of ours by the permitted skew.
+            earliest = max(earliest, self._trusted_wall + elapsed + MAX_CLOCK_SKEW)
+        self._earliest = earliest
+        self._trusted_wall = wall
+        self._trusted_at_s = monotonic_s
 
 
 @dataclass(slots=True)
@@ -68,8 +108,8 @@ class Gate:
         if retained:
             raise MessageError("a retained decision is never acted on", where=where)
         decision = check(payload, self.key, where)
-        now = self.wall().astimezone(UTC)
-        if not self.tick():
+        wall = self.wall().astimezone(UTC)
+        if not self.clock.observe(wall, self.monotonic_s()):
             raise MessageError("the clock was just set, nothing is fresh for a while", where=where)
         if (decision.site, decision.door) != (self.topics.site, self.topics.door):
             raise MessageError(
@@ -77,9 +117,9 @@ class Gate:
             )
         if decision.expires_at - decision.issued_at > MAX_LIFETIME:
             raise MessageError("lives longer than a decision may", where=where)
-        if now >= decision.expires_at:
+        if self.clock.now(wall) >= decision.expires_at:
             raise MessageError("expired", where=where, fix="if this repeats, compare the clocks")
-        if decision.issued_at > now + MAX_CLOCK_SKEW:
+        if decision.issued_at > wall + MAX_CLOCK_SKEW:
             raise MessageError(
                 "issued in the future", where=where, fix="set the clocks of both machines by NTP"
             )
@@ -90,3 +130,9 @@ class Gate:
             )
         self.last_sequence = decision.sequence
         return decision
+
+    def is_fresh(self, decision: Decision) -> bool:
+        """Whether an admitted decision may still be acted on at this moment."""
+        wall = self.wall().astimezone(UTC)
+        trusted = self.clock.observe(wall, self.monotonic_s())
+        return trusted and self.clock.now(wall) < decision.expires_at
