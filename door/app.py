@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -52,15 +51,31 @@ class DoorApp:
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        topics = Topics(config.site.name, config.site.door)
-        self._topics = topics
-        self._wall = wall
-        self._memory = SequenceMemory(config.door.state_file)
-        self._gate = Gate(topics, load_public_key(config.door.public_key_file), wall, monotonic_s)
-        self._notifier = notifier or Notifier()
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._stop = threading.Event()
-        self._link = Link(
+        self._stopping = False
+        self._pin = config.door.pin
+        # First of all: a predecessor that was killed in a pulse has left the pin active, and what
+        # is read below may be missing.
+        self._lock = Lock(
+            config.door,
+            factory or open_factory(factory_name(config.door.pin_factory)),
+            on_change=lambda event: self._inbox.put(lambda: self._say(event)),
+        )
+        try:
+            self._topics = Topics(config.site.name, config.site.door)
+            self._wall = wall
+            self._memory = SequenceMemory(config.door.state_file)
+            key = load_public_key(config.door.public_key_file)
+            self._gate = Gate(self._topics, key, wall, monotonic_s)
+            self._notifier = notifier or Notifier()
+            self._link = self._make_link(config)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _make_link(self, config: Config) -> Link:
+        topics = self._topics
+        return Link(
             config.mqtt,
             f"oneglance-door-{topics.site}-{topics.door}",
             subscriptions=((topics.decision, 1),),
@@ -70,15 +85,11 @@ class DoorApp:
                 topics.door_state, self._state(LockEvent(LockState.FAULT, "connection lost"))
             ),
         )
-        self._lock = Lock(
-            config.door,
-            factory or open_factory(factory_name(config.door.pin_factory)),
-            on_change=lambda event: self._inbox.put(lambda: self._say(event)),
-        )
 
     def stop(self) -> None:
         """End `run` soon: from any thread, or from a signal handler."""
-        self._stop.set()
+        # Neither a plain flag nor a SimpleQueue has a lock that the interrupted thread could hold.
+        self._stopping = True
         self._inbox.put(lambda: None)
 
     def run(self) -> None:
@@ -109,7 +120,7 @@ class DoorApp:
 
     def _serve(self) -> None:
         next_tick_s = time.monotonic()
-        while not self._stop.is_set():
+        while not self._stopping:
             if time.monotonic() >= next_tick_s:
                 self._tick()
                 next_tick_s = time.monotonic() + TICK_S
@@ -122,6 +133,13 @@ class DoorApp:
     def _tick(self) -> None:
         self._gate.tick()
         self._lock.relock_if_due()
+        if self._lock.event.state is LockState.FAULT:
+            # A fresh start takes the pin anew and drives it to shut; this one may never be obeyed.
+            raise OneglanceError(
+                self._lock.event.cause,
+                where=self._pin,
+                fix="check the wiring and the pin factory",
+            )
         if self._link.subscriptions_refused:
             raise BrokerError(
                 "the broker does not let the lock read decisions",
@@ -150,7 +168,7 @@ class DoorApp:
             log.info("event %s is %s: stays shut", decision.event_id, decision.outcome)
             return
         # The disk may have taken its time.
-        if not self._gate.tick() or self._wall() >= decision.expires_at:
+        if not self._gate.is_fresh(decision):
             log.warning("event %s expired while it was being remembered", decision.event_id)
             return
         self._lock.pulse(decision.event_id)

@@ -1,7 +1,8 @@
 """The pin that moves the lock. Whatever happens, it goes back to inactive.
 
 The relock timer is armed before the pin moves; the owner's loop checks the deadline as well, and
-`close` relocks in every way out of the program that runs Python code at all.
+`close` relocks in every way out of the program that runs Python code at all. A pin that did not
+shut is tried again at each of these occasions.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -94,7 +96,8 @@ class Lock:
         self._on_change = on_change
         self._mutex = threading.RLock()
         self._timer: threading.Timer | None = None
-        self._deadline_s = 0.0
+        # When the pin is due to shut; never, while it is known to be shut.
+        self._deadline_s = math.inf
         self._closed = False
         self._event = LockEvent(LockState.LOCKED)
         try:
@@ -140,20 +143,23 @@ class Lock:
         )
 
     def relock_if_due(self) -> None:
-        """Relock if the pulse is over; does nothing otherwise. Never raises."""
+        """Relock if the pulse is over, or if an earlier try to relock failed. Never raises."""
         with self._mutex:
-            if self._event.state is not LockState.UNLOCKED or time.monotonic() < self._deadline_s:
+            if self._closed or time.monotonic() < self._deadline_s:
                 return
             if self._drive(False):
-                self._became(LockEvent(LockState.LOCKED, self._event.cause))
+                self._deadline_s = math.inf
+                if self._event.state is LockState.UNLOCKED:
+                    self._became(LockEvent(LockState.LOCKED, self._event.cause))
 
     def close(self) -> None:
-        """Relock and give the pin back. Safe to call twice; never raises."""
+        """Relock and give the pin back. Safe to call twice; never raises.
+
+        If a signal's exception interrupts it, it can be called again, and is at exit.
+        """
         with self._mutex:
             if self._closed:
                 return
-            self._closed = True
-            atexit.unregister(self.close)
             if self._timer is not None:
                 self._timer.cancel()
             if self._drive(False) and self._event.state is LockState.UNLOCKED:
@@ -162,6 +168,9 @@ class Lock:
                 self._device.close()
             except Exception as error:
                 log.error("cannot give back the pin %s: %s", self._pin, error)
+            # Not before: whoever interrupts the lines above must find them still to be done.
+            self._closed = True
+            atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -183,9 +192,11 @@ class Lock:
         except Exception as error:
             # Each pin library raises its own kinds of error; to a door they are all one.
             log.error("the pin %s did not obey: %s", self._pin, error)
+            self._deadline_s = 0.0
             with suppress(Exception):
                 self._device.off()
-            self._became(LockEvent(LockState.FAULT, "the pin did not obey"))
+            if self._event.state is not LockState.FAULT:
+                self._became(LockEvent(LockState.FAULT, "the pin did not obey"))
             return False
         return True
 

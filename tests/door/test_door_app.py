@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -268,6 +269,52 @@ def test_a_pin_that_does_not_obey_is_a_fault(
     assert rig.opened == 0
 
 
+def test_a_pin_that_did_not_shut_ends_the_service_which_shuts_it(
+    make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig()
+    set_state = MockPin._set_state
+    failing = 0
+
+    def hiccup(self: MockPin, value: Any) -> None:
+        nonlocal failing
+        if failing and not value:
+            failing -= 1
+            raise OSError("no answer")
+        set_state(self, value)
+
+    monkeypatch.setattr(MockPin, "_set_state", hiccup)
+    rig.decide(1)
+    wait_until(lambda: rig.pin_active, "open")
+    # Both tries of the relock timer; the next one would be heard.
+    failing = 2
+    wait_until(lambda: not rig.running, "ended by the fault")
+    assert failing == 0
+    assert not rig.pin_active
+    assert isinstance(rig.error, OneglanceError)
+    assert "GPIO17: the pin did not obey" in str(rig.error)
+    wait_until(lambda: rig.said()[-1] == "fault", "says fault")
+    assert rig.states[-1].cause == "the pin did not obey"
+
+
+def test_if_the_relock_timer_dies_the_service_relocks(
+    make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoTimer:
+        daemon = False
+
+        def __init__(self, *_: object) -> None: ...
+        def start(self) -> None: ...
+        def cancel(self) -> None: ...
+
+    rig = make_rig()
+    monkeypatch.setattr(threading, "Timer", NoTimer)
+    rig.decide(1)
+    wait_until(lambda: rig.said() == ["locked", "unlocked", "locked"], "opened and shut")
+    assert not rig.pin_active
+    assert rig.running
+
+
 def test_a_corrupt_memory_is_a_fault_with_the_way_out(
     door_config: Config, make_rig: MakeRig, wait_until: Wait
 ) -> None:
@@ -303,18 +350,23 @@ def test_a_decision_that_expires_while_it_is_remembered_does_not_open(
 ) -> None:
     rig = make_rig()
     store = SequenceMemory.store
-    ahead = timedelta()
-    monkeypatch.setattr(rig.app, "_wall", lambda: datetime.now(UTC) + ahead)
+    ahead_s = 0.0
+    gate = rig.app._gate
+    monkeypatch.setattr(gate, "wall", lambda: datetime.now(UTC) + timedelta(seconds=ahead_s))
+    monkeypatch.setattr(gate, "monotonic_s", lambda: time.monotonic() + ahead_s)
 
     def slow(self: SequenceMemory, sequence: int) -> None:
-        nonlocal ahead
-        ahead = timedelta(seconds=8 if sequence == 1 else 0)
+        nonlocal ahead_s
+        ahead_s += 8.0 if sequence == 1 else 0.0
         store(self, sequence)
 
     monkeypatch.setattr(SequenceMemory, "store", slow)
     rig.decide(1)
-    valid = settle(rig, wait_until, 2)
-    assert rig.opened_for == [valid]
+    wait_until(lambda: ahead_s > 0, "remembered")
+    later = datetime.now(UTC) + timedelta(seconds=ahead_s)
+    valid = rig.decide(2, issued_at=later, expires_at=later + timedelta(seconds=5))
+    wait_until(lambda: rig.said().count("locked") == 2, "a valid decision opens and shuts")
+    assert rig.opened_for == [valid.event_id]
 
 
 def test_a_clock_that_jumps_shuts_out_even_what_looks_fresh(
@@ -471,3 +523,25 @@ def test_a_missing_public_key_is_one_clear_error(door_config: Config, tmp_path: 
     door = door_config.door.model_copy(update={"public_key_file": tmp_path / "none.pub"})
     with pytest.raises(ConfigError, match="public key is missing"):
         DoorApp(door_config.model_copy(update={"door": door}), factory=MockFactory())
+
+
+@pytest.mark.parametrize("missing", ["public key", "password", "certificates"])
+def test_a_start_that_fails_has_shut_what_a_killed_predecessor_left_open(
+    door_config: Config, tmp_path: Path, missing: str
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    door, mqtt = door_config.door, door_config.mqtt
+    if missing == "public key":
+        door = door.model_copy(update={"public_key_file": nowhere})
+    elif missing == "password":
+        mqtt = mqtt.model_copy(update={"user": "lock", "password_file": nowhere})
+    else:
+        mqtt = mqtt.model_copy(update={"tls": True, "ca_file": nowhere})
+    factory = MockFactory()
+    pin = factory.pin("GPIO17")
+    pin.function, pin.state = "output", True
+    with pytest.raises(ConfigError, match=str(nowhere)):
+        DoorApp(door_config.model_copy(update={"door": door, "mqtt": mqtt}), factory=factory)
+    assert not pin.state
+    # And the pin is free again.
+    DoorApp(door_config, factory=factory)._lock.close()

@@ -137,7 +137,7 @@ def test_a_pin_that_does_not_open_is_a_fault_for_good(monkeypatch: pytest.Monkey
     lock.close()
 
 
-def test_a_pin_that_does_not_shut_is_a_fault(
+def test_a_pin_that_does_not_shut_is_a_fault_and_is_tried_again_until_it_shuts(
     monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
 ) -> None:
     factory = MockFactory(pin_class=StuckPin)
@@ -145,10 +145,91 @@ def test_a_pin_that_does_not_shut_is_a_fault(
     lock.pulse("event-1")
     monkeypatch.setattr(StuckPin, "stuck", frozenset({False}))
     wait_until(lambda: len(events) == 2, "the fault is noticed")
-    assert events[-1].state is LockState.FAULT
+    lock.relock_if_due()
+    assert level(factory)
+    monkeypatch.setattr(StuckPin, "stuck", frozenset())
+    lock.relock_if_due()
+    assert not level(factory)
+    # Once: a fault is not forgotten because the pin obeyed later.
+    assert [event.state for event in events] == ["unlocked", "fault"]
+    with pytest.raises(OneglanceError, match="out of order"):
+        lock.pulse("event-2")
+    lock.close()
+
+
+def test_a_pin_that_opened_and_then_failed_is_shut_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class HalfWayPin(MockPin):
+        fails = 0
+
+        def _set_state(self, value: Any) -> None:
+            if value:
+                super()._set_state(value)
+            if self.fails:
+                type(self).fails -= 1
+                raise OSError("the expander does not answer")
+            super()._set_state(value)
+
+    factory = MockFactory(pin_class=HalfWayPin)
+    lock, events = lock_on(factory, pulse_s=60)
+    # To open, and the first try to shut.
+    monkeypatch.setattr(HalfWayPin, "fails", 2)
+    with pytest.raises(OneglanceError, match="did not obey"):
+        lock.pulse("event-1")
+    assert level(factory)
+    lock.relock_if_due()
+    assert not level(factory)
+    assert [event.state for event in events] == ["fault"]
+    lock.close()
+
+
+def test_a_lock_that_is_shut_leaves_its_pin_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = MockFactory(pin_class=StuckPin)
+    lock, events = lock_on(factory, pulse_s=0.01)
+    lock.relock_if_due()
+    lock.pulse("event-1")
+    while lock.event.state is LockState.UNLOCKED:
+        lock.relock_if_due()
+    monkeypatch.setattr(StuckPin, "stuck", frozenset({False}))
+    lock.relock_if_due()
+    assert [event.state for event in events] == ["unlocked", "locked"]
+    monkeypatch.setattr(StuckPin, "stuck", frozenset())
+    lock.close()
+
+
+def test_closing_tries_a_pin_that_did_not_shut_once_more(
+    monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
+) -> None:
+    factory = MockFactory(pin_class=StuckPin)
+    lock, events = lock_on(factory)
+    lock.pulse("event-1")
+    monkeypatch.setattr(StuckPin, "stuck", frozenset({False}))
+    wait_until(lambda: len(events) == 2, "the fault is noticed")
+    assert level(factory)
     monkeypatch.setattr(StuckPin, "stuck", frozenset())
     lock.close()
     assert not level(factory)
+
+
+def test_closing_that_was_interrupted_can_be_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InterruptedPin(MockPin):
+        interrupt = False
+
+        def _set_state(self, value: Any) -> None:
+            if self.interrupt and not value:
+                raise KeyboardInterrupt
+            super()._set_state(value)
+
+    factory = MockFactory(pin_class=InterruptedPin)
+    lock, events = lock_on(factory, pulse_s=60)
+    lock.pulse("event-1")
+    monkeypatch.setattr(InterruptedPin, "interrupt", True)
+    with pytest.raises(KeyboardInterrupt):
+        lock.close()
+    assert level(factory)
+    monkeypatch.setattr(InterruptedPin, "interrupt", False)
+    lock.close()
+    assert not level(factory)
+    assert events[-1] == LockEvent(LockState.LOCKED, "event-1")
 
 
 def test_a_dead_timer_is_made_good_by_the_owners_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,8 +287,9 @@ def test_a_missing_pin_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         open_factory("lgpio")
 
 
-def test_leaving_python_in_a_pulse_relocks() -> None:
-    script = """
+@pytest.mark.parametrize("close", ["", "close_interrupted()"])
+def test_leaving_python_in_a_pulse_relocks(close: str) -> None:
+    script = f"""
 import atexit
 atexit.register(lambda: print([state.state for state in factory.pin("GPIO17").states]))
 from gpiozero.pins.mock import MockFactory
@@ -216,6 +298,17 @@ from oneglance.door.lock import Lock
 factory = MockFactory()
 lock = Lock(DoorConfig(pulse_s=60), factory, lambda event: None)
 lock.pulse("event-1")
+def close_interrupted():
+    off = lock._device.off
+    def interrupted():
+        lock._device.off = off
+        raise KeyboardInterrupt
+    lock._device.off = interrupted
+    try:
+        lock.close()
+    except KeyboardInterrupt:
+        pass
+{close}
 raise SystemExit("a bug that forgets to close")
 """
     done = subprocess.run(
