@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from oneglance.config import Config
@@ -14,6 +12,7 @@ from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window
 from oneglance.kiosk_ui.reducer import Tick, initial, reduce
 from oneglance.sdnotify import Notifier
+from oneglance.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class KioskApp:
         self._view = KioskView()
         self._client.start()
         try:
-            with _signals_call(self.stop):
+            with stop_on_signals(self.stop):
                 window.bind(on_flip=self._flipped)
                 Clock.schedule_interval(lambda _: self._frame(stopTouchApp), 1 / FRAMES_PER_S)
                 runTouchApp(self._view)
@@ -90,14 +89,3 @@ class KioskApp:
         if not self._ready:
             self._ready = True
             self._notifier.ready()
-
-
-@contextmanager
-def _signals_call(stop: Callable[[], None]) -> Iterator[None]:
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = [signal.signal(number, lambda *_: stop()) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

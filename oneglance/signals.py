@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop` at SIGTERM or SIGINT, and put the former handlers back afterwards.
 
+    `stop` runs in a thread of its own, so it may take any lock, as `Event.set` does: the handler
+    itself interrupts the main thread, which may hold that very lock.
+
     A second Ctrl-C gets the former handler: whoever presses it twice means it. A second SIGTERM
     changes nothing, since its default would end the process before a lock is shut. Outside the
     main thread, where Python takes no signals, it does nothing.
@@ -21,12 +25,21 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
         return
     wanted = (signal.SIGTERM, signal.SIGINT)
     former = {number: signal.getsignal(number) for number in wanted}
+    # Its `put` is reentrant: the one hand-over that a signal handler may use.
+    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+    end = 0
 
     def handle(number: int, _frame: object) -> None:
         if number == signal.SIGINT:
             signal.signal(number, former[signal.SIGINT])
-        stop()
+        arrived.put(number)
 
+    def pass_on() -> None:
+        while arrived.get() != end:
+            stop()
+
+    thread = threading.Thread(target=pass_on, name="signals", daemon=True)
+    thread.start()
     for number in wanted:
         signal.signal(number, handle)
     try:
@@ -34,3 +47,5 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+        arrived.put(end)
+        thread.join()

@@ -34,6 +34,27 @@ def test_a_second_ctrl_c_is_meant() -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_stop_may_take_a_lock_that_the_interrupted_thread_holds() -> None:
+    lock = threading.Lock()
+    taken: list[bool] = []
+
+    def stop() -> None:
+        taken.append(lock.acquire(timeout=5))
+        if taken[-1]:
+            lock.release()
+
+    with stop_on_signals(stop), lock:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert taken == [True]
+
+
+def test_an_error_in_the_block_is_the_blocks_own() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ZeroDivisionError), stop_on_signals(lambda: None):
+        raise ZeroDivisionError
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_outside_the_main_thread_nothing_is_touched() -> None:
     before = signal.getsignal(signal.SIGTERM)
     seen: list[object] = []
