@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from oneglance.config import Config
-from oneglance.daemon.build import build_outlet, build_pipeline, open_gallery
+from oneglance.daemon.build import build_outlet, build_pipeline, open_gallery, open_sequence
 from oneglance.daemon.camera import Camera
 from oneglance.daemon.frames import FrameExchange
 from oneglance.daemon.issuer import Clocks
@@ -80,7 +80,9 @@ class Daemon:
             watch = open_gallery(self._config, model, self._clocks) if self._with_gallery else None
             outlet: Outlet | None = None
             if self._with_mqtt and watch is not None:
-                self._outlet = outlet = build_outlet(self._config, model, watch, self._clocks)
+                sequence = parts.enter_context(open_sequence(self._config, self._clocks))
+                outlet = build_outlet(self._config, model, watch, sequence, self._clocks)
+                self._outlet = outlet
                 parts.push(_farewell(outlet))
                 outlet.publisher.start(BROKER_WAIT_S)
             exchange = FrameExchange(tuple(camera.name for camera in self._config.camera))

@@ -59,13 +59,20 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWat
     return watch
 
 
-def build_outlet(config: Config, model: FaceModel, watch: GalleryWatch, clocks: Clocks) -> Outlet:
-    """What decisions leave by. Raises ConfigError for a key, sequence or password not usable."""
+def open_sequence(config: Config, clocks: Clocks) -> SequenceFile:
+    """The counter of decisions, held against any other daemon. Raises as SequenceFile does."""
+    return SequenceFile(config.signing.sequence_file, lambda: int(clocks.wall().timestamp() * 1000))
+
+
+def build_outlet(
+    config: Config, model: FaceModel, watch: GalleryWatch, sequence: SequenceFile, clocks: Clocks
+) -> Outlet:
+    """What decisions leave by. Raises ConfigError for a key or password not usable."""
     topics = Topics(config.site.name, config.site.door)
     issuer = Issuer(
         topics,
         load_signing_key(config.signing.key_file),
-        SequenceFile(config.signing.sequence_file, lambda: int(clocks.wall().timestamp() * 1000)),
+        sequence,
         model_id=model.model_id,
         threshold=model.threshold(config.decision.fmr),
         lifetime_s=config.decision.lifetime_s,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
-from oneglance.errors import ConfigError
+from oneglance.errors import ConfigError, OneglanceError
 from oneglance.number_file import read_number, write_number
 
 # The largest whole number that every JSON reader keeps exactly.
@@ -14,45 +17,66 @@ MAX_SEQUENCE = 2**53 - 1
 _FIX = "the number in it must never go back: restore it, or move it away if the clock is right"
 
 
+def last_sequence(path: Path) -> int:
+    """The last number used, 0 if none; ConfigError if the file cannot be trusted or written."""
+    try:
+        number = read_number(path)
+    except OSError as error:
+        raise ConfigError(f"cannot read the sequence: {error.strerror}", where=str(path)) from None
+    except ValueError:
+        number = MAX_SEQUENCE
+    if number >= MAX_SEQUENCE:
+        raise ConfigError("not a sequence file, or a damaged one", where=str(path), fix=_FIX)
+    folder = path.parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise ConfigError(
+            "the sequence cannot be kept: its folder is missing or not writable",
+            where=str(folder),
+            fix="create it for the daemon's user, or name another signing.sequence_file",
+        )
+    return number
+
+
 class SequenceFile:
-    """A counter that survives crashes, restarts and a lost file.
+    """A counter that survives crashes, restarts and a lost file; use it in a `with` block.
 
     The next number is the larger of the stored one plus 1 and the wall clock in milliseconds:
     without its file it still goes on above all that was used before, unless the clock was set
-    back as well. One process at a time may use a file.
+    back as well. One process at a time has it, as long as it lives or until `close`: of two, one
+    number could come twice.
+
+    Raises ConfigError if the file cannot be trusted or written, OneglanceError if another process
+    has it.
     """
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
         self._path = path
         self._now_ms = now_ms
-        self.check()
+        last_sequence(path)
+        self._lock: int | None = _locked(path)
 
-    def check(self) -> int:
-        """The last number used, 0 if none; ConfigError if the file cannot be trusted or written."""
-        try:
-            number = read_number(self._path)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read the sequence: {error.strerror}", where=str(self._path)
-            ) from None
-        except ValueError:
-            number = MAX_SEQUENCE
-        if number >= MAX_SEQUENCE:
-            raise ConfigError(
-                "not a sequence file, or a damaged one", where=str(self._path), fix=_FIX
-            )
-        folder = self._path.parent
-        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-            raise ConfigError(
-                "the sequence cannot be kept: its folder is missing or not writable",
-                where=str(folder),
-                fix="create it for the daemon's user, or name another signing.sequence_file",
-            )
-        return number
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another process have it; no number comes from here any more."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def next(self) -> int:
         """The next number, already safe on disk; ConfigError, and no number, if it cannot be."""
-        number = max(self.check() + 1, self._now_ms())
+        if self._lock is None:
+            raise ConfigError("the sequence is closed", where=str(self._path))
+        number = max(last_sequence(self._path) + 1, self._now_ms())
         if number > MAX_SEQUENCE:
             raise ConfigError("the clock is far in the future", where=str(self._path), fix=_FIX)
         try:
@@ -62,3 +86,25 @@ class SequenceFile:
                 f"cannot keep the sequence: {error.strerror}", where=str(self._path)
             ) from None
         return number
+
+
+def _locked(path: Path) -> int:
+    """Lock the file beside `path` (which is replaced with each number, so it cannot be it)."""
+    lock = path.with_name(path.name + ".lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"cannot lock the sequence: {error.strerror}", where=str(lock)) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            # Not a mistake in the configuration, after which systemd would not try again.
+            raise OneglanceError(
+                "another daemon of this door is running",
+                where=str(path),
+                fix="stop it first, or try with --no-mqtt",
+            ) from None
+        raise ConfigError(f"cannot lock the sequence: {error.strerror}", where=str(lock)) from None
+    return descriptor

@@ -509,6 +509,25 @@ def test_a_damaged_sequence_is_refused(house: House, film: Callable[..., Path]) 
         Daemon(config).run()
 
 
+def test_a_second_daemon_of_the_door_is_refused_and_leaves_the_first_alone(
+    house: House,
+    network_camera: Any,
+    film: Callable[..., Path],
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    wait_until: Wait,
+) -> None:
+    listener = listen(broker)
+    with running(Daemon(house(network_camera.url, mqtt=broker))) as first:
+        wait_until(lambda: first.daemon.connected, "never connected")
+        with pytest.raises(OneglanceError, match="another daemon"):
+            Daemon(house(film(), mqtt=broker)).run()
+        assert Daemon(house(film(), mqtt=broker), mqtt=False).run().frames == 12
+        assert "offline" not in [state for state, _ in listener.states()]
+    assert first.error is None
+    assert Daemon(house(film(), mqtt=broker)).run().frames == 12
+
+
 @pytest.mark.parametrize("source", ["/dev/video97", "rtsp://127.0.0.1:1/", "none.mp4"])
 def test_when_no_camera_opens_at_the_start_there_is_a_clear_error(
     house: House, source: str

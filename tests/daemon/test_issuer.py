@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,18 +39,19 @@ def time() -> Time:
 
 
 @pytest.fixture
-def issuer(time: Time, key_files: tuple[Path, Path], tmp_path: Path) -> Issuer:
-    issuer = Issuer(
-        TOPICS,
-        load_signing_key(key_files[0]),
-        SequenceFile(tmp_path / "sequence", lambda: 1),
-        model_id="model:1",
-        threshold=0.5,
-        lifetime_s=5.0,
-        clocks=Clocks(lambda: time.wall, lambda: time.monotonic_s),
-    )
-    issuer.tick()
-    return issuer
+def issuer(time: Time, key_files: tuple[Path, Path], tmp_path: Path) -> Iterator[Issuer]:
+    with SequenceFile(tmp_path / "sequence", lambda: 1) as sequence:
+        issuer = Issuer(
+            TOPICS,
+            load_signing_key(key_files[0]),
+            sequence,
+            model_id="model:1",
+            threshold=0.5,
+            lifetime_s=5.0,
+            clocks=Clocks(lambda: time.wall, lambda: time.monotonic_s),
+        )
+        issuer.tick()
+        yield issuer
 
 
 def test_an_acceptance_is_signed_numbered_and_short_lived(
