@@ -23,8 +23,10 @@ from pydantic import (
 )
 
 from oneglance.errors import MessageError
+from oneglance.topic_level import Level
 
 MAX_PAYLOAD_BYTES = 16_384
+MAX_PLACE = 100
 
 
 def format_time(moment: datetime) -> str:
@@ -34,7 +36,6 @@ def format_time(moment: datetime) -> str:
 
 
 Time = Annotated[AwareDatetime, PlainSerializer(format_time, return_type=str)]
-Level = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, StringConstraints(max_length=200)]
@@ -215,7 +216,8 @@ def parse(payload: bytes, kind: type[M], topic: str = "") -> M:
         return message
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the message"
+        # The sender may name its fields as it likes, and as long.
+        place = ".".join(str(part) for part in first["loc"])[:MAX_PLACE] or "the message"
         raise MessageError(
             f"not a valid {kind.__name__} (version 1): {place}: {first['msg']}", where=topic
         ) from None

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from oneglance.errors import ConfigError
+from oneglance.topic_level import LEVEL_PATTERN
 
 ROOT = "oneglance/v1"
-_LEVEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 def check_level(name: str, what: str) -> str:
@@ -16,7 +16,7 @@ def check_level(name: str, what: str) -> str:
 
     Raises ConfigError otherwise, since `/`, `+` and `#` in a name would reach other doors' topics.
     """
-    if not _LEVEL.fullmatch(name):
+    if not re.fullmatch(LEVEL_PATTERN, name):
         raise ConfigError(
             f"{name!r} cannot name a {what}",
             fix="use 1 to 32 lower-case letters, digits, '-' or '_', e.g. 'front-door'",

@@ -121,10 +121,5 @@ class KioskClient:
                 )
             return StatusArrived(parse(arrival.payload, Status, topic))
         except MessageError as error:
-            log.warning("not shown: %s", _one_line(str(error)))
+            log.warning("not shown: %s", error)
             return StatusArrived(None) if topic == self._topics.status else None
-
-
-def _one_line(text: str) -> str:
-    """Safe for a log: a hostile message may name its fields as it likes."""
-    return "".join(c if c.isprintable() else "?" for c in text)[:300]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,30 +20,47 @@ from pydantic import (
 )
 
 from oneglance.errors import ConfigError
+from oneglance.topic_level import Level
 
 DEFAULT_CONFIG = Path("/etc/oneglance/oneglance.toml")
 STATE_DIR = Path("/var/lib/oneglance")
 ETC_DIR = Path("/etc/oneglance")
 
 
-def _resolve_credential(path: Path) -> Path:
+# What a camera and an encoder can be counted on for, on the smallest machine.
+LOOKS_PER_S = 10
+_CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def _secret_file(value: object) -> Path:
     """`credential:NAME` is the file that systemd passed (LoadCredential=NAME:...).
 
     Outside a unit it is the file NAME beside the configuration, so that an administrator's
     commands and the service share one configuration.
     """
-    text = str(path)
+    if not isinstance(value, (str, Path)):
+        raise ValueError("the name of a file is expected")
+    text = str(value)
     if not text.startswith("credential:"):
-        return path
+        return Path(text)
     name = text.removeprefix("credential:")
+    if not _CREDENTIAL.fullmatch(name):
+        raise ValueError("a plain name stands after 'credential:', e.g. 'credential:signing.key'")
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(folder) / name if folder else Path(name)
 
 
-Secret = Annotated[
-    Path, BeforeValidator(lambda value: Path(str(value))), AfterValidator(_resolve_credential)
-]
-Level = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+def _camera_source(value: object) -> object:
+    # To Python, true is a 1.
+    nonsense = isinstance(value, bool) or value == "" or (isinstance(value, int) and value < 0)
+    if nonsense:
+        raise ValueError("an index (0, 1, ...), device, URL, video file or folder is expected")
+    return value
+
+
+Secret = Annotated[Path, BeforeValidator(_secret_file)]
+Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$", max_length=253)]
+Source = Annotated[str | int, BeforeValidator(_camera_source)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -62,7 +80,7 @@ class SiteConfig(Section):
 class MqttConfig(Section):
     """The broker. `tls` needs `ca_file`; passwords are read from files only."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     tls: bool = False
     ca_file: Path | None = None
@@ -112,7 +130,7 @@ class CameraConfig(Section):
     """
 
     name: Level
-    source: str | int
+    source: Source
     pace: Literal["real", "every"] = "real"
     width: Annotated[int, Field(ge=64, le=7680)] | None = None
     height: Annotated[int, Field(ge=64, le=4320)] | None = None
@@ -201,7 +219,22 @@ def _contradictions(config: Config) -> list[str]:
         mistakes.append("mqtt: cert_file and key_file go together")
     if bool(mqtt.user) != bool(mqtt.password_file):
         mistakes.append("mqtt: user and password_file go together")
+    if mqtt.password_file and not mqtt.tls and not _is_this_machine(mqtt.host):
+        mistakes.append("mqtt: without tls the password would cross the network readable")
+    decision = config.decision
+    if decision.frames > decision.lifetime_s * LOOKS_PER_S:
+        mistakes.append(
+            f"decision: {decision.frames} frames within lifetime_s = {decision.lifetime_s:g} are "
+            f"more than {LOOKS_PER_S} a second, so hardly anybody would be accepted"
+        )
     return mistakes
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _mistake(place: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -121,10 +121,35 @@ def test_defaults_are_not_moved_into_the_files_folder(tmp_path: Path) -> None:
             '[[camera]]\nname="a"\nsource=0\n[[camera]]\nname="a"\nsource=1',
             "the name 'a' stands twice",
         ),
+        (
+            '[mqtt]\nhost = "broker"\nuser = "me"\npassword_file = "p"',
+            "without tls the password would cross the network readable",
+        ),
+        (
+            '[mqtt]\nhost = "192.0.2.7"\nuser = "me"\npassword_file = "p"',
+            "without tls the password would cross the network readable",
+        ),
+        ("[decision]\nframes = 50\nlifetime_s = 1", "hardly anybody would be accepted"),
     ],
 )
 def test_what_contradicts_itself_is_refused(tmp_path: Path, text: str, why: str) -> None:
     assert why in mistakes(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[mqtt]\nhost = "127.0.0.1"\nuser = "me"\npassword_file = "p"',
+        '[mqtt]\nhost = "::1"\nuser = "me"\npassword_file = "p"',
+        '[mqtt]\nhost = "localhost"\nuser = "me"\npassword_file = "p"',
+        '[mqtt]\nhost = "broker"\ntls = true\nuser = "me"\npassword_file = "p"',
+        '[mqtt]\nhost = "broker"',
+        "[decision]\nframes = 50\nlifetime_s = 5",
+        '[[camera]]\nname = "a"\nsource = 0',
+    ],
+)
+def test_what_only_looks_daring_is_accepted(tmp_path: Path, text: str) -> None:
+    load_config(written(tmp_path, text))
 
 
 def test_all_contradictions_are_told_at_once(tmp_path: Path) -> None:
@@ -144,6 +169,16 @@ def test_all_contradictions_are_told_at_once(tmp_path: Path) -> None:
         '[site]\ndoor = "a/b"',
         '[site]\ndoor = "+"',
         "[mqtt]\nkeepalive_s = 0",
+        '[mqtt]\nhost = ""',
+        '[mqtt]\nhost = "two words"',
+        '[mqtt]\nhost = "mqtt://broker"',
+        '[signing]\nkey_file = "credential:../../x"',
+        '[signing]\nkey_file = "credential:"',
+        '[gallery]\nkey_file = "credential:.."',
+        "[gallery]\nkey_file = true",
+        '[[camera]]\nname = "a"\nsource = ""',
+        '[[camera]]\nname = "a"\nsource = true',
+        '[[camera]]\nname = "a"\nsource = -1',
     ],
 )
 def test_values_that_would_weaken_the_door_are_refused(tmp_path: Path, bad: str) -> None:

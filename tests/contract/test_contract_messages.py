@@ -103,6 +103,14 @@ def test_the_error_names_topic_and_field_but_not_the_content() -> None:
     assert "Ada" not in str(caught.value)
 
 
+def test_a_hostile_field_name_neither_drives_a_terminal_nor_fills_a_log() -> None:
+    body = json.loads(SAMPLES[0].to_payload()) | {"\x1b[2J\n" + "x" * 9000: 1}
+    with pytest.raises(MessageError) as caught:
+        parse(json.dumps(body).encode(), Status, "some/topic")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize("payload", [b"", b"null", b"[]", b"{", b"\xff", b"1", b'"x"', b"[" * 9999])
 def test_what_is_no_object_is_refused(payload: bytes) -> None:
     with pytest.raises(MessageError):
