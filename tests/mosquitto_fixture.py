@@ -118,14 +118,17 @@ class Mosquitto:
         subprocess.run([tool, "-b", str(file), user, password], check=True, capture_output=True)
 
 
-def make_certificates(folder: Path, prefix: str = "") -> None:
-    """A CA (`ca.crt`) and a server certificate for 127.0.0.1 signed by it, valid for a day."""
+def make_certificates(folder: Path, prefix: str = "", name: str = "127.0.0.1") -> None:
+    """A CA (`ca.crt`) and a server certificate signed by it, valid for a day.
+
+    `name` is the broker's address, or a host name.
+    """
     ca_key, server_key = (
         ec.generate_private_key(ec.SECP256R1()),
         ec.generate_private_key(ec.SECP256R1()),
     )
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "oneglance test CA")])
-    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    server_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
 
     def builder(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -158,7 +161,8 @@ def make_certificates(folder: Path, prefix: str = "") -> None:
         .add_extension(identity, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    is_address = name.replace(".", "").isdecimal()
+    names = [x509.IPAddress(ipaddress.ip_address(name)) if is_address else x509.DNSName(name)]
     server = (
         builder(server_name, server_key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
