@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import tomllib
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from oneglance.config import parse_config
 from oneglance.errors import ConfigError
 
 _TOML = """\
@@ -52,6 +56,10 @@ public_key_file = "signing.pub"
 """
 
 
+# The configuration last: with it, the door is made.
+_FILES = ("gallery.key", "signing.pub", "signing.key", "oneglance.toml")
+
+
 def init(
     folder: Annotated[Path, typer.Option("--dir", help="Where configuration and keys go.")] = Path(
         "/etc/oneglance"
@@ -68,39 +76,31 @@ def init(
 ) -> None:
     """Make a door: a configuration file, a signing key pair and a gallery key.
 
-    Nothing that exists is overwritten: keys made again would lock everybody out.
+    Nothing that exists is overwritten: keys made again would lock everybody out. If it fails,
+    no key is left behind.
 
     Example: `oneglance init --dir ~/door`, then
     `oneglance people enrol "Ada Lovelace" ada.jpg --consent -c ~/door/oneglance.toml`
     """
-    from oneglance.contract.signing import create_signing_key
     from oneglance.contract.topics import Topics
-    from oneglance.faces.vault import create_key
 
     Topics(site, door)
     folder = folder.expanduser().absolute()
     default_state = Path("/var/lib/oneglance") if folder.parts[:2] == ("/", "etc") else None
     state = (state or default_state or folder / "state").expanduser().absolute()
-    for secret in (folder / "oneglance.toml", folder / "signing.key", folder / "gallery.key"):
-        if secret.exists():
-            raise ConfigError(
-                "there is one already, and it is never overwritten",
-                where=str(secret),
-                fix="choose another --dir, or move it away first",
-            )
+    text = _configuration(site, door, state, camera)
     try:
+        for name in _FILES:
+            if (folder / name).exists():
+                raise ConfigError(
+                    "there is one already, and it is never overwritten",
+                    where=str(folder / name),
+                    fix="choose another --dir, or move it away first",
+                )
         folder.mkdir(parents=True, exist_ok=True)
         for private in (state, state / "door"):
             private.mkdir(parents=True, exist_ok=True, mode=0o700)
-        create_signing_key(folder / "signing.key", folder / "signing.pub")
-        create_key(folder / "gallery.key")
-        text = _TOML.format(
-            site=site,
-            door=door,
-            state=_toml_text(state),
-            camera=camera if camera.isdecimal() else f'"{_toml_text(camera)}"',
-        )
-        _write(folder / "oneglance.toml", text)
+        _make(folder, text, private="://" in camera)
     except OSError as error:
         raise ConfigError(
             f"cannot write it: {error.strerror}",
@@ -116,10 +116,44 @@ def init(
     console.print(f"Next: oneglance people enrol NAME PHOTO --consent -c {folder}/oneglance.toml")
 
 
+def _configuration(site: str, door: str, state: Path, camera: str) -> str:
+    """The file's text; ConfigError if it would not be a valid one."""
+    for what, value in (("--state", str(state)), ("--camera", camera)):
+        if not value.isprintable():
+            raise ConfigError("control characters cannot stand in a configuration", where=what)
+    index = camera.isascii() and camera.isdecimal()
+    text = _TOML.format(
+        site=site,
+        door=door,
+        state=_toml_text(state),
+        camera=int(camera) if index else f'"{_toml_text(camera)}"',
+    )
+    parse_config(tomllib.loads(text), "init")
+    return text
+
+
 def _toml_text(value: object) -> str:
     return str(value).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _write(file: Path, text: str) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as out:
+def _make(folder: Path, text: str, *, private: bool) -> None:
+    """All files or none: half a door could be neither used nor made again."""
+    from oneglance.contract.signing import create_signing_key
+    from oneglance.faces.vault import create_key
+
+    with tempfile.TemporaryDirectory(prefix=".init.", dir=folder) as draft, ExitStack() as made:
+        drafts = Path(draft)
+        create_signing_key(drafts / "signing.key", drafts / "signing.pub")
+        create_key(drafts / "gallery.key")
+        # Not for everybody: a camera's URL may carry its password.
+        _write(drafts / "oneglance.toml", text, 0o640 if private else 0o644)
+        for name in _FILES:
+            # Unlike a rename, a link never replaces what another process made meanwhile.
+            os.link(drafts / name, folder / name)
+            made.callback((folder / name).unlink)
+        made.pop_all()
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
         out.write(text)

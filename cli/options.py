@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from oneglance.config import DEFAULT_CONFIG
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -19,3 +21,11 @@ ConfigOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output, for scripts.")
 ]
+
+
+def default_config_is_there() -> bool:
+    """Whether there is one; True as well if this user may not look, so that reading says why."""
+    try:
+        return DEFAULT_CONFIG.exists()
+    except OSError:
+        return True

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from oneglance.cli.options import ConfigOption, JsonOption
-from oneglance.config import DEFAULT_CONFIG, CameraConfig, Config, load_config, parse_config
+from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_there
+from oneglance.config import CameraConfig, Config, load_config, parse_config
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
     from oneglance.daemon.pipeline import StepReport
 
     console = Console(stderr=True, highlight=False)
-    dry = bool(source) and config is None and not DEFAULT_CONFIG.exists()
+    dry = bool(source) and config is None and not default_config_is_there()
     settings = Config() if dry else load_config(config)
     settings = _with_cameras(settings, source or [], pace)
     if dry:

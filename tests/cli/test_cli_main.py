@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from oneglance.cli.init import init
 from oneglance.cli.main import COMMANDS
 from oneglance.config import Config, load_config
 from oneglance.contract.signing import load_public_key, load_signing_key
+from oneglance.errors import ConfigError
 from oneglance.faces.vault import load_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +81,63 @@ def test_init_refuses_a_name_that_would_reach_other_topics(tmp_path: Path) -> No
     result = oneglance("init", "--dir", str(tmp_path / "x"), "--door", "a/b", home=tmp_path)
     assert result.returncode == 3
     assert not (tmp_path / "x").exists()
+
+
+def test_init_makes_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    (house / "ada.jpg").write_bytes(b"hers")
+    link = os.link
+    for broken in ("gallery.key", "signing.key", "oneglance.toml"):
+
+        def full(source: Path, target: Path, broken: str = broken) -> None:
+            if target.name == broken:
+                raise OSError(errno.ENOSPC, "No space left on device", str(target))
+            link(source, target)
+
+        monkeypatch.setattr(os, "link", full)
+        with pytest.raises(ConfigError, match="No space left"):
+            init(house, None, "home", "front", "0")
+        assert sorted(file.name for file in house.iterdir()) == ["ada.jpg", "state"]
+    monkeypatch.undo()
+    init(house, None, "home", "front", "0")
+    assert load_config(house / "oneglance.toml").camera[0].source == 0
+
+
+@pytest.mark.parametrize(
+    ("camera", "source"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ('a "b" \\ {c}.mp4', 'a "b" \\ {c}.mp4'),
+        ("rtsp://u:p@cam/1", "rtsp://u:p@cam/1"),
+        ("\u0663", "\u0663"),
+    ],
+)
+def test_init_writes_the_camera_as_it_was_given(
+    tmp_path: Path, camera: str, source: str | int
+) -> None:
+    init(tmp_path, None, "home", "front", camera)
+    found = load_config(tmp_path / "oneglance.toml").camera[0].source
+    assert found in (source, str(tmp_path / str(source)))
+    # A URL may carry a password.
+    mode = stat.S_IMODE((tmp_path / "oneglance.toml").stat().st_mode)
+    assert bool(mode & 0o007) is ("://" not in camera)
+
+
+@pytest.mark.parametrize("camera", ["0\n[door]", "cam\x7f", "cam\udcff"])
+def test_init_refuses_a_camera_that_no_configuration_can_hold(tmp_path: Path, camera: str) -> None:
+    with pytest.raises(ConfigError, match="control characters"):
+        init(tmp_path / "house", None, "home", "front", camera)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_where_it_may_not_look_is_one_clear_error(tmp_path: Path) -> None:
+    # A name too long stands in for a folder that is closed to this user: root may enter all.
+    result = oneglance("init", "--dir", str(tmp_path / ("x" * 300)), home=tmp_path)
+    assert result.returncode == 3
+    assert "cannot write it: File name too long" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_doctor_says_what_is_broken_and_fails_only_then(tmp_path: Path) -> None:
