@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from oneglance.cli.options import ConfigOption, JsonOption
+from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_there
 from oneglance.config import DEFAULT_CONFIG, CameraConfig, Config, load_config
 from oneglance.errors import OneglanceError
 
@@ -62,7 +62,9 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Look at this machine: what is missing for each part, and how to get it.
 
     Without a configuration it looks at Python, packages, the model and the screen; with one
-    (`--config`, or /etc/oneglance/oneglance.toml) also at keys, gallery, cameras and broker.
+    (`--config`, or /etc/oneglance/oneglance.toml) also at what that file speaks of: the daemon's
+    keys, sequence, gallery and cameras, the lock's key, memory and pins, the screen's key, and
+    the broker.
     Exit code 0 if nothing is broken; parts that are simply not installed are no fault.
     """
     findings = list(examine(config))
@@ -84,7 +86,7 @@ def examine(config_file: Path | None) -> Iterator[Finding]:
     yield from _checked("daemon", "face cascade", _cascade)
     yield _screen()
     yield _photos()
-    if config_file is None and not DEFAULT_CONFIG.exists():
+    if config_file is None and not default_config_is_there():
         yield Finding(
             "config",
             "configuration",
@@ -103,20 +105,31 @@ def examine(config_file: Path | None) -> Iterator[Finding]:
 
 
 def _configured(config: Config) -> Iterator[Finding]:
-    from oneglance.contract.signing import load_public_key, load_signing_key
+    """What the file speaks of: a machine with only a lock or a screen has no daemon to look at."""
+    sections = config.model_fields_set
+    if sections & {"camera", "signing", "gallery"}:
+        yield from _daemon(config)
+    # Consumers that only listen, as `oneglance watch`, name the key in [door] and nothing else.
+    if "door" in sections:
+        yield from _checked("door", "public key", partial(_public, config.door.public_key_file))
+    if config.door.model_fields_set - {"public_key_file"}:
+        yield from _checked("door", "memory", partial(_memory, config))
+        yield from _checked("door", "pin factory", partial(_pin_factory, config))
+    if "kiosk" in sections:
+        yield from _checked("kiosk", "public key", partial(_public, config.kiosk.public_key_file))
+    yield from _checked("broker", "connection", lambda: _broker(config))
+
+
+def _daemon(config: Config) -> Iterator[Finding]:
+    from oneglance.contract.signing import load_signing_key
 
     def signing() -> str:
         load_signing_key(config.signing.key_file)
         return str(config.signing.key_file)
 
-    def public() -> str:
-        load_public_key(config.door.public_key_file)
-        return str(config.door.public_key_file)
-
     yield from _checked("daemon", "signing key", signing)
-    yield from _checked("door", "public key", public)
+    yield from _checked("daemon", "sequence", partial(_sequence, config))
     yield from _checked("daemon", "gallery", lambda: _gallery(config))
-    yield from _checked("daemon", "broker", lambda: _broker(config))
     if not config.camera:
         yield Finding(
             "daemon",
@@ -127,6 +140,35 @@ def _configured(config: Config) -> Iterator[Finding]:
         )
     for camera in config.camera:
         yield from _checked("daemon", f"camera {camera.name}", partial(_camera, camera))
+
+
+def _public(key_file: Path) -> str:
+    from oneglance.contract.signing import fingerprint, load_public_key
+
+    return fingerprint(load_public_key(key_file))
+
+
+def _sequence(config: Config) -> str:
+    from oneglance.daemon.sequence import last_sequence
+
+    last_sequence(config.signing.sequence_file)
+    return str(config.signing.sequence_file)
+
+
+def _memory(config: Config) -> str:
+    from oneglance.door.memory import SequenceMemory
+
+    SequenceMemory(config.door.state_file).load()
+    return str(config.door.state_file)
+
+
+def _pin_factory(config: Config) -> str:
+    """The pin itself is left alone: a lock that runs is using it."""
+    from oneglance.door.lock import factory_name, open_factory
+
+    name = factory_name(config.door.pin_factory)
+    open_factory(name).close()
+    return f"{name}, for {config.door.pin}" + (" (moves nothing)" if name == "mock" else "")
 
 
 def _python() -> Finding:
@@ -182,16 +224,22 @@ def _gallery(config: Config) -> str:
     from datetime import UTC, datetime
 
     from oneglance.faces.gallery import Gallery
+    from oneglance.faces.gallery_file import is_there
     from oneglance.faces.model import load_model
+    from oneglance.faces.person import UnfitTemplatesError
     from oneglance.faces.vault import load_key
 
     model = load_model(config.model.folder)
-    if not config.gallery.path.exists():
+    if not is_there(config.gallery.path):
         load_key(config.gallery.key_file)
         return "empty: enrol somebody with 'oneglance people enrol'"
     key = load_key(config.gallery.key_file)
     with Gallery.open(config.gallery.path, key) as gallery:
-        snapshot = gallery.snapshot(model.model_id, datetime.now(UTC))
+        try:
+            snapshot = gallery.snapshot(model.model_id, datetime.now(UTC))
+        except UnfitTemplatesError as error:
+            raise error.naming() from None
+        gallery.list_people()
     return f"{len(set(snapshot.person_ids))} people, {len(snapshot.person_ids)} templates"
 
 

@@ -321,4 +321,7 @@ if live; then
         run systemctl restart "$unit"
     done
 fi
-say "done; 'oneglance doctor -c /etc/oneglance/oneglance.toml' checks it"
+if has_role daemon; then say "to check it: oneglance doctor -c /etc/oneglance/oneglance.toml"; fi
+if has_role lock; then say "to check it: oneglance doctor -c /etc/oneglance/door.toml"; fi
+if has_role kiosk; then say "to check it: oneglance doctor -c /etc/oneglance/kiosk.toml"; fi
+say "done"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from oneglance.cli import options
 from oneglance.cli.init import init
 from oneglance.cli.main import COMMANDS
 from oneglance.config import Config, load_config
@@ -138,6 +139,16 @@ def test_init_where_it_may_not_look_is_one_clear_error(tmp_path: Path) -> None:
     assert result.returncode == 3
     assert "cannot write it: File name too long" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_default_configuration_that_may_not_be_looked_for_is_not_taken_for_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "DEFAULT_CONFIG", tmp_path / "none.toml")
+    assert not options.default_config_is_there()
+    # A name too long stands in for a folder that is closed to this user: root may enter all.
+    monkeypatch.setattr(options, "DEFAULT_CONFIG", tmp_path / ("x" * 300))
+    assert options.default_config_is_there()
 
 
 def test_doctor_says_what_is_broken_and_fails_only_then(tmp_path: Path) -> None:

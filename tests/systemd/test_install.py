@@ -127,6 +127,8 @@ def test_a_lock_on_a_machine_of_its_own_is_told_what_it_still_needs(tmp_path: Pa
     said = install("--role", "lock", "--host", "door.lan", "--prefix", str(tmp_path))
     for file in ("ca.crt", "lock.password", "signing.pub"):
         assert f"still needed: {tmp_path}/etc/oneglance/{file}" in said
+    assert "oneglance doctor -c /etc/oneglance/door.toml" in said
+    assert "oneglance.toml" not in said
     assert not (tmp_path / "etc/oneglance/signing.key").exists()
     assert load_config(tmp_path / "etc/oneglance/door.toml").mqtt.host == "door.lan"
 

@@ -1,0 +1,139 @@
+"""`oneglance doctor` looks at what the configuration speaks of, and at nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oneglance.cli.doctor import Finding, Verdict, examine
+from oneglance.cli.init import init
+from oneglance.config import MqttConfig
+from oneglance.faces.gallery import Gallery
+from oneglance.faces.model import load_model
+from oneglance.faces.vault import load_key
+
+
+def looked_at(config: Path) -> dict[tuple[str, str], Finding]:
+    """What is found because of the configuration."""
+    findings = list(examine(config))
+    at = next(i for i, finding in enumerate(findings) if finding.what == "configuration")
+    return {(finding.part, finding.what): finding for finding in findings[at + 1 :]}
+
+
+def broken(found: dict[tuple[str, str], Finding]) -> set[tuple[str, str]]:
+    return {place for place, finding in found.items() if finding.verdict is Verdict.BROKEN}
+
+
+def mqtt_section(broker: MqttConfig) -> str:
+    return f'[mqtt]\nhost = "{broker.host}"\nport = {broker.port}\n'
+
+
+@pytest.fixture
+def house(tmp_path: Path, broker: MqttConfig) -> Path:
+    """The configuration of a whole new door, whose camera is a folder that is not there."""
+    init(tmp_path / "house", None, "home", "front", str(tmp_path / "gone"))
+    file = tmp_path / "house" / "oneglance.toml"
+    file.write_text(file.read_text().replace("port = 1883", f"port = {broker.port}"))
+    return file
+
+
+def test_of_a_whole_door_every_part_is_looked_at(house: Path) -> None:
+    found = looked_at(house)
+    assert broken(found) == {("daemon", "camera front")}
+    assert {part for part, _ in found} == {"daemon", "door", "kiosk", "broker"}
+
+
+def test_a_lock_on_a_machine_of_its_own_is_whole_without_a_daemon(
+    tmp_path: Path, broker: MqttConfig, key_files: tuple[Path, Path]
+) -> None:
+    file = tmp_path / "door.toml"
+    state = tmp_path / "state" / "sequence"
+    file.write_text(
+        mqtt_section(broker)
+        + f'[door]\npublic_key_file = "{key_files[1]}"\nstate_file = "{state}"\n'
+        + 'pin_factory = "mock"\n'
+    )
+    found = looked_at(file)
+    assert set(found) == {
+        ("door", "public key"),
+        ("door", "memory"),
+        ("door", "pin factory"),
+        ("broker", "connection"),
+    }
+    assert broken(found) == set()
+    assert found["door", "public key"].detail.startswith("SHA256:")
+    state.parent.mkdir()
+    state.write_text("damaged")
+    key_files[1].unlink()
+    assert broken(looked_at(file)) == {("door", "public key"), ("door", "memory")}
+
+
+def test_a_pin_factory_that_cannot_work_here_is_found(
+    tmp_path: Path, broker: MqttConfig, key_files: tuple[Path, Path]
+) -> None:
+    file = tmp_path / "door.toml"
+    file.write_text(
+        mqtt_section(broker)
+        + f'[door]\npublic_key_file = "{key_files[1]}"\npin_factory = "pigpio"\n'
+        + f'state_file = "{tmp_path / "state"}"\n'
+    )
+    assert broken(looked_at(file)) == {("door", "pin factory")}
+
+
+@pytest.mark.parametrize("section", ["door", "kiosk"])
+def test_who_only_listens_needs_the_public_key_and_the_broker(
+    section: str, tmp_path: Path, broker: MqttConfig, key_files: tuple[Path, Path]
+) -> None:
+    file = tmp_path / "listener.toml"
+    file.write_text(mqtt_section(broker) + f'[{section}]\npublic_key_file = "{key_files[1]}"\n')
+    found = looked_at(file)
+    assert set(found) == {(section, "public key"), ("broker", "connection")}
+    assert broken(found) == set()
+    key_files[1].write_text("no key")
+    assert broken(looked_at(file)) == {(section, "public key")}
+
+
+def test_a_damaged_sequence_and_a_gallery_of_another_model_are_found_and_named(
+    house: Path,
+) -> None:
+    state = house.parent / "state"
+    (state / "sequence").write_text("damaged")
+    key = load_key(house.parent / "gallery.key")
+    with Gallery.open(state / "gallery.db", key, create=True) as gallery:
+        template = np.eye(1, 192, dtype=np.float32)
+        gallery.enrol(
+            "Ada", template, "other:1", consent_at=datetime(2026, 1, 1, tzinfo=UTC), source="test"
+        )
+    found = looked_at(house)
+    assert broken(found) >= {("daemon", "sequence"), ("daemon", "gallery")}
+    assert "another model" in found["daemon", "gallery"].detail
+    assert "(ada)" in found["daemon", "gallery"].detail
+
+
+def test_a_gallery_that_may_not_be_looked_for_is_a_finding(house: Path) -> None:
+    # A name too long stands in for a folder that is closed to this user: root may enter all.
+    hidden = "x" * 300
+    file = house.with_name("hidden.toml")
+    file.write_text(house.read_text().replace("gallery.db", hidden))
+    assert "cannot look for the gallery" in looked_at(file)["daemon", "gallery"].detail
+
+
+def test_a_date_that_is_none_is_found_as_the_daemon_would_find_it(house: Path) -> None:
+    gallery_file = house.parent / "state" / "gallery.db"
+    with Gallery.open(gallery_file, load_key(house.parent / "gallery.key"), create=True) as gallery:
+        gallery.enrol(
+            "Ada",
+            np.eye(1, 192, dtype=np.float32),
+            load_model().model_id,
+            consent_at=datetime(2026, 1, 1, tzinfo=UTC),
+            source="test",
+        )
+    database = sqlite3.connect(gallery_file)
+    database.execute("UPDATE person SET consent_at = 'yesterday'")
+    database.commit()
+    database.close()
+    assert "damaged" in looked_at(house)["daemon", "gallery"].detail
