@@ -83,9 +83,9 @@ class Kiosk:
         self.wait(lambda: len(self.saw(VisitArrived)) > before, "the visit did not arrive")
 
 
-def visit_payload() -> bytes:
+def visit_payload(visit_id: str = "v1") -> bytes:
     now = datetime.now(UTC)
-    return Visit(issued_at=now, visit_id="v1", phase=Phase.LOOK).to_payload()
+    return Visit(issued_at=now, visit_id=visit_id, phase=Phase.LOOK).to_payload()
 
 
 def status_payload(state: ServiceState = ServiceState.ONLINE) -> bytes:
@@ -175,6 +175,25 @@ def test_a_retained_decision_is_never_shown(
         wait_until(lambda: bool(kiosk.saw(StatusArrived)), "no status")
         kiosk.flush()
         assert not kiosk.saw(DecisionArrived)
+    finally:
+        client.stop()
+        daemon.stop()
+
+
+def test_a_retained_visit_is_never_shown(config: Config, wait_until: Wait) -> None:
+    daemon = Link(config.mqtt, "daemon")
+    daemon.start()
+    wait_until(lambda: daemon.connected, "no connection")
+    assert daemon.publish(TOPICS.visit, visit_payload("old"), qos=1, retain=True)
+    assert daemon.publish(TOPICS.status, status_payload(), qos=1, retain=True)
+    client = KioskClient(config)
+    client.start()
+    kiosk = Kiosk(client, daemon, wait_until)
+    try:
+        wait_until(lambda: bool(kiosk.saw(StatusArrived)), "no status")
+        kiosk.flush()
+        visits = [event.visit.visit_id for event in kiosk.seen if isinstance(event, VisitArrived)]
+        assert visits == ["v1"]
     finally:
         client.stop()
         daemon.stop()
