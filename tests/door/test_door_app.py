@@ -24,6 +24,7 @@ from oneglance.contract.gate import Gate
 from oneglance.contract.messages import Outcome, ServiceState, Status
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign
 from oneglance.door.app import MAX_WAITING, DoorApp
+from oneglance.door.lock import Lock
 from oneglance.door.memory import SequenceMemory
 from oneglance.errors import ConfigError, MessageError, OneglanceError
 from oneglance.link import Arrival, Link
@@ -544,4 +545,4 @@ def test_a_start_that_fails_has_shut_what_a_killed_predecessor_left_open(
         DoorApp(door_config.model_copy(update={"door": door, "mqtt": mqtt}), factory=factory)
     assert not pin.state
     # And the pin is free again.
-    DoorApp(door_config, factory=factory)._lock.close()
+    Lock(door_config.door, factory, lambda _: None).close()
