@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,18 @@ from oneglance.faces.align import CHIP_SIZE, CROP_SIZE
 Samples = Callable[[], Iterable[NDArray[np.uint8]]]
 
 
-def convert_encoder(pair: keras.Model, quantize: str, samples: Samples | None) -> bytes:
-    """The Siamese pair as signatures encode(chips) and compare(probes, templates)."""
+def convert_encoder(
+    pair: keras.Model,
+    quantize: str,
+    samples: Samples | None,
+    signatures: Sequence[str] = ("encode", "compare"),
+) -> bytes:
+    """The Siamese pair as signatures encode(chips) and compare(probes, templates).
+
+    `quantize` is float32, float16 or int8; int8 takes its ranges from `samples`, batches of chips
+    uint8 (n, 112, 112, 3). The runtime tells the partitions of a file's first signature only: to
+    count those of `encode`, convert it alone.
+    """
     encoder, head = pair.get_layer("encoder"), pair.get_layer("head")
     size = encoder.output_shape[-1]
 
@@ -60,7 +70,7 @@ def convert_aligner(aligner: keras.Model) -> bytes:
 
 def convert_archive(
     archive: keras.export.ExportArchive,
-    signatures: list[str],
+    signatures: Sequence[str],
     quantize: str,
     samples: Samples | None,
 ) -> bytes:
@@ -68,7 +78,7 @@ def convert_archive(
     with tempfile.TemporaryDirectory() as folder:
         saved = str(Path(folder) / "saved")
         archive.write_out(saved, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=signatures)
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=list(signatures))
         if quantize != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantize == "float16":

@@ -87,7 +87,7 @@ def cut(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> NDA
     """
     to_frame = np.array(matrix, np.float64)
     side_px = float(np.sqrt(abs(np.linalg.det(to_frame[:, :2]))))
-    shrink = int(side_px / size)
+    shrink = int(side_px / size + 1e-6)
     if shrink >= 2:
         image, to_frame = _averaged_region(image, to_frame, shrink)
     # cv2 samples at integer coordinates = pixel centres; the unit square spans pixel edges.

@@ -170,7 +170,7 @@ def _load_cascade(name: str) -> cv2.CascadeClassifier:
         raise ModelError("the face cascade is missing or empty", where=str(path), fix=fix)
     try:
         classifier = cv2.CascadeClassifier(str(path))
-    except cv2.error as error:
+    except (cv2.error, SystemError) as error:
         raise ModelError("the face cascade is unreadable", where=str(path), fix=fix) from error
     if classifier.empty():
         raise ModelError("the face cascade is unreadable", where=str(path), fix=fix)

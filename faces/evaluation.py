@@ -131,11 +131,19 @@ def report(
     standard error. `eer`, `auc` and `tar_at_far` are over acquired pairs; a rate that the sample
     is too small for (less than one impostor pair) is not shown.
     """
+    if not acquired.any():
+        raise ImageError(
+            "no pair has a face on both of its pictures",
+            fix="give pictures of faces, from the front",
+        )
     same = np.array([pair.same for pair in pairs])
     folds = np.array([pair.fold for pair in pairs])
     shipped = model.manifest.accuracy_threshold
     if len(np.unique(folds)) > 1:
-        by_fold, thresholds = metrics.fold_accuracies(scores, same, folds, acquired)
+        try:
+            by_fold, thresholds = metrics.fold_accuracies(scores, same, folds, acquired)
+        except ValueError as error:
+            raise ImageError(str(error), fix="give pairs that can be read in each fold") from error
         threshold = float(thresholds.mean())
         correct = float(np.average(by_fold, weights=[np.sum(folds == n) for n in np.unique(folds)]))
     elif shipped is not None:

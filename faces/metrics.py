@@ -20,7 +20,7 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     middle = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
     spread = z / (1 + z * z / trials)
     spread *= float(np.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials)))
-    return max(0.0, middle - spread), min(1.0, middle + spread)
+    return max(0.0, min(rate, middle - spread)), min(1.0, max(rate, middle + spread))
 
 
 def match_rate(scores: Scores, threshold: float) -> float:
@@ -41,9 +41,11 @@ def threshold_at_fmr(impostor: Scores, fmr: float) -> float:
         return float(falling[-1])
     first_refused = falling[allowed]
     above = falling[:allowed][falling[:allowed] > first_refused]
+    # Scores are float32, and are compared as such: the threshold must be one, too.
     if len(above):
-        return float((above[-1] + first_refused) / 2)
-    return float(np.nextafter(first_refused, np.inf))
+        halfway = np.float32((above[-1] + first_refused) / 2)
+        return float(halfway if halfway > first_refused else np.float32(above[-1]))
+    return float(np.float32(first_refused + max(1e-6, 1e-6 * abs(first_refused))))
 
 
 def tar_at_far(genuine: Scores, impostor: Scores, far: float) -> float:

@@ -13,11 +13,12 @@ from oneglance.faces.align import CHIP_SIZE, CROP_SIZE, MEAN_POINTS
 _STAGES = ((128, 128, 64, 5), (256, 256, 128, 7), (512, 256, 128, 3))
 
 
-def mobileface(template_size: int = 192, width: float = 1.0) -> keras.Model:
+def mobileface(template_size: int = 192, width: float = 1.0, depth: float = 1.0) -> keras.Model:
     """Encoder E: RGB chips (n, 112, 112, 3), values 0..255, to templates (n, d) of length 1.
 
     Batch norms are folded into the convolutions, as in the pretrained network that this one can
-    start from; `width` scales every channel count (1.0: 1.29 M parameters with d = 192).
+    start from; `width` scales every channel count and `depth` the count of blocks (1.0 each and
+    d = 192: 1.29 M parameters).
     """
     layers = keras.layers
 
@@ -39,7 +40,7 @@ def mobileface(template_size: int = 192, width: float = 1.0) -> keras.Model:
     x = depthwise(x, 1)
     x = convolve(x, 64, active=False)
     for first, inner, outer, blocks in _STAGES:
-        for block in range(blocks):
+        for block in range(max(1, round(blocks * depth))):
             skipped = x
             x = convolve(x, inner if block else first)
             x = depthwise(x, 2 if block == 0 else 1)

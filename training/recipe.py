@@ -60,15 +60,16 @@ class AlignerRecipe(_Recipe):
 class SiameseRecipe(_Recipe):
     """The Siamese pair.
 
-    `start` is the .keras file of a pretrained encoder (none: random weights of `width`);
-    `aligner` an aligner.keras, relative to the run's own folder. `check` are the people on whom
-    candidates are compared; faces of `data` that look like one of them, at cosine `screen`, are
-    left out. `epochs` = 0 trains the join alone.
+    `start` is the .keras file of a pretrained encoder of `width` and `depth` (none: random
+    weights); `aligner` an aligner.keras, relative to the run's own folder. `check` are the people
+    on whom candidates are compared; faces of `data` that look like one of them, at cosine
+    `screen`, are left out. `epochs` = 0 trains the join alone.
     """
 
     kind: Literal["siamese"]
     start: str | None = None
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    depth: Annotated[float, Field(gt=0, le=1)] = 1.0
     aligner: str | None = None
     check: tuple[DataSource, ...] = ()
     screen: Annotated[float, Field(gt=0, le=1)] = 1.0

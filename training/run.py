@@ -18,7 +18,6 @@ from oneglance.training.omniglot_run import run_omniglot
 from oneglance.training.progress import Stage
 from oneglance.training.recipe import AlignerRecipe, Recipe, SiameseRecipe
 from oneglance.training.siamese import (
-    Faces,
     SiameseSettings,
     encode,
     teacher_templates,
@@ -84,12 +83,17 @@ def _run_siamese(recipe: SiameseRecipe, data_dir: Path, out: Path, stage: Stage)
         stage,
         "checking chips",
     )
-    kept = _screened(start, faces, check, recipe.screen)
+    targets = teacher_templates(start, faces)
+    keep = unseen(faces, targets, encode(start, check.clean), recipe.screen)
+    kept = faces.rows(keep)
     figures = train_siamese(
         start,
         kept,
+        targets[keep],
         check,
         SiameseSettings(
+            width=recipe.width,
+            depth=recipe.depth,
             template_size=recipe.template_size,
             join_epochs=recipe.join_epochs,
             join_batch=recipe.join_batch,
@@ -127,27 +131,21 @@ def _start(recipe: SiameseRecipe, data_dir: Path) -> keras.Model:
     """The encoder to start from, in our own definition."""
     keras.utils.set_random_seed(recipe.seed)
     if recipe.start is None:
-        return mobileface(recipe.template_size, recipe.width)
+        return mobileface(recipe.template_size, recipe.width, recipe.depth)
     weights = load_keras(data_dir / recipe.start).get_weights()
     try:
-        encoder = mobileface(len(weights[-1]), recipe.width)
+        encoder = mobileface(len(weights[-1]), recipe.width, recipe.depth)
         encoder.set_weights(weights)
     except (ValueError, IndexError, TypeError) as error:
         raise ConfigError(
-            "not the weights of a MobileFaceNet of this width", where=recipe.start
+            "not the weights of a MobileFaceNet of this width and depth", where=recipe.start
         ) from error
     return encoder
 
 
-def _screened(start: keras.Model, faces: Faces, check: Faces, limit: float) -> Faces:
-    """The training faces without anybody who may be in the checking set under another name."""
-    if limit >= 1:
-        return faces
-    others = encode(start, check.clean)
-    return faces.rows(unseen(faces, teacher_templates(start, faces), others, limit))
-
-
-def _faces(recipe: Recipe, data_dir: Path, out: Path, stage: Stage) -> FaceSource:
+def _faces(
+    recipe: AlignerRecipe | SiameseRecipe, data_dir: Path, out: Path, stage: Stage
+) -> FaceSource:
     if recipe.drawn is not None:
         return drawn_faces(recipe.seed, range(recipe.drawn.people), recipe.drawn.pictures)
     return real_faces(recipe.data, data_dir, str(recipe.teacher), _cache(out), stage)

@@ -48,6 +48,8 @@ class Faces:
 class SiameseSettings:
     """How the pair is trained; see the recipe for each."""
 
+    width: float
+    depth: float
     template_size: int
     join_epochs: int
     join_batch: int
@@ -82,6 +84,8 @@ def unseen(
     Data sets share celebrities under different names; a person of the test set must not slip
     into training through another one.
     """
+    if limit >= 1:
+        return np.ones(len(templates), bool)
     closest = np.concatenate(
         [(templates[at : at + 256] @ others.T).max(1) for at in range(0, len(templates), 256)]
     )
@@ -92,18 +96,18 @@ def unseen(
 def train_siamese(
     start: keras.Model,
     faces: Faces,
+    targets: NDArray[np.float32],
     check: Faces,
     settings: SiameseSettings,
     folder: Path,
     stage: Stage,
 ) -> dict[str, dict[str, float]]:
-    """Train on `faces`, keep what `check` (other people) says is best.
+    """Train on `faces` (n) toward the teacher's `targets` (n, d), keep what `check` says is best.
 
     Leaves siamese.keras in `folder` and returns the figures of each candidate on `check`:
     `start` (cosine), `join` (the L1 head on the untouched trunk) and `twins` (the whole encoder
     trained on).
     """
-    targets = teacher_templates(start, faces)
     report = {"start": _figures_by_cosine(encode(start, check.chips), check.people)}
     pair = _train_join(start, faces, targets, settings, folder, stage)
     report["join"] = check_pair(pair, check)
@@ -181,15 +185,14 @@ def _train_join(
         validate=lambda net: {},
         stage=stage,
     )
-    return _joined(start, model, settings.template_size)
+    return _joined(start, model, settings)
 
 
-def _joined(start: keras.Model, join: keras.Model, size: int) -> keras.Model:
+def _joined(start: keras.Model, join: keras.Model, settings: SiameseSettings) -> keras.Model:
     """The Siamese pair whose last layer has taken in the learned frame."""
     frame = np.asarray(join.get_layer("frame").kernel)
     *trunk, kernel, bias = start.get_weights()
-    width = start.get_layer("stem").filters / 64
-    encoder = mobileface(size, width)
+    encoder = mobileface(settings.template_size, settings.width, settings.depth)
     encoder.set_weights([*trunk, kernel @ frame, bias @ frame])
     pair = siamese(encoder)
     pair.get_layer("head").set_weights(join.get_layer("head").get_weights())
