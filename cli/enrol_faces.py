@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import track
 
@@ -18,7 +19,7 @@ from oneglance.daemon.camera import Camera, CameraState
 from oneglance.daemon.frames import Frame, FrameExchange
 from oneglance.daemon.quality import distance_hint, picture_hint
 from oneglance.daemon.sources import is_recording, shown_name
-from oneglance.errors import ImageError
+from oneglance.errors import CameraError, ImageError
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.reader import brightness, load_image, read_one_face, sharpness
@@ -103,8 +104,16 @@ def from_camera(
 
 
 def camera_config(source: str | int) -> CameraConfig:
-    """The camera or recording to enrol from; each frame of a recording is looked at."""
-    config = CameraConfig(name="enrolment", source=source)
+    """The camera or recording to enrol from; each frame of a recording is looked at.
+
+    Raises CameraError for a source that names nothing.
+    """
+    try:
+        config = CameraConfig(name="enrolment", source=source)
+    except ValidationError:
+        raise CameraError(
+            f"{source!r} names no camera", fix="give an index, a device, a URL, a file or a folder"
+        ) from None
     return config.model_copy(update={"pace": "every"}) if is_recording(config) else config
 
 

@@ -71,6 +71,9 @@ def load_public_key(public_file: Path) -> Ed25519PublicKey:
     fix = "copy the daemon's signing.pub here"
     key: object = None
     try:
+        # A FIFO or a device in its place would hang for ever.
+        if public_file.exists() and not public_file.is_file():
+            raise ConfigError("not a file", where=str(public_file), fix=fix)
         key = serialization.load_pem_public_key(public_file.read_bytes())
     except FileNotFoundError:
         raise ConfigError("the public key is missing", where=str(public_file), fix=fix) from None

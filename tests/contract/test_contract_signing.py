@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -154,3 +155,10 @@ def test_missing_or_wrong_keys_are_one_clear_line(tmp_path: Path) -> None:
             load_signing_key(file)
         with pytest.raises(ConfigError, match="not an Ed25519 public key"):
             load_public_key(file)
+
+
+def test_a_fifo_in_place_of_the_public_key_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    fifo = tmp_path / "signing.pub"
+    os.mkfifo(fifo)
+    with pytest.raises(ConfigError, match="not a file"):
+        load_public_key(fifo)
