@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ImageError
+from oneglance.faces.align import MAX_DOUBT
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 
 _MAX_PIXELS = 50_000_000
+_MAX_PORTRAIT_DOUBT = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,8 +119,23 @@ def central(image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> Box | None:
 def read_central_face(
     image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
 ) -> FaceSample | None:
-    """The face that a portrait is about, encoded; None if no face was found."""
-    box = central(image_bgr, find_faces(image_bgr, detector, model))
+    """The face that a portrait is about, encoded; None if no face was found.
+
+    A portrait is known to show somebody: where no box is beyond doubt, the least doubtful one is
+    taken, up to a limit. For enrolment there is `read_one_face`, which takes no doubtful face.
+    """
+    doubtful: list[tuple[float, Box]] = []
+
+    def confirmed(boxes: list[Box]) -> list[Box]:
+        doubts = model.locate(image_bgr, boxes).doubts
+        judged = [(float(doubt), box) for doubt, box in zip(doubts, boxes, strict=True)]
+        doubtful.extend(judged)
+        return [box for doubt, box in judged if doubt <= MAX_DOUBT]
+
+    box = central(image_bgr, detector.find_still(image_bgr, faces_among=confirmed))
+    if box is None and doubtful:
+        doubt, least = min(doubtful, key=lambda judged: judged[0])
+        box = least if doubt <= _MAX_PORTRAIT_DOUBT else None
     return None if box is None else _samples(image_bgr, [box], model)[0]
 
 
