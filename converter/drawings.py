@@ -28,9 +28,9 @@ _STROKES = 4
 
 
 def is_for_drawings(pair: keras.Model) -> bool:
-    """Whether the twins take drawings (n, 105, 105, 1)."""
-    shape = pair.get_layer("encoder").input_shape
-    return bool(shape == (None, DRAWING_SIZE, DRAWING_SIZE, 1))
+    """Whether this is a Siamese pair whose twins take drawings (n, 105, 105, 1)."""
+    twins = [layer for layer in pair.layers if layer.name == "encoder"]
+    return bool(twins and twins[0].input_shape == (None, DRAWING_SIZE, DRAWING_SIZE, 1))
 
 
 def convert_drawings(job: Job, pair: keras.Model, limits: Mapping[str, Parity]) -> dict[str, Any]:

@@ -46,10 +46,11 @@ def run_job(job: Job) -> dict[str, Any]:
     out = Path(job.out)
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
-    pair = _load(Path(job.model), ("encoder",))
+    pair = load_keras(Path(job.model))
     if is_for_drawings(pair):
         return convert_drawings(job, pair, LIMITS)
-    pair, aligner = _load(Path(job.model), ("encoder", "head")), _load(Path(job.aligner), ())
+    _check_pair(pair, job.model)
+    aligner = load_keras(Path(job.aligner))
     aligner_bytes = convert_aligner(aligner)
     chips = _chips(job, pair, aligner_bytes)
     encoder_bytes = convert_encoder(pair, job.quantize, lambda: iter(chips[:, None]))
@@ -76,16 +77,13 @@ def run_job(job: Job) -> dict[str, Any]:
     return {**report, "model_id": load_model(out).model_id, "out": str(out)}
 
 
-def _load(path: Path, layers: tuple[str, ...]) -> keras.Model:
-    model = load_keras(path)
-    have = {layer.name for layer in model.layers}
-    if not set(layers) <= have:
+def _check_pair(pair: keras.Model, where: str) -> None:
+    if not {"encoder", "head"} <= {layer.name for layer in pair.layers}:
         raise ConfigError(
-            f"the model has no layers {' and '.join(layers)}",
-            where=str(path),
+            "the model has no layers encoder and head",
+            where=where,
             fix="give the siamese.keras that 'oneglance train' left",
         )
-    return model
 
 
 def _chips(job: Job, pair: keras.Model, aligner_bytes: bytes) -> NDArray[np.uint8]:
