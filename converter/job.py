@@ -50,6 +50,8 @@ def run_job(job: Job) -> dict[str, Any]:
     if is_for_drawings(pair):
         return convert_drawings(job, pair, LIMITS)
     _check_pair(pair, job.model)
+    if job.quantize == "int8" and job.calibration is None:
+        raise ConfigError("int8 needs pictures of faces", fix="name some with --calibration")
     aligner = load_keras(Path(job.aligner))
     aligner_bytes = convert_aligner(aligner)
     chips = _chips(job, pair, aligner_bytes)
@@ -89,8 +91,6 @@ def _check_pair(pair: keras.Model, where: str) -> None:
 def _chips(job: Job, pair: keras.Model, aligner_bytes: bytes) -> NDArray[np.uint8]:
     """Chips for calibration and parity: cut by the door from real pictures, else noise."""
     if job.calibration is None:
-        if job.quantize == "int8":
-            raise ConfigError("int8 needs pictures of faces", fix="name some with --calibration")
         noise = np.random.default_rng(0).integers(0, 256, (16, 14, 14, 3), np.uint8)
         return np.repeat(np.repeat(noise, CHIP_SIZE // 14, 1), CHIP_SIZE // 14, 2)
     with tempfile.TemporaryDirectory() as scratch:

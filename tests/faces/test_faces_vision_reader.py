@@ -1,0 +1,152 @@
+"""Pictures into faces: files, EXIF, none, one, several."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from oneglance.errors import ImageError
+from oneglance.faces import reader
+from oneglance.faces.boxes import Box
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.pictures import Pictures
+
+
+@pytest.fixture(scope="module")
+def model() -> FaceModel:
+    return load_model()
+
+
+def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
+    return bytes(cv2.imencode(suffix, image)[1])
+
+
+def with_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """The JPEG with an EXIF block that holds only this orientation."""
+    tiff = b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01"
+    tiff += bytes([0, orientation, 0, 0]) + b"\x00\x00\x00\x00"
+    body = b"Exif\x00\x00" + tiff
+    return jpeg[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2, "big") + body + jpeg[2:]
+
+
+def test_a_phones_sideways_picture_is_turned_upright() -> None:
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:, :30] = 255
+    turned = reader.load_image(with_orientation(encoded(image, ".jpg"), 6))
+    assert turned.shape == (60, 40, 3)
+    assert turned[:25].mean() > 250
+    assert turned[35:].mean() < 5
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n" + b"\x00" * 40])
+def test_a_file_that_is_no_picture_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "face.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match="not a picture") as caught:
+        reader.load_image(path)
+    assert caught.value.where == str(path)
+    assert caught.value.exit_code == 9
+
+
+def test_a_missing_picture_says_which(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"gone\.jpg.*No such file"):
+        reader.load_image(tmp_path / "gone.jpg")
+
+
+def test_one_face_at_enrolment_is_read(photos: Path, model: FaceModel) -> None:
+    image = reader.load_image(photos / "obama.jpg")
+    sample = reader.read_one_face(image, FaceDetector(), model)
+    assert sample.chip.shape == (112, 112, 3)
+    assert sample.template.shape == (model.template_size,)
+    assert np.linalg.norm(sample.template) == pytest.approx(1, abs=1e-5)
+    assert sample.sharpness > 0
+    assert 0 < sample.brightness < 255
+
+
+def test_two_pictures_of_one_person_match_and_another_person_does_not(
+    photos: Path, model: FaceModel
+) -> None:
+    detector = FaceDetector()
+    first, second, stranger = (
+        reader.read_one_face(reader.load_image(photos / name), detector, model).template[None]
+        for name in ("obama.jpg", "obama2.jpg", "biden.jpg")
+    )
+    assert model.compare(first, second)[0, 0] > model.threshold("1e-4")
+    assert model.compare(first, stranger)[0, 0] < model.threshold("1e-2")
+
+
+def test_a_picture_without_a_face_cannot_enrol(model: FaceModel) -> None:
+    image = np.full((300, 300, 3), 120, np.uint8)
+    with pytest.raises(ImageError, match=r"wall\.jpg: no face") as caught:
+        reader.read_one_face(image, FaceDetector(), model, where="wall.jpg")
+    assert caught.value.fix
+    assert reader.read_faces(image, FaceDetector(), model) == []
+    assert reader.read_central_face(image, FaceDetector(), model) is None
+
+
+def test_a_picture_of_several_people_cannot_enrol(photos: Path, model: FaceModel) -> None:
+    faces = [reader.load_image(photos / name) for name in ("obama.jpg", "obama2.jpg")]
+    both = np.concatenate([face[:1100, :620] for face in faces], axis=1)
+    with pytest.raises(ImageError, match="2 faces"):
+        reader.read_one_face(both, FaceDetector(), model)
+
+
+def test_the_central_face_is_the_large_one_in_the_middle() -> None:
+    image = np.zeros((200, 200, 3), np.uint8)
+    middle, corner, small = Box(60, 60, 80, 80), Box(0, 0, 90, 90), Box(90, 90, 20, 20)
+    assert reader.central(image, [corner, small, middle]) == middle
+    assert reader.central(image, []) is None
+
+
+def test_a_blurred_chip_is_less_sharp() -> None:
+    chip = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
+    blurred = np.asarray(cv2.GaussianBlur(chip, (0, 0), 2.0), np.uint8)
+    assert reader.sharpness(blurred) < 0.1 * reader.sharpness(chip)
+
+
+def test_a_folder_and_a_zip_of_it_hold_the_same_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    (folder / "Ann").mkdir(parents=True)
+    (folder / "Ann" / "1.png").write_bytes(encoded(np.zeros((4, 4, 3), np.uint8)))
+    (folder / "list.txt").write_text("no picture")
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as packed:
+        packed.write(folder / "Ann" / "1.png", "Ann/1.png")
+        packed.write(folder / "list.txt", "list.txt")
+    from_folder, from_zip = Pictures(folder), Pictures(tmp_path / "pictures.zip")
+    assert from_folder.names == from_zip.names == ["Ann/1.png"]
+    assert from_folder.read("Ann/1.png") == from_zip.read("Ann/1.png")
+    from_zip.close()
+
+
+def test_a_name_outside_the_folder_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "secret.png").write_bytes(b"x")
+    with pytest.raises(ImageError, match="no such picture"):
+        Pictures(tmp_path / "inside").read("../secret.png")
+
+
+@pytest.mark.parametrize("content", [None, b"no zip", b"PK\x03\x04 damaged"])
+def test_a_source_that_is_neither_folder_nor_zip_is_refused(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    source = tmp_path / "pictures.zip"
+    if content is not None:
+        source.write_bytes(content)
+    with pytest.raises(ImageError, match="zip"):
+        Pictures(source)
+
+
+def test_a_damaged_member_of_a_zip_names_itself(tmp_path: Path) -> None:
+    source = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(source, "w") as packed:
+        packed.writestr("a.png", b"0123456789" * 10)
+    source.write_bytes(source.read_bytes().replace(b"0123456789", b"012345678X", 1))
+    pictures = Pictures(source)
+    with pytest.raises(ImageError, match=r"a\.png"):
+        pictures.read("a.png")
+    pictures.close()

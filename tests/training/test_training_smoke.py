@@ -1,0 +1,67 @@
+"""Every step of both trainings, on drawn faces, in the process a user would start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def oneglance(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "oneglance.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_the_aligner_recipe_leaves_a_model_a_log_and_a_report(tmp_path: Path) -> None:
+    out = tmp_path / "smoke-aligner"
+    done = oneglance("train", "smoke-aligner", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert f"trained: {out}" in done.stdout
+    rows = (out / "aligner.csv").read_text().splitlines()
+    assert rows[0] == "epoch,loss,error_1,error_2,error_p95"
+    assert len(rows) == 4
+    assert (out / "aligner.keras").stat().st_size > 10_000
+    report = json.loads((out / "report.json").read_text())
+    assert report["faces"] == 48
+    assert 0 < report["error_2"] < 0.5
+
+
+def test_the_siamese_recipe_leaves_a_pair_with_weights_that_are_not_negative(
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "smoke"
+    done = oneglance("train", "smoke", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert set(report["check"]) == {"start", "join", "twins"}
+    assert report["check_people"] == report["people"] == 8
+    code = (
+        "import sys, numpy as np; from pathlib import Path;"
+        "from oneglance.training.run import load_keras;"
+        "pair = load_keras(Path(sys.argv[1]));"
+        "chips = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype('f4');"
+        "head = pair.get_layer('head');"
+        "print(float(np.min(head.weights_l1)) >= 0, pair.predict_on_batch([chips, chips]).shape)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code, str(out / "siamese.keras")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "True (2,)"
+
+
+def test_missing_data_is_one_clear_line(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = oneglance("train", "aligner", "--data", str(tmp_path), "--out", str(out))
+    assert done.returncode == 3
+    assert "--data" in done.stderr
+    assert "Traceback" not in done.stderr
