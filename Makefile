@@ -20,7 +20,7 @@ test: $(VENV)/.dev
 	sh scripts/debian-packages.sh $(TEST_PACKAGES)
 	$(MAKE) --no-print-directory check
 	-$(BIN)/oneglance demo --fetch
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 check: $(VENV)/.dev typecheck
 	$(BIN)/ruff check .

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from oneglance.config import DEFAULT_CONFIG
-
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -25,6 +23,8 @@ JsonOption = Annotated[
 
 def default_config_is_there() -> bool:
     """Whether there is one; True as well if this user may not look, so that reading says why."""
+    from oneglance.config import DEFAULT_CONFIG
+
     try:
         return DEFAULT_CONFIG.exists()
     except OSError:

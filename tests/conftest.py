@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from mosquitto_fixture import Mosquitto, find_binary
 
 from oneglance.broker import embedded_broker
 from oneglance.cli.photos import photo_folder, photos_ready
 from oneglance.config import MqttConfig
 from oneglance.contract.signing import create_signing_key
+
+# A busy machine is no failure: time belongs in benchmarks.
+settings.register_profile("oneglance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("oneglance")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

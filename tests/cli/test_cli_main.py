@@ -144,10 +144,10 @@ def test_init_where_it_may_not_look_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_default_configuration_that_may_not_be_looked_for_is_not_taken_for_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(options, "DEFAULT_CONFIG", tmp_path / "none.toml")
+    monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", tmp_path / "none.toml")
     assert not options.default_config_is_there()
     # A name too long stands in for a folder that is closed to this user: root may enter all.
-    monkeypatch.setattr(options, "DEFAULT_CONFIG", tmp_path / ("x" * 300))
+    monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", tmp_path / ("x" * 300))
     assert options.default_config_is_there()
 
 
