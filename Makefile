@@ -1,13 +1,14 @@
 # make demo    real faces, from video frames to a lock, in a minute   (CAMERA=0: your own camera)
 # make test    everything that can be tested on this machine
 # make check   style, types, links between rooms
-# make bench   the figures of docs/benchmarks.md that need no training data
+# make bench   the figures of the shipped models; DATA=DIR holds Labeled Faces in the Wild and Omniglot
 # make wheel   the distribution, in dist/
 
 VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := contract faces models training converter daemon kiosk_ui door cli
 SOURCES := oneglance $(ROOMS) tests benchmarks
+DATA ?= ../shared/data
 TEST_PACKAGES := mosquitto xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1
 
 .DELETE_ON_ERROR:
@@ -34,7 +35,10 @@ typecheck: $(VENV)/.dev
 	$(BIN)/mypy -p oneglance
 
 bench: $(VENV)/.dev
-	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	$(BIN)/python benchmarks/model.py --images $(DATA)/lfw_folds1-8.zip \
+		--pairs $(DATA)/lfw_pairs_folds1-8.csv --folds 7,8
+	$(BIN)/oneglance evaluate --one-shot $(DATA)/omniglot_all_runs.zip \
+		--verification $(DATA)/omniglot.zip
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --outdir dist .
