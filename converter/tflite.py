@@ -51,7 +51,7 @@ def convert_encoder(
             tf.TensorSpec((None, size), tf.float32, "templates"),
         ],
     )
-    return convert_archive(archive, ["encode", "compare"], quantize, samples)
+    return convert_archive(archive, signatures, quantize, samples)
 
 
 def convert_aligner(aligner: keras.Model) -> bytes:

@@ -51,9 +51,26 @@ def mobileface(template_size: int = 192, width: float = 1.0, depth: float = 1.0)
     x = layers.DepthwiseConv2D(7, padding="valid")(x)
     x = convolve(x, 512, active=False)
     x = layers.Conv2D(template_size, 1)(x)
-    x = layers.Reshape((template_size,))(x)
+    x = Vector()(x)
     templates = layers.UnitNormalization(name="templates")(x)
     return keras.Model(chips, templates, name="encoder")
+
+
+@keras.saving.register_keras_serializable(package="oneglance")
+class Vector(keras.layers.Layer):
+    """A 1x1 picture (n, 1, 1, d) as vectors (n, d).
+
+    Keras's own Reshape asks for the batch size at run time, and these operations would split the
+    graph into two XNNPACK partitions.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Drop the two sides of length 1."""
+        return keras.ops.reshape(inputs, (-1, inputs.shape[-1]))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Batch size and d."""
+        return (input_shape[0], input_shape[-1])
 
 
 @keras.saving.register_keras_serializable(package="oneglance")

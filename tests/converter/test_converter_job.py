@@ -167,6 +167,7 @@ def test_the_float_encoder_is_one_partition(pair: keras.Model, tmp_path: Path) -
     net = interpreter_class()(model_path=str(path), num_threads=1)
     net.allocate_tensors()
     names = [op["op_name"] for op in net._get_ops_details()]
+    assert "DEPTHWISE_CONV_2D" in names
     assert names.count("DELEGATE") == 1
 
 
