@@ -156,7 +156,9 @@ class Pipeline:
 
     def _find(self, frame: Frame) -> list[_Face]:
         view = self._views.setdefault(frame.camera, _View())
-        boxes = find_faces(self._detector, frame.pixels, self._min_face_px)
+        found = find_faces(self._detector, frame.pixels, self._min_face_px)
+        # A cascade sees faces in ties and curtains; nobody stands there, so no visit begins.
+        boxes = self._model.faces_among(frame.pixels, found)
         self.counts.faces += len(boxes)
         tracks = view.tracker.update(boxes, frame.at_s)
         known, view.visits = view.visits, {}

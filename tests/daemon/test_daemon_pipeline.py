@@ -14,6 +14,7 @@ from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.decide import Rule, Verdict
 from oneglance.daemon.frames import Frame
 from oneglance.daemon.pipeline import LEAVE_S, MAX_FRAME_AGE_S, Pipeline
+from oneglance.daemon.search import find_faces
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.person import Snapshot
@@ -26,12 +27,14 @@ PATIENCE_S = 1.0
 class Bench:
     """A pipeline, its clock, and pictures fed to it ten a second."""
 
-    def __init__(self, model: FaceModel, min_face_px: int = 80) -> None:
+    def __init__(
+        self, model: FaceModel, min_face_px: int = 80, detector: FaceDetector | None = None
+    ) -> None:
         self.now_s = 1000.0
         self.index = 0
         self.pipeline = Pipeline(
             model,
-            FaceDetector(),
+            detector or FaceDetector(),
             Rule(model.threshold("1e-4"), 3, PATIENCE_S),
             same_face=model.threshold("1e-3"),
             min_face_px=min_face_px,
@@ -257,3 +260,14 @@ def test_a_large_frame_is_searched_small_and_its_boxes_are_in_its_own_pixels(
     (view,) = report.tracks
     assert abs(view.box.centre[0] - 960) < 100
     assert 250 < view.box.width < 500
+
+
+def test_what_only_the_cascade_takes_for_a_face_is_no_visitor(
+    model: FaceModel, photos: Path
+) -> None:
+    portrait = cv2.resize(load_image(photos / "astronaut.png"), (480, 480))
+    credulous = FaceDetector(min_neighbours=1, scale_factor=1.05)
+    assert len(find_faces(credulous, np.asarray(portrait, np.uint8), 100)) > 1
+    bench = Bench(model, min_face_px=100, detector=credulous)
+    bench.show(np.asarray(portrait, np.uint8), None, frames=3)
+    assert (bench.pipeline.counts.faces, bench.pipeline.counts.tracks) == (3, 1)
