@@ -1,4 +1,4 @@
-"""`oneglance evaluate`: the door's own path on labelled pairs of pictures."""
+"""`oneglance evaluate`: the door's own detector, aligner, encoder and head on labelled pairs."""
 
 from __future__ import annotations
 
@@ -37,13 +37,19 @@ def evaluate(
         Path | None,
         typer.Option(help="A model folder; the shipped one unless given.", show_default=False),
     ] = None,
+    one_search: Annotated[
+        bool,
+        typer.Option("--one-search", help="Search each picture as one frame of a video."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well faces are told apart, on pairs of your own pictures.
 
-    Each picture goes the door's own way once: find the face (Haar), align, encode, compare.
-    A pair counts as wrong if no face was found on one of its pictures. The threshold of a fold
-    comes from the other folds; with a single fold it is the model's own.
+    Each picture goes through the door's own parts: find the face (Haar), align, encode, compare.
+    A picture is searched as a still, ever harder until a face is found, as at enrolment; with
+    `--one-search` only once, as a single frame of a video is. A pair counts as wrong if no face
+    was found on one of its pictures. The threshold of a fold comes from the other folds; with a
+    single fold it is the model's own.
 
     Example: `oneglance evaluate --images lfw.zip --pairs pairs.csv --json`
 
@@ -77,7 +83,12 @@ def evaluate(
     with Progress(console=console) as progress:
         task = progress.add_task("reading faces", total=len(names))
         templates = read_templates(
-            names, pictures, FaceDetector(), loaded, lambda: progress.advance(task)
+            names,
+            pictures,
+            FaceDetector(),
+            loaded,
+            lambda: progress.advance(task),
+            one_search=one_search,
         )
     scores, acquired = score_pairs(listed, templates, loaded)
     missed = [name for name in names if name not in templates]

@@ -1,4 +1,4 @@
-"""Measure the door's own path on labelled pairs of pictures."""
+"""Measure the door's own detector, aligner, encoder and head on labelled pairs of pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oneglance.faces import metrics
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reader import load_image, read_central_face
+from oneglance.faces.reader import load_image, read_central_face, read_central_face_once
 
 COLUMNS = ("fold", "image_a", "image_b", "same")
 _FARS = ("1e-1", "1e-2", "1e-3", "1e-4", "1e-5")
@@ -85,11 +85,16 @@ def read_templates(
     detector: FaceDetector,
     model: FaceModel,
     advance: Callable[[], None],
+    *,
+    one_search: bool = False,
 ) -> dict[str, NDArray[np.float32]]:
     """The template of the central face of each picture; pictures without a face are left out.
 
+    They are searched as stills, ever harder; with `one_search` once, as one frame of a video.
+
     Raises ImageError, with its name, for a picture that cannot be read.
     """
+    read_face = read_central_face_once if one_search else read_central_face
     templates = {}
     for name in names:
         data = pictures.read(name)
@@ -97,7 +102,7 @@ def read_templates(
             image = load_image(data)
         except ImageError as error:
             raise ImageError(error.what, where=f"{pictures.source}:{name}", fix=error.fix) from None
-        sample = read_central_face(image, detector, model)
+        sample = read_face(image, detector, model)
         if sample is not None:
             templates[name] = sample.template
         advance()

@@ -139,6 +139,15 @@ def read_central_face(
     return None if box is None else _samples(image_bgr, [box], model)[0]
 
 
+def read_central_face_once(
+    image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
+) -> FaceSample | None:
+    """The same by one search alone, as a frame of a video is searched: there, others follow."""
+    boxes = model.faces_among(image_bgr, detector.find(image_bgr))
+    box = central(image_bgr, boxes)
+    return None if box is None else _samples(image_bgr, [box], model)[0]
+
+
 def _samples(image_bgr: NDArray[np.uint8], boxes: list[Box], model: FaceModel) -> list[FaceSample]:
     chips = model.chips(image_bgr, boxes)
     templates = model.encode(chips)

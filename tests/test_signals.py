@@ -27,7 +27,10 @@ def test_a_second_sigterm_does_not_end_the_process_before_it_has_cleaned_up() ->
     assert calls == ["stop", "stop"]
 
 
-def test_a_second_ctrl_c_is_meant() -> None:
+def test_a_second_ctrl_c_is_meant(request: pytest.FixtureRequest) -> None:
+    # A process started in the background of a shell ignores Ctrl-C from the beginning.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with stop_on_signals(lambda: None):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
