@@ -21,7 +21,10 @@ def convert(
     model: Annotated[Path, typer.Argument(help="siamese.keras, as `train` left it.")],
     out: Annotated[Path, typer.Option(help="The model folder to make.", show_default=False)],
     quantize: Annotated[
-        Precision, typer.Option(help="Measure both on the target before you choose int8.")
+        Precision,
+        typer.Option(
+            help="int8 is refused where it is no longer the same model, as for the shipped encoder."
+        ),
     ] = Precision.FLOAT32,
     aligner: Annotated[
         Path | None,
@@ -60,6 +63,10 @@ def convert(
 
     if (fit_images is None) != (fit_people is None):
         raise typer.BadParameter("--fit-images and --fit-people go together")
+    if fit_folds and fit_images is None:
+        raise typer.BadParameter("--fit-folds goes with --fit-images and --fit-people")
+    if not name:
+        raise typer.BadParameter("--name is empty")
     try:
         folds = tuple(int(fold) for fold in fit_folds.split(",")) if fit_folds else None
     except ValueError:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from oneglance.converter.folder import move_folder, read_about, read_json_object
 from oneglance.converter.parity import Parity, parity
 from oneglance.converter.request import Job
 from oneglance.converter.tflite import convert_archive
@@ -43,8 +44,14 @@ def convert_drawings(job: Job, pair: keras.Model, limits: Mapping[str, Parity]) 
         raise ConfigError(
             "a model of drawings is not made in int8", fix="use --quantize float32 or float16"
         )
-    trained = _report(Path(job.model).with_name("report.json"))
-    about = {} if job.about is None else _report(Path(job.about))
+    report = Path(job.model).with_name("report.json")
+    fix = "give what `oneglance train` left"
+    trained = read_json_object(report, fix)
+    try:
+        threshold = float(trained["threshold"]["threshold"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError("it has no fitted threshold", where=str(report), fix=fix) from error
+    about = read_about(job.about)
     encoder = pair.get_layer("encoder")
     made = _convert(pair, job.quantize)
     manifest = drawing_manifest(
@@ -52,14 +59,12 @@ def convert_drawings(job: Job, pair: keras.Model, limits: Mapping[str, Parity]) 
         made,
         encoder.output_shape[-1],
         job.quantize,
-        float(trained["threshold"]["threshold"]),
+        threshold,
         {"training": trained, **about},
     )
     out = Path(job.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        folder = Path(scratch) / out.name
-        folder.mkdir()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         (folder / "encoder.tflite").write_bytes(made)
         _write(folder, manifest)
         shown = _measure(pair, folder)
@@ -70,7 +75,7 @@ def convert_drawings(job: Job, pair: keras.Model, limits: Mapping[str, Parity]) 
                 fix=f"at most {limits[job.quantize]} is let through",
             )
         _write(folder, {**manifest, "parity": shown.as_dict()})
-        folder.replace(out)
+        move_folder(folder, out)
     model_id = load_drawing_model(out).model_id
     return {
         "parity": shown.as_dict(),
@@ -128,15 +133,3 @@ def _measure(pair: keras.Model, folder: Path) -> Parity:
 def _write(folder: Path, manifest: Mapping[str, Any]) -> None:
     text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / MANIFEST_NAME).write_text(text, "utf-8")
-
-
-def _report(path: Path) -> dict[str, Any]:
-    try:
-        report = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            "not a readable JSON file", where=str(path), fix="give what `oneglance train` left"
-        ) from error
-    if not isinstance(report, dict):
-        raise ConfigError("not a JSON object", where=str(path))
-    return report

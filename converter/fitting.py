@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from oneglance.errors import ImageError
 from oneglance.faces import metrics, thresholds
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.evaluation import read_templates
@@ -21,7 +22,8 @@ def fit_thresholds(
     """Fit to every pair of the pictures of people whom the training never saw.
 
     Returns the manifest's `thresholds`: by false match rate, and the one with the fewest errors
-    where genuine and impostor pairs weigh the same.
+    where genuine and impostor pairs weigh the same. Raises ImageError if the faces found make no
+    genuine or no impostor pair, ConfigError for a list that does not fit.
     """
     listed = labelled_pictures(images, people, folds)
     person = {picture.name: picture.person for picture in listed}
@@ -29,6 +31,14 @@ def fit_thresholds(
         sorted(person), listed[0].pictures, FaceDetector(), model, lambda: None
     )
     names = list(templates)
+    identities = {person[name] for name in names}
+    if not 2 <= len(identities) < len(names):
+        raise ImageError(
+            f"{len(names)} faces of {len(identities)} people make no "
+            + ("impostor pair" if len(identities) < 2 else "genuine pair"),
+            where=str(people),
+            fix="name two people at least, and two pictures at least of one of them",
+        )
     genuine, impostor = thresholds.all_pairs(
         np.stack([templates[name] for name in names]),
         [person[name] for name in names],

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,17 @@ from numpy.typing import NDArray
 
 from oneglance.converter.drawings import convert_drawings, is_for_drawings
 from oneglance.converter.fitting import fit_thresholds
-from oneglance.converter.folder import update_manifest, write_model_folder
+from oneglance.converter.folder import (
+    move_folder,
+    read_about,
+    update_manifest,
+    write_model_folder,
+)
 from oneglance.converter.parity import Parity, measure
 from oneglance.converter.request import Job
 from oneglance.converter.tflite import convert_aligner, convert_encoder
 from oneglance.errors import ConfigError, OneglanceError
-from oneglance.faces.align import CHIP_SIZE
+from oneglance.faces.align import CHIP_SIZE, CROP_SIZE
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import load_model
 from oneglance.faces.pictures import Pictures
@@ -46,19 +49,22 @@ def run_job(job: Job) -> dict[str, Any]:
     out = Path(job.out)
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
+    if not job.name:
+        raise ConfigError("the model has no name", fix="name it with --name")
+    about = read_about(job.about)
     pair = load_keras(Path(job.model))
     if is_for_drawings(pair):
         return convert_drawings(job, pair, LIMITS)
-    _check_pair(pair, job.model)
     if job.quantize == "int8" and job.calibration is None:
         raise ConfigError("int8 needs pictures of faces", fix="name some with --calibration")
     aligner = load_keras(Path(job.aligner))
+    _check_pair(pair, aligner, job)
     aligner_bytes = convert_aligner(aligner)
-    chips = _chips(job, pair, aligner_bytes)
+    chips = _chips(job, pair, aligner_bytes, about)
     encoder_bytes = convert_encoder(pair, job.quantize, lambda: iter(chips[:, None]))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        _write(folder, job, pair, encoder_bytes, aligner_bytes)
+        _write(folder, job, pair, encoder_bytes, aligner_bytes, about)
         parity = measure(pair, load_model(folder), chips)
         limit = LIMITS[job.quantize]
         if not parity.within(limit):
@@ -75,20 +81,31 @@ def run_job(job: Job) -> dict[str, Any]:
             update_manifest(folder, {"thresholds": fitted})
             report["thresholds"] = fitted
         update_manifest(folder, {"parity": parity.as_dict()})
-        _move(folder, out)
+        move_folder(folder, out)
     return {**report, "model_id": load_model(out).model_id, "out": str(out)}
 
 
-def _check_pair(pair: keras.Model, where: str) -> None:
+def _check_pair(pair: keras.Model, aligner: keras.Model, job: Job) -> None:
+    fix = "give the siamese.keras that 'oneglance train' left"
     if not {"encoder", "head"} <= {layer.name for layer in pair.layers}:
+        raise ConfigError("the model has no layers encoder and head", where=job.model, fix=fix)
+    seen = pair.get_layer("encoder").input_shape
+    if seen != (None, CHIP_SIZE, CHIP_SIZE, 3):
+        raise ConfigError(f"its encoder takes {seen}, not chips", where=job.model, fix=fix)
+    if (aligner.input_shape, aligner.output_shape) != (
+        (None, CROP_SIZE, CROP_SIZE, 1),
+        (None, 5, 2),
+    ):
         raise ConfigError(
-            "the model has no layers encoder and head",
-            where=where,
-            fix="give the siamese.keras that 'oneglance train' left",
+            f"not an aligner: it takes {aligner.input_shape} to {aligner.output_shape}",
+            where=job.aligner,
+            fix="give the aligner.keras that 'oneglance train' left",
         )
 
 
-def _chips(job: Job, pair: keras.Model, aligner_bytes: bytes) -> NDArray[np.uint8]:
+def _chips(
+    job: Job, pair: keras.Model, aligner_bytes: bytes, about: Mapping[str, Any]
+) -> NDArray[np.uint8]:
     """Chips for calibration and parity: cut by the door from real pictures, else noise."""
     if job.calibration is None:
         noise = np.random.default_rng(0).integers(0, 256, (16, 14, 14, 3), np.uint8)
@@ -96,7 +113,7 @@ def _chips(job: Job, pair: keras.Model, aligner_bytes: bytes) -> NDArray[np.uint
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         # Only its aligner is used: the encoder that stands beside it is not quantized yet.
-        _write(folder, job, pair, convert_encoder(pair, "float32", None), aligner_bytes)
+        _write(folder, job, pair, convert_encoder(pair, "float32", None), aligner_bytes, about)
         model = load_model(folder)
         chips = list(_cut(Pictures(Path(job.calibration)), model))
     if not chips:
@@ -114,7 +131,12 @@ def _cut(pictures: Pictures, model: Any) -> Iterator[NDArray[np.uint8]]:
 
 
 def _write(
-    folder: Path, job: Job, pair: keras.Model, encoder_bytes: bytes, aligner_bytes: bytes
+    folder: Path,
+    job: Job,
+    pair: keras.Model,
+    encoder_bytes: bytes,
+    aligner_bytes: bytes,
+    about: Mapping[str, Any],
 ) -> None:
     write_model_folder(
         folder,
@@ -124,24 +146,5 @@ def _write(
         template_size=pair.get_layer("encoder").output_shape[-1],
         passes=job.passes,
         precision=job.quantize,
-        about={} if job.about is None else _about(Path(job.about)),
+        about=about,
     )
-
-
-def _about(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError("not a readable JSON file", where=str(path)) from error
-    if not isinstance(about, dict):
-        raise ConfigError("not a JSON object", where=str(path))
-    return about
-
-
-def _move(folder: Path, out: Path) -> None:
-    """Copy beside the destination, then rename: the folder appears whole or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as beside:
-        whole = Path(beside) / out.name
-        shutil.copytree(folder, whole)
-        whole.replace(out)

@@ -1,0 +1,135 @@
+"""Thresholds are fitted on real faces; int8 takes its ranges from them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from oneglance.converter import job as job_module
+from oneglance.converter.fitting import fit_thresholds
+from oneglance.converter.job import run_job
+from oneglance.converter.request import Job
+from oneglance.converter.tflite import Samples
+from oneglance.errors import ImageError
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import load_model
+from oneglance.faces.reader import load_image, read_central_face
+from oneglance.training.networks import landmarks, mobileface, siamese
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter:UserWarning"),
+]
+PEOPLE = {"obama.jpg": "first", "obama2.jpg": "first", "biden.jpg": "second"}
+
+
+@pytest.fixture
+def portraits(photos: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "portraits"
+    folder.mkdir()
+    for name in PEOPLE:
+        shutil.copy(photos / name, folder / name)
+    return folder
+
+
+def listed(tmp_path: Path, *names: str) -> Path:
+    path = tmp_path / "people.csv"
+    path.write_text("image,identity\n" + "".join(f"{n},{PEOPLE[n]}\n" for n in names))
+    return path
+
+
+def test_the_fitted_threshold_parts_one_person_from_another(
+    portraits: Path, tmp_path: Path
+) -> None:
+    model = load_model()
+    fitted = fit_thresholds(model, portraits, listed(tmp_path, *PEOPLE), None)
+    first, second, other = (
+        sample.template[None]
+        for name in PEOPLE
+        if (sample := read_central_face(load_image(portraits / name), FaceDetector(), model))
+    )
+    genuine = model.compare(first, second)[0, 0]
+    impostor = max(model.compare(first, other)[0, 0], model.compare(second, other)[0, 0])
+    assert fitted["accuracy"]["threshold"] == pytest.approx((genuine + impostor) / 2, abs=1e-3)
+    assert (fitted["genuine_pairs"], fitted["impostor_pairs"]) == (1, 2)
+    assert fitted["by_fmr"] == {}
+    assert fitted["fitted_on"] == {
+        "images": "portraits",
+        "people": "people.csv",
+        "folds": None,
+        "pictures": 3,
+        "faces": 3,
+        "identities": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["obama.jpg"], "1 faces of 1 people make no impostor pair"),
+        (["obama.jpg", "obama2.jpg"], "2 faces of 1 people make no impostor pair"),
+        (["obama.jpg", "biden.jpg"], "2 faces of 2 people make no genuine pair"),
+    ],
+)
+def test_pictures_that_make_no_pair_of_each_kind_are_refused(
+    portraits: Path, tmp_path: Path, names: list[str], told: str
+) -> None:
+    people = listed(tmp_path, *names)
+    with pytest.raises(ImageError, match=told) as caught:
+        fit_thresholds(load_model(), portraits, people, None)
+    assert caught.value.where == str(people)
+    assert caught.value.fix
+
+
+def test_pictures_without_a_face_make_no_pair(tmp_path: Path) -> None:
+    import cv2
+
+    wall = tmp_path / "walls"
+    wall.mkdir()
+    cv2.imwrite(str(wall / "biden.jpg"), np.full((80, 80, 3), 120, np.uint8))
+    with pytest.raises(ImageError, match="0 faces of 0 people"):
+        fit_thresholds(load_model(), wall, listed(tmp_path, "biden.jpg"), None)
+
+
+def test_int8_takes_its_ranges_from_the_faces_of_the_pictures(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keras.utils.set_random_seed(5)
+    siamese(mobileface(16, 0.125, 0.2)).save(tmp_path / "siamese.keras")
+    landmarks(0.25).save(tmp_path / "aligner.keras")
+    seen: list[np.ndarray] = []
+    convert = job_module.convert_encoder
+
+    def watched(pair: keras.Model, quantize: str, samples: Samples | None) -> bytes:
+        if quantize == "int8" and samples is not None:
+            seen.extend(samples())
+        return convert(pair, quantize, samples)
+
+    monkeypatch.setattr(job_module, "convert_encoder", watched)
+    out = tmp_path / "made"
+    report = run_job(
+        Job(
+            model=str(tmp_path / "siamese.keras"),
+            aligner=str(tmp_path / "aligner.keras"),
+            out=str(out),
+            name="tiny",
+            quantize="int8",
+            passes=2,
+            calibration=str(portraits),
+        )
+    )
+    model = load_model(out)
+    chips = [
+        sample.chip
+        for name in sorted(PEOPLE)
+        if (sample := read_central_face(load_image(portraits / name), FaceDetector(), model))
+    ]
+    assert len(chips) >= 2
+    assert [batch.shape for batch in seen] == [(1, 112, 112, 3)] * len(chips)
+    assert np.array_equal(np.concatenate(seen), np.stack(chips))
+    assert report["quantize"] == "int8"
+    assert report["parity"]["cosine_min"] > 0.9
