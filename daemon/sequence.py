@@ -11,6 +11,7 @@ from typing import Self
 
 from oneglance.errors import ConfigError, OneglanceError
 from oneglance.number_file import read_number, write_number
+from oneglance.ownership import give_to_folders_owner
 
 # The largest whole number that every JSON reader keeps exactly.
 MAX_SEQUENCE = 2**53 - 1
@@ -93,6 +94,7 @@ def _locked(path: Path) -> int:
     lock = path.with_name(path.name + ".lock")
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        give_to_folders_owner(descriptor, lock.parent)
     except OSError as error:
         raise ConfigError(f"cannot lock the sequence: {error.strerror}", where=str(lock)) from None
     try:

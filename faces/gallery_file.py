@@ -12,6 +12,7 @@ from pathlib import Path
 
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery_schema import APPLICATION_ID, SCHEMA_VERSION, migrate, schema_version
+from oneglance.ownership import give_to_folders_owner
 
 # Another process holds the write lock for milliseconds; a longer wait means that it hangs.
 BUSY_TIMEOUT_S = 5.0
@@ -50,7 +51,11 @@ def make(path: Path, key_check: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             draft = Path(folder) / path.name
-            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                give_to_folders_owner(descriptor, path.parent)
+            finally:
+                os.close(descriptor)
             with wrapped(path):
                 database = _connect(draft)
                 try:
@@ -59,10 +64,6 @@ def make(path: Path, key_check: bytes) -> None:
                     database.execute("INSERT INTO meta VALUES ('key_check', ?)", (key_check,))
                 finally:
                     database.close()
-            if os.geteuid() == 0:
-                # An administrator's first enrolment must not lock the service out.
-                owner = path.parent.stat()
-                os.chown(draft, owner.st_uid, owner.st_gid)
             # Unlike a rename, a link never replaces what another process made meanwhile.
             os.link(draft, path)
         _sync_folder(path.parent)

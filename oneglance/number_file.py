@@ -9,6 +9,8 @@ import os
 import re
 from pathlib import Path
 
+from oneglance.ownership import give_to_folders_owner
+
 _LINE = re.compile(rb"(0|[1-9][0-9]{0,15})\n")
 _LONGEST = 17
 
@@ -39,6 +41,7 @@ def write_number(file: Path, number: int) -> None:
     with os.fdopen(descriptor, "wb") as fresh:
         fresh.write(b"%d\n" % number)
         fresh.flush()
+        give_to_folders_owner(fresh.fileno(), file.parent)
         os.fsync(fresh.fileno())
     part.replace(file)
     # The rename itself lives in the folder; without this a power cut can undo it.
