@@ -171,6 +171,25 @@ def test_the_float_encoder_is_one_partition(pair: keras.Model, tmp_path: Path) -
     assert names.count("DELEGATE") == 1
 
 
+def test_the_shipped_encoder_is_one_partition(tmp_path: Path) -> None:
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    # The runtime tells the operations of the first graph only, and that is `compare`.
+    whole = flatbuffer_utils.read_model(str(default_model_dir() / "encoder.tflite"))
+    (encode,) = [made for made in whole.signatureDefs if made.signatureKey == b"encode"]
+    only = schema.ModelT()
+    only.version, only.buffers, only.operatorCodes = 3, whole.buffers, whole.operatorCodes
+    only.subgraphs = [whole.subgraphs[encode.subgraphIndex]]
+    path = tmp_path / "encode.tflite"
+    flatbuffer_utils.write_model(only, str(path))
+    net = interpreter_class()(model_path=str(path), num_threads=1)
+    net.allocate_tensors()
+    names = [op["op_name"] for op in net._get_ops_details()]
+    assert names.count("DEPTHWISE_CONV_2D") == 17
+    assert names.count("DELEGATE") == 1
+
+
 def test_tensorflows_own_interpreter_gives_the_same_as_litert() -> None:
     import tensorflow as tf
 

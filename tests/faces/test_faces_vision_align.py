@@ -45,6 +45,14 @@ def test_a_large_face_is_averaged_down_and_not_aliased() -> None:
     assert chip.max() < 136
 
 
+def test_a_stripe_between_the_sampled_pixels_is_seen() -> None:
+    stripes = np.zeros((400, 400, 3), np.uint8)
+    stripes[:, 1::4] = stripes[:, 2::4] = 255
+    chip = align.cut(stripes, np.array([[400.0, 0.0, 0.0], [0.0, 400.0, 0.0]]), 100)
+    assert chip.min() > 120
+    assert chip.max() < 136
+
+
 @pytest.mark.parametrize("size", [50, 112, 300])
 def test_a_shrunk_cut_shows_the_same_place_as_a_full_one(size: int) -> None:
     ramp = np.broadcast_to(np.linspace(0, 255, 600)[None, :, None], (600, 600, 3))
@@ -76,6 +84,18 @@ def test_an_aligner_that_always_says_the_mean_face_leaves_the_box_where_it_is() 
     wanted = align.apply(align.crop_matrix(box), align.MEAN_POINTS)
     assert found.points[0] == pytest.approx(wanted, abs=1e-4)
     assert found.doubts[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_answer_is_the_mean_of_the_upright_and_the_mirrored_crop() -> None:
+    box = Box(50, 60, 80, 80)
+
+    def right_in_one_of_two(crops: np.ndarray) -> np.ndarray:
+        upright = align.MEAN_POINTS + np.array([0.1, 0.0])
+        return np.stack([upright, align.mirror_points(align.MEAN_POINTS)])
+
+    found = align.locate(np.zeros((200, 200, 3), np.uint8), [box], right_in_one_of_two, 1)
+    wanted = align.apply(align.crop_matrix(box), align.MEAN_POINTS + np.array([0.05, 0.0]))
+    assert found.points[0] == pytest.approx(wanted, abs=1e-4)
 
 
 def test_answers_that_disagree_about_the_mirrored_face_raise_doubt() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ModelError
-from oneglance.faces import detect
+from oneglance.faces import align, detect
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import load_model
 from oneglance.faces.reader import find_faces, load_image
@@ -31,6 +31,19 @@ def test_video_and_still_search_agree_on_an_upright_face(portrait: np.ndarray) -
     (video,) = detector.find(portrait, min_face_px=80)
     (still,) = detector.find_still(portrait)
     assert video.iou(still) > 0.7
+
+
+@pytest.mark.parametrize("cascade", detect.GEOMETRY)
+def test_every_cascades_box_frames_the_mean_face(photos: Path, cascade: str) -> None:
+    model, detector = load_model(), FaceDetector(cascade)
+    sizes = []
+    for name in ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png"):
+        image = load_image(photos / name)
+        box = detector.find(image, min_face_px=80)[0]
+        expected = align.apply(align.crop_matrix(box), align.MEAN_POINTS)
+        real = align.fit_similarity(expected, model.points(image, [box])[0])
+        sizes.append(np.hypot(real[0, 0], real[1, 0]))
+    assert np.mean(sizes) == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("degrees", [-32, -18, 18, 32])

@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,19 @@ def test_a_rate_that_was_not_fitted_has_no_threshold(model: FaceModel, rate: str
 def test_the_model_id_names_the_files_and_the_cut_out(copied: Path, model: FaceModel) -> None:
     assert load_model(copied).model_id == model.model_id
     assert model.model_id.startswith(f"{model.manifest.name}:")
+    manifest = model.manifest
+    others = [
+        replace(manifest, name="other"),
+        replace(manifest, encoder=replace(manifest.encoder, sha256="0" * 64)),
+        replace(manifest, aligner=replace(manifest.aligner, sha256="0" * 64)),
+        replace(manifest, cutout={**manifest.cutout, "crop_scale": 1.3}),
+    ]
+    assert len({manifest.model_id, *(other.model_id for other in others)}) == 5
+
+
+def test_the_model_id_does_not_hang_on_figures_and_licences(model: FaceModel) -> None:
+    retold = replace(model.manifest, thresholds={}, accuracy_threshold=None, raw={})
+    assert retold.model_id == model.model_id
 
 
 @pytest.mark.parametrize("file", ["encoder.tflite", "aligner.tflite"])

@@ -11,6 +11,7 @@ import pytest
 
 from oneglance.errors import ImageError
 from oneglance.faces import reader
+from oneglance.faces.align import Located
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel, load_model
@@ -101,6 +102,22 @@ def test_the_central_face_is_the_large_one_in_the_middle() -> None:
     middle, corner, small = Box(60, 60, 80, 80), Box(0, 0, 90, 90), Box(90, 90, 20, 20)
     assert reader.central(image, [corner, small, middle]) == middle
     assert reader.central(image, []) is None
+
+
+@pytest.mark.parametrize(("doubt", "read"), [(0.2, True), (0.3, False)])
+def test_a_portraits_doubtful_face_is_read_up_to_a_limit(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, doubt: float, read: bool
+) -> None:
+    model = load_model()
+    locate = model.locate
+
+    def doubtful(image: np.ndarray, boxes: list[Box]) -> Located:
+        return Located(locate(image, boxes).points, np.full(len(boxes), doubt))
+
+    monkeypatch.setattr(model, "locate", doubtful)
+    image = reader.load_image(photos / "obama.jpg")
+    assert (reader.read_central_face(image, FaceDetector(), model) is not None) == read
+    assert reader.read_faces(image, FaceDetector(), model) == []
 
 
 def test_a_blurred_chip_is_less_sharp() -> None:
