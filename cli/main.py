@@ -28,6 +28,7 @@ COMMANDS = (
     "collect",
     "data",
     "evaluate",
+    "predict",
     "train",
     "convert",
 )
@@ -43,6 +44,7 @@ _EXTRA_OF = {
     "iotcore": "demo",
     "tensorflow": "training",
     "keras": "training",
+    "matplotlib": "training",
     "PIL": "kiosk",
 }
 

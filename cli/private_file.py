@@ -1,0 +1,45 @@
+"""Write what shows people: only its owner may read it, and it is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from oneglance.errors import OneglanceError
+
+
+def private_folder(folder: Path, option: str) -> None:
+    """Make a folder that only its owner may enter, where there is none yet.
+
+    Raises OneglanceError, naming the command's `option`, if that is impossible.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(folder, option, error) from error
+
+
+def write_private(path: Path, data: bytes, option: str) -> None:
+    """Replace a file by these bytes, mode 0600.
+
+    Raises OneglanceError, naming the command's `option`, if it cannot be written.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.unlink(missing_ok=True)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            fresh.replace(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _refused(path, option, error) from error
+
+
+def _refused(path: Path, option: str, error: OSError) -> OneglanceError:
+    return OneglanceError(
+        f"it cannot be written: {error.strerror}", where=str(path), fix=f"choose another {option}"
+    )
