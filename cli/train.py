@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,10 @@ import typer
 def train(
     recipe: Annotated[
         str,
-        typer.Argument(help="A shipped recipe (aligner, siamese, smoke-aligner, smoke) or a file."),
+        typer.Argument(
+            help="A shipped recipe (aligner, siamese, omniglot-compact, omniglot-koch, "
+            "omniglot-koch-cpu, smoke-aligner, smoke) or a file."
+        ),
     ],
     data: Annotated[
         Path, typer.Option(help="The folder with the recipe's pictures and teachers.")
@@ -41,9 +46,12 @@ def train(
 
     from oneglance.training.progress import shown_on
     from oneglance.training.recipe import load_recipe
-    from oneglance.training.run import run_recipe
 
     chosen = load_recipe(recipe)
+    # TensorFlow writes lines of its own to stderr while it is imported: only now, and unheard.
+    with _without_stderr():
+        from oneglance.training.run import run_recipe
+
     if epochs is not None:
         chosen = chosen.model_copy(update={"epochs": epochs})
     folder = out or Path("runs") / Path(recipe).stem
@@ -52,3 +60,17 @@ def train(
     for key, value in report.items():
         typer.echo(f"{key}: {value}")
     typer.echo(f"trained: {folder}")
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """File descriptor 2 leads nowhere: what libraries in C++ print there is not for the user."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -25,7 +25,7 @@ RECIPE_COPY = "recipe.json"
 
 
 def open_run(folder: Path, recipe: dict[str, Any], *, resume: bool) -> None:
-    """Make the run's folder, or find it again; ConfigError if it is not this recipe's run."""
+    """Check that the folder is free, or holds this recipe's run to resume; else ConfigError."""
     copy = folder / RECIPE_COPY
     if resume and copy.is_file():
         if json.loads(copy.read_text("utf-8")) != recipe:
@@ -41,8 +41,22 @@ def open_run(folder: Path, recipe: dict[str, Any], *, resume: bool) -> None:
         raise ConfigError(
             "a run is already here", where=str(folder), fix="add --resume, or name another --out"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(copy, (json.dumps(recipe, indent=2) + "\n").encode())
+
+
+def begin_run(folder: Path, recipe: dict[str, Any]) -> None:
+    """Make the run's folder and put the recipe in; ConfigError if there is no writing there.
+
+    To be called when all inputs are checked: a start that failed must not block the next one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / RECIPE_COPY, (json.dumps(recipe, indent=2) + "\n").encode())
+    except OSError as error:
+        raise ConfigError(
+            f"the run's folder cannot be made ({error.strerror or error})",
+            where=str(folder),
+            fix="name another one with --out",
+        ) from error
 
 
 def cosine(learning_rate: float, epochs: int, steps: int, warmup_epochs: float) -> Any:

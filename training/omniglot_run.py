@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ _WAYS = 20
 _THRESHOLD_PAIRS = 4_000
 
 
-def run_omniglot(recipe: OmniglotRecipe, data_dir: Path, out: Path, stage: Stage) -> dict[str, Any]:
+def run_omniglot(
+    recipe: OmniglotRecipe, data_dir: Path, out: Path, stage: Stage, begin: Callable[[], None]
+) -> dict[str, Any]:
     """Train what the recipe says; leaves siamese.keras in `out` and returns the report.
 
+    `begin` is called when the data is read and found to fit.
     The threshold is fitted on pairs of the validation alphabets. Raises ConfigError or ImageError
     for data that does not fit.
     """
@@ -35,6 +39,7 @@ def run_omniglot(recipe: OmniglotRecipe, data_dir: Path, out: Path, stage: Stage
     learn, check = drawings.rows(~held_out), drawings.rows(held_out)
     if not len(learn.characters):
         raise ConfigError("no alphabet is left to train on", where="validation_alphabets")
+    begin()
     keras.utils.set_random_seed(recipe.seed)
     if isinstance(recipe, KochRecipe):
         pair, runs = _koch(recipe, learn, check, out, stage)

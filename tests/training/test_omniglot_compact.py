@@ -247,7 +247,7 @@ def test_the_shipped_recipe_holds_out_what_it_validates_on() -> None:
 
 
 def test_an_unknown_key_is_named_with_the_right_one() -> None:
-    with pytest.raises(ConfigError, match=r"strenght: unknown key, did you mean 'strength'"):
+    with pytest.raises(ConfigError, match=r"strenght: unknown key \(did you mean 'strength'"):
         parse_recipe({**RECIPE, "strenght": 0.1}, "test")
 
 

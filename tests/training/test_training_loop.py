@@ -99,9 +99,18 @@ def test_a_run_is_not_overwritten_nor_mixed_with_another(tmp_path: Path) -> None
     folder = tmp_path / "run"
     with pytest.raises(ConfigError, match="no run to resume"):
         loop.open_run(folder, {"seed": 1}, resume=True)
-    loop.open_run(folder, {"seed": 1}, resume=False)
+    loop.open_run(folder, {"seed": 2}, resume=False)
+    assert not folder.exists()
+    loop.begin_run(folder, {"seed": 1})
     with pytest.raises(ConfigError, match="already here"):
         loop.open_run(folder, {"seed": 1}, resume=False)
     with pytest.raises(ConfigError, match="another recipe"):
         loop.open_run(folder, {"seed": 2}, resume=True)
     loop.open_run(folder, {"seed": 1}, resume=True)
+
+
+def test_a_run_below_a_file_cannot_begin(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("keep")
+    with pytest.raises(ConfigError, match="cannot be made") as caught:
+        loop.begin_run(tmp_path / "file" / "run", {"seed": 1})
+    assert "--out" in caught.value.fix

@@ -33,7 +33,7 @@ def test_every_shipped_recipe_is_whole() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"epoch": 3}, "epoch: unknown key, did you mean 'epochs'?"),
+        ({"epoch": 3}, "epoch: unknown key (did you mean 'epochs'?)"),
         ({"drawn": {"people": 8, "pictures": 6, "pepole": 1}}, "did you mean 'people'?"),
         ({"epochs": 0}, "epochs: Input should be greater than or equal to 1"),
         ({"epochs": "many"}, "epochs: Input should be a valid integer"),

