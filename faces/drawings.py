@@ -177,7 +177,7 @@ def _parse(document: dict[str, Any]) -> DrawingManifest:
     names = [document["name"], encoder["file"], encoder["sha256"]]
     if not all(isinstance(text, str) and text for text in names):
         raise ValueError("a name, file or sha256 is no text")
-    if Path(encoder["file"]).name != encoder["file"]:
+    if Path(encoder["file"]).name != encoder["file"] or "\0" in encoder["file"]:
         raise ValueError(f"{encoder['file']!r} is not a plain file name")
     file = ModelFile(encoder["file"], encoder["sha256"])
     return DrawingManifest(document["name"], file, size, threshold, document)

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError, ImageError
 from oneglance.faces import metrics
 from oneglance.faces.detect import FaceDetector
+from oneglance.faces.figures import Comparisons, ScoredPair, WorstPairs, figures_of
 from oneglance.faces.model import FaceModel
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image, read_central_face, read_central_face_once
 
 COLUMNS = ("fold", "image_a", "image_b", "same")
-_FARS = ("1e-1", "1e-2", "1e-3", "1e-4", "1e-5")
+# A fold must fit into 64 bits.
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ def _pair(row: Sequence[str], where: str, fix: str) -> Pair:
     if len(row) != len(COLUMNS):
         raise ConfigError(f"{len(row)} fields instead of 4", where=where, fix=fix)
     fold, image_a, image_b, same = row
-    if not fold.isdecimal():
-        raise ConfigError(f"fold is {fold!r}, not a whole number", where=where, fix=fix)
+    if not fold.isdecimal() or len(fold) > _MOST_DIGITS:
+        shown = fold if len(fold) <= _MOST_DIGITS else f"{fold[:_MOST_DIGITS]}..."
+        raise ConfigError(f"fold is {shown!r}, not a whole number", where=where, fix=fix)
     if same not in ("0", "1"):
         raise ConfigError(f"same is {same!r}, neither 1 nor 0", where=where, fix=fix)
     return Pair(int(fold), image_a, image_b, same == "1")
@@ -133,8 +136,7 @@ def report(
 
     `accuracy` follows the fold protocol, a pair with a picture in which no face was found being
     wrong; with a single fold its threshold is the manifest's. `accuracy_se` is the binomial
-    standard error. `eer`, `auc` and `tar_at_far` are over acquired pairs; a rate that the sample
-    is too small for (less than one impostor pair) is not shown.
+    standard error. The other figures are those of `figures_of`.
     """
     if not acquired.any():
         raise ImageError(
@@ -159,42 +161,42 @@ def report(
             where=model.model_id,
             fix="give pairs of two folds or more, or fit the model's thresholds",
         )
-    genuine, impostor = scores[acquired & same], scores[acquired & ~same]
-    figures: dict[str, Any] = {
+    made = comparisons(pairs, scores)
+    return {
+        "protocol": "folds" if len(np.unique(folds)) > 1 else "one fold",
         "accuracy": correct,
         "accuracy_se": float(np.sqrt(correct * (1 - correct) / len(pairs))),
         "threshold": threshold,
-        "pairs": len(pairs),
-        "genuine_pairs": int(same.sum()),
-        "impostor_pairs": int((~same).sum()),
+        **figures_of(made, model.manifest),
         "folds": len(np.unique(folds)),
         "images": images,
         "failure_to_acquire": len(missed) / images,
         "not_acquired": list(missed),
-        "shipped_threshold": shipped,
         "accuracy_at_shipped_threshold": (
             None if shipped is None else metrics.accuracy(scores, same, acquired, shipped)
         ),
-        "eer": None,
-        "auc": None,
-        "tar_at_far": {},
-        "at_door_thresholds": {},
-        "model": model.model_id,
     }
-    if len(genuine) and len(impostor):
-        figures["eer"] = metrics.equal_error_rate(genuine, impostor)
-        figures["auc"] = metrics.area_under_curve(genuine, impostor)
-        figures["tar_at_far"] = {
-            far: metrics.tar_at_far(genuine, impostor, float(far))
-            for far in _FARS
-            if float(far) * len(impostor) >= 1
-        }
-        figures["at_door_thresholds"] = {
-            fmr: {
-                "threshold": door,
-                "tar": metrics.match_rate(genuine, door),
-                "fmr": metrics.match_rate(impostor, door),
-            }
-            for fmr, door in model.manifest.thresholds.items()
-        }
-    return figures
+
+
+def comparisons(pairs: Sequence[Pair], scores: NDArray[np.float64]) -> Comparisons:
+    """The scores of pairs by kind; those that were not acquired (NaN) are counted only."""
+    same = np.array([pair.same for pair in pairs])
+    acquired = ~np.isnan(scores)
+    return Comparisons(
+        scores[acquired & same],
+        scores[acquired & ~same],
+        int(same.sum()),
+        int((~same).sum()),
+    )
+
+
+def worst_pairs(pairs: Sequence[Pair], scores: NDArray[np.float64], count: int) -> WorstPairs:
+    """The `count` acquired genuine pairs that score lowest and impostor pairs that score highest."""
+    same = np.array([pair.same for pair in pairs])
+
+    def named(kind: NDArray[np.bool_], *, lowest: bool) -> list[ScoredPair]:
+        places = np.flatnonzero(kind & ~np.isnan(scores))
+        chosen = places[metrics.worst(scores[places], count, lowest=lowest)]
+        return [ScoredPair(pairs[n].image_a, pairs[n].image_b, float(scores[n])) for n in chosen]
+
+    return WorstPairs(named(same, lowest=True), named(~same, lowest=False))

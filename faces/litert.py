@@ -24,7 +24,8 @@ def interpreter_class() -> Any:
             from tflite_runtime.interpreter import Interpreter
         except ImportError as error:
             raise MissingPartError(
-                "no TensorFlow Lite runtime is installed", fix="pip install 'oneglance[faces]'"
+                "no TensorFlow Lite runtime is installed",
+                fix="pip install ai-edge-litert, or in a checkout: pip install -e '.[daemon]'",
             ) from error
     return Interpreter
 

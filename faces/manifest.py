@@ -14,6 +14,8 @@ from oneglance.errors import ModelError
 
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
+_MOST_PASSES = 3
+_MOST_VALUES = 65_536
 _FIX = "install the model again, or convert it anew"
 
 
@@ -65,7 +67,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
     try:
         return _parse(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         wrong = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ModelError(
             f"the model manifest is not of the known shape ({wrong})", where=str(path), fix=_FIX
@@ -90,7 +92,7 @@ def verified_file(folder: Path, file: ModelFile) -> Path:
 
 
 def _parse(document: Any) -> Manifest:
-    if document["format"] != FORMAT:
+    if type(document["format"]) is not int or document["format"] != FORMAT:
         raise ValueError(f"format is {document['format']!r}, this version reads {FORMAT}")
     cutout = document["cutout"]
     thresholds = {fmr: row["threshold"] for fmr, row in document["thresholds"]["by_fmr"].items()}
@@ -99,10 +101,16 @@ def _parse(document: Any) -> Manifest:
     for value in (*thresholds.values(), 0.0 if best is None else accuracy_threshold):
         if type(value) not in (int, float) or not math.isfinite(value):
             raise ValueError(f"a threshold is {value!r}, expected a finite number")
+    for fmr in thresholds:
+        if not 0 < float(fmr) < 1:
+            raise ValueError(f"a false match rate is {fmr!r}, expected a number between 0 and 1")
     passes, template_size = cutout["passes"], document["encoder"]["template_size"]
-    for name, count in (("passes", passes), ("template_size", template_size)):
-        if type(count) is not int or count < 1:
-            raise ValueError(f"{name} is {count!r}, expected a positive whole number")
+    for name, count, most in (
+        ("passes", passes, _MOST_PASSES),
+        ("template_size", template_size, _MOST_VALUES),
+    ):
+        if type(count) is not int or not 1 <= count <= most:
+            raise ValueError(f"{name} is {count!r}, expected a whole number from 1 to {most}")
     return Manifest(
         name=_text(document["name"]),
         encoder=_file(document["encoder"]),
@@ -118,7 +126,7 @@ def _parse(document: Any) -> Manifest:
 
 def _file(row: Any) -> ModelFile:
     name = _text(row["file"])
-    if Path(name).name != name:
+    if Path(name).name != name or "\0" in name:
         raise ValueError(f"{name!r} is not a plain file name")
     return ModelFile(name, _text(row["sha256"]))
 

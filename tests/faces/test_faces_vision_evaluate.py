@@ -37,6 +37,7 @@ def pictures(tmp_path: Path) -> Pictures:
         (HEADER + "1,a.png,b.png\n", ConfigError, ":2", "3 fields"),
         (HEADER + "1,a.png,b.png,1,extra\n", ConfigError, ":2", "5 fields"),
         (HEADER + "1,a.png,b.png,1\nx,a.png,b.png,1\n", ConfigError, ":3", "fold is 'x'"),
+        (HEADER + "9" * 5_000 + ",a.png,b.png,1\n", ConfigError, ":2", "fold is '999"),
         (HEADER + "1,a.png,b.png,yes\n", ConfigError, ":2", "same is 'yes'"),
         (HEADER + "1,a.png,c.png,1\n", ImageError, ":2", "no picture 'c.png'"),
         (HEADER + "1,../a.png,b.png,1\n", ImageError, ":2", "no picture '../a.png'"),

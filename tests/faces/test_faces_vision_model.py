@@ -231,6 +231,15 @@ BAD_MANIFESTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "true as threshold": lambda m: m["thresholds"]["by_fmr"]["1e-4"].update(threshold=True),
     "endless threshold": lambda m: m["thresholds"]["by_fmr"]["1e-4"].update(threshold=1e999),
     "no number as threshold": lambda m: m["thresholds"]["accuracy"].update(threshold=float("nan")),
+    "a threshold beyond all numbers": lambda m: m["thresholds"]["by_fmr"]["1e-4"].update(
+        threshold=10**400
+    ),
+    "a word as rate": lambda m: m["thresholds"]["by_fmr"].update(abc={"threshold": 1.0}),
+    "a rate of one": lambda m: m["thresholds"]["by_fmr"].update({"1": {"threshold": 1.0}}),
+    "no number as rate": lambda m: m["thresholds"]["by_fmr"].update({"nan": {"threshold": 1.0}}),
+    "true as format": lambda m: m.update(format=True),
+    "endless passes": lambda m: m["cutout"].update(passes=10**7),
+    "a NUL in a file name": lambda m: m["encoder"].update(file="encoder\0.tflite"),
     "zero passes": lambda m: m["cutout"].update(passes=0),
     "a path as file": lambda m: m["encoder"].update(file="../encoder.tflite"),
     "a list as name": lambda m: m.update(name=["x"]),
