@@ -16,7 +16,7 @@ from oneglance.daemon.decide import Rule, Verdict, judge, mean_scores
 from oneglance.daemon.evidence import Look, Visit
 from oneglance.daemon.frames import Frame
 from oneglance.daemon.quality import distance_hint, picture_hint
-from oneglance.daemon.search import find_faces
+from oneglance.daemon.search import FaceSearch
 from oneglance.daemon.tracker import Track, Tracker
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
@@ -84,6 +84,7 @@ class _Face:
 class _View:
     """What is remembered of one camera."""
 
+    search: FaceSearch
     tracker: Tracker = field(default_factory=lambda: Tracker(LEAVE_S))
     visits: dict[int, Visit] = field(default_factory=dict)
     checked_at_s: dict[int, float] = field(default_factory=dict)
@@ -155,10 +156,12 @@ class Pipeline:
         return 0 <= self._clock_s() - frame.captured_at_s <= MAX_FRAME_AGE_S
 
     def _find(self, frame: Frame) -> list[_Face]:
-        view = self._views.setdefault(frame.camera, _View())
-        found = find_faces(self._detector, frame.pixels, self._min_face_px)
-        # A cascade sees faces in ties and curtains; nobody stands there, so no visit begins.
-        boxes = self._model.faces_among(frame.pixels, found)
+        if frame.camera not in self._views:
+            # A cascade sees faces in ties and curtains; nobody stands there, so no visit begins.
+            search = FaceSearch(self._detector, self._min_face_px, self._model.faces_among)
+            self._views[frame.camera] = _View(search)
+        view = self._views[frame.camera]
+        boxes = view.search.faces(frame.pixels)
         self.counts.faces += len(boxes)
         tracks = view.tracker.update(boxes, frame.at_s)
         known, view.visits = view.visits, {}
