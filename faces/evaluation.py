@@ -191,7 +191,7 @@ def comparisons(pairs: Sequence[Pair], scores: NDArray[np.float64]) -> Compariso
 
 
 def worst_pairs(pairs: Sequence[Pair], scores: NDArray[np.float64], count: int) -> WorstPairs:
-    """The `count` acquired genuine pairs that score lowest and impostor pairs that score highest."""
+    """The acquired genuine pairs that score lowest, the impostor pairs that score highest."""
     same = np.array([pair.same for pair in pairs])
 
     def named(kind: NDArray[np.bool_], *, lowest: bool) -> list[ScoredPair]:

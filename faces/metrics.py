@@ -6,10 +6,30 @@ scores of pairs of one person and of two persons.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """So many of so many: a rate 0..1, and how sure it is."""
+
+    successes: int
+    trials: int
+
+    @property
+    def rate(self) -> float | None:
+        """None where nothing was tried."""
+        return self.successes / self.trials if self.trials else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval, for independent trials."""
+        return wilson(self.successes, self.trials)
 
 
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
@@ -26,6 +46,17 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
 def match_rate(scores: Scores, threshold: float) -> float:
     """Share of scores at or above the threshold: FMR of impostors, TAR of genuine pairs."""
     return float(np.mean(scores >= threshold)) if len(scores) else float("nan")
+
+
+def matching(scores: Scores, threshold: float) -> Share:
+    """How many scores are at or above the threshold."""
+    return Share(int(np.sum(scores >= threshold)), len(scores))
+
+
+def precision(genuine: Scores, impostor: Scores, threshold: float) -> Share:
+    """How many of the pairs that match are genuine: it hangs on the mix of the pairs."""
+    right = int(np.sum(genuine >= threshold))
+    return Share(right, right + int(np.sum(impostor >= threshold)))
 
 
 def threshold_at_fmr(impostor: Scores, fmr: float) -> float:
@@ -59,6 +90,25 @@ def roc(genuine: Scores, impostor: Scores) -> tuple[NDArray[np.float64], NDArray
     fmr = _at_or_above(impostor, thresholds)
     tar = _at_or_above(genuine, thresholds)
     return np.concatenate([[0.0], fmr]), np.concatenate([[0.0], tar])
+
+
+def tars_at(genuine: Scores, impostor: Scores, fars: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The highest TAR at which the share of matching impostors is at most each of `fars`."""
+    fmr, tar = roc(genuine, impostor)
+    # Whole numbers of false matches: a rate such as 3 / 10 is not exact.
+    false_matches = np.rint(fmr * len(impostor))
+    allowed = np.floor(fars * len(impostor) + 1e-9)
+    return np.asarray(tar[np.searchsorted(false_matches, allowed, side="right") - 1])
+
+
+def worst(scores: Scores, count: int, *, lowest: bool) -> NDArray[np.intp]:
+    """Where the `count` lowest (or highest) scores are, the worst first."""
+    ranked = scores if lowest else -scores
+    count = min(count, len(scores))
+    if not count:
+        return np.empty(0, np.intp)
+    found = np.argpartition(ranked, count - 1)[:count]
+    return np.asarray(found[np.argsort(ranked[found], kind="stable")])
 
 
 def equal_error_rate(genuine: Scores, impostor: Scores) -> float:

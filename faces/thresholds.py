@@ -31,6 +31,24 @@ def all_pairs(
     return np.concatenate(genuine), np.concatenate(impostor)
 
 
+def places_of(
+    positions: NDArray[np.integer], people: Sequence[str], *, same: bool
+) -> list[tuple[int, int]]:
+    """Which two templates made the scores at `positions` among those of `all_pairs`.
+
+    `same` says whether the positions are in its genuine or its impostor scores.
+    """
+    names = np.asarray(people)
+    later = np.array([int(np.sum((names[i + 1 :] == names[i]) == same)) for i in range(len(names))])
+    ends = np.cumsum(later)
+    found = []
+    for position in positions:
+        row = int(np.searchsorted(ends, position, side="right"))
+        partners = np.flatnonzero((names[row + 1 :] == names[row]) == same)
+        found.append((row, row + 1 + int(partners[position - (ends[row] - later[row])])))
+    return found
+
+
 def fit(genuine: NDArray[np.float32], impostor: NDArray[np.float32]) -> dict[str, Any]:
     """For each target rate that the sample can show (ten errors or more): threshold and figures.
 
