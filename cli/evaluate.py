@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,18 @@ def evaluate(
         Path | None,
         typer.Option(help="CSV with the columns fold,image_a,image_b,same.", show_default=False),
     ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of --pairs, every picture against every other: CSV with the columns "
+            "person,fold (a folder of pictures a person) or image,identity.",
+            show_default=False,
+        ),
+    ] = None,
+    folds: Annotated[
+        str,
+        typer.Option(help="With --people: only people of these folds, e.g. 7,8."),
+    ] = "",
     one_shot: Annotated[
         Path | None,
         typer.Option(
@@ -41,6 +53,13 @@ def evaluate(
         bool,
         typer.Option("--one-search", help="Search each picture as one frame of a video."),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write report.html (curves, worst pairs) and figures.json into this folder.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well faces are told apart, on pairs of your own pictures.
@@ -51,72 +70,55 @@ def evaluate(
     was found on one of its pictures. The threshold of a fold comes from the other folds; with a
     single fold it is the model's own.
 
-    Example: `oneglance evaluate --images lfw.zip --pairs pairs.csv --json`
+    Example: `oneglance evaluate --images lfw.zip --pairs pairs.csv --report evaluation`
+
+    With `--people` instead of `--pairs` every picture is compared with every other, which makes
+    millions of impostor pairs of a few thousand pictures. The page that `--report` writes shows
+    people, and only you may read it; it needs matplotlib (the extra `training`).
 
     With `--one-shot` it measures the network for drawn characters instead:
     `oneglance evaluate --one-shot omniglot_all_runs.zip --verification omniglot.zip`
     """
     if one_shot is not None:
-        if images is not None or pairs is not None:
-            raise typer.BadParameter("--one-shot does not go with --images and --pairs")
+        if images or pairs or people or report:
+            raise typer.BadParameter(
+                "--one-shot does not go with --images, --pairs, --people and --report"
+            )
         from oneglance.cli.evaluate_oneshot import evaluate_one_shot
 
         evaluate_one_shot(one_shot, verification, model, as_json=as_json)
         return
-    if images is None or pairs is None:
-        raise typer.BadParameter("give --images and --pairs, or --one-shot")
+    if images is None or (pairs is None) == (people is None):
+        raise typer.BadParameter("give --images and --pairs or --people, or --one-shot")
     if verification is not None:
         raise typer.BadParameter("--verification goes with --one-shot")
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from oneglance.faces.detect import FaceDetector
-    from oneglance.faces.evaluation import read_pairs, read_templates, report, score_pairs
+    chosen = _folds(folds)
+    if people is None and chosen is not None:
+        raise typer.BadParameter("--folds goes with --people")
+    from oneglance.cli.evaluate_faces import measure_pairs, measure_people, show, write_pages
     from oneglance.faces.model import load_model
-    from oneglance.faces.pictures import Pictures
 
-    console = Console(stderr=True)
-    pictures = Pictures(images)
-    listed = read_pairs(pairs, pictures)
+    if report is not None:
+        from oneglance.cli.private_file import private_folder
+
+        # A missing matplotlib shows now, not after the reading of all pictures.
+        import_module("oneglance.cli.evaluate_report")
+        private_folder(report, "--report")
     loaded = load_model(model)
-    names = sorted({name for pair in listed for name in (pair.image_a, pair.image_b)})
-    with Progress(console=console) as progress:
-        task = progress.add_task("reading faces", total=len(names))
-        templates = read_templates(
-            names,
-            pictures,
-            FaceDetector(),
-            loaded,
-            lambda: progress.advance(task),
-            one_search=one_search,
-        )
-    scores, acquired = score_pairs(listed, templates, loaded)
-    missed = [name for name in names if name not in templates]
-    figures = report(listed, len(names), scores, acquired, missed, loaded)
-    if as_json:
-        typer.echo(json.dumps(figures, indent=2, allow_nan=False))
-    else:
-        _print_table(figures)
+    if people is not None:
+        measured = measure_people(images, people, chosen, loaded, one_search=one_search)
+    elif pairs is not None:
+        measured = measure_pairs(images, pairs, loaded, one_search=one_search)
+    try:
+        if report is not None:
+            write_pages(measured, loaded, report, one_search=one_search)
+    finally:
+        measured.pictures.close()
+    show(measured.figures, as_json=as_json)
 
 
-def _print_table(figures: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{figures['pairs']} pairs, {figures['images']} pictures")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    accuracy, error = figures["accuracy"], figures["accuracy_se"]
-    table.add_row("accuracy", f"{accuracy:.2%} +- {error:.2%}")
-    table.add_row("no face found", f"{figures['failure_to_acquire']:.2%} of the pictures")
-    if figures["eer"] is not None:
-        table.add_row("equal error rate", f"{figures['eer']:.2%}")
-        table.add_row("area under the curve", f"{figures['auc']:.4f}")
-    for far, tar in figures["tar_at_far"].items():
-        table.add_row(f"TAR at FAR {far}", f"{tar:.2%}")
-    for fmr, row in figures["at_door_thresholds"].items():
-        table.add_row(
-            f"at the door's {fmr} threshold", f"TAR {row['tar']:.2%}, FMR {row['fmr']:.3%}"
-        )
-    table.add_row("model", figures["model"])
-    Console().print(table)
+def _folds(written: str) -> list[int] | None:
+    try:
+        return [int(fold) for fold in written.split(",")] if written else None
+    except ValueError:
+        raise typer.BadParameter(f"--folds is {written!r}, not numbers like 7,8") from None

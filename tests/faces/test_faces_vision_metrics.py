@@ -107,6 +107,60 @@ def test_one_fold_has_no_protocol() -> None:
         metrics.fold_accuracies(np.ones(2), np.ones(2, bool), np.ones(2, int), np.ones(2, bool))
 
 
+@given(scores, scores, st.integers(-25, 25))
+def test_precision_is_the_genuine_share_of_what_matches(
+    genuine: np.ndarray, impostor: np.ndarray, threshold: int
+) -> None:
+    pairs = [(score, True) for score in genuine] + [(score, False) for score in impostor]
+    matches = [same for score, same in pairs if score >= threshold]
+    share = metrics.precision(genuine, impostor, threshold)
+    assert (share.successes, share.trials) == (sum(matches), len(matches))
+    assert share.rate == (sum(matches) / len(matches) if matches else None)
+
+
+@given(scores, st.integers(-25, 25))
+def test_matching_scores_are_counted_at_the_threshold_and_above(
+    found: np.ndarray, threshold: int
+) -> None:
+    share = metrics.matching(found, threshold)
+    assert share.successes == sum(1 for score in found if not score < threshold)
+    assert share.trials == len(found)
+    low, high = share.interval
+    assert share.rate is not None
+    assert low <= share.rate <= high
+
+
+@given(scores, scores, st.lists(st.integers(0, 40), min_size=1))
+def test_the_curve_gives_the_best_tar_within_each_rate(
+    genuine: np.ndarray, impostor: np.ndarray, allowed: list[int]
+) -> None:
+    fars = np.minimum(np.array(allowed) / len(impostor), 1.0)
+    found = metrics.tars_at(genuine, impostor, fars)
+    thresholds_tried = np.concatenate([genuine, impostor, [99]])
+    for far, tar in zip(fars, found, strict=True):
+        most = round(far * len(impostor))
+        assert tar == pytest.approx(
+            max(np.mean(genuine >= t) for t in thresholds_tried if np.sum(impostor >= t) <= most)
+        )
+
+
+@given(scores, st.integers(0, 50), st.booleans())
+def test_the_worst_scores_come_first(found: np.ndarray, count: int, lowest: bool) -> None:
+    places = metrics.worst(found, count, lowest=lowest)
+    assert len(set(places.tolist())) == min(count, len(found))
+    assert found[places].tolist() == sorted(found.tolist(), reverse=not lowest)[:count]
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=2, max_size=12))
+def test_a_score_among_all_pairs_is_traced_back_to_its_two_templates(people: list[str]) -> None:
+    rows = np.arange(len(people), dtype=np.float32)[:, None]
+    kinds = thresholds.all_pairs(rows, people, lambda a, b: 100 * a + b.T)
+    for same, kind in zip((True, False), kinds, strict=True):
+        places = thresholds.places_of(np.arange(len(kind)), people, same=same)
+        assert [100 * a + b for a, b in places] == kind.tolist()
+        assert all((people[a] == people[b]) == same for a, b in places)
+
+
 def test_all_pairs_counts_each_pair_once() -> None:
     people = ["a"] * 3 + ["b"] * 70 + ["c"]
     templates = np.arange(len(people), dtype=np.float32)[:, None]
