@@ -18,8 +18,9 @@ from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 
 _MAX_PIXELS = 50_000_000
-# Of 2,444 training pictures (LFW folds 1-6) 5 had doubtful boxes only: 0.105 to 0.186 for three near
-# the middle, which are read; just over 0.25 for one there, 0.51 far from it (docs/benchmarks.md).
+# Of 2,444 training pictures (LFW folds 1-6) 5 had doubtful boxes only: 0.105 to 0.186 for three
+# near the middle, which are read; just over 0.25 for one there, 0.51 far from it
+# (docs/benchmarks.md).
 _MAX_PORTRAIT_DOUBT = 0.25
 
 
