@@ -12,6 +12,8 @@ def give_to_folders_owner(descriptor: int, folder: Path) -> None:
     A first enrolment or a trial run by root would otherwise lock the service out of its own
     files. Raises OSError.
     """
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    if os.geteuid() != 0:
+        return
+    wanted, now = folder.stat(), os.fstat(descriptor)
+    if (wanted.st_uid, wanted.st_gid) != (now.st_uid, now.st_gid):
+        os.fchown(descriptor, wanted.st_uid, wanted.st_gid)
