@@ -17,8 +17,6 @@ from oneglance.faces.detect import FaceDetector
 SEARCH_SIDE_PX = 640
 # People are told to come closer from this part of the smallest usable face on.
 FAR_FACE = 0.6
-
-
 # A cascade loses a head tilted by more than some 15 degrees. Turned by one of these, in turn, the
 # frame is searched again, but only every so many frames without a face: an empty hallway is cheap.
 TURNS_DEG = (20.0, -20.0, 35.0, -35.0)

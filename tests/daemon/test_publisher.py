@@ -19,6 +19,7 @@ from oneglance.contract.topics import Topics
 from oneglance.daemon.issuer import Clocks
 from oneglance.daemon.outbox import Outgoing
 from oneglance.daemon.publisher import STATUS_EVERY_S, Publisher
+from oneglance.kiosk_ui.reducer import STATUS_SILENCE_S
 from oneglance.link import Arrival
 
 TOPICS = Topics("test", "front")
@@ -82,6 +83,10 @@ def test_the_status_is_said_again_so_that_its_silence_means_something(
         publisher.pump()
     wait_until(lambda: states(listener)[-1] == "offline", "no farewell")
     assert states(listener) == ["degraded", "online", "online", "offline"]
+
+
+def test_a_screen_outwaits_one_lost_status_and_no_more() -> None:
+    assert 2 * STATUS_EVERY_S < STATUS_SILENCE_S < 3 * STATUS_EVERY_S
 
 
 def test_a_decision_is_delivered_and_never_retained(

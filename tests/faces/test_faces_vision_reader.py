@@ -14,6 +14,7 @@ from oneglance.faces import reader
 from oneglance.faces.align import Located
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
+from oneglance.faces.evaluation import read_templates
 from oneglance.faces.model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
 
@@ -167,3 +168,25 @@ def test_a_damaged_member_of_a_zip_names_itself(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"a\.png"):
         pictures.read("a.png")
     pictures.close()
+
+
+def test_one_search_misses_the_tilted_head_that_a_search_for_stills_finds(
+    photos: Path, model: FaceModel, tmp_path: Path
+) -> None:
+    portrait = reader.load_image(photos / "obama2.jpg")
+    height, width = portrait.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 30.0, 1.0)
+    tilted = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
+    cv2.imwrite(str(tmp_path / "upright.png"), portrait)
+    cv2.imwrite(str(tmp_path / "tilted.png"), tilted)
+    names = ["tilted.png", "upright.png"]
+
+    def found(*, one_search: bool) -> list[str]:
+        pictures, detector = Pictures(tmp_path), FaceDetector()
+        templates = read_templates(
+            names, pictures, detector, model, lambda: None, one_search=one_search
+        )
+        return sorted(templates)
+
+    assert found(one_search=False) == names
+    assert found(one_search=True) == ["upright.png"]
