@@ -15,6 +15,7 @@ from oneglance.daemon.issuer import Clocks, Issuer
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.publisher import Publisher
 from oneglance.daemon.sequence import SequenceFile
+from oneglance.daemon.stages import OnStage
 from oneglance.daemon.vision import Outlet
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel, load_model
@@ -25,7 +26,9 @@ from oneglance.faces.vault import load_key
 SAME_FACE_FMR = "1e-3"
 
 
-def build_pipeline(config: Config, clocks: Clocks) -> tuple[FaceModel, Pipeline]:
+def build_pipeline(
+    config: Config, clocks: Clocks, on_stage: OnStage | None = None
+) -> tuple[FaceModel, Pipeline]:
     """The model, warmed up, and the pipeline that uses it. Raises ModelError."""
     cv2.setNumThreads(config.model.threads)
     model = load_model(config.model.folder, threads=config.model.threads)
@@ -40,6 +43,7 @@ def build_pipeline(config: Config, clocks: Clocks) -> tuple[FaceModel, Pipeline]
         min_face_px=decision.min_face_px,
         lifetime_s=decision.lifetime_s,
         clock_s=clocks.monotonic_s,
+        on_stage=on_stage,
     )
     return model, pipeline
 

@@ -17,6 +17,7 @@ from oneglance.daemon.evidence import Look, Visit
 from oneglance.daemon.frames import Frame
 from oneglance.daemon.quality import distance_hint, picture_hint
 from oneglance.daemon.search import FaceSearch
+from oneglance.daemon.stages import OnStage, stage
 from oneglance.daemon.tracker import Track, Tracker
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
@@ -94,7 +95,7 @@ class Pipeline:
     """Turns frames into verdicts by `rule`.
 
     `same_face` is the score at or above which two looks in a row are one face. `clock_s` is the
-    monotonic clock that stamps the frames.
+    monotonic clock that stamps the frames. `on_stage` is told what each stage took.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Pipeline:
         min_face_px: int,
         lifetime_s: float,
         clock_s: Callable[[], float],
+        on_stage: OnStage | None = None,
     ) -> None:
         self.counts = Counts()
         self._model = model
@@ -116,6 +118,7 @@ class Pipeline:
         self._min_face_px = min_face_px
         self._lifetime_s = lifetime_s
         self._clock_s = clock_s
+        self._on_stage = on_stage
         self._views: dict[str, _View] = {}
 
     def step(self, frames: Sequence[Frame], gallery: Snapshot | None) -> list[StepReport]:
@@ -128,12 +131,14 @@ class Pipeline:
         self.counts.frames += len(fresh)
         faces = [face for frame in fresh for face in self._find(frame)]
         due = self._due(faces)
-        self._cut_out(due)
+        with stage("cut", self._on_stage):
+            self._cut_out(due)
         usable = [face for face in due if face.hint is Hint.NONE]
         if usable:
             self._look(usable, gallery)
         if gallery is not None:
-            self._judge(faces)
+            with stage("judge", self._on_stage):
+                self._judge(faces)
         return [
             StepReport(frame, tuple(self._view(face) for face in faces if face.frame is frame))
             for frame in fresh
@@ -161,9 +166,11 @@ class Pipeline:
             search = FaceSearch(self._detector, self._min_face_px, self._model.faces_among)
             self._views[frame.camera] = _View(search)
         view = self._views[frame.camera]
-        boxes = view.search.faces(frame.pixels)
+        with stage("find", self._on_stage):
+            boxes = view.search.faces(frame.pixels)
         self.counts.faces += len(boxes)
-        tracks = view.tracker.update(boxes, frame.at_s)
+        with stage("track", self._on_stage):
+            tracks = view.tracker.update(boxes, frame.at_s)
         known, view.visits = view.visits, {}
         for track in tracks:
             visit = known.get(track.track_id)
@@ -203,12 +210,14 @@ class Pipeline:
 
     def _look(self, usable: list[_Face], gallery: Snapshot | None) -> None:
         chips = [face.chip for face in usable if face.chip is not None]
-        templates = self._model.encode(np.stack(chips))
+        with stage("encode", self._on_stage):
+            templates = self._model.encode(np.stack(chips))
         self.counts.encoder_calls += 1
         self.counts.faces_encoded += len(usable)
         if gallery is None:
             return
-        scores = self._model.compare(templates, gallery.templates)
+        with stage("compare", self._on_stage):
+            scores = self._model.compare(templates, gallery.templates)
         for face, template, row in zip(usable, templates, scores, strict=True):
             best: dict[str, float] = {}
             for person, score in zip(gallery.person_ids, row, strict=True):

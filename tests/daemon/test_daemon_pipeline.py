@@ -15,6 +15,7 @@ from oneglance.daemon.decide import Rule, Verdict
 from oneglance.daemon.frames import Frame
 from oneglance.daemon.pipeline import LEAVE_S, MAX_FRAME_AGE_S, Pipeline
 from oneglance.daemon.search import find_faces
+from oneglance.daemon.stages import STAGES, OnStage
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.person import Snapshot
@@ -28,7 +29,11 @@ class Bench:
     """A pipeline, its clock, and pictures fed to it ten a second."""
 
     def __init__(
-        self, model: FaceModel, min_face_px: int = 80, detector: FaceDetector | None = None
+        self,
+        model: FaceModel,
+        min_face_px: int = 80,
+        detector: FaceDetector | None = None,
+        on_stage: OnStage | None = None,
     ) -> None:
         self.now_s = 1000.0
         self.index = 0
@@ -40,6 +45,7 @@ class Bench:
             min_face_px=min_face_px,
             lifetime_s=5.0,
             clock_s=lambda: self.now_s,
+            on_stage=on_stage,
         )
 
     def wait(self, seconds: float) -> None:
@@ -271,3 +277,13 @@ def test_what_only_the_cascade_takes_for_a_face_is_no_visitor(
     bench = Bench(model, min_face_px=100, detector=credulous)
     bench.show(np.asarray(portrait, np.uint8), None, frames=3)
     assert (bench.pipeline.counts.faces, bench.pipeline.counts.tracks) == (3, 1)
+
+
+def test_each_stage_tells_what_it_took(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    told: list[tuple[str, float]] = []
+    bench = Bench(model, on_stage=lambda name, seconds: told.append((name, seconds)))
+    bench.show(scene(portrait("obama2.jpg")), obama, 1)
+    assert [name for name, _ in told] == list(STAGES)
+    assert all(seconds > 0 for _, seconds in told)
