@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oneglance.errors import ConfigError
 from oneglance.faces.pictures import Pictures
+
+_log = logging.getLogger(__name__)
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ def labelled_pictures(
 
     The CSV has either a row a person (columns person, fold: the person's pictures lie in a folder
     of that name) or a row a picture (columns image, identity). `folds` keeps people of these
-    folds only. Raises ConfigError naming the line of a bad row, ImageError for bad pictures.
+    folds only. Rows whose pictures are not there are counted and named in a warning.
+    Raises ConfigError naming the line of a bad row, ImageError for bad pictures.
     """
     pictures = Pictures(images)
     rows = _rows(people)
@@ -36,17 +41,43 @@ def labelled_pictures(
         kept = {row["person"] for line, row in rows if _in_folds(people, line, row, folds)}
         found = [(name, name.rsplit("/", 1)[0]) for name in pictures.names if "/" in name]
         chosen = [(name, person) for name, person in found if person in kept]
+        missing = sorted(kept - {person for _, person in chosen})
     elif {"image", "identity"} <= columns:
         if folds is not None:
             raise ConfigError("it has no column fold", where=str(people), fix="leave folds out")
         chosen = [(row["image"], row["identity"]) for _, row in rows if row["image"] in pictures]
+        missing = [row["image"] for _, row in rows if row["image"] not in pictures]
     else:
         raise ConfigError(
             "unknown columns", where=str(people), fix="use person,fold or image,identity"
         )
     if not chosen:
         raise ConfigError(f"it names no picture of {images}", where=str(people))
+    if missing:
+        _log.warning("%s: not in %s, left out: %s", people, images, counted(missing))
     return [LabelledPicture(pictures, name, f"{people.stem}/{who}") for name, who in chosen]
+
+
+def pictures_by_folder(images: Path) -> list[LabelledPicture]:
+    """The pictures of a folder or zip, each belonging to the folder that it lies in.
+
+    Raises ImageError if there is no such source, ConfigError if no picture lies in a folder.
+    """
+    pictures = Pictures(images)
+    found = [(name, name.rpartition("/")[0]) for name in pictures.names if "/" in name]
+    if not found:
+        raise ConfigError(
+            "no picture lies in a person's folder",
+            where=str(images),
+            fix="put each person's pictures in a folder of their own, or name a CSV as people",
+        )
+    return [LabelledPicture(pictures, name, f"{images.stem}/{who}") for name, who in found]
+
+
+def counted(names: Sequence[str]) -> str:
+    """How many, and the first few by name: "5 (a, b, c, ...)"."""
+    more = ", ..." if len(names) > _NAMED else ""
+    return f"{len(names)} ({', '.join(names[:_NAMED])}{more})"
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

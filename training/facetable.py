@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.reader import central, load_image
 from oneglance.training.datasets import LabelledPicture
+from oneglance.training.files import written
 from oneglance.training.progress import Advance
 from oneglance.training.teacher import LandmarkTeacher
 
@@ -33,12 +34,13 @@ class FaceTable:
 
     `row` int32 (n,) is the picture's place in the list it was made from; `boxes` float32
     (n, k, 3) the centre and side in px that each of k cascades gave (NaN: missed); `points`
-    float32 (n, 5, 2) in px.
+    float32 (n, 5, 2) in px. `unreadable` int32 are the places of pictures that are none.
     """
 
     row: NDArray[np.int32]
     boxes: NDArray[np.float32]
     points: NDArray[np.float32]
+    unreadable: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
 
     def box(self, index: int) -> Box:
         """The box of the first cascade that found face `index`."""
@@ -46,18 +48,19 @@ class FaceTable:
         return Box(float(x - side / 2), float(y - side / 2), float(side), float(side))
 
     def save(self, path: Path) -> None:
-        """Write the table, atomically."""
-        fresh = path.with_name(f".{path.name}.new")
-        with fresh.open("wb") as file:
-            np.savez(file, row=self.row, boxes=self.boxes, points=self.points)
-        fresh.replace(path)
+        """Write the table whole or not at all; ConfigError if that is not possible."""
+        arrays = {name: getattr(self, name) for name in ("row", "boxes", "points", "unreadable")}
+        with written(path) as fresh, fresh.open("wb") as file:
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> FaceTable:
         """Read a table back; ConfigError if the file is damaged."""
         try:
             with np.load(path, allow_pickle=False) as data:
-                return cls(data["row"], data["boxes"], data["points"])
+                # Tables made before unreadable pictures were counted have none.
+                unreadable = data["unreadable"] if "unreadable" in data else np.empty(0, np.int32)
+                return cls(data["row"], data["boxes"], data["points"], unreadable)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ConfigError("the face table is damaged", where=str(path), fix="delete it") from (
                 error
@@ -72,32 +75,43 @@ def build_face_table(
 ) -> FaceTable:
     """Find and label the central face of each picture; `advance` is called after each.
 
-    Pictures without a face, and faces whose box or label cannot be trusted, are left out.
+    Pictures without a face, faces whose box or label cannot be trusted and files that are no
+    picture are left out. Raises ImageError if nothing is left.
     """
     detectors = [FaceDetector(name, scale_factor=1.1) for name in _CASCADES]
-    rows, boxes, labels = [], [], []
+    rows, boxes, labels, unreadable = [], [], [], []
     for index, picture in enumerate(pictures):
         generator = np.random.default_rng([seed, index])
-        found = _one_face(picture, detectors, teacher, generator)
+        try:
+            image = load_image(picture.pictures.read(picture.name))
+        except ImageError:
+            unreadable.append(index)
+            advance(picture.name)
+            continue
+        found = _one_face(image, detectors, teacher, generator)
         if found is not None:
             rows.append(index)
             boxes.append(found[0])
             labels.append(found[1])
         advance(picture.name)
+    if len(unreadable) == len(pictures):
+        raise ImageError("no training picture can be read", fix="use intact JPEG or PNG files")
     if not rows:
         raise ImageError("no face was found in any training picture", fix="check the pictures")
     return FaceTable(
-        np.array(rows, np.int32), np.array(boxes, np.float32), np.array(labels, np.float32)
+        np.array(rows, np.int32),
+        np.array(boxes, np.float32),
+        np.array(labels, np.float32),
+        np.array(unreadable, np.int32),
     )
 
 
 def _one_face(
-    picture: LabelledPicture,
+    image: NDArray[np.uint8],
     detectors: Sequence[FaceDetector],
     teacher: LandmarkTeacher,
     generator: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    image = load_image(picture.pictures.read(picture.name))
     found = [central(image, detector.find(image, min_face_px=32)) for detector in detectors]
     first = next((box for box in found if box is not None), None)
     if first is None:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from oneglance.errors import ConfigError
 from oneglance.training.omniglot_recipe import CompactRecipe, KochRecipe, OmniglotRecipe
@@ -23,11 +23,25 @@ class _Section(BaseModel):
 
 
 class DataSource(_Section):
-    """Pictures (folder or zip) and the CSV that says who is on them, below the data folder."""
+    """Pictures (folder or zip) and the CSV that says who is on them, below the data folder.
+
+    Without `people` a picture belongs to the folder that it lies in. `split` is a file that
+    `oneglance data split` made of these pictures: only people of its side `part` are taken.
+    """
 
     images: str
-    people: str
+    people: str | None = None
     folds: tuple[int, ...] | None = None
+    split: str | None = None
+    part: Literal["train", "validation", "test"] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> DataSource:
+        if (self.split is None) != (self.part is None):
+            raise ValueError("split and part belong together")
+        if self.folds is not None and (self.people is None or self.split is not None):
+            raise ValueError("folds need a people CSV, and no split beside them")
+        return self
 
 
 class DrawnSource(_Section):
@@ -45,7 +59,11 @@ class _Recipe(_Section):
 
 
 class AlignerRecipe(_Recipe):
-    """The landmark network. `teacher` is the O-Net file that labels the faces."""
+    """The landmark network. `teacher` is the O-Net file that labels the faces.
+
+    With `patience` the training ends when so many epochs in a row brought no smaller error on the
+    people held out, and the best epoch's weights are what remains.
+    """
 
     kind: Literal["aligner"]
     width: Annotated[float, Field(gt=0, le=4)]
@@ -55,6 +73,7 @@ class AlignerRecipe(_Recipe):
     warmup_epochs: Annotated[float, Field(ge=0)]
     held_out: Annotated[float, Field(gt=0, lt=1)]
     passes: Annotated[int, Field(ge=1, le=3)]
+    patience: Count | None = None
 
 
 class SiameseRecipe(_Recipe):

@@ -1,0 +1,51 @@
+"""Files that are there whole or not at all, also when the disk is full or the power goes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oneglance.errors import ConfigError
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A place beside `path`, of the same suffix, whose content becomes `path` at the end.
+
+    If anything fails before, `path` stays as it was and the new file is removed. Raises
+    ConfigError where the system refuses to write: no space left, no permission.
+    """
+    fresh = path.with_name(f".new-{path.name}")
+    try:
+        yield fresh
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"it cannot be written ({error.strerror or error})",
+            where=str(path),
+            fix="make room, then go on with --resume; what was saved before is whole",
+        ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; ConfigError as `written`."""
+    with written(path) as fresh:
+        fresh.write_bytes(data)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files: their names and contents, in order of name."""
+    if path.is_dir():
+        whole = hashlib.sha256()
+        for part in sorted(p for p in path.rglob("*") if p.is_file()):
+            whole.update(f"{part.relative_to(path).as_posix()}\n{sha256_of(part)}\n".encode())
+        return whole.hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
