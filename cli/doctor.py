@@ -143,7 +143,8 @@ def _daemon(config: Config) -> Iterator[Finding]:
 
 
 def _public(key_file: Path) -> str:
-    from oneglance.contract.signing import fingerprint, load_public_key
+    from oneglance.contract.signing import load_public_key
+    from oneglance.key_files import fingerprint
 
     return fingerprint(load_public_key(key_file))
 

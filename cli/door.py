@@ -17,9 +17,10 @@ def door(config_file: ConfigOption = None) -> None:
     from rich.console import Console
 
     from oneglance.config import load_config
-    from oneglance.contract.signing import fingerprint, load_public_key
+    from oneglance.contract.signing import load_public_key
     from oneglance.door.app import DoorApp
     from oneglance.door.lock import factory_name
+    from oneglance.key_files import fingerprint
     from oneglance.signals import stop_on_signals
 
     config = load_config(config_file)

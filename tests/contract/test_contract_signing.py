@@ -21,12 +21,12 @@ from oneglance.contract.messages import MAX_PAYLOAD_BYTES, Outcome
 from oneglance.contract.signing import (
     check,
     create_signing_key,
-    fingerprint,
     load_public_key,
     load_signing_key,
     sign,
 )
 from oneglance.errors import ConfigError, MessageError
+from oneglance.key_files import fingerprint
 
 KEY = Ed25519PrivateKey.generate()
 DECISION = make_decision(1, person_name="Zoë Łukasz 李")

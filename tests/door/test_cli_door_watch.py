@@ -19,11 +19,11 @@ from oneglance.config import MqttConfig
 from oneglance.contract.messages import DoorState, parse
 from oneglance.contract.signing import (
     create_signing_key,
-    fingerprint,
     load_public_key,
     load_signing_key,
     sign,
 )
+from oneglance.key_files import fingerprint
 from oneglance.link import Arrival, Link
 
 Wait = Callable[..., None]

@@ -1,0 +1,94 @@
+"""Ed25519 keys (RFC 8032) in PEM files: the private one for its owner alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from oneglance.errors import ConfigError
+from oneglance.secret_file import read_secret
+
+
+def create_key_pair(private_file: Path, public_file: Path) -> None:
+    """Make a new key pair: PKCS #8 PEM of mode 0600, and its public PEM of mode 0644.
+
+    Raises ConfigError if either file exists: an old key is never overwritten.
+    """
+    key = Ed25519PrivateKey.generate()
+    _write_new(
+        private_file,
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+        0o600,
+    )
+    _write_new(
+        public_file,
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+        0o644,
+    )
+
+
+def load_private_key(private_file: Path, what: str, fix: str) -> Ed25519PrivateKey:
+    """Read a private key; ConfigError if missing, readable by others, or no Ed25519 key.
+
+    `what` names it in messages, `fix` says how to get one.
+    """
+    data = read_secret(private_file, what, fix)
+    try:
+        key = serialization.load_pem_private_key(data, password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError("not an Ed25519 private key in PEM", where=str(private_file), fix=fix)
+    return key
+
+
+def load_public_key(public_file: Path, fix: str) -> Ed25519PublicKey:
+    """Read a public key; ConfigError if missing or no Ed25519 key, `fix` says how to get one."""
+    key: object = None
+    try:
+        # A FIFO or a device in its place would hang for ever.
+        if public_file.exists() and not public_file.is_file():
+            raise ConfigError("not a file", where=str(public_file), fix=fix)
+        key = serialization.load_pem_public_key(public_file.read_bytes())
+    except FileNotFoundError:
+        raise ConfigError("the public key is missing", where=str(public_file), fix=fix) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read it: {error.strerror}", where=str(public_file)) from None
+    except (ValueError, TypeError):
+        pass
+    if not isinstance(key, Ed25519PublicKey):
+        raise ConfigError("not an Ed25519 public key in PEM", where=str(public_file), fix=fix)
+    return key
+
+
+def fingerprint(key: Ed25519PublicKey) -> str:
+    """A short name of a public key, to compare by eye: `SHA256:` and base64, as ssh writes it."""
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        raise ConfigError(
+            "there is a key already", where=str(path), fix="move it away first to replace it"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot write it: {error.strerror}", where=str(path)) from None
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
