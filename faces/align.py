@@ -136,21 +136,43 @@ class Located:
 def locate(
     image_bgr: NDArray[np.uint8], boxes: Sequence[Box], find_points: FindPoints, passes: int
 ) -> Located:
-    """The five points of each of n boxes.
+    """The five points of each of n boxes; see `locate_in`."""
+    return locate_in(image_bgr, [crop_matrix(box) for box in boxes], find_points, passes)
+
+
+def crop_around(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The upright crop of a face whose five points (5, 2) in px are known, as a 2x3 matrix."""
+    return fit_similarity(MEAN_POINTS, points)
+
+
+def box_around(points: NDArray[np.floating]) -> Box:
+    """The box that a detector would draw round the face with these five points (5, 2) in px."""
+    crop = crop_around(points)
+    side = float(np.hypot(crop[0, 0], crop[1, 0])) / CROP_SCALE
+    x, y = apply(crop, np.array([0.5, 0.5]))
+    return Box(float(x) - side / 2, float(y) - side / 2, side, side)
+
+
+def locate_in(
+    image_bgr: NDArray[np.uint8],
+    matrices: Sequence[NDArray[np.float64]],
+    find_points: FindPoints,
+    passes: int,
+) -> Located:
+    """The five points of the face in each of n crops, given as 2x3 matrices.
 
     `find_points` takes grey crops uint8 (n, 64, 64, 1) to points float32 (n, 5, 2) in unit crop
     coordinates. Each pass after the first crops anew, upright and centred by the points before;
     the last one also looks at the mirrored crops, and the mean of both is the answer.
     """
-    count = len(boxes)
+    count = len(matrices)
     if not count:
         return Located(np.empty((0, 5, 2)), np.empty(0))
-    matrices = [crop_matrix(box) for box in boxes]
     before: NDArray[np.float64] | None = None
     for _ in range(passes - 1):
         found = find_points(_crops(image_bgr, matrices))
         before = np.stack([apply(m, f) for m, f in zip(matrices, found, strict=True)])
-        matrices = [fit_similarity(MEAN_POINTS, face) for face in before]
+        matrices = [crop_around(face) for face in before]
     crops = _crops(image_bgr, matrices)
     found = find_points(np.concatenate([crops, crops[:, :, ::-1]]))
     straight, mirrored = found[:count], mirror_points(found[count:])

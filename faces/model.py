@@ -37,12 +37,14 @@ class FaceModel:
 
     def locate(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> align.Located:
         """The five points of each box of a BGR frame, and how doubtful each is as a face."""
-        return align.locate(
-            image_bgr,
-            boxes,
-            lambda crops: self._aligner.run("align", crops=crops),
-            self.manifest.passes,
-        )
+        return align.locate(image_bgr, boxes, self._find_points, self.manifest.passes)
+
+    def relocate(
+        self, image_bgr: NDArray[np.uint8], points: Sequence[NDArray[np.float64]]
+    ) -> align.Located:
+        """The same for faces whose five points (5, 2) in px were here, or nearly, a frame ago."""
+        crops = [align.crop_around(face) for face in points]
+        return align.locate_in(image_bgr, crops, self._find_points, self.manifest.passes)
 
     def points(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.float64]:
         """Five points (n, 5, 2) in px of the frame: eyes, nose, corners of the mouth."""
@@ -104,6 +106,9 @@ class FaceModel:
             where=self.model_id,
             fix=f"choose one of {', '.join(self.manifest.thresholds)}",
         )
+
+    def _find_points(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._aligner.run("align", crops=crops)
 
     def _templates(self, templates: NDArray[np.float32]) -> NDArray[np.float32]:
         if templates.ndim != 2 or templates.shape[1] != self.template_size:
