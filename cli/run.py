@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_there
 from oneglance.config import CameraConfig, Config, load_config, parse_config
+
+if TYPE_CHECKING:
+    from oneglance.daemon.profile import StageRow
 
 
 def run(
@@ -34,6 +37,9 @@ def run(
     no_mqtt: Annotated[
         bool, typer.Option("--no-mqtt", help="Publish nothing; only count and log.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="At the end, say where the time went, by stage.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Watch the door: find faces, decide, publish signed decisions, until stopped.
@@ -47,10 +53,12 @@ def run(
 
         oneglance run --source visit.mp4 --pace every
 
-    At the end of a file it stops by itself and prints what it has done.
+    At the end of a file it stops by itself and prints what it has done. `--profile` adds what each
+    stage of the loop took; `oneglance top` shows the same of a running service.
     """
     from oneglance.daemon.app import Daemon
     from oneglance.daemon.pipeline import StepReport
+    from oneglance.daemon.profile import StageTimes
 
     console = Console(stderr=True, highlight=False)
     dry = bool(source) and config is None and not default_config_is_there()
@@ -65,11 +73,19 @@ def run(
                 faces = len(report.tracks)
                 status.update(f"{report.frame.camera}: frame {report.frame.index}, {faces} faces")
 
-        totals = Daemon(settings, mqtt=not (dry or no_mqtt), gallery=not dry, on_step=show).run()
+        times = StageTimes() if profile else None
+        daemon = Daemon(
+            settings, mqtt=not (dry or no_mqtt), gallery=not dry, on_step=show, times=times
+        )
+        totals = daemon.run()
+    rows = [] if times is None else times.rows()
     if as_json:
         from dataclasses import asdict
 
-        typer.echo(json.dumps(asdict(totals) | {"decisions": totals.decisions}))
+        answer = asdict(totals) | {"decisions": totals.decisions}
+        if profile:
+            answer["stages"] = [asdict(row) for row in rows]
+        typer.echo(json.dumps(answer))
         return
     for line in (
         f"frames          {totals.frames} ({totals.dropped} dropped, {totals.stale} stale)",
@@ -80,6 +96,22 @@ def run(
         f"speed           {totals.fps:g} frames per second over {totals.seconds:.1f} s",
     ):
         typer.echo(line)
+    if profile:
+        _print_stages(rows, totals.seconds)
+
+
+def _print_stages(rows: list[StageRow], seconds: float) -> None:
+    typer.echo(
+        f"\n{'stage':<10}{'calls':>8}{'total s':>10}{'p50 ms':>10}{'p95 ms':>10}{'share':>8}"
+    )
+    for row in rows:
+        typer.echo(
+            f"{row.stage:<10}{row.calls:>8}{row.total_s:>10.2f}{row.p50_ms:>10.2f}"
+            f"{row.p95_ms:>10.2f}{row.share:>8.0%}"
+        )
+    busy_s = sum(row.total_s for row in rows)
+    part = busy_s / seconds if seconds else 0.0
+    typer.echo(f"all stages{busy_s:>18.2f} s, {part:.0%} of the run")
 
 
 def _with_cameras(

@@ -19,8 +19,9 @@ from oneglance.daemon.camera import Camera
 from oneglance.daemon.frames import FrameExchange
 from oneglance.daemon.issuer import Clocks
 from oneglance.daemon.pipeline import StepReport
+from oneglance.daemon.profile import StageTimes
 from oneglance.daemon.supervise import supervise
-from oneglance.daemon.totals import Totals
+from oneglance.daemon.totals import Tally, Totals
 from oneglance.daemon.vision import Outlet, Vision
 from oneglance.errors import ConfigError
 from oneglance.sdnotify import Notifier
@@ -35,7 +36,7 @@ class Daemon:
 
     Without `mqtt` nothing leaves this process, without `gallery` nobody is judged and frames are
     only counted. `on_step` gets each frame with what was seen in it, in the vision thread, which
-    waits for it.
+    waits for it. `times` gathers what the stages of the loop take.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Daemon:
         mqtt: bool = True,
         gallery: bool = True,
         on_step: Callable[[StepReport], None] | None = None,
+        times: StageTimes | None = None,
     ) -> None:
         if not config.camera:
             raise ConfigError("no camera is configured", where="camera", fix="add a [[camera]]")
@@ -54,6 +56,7 @@ class Daemon:
         self._with_mqtt = mqtt
         self._with_gallery = gallery
         self._on_step = on_step
+        self._times = times
         self._stopping = threading.Event()
         self._outlet: Outlet | None = None
         self._clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
@@ -73,10 +76,13 @@ class Daemon:
         Raises OneglanceError when a part cannot start or work on, and whatever made the vision
         thread fail. All parts are stopped, and `offline` is published, either way.
         """
-        notifier = Notifier()
+        notifier, tally = Notifier(), Tally(self._on_step)
+        port = self._config.metrics.port
+        times = StageTimes() if self._times is None and port is not None else self._times
+        on_stage = None if times is None else times.add
         with ExitStack() as parts:
             parts.enter_context(stop_on_signals(self.stop))
-            model, pipeline = build_pipeline(self._config, self._clocks)
+            model, pipeline = build_pipeline(self._config, self._clocks, on_stage)
             watch = open_gallery(self._config, model, self._clocks) if self._with_gallery else None
             outlet: Outlet | None = None
             if self._with_mqtt and watch is not None:
@@ -90,12 +96,18 @@ class Daemon:
                 *(exchange, pipeline, notifier, self._clocks),
                 gallery=watch,
                 outlet=outlet,
-                on_step=self._on_step,
+                on_step=tally.step,
             )
             parts.callback(vision.stop)
             cameras = [Camera(config, exchange[config.name]) for config in self._config.camera]
             for camera in cameras:
                 parts.callback(camera.stop)
+            if port is not None and times is not None:
+                # Here only, as importing it costs time and memory that a small door may not have.
+                from oneglance.daemon.metrics import Parts, served
+
+                figures = Parts(cameras, exchange, pipeline.counts, vision, times, tally)
+                parts.enter_context(served(figures, port))
             parts.callback(notifier.stopping)
             started_s = self._clocks.monotonic_s()
             vision.start()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from oneglance.daemon.pipeline import Counts
+from oneglance.daemon.pipeline import Counts, StepReport
 from oneglance.daemon.vision import Vision
 
 
@@ -41,3 +42,23 @@ class Totals:
     def decisions(self) -> int:
         """All decisions, accepted or rejected."""
         return self.accepted + self.rejected
+
+
+class Tally:
+    """Frames worked off, and faces in the newest one, by camera; `step` passes each on to `then`.
+
+    Filled in the vision thread, read in any.
+    """
+
+    def __init__(self, then: Callable[[StepReport], None] | None = None) -> None:
+        self._then = then
+        self.frames: dict[str, int] = {}
+        self.in_view: dict[str, int] = {}
+
+    def step(self, report: StepReport) -> None:
+        """Count one frame."""
+        camera = report.frame.camera
+        self.frames[camera] = self.frames.get(camera, 0) + 1
+        self.in_view[camera] = len(report.tracks)
+        if self._then is not None:
+            self._then(report)

@@ -137,6 +137,12 @@ class CameraConfig(Section):
     read_deadline_s: Seconds = 5.0
 
 
+class MetricsConfig(Section):
+    """The port on 127.0.0.1 where Prometheus may ask; nothing is served unless it is given."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+
 class DoorConfig(Section):
     """The lock: whose signature it trusts, which pin it pulses, where its memory is."""
 
@@ -166,6 +172,7 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     decision: DecisionConfig = DecisionConfig()
     camera: tuple[CameraConfig, ...] = ()
+    metrics: MetricsConfig = MetricsConfig()
     door: DoorConfig = DoorConfig()
     kiosk: KioskConfig = KioskConfig()
 

@@ -203,6 +203,21 @@ def test_an_unreadable_video_is_one_clear_line_and_exit_code_4(tmp_path: Path) -
     assert "broken.mp4: not a video, or a damaged one" in clear_line(result)
 
 
+def test_profile_says_where_the_time_of_a_run_went(film: Callable[..., Path]) -> None:
+    result = oneglance("run", "--source", film(), "--pace", "every", "--profile")
+    assert result.returncode == 0
+    table = result.stdout.partition("stage ")[2].splitlines()[1:]
+    assert ["find", "12"] == table[0].split()[:2]
+    assert "of the run" in table[-1]
+
+
+def test_profile_as_json_has_the_same_stages(film: Callable[..., Path]) -> None:
+    answer = oneglance("run", "--source", film(), "--pace", "every", "--profile", "--json")
+    stages = json.loads(answer.stdout)["stages"]
+    assert (stages[0]["stage"], stages[0]["calls"]) == ("find", 12)
+    assert 0 < stages[0]["p50_ms"] <= stages[0]["p95_ms"]
+
+
 def test_a_missing_configuration_is_one_clear_line_and_exit_code_3(tmp_path: Path) -> None:
     result = oneglance("run", "--config", tmp_path / "none.toml")
     assert result.returncode == 3

@@ -1,0 +1,88 @@
+"""How long the stages of the loop take, gathered in bounded memory however long it runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from oneglance.daemon.stages import STAGES
+
+# A bin is 9 % wide: a median read from it is off by at most half of that. From 1 us to 2 minutes.
+BINS_PER_OCTAVE = 8
+FIRST_BIN_S = 1e-6
+BINS = 27 * BINS_PER_OCTAVE
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """One stage over a run. `share` is its part of the time of all stages, 0..1."""
+
+    stage: str
+    calls: int
+    total_s: float
+    p50_ms: float
+    p95_ms: float
+    share: float
+
+
+@dataclass(slots=True)
+class StageTime:
+    """One stage: its calls by how long they took, in bins that grow geometrically."""
+
+    total_s: float = 0.0
+    bins: list[int] = field(default_factory=lambda: [0] * BINS)
+
+    @property
+    def calls(self) -> int:
+        """How often it ran."""
+        return sum(self.bins)
+
+    def add(self, seconds: float) -> None:
+        """Count one call."""
+        self.total_s += seconds
+        place = math.floor(math.log2(max(seconds, FIRST_BIN_S) / FIRST_BIN_S) * BINS_PER_OCTAVE)
+        self.bins[min(place, BINS - 1)] += 1
+
+    def quantile_s(self, part: float) -> float:
+        """The time that this part (0..1) of the calls did not exceed, within 5 %; 0 if none ran."""
+        wanted, seen = part * self.calls, 0
+        for place, count in enumerate(self.bins):
+            seen += count
+            if count and seen >= wanted:
+                return float(FIRST_BIN_S * 2.0 ** ((place + 0.5) / BINS_PER_OCTAVE))
+        return 0.0
+
+
+class StageTimes:
+    """All stages of a run. `add` is an OnStage, called in one thread; others may read meanwhile."""
+
+    def __init__(self) -> None:
+        self._stages = {name: StageTime() for name in STAGES}
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count one call of a stage."""
+        if name not in self._stages:
+            # A new mapping, as another thread may be going through the old one.
+            self._stages = self._stages | {name: StageTime()}
+        self._stages[name].add(seconds)
+
+    @property
+    def stages(self) -> dict[str, StageTime]:
+        """Each stage by name, in the order in which a step goes through them."""
+        return dict(self._stages)
+
+    def rows(self) -> list[StageRow]:
+        """The table of `oneglance run --profile`: the stages that ran at all."""
+        whole_s = sum(time.total_s for time in self._stages.values())
+        return [
+            StageRow(
+                name,
+                time.calls,
+                round(time.total_s, 4),
+                round(1e3 * time.quantile_s(0.5), 3),
+                round(1e3 * time.quantile_s(0.95), 3),
+                round(time.total_s / whole_s, 4) if whole_s else 0.0,
+            )
+            for name, time in self._stages.items()
+            if time.calls
+        ]

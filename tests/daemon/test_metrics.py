@@ -1,0 +1,128 @@
+"""The daemon's metrics, asked over HTTP as Prometheus asks."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from oneglance.broker import free_port
+from oneglance.config import Config, MetricsConfig
+from oneglance.daemon.app import Daemon
+from oneglance.daemon.totals import Totals
+from oneglance.errors import ConfigError, OneglanceError
+
+Wait = Callable[..., None]
+Samples = dict[tuple[str, str], float]
+
+
+def ask(port: int) -> tuple[str, Samples]:
+    """The text, and each sample by its name and its only label."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+    samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            label = next((v for k, v in sample.labels.items() if k != "le"), "")
+            if sample.labels.get("le", "+Inf") == "+Inf":
+                samples[sample.name, label] = sample.value
+    return text, samples
+
+
+class Pause:
+    """Holds the vision thread at the last frame, so that there is somebody to ask."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, report: object) -> None:
+        """An on_step."""
+        if report.frame.index == self._last:  # type: ignore[attr-defined]
+            self.reached.set()
+            self.go_on.wait(60)
+
+
+@contextmanager
+def paused(config: Config, last: int) -> Iterator[list[Totals | OneglanceError]]:
+    """A daemon that waits at that frame; afterwards the list holds what its run came to."""
+    pause, ended = Pause(last), []  # type: ignore[var-annotated]
+
+    def run() -> None:
+        try:
+            ended.append(Daemon(config, mqtt=False, on_step=pause).run())
+        except OneglanceError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert pause.reached.wait(60), ended
+        yield ended
+    finally:
+        pause.go_on.set()
+        thread.join()
+
+
+def test_the_endpoint_tells_what_the_run_came_to_and_no_name(
+    house: Callable[..., Config],
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    port = free_port()
+    config = house(walk_up("obama2.jpg"), metrics=MetricsConfig(port=port))
+    with paused(config, last=43) as ended:
+        text, samples = ask(port)
+    (totals,) = ended
+    assert isinstance(totals, Totals)
+    assert totals.accepted == 1
+    assert samples["oneglance_frames_total", "cam0"] == totals.frames - 1 == 44
+    assert samples["oneglance_frames_captured_total", "cam0"] == 44
+    assert samples["oneglance_frames_dropped_total", "cam0"] == totals.dropped == 0
+    assert samples["oneglance_decisions_total", "accepted"] == 1
+    assert samples["oneglance_faces_encoded_total", ""] == totals.faces_encoded
+    assert samples["oneglance_stage_seconds_count", "find"] == 44
+    assert samples["oneglance_camera_up", "cam0"] == 1
+    assert "obama" not in text.lower()
+
+
+def test_the_endpoint_answers_on_this_machine_only(
+    house: Callable[..., Config], film: Callable[..., Path]
+) -> None:
+    port = free_port()
+    with paused(house(film(), metrics=MetricsConfig(port=port)), last=11):
+        rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        local = [row.split()[1] for row in rows if row.split()[3] == "0A"]
+        assert [a for a in local if a.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
+
+
+def test_without_a_port_nothing_listens(
+    house: Callable[..., Config], film: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("something listens")
+
+    monkeypatch.setattr(socket.socket, "listen", refuse)
+    totals = Daemon(house(film()), mqtt=False).run()
+    assert totals.frames == 12
+
+
+def test_a_port_in_use_ends_the_start_with_one_clear_error(
+    house: Callable[..., Config], film: Callable[..., Path]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        config = house(film(), metrics=MetricsConfig(port=port))
+        with pytest.raises(ConfigError, match=f"metrics.port = {port}"):
+            Daemon(config, mqtt=False).run()
