@@ -105,6 +105,42 @@ def test_the_central_face_is_the_large_one_in_the_middle() -> None:
     assert reader.central(image, []) is None
 
 
+def test_a_tilted_head_in_the_middle_comes_before_an_upright_bystander(
+    photos: Path, model: FaceModel
+) -> None:
+    portrait = reader.load_image(photos / "obama2.jpg")
+    other = reader.load_image(photos / "biden.jpg")
+    detector = FaceDetector()
+    here = reader.read_one_face(portrait, detector, model)
+    beside = reader.read_one_face(other, detector, model)
+    turn = cv2.getRotationMatrix2D(here.box.centre, 30.0, 150 / here.box.width)
+    turn[:, 2] += np.array([250, 250]) - here.box.centre
+    scene = np.asarray(cv2.warpAffine(portrait, turn, (500, 500)), np.uint8)
+    x, y, side = int(beside.box.x), int(beside.box.y), int(beside.box.width)
+    face = other[y - side // 3 : y + side * 4 // 3, x - side // 3 : x + side * 4 // 3]
+    scene[:120, :120] = cv2.resize(face, (120, 120), interpolation=cv2.INTER_AREA)
+    assert len(reader.find_faces(scene, detector, model)) == 1
+    found = reader.read_central_face(scene, detector, model)
+    assert found is not None
+    scores = model.compare(found.template[None], np.stack([here.template, beside.template]))[0]
+    assert scores[0] > model.threshold("1e-3") > scores[1]
+    assert found.tilt_deg == pytest.approx(here.tilt_deg - 30, abs=3)
+    assert found.eyes_px == pytest.approx(here.eyes_px * 150 / here.box.width, rel=0.05)
+
+
+def test_a_face_away_from_the_middle_is_read_where_there_is_none_in_it(
+    photos: Path, model: FaceModel
+) -> None:
+    portrait = reader.load_image(photos / "obama2.jpg")
+    here = reader.read_one_face(portrait, FaceDetector(), model)
+    small = cv2.resize(portrait, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    scene = np.full((small.shape[0], 3 * small.shape[1], 3), 127, np.uint8)
+    scene[:, : small.shape[1]] = small
+    found = reader.read_central_face(scene, FaceDetector(), model)
+    assert found is not None
+    assert model.compare(found.template[None], here.template[None])[0, 0] > model.threshold("1e-4")
+
+
 @pytest.mark.parametrize(("doubt", "read"), [(0.2, True), (0.3, False)])
 def test_a_portraits_doubtful_face_is_read_up_to_a_limit(
     photos: Path, monkeypatch: pytest.MonkeyPatch, doubt: float, read: bool
