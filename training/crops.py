@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.faces import align
+from oneglance.training.door_look import CROP_LOOKS, looked
 from oneglance.training.facetable import FaceTable
 from oneglance.training.teacher import jitter
 
@@ -79,7 +79,7 @@ def sample(
     if generator.random() < 0.5:
         crop = np.asarray(cv2.flip(crop, 1), np.uint8)
         found = align.mirror_points(found)
-    return _worn(crop, generator)[:, :, None], found.astype(np.float32)
+    return looked(crop, generator, CROP_LOOKS)[:, :, None], found.astype(np.float32)
 
 
 def _turned(matrix: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -87,26 +87,3 @@ def _turned(matrix: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     linear = matrix[:, :2] @ turn
     centre = align.apply(matrix, np.array([0.5, 0.5]))
     return np.column_stack([linear, centre - linear @ [0.5, 0.5]])
-
-
-def _worn(crop: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """The crop under other light, blurred, noisy, or partly covered."""
-    pixels: NDArray[Any] = crop.astype(np.float32)
-    if generator.random() < 0.25:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), generator.uniform(0.4, 2.0))
-    elif generator.random() < 0.2:
-        size = int(generator.integers(16, 40))
-        small = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
-        pixels = cv2.resize(small, (align.CROP_SIZE, align.CROP_SIZE))
-    if generator.random() < 0.3:
-        slope = np.linspace(-1, 1, align.CROP_SIZE, dtype=np.float32) * generator.normal(0, 40)
-        pixels = pixels + (slope if generator.random() < 0.5 else slope[:, None])
-    middle = pixels.mean()
-    pixels = (pixels - middle) * generator.uniform(0.5, 1.35) + middle + generator.normal(0, 25)
-    if generator.random() < 0.3:
-        pixels = pixels + generator.normal(0, generator.uniform(1, 12), pixels.shape)
-    if generator.random() < 0.25:
-        height, width = generator.integers(6, 26, 2)
-        y, x = generator.integers(0, align.CROP_SIZE - 6, 2)
-        pixels[y : y + height, x : x + width] = generator.uniform(0, 255)
-    return np.asarray(np.clip(pixels, 0, 255), np.uint8)

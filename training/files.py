@@ -25,13 +25,18 @@ def written(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         fresh.replace(path)
     except OSError as error:
-        raise ConfigError(
-            f"it cannot be written ({error.strerror or error})",
-            where=str(path),
-            fix="make room, then go on with --resume; what was saved before is whole",
-        ) from error
+        raise refused(path, error) from error
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def refused(path: Path, error: OSError) -> ConfigError:
+    """What to raise where the system refuses to write `path`."""
+    return ConfigError(
+        f"it cannot be written ({error.strerror or error})",
+        where=str(path),
+        fix="make room, then go on with --resume; what was saved before is whole",
+    )
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError
 from oneglance.faces.oneshot import Run
 from oneglance.training import loop
+from oneglance.training.early import EarlyStop
 from oneglance.training.koch import LAYERS, LayerwiseMomentum, koch
 from oneglance.training.omniglot import Distortions, Drawings, distort
 from oneglance.training.oneshot import Head, figures
 from oneglance.training.progress import Stage
-
-BEST = "best.keras"
+from oneglance.training.stream import Batch, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,49 +81,37 @@ def train_koch(
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
 
-    def draw(epoch: int) -> Iterator[loop.Batch]:
-        order = np.random.default_rng([settings.seed, 1, epoch]).permutation(shown)
-        for step in range(steps):
-            chosen = order[step * settings.batch : (step + 1) * settings.batch]
-            pairs, copies = chosen % settings.pairs, chosen // settings.pairs
-            images = np.stack(
-                [
-                    _twins(drawings, rows[pair], settings, int(pair), int(copy))
-                    for pair, copy in zip(pairs, copies, strict=True)
-                ],
-                axis=1,
-            )
-            yield [images[0], images[1]], same[pairs]
+    @lru_cache(maxsize=2)
+    def order(epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([settings.seed, 1, epoch]).permutation(shown)
 
-    best = _best_accuracy(folder / "koch.csv") if (folder / BEST).is_file() else -1.0
+    def make(epoch: int, step: int) -> Batch:
+        chosen = order(epoch)[step * settings.batch : (step + 1) * settings.batch]
+        pairs, copies = chosen % settings.pairs, chosen // settings.pairs
+        images = np.stack(
+            [
+                _twins(drawings, rows[pair], settings, int(pair), int(copy))
+                for pair, copy in zip(pairs, copies, strict=True)
+            ],
+            axis=1,
+        )
+        return [images[0], images[1]], same[pairs]
 
     def validate(net: keras.Model) -> dict[str, float]:
-        nonlocal best
-        accuracy = float(figures(net.get_layer("encoder"), join_of(net), check)["accuracy"])
-        if accuracy > best:
-            best = accuracy
-            loop.save_model(net, folder / BEST)
-        return {"one_shot": accuracy}
+        shown = figures(net.get_layer("encoder"), join_of(net), check)
+        return {"one_shot": float(shown["accuracy"])}
 
-    loop.train(
+    return loop.train(
         model,
         folder=folder,
         name="koch",
         epochs=settings.epochs,
         steps=steps,
-        batches=draw,
+        batches=Stream(make, steps),
         validate=validate,
         stage=stage,
-        enough=lambda log: no_better(log, settings.patience),
+        stop=EarlyStop("one_shot", settings.patience, larger_is_better=True),
     )
-    return keras.saving.load_model(folder / BEST, compile=False)
-
-
-def no_better(log: Sequence[dict[str, Any]], patience: int) -> bool:
-    """Whether the last `patience` epochs of the log all fell short of the best before them."""
-    accuracy = [float(row["one_shot"]) for row in log]
-    best = int(np.argmax(accuracy))
-    return len(accuracy) - 1 - best >= patience
 
 
 def join_of(pair: keras.Model) -> Head:
@@ -147,10 +135,3 @@ def _twins(
         generator = np.random.default_rng([settings.seed, 2, number, copy])
         images = np.stack([distort(one, settings.distortions, generator) for one in images])
     return images[..., None].astype(np.float32)
-
-
-def _best_accuracy(path: Path) -> float:
-    if not path.is_file():
-        return -1.0
-    with path.open(newline="", encoding="utf-8") as file:
-        return max((float(row["one_shot"]) for row in csv.DictReader(file)), default=-1.0)

@@ -1,34 +1,44 @@
-"""The epochs: steps, validation, a log line and an atomic checkpoint each; exact resume.
+"""The epochs: steps, validation, log lines and atomic checkpoints; exact resume.
 
 Everything random in an epoch is drawn from the recipe's seed and the epoch's number, and the
 optimiser's state, its step count included, is part of the checkpoint: a run that was cut short
-and resumed does the same steps as one that was not.
+at any step and resumed does the same steps as one that was not.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
+from oneglance.training.checkpoints import Place, load_latest, places, save, save_model
+from oneglance.training.early import EarlyStop
+from oneglance.training.files import write_atomically
 from oneglance.training.progress import Stage
+from oneglance.training.stream import Batch, Stream
+from oneglance.training.tensorboard import EventLog
 
-Batch = tuple[Any, NDArray[Any]]
+__all__ = ["Batch", "save_model", "write_atomically"]
 RECIPE_COPY = "recipe.json"
+# A power cut costs at most so much of an epoch.
+SAVE_EVERY_S = 300.0
+_POINTS_AN_EPOCH = 20
 
 
 def open_run(folder: Path, recipe: dict[str, Any], *, resume: bool) -> None:
     """Check that the folder is free, or holds this recipe's run to resume; else ConfigError."""
     copy = folder / RECIPE_COPY
     if resume and copy.is_file():
-        if json.loads(copy.read_text("utf-8")) != recipe:
+        if _set_keys(json.loads(copy.read_text("utf-8"))) != _set_keys(recipe):
             raise ConfigError(
                 "this run was started with another recipe",
                 where=str(folder),
@@ -77,79 +87,109 @@ def train(
     name: str,
     epochs: int,
     steps: int,
-    batches: Callable[[int], Iterator[Batch]],
+    batches: Callable[[int], Iterator[Batch]] | Stream,
     validate: Callable[[keras.Model], dict[str, float]],
     stage: Stage,
-    enough: Callable[[Sequence[dict[str, Any]]], bool] = lambda log: False,
+    stop: EarlyStop | None = None,
+    save_every_s: float = SAVE_EVERY_S,
+    clock: Callable[[], float] = time.monotonic,
 ) -> keras.Model:
     """Train a compiled model to `epochs`, from the last checkpoint in `folder` if there is one.
 
-    `batches(epoch)` yields the `steps` of an epoch, `stage` shows them. Leaves `<name>.csv`, a row
-    an epoch, and returns the trained model. Ends early when `enough(log)` is true.
+    `batches(epoch)` yields the `steps` of an epoch, `stage` shows them; to resume within an epoch,
+    those already done are drawn and dropped, unless `batches` is a Stream, which starts anywhere.
+    A checkpoint is written after each epoch, and within it every `save_every_s`. Leaves
+    `<name>.csv`, a row an epoch, and event files in `tensorboard/<name>`. With `stop` the
+    training may end early, and the model of the best epoch is returned, uncompiled (it lies in
+    `<name>-best.keras`); without it that of the last.
+
+    Raises ConfigError for a checkpoint that is damaged or of another network, a loss that is no
+    number, and a full disk.
     """
-    first, model = _latest(folder, name, model)
-    log = [row for row in _read_log(folder / f"{name}.csv") if int(row["epoch"]) <= first]
-    if first == 0 and not log:
+    place, model = load_latest(folder, name, model)
+    log = [row for row in _read_log(folder / f"{name}.csv") if int(row["epoch"]) <= place.epochs]
+    if place == Place() and not log:
         log.append({"epoch": 0, "loss": "", **_shown(validate(model))})
-    with stage(name, (epochs - first) * steps) as advance:
-        for epoch in range(first + 1, epochs + 1):
-            if enough(log):
-                break
-            model.reset_metrics()
-            loss = float("nan")
-            for inputs, targets in batches(epoch):
+        _keep_best(folder, name, model, log, stop)
+        _write_log(folder / f"{name}.csv", log)
+    done = place.epochs * steps + place.steps
+    events = EventLog(folder / "tensorboard" / name, done + 1, time.time)
+    saved_at = clock()
+    with stage(name, epochs * steps - done) as advance:
+        while place.epochs < epochs and not (stop and place.steps == 0 and stop.enough(log)):
+            epoch = place.epochs + 1
+            if place.steps == 0:
+                model.reset_metrics()
+            for step, (inputs, targets) in enumerate(
+                _from(batches, epoch, place.steps), place.steps + 1
+            ):
                 loss = float(model.train_on_batch(inputs, targets, return_dict=True)["loss"])
+                if not np.isfinite(loss):
+                    raise ConfigError(
+                        f"the loss became {loss} in epoch {epoch}",
+                        where=name,
+                        fix="lower learning_rate",
+                    )
                 advance(f"epoch {epoch}/{epochs}, loss {loss:.4f}")
-            if not np.isfinite(loss):
-                raise ConfigError(
-                    f"the loss became {loss} in epoch {epoch}",
-                    where=name,
-                    fix="lower learning_rate",
-                )
-            log.append({"epoch": epoch, "loss": f"{loss:.6f}", **_shown(validate(model))})
+                done += 1
+                if step % max(1, steps // _POINTS_AN_EPOCH) == 0:
+                    events.write(done, {"loss": loss})
+                if step < steps and clock() - saved_at >= save_every_s:
+                    save(folder, name, Place(epoch - 1, step), model)
+                    saved_at = clock()
+            figures = validate(model)
+            log.append({"epoch": epoch, "loss": f"{loss:.6f}", **_shown(figures)})
+            events.write(done, {**figures, "learning_rate": _rate(model), "epoch": epoch})
+            _keep_best(folder, name, model, log, stop)
             _write_log(folder / f"{name}.csv", log)
-            _save(folder, name, epoch, model)
-    return model
+            place = Place(epoch)
+            save(folder, name, place, model)
+            saved_at = clock()
+    return model if stop is None else _best(folder, name)
 
 
 def done_epochs(folder: Path, name: str) -> int:
-    """How many epochs the last checkpoint of `name` holds; 0 without one."""
-    return max((int(p.stem.rsplit("-", 1)[1]) for p in folder.glob(f"{name}-*.keras")), default=0)
+    """How many whole epochs the last checkpoint of `name` holds; 0 without one."""
+    found = places(folder, name)
+    return found[-1][0].epochs if found else 0
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(data)
-    fresh.replace(path)
+def _from(
+    batches: Callable[[int], Iterator[Batch]] | Stream, epoch: int, done: int
+) -> Iterator[Batch]:
+    if isinstance(batches, Stream):
+        return batches.start(epoch, done)
+    return islice(batches(epoch), done, None)
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Save a .keras file whole or not at all."""
-    fresh = path.with_name(f".new-{path.name}")
-    model.save(fresh)
-    fresh.replace(path)
+def _keep_best(
+    folder: Path, name: str, model: keras.Model, log: list[dict[str, Any]], stop: EarlyStop | None
+) -> None:
+    if stop is not None and stop.best(log) == len(log) - 1:
+        save_model(model, folder / f"{name}-best.keras")
 
 
-def _latest(folder: Path, name: str, model: keras.Model) -> tuple[int, keras.Model]:
-    epoch = done_epochs(folder, name)
-    if epoch == 0:
-        return 0, model
-    path = folder / f"{name}-{epoch}.keras"
+def _best(folder: Path, name: str) -> keras.Model:
+    path = folder / f"{name}-best.keras"
     try:
-        return epoch, keras.saving.load_model(path)
+        return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(
-            "the checkpoint is damaged", where=str(path), fix="delete it and resume once more"
+            "the best epoch's weights are gone, or damaged",
+            where=str(path),
+            fix="start a new run with --out",
         ) from error
 
 
-def _save(folder: Path, name: str, epoch: int, model: keras.Model) -> None:
-    save_model(model, folder / f"{name}-{epoch}.keras")
-    # The one before stays: should this file be damaged, the run goes on from there.
-    for path in folder.glob(f"{name}-*.keras"):
-        if int(path.stem.rsplit("-", 1)[1]) < epoch - 1:
-            path.unlink()
+def _rate(model: keras.Model) -> float:
+    return float(np.asarray(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
+
+
+def _set_keys(recipe: Any) -> Any:
+    """A recipe without what was left out: another version may know more keys, or fewer."""
+    if isinstance(recipe, dict):
+        return {key: _set_keys(value) for key, value in recipe.items() if value is not None}
+    return [_set_keys(value) for value in recipe] if isinstance(recipe, list) else recipe
 
 
 def _shown(figures: dict[str, float]) -> dict[str, str]:
@@ -164,9 +204,8 @@ def _read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def _write_log(path: Path, rows: list[dict[str, Any]]) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[-1]))
-        writer.writeheader()
-        writer.writerows(rows)
-    fresh.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[-1]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())

@@ -18,8 +18,8 @@ from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings import load_drawing_model
 from oneglance.faces.oneshot import one_shot_figures
+from oneglance.training.early import EarlyStop
 from oneglance.training.koch import LAYERS, LayerwiseMomentum, koch
-from oneglance.training.koch_training import no_better
 from oneglance.training.omniglot import draw_runs, read_background
 from oneglance.training.omniglot_recipe import KochRecipe
 from oneglance.training.progress import Advance, silent
@@ -165,7 +165,7 @@ def test_training_stops_when_two_epochs_brought_nothing_new(
     accuracy: list[float], stops: bool
 ) -> None:
     log = [{"epoch": number, "one_shot": f"{value}"} for number, value in enumerate(accuracy)]
-    assert no_better(log, patience=2) is stops
+    assert EarlyStop("one_shot", 2, larger_is_better=True).enough(log) is stops
 
 
 def test_the_best_epoch_is_what_remains(run: Path, data: Path) -> None:
