@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import cv2
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.faces.thresholds import Compare, all_pairs
 from oneglance.training import loop
+from oneglance.training.door_look import worn
 from oneglance.training.networks import WeightedL1Head, mobileface, siamese
 from oneglance.training.pairs import (
     PairBatches,
@@ -23,6 +22,7 @@ from oneglance.training.pairs import (
     relational_loss,
 )
 from oneglance.training.progress import Stage
+from oneglance.training.stream import Stream
 
 _ENCODE_BATCH = 64
 
@@ -217,12 +217,11 @@ def _train_twins(
     rate = loop.cosine(settings.learning_rate, settings.epochs, steps, settings.warmup_epochs)
     model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss=relational_loss)
 
-    def draw(epoch: int) -> Iterator[loop.Batch]:
-        generator = np.random.default_rng([settings.seed, 2, epoch])
-        for _ in range(steps):
-            rows = batches.draw(settings.batch, generator)
-            chips = np.stack([worn(faces.chips[row], generator) for row in rows])
-            yield chips.astype(np.float32), targets[rows] @ targets[rows].T
+    def make(epoch: int, step: int) -> loop.Batch:
+        generator = np.random.default_rng([settings.seed, 2, epoch, step])
+        rows = batches.draw(settings.batch, generator)
+        chips = np.stack([worn(faces.chips[row], generator) for row in rows])
+        return chips.astype(np.float32), targets[rows] @ targets[rows].T
 
     def validate(net: keras.Model) -> dict[str, float]:
         return check_pair(_pair_of(net), check)
@@ -233,32 +232,11 @@ def _train_twins(
         name="twins",
         epochs=settings.epochs,
         steps=steps,
-        batches=draw,
+        batches=Stream(make, steps),
         validate=validate,
         stage=stage,
     )
     return _pair_of(model)
-
-
-def worn(chip: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """A chip mirrored, shifted a little, under other light, blurred or noisy, as doors see it."""
-    pixels: NDArray[Any] = chip.astype(np.float32)
-    if generator.random() < 0.5:
-        pixels = pixels[:, ::-1]
-    size = len(pixels)
-    middle = (size / 2, size / 2)
-    scale = float(np.exp(generator.normal(0, 0.015)))
-    turn = np.asarray(cv2.getRotationMatrix2D(middle, generator.normal(0, 1.5), scale))
-    turn = turn + np.column_stack([np.zeros((2, 2)), generator.normal(0, 1.0, 2)])
-    pixels = cv2.warpAffine(pixels, turn, (size, size), borderMode=cv2.BORDER_REPLICATE)
-    if generator.random() < 0.3:
-        pixels = cv2.GaussianBlur(pixels, (0, 0), generator.uniform(0.4, 1.6))
-    if generator.random() < 0.5:
-        mean = pixels.mean()
-        pixels = (pixels - mean) * generator.uniform(0.7, 1.2) + mean + generator.normal(0, 15)
-    if generator.random() < 0.2:
-        pixels = pixels + generator.normal(0, generator.uniform(1, 8), pixels.shape)
-    return np.asarray(np.clip(pixels, 0, 255), np.uint8)
 
 
 def _pair_of(model: keras.Model) -> keras.Model:
