@@ -2,87 +2,118 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from oneglance.errors import ConfigError
 from oneglance.faces.align import cutout
-from oneglance.faces.manifest import FORMAT, MANIFEST_NAME
+from oneglance.faces.manifest import MANIFEST_NAME, read_json_manifest
+from oneglance.faces.model import ALIGNER_SIGNATURES, ENCODER_SIGNATURES, Wanted
+from oneglance.faces.model_document import (
+    FORMAT,
+    VARIANT_PARTS,
+    About,
+    FaceDocument,
+    parse_document,
+    parse_part,
+)
+from oneglance.faces.model_folder import described, tunable, write_manifest
+from oneglance.faces.model_legacy import is_legacy, lift
 
 # What only a conversion may say; a threshold put in by hand would open doors unmeasured.
-_OURS = frozenset(
-    (
-        "format",
-        "name",
-        "encoder",
-        "aligner",
-        "cutout",
-        "threshold",
-        "thresholds",
-        "parity",
-        "training",
+_OURS = (
+    frozenset(
+        (
+            *FaceDocument.model_fields,
+            *VARIANT_PARTS,
+            "encoder",
+            "aligner",
+            "threshold",
+            "training",
+        )
     )
+    - About.model_fields.keys()
 )
+_TOOLS = ("oneglance", "tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy")
 
 
 def write_model_folder(
     out: Path,
     *,
     name: str,
-    encoder: bytes,
-    aligner: bytes,
+    encoder: bytes | Mapping[str, bytes],
+    aligner: bytes | Mapping[str, bytes],
     template_size: int,
     passes: int,
     precision: str,
     about: Mapping[str, Any],
+    default: str | None = None,
 ) -> None:
-    """Write encoder.tflite, aligner.tflite and manifest.json into a temp folder, then rename.
+    """Write the model files and manifest.json into a temp folder, then rename.
 
-    `about` (see `read_about`) is added to the manifest as it is. The thresholds are empty until
-    they are fitted (`update_manifest`), so that no door opens on an unmeasured model. Raises
-    ConfigError if `out` exists.
+    One variant: `encoder` and `aligner` are its bytes, `precision` its name. Several: maps from
+    variant names (float32, int8, ...) to bytes, the same names in both, or one aligner for all;
+    `precision` then names the reference, whose files give the templates their id, and `default`
+    the one that is loaded where nobody chose (the reference unless given). Equal files are
+    written once. A variant's templates are interchangeable with the reference's only from when
+    its `interchange` was measured and put in by `update_manifest`, which does the same for
+    `thresholds`: until then there are none, so that no door opens on an unmeasured model.
+
+    `about` (see `read_about`) is added to the manifest: what it has no place for goes to `notes`.
+    Raises ConfigError if `out` exists or a manifest cannot say what is asked for, ModelError if a
+    file is no such model, ValueError for variants that do not go together.
     """
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
+    json.dumps(about, allow_nan=False)
+    encoders = {precision: encoder} if isinstance(encoder, bytes) else dict(encoder)
+    aligners = dict.fromkeys(encoders, aligner) if isinstance(aligner, bytes) else dict(aligner)
+    if encoders.keys() != aligners.keys() or precision not in encoders:
+        raise ValueError(f"encoders of {[*encoders]}, aligners of {[*aligners]}, {precision} leads")
+    names = {"encoder": _named("encoder", encoders), "aligner": _named("aligner", aligners)}
+    contents = {names["encoder"][v]: (data, ENCODER_SIGNATURES) for v, data in encoders.items()}
+    contents |= {names["aligner"][v]: (data, ALIGNER_SIGNATURES) for v, data in aligners.items()}
+    chosen = precision if default is None else default
+    told = {key: value for key, value in about.items() if key in About.model_fields}
+    rest = {key: value for key, value in about.items() if key not in told}
     manifest = {
         "format": FORMAT,
         "name": name,
-        "encoder": {
-            "file": "encoder.tflite",
-            "sha256": hashlib.sha256(encoder).hexdigest(),
-            "bytes": len(encoder),
-            "precision": precision,
-            "template_size": template_size,
-            "signatures": {
-                "encode": "chips uint8 (n, 112, 112, 3) RGB -> templates float32 (n, d), length 1",
-                "compare": "probes float32 (p, d), templates float32 (n, d) -> scores (p, n)",
-            },
-        },
-        "aligner": {
-            "file": "aligner.tflite",
-            "sha256": hashlib.sha256(aligner).hexdigest(),
-            "bytes": len(aligner),
-            "precision": "float32",
-            "signatures": {
-                "align": "crops uint8 (n, 64, 64, 1) grey -> points float32 (n, 5, 2), 0..1"
-            },
-        },
+        "template_size": template_size,
         "cutout": cutout(passes),
-        "thresholds": {"by_fmr": {}, "accuracy": None},
-        **about,
+        "files": _files(contents),
+        "variants": {
+            variant: {
+                "encoder": names["encoder"][variant],
+                "aligner": names["aligner"][variant],
+                "precision": variant,
+                "templates_interchangeable": variant == precision,
+                "thresholds": {"by_fmr": {}, "accuracy": None},
+            }
+            for variant in encoders
+        },
+        "reference": precision,
+        "default": chosen,
+        "tune_among": [chosen],
+        "tools": _tools(),
+        **told,
+        **({"notes": {**told.get("notes", {}), **rest}} if rest else {}),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         made = Path(scratch) / out.name
         made.mkdir()
-        (made / "encoder.tflite").write_bytes(encoder)
-        (made / "aligner.tflite").write_bytes(aligner)
-        (made / MANIFEST_NAME).write_text(_json(manifest), "utf-8")
+        for file, (data, _) in contents.items():
+            (made / file).write_bytes(data)
+        try:
+            write_manifest(made, manifest)
+        except ValueError as error:
+            raise ConfigError(f"a manifest cannot say this: {error}", where=name) from error
         made.replace(out)
 
 
@@ -101,6 +132,10 @@ def read_about(path: str | None) -> dict[str, Any]:
             where=path,
             fix="take that out: --about is for licences, data and what else there is to tell",
         )
+    try:
+        parse_part(About, {key: about[key] for key in about.keys() & About.model_fields.keys()})
+    except ValueError as error:
+        raise ConfigError(f"not what a manifest says ({error})", where=path) from error
     return about
 
 
@@ -134,19 +169,56 @@ def move_folder(folder: Path, out: Path) -> None:
         ) from error
 
 
-def update_manifest(folder: Path, changes: Mapping[str, Any]) -> None:
-    """Put top-level entries into a folder's manifest, atomically."""
-    path = folder / MANIFEST_NAME
-    manifest = json.loads(path.read_text("utf-8"))
-    manifest.update(changes)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(_json(manifest), "utf-8")
-    fresh.replace(path)
+def update_manifest(folder: Path, changes: Mapping[str, Any], variant: str | None = None) -> None:
+    """Put entries into a folder's manifest, atomically.
+
+    `thresholds`, `parity`, `calibration`, `interchange` and `evaluation` are entries of one
+    variant (the default unless named), all else of the whole. A variant whose `interchange` is
+    put in counts as interchangeable; None takes that back. Which variants `doctor --tune` may
+    choose from follows from all that. A signature does not outlive a change: sign again. Raises
+    ModelError for a manifest that is none, ValueError for a change it cannot take.
+    """
+    document = read_json_manifest(folder / MANIFEST_NAME)
+    if is_legacy(document):
+        document = lift(document)
+    name = document["default"] if variant is None else variant
+    if name not in document["variants"]:
+        raise ValueError(f"the model has no variant {name}")
+    own = {key: value for key, value in changes.items() if key in VARIANT_PARTS}
+    document.update({key: value for key, value in changes.items() if key not in own})
+    entry = {**document["variants"][name], **own}
+    if "interchange" in own and name != document["reference"]:
+        entry["templates_interchangeable"] = own["interchange"] is not None
+    document["variants"] = {**document["variants"], name: entry}
+    document.pop("signature", None)
+    document["tune_among"] = [document["default"]]
+    document["tune_among"] = tunable(parse_document(document))
+    write_manifest(folder, document)
+
+
+def _named(kind: str, contents: Mapping[str, bytes]) -> dict[str, str]:
+    """File names by variant: equal contents share one, and a single one needs no suffix."""
+    first: dict[bytes, str] = {}
+    for variant, data in contents.items():
+        first.setdefault(data, variant)
+    if len(first) == 1:
+        return dict.fromkeys(contents, f"{kind}.tflite")
+    return {variant: f"{kind}-{first[data]}.tflite" for variant, data in contents.items()}
+
+
+def _files(contents: Mapping[str, tuple[bytes, Wanted]]) -> dict[str, Any]:
+    return {file: described(data, wanted) for file, (data, wanted) in contents.items()}
+
+
+def _tools() -> dict[str, str]:
+    found = {}
+    for package in _TOOLS:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
-
-
-def _json(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from oneglance.errors import ImageError, ModelError
 from oneglance.faces.litert import Signatures
-from oneglance.faces.manifest import MANIFEST_NAME, ModelFile, verified_file
+from oneglance.faces.manifest import MANIFEST_NAME, ModelFile, verified_bytes
 from oneglance.models import model_dir
 
 DRAWING_SIZE = 105
@@ -79,8 +79,9 @@ def load_drawing_model(folder: Path | None = None, *, threads: int = 1) -> Drawi
     """
     folder = model_dir(DRAWING_MODEL) if folder is None else folder
     manifest = read_drawing_manifest(folder)
-    path = verified_file(folder, manifest.encoder)
-    signatures = Signatures(path, SIGNATURES, threads=threads)
+    path = folder / manifest.encoder.name
+    content = verified_bytes(folder, manifest.encoder)
+    signatures = Signatures(path, SIGNATURES, threads=threads, content=content)
     for details, shape, dtype in (
         (signatures.input_details("encode")["drawings"], (DRAWING_SIZE,) * 2 + (1,), np.uint8),
         (signatures.output_details("encode"), (manifest.template_size,), np.float32),

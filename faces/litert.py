@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,20 @@ def interpreter_class() -> Any:
     return Interpreter
 
 
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor of a signature; -1 in its shape stands for a size that is free."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
 class Signatures:
     """The signatures of one .tflite file: tensors by name, any batch size, safe across threads.
 
-    `wanted` maps each signature that must be there to its (input names, output name).
+    `wanted` maps each signature that must be there to its (input names, output name). `content`
+    are the file's bytes where they were read already, `path` then only names them.
     Raises ModelError if the file is no model or lacks one of them.
     """
 
@@ -44,13 +55,15 @@ class Signatures:
         *,
         threads: int = 1,
         interpreter: Any = None,
+        content: bytes | None = None,
     ) -> None:
         self._lock = threading.Lock()
         self._outputs = {name: output for name, (_, output) in wanted.items()}
         make = interpreter or interpreter_class()
         fix = "install the model again, or convert it anew"
         try:
-            self._interpreter = make(model_path=str(path), num_threads=threads)
+            given = {"model_path": str(path)} if content is None else {"model_content": content}
+            self._interpreter = make(**given, num_threads=threads)
             offered = self._interpreter.get_signature_list()
         except (ValueError, RuntimeError) as error:
             raise ModelError("not a TensorFlow Lite model", where=str(path), fix=fix) from error
@@ -63,6 +76,13 @@ class Signatures:
                     fix=fix,
                 )
         self._runners = {name: self._interpreter.get_signature_runner(name) for name in wanted}
+
+    def tensors(self) -> dict[str, tuple[list[TensorSpec], list[TensorSpec]]]:
+        """Inputs and outputs of each wanted signature, in the order of their names."""
+        return {
+            name: (_specs(runner.get_input_details()), _specs(runner.get_output_details()))
+            for name, runner in self._runners.items()
+        }
 
     def input_details(self, signature: str) -> dict[str, dict[str, Any]]:
         """What the runtime says about each input tensor of a signature."""
@@ -79,3 +99,14 @@ class Signatures:
         with self._lock:
             result = self._runners[signature](**tensors)[self._outputs[signature]]
             return np.array(result, np.float32)
+
+
+def _specs(details: dict[str, dict[str, Any]]) -> list[TensorSpec]:
+    return [
+        TensorSpec(
+            name,
+            tuple(int(size) for size in detail["shape_signature"]),
+            np.dtype(detail["dtype"]).name,
+        )
+        for name, detail in sorted(details.items())
+    ]

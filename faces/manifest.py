@@ -1,4 +1,4 @@
-"""What a model folder says about itself: manifest.json, read strictly."""
+"""A model folder's manifest.json, read strictly, and the one variant of it that is used."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oneglance.errors import ModelError
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-FORMAT = 1
+from oneglance.errors import ModelError
+from oneglance.faces.model_document import FORMAT, FaceDocument, Thresholds, parse_document
+from oneglance.faces.model_legacy import is_legacy, lift
+from oneglance.faces.model_signature import check_signature
+
 MANIFEST_NAME = "manifest.json"
-_MOST_PASSES = 3
-_MOST_VALUES = 65_536
-_FIX = "install the model again, or convert it anew"
+_MOST_BYTES = 1 << 20
+FIX = "install the model again, or convert it anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,19 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The manifest of one model.
+    """What one variant of a model folder is.
 
-    `thresholds` maps a false match rate as written ("1e-3") to the score at or above which two
-    templates match; `accuracy_threshold` is the score with the fewest errors on the fitting
-    pairs, None where nothing was fitted. `cutout` names the geometry of the chip (crop scale,
-    passes of the aligner). `raw` is the whole document, figures and licences included.
+    `model_id` changes whenever templates of the old and the new model must not be mixed; all
+    interchangeable variants of a folder share one. `thresholds` maps a false match rate as
+    written ("1e-3") to the score at or above which two templates match; `accuracy_threshold` is
+    the score with the fewest errors on the fitting pairs, None where nothing was fitted. `cutout`
+    names the geometry of the chip (crop scale, passes of the aligner). `document` is the whole
+    manifest, other variants and licences included.
     """
 
     name: str
+    variant: str
+    model_id: str
     encoder: ModelFile
     aligner: ModelFile
     template_size: int
@@ -45,97 +52,162 @@ class Manifest:
     cutout: Mapping[str, Any]
     thresholds: Mapping[str, float]
     accuracy_threshold: float | None
-    raw: Mapping[str, Any]
+    document: FaceDocument
 
     @property
-    def model_id(self) -> str:
-        """Changes whenever templates of the old and the new model must not be mixed."""
-        parts = [self.encoder.sha256, self.aligner.sha256, json.dumps(self.cutout, sort_keys=True)]
-        return f"{self.name}:{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
+    def fitted(self) -> Thresholds:
+        """The variant's thresholds with what they were measured to do."""
+        return self.document.variants[self.variant].thresholds
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """The whole manifest as JSON, and at its top what it says of this variant."""
+        whole = self.document.model_dump(mode="json")
+        return {**whole, **whole["variants"][self.variant]}
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check `folder`/manifest.json; ModelError says what is wrong with it."""
+def read_manifest(
+    folder: Path, variant: str | None = None, *, public_key: Ed25519PublicKey | None = None
+) -> Manifest:
+    """Read and check `folder`/manifest.json; ModelError says what is wrong with it.
+
+    `variant` is the one to use, the folder's default unless given. With a key, only a manifest
+    that carries its signature is read.
+    """
+    document = read_document(folder, public_key=public_key)
+    return manifest_of(document, variant, where=str(folder / MANIFEST_NAME))
+
+
+def read_document(folder: Path, *, public_key: Ed25519PublicKey | None = None) -> FaceDocument:
+    """The whole manifest, checked but for its files. Raises ModelError as `read_manifest`."""
     path = folder / MANIFEST_NAME
+    document = read_json_manifest(path)
+    if public_key is not None:
+        check_signature(document, public_key, str(path))
     try:
-        document = json.loads(path.read_text("utf-8"), parse_constant=_no_constant)
-    except FileNotFoundError as error:
-        raise ModelError("the model manifest is missing", where=str(path), fix=_FIX) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            "the model manifest is unreadable or not JSON", where=str(path), fix=_FIX
-        ) from error
-    try:
-        return _parse(document)
+        known = document.get("format")
+        if is_legacy(document):
+            document = lift(document)
+        elif known != FORMAT:
+            raise ValueError(f"format is {known!r}, this version reads {FORMAT!r}")
+        return parse_document(document)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         wrong = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ModelError(
-            f"the model manifest is not of the known shape ({wrong})", where=str(path), fix=_FIX
+            f"the model manifest is not of the known shape ({wrong})", where=str(path), fix=FIX
         ) from error
 
 
-def verified_file(folder: Path, file: ModelFile) -> Path:
-    """The path of a model file whose bytes are those the manifest names; else ModelError."""
+def read_json_manifest(path: Path) -> dict[str, Any]:
+    """A manifest's JSON object; ModelError for one with a member twice, or NaN, or too long."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ValueError("not a file")
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise ValueError("longer than 1 MiB")
+        document = json.loads(
+            data.decode("utf-8"),
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            object_pairs_hook=_no_repeats,
+        )
+        if not isinstance(document, dict):
+            raise ValueError("not an object")
+    except FileNotFoundError as error:
+        raise ModelError("the model manifest is missing", where=str(path), fix=FIX) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"the model manifest is unreadable or not JSON ({_told(error)})",
+            where=str(path),
+            fix=FIX,
+        ) from error
+    return document
+
+
+def manifest_of(document: FaceDocument, variant: str | None = None, *, where: str = "") -> Manifest:
+    """One variant of a manifest, the default unless named; ModelError if there is none such."""
+    name = document.default if variant is None else variant
+    chosen = document.variants.get(name)
+    if chosen is None:
+        raise ModelError(
+            f"the model has no variant {name!r}",
+            where=where,
+            fix=f"choose one of {', '.join(document.variants)}",
+        )
+    thresholds = chosen.thresholds
+    return Manifest(
+        name=document.name,
+        variant=name,
+        model_id=model_id(document, name),
+        encoder=_file(document, chosen.encoder),
+        aligner=_file(document, chosen.aligner),
+        template_size=document.template_size,
+        passes=int(document.cutout["passes"]),
+        cutout=document.cutout,
+        thresholds={rate: row.threshold for rate, row in thresholds.by_fmr.items()},
+        accuracy_threshold=None if thresholds.accuracy is None else thresholds.accuracy.threshold,
+        document=document,
+    )
+
+
+def model_id(document: FaceDocument, variant: str) -> str:
+    """The id of a variant's templates: interchangeable ones have that of the reference."""
+    own = document.variants[variant]
+    named = document.variants[document.reference] if own.templates_interchangeable else own
+    digests = [document.files[name].sha256 for name in (named.encoder, named.aligner)]
+    parts = [*digests, json.dumps(dict(document.cutout), sort_keys=True)]
+    return f"{document.name}:{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
+
+
+def verified_bytes(folder: Path, file: ModelFile) -> bytes:
+    """A model file's bytes, which are those the manifest names; else ModelError.
+
+    To load these and not the file again leaves no moment in which it could be exchanged.
+    """
     path = folder / file.name
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError("the model file is missing", where=str(path), fix=_FIX) from error
+        # A FIFO in its place would hang for ever.
+        data = path.read_bytes() if path.is_file() else None
+    except OSError:
+        data = None
+    if data is None:
+        raise ModelError("the model file is missing", where=str(path), fix=FIX)
+    digest = hashlib.sha256(data).hexdigest()
     if digest != file.sha256:
         raise ModelError(
             f"the model file was changed or damaged: its SHA-256 is {digest[:12]}..., "
             f"the manifest says {file.sha256[:12]}...",
             where=str(path),
-            fix=_FIX,
+            fix=FIX,
         )
-    return path
+    return data
 
 
-def _parse(document: Any) -> Manifest:
-    if type(document["format"]) is not int or document["format"] != FORMAT:
-        raise ValueError(f"format is {document['format']!r}, this version reads {FORMAT}")
-    cutout = document["cutout"]
-    thresholds = {fmr: row["threshold"] for fmr, row in document["thresholds"]["by_fmr"].items()}
-    best = document["thresholds"]["accuracy"]
-    accuracy_threshold = None if best is None else best["threshold"]
-    for value in (*thresholds.values(), 0.0 if best is None else accuracy_threshold):
-        if type(value) not in (int, float) or not math.isfinite(value):
-            raise ValueError(f"a threshold is {value!r}, expected a finite number")
-    for fmr in thresholds:
-        if not 0 < float(fmr) < 1:
-            raise ValueError(f"a false match rate is {fmr!r}, expected a number between 0 and 1")
-    passes, template_size = cutout["passes"], document["encoder"]["template_size"]
-    for name, count, most in (
-        ("passes", passes, _MOST_PASSES),
-        ("template_size", template_size, _MOST_VALUES),
-    ):
-        if type(count) is not int or not 1 <= count <= most:
-            raise ValueError(f"{name} is {count!r}, expected a whole number from 1 to {most}")
-    return Manifest(
-        name=_text(document["name"]),
-        encoder=_file(document["encoder"]),
-        aligner=_file(document["aligner"]),
-        template_size=template_size,
-        passes=passes,
-        cutout=cutout,
-        thresholds={fmr: float(value) for fmr, value in thresholds.items()},
-        accuracy_threshold=accuracy_threshold,
-        raw=document,
-    )
+def _file(document: FaceDocument, name: str) -> ModelFile:
+    return ModelFile(name, document.files[name].sha256)
 
 
-def _file(row: Any) -> ModelFile:
-    name = _text(row["file"])
-    if Path(name).name != name or "\0" in name:
-        raise ValueError(f"{name!r} is not a plain file name")
-    return ModelFile(name, _text(row["sha256"]))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{value!r} where a text was expected")
-    return value
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or "unreadable"
+    return "too deep" if isinstance(error, RecursionError) else str(error)
 
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is beyond all numbers")
+    return value
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    body = dict(pairs)
+    if len(body) != len(pairs):
+        raise ValueError("a member stands twice")
+    return body

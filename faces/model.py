@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
 from oneglance.faces import align
 from oneglance.faces.boxes import Box
-from oneglance.faces.litert import Signatures
-from oneglance.faces.manifest import Manifest, read_manifest, verified_file
+from oneglance.faces.litert import Signatures, TensorSpec
+from oneglance.faces.manifest import FIX, Manifest, ModelFile, read_manifest, verified_bytes
+from oneglance.faces.model_document import Signature
 from oneglance.models import default_model_dir
 
-ENCODER_SIGNATURES: dict[str, tuple[tuple[str, ...], str]] = {
+Wanted = dict[str, tuple[tuple[str, ...], str]]
+ENCODER_SIGNATURES: Wanted = {
     "encode": (("chips",), "templates"),
     "compare": (("probes", "templates"), "scores"),
 }
-ALIGNER_SIGNATURES: dict[str, tuple[tuple[str, ...], str]] = {"align": (("crops",), "points")}
+ALIGNER_SIGNATURES: Wanted = {"align": (("crops",), "points")}
 # |a - b| for every pair is held at once inside `compare`: this bounds it to some tens of MB.
 _PAIRS_PER_CALL = 65_536
 
@@ -116,22 +119,25 @@ class FaceModel:
         return np.ascontiguousarray(templates, np.float32)
 
 
-def load_model(folder: Path | None = None, *, threads: int = 1) -> FaceModel:
+def load_model(
+    folder: Path | None = None,
+    *,
+    threads: int = 1,
+    variant: str | None = None,
+    public_key: Ed25519PublicKey | None = None,
+) -> FaceModel:
     """Load a model folder (None: the shipped one) after checking each file's SHA-256.
 
-    Raises ModelError, with what, where and what to do, if a file is missing, was changed or
-    offers other tensors than the manifest says.
+    `variant` is the one to load, the manifest's default unless given; with `public_key`, only a
+    folder whose manifest that key has signed. Raises ModelError, with what, where and what to
+    do, if a file is missing, was changed or offers other tensors than the manifest says.
     """
     folder = default_model_dir() if folder is None else folder
-    manifest = read_manifest(folder)
-    encoder = Signatures(
-        verified_file(folder, manifest.encoder), ENCODER_SIGNATURES, threads=threads
-    )
-    aligner = Signatures(
-        verified_file(folder, manifest.aligner), ALIGNER_SIGNATURES, threads=threads
-    )
-    chip, crop, d = align.CHIP_SIZE, align.CROP_SIZE, manifest.template_size
+    manifest = read_manifest(folder, variant, public_key=public_key)
     where = str(folder)
+    encoder = _open(folder, manifest, manifest.encoder, ENCODER_SIGNATURES, threads)
+    aligner = _open(folder, manifest, manifest.aligner, ALIGNER_SIGNATURES, threads)
+    chip, crop, d = align.CHIP_SIZE, align.CROP_SIZE, manifest.template_size
     _check(encoder.input_details("encode")["chips"], (chip, chip, 3), np.uint8, where)
     _check(encoder.output_details("encode"), (d,), np.float32, where)
     _check(encoder.input_details("compare")["probes"], (d,), np.float32, where)
@@ -147,6 +153,30 @@ def load_model(folder: Path | None = None, *, threads: int = 1) -> FaceModel:
     return FaceModel(manifest, encoder, aligner)
 
 
+def _open(
+    folder: Path, manifest: Manifest, file: ModelFile, wanted: Wanted, threads: int
+) -> Signatures:
+    content = verified_bytes(folder, file)
+    opened = Signatures(folder / file.name, wanted, threads=threads, content=content)
+    told = manifest.document.files[file.name].signatures
+    for name, tensors in opened.tensors().items():
+        if name in told and _spoken(told[name]) != tensors:
+            raise ModelError(
+                f"signature {name} has other tensors than the manifest says",
+                where=str(folder / file.name),
+                fix=FIX,
+            )
+    return opened
+
+
+def _spoken(signature: Signature) -> tuple[list[TensorSpec], list[TensorSpec]]:
+    inputs, outputs = (
+        sorted((TensorSpec(t.name, t.shape, t.dtype) for t in tensors), key=lambda t: t.name)
+        for tensors in (signature.inputs, signature.outputs)
+    )
+    return inputs, outputs
+
+
 def _check(detail: dict[str, Any], shape: tuple[int, ...], dtype: type, where: str) -> None:
     found = tuple(int(size) for size in detail["shape_signature"])
     if found != (-1, *shape) or detail["dtype"] != dtype:
@@ -154,7 +184,7 @@ def _check(detail: dict[str, Any], shape: tuple[int, ...], dtype: type, where: s
             f"tensor {detail['name']} is {np.dtype(detail['dtype'])} {found}, "
             f"expected {np.dtype(dtype)} {(-1, *shape)}",
             where=where,
-            fix="install the model again, or convert it anew",
+            fix=FIX,
         )
 
 

@@ -231,8 +231,13 @@ def test_a_folder_that_cannot_be_finished_does_not_appear(tmp_path: Path) -> Non
 
 
 def test_a_manifest_is_changed_whole(tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text('{"name": "x", "thresholds": 1}')
-    update_manifest(tmp_path, {"thresholds": 2})
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest == {"name": "x", "thresholds": 2}
+    path = tmp_path / "manifest.json"
+    path.write_bytes((default_model_dir() / "manifest.json").read_bytes())
+    update_manifest(tmp_path, {"thresholds": {"by_fmr": {}, "accuracy": None}})
+    kept = path.read_text()
+    manifest = json.loads(kept)
+    assert manifest["variants"][manifest["default"]]["thresholds"]["by_fmr"] == {}
+    with pytest.raises(ValueError, match="thresholds"):
+        update_manifest(tmp_path, {"thresholds": 2})
+    assert path.read_text() == kept
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import threading
@@ -33,6 +32,7 @@ from oneglance.errors import (
     ModelError,
     OneglanceError,
 )
+from oneglance.faces.manifest import read_manifest
 from oneglance.models import default_model_dir
 
 TOPICS = Topics("test", "front")
@@ -465,7 +465,7 @@ def test_who_still_stands_there_when_the_broker_is_back_gets_the_one_decision(
 def corrupted_model(tmp_path: Path) -> ModelConfig:
     folder = tmp_path / "model"
     shutil.copytree(default_model_dir(), folder)
-    encoder = folder / json.loads((folder / "manifest.json").read_text())["encoder"]["file"]
+    encoder = folder / read_manifest(folder).encoder.name
     data = bytearray(encoder.read_bytes())
     data[len(data) // 2] ^= 1
     encoder.chmod(0o644)
