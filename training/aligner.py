@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.errors import ConfigError
 from oneglance.faces import align
 from oneglance.faces.boxes import Box
 from oneglance.training import loop
 from oneglance.training.crops import PATCH_SIZE, Patches, sample
+from oneglance.training.early import EarlyStop
 from oneglance.training.networks import landmarks
 from oneglance.training.progress import Stage
+from oneglance.training.stream import Batch, Stream, generator_of
 
 # Distance between the eyes of the mean face, in sides of the crop.
 _EYES = float(np.linalg.norm(align.MEAN_POINTS[1] - align.MEAN_POINTS[0]))
@@ -44,16 +48,21 @@ def train_aligner(
     passes: int,
     seed: int,
     stage: Stage,
+    patience: int | None = None,
 ) -> dict[str, float]:
     """Train on the patches (n) of `people` (n); leaves aligner.keras and aligner.csv in `folder`.
 
     A share `held_out` of the people, chosen by their names, is never trained on: the figures in
     the log, and those returned, are theirs. `error_1`, `error_2` are the mean distance of points
-    in eye distances after each pass.
+    in eye distances after each pass. With `patience` training ends when so many epochs brought no
+    smaller last error, and the best epoch's network is what remains. Raises ConfigError if there
+    are not two people.
     """
+    need_two_people(people)
     held = np.array([zlib.crc32(name.encode()) % 1000 < 1000 * held_out for name in people])
     if held.all() or not held.any():
-        held = np.arange(len(people)) % 10 == 0
+        # Too few for their names to part them by chance: one of them is held out.
+        held = np.array([name == min(people) for name in people])
     rows, tests = np.flatnonzero(~held), np.flatnonzero(held)
     steps = max(1, len(rows) // batch)
     keras.utils.set_random_seed(seed)
@@ -61,14 +70,16 @@ def train_aligner(
     rate = loop.cosine(learning_rate, epochs, steps, warmup_epochs)
     model.compile(keras.optimizers.Adam(rate), loss=point_error)
 
-    def batches(epoch: int) -> Iterator[loop.Batch]:
-        generator = np.random.default_rng([seed, epoch])
-        order = generator.permutation(rows)
-        for step in range(steps):
-            chosen = order[step * batch : (step + 1) * batch]
-            made = [sample(patches, int(index), generator) for index in chosen]
-            crops, points = zip(*made, strict=True)
-            yield np.stack(crops).astype(np.float32), np.stack(points)
+    @lru_cache(maxsize=2)
+    def order(epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([seed, epoch]).permutation(rows)
+
+    def make(epoch: int, step: int) -> Batch:
+        generator = generator_of(seed, epoch, step)
+        chosen = order(epoch)[step * batch : (step + 1) * batch]
+        made = [sample(patches, int(index), generator) for index in chosen]
+        crops, points = zip(*made, strict=True)
+        return np.stack(crops).astype(np.float32), np.stack(points)
 
     model = loop.train(
         model,
@@ -76,12 +87,24 @@ def train_aligner(
         name="aligner",
         epochs=epochs,
         steps=steps,
-        batches=batches,
+        batches=Stream(make, steps),
         validate=lambda net: held_out_errors(net, patches, tests, passes),
         stage=stage,
+        stop=None
+        if patience is None
+        else EarlyStop(f"error_{passes}", patience, larger_is_better=False),
     )
     loop.save_model(model, folder / "aligner.keras")
     return held_out_errors(model, patches, tests, passes)
+
+
+def need_two_people(people: Sequence[str]) -> None:
+    """ConfigError unless somebody can be held out."""
+    if len(set(people)) < 2:
+        raise ConfigError(
+            "all faces are of one person: nobody is left to measure the aligner on",
+            fix="add pictures of other people",
+        )
 
 
 def held_out_errors(

@@ -10,14 +10,16 @@ from typing import Any
 import keras
 
 from oneglance.errors import ConfigError
+from oneglance.faces.align import CROP_SIZE
 from oneglance.training import loop
-from oneglance.training.aligner import points_of, train_aligner
+from oneglance.training.aligner import need_two_people, points_of, train_aligner
 from oneglance.training.crops import cut_patches
 from oneglance.training.networks import mobileface
 from oneglance.training.omniglot_recipe import OmniglotRecipe
 from oneglance.training.omniglot_run import run_omniglot
 from oneglance.training.progress import Stage
 from oneglance.training.recipe import AlignerRecipe, Recipe, SiameseRecipe
+from oneglance.training.record import command_line, record_start
 from oneglance.training.siamese import (
     SiameseSettings,
     encode,
@@ -25,7 +27,13 @@ from oneglance.training.siamese import (
     train_siamese,
     unseen,
 )
-from oneglance.training.sources import FaceSource, cut_faces, drawn_faces, real_faces
+from oneglance.training.sources import (
+    FaceSource,
+    cut_faces,
+    drawn_faces,
+    need_pairs,
+    real_faces,
+)
 
 REPORT = "report.json"
 _REBUILD = (
@@ -47,6 +55,7 @@ def run_recipe(
 
     def begin() -> None:
         loop.begin_run(out, settings)
+        record_start(out, settings, inputs_of(recipe, data_dir, out), command_line())
 
     if isinstance(recipe, OmniglotRecipe):
         report = run_omniglot(recipe, data_dir, out, stage, begin)
@@ -58,10 +67,23 @@ def run_recipe(
     return report
 
 
+def inputs_of(recipe: Recipe, data_dir: Path, out: Path) -> list[Path]:
+    """Every file and folder that a run of the recipe reads."""
+    if isinstance(recipe, OmniglotRecipe):
+        return [data_dir / recipe.drawings]
+    sources = [*recipe.data, *getattr(recipe, "check", ())]
+    names = [name for s in sources for name in (s.images, s.people, s.split)]
+    names += [recipe.teacher, getattr(recipe, "start", None)]
+    found = [data_dir / name for name in dict.fromkeys(names) if name is not None]
+    aligner = getattr(recipe, "aligner", None)
+    return found if aligner is None else [*found, (out / aligner).resolve()]
+
+
 def _run_aligner(
     recipe: AlignerRecipe, data_dir: Path, out: Path, stage: Stage, begin: Callable[[], None]
 ) -> dict[str, Any]:
     source = _faces(recipe, data_dir, out, stage)
+    need_two_people(source.people)
     begin()
     figures = train_aligner(
         cut_patches(source.image, source.table),
@@ -76,8 +98,14 @@ def _run_aligner(
         passes=recipe.passes,
         seed=recipe.seed,
         stage=stage,
+        patience=recipe.patience,
     )
-    return {"faces": len(source.people), "people": len(set(source.people)), **figures}
+    return {
+        "faces": len(source.people),
+        "people": len(set(source.people)),
+        "unreadable_pictures": source.unreadable,
+        **figures,
+    }
 
 
 def _run_siamese(
@@ -87,9 +115,11 @@ def _run_siamese(
     aligner_path, find_points = None, None
     if recipe.aligner is not None:
         aligner_path = (out / recipe.aligner).resolve()
-        find_points = points_of(load_keras(aligner_path))
+        find_points = points_of(_aligner(aligner_path))
     source = _faces(recipe, data_dir, out, stage)
+    lone = need_pairs(source, "to train on")
     check_source = _check_faces(recipe, data_dir, out, stage)
+    need_pairs(check_source, "to check on")
     begin()
     if aligner_path is not None and aligner_path.parent != out.resolve():
         loop.write_atomically(out / "aligner.keras", aligner_path.read_bytes())
@@ -122,6 +152,8 @@ def _run_siamese(
     return {
         "faces": len(kept.people),
         "people": len(set(kept.people)),
+        "people_with_one_picture": lone,
+        "unreadable_pictures": source.unreadable + check_source.unreadable,
         "screened_out_faces": len(faces.people) - len(kept.people),
         "check_faces": len(check.people),
         "check_people": len(set(check.people)),
@@ -137,6 +169,18 @@ def load_keras(path: Path, fix: str = "train it first") -> keras.Model:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError("not a readable .keras model", where=str(path)) from error
+
+
+def _aligner(path: Path) -> keras.Model:
+    model = load_keras(path)
+    shapes = model.input_shape, model.output_shape
+    if shapes != ((None, CROP_SIZE, CROP_SIZE, 1), (None, 5, 2)):
+        raise ConfigError(
+            f"not an aligner: it maps {shapes[0]} to {shapes[1]}",
+            where=str(path),
+            fix="name the aligner.keras that 'oneglance train aligner' left",
+        )
+    return model
 
 
 def _start(recipe: SiameseRecipe, data_dir: Path) -> keras.Model:
