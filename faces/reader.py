@@ -21,8 +21,6 @@ _MAX_PIXELS = 50_000_000
 # Of 2,444 training pictures (LFW folds 1-6) 5 had doubtful boxes only: 0.105 to 0.186 for three
 # near the middle, which are read; just over 0.25 for one there, 0.51 far from it
 # (docs/benchmarks.md).
-# Of 1,833 portraits (LFW folds 1-6) 99.5 % have their face within 0.06 shorter sides of the middle.
-_MAX_OFF_CENTRE = 0.15
 _MAX_PORTRAIT_DOUBT = 0.25
 
 
