@@ -1,9 +1,9 @@
-"""Follow faces from frame to frame by their boxes alone. Pure: time is passed in."""
+"""Which face of a frame is which of the frames before. Pure: time is passed in."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from oneglance.faces.boxes import Box
@@ -35,12 +35,29 @@ class Tracker:
         self._numbers = itertools.count(1)
         self._tracks: list[Track] = []
 
-    def update(self, boxes: Sequence[Box], at_s: float) -> list[Track]:
-        """Take the boxes found at `at_s`; returns the live tracks, one `seen` for each box.
+    def alive(self, at_s: float) -> list[Track]:
+        """The tracks that may still be continued at `at_s`.
 
         A time that runs backwards ends all tracks: nothing is known about what lay between.
         """
-        alive = [t for t in self._tracks if 0 <= at_s - t.last_at_s <= self._leave_s]
+        return [t for t in self._tracks if 0 <= at_s - t.last_at_s <= self._leave_s]
+
+    def update(
+        self, boxes: Sequence[Box], at_s: float, followed: Mapping[int, Box] | None = None
+    ) -> list[Track]:
+        """Take what was seen at `at_s`; returns the live tracks, one `seen` for each box.
+
+        `followed` tells where faces of live tracks are now, by track id. `boxes` are of faces
+        found without knowing whose they are: they continue the other tracks, or begin new ones.
+        The seen come first, those of `followed` before those of `boxes`, each in its order.
+        """
+        followed = followed or {}
+        known = {track.track_id: track for track in self.alive(at_s)}
+        continued = [
+            replace(known.pop(track_id), box=box, last_at_s=at_s, seen=True)
+            for track_id, box in followed.items()
+        ]
+        alive = list(known.values())
         pairs = sorted(
             (
                 (nearness, t, b)
@@ -54,16 +71,15 @@ class Tracker:
         for _, t, b in pairs:
             if b not in owner and t not in owner.values():
                 owner[b] = t
-        followed = []
         for b, box in enumerate(boxes):
             if b in owner:
-                followed.append(replace(alive[owner[b]], box=box, last_at_s=at_s, seen=True))
+                continued.append(replace(alive[owner[b]], box=box, last_at_s=at_s, seen=True))
             else:
-                followed.append(Track(next(self._numbers), box, at_s, at_s, seen=True))
+                continued.append(Track(next(self._numbers), box, at_s, at_s, seen=True))
         lost = [
             replace(track, seen=False) for t, track in enumerate(alive) if t not in owner.values()
         ]
-        self._tracks = followed + lost
+        self._tracks = continued + lost
         return list(self._tracks)
 
 

@@ -96,3 +96,35 @@ def test_the_same_walk_gives_the_same_tracks(walk: list[tuple[float, list[Box]]]
     for step_s, found in walk:
         at_s += step_s
         assert one.update(found, at_s) == other.update(found, at_s)
+
+
+def test_a_followed_face_keeps_its_track_however_far_it_moved() -> None:
+    tracker = Tracker(1.0)
+    first = tracker.update([Box(0, 0, 100, 100)], 0.0)[0]
+    tracks = tracker.update([Box(0, 0, 100, 100)], 0.1, {first.track_id: Box(400, 0, 100, 100)})
+    assert [(t.track_id, t.box.x, t.seen) for t in tracks] == [(1, 400, True), (2, 0, True)]
+
+
+def test_a_lost_track_is_continued_by_a_face_found_near_while_others_are_followed() -> None:
+    tracker = Tracker(1.0)
+    tracker.update([Box(0, 0, 100, 100), Box(300, 0, 100, 100)], 0.0)
+    tracker.update([], 0.1, {2: Box(310, 0, 100, 100)})
+    tracks = tracker.update([Box(10, 0, 100, 100)], 0.2, {2: Box(320, 0, 100, 100)})
+    assert [(t.track_id, t.box.x, t.seen) for t in tracks] == [(2, 320, True), (1, 10, True)]
+
+
+@settings(deadline=None)
+@given(walks, st.data())
+def test_following_and_finding_together_never_put_one_number_on_two_faces(
+    walk: list[tuple[float, list[Box]]], data: st.DataObject
+) -> None:
+    tracker, at_s = Tracker(1.0), 0.0
+    for step_s, found in walk:
+        at_s += step_s
+        alive = [t.track_id for t in tracker.alive(at_s)]
+        ids = data.draw(st.lists(st.sampled_from(alive), unique=True)) if alive else []
+        followed = {track_id: data.draw(boxes) for track_id in ids}
+        tracks = tracker.update(found, at_s, followed)
+        assert len({t.track_id for t in tracks}) == len(tracks)
+        assert [t.box for t in tracks if t.seen] == [*followed.values(), *found]
+        assert [t.track_id for t in tracks[: len(followed)]] == ids
