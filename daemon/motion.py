@@ -48,7 +48,7 @@ class SceneMemory:
         return np.asarray((cells > 0) & (block >= CELLS_OF_NINE), np.bool_)
 
     def remember(self, tiny: NDArray[np.uint8], region: Box | None = None) -> None:
-        """This was searched: all of it, or what lies in `region` (in cells)."""
+        """Take it as searched: all of it, or what lies in `region` (in cells)."""
         if self._remembered is None or self._remembered.shape != tiny.shape or region is None:
             self._remembered = tiny.astype(np.float32)
             return

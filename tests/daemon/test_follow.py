@@ -96,7 +96,8 @@ def test_two_people_side_by_side_are_followed_each(model: FaceModel, stage: Stag
     before = [first_seen(model, frame, 150, 220), first_seen(model, frame, 450, 220)]
     moved = stage.frame(("obama2.jpg", 160, 220), ("biden.jpg", 440, 230))
     left, right = follow(model, moved, [one.points for one in before])
-    assert left is not None and right is not None
+    assert left is not None
+    assert right is not None
     assert abs(left.box.centre[0] - before[0].box.centre[0] - 10) < 4
     assert abs(right.box.centre[0] - before[1].box.centre[0] + 10) < 4
 

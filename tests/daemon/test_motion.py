@@ -92,7 +92,11 @@ def test_the_region_holds_all_that_changed_and_stays_in_the_picture(
     assert (region is None) == (not cells.any())
     if region is not None:
         rows, columns = np.nonzero(cells)
-        assert region.x <= columns.min() and columns.max() + 1 <= region.x + region.width
-        assert region.y <= rows.min() and rows.max() + 1 <= region.y + region.height
-        assert region.x >= 0 and region.x + region.width <= cells.shape[1]
-        assert region.y >= 0 and region.y + region.height <= cells.shape[0]
+        assert region.x <= columns.min()
+        assert columns.max() + 1 <= region.x + region.width
+        assert region.y <= rows.min()
+        assert rows.max() + 1 <= region.y + region.height
+        assert region.x >= 0
+        assert region.x + region.width <= cells.shape[1]
+        assert region.y >= 0
+        assert region.y + region.height <= cells.shape[0]
