@@ -135,7 +135,7 @@ class MeanFace(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Move each point from its mean place."""
-        return keras.ops.reshape(inputs, (-1, 5, 2)) + MEAN_POINTS
+        return keras.ops.add(keras.ops.reshape(inputs, (-1, 5, 2)), MEAN_POINTS)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Five points a crop."""
