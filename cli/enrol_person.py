@@ -12,7 +12,12 @@ import numpy as np
 from oneglance.cli.enrol_faces import Shot, camera_config, from_camera, from_photos
 from oneglance.config import Config
 from oneglance.faces.detect import FaceDetector
-from oneglance.faces.enrolment import AGREEMENT_FMR, check_agreement, check_lookalike
+from oneglance.faces.enrolment import (
+    AGREEMENT_FMR,
+    LOOKALIKE_FMR,
+    check_agreement,
+    check_lookalike,
+)
 from oneglance.faces.gallery import Gallery
 from oneglance.faces.model import FaceModel, load_model
 from oneglance.faces.person import Person, UnfitTemplatesError
@@ -52,7 +57,7 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
             raise error.naming() from None
         if not wish.force:
             scores = model.compare(templates, enrolled.templates)
-            check_lookalike(scores, enrolled.person_ids, model.threshold(config.decision.fmr))
+            check_lookalike(scores, enrolled.person_ids, model.threshold(LOOKALIKE_FMR))
         return gallery.enrol(
             wish.name,
             templates,

@@ -40,7 +40,7 @@ path = "{state}/gallery.db"
 key_file = "gallery.key"              # stays on this machine
 
 [decision]
-fmr = "1e-4"                          # how often one comparison may be falsely alike
+far = "1e-3"                          # how many strangers' visits may be let in
 
 [[camera]]
 name = "{door}"

@@ -19,11 +19,19 @@ from oneglance.daemon.stages import OnStage
 from oneglance.daemon.vision import Outlet
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.tail import tail_of
 from oneglance.faces.vault import load_key
 
 # Two looks in a row of one person are far more alike than two photographs: a rate of false
 # matches that is lax between strangers' photographs is strict here.
 SAME_FACE_FMR = "1e-3"
+
+
+def rule_of(config: Config, model: FaceModel) -> Rule:
+    """The rule of decisions. Raises ModelError if the model's thresholds cannot support any."""
+    decision = config.decision
+    tail = tail_of(model.manifest.raw["thresholds"])
+    return Rule(float(decision.far), decision.frames, decision.patience_s, tail)
 
 
 def build_pipeline(
@@ -38,7 +46,7 @@ def build_pipeline(
     pipeline = Pipeline(
         model,
         FaceDetector(),
-        Rule(model.threshold(decision.fmr), decision.frames, decision.patience_s),
+        rule_of(config, model),
         same_face=model.threshold(SAME_FACE_FMR),
         min_face_px=decision.min_face_px,
         lifetime_s=decision.lifetime_s,
@@ -56,6 +64,7 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWat
         model.model_id,
         model.template_size,
         wall=clocks.wall,
+        fits=rule_of(config, model).fits,
     )
     watch.reload()
     # It is opened anew in the vision thread, which owns it from then on.
@@ -78,7 +87,6 @@ def build_outlet(
         load_signing_key(config.signing.key_file),
         sequence,
         model_id=model.model_id,
-        threshold=model.threshold(config.decision.fmr),
         lifetime_s=config.decision.lifetime_s,
         clocks=clocks,
     )

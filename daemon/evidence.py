@@ -13,18 +13,30 @@ from numpy.typing import NDArray
 # Twice as many looks as a decision needs are kept: one bad frame must not cost a visit, but what
 # a face looked like long before must not outvote what it looks like now.
 LOOKS_KEPT_PER_FRAME_NEEDED = 2
+# The first looks follow each other at once, so that a glance is enough; the others are spread
+# over the rest of the patience, since frames that follow each other say nearly the same.
+LOOKS_AT_ONCE_PER_FRAME_NEEDED = 2
+# A visit gets so many looks and no more: each is a try, and its false accept rate is kept for
+# just that many (docs/decision.md).
+LOOKS_PER_FRAME_NEEDED = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One usable face of one frame: its template float32 (d,), and the best score of each person.
+    """One usable face of one frame: its template float32 (d,), and who it resembles most.
 
-    `scores` is empty if nobody is enrolled.
+    `scores` holds the best score of the most alike people, the two most alike at least; nobody
+    else scores higher. Empty if nobody is enrolled.
     """
 
     at_s: float
     template: NDArray[np.float32] = field(repr=False)
     scores: Mapping[str, float]
+
+    @property
+    def best(self) -> tuple[str, float] | None:
+        """The most alike person and their score."""
+        return max(self.scores.items(), key=lambda item: item[1], default=None)
 
 
 def new_visit_id() -> str:
@@ -36,20 +48,24 @@ class Visit:
     """The evidence about one face, from its appearing to its leaving; at most one decision.
 
     Evidence belongs to one face: a look that does not resemble the one before begins it anew,
-    so that somebody who slips into a track inherits nothing. After the decision, as many
-    looks in a row of another face as a decision needs make a new visit.
+    so that somebody who slips into a track inherits nothing, except the number of looks that
+    were had. After the decision, as many looks in a row of another face as a decision needs
+    make a new visit.
     """
 
     def __init__(
         self,
         frames_needed: int,
         lifetime_s: float,
+        patience_s: float,
         make_id: Callable[[], str] = new_visit_id,
     ) -> None:
         self._needed = frames_needed
         self._lifetime_s = lifetime_s
         self._make_id = make_id
-        self._others = 0
+        self._at_once = LOOKS_AT_ONCE_PER_FRAME_NEEDED * frames_needed
+        self._allowed = LOOKS_PER_FRAME_NEEDED * frames_needed
+        self._spacing_s = patience_s / (self._allowed - self._at_once)
         self._begin()
 
     def _begin(self) -> None:
@@ -60,6 +76,8 @@ class Visit:
         self.reference: NDArray[np.float32] | None = None
         self._looks: deque[Look] = deque(maxlen=LOOKS_KEPT_PER_FRAME_NEEDED * self._needed)
         self._others = 0
+        self._had = 0
+        self._last_look_s = float("-inf")
 
     @property
     def looks(self) -> tuple[Look, ...]:
@@ -67,9 +85,22 @@ class Visit:
         return tuple(self._looks)
 
     @property
+    def spent(self) -> bool:
+        """Whether the visit has had all its looks: none that comes now can decide it."""
+        return self._had >= self._allowed
+
+    @property
     def progress(self) -> float:
         """Evidence gathered of evidence needed, 0 to 1."""
         return 1.0 if self.decided else min(1.0, len(self._looks) / self._needed)
+
+    def due(self, at_s: float) -> bool:
+        """Whether an undecided visit wants a look at `at_s`: one that comes sooner is wasted."""
+        if self.spent:
+            return False
+        # A recording's timeline may begin anew.
+        waited_s = at_s - self._last_look_s
+        return self._had < self._at_once or waited_s >= self._spacing_s or waited_s < 0
 
     def near(self, at_s: float) -> None:
         """The face is near enough at `at_s` to be looked at, whether or not it is usable."""
@@ -78,7 +109,10 @@ class Visit:
         self.forget_before(at_s - self._lifetime_s)
 
     def add(self, look: Look, *, same_face: bool) -> None:
-        """Take a look; `same_face` tells whether its template resembles `reference`."""
+        """Take a look; `same_face` tells whether its template resembles `reference`.
+
+        A visit that is `spent` takes no more until it is decided.
+        """
         if self.decided:
             self._others = 0 if same_face else self._others + 1
             if same_face:
@@ -86,6 +120,8 @@ class Visit:
             if self._others < self._needed:
                 return
             self._begin()
+        elif self.spent:
+            return
         elif not same_face:
             self.drop_evidence()
         if self.near_since_s is None:
@@ -93,14 +129,17 @@ class Visit:
         if self.usable_since_s is None:
             self.usable_since_s = look.at_s
         self.reference = look.template
+        self._had += 1
+        self._last_look_s = look.at_s
         self._looks.append(look)
         self.forget_before(look.at_s - self._lifetime_s)
 
     def reopen(self) -> None:
-        """Undo a decision that nobody heard of: evidence is gathered again."""
+        """Undo a decision that nobody heard of: evidence is gathered again, from new looks."""
         if self.decided:
             self.decided = False
             self._others = 0
+            self._had = 0
             self.near_since_s = None
             self.drop_evidence()
 
@@ -110,6 +149,6 @@ class Visit:
             self._looks.popleft()
 
     def drop_evidence(self) -> None:
-        """Begin to gather anew: another face, or another gallery."""
+        """Begin to gather anew: another face, or another gallery. The looks had stay had."""
         self._looks.clear()
         self.usable_since_s = None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from oneglance.daemon.decide import UnsupportedTargetError
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery import Gallery
 from oneglance.faces.gallery_file import is_there
@@ -24,7 +25,8 @@ CLOCK_BACK_S = 1.0
 class GalleryWatch:
     """Use it from one thread only: the file belongs to the thread that opened it.
 
-    While the gallery cannot be read, nobody is in it: `snapshot` is None and `problem` says so.
+    While the gallery cannot be read, or `fits` refuses its number of templates, nobody is in it:
+    `snapshot` is None and `problem` says so. What `fits` answers is logged.
     `version` grows whenever what is in memory was replaced.
     """
 
@@ -36,26 +38,29 @@ class GalleryWatch:
         template_size: int,
         *,
         wall: Callable[[], datetime],
+        fits: Callable[[int], str] = str,
     ) -> None:
         self._path = path
         self._key = key
         self._model_id = model_id
         self._template_size = template_size
         self._wall = wall
+        self._fits = fits
         self._gallery: Gallery | None = None
         self._changes = -1
         self._read_at = datetime.min.replace(tzinfo=UTC)
         self._expires_at: datetime | None = None
         self._next_look_s = float("-inf")
         self._failure = ""
+        self._problem = "gallery_error"
         self.snapshot: Snapshot | None = None
         self.version = 0
 
     @property
     def problem(self) -> str:
-        """`gallery_error`, `gallery_empty`, or nothing."""
+        """`gallery_error`, `far_unsupported`, `gallery_empty`, or nothing."""
         if self.snapshot is None:
-            return "gallery_error"
+            return self._problem
         return "" if self.snapshot.person_ids else "gallery_empty"
 
     def refresh(self, now_s: float) -> None:
@@ -100,6 +105,7 @@ class GalleryWatch:
             return
         people = self._gallery.list_people()
         snapshot = self._gallery.snapshot(self._model_id, now, template_size=self._template_size)
+        decides = self._fits(len(snapshot.templates))
         self._changes = changes
         self._read_at = now
         self._expires_at = min(
@@ -109,7 +115,7 @@ class GalleryWatch:
         self.snapshot = snapshot
         self.version += 1
         self._failure = ""
-        log.info("gallery: %d people count", len(set(snapshot.person_ids)))
+        log.info("gallery: %d people count; %s", len(set(snapshot.person_ids)), decides)
 
     def _nobody_yet(self) -> None:
         """A new door has no gallery before its first enrolment; that is no error."""
@@ -124,6 +130,8 @@ class GalleryWatch:
         level = logging.ERROR if str(error) != self._failure else logging.DEBUG
         log.log(level, "nobody is let in: %s", error)
         self._failure = str(error)
+        unsupported = isinstance(error, UnsupportedTargetError)
+        self._problem = "far_unsupported" if unsupported else "gallery_error"
         self._expires_at = None
         if self.snapshot is not None:
             self.snapshot = None

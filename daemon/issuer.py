@@ -42,7 +42,6 @@ class Issuer:
         sequence: SequenceFile,
         *,
         model_id: str,
-        threshold: float,
         lifetime_s: float,
         clocks: Clocks,
     ) -> None:
@@ -50,7 +49,6 @@ class Issuer:
         self._key = key
         self._sequence = sequence
         self._model_id = model_id
-        self._threshold = threshold
         self._lifetime = timedelta(seconds=lifetime_s)
         self._clocks = clocks
         self._guard = ClockGuard()
@@ -99,7 +97,7 @@ class Issuer:
                 person_id=verdict.person_id,
                 person_name=None if verdict.person_id is None else names[verdict.person_id],
                 score=verdict.score,
-                threshold=self._threshold,
+                threshold=verdict.threshold,
                 model_id=self._model_id,
                 mode=Mode.IDENTIFY,
                 expires_at=issued_at + self._lifetime,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint, Phase
-from oneglance.daemon.decide import Rule, Verdict, judge, mean_scores
+from oneglance.daemon.decide import Bar, Rule, Verdict, judge, leading_score
 from oneglance.daemon.evidence import Look, Visit
 from oneglance.daemon.frames import Frame
 from oneglance.daemon.quality import distance_hint, picture_hint
@@ -21,6 +21,7 @@ from oneglance.daemon.stages import OnStage, stage
 from oneglance.daemon.tracker import Track, Tracker
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
+from oneglance.faces.identify import most_alike
 from oneglance.faces.model import FaceModel
 from oneglance.faces.person import Snapshot
 from oneglance.faces.reader import brightness, sharpness
@@ -49,7 +50,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class TrackView:
-    """One face of one frame as the pipeline sees it. `score`: best person's mean logit so far."""
+    """One face of one frame as the pipeline sees it. `score`: the leading person's mean logit."""
 
     track_id: int
     visit_id: str
@@ -134,11 +135,12 @@ class Pipeline:
         with stage("cut", self._on_stage):
             self._cut_out(due)
         usable = [face for face in due if face.hint is Hint.NONE]
+        bar = None if gallery is None else self._rule.bar(len(gallery.templates))
         if usable:
-            self._look(usable, gallery)
-        if gallery is not None:
+            self._look(usable, gallery, bar)
+        if bar is not None:
             with stage("judge", self._on_stage):
-                self._judge(faces)
+                self._judge(faces, bar)
         return [
             StepReport(frame, tuple(self._view(face) for face in faces if face.frame is frame))
             for frame in fresh
@@ -175,7 +177,7 @@ class Pipeline:
         for track in tracks:
             visit = known.get(track.track_id)
             if visit is None:
-                visit = Visit(self._rule.frames, self._lifetime_s)
+                visit = Visit(self._rule.frames, self._lifetime_s, self._rule.patience_s)
                 self.counts.tracks += 1
             view.visits[track.track_id] = visit
         view.checked_at_s = {t: s for t, s in view.checked_at_s.items() if t in view.visits}
@@ -194,7 +196,10 @@ class Pipeline:
         for face in sorted(faces, key=lambda face: face.track.box.area, reverse=True):
             checked_at_s = self._views[face.frame.camera].checked_at_s
             last_s = checked_at_s.get(face.track.track_id, float("-inf"))
-            waits = face.visit.decided and face.frame.at_s - last_s < RECHECK_S
+            if face.visit.decided:
+                waits = face.frame.at_s - last_s < RECHECK_S
+            else:
+                waits = not face.visit.due(face.frame.at_s)
             if face.hint is Hint.NONE and not waits and len(due) < MAX_FACES_PER_STEP:
                 checked_at_s[face.track.track_id] = face.frame.at_s
                 due.append(face)
@@ -208,40 +213,40 @@ class Pipeline:
                 face.chip = chip
                 face.hint = picture_hint(sharpness(chip), brightness(chip))
 
-    def _look(self, usable: list[_Face], gallery: Snapshot | None) -> None:
+    def _look(self, usable: list[_Face], gallery: Snapshot | None, bar: Bar | None) -> None:
         chips = [face.chip for face in usable if face.chip is not None]
         with stage("encode", self._on_stage):
             templates = self._model.encode(np.stack(chips))
         self.counts.encoder_calls += 1
         self.counts.faces_encoded += len(usable)
-        if gallery is None:
+        if gallery is None or bar is None:
             return
         with stage("compare", self._on_stage):
-            scores = self._model.compare(templates, gallery.templates)
-        for face, template, row in zip(usable, templates, scores, strict=True):
-            best: dict[str, float] = {}
-            for person, score in zip(gallery.person_ids, row, strict=True):
-                best[person] = max(float(score), best.get(person, float("-inf")))
+            alike = most_alike(self._model, gallery, templates, floor=bar.threshold)
+        for face, template, scores in zip(usable, templates, alike, strict=True):
+            # What is no number says nothing about anybody.
+            if not np.isfinite(template).all():
+                continue
             before = face.visit.reference
             same = before is None or self._resembles(template, before)
-            face.visit.add(Look(face.frame.at_s, template, best), same_face=same)
+            face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
 
     def _resembles(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
         score = self._model.compare(one[np.newaxis], other[np.newaxis])[0, 0]
         return bool(score >= self._same_face)
 
-    def _judge(self, faces: list[_Face]) -> None:
+    def _judge(self, faces: list[_Face], bar: Bar) -> None:
         for face in faces:
             # The encoder may have taken long; what it saw must still be true.
             if self._is_fresh(face.frame):
-                face.verdict = judge(face.visit, face.frame.at_s, self._rule)
+                face.verdict = judge(face.visit, face.frame.at_s, self._rule, bar)
                 if face.verdict is not None:
                     face.visit.decided = True
 
     def _view(self, face: _Face) -> TrackView:
         visit = face.visit
         phase = Phase.CHECKING if visit.looks else Phase.LOOK
-        score = max(mean_scores(visit.looks).values(), default=None)
+        score = leading_score(visit.looks)
         return TrackView(
             face.track.track_id,
             visit.visit_id,

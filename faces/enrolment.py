@@ -11,6 +11,8 @@ from oneglance.errors import GalleryError
 
 # Two pictures of one person agree when they would pass for a genuine comparison at this rate.
 AGREEMENT_FMR = "1e-3"
+# Two people look alike when a comparison of the two would be taken for genuine at this rate.
+LOOKALIKE_FMR = "1e-4"
 
 
 def check_agreement(scores: NDArray[np.float32], labels: Sequence[str], threshold: float) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oneglance.errors import GalleryError
+
+if TYPE_CHECKING:
+    # Who only lists people needs no OpenCV.
+    from oneglance.faces.codes import Codes
 
 MAX_NAME_CHARS = 64
 NORM_TOLERANCE = 1e-3
@@ -59,12 +64,15 @@ class Snapshot:
     """All templates that count at one moment, ready to be compared.
 
     `templates` is float32 (n, d), read-only, one L2-normalised template a row; `person_ids[i]`
-    owns row i; `names` maps each person_id to the name to greet.
+    owns row i; `names` maps each person_id to the name to greet. `owners` (n,) numbers the
+    persons of the rows. `codes` make the search of a large gallery fast.
     """
 
     person_ids: tuple[str, ...]
     names: Mapping[str, str]
     templates: NDArray[np.float32]
+    codes: Codes | None = None
+    owners: NDArray[np.int32] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows = self.templates.shape[0]
@@ -72,13 +80,24 @@ class Snapshot:
             raise ValueError(f"{len(self.person_ids)} ids for templates {self.templates.shape}")
         if self.templates.dtype != np.float32:
             raise ValueError(f"templates are {self.templates.dtype}, not float32")
+        if self.codes is not None and len(self.codes) != rows:
+            raise ValueError(f"{len(self.codes)} codes for templates {self.templates.shape}")
         self.templates.setflags(write=False)
+        numbers: dict[str, int] = {}
+        owners = [numbers.setdefault(person, len(numbers)) for person in self.person_ids]
+        object.__setattr__(self, "owners", np.array(owners, np.int32))
         object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
 
     @classmethod
     def empty(cls, template_size: int) -> Snapshot:
         """Nobody: templates of shape (0, template_size)."""
         return cls((), {}, np.empty((0, template_size), np.float32))
+
+    def only(self, person_id: str) -> Snapshot:
+        """The same with nobody but `person_id`, for a claim to be verified; may be empty."""
+        rows = [i for i, owner in enumerate(self.person_ids) if owner == person_id]
+        names = {person_id: self.names[person_id]} if rows else {}
+        return Snapshot((person_id,) * len(rows), names, self.templates[rows])
 
 
 def checked_name(name: str) -> str:

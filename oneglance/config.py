@@ -113,9 +113,9 @@ class ModelConfig(Section):
 
 
 class DecisionConfig(Section):
-    """How much evidence a decision needs."""
+    """How much evidence a decision needs; `far` is the rate of strangers' visits let in."""
 
-    fmr: Literal["1e-2", "1e-3", "1e-4", "1e-5"] = "1e-4"
+    far: Literal["1e-2", "1e-3", "1e-4", "1e-5"] = "1e-3"
     frames: Annotated[int, Field(ge=3, le=50)] = 3
     patience_s: Annotated[float, Field(ge=0.5, le=30)] = 3.0
     lifetime_s: Annotated[float, Field(ge=1, le=10)] = 5.0
@@ -254,6 +254,11 @@ def _mistake(place: tuple[int | str, ...], kind: str, message: str) -> str:
             continue
         annotation = model.model_fields[part].annotation
         model = CameraConfig if part == "camera" else annotation  # type: ignore[assignment]
+    if place == ("decision", "fmr"):
+        return (
+            "decision.fmr: was the rate of one comparison; now write far, the rate of a whole "
+            'visit, e.g. far = "1e-3"'
+        )
     near = difflib.get_close_matches(str(place[-1]), model.model_fields, n=1)
     return f"{name}: unknown key" + (f", did you mean {near[0]!r}?" if near else "")
 

@@ -26,6 +26,12 @@ def mistakes(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
+def test_the_old_rate_of_one_comparison_is_refused_with_what_to_write_now(tmp_path: Path) -> None:
+    text = mistakes(tmp_path, '[decision]\nfmr = "1e-4"')
+    assert "rate of a whole visit" in text
+    assert 'far = "1e-3"' in text
+
+
 def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, "")) == Config()
 
@@ -161,7 +167,8 @@ def test_all_contradictions_are_told_at_once(tmp_path: Path) -> None:
     "bad",
     [
         "[decision]\nframes = 2",
-        '[decision]\nfmr = "0.5"',
+        '[decision]\nfar = "0.5"',
+        "[decision]\nfar = 0.001",
         "[decision]\nlifetime_s = 11",
         "[door]\npulse_s = 0",
         "[door]\npulse_s = 61",

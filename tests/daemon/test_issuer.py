@@ -16,8 +16,8 @@ from oneglance.daemon.sequence import SequenceFile
 from oneglance.errors import ConfigError, MessageError
 
 TOPICS = Topics("test", "front")
-ACCEPTED = Verdict("visit-1", "ada", 1.5)
-REJECTED = Verdict("visit-2", None, -9.0, "not_recognised")
+ACCEPTED = Verdict("visit-1", "ada", 1.5, 0.5)
+REJECTED = Verdict("visit-2", None, -9.0, 0.5, "not_recognised")
 NAMES = {"ada": "Ada Lovelace"}
 
 
@@ -46,7 +46,6 @@ def issuer(time: Time, key_files: tuple[Path, Path], tmp_path: Path) -> Iterator
             load_signing_key(key_files[0]),
             sequence,
             model_id="model:1",
-            threshold=0.5,
             lifetime_s=5.0,
             clocks=Clocks(lambda: time.wall, lambda: time.monotonic_s),
         )
@@ -116,12 +115,12 @@ def test_without_a_sequence_no_decision_leaves(issuer: Issuer, tmp_path: Path) -
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_a_score_that_is_no_number_never_leaves(issuer: Issuer, score: float) -> None:
     with pytest.raises(MessageError, match="a score of"):
-        issuer.issue(Verdict("v", "ada", score), NAMES)
+        issuer.issue(Verdict("v", "ada", score, 0.5), NAMES)
 
 
 def test_an_acceptance_below_the_threshold_never_leaves(issuer: Issuer) -> None:
     with pytest.raises(MessageError, match="at or above its threshold"):
-        issuer.issue(Verdict("v", "ada", 0.4), NAMES)
+        issuer.issue(Verdict("v", "ada", 0.4, 0.5), NAMES)
 
 
 def test_a_name_that_no_message_can_carry_is_refused_and_not_repeated(issuer: Issuer) -> None:

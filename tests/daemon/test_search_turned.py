@@ -19,6 +19,7 @@ from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.person import Snapshot
 from oneglance.faces.reader import load_image, read_central_face
+from oneglance.faces.tail import tail_of
 
 FPS = 10.0
 MIN_FACE_PX = 80
@@ -67,7 +68,7 @@ def verdicts(model: FaceModel, gallery: Snapshot, pixels: NDArray[np.uint8]) -> 
     pipeline = Pipeline(
         model,
         FaceDetector(),
-        Rule(model.threshold("1e-4"), 3, 1.0),
+        Rule(1e-3, 3, 1.0, tail_of(model.manifest.raw["thresholds"])),
         same_face=model.threshold("1e-3"),
         min_face_px=MIN_FACE_PX,
         lifetime_s=5.0,

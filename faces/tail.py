@@ -1,0 +1,98 @@
+"""How often strangers score how high: thresholds for any false match rate, on the safe side. Pure.
+
+The mathematics and its assumptions stand in docs/decision.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from oneglance.errors import ModelError
+
+# How far below the strictest rate that was fitted a threshold may still be told. Below, strangers
+# who look alike like twins rule, and no line drawn through the others foretells them: on LFW the
+# line holds at 1e-6, and is 3 points too low at 5e-7 (docs/benchmarks.md).
+MOST_EXTRAPOLATION = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FittedRate:
+    """A threshold fitted to the false match rate `target`, really at most `fmr_upper` (95 %)."""
+
+    target: float
+    threshold: float
+    fmr_upper: float
+
+
+class ImpostorTail:
+    """The false match rate of one comparison as a function of the threshold, from fitted points.
+
+    Between and beyond the points it takes log FMR to be concave in the threshold, as it is for
+    all common distributions; then a line through two neighbouring points lies above it everywhere
+    outside the two. Raises ModelError unless there are at least two points, stricter ones higher.
+    """
+
+    def __init__(self, points: Sequence[FittedRate]) -> None:
+        self._points = sorted(points, key=lambda point: point.threshold)
+        falling = all(
+            a.threshold < b.threshold and a.target > b.target and a.fmr_upper > b.fmr_upper
+            for a, b in pairwise(self._points)
+        )
+        if len(self._points) < 2 or not falling:
+            raise ModelError(
+                "its thresholds do not tell how often strangers score how high",
+                where="the model's manifest",
+                fix="use a model whose thresholds were fitted ('oneglance convert --fit-images')",
+            )
+
+    @property
+    def strictest_fmr(self) -> float:
+        """The lowest false match rate for which `threshold` has an answer."""
+        return self._points[-1].target / MOST_EXTRAPOLATION
+
+    @property
+    def laxest(self) -> FittedRate:
+        """The fitted point of the highest rate."""
+        return self._points[0]
+
+    def threshold(self, fmr: float) -> float:
+        """The lowest threshold at which the false match rate is surely at most `fmr`.
+
+        It is one that was fitted, or lies where a line comes down to `fmr`. Raises ModelError below `strictest_fmr`: the pairs it was fitted on cannot tell.
+        """
+        if not self.strictest_fmr * (1 - 1e-9) <= fmr < 1:
+            raise ModelError(
+                f"a false match rate of {fmr:.1e} is stricter than its thresholds can tell"
+                f" ({self.strictest_fmr:.0e})",
+                where="the model's manifest",
+            )
+        fitted = [point.threshold for point in self._points if point.fmr_upper <= fmr]
+        drawn = [
+            b.threshold + math.log(b.fmr_upper / fmr) / _fall_per_score(a, b)
+            for a, b in pairwise(self._points)
+            if not b.fmr_upper <= fmr <= a.fmr_upper
+        ]
+        return min(fitted + drawn)
+
+
+def tail_of(thresholds: Mapping[str, Any]) -> ImpostorTail:
+    """The tail that a manifest's `thresholds` describe (`by_fmr` with `threshold`, `fmr_95`).
+
+    Raises ModelError if they are missing or of another shape.
+    """
+    try:
+        points = [
+            FittedRate(float(target), float(row["threshold"]), float(row["fmr_95"][1]))
+            for target, row in thresholds["by_fmr"].items()
+        ]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        points = []
+    return ImpostorTail(points)
+
+
+def _fall_per_score(a: FittedRate, b: FittedRate) -> float:
+    return math.log(a.fmr_upper / b.fmr_upper) / (b.threshold - a.threshold)
