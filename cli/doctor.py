@@ -14,7 +14,9 @@ from enum import StrEnum
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_there
@@ -58,7 +60,16 @@ _PACKAGES = {
 }
 
 
-def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def doctor(
+    config: ConfigOption = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune", help="Measure the model's variants on this machine and keep the fastest."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Look at this machine: what is missing for each part, and how to get it.
 
     Without a configuration it looks at Python, packages, the model and the screen; with one
@@ -66,7 +77,16 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     keys, sequence, gallery and cameras, the lock's key, memory and pins, the screen's key, and
     the broker.
     Exit code 0 if nothing is broken; parts that are simply not installed are no fault.
+
+    `--tune` measures instead: one face with each variant of the configured model, in turn. The
+    fastest of those that the manifest allows is kept beside the gallery, for the daemon's next
+    start, as long as model, machine and threads stay the same.
     """
+    if tune:
+        from oneglance.cli.doctor_tune import tune as tune_here
+
+        tune_here(config, as_json)
+        return
     findings = list(examine(config))
     if as_json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}))  # noqa: T201
@@ -129,6 +149,7 @@ def _daemon(config: Config) -> Iterator[Finding]:
 
     yield from _checked("daemon", "signing key", signing)
     yield from _checked("daemon", "sequence", partial(_sequence, config))
+    yield from _checked("daemon", "door's model", partial(_doors_model, config))
     yield from _checked("daemon", "gallery", lambda: _gallery(config))
     if not config.camera:
         yield Finding(
@@ -215,6 +236,19 @@ def _model() -> str:
     return load_model().model_id
 
 
+def _doors_model(config: Config) -> str:
+    from oneglance.faces.manifest import read_document
+    from oneglance.faces.model_choice import machine_mark
+    from oneglance.faces.model_setup import load_configured, model_folder, model_key, pick
+
+    model = load_configured(config)
+    picked = pick(
+        config, read_document(model_folder(config), public_key=model_key(config)), machine_mark
+    )
+    aside = f"; {picked.aside}" if picked.aside else ""
+    return f"{model.model_id}, variant {model.variant} ({picked.why}){aside}"
+
+
 def _cascade() -> str:
     from oneglance.faces.detect import FaceDetector
 
@@ -226,11 +260,11 @@ def _gallery(config: Config) -> str:
 
     from oneglance.faces.gallery import Gallery
     from oneglance.faces.gallery_file import is_there
-    from oneglance.faces.model import load_model
+    from oneglance.faces.model_setup import load_configured
     from oneglance.faces.person import UnfitTemplatesError
     from oneglance.faces.vault import load_key
 
-    model = load_model(config.model.folder)
+    model = load_configured(config)
     if not is_there(config.gallery.path):
         load_key(config.gallery.key_file)
         return "empty: enrol somebody with 'oneglance people enrol'"

@@ -19,7 +19,8 @@ from oneglance.faces.enrolment import (
     check_lookalike,
 )
 from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.model import FaceModel
+from oneglance.faces.model_setup import load_configured
 from oneglance.faces.person import Person, UnfitTemplatesError
 from oneglance.faces.vault import load_key
 
@@ -42,7 +43,7 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
     """Take the pictures, check them, and store their templates; nothing is stored on an error."""
     # Before anybody poses: a missing key is known at once.
     key = load_key(config.gallery.key_file)
-    model = load_model(config.model.folder, threads=config.model.threads)
+    model = load_configured(config)
     shots = _shots(wish, config, model, say)
     templates = np.stack([shot.template for shot in shots])
     if not wish.force:

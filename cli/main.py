@@ -31,6 +31,7 @@ COMMANDS = (
     "predict",
     "train",
     "convert",
+    "model",
 )
 
 # Packages of the extras, by the name that Python would fail to import.

@@ -114,7 +114,8 @@ def _status(tail: str, status: Status) -> Line:
         ServiceState.OFFLINE: "red",
     }[status.state]
     reasons = f": {', '.join(status.reasons)}" if status.reasons else ""
-    model = f", model {status.model_id}" if status.model_id else ""
+    variant = f" {status.model_variant}" if status.model_variant else ""
+    model = f", model {status.model_id}{variant}" if status.model_id else ""
     text = safe(f"daemon {status.state}{reasons} (oneglance {status.software}{model})")
     return Line(tail, text, style, status.model_dump(mode="json"))
 

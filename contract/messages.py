@@ -74,6 +74,7 @@ class Status(Message):
     )
     software: Text = Field(description="version of oneglance")
     model_id: Text = Field(default="", description="the model that makes the decisions")
+    model_variant: Text = Field(default="", description="which of its variants runs, e.g. 'int8'")
 
 
 class Phase(StrEnum):

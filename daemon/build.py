@@ -18,7 +18,8 @@ from oneglance.daemon.sequence import SequenceFile
 from oneglance.daemon.stages import OnStage
 from oneglance.daemon.vision import Outlet
 from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.model import FaceModel
+from oneglance.faces.model_setup import load_configured
 from oneglance.faces.tail import tail_of
 from oneglance.faces.vault import load_key
 
@@ -39,7 +40,7 @@ def build_pipeline(
 ) -> tuple[FaceModel, Pipeline]:
     """The model, warmed up, and the pipeline that uses it. Raises ModelError."""
     cv2.setNumThreads(config.model.threads)
-    model = load_model(config.model.folder, threads=config.model.threads)
+    model = load_configured(config)
     # The first inference allocates; nobody should stand at the door meanwhile.
     model.encode(np.zeros((1, 112, 112, 3), np.uint8))
     decision = config.decision
@@ -98,6 +99,7 @@ def build_outlet(
         config.mqtt,
         topics,
         model_id=model.model_id,
+        model_variant=model.variant,
         clocks=clocks,
         on_command=lambda arrival: desk.arrived(arrival),
     )

@@ -37,11 +37,13 @@ class Publisher:
         topics: Topics,
         *,
         model_id: str,
+        model_variant: str,
         clocks: Clocks,
         on_command: Callable[[Arrival], None],
     ) -> None:
         self._topics = topics
         self._model_id = model_id
+        self._model_variant = model_variant
         self._clocks = clocks
         self._lock = threading.RLock()
         self._outbox = Outbox(OUTBOX_SIZE)
@@ -136,4 +138,5 @@ class Publisher:
             reasons=reasons,
             software=__version__,
             model_id=self._model_id,
+            model_variant=self._model_variant,
         ).to_payload()

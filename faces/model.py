@@ -34,6 +34,7 @@ class FaceModel:
     def __init__(self, manifest: Manifest, encoder: Signatures, aligner: Signatures) -> None:
         self.manifest = manifest
         self.model_id = manifest.model_id
+        self.variant = manifest.variant
         self.template_size = manifest.template_size
         self._encoder = encoder
         self._aligner = aligner
@@ -134,6 +135,11 @@ def load_model(
     """
     folder = default_model_dir() if folder is None else folder
     manifest = read_manifest(folder, variant, public_key=public_key)
+    return open_model(folder, manifest, threads=threads)
+
+
+def open_model(folder: Path, manifest: Manifest, *, threads: int = 1) -> FaceModel:
+    """Load the variant that a manifest read from `folder` speaks of. Raises as `load_model`."""
     where = str(folder)
     encoder = _open(folder, manifest, manifest.encoder, ENCODER_SIGNATURES, threads)
     aligner = _open(folder, manifest, manifest.aligner, ALIGNER_SIGNATURES, threads)

@@ -106,10 +106,17 @@ class GalleryConfig(Section):
 
 
 class ModelConfig(Section):
-    """The model's folder (the shipped one if not given) and the threads it may use."""
+    """The model's folder (the shipped one if not given) and the threads it may use.
+
+    With `public_key_file` only a folder that this key signed is loaded. `variant` names one of
+    the folder's; without it the one that `doctor --tune` wrote to `choice_file` is taken.
+    """
 
     folder: Path | None = None
     threads: Annotated[int, Field(ge=1, le=16)] = 1
+    variant: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    public_key_file: Path | None = None
+    choice_file: Path | None = None
 
 
 class DecisionConfig(Section):

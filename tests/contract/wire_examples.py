@@ -72,6 +72,7 @@ def examples() -> dict[str, str]:
             reasons=("camera_lost:front",),
             software="0.1.0",
             model_id="mobileface-1",
+            model_variant="int8",
         ),
         "visit": Visit(
             issued_at=AT,

@@ -39,7 +39,14 @@ def publishing(
     on_command: Callable[[Arrival], None] = lambda _: None,
     clocks: Clocks = CLOCKS,
 ) -> Iterator[Publisher]:
-    publisher = Publisher(mqtt, TOPICS, model_id="model:1", clocks=clocks, on_command=on_command)
+    publisher = Publisher(
+        mqtt,
+        TOPICS,
+        model_id="model:1",
+        model_variant="int8",
+        clocks=clocks,
+        on_command=on_command,
+    )
     publisher.start(20)
     try:
         yield publisher
@@ -107,7 +114,12 @@ def test_a_decision_that_expired_before_the_broker_was_there_is_never_delivered(
     broker: MqttConfig, listen: Listen, wait_until: Wait
 ) -> None:
     publisher = Publisher(
-        broker, TOPICS, model_id="model:1", clocks=CLOCKS, on_command=lambda _: None
+        broker,
+        TOPICS,
+        model_id="model:1",
+        model_variant="int8",
+        clocks=CLOCKS,
+        on_command=lambda _: None,
     )
     publisher.decision(decision("stale", 0.2))
     publisher.decision(decision("fresh", 60.0))

@@ -1,0 +1,111 @@
+"""`oneglance model`: what a model folder holds, and who vouches for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oneglance.cli.options import JsonOption
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Look into a model folder; sign it, and check signatures.",
+)
+FolderArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FOLDER]", help="A model folder; the shipped one unless given."),
+]
+
+
+@app.command("show")
+def show(folder: FolderArgument = None, as_json: JsonOption = False) -> None:
+    """Say what a model folder holds: its variants, their ids, files and thresholds.
+
+    Every file is checked against its hash. Exit code 5 if one was changed.
+    """
+    from oneglance.faces.manifest import model_id, read_document
+    from oneglance.faces.model_folder import check_files
+    from oneglance.models import default_model_dir
+
+    folder = default_model_dir() if folder is None else folder
+    document = read_document(folder)
+    check_files(folder, document)
+    if as_json:
+        ids = {name: model_id(document, name) for name in document.variants}
+        typer.echo(json.dumps({**document.model_dump(mode="json"), "model_ids": ids}))
+        return
+    typer.echo(f"{document.name}: templates of {document.template_size} values")
+    for name, variant in document.variants.items():
+        notes = ["default"] if name == document.default else []
+        if name in document.tune_among and len(document.tune_among) > 1:
+            notes.append("doctor --tune may choose it")
+        told = f" ({', '.join(notes)})" if notes else ""
+        size = sum(document.files[file].bytes for file in {variant.encoder, variant.aligner})
+        typer.echo(f"{name}{told}: {model_id(document, name)}, {size / 1e6:.1f} MB")
+        for rate, row in variant.thresholds.by_fmr.items():
+            typer.echo(f"  FMR {rate}: threshold {row.threshold:.3f}, TAR {row.tar:.2%}")
+        if not variant.thresholds.by_fmr:
+            typer.echo("  no thresholds: no door opens on it")
+    typer.echo("signed" if document.signature else "not signed")
+
+
+@app.command("new-key")
+def new_key(
+    private: Annotated[Path, typer.Option(help="The private key to make, mode 0600.")],
+    public: Annotated[Path, typer.Option(help="The public key to make, for every door.")],
+) -> None:
+    """Make a model key: its private half signs models, its public half goes to the doors.
+
+    Nothing that exists is overwritten. Keep the private half off the doors.
+
+    Example: `oneglance model new-key --private model.key --public model.pub`
+    """
+    from oneglance.key_files import create_key_pair, fingerprint, load_public_key
+
+    create_key_pair(private, public)
+    typer.echo(f"{public}: {fingerprint(load_public_key(public, ''))}")
+
+
+@app.command("sign")
+def sign(
+    folder: Annotated[Path, typer.Argument(help="The model folder.")],
+    key: Annotated[Path, typer.Option(help="The private model key, mode 0600.")],
+) -> None:
+    """Sign a model folder's manifest, and with it the hash of every file in it.
+
+    The files are checked first. A door whose configuration has `[model] public_key_file` loads
+    only what that key has signed.
+
+    Example: `oneglance model sign my-model --key model.key`
+    """
+    from oneglance.faces.model_folder import sign_folder
+    from oneglance.key_files import fingerprint, load_private_key
+
+    private = load_private_key(key, "model key", "make one with 'oneglance model new-key'")
+    sign_folder(folder, private)
+    typer.echo(f"{folder}: signed by {fingerprint(private.public_key())}")
+
+
+@app.command("verify")
+def verify(
+    folder: Annotated[Path, typer.Argument(help="The model folder.")],
+    key: Annotated[Path, typer.Option(help="The public model key.")],
+) -> None:
+    """Check a model folder as a door does: signature, manifest, every file.
+
+    Exit code 5 if it was not signed by this key, or changed since.
+
+    Example: `oneglance model verify my-model --key model.pub`
+    """
+    from oneglance.faces.manifest import read_document
+    from oneglance.faces.model_folder import check_files
+    from oneglance.key_files import fingerprint, load_public_key
+
+    public = load_public_key(key, "make one with 'oneglance model new-key'")
+    check_files(folder, read_document(folder, public_key=public))
+    typer.echo(f"{folder}: whole, and signed by {fingerprint(public)}")

@@ -1,0 +1,54 @@
+"""How long each variant of a model takes for one face on this very machine."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Collection, Mapping
+
+import numpy as np
+
+from oneglance.faces.boxes import Box
+from oneglance.faces.model import FaceModel
+from oneglance.faces.model_choice import Timing
+
+ROUNDS = 40
+_WARM_UP = 3
+# By less than this a variant is not faster: two runs of one and the same differ by as much.
+_CLEARLY_FASTER = 0.97
+
+
+def measure(
+    models: Mapping[str, FaceModel], clock_s: Callable[[], float], rounds: int = ROUNDS
+) -> dict[str, Timing]:
+    """Time one face (cut out and encoded, batch 1) with every model, in turn, `rounds` times.
+
+    In turn, so that what else the machine does strikes all alike. `clock_s` is monotonic.
+    """
+    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    box = Box(240, 160, 160, 160)
+    taken_s: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(_WARM_UP + rounds):
+        for name, model in models.items():
+            start_s = clock_s()
+            model.encode(model.chips(frame, [box]))
+            spent_s = clock_s() - start_s
+            if turn >= _WARM_UP:
+                taken_s[name].append(spent_s)
+    return {
+        name: Timing(
+            min_ms=round(min(times) * 1e3, 4),
+            median_ms=round(statistics.median(times) * 1e3, 4),
+            rounds=rounds,
+        )
+        for name, times in taken_s.items()
+    }
+
+
+def fastest(timings: Mapping[str, Timing], among: Collection[str], default: str) -> str:
+    """The variant with the least time, by the minimum: all else adds to it, nothing takes away.
+
+    The default stays unless another of `among` is faster by more than 3 %.
+    """
+    best = min(among, key=lambda name: timings[name].min_ms)
+    clearly = timings[best].min_ms < timings[default].min_ms * _CLEARLY_FASTER
+    return best if clearly else default
