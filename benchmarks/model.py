@@ -22,9 +22,10 @@ import numpy as np
 from oneglance.converter.folder import update_manifest
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
-from oneglance.faces.evaluation import read_pairs, read_templates, report, score_pairs
+from oneglance.faces.evaluation import read_pairs, report, score_pairs
 from oneglance.faces.model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
+from oneglance.faces.reading import read_pictures
 from oneglance.models import default_model_dir
 
 _ROUNDS = 30
@@ -73,12 +74,11 @@ def main() -> None:
     folds = {int(fold) for fold in chosen.folds.split(",") if fold}
     pairs = [pair for pair in pairs if not folds or pair.fold in folds]
     names = sorted({name for pair in pairs for name in (pair.image_a, pair.image_b)})
-    templates = read_templates(names, pictures, FaceDetector(), model, lambda: None)
-    scores, acquired = score_pairs(pairs, templates, model)
-    missed = [name for name in names if name not in templates]
+    reading = read_pictures(names, pictures, FaceDetector(), model, lambda: None)
+    scores, _ = score_pairs(pairs, reading.templates, model)
+    figures = report(pairs, scores, reading, model)
     # Pictures of people have no place in a manifest, not even by name.
-    figures = report(pairs, len(names), scores, acquired, missed, model)
-    figures["not_acquired"] = len(missed)
+    figures["not_acquired"] = len(reading.missed)
     figures["on"] = {
         "images": chosen.images.name,
         "pairs": chosen.pairs.name,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oneglance.faces.figures import Comparisons, WorstPairs
     from oneglance.faces.model import FaceModel
     from oneglance.faces.pictures import Pictures
+    from oneglance.faces.reading import Reading
 
 # How many of each kind: more than these nobody looks at.
 WORST_PAIRS = 12
@@ -46,10 +47,9 @@ def measure_pairs(images: Path, pairs: Path, model: FaceModel, *, one_search: bo
     pictures = Pictures(images)
     listed = read_pairs(pairs, pictures)
     names = sorted({name for pair in listed for name in (pair.image_a, pair.image_b)})
-    templates = _templates(names, pictures, model, one_search=one_search)
-    scores, acquired = score_pairs(listed, templates, model)
-    missed = [name for name in names if name not in templates]
-    figures = report(listed, len(names), scores, acquired, missed, model)
+    reading = _read(names, pictures, model, one_search=one_search)
+    scores, _ = score_pairs(listed, reading.templates, model)
+    figures = report(listed, scores, reading, model)
     worst = worst_pairs(listed, scores, WORST_PAIRS)
     return Measured(pictures, comparisons(listed, scores), worst, figures)
 
@@ -64,10 +64,9 @@ def measure_people(
     listed = labelled_pictures(images, people, folds)
     pictures = listed[0].pictures
     person_of = {picture.name: picture.person for picture in listed}
-    templates = _templates(sorted(person_of), pictures, model, one_search=one_search)
-    made, worst = compare_all(person_of, templates, model, WORST_PAIRS)
-    missed = sorted(name for name in person_of if name not in templates)
-    return Measured(pictures, made, worst, report_all(made, person_of, missed, model))
+    reading = _read(sorted(person_of), pictures, model, one_search=one_search)
+    made, worst = compare_all(person_of, reading.templates, model, WORST_PAIRS)
+    return Measured(pictures, made, worst, report_all(made, person_of, reading, model))
 
 
 def write_pages(measured: Measured, model: FaceModel, folder: Path, *, one_search: bool) -> None:
@@ -94,18 +93,18 @@ def show(figures: dict[str, Any], *, as_json: bool) -> None:
         _print_table(figures)
 
 
-def _templates(
+def _read(
     names: Sequence[str], pictures: Pictures, model: FaceModel, *, one_search: bool
-) -> dict[str, NDArray[np.float32]]:
+) -> Reading:
     from rich.console import Console
     from rich.progress import Progress
 
     from oneglance.faces.detect import FaceDetector
-    from oneglance.faces.evaluation import read_templates
+    from oneglance.faces.reading import read_pictures
 
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("reading faces", total=len(names))
-        return read_templates(
+        return read_pictures(
             names,
             pictures,
             FaceDetector(),
@@ -130,8 +129,11 @@ def _print_table(figures: dict[str, Any]) -> None:
             table.add_row(name, f"{figures[name]:.2%} ({low:.2%} to {high:.2%})")
     table.add_row("no face found", f"{figures['failure_to_acquire']:.2%} of the pictures")
     if figures["eer"] is not None:
-        table.add_row("equal error rate", f"{figures['eer']:.2%}")
-        table.add_row("area under the curve", f"{figures['auc']:.4f}")
+        eer, auc = figures["eer_95"], figures["auc_95"]
+        bounds = "" if eer is None else f" ({eer[0]:.2%} to {eer[1]:.2%})"
+        table.add_row("equal error rate", f"{figures['eer']:.2%}{bounds}")
+        bounds = "" if auc is None else f" ({auc[0]:.4f} to {auc[1]:.4f})"
+        table.add_row("area under the curve", f"{figures['auc']:.4f}{bounds}")
     for far, tar in figures["tar_at_far"].items():
         low, high = figures["tar_at_far_95"][far]
         table.add_row(f"TAR at FAR {far}", f"{tar:.2%} ({low:.2%} to {high:.2%})")
@@ -140,5 +142,6 @@ def _print_table(figures: dict[str, Any]) -> None:
             f"at the door's {fmr} threshold", f"TAR {row['tar']:.2%}, FMR {row['fmr']:.3%}"
         )
     table.add_row("in brackets", figures["confidence"])
+    table.add_row("of EER and AUC", figures["confidence_of_eer_and_auc"])
     table.add_row("model", figures["model"])
     Console().print(table)

@@ -11,8 +11,8 @@ import numpy as np
 from oneglance.errors import ImageError
 from oneglance.faces import metrics, thresholds
 from oneglance.faces.detect import FaceDetector
-from oneglance.faces.evaluation import read_templates
 from oneglance.faces.model import FaceModel
+from oneglance.faces.reading import read_templates
 from oneglance.training.datasets import labelled_pictures
 
 

@@ -13,6 +13,8 @@ from oneglance.errors import ConfigError, ImageError
 from oneglance.faces import metrics, thresholds
 from oneglance.faces.figures import Comparisons, ScoredPair, WorstPairs, figures_of
 from oneglance.faces.model import FaceModel
+from oneglance.faces.paired import every_pair
+from oneglance.faces.reading import Reading, slices_of
 
 
 def compare_all(
@@ -26,7 +28,7 @@ def compare_all(
     `person_of` says who is on each picture, also on those without a template. Raises ImageError
     if there is no genuine or no impostor pair.
     """
-    names = [name for name in person_of if name in templates]
+    names = sorted(person_of.keys() & templates.keys(), key=lambda name: (person_of[name], name))
     people = [person_of[name] for name in names]
     if not 2 <= len(set(people)) < len(people):
         raise ImageError(
@@ -40,7 +42,9 @@ def compare_all(
     counts = Counter(person_of.values()).values()
     genuine_pairs = sum(count * (count - 1) // 2 for count in counts)
     all_pairs = len(person_of) * (len(person_of) - 1) // 2
-    made = Comparisons(genuine, impostor, genuine_pairs, all_pairs - genuine_pairs)
+    made = Comparisons(
+        genuine, impostor, genuine_pairs, all_pairs - genuine_pairs, every_pair(names, people)
+    )
 
     def named(scores: NDArray[np.float32], *, same: bool) -> list[ScoredPair]:
         positions = metrics.worst(scores, worst, lowest=same)
@@ -54,7 +58,7 @@ def compare_all(
 
 
 def report_all(
-    made: Comparisons, person_of: Mapping[str, str], missed: list[str], model: FaceModel
+    made: Comparisons, person_of: Mapping[str, str], reading: Reading, model: FaceModel
 ) -> dict[str, Any]:
     """Every figure of an evaluation of all pairs, ready for JSON.
 
@@ -74,6 +78,7 @@ def report_all(
     refused = 1 - metrics.match_rate(made.impostor, shipped)
     refused *= len(made.impostor) / made.impostor_pairs
     balanced = (accepted + refused) / 2
+    missed = reading.missed
     variance = accepted * (1 - accepted) / made.genuine_pairs
     variance += refused * (1 - refused) / made.impostor_pairs
     return {
@@ -86,5 +91,6 @@ def report_all(
         "images": len(person_of),
         "failure_to_acquire": len(missed) / len(person_of),
         "not_acquired": missed,
+        "slices": slices_of(made, reading, shipped),
         "accuracy_at_shipped_threshold": balanced,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError, ImageError
 from oneglance.faces import metrics
-from oneglance.faces.detect import FaceDetector
 from oneglance.faces.figures import Comparisons, ScoredPair, WorstPairs, figures_of
 from oneglance.faces.model import FaceModel
+from oneglance.faces.paired import PairedPictures, people_of_pairs
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reader import load_image, read_central_face, read_central_face_once
+from oneglance.faces.reading import Reading, slices_of
 
 COLUMNS = ("fold", "image_a", "image_b", "same")
 # A fold must fit into 64 bits.
@@ -82,36 +82,6 @@ def _pair(row: Sequence[str], where: str, fix: str) -> Pair:
     return Pair(int(fold), image_a, image_b, same == "1")
 
 
-def read_templates(
-    names: Sequence[str],
-    pictures: Pictures,
-    detector: FaceDetector,
-    model: FaceModel,
-    advance: Callable[[], None],
-    *,
-    one_search: bool = False,
-) -> dict[str, NDArray[np.float32]]:
-    """The template of the central face of each picture; pictures without a face are left out.
-
-    They are searched as stills, ever harder; with `one_search` once, as one frame of a video.
-
-    Raises ImageError, with its name, for a picture that cannot be read.
-    """
-    read_face = read_central_face_once if one_search else read_central_face
-    templates = {}
-    for name in names:
-        data = pictures.read(name)
-        try:
-            image = load_image(data)
-        except ImageError as error:
-            raise ImageError(error.what, where=f"{pictures.source}:{name}", fix=error.fix) from None
-        sample = read_face(image, detector, model)
-        if sample is not None:
-            templates[name] = sample.template
-        advance()
-    return templates
-
-
 def score_pairs(
     pairs: Sequence[Pair], templates: Mapping[str, NDArray[np.float32]], model: FaceModel
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -126,18 +96,17 @@ def score_pairs(
 
 def report(
     pairs: Sequence[Pair],
-    images: int,
     scores: NDArray[np.float64],
-    acquired: NDArray[np.bool_],
-    missed: Sequence[str],
+    reading: Reading,
     model: FaceModel,
 ) -> dict[str, Any]:
     """Every figure of an evaluation, ready for JSON.
 
     `accuracy` follows the fold protocol, a pair with a picture in which no face was found being
     wrong; with a single fold its threshold is the manifest's. `accuracy_se` is the binomial
-    standard error. The other figures are those of `figures_of`.
+    standard error. The other figures are those of `figures_of` and `slices_of`.
     """
+    acquired = ~np.isnan(scores)
     if not acquired.any():
         raise ImageError(
             "no pair has a face on both of its pictures",
@@ -162,6 +131,7 @@ def report(
             fix="give pairs of two folds or more, or fit the model's thresholds",
         )
     made = comparisons(pairs, scores)
+    images, missed = len(reading.pictures), reading.missed
     return {
         "protocol": "folds" if len(np.unique(folds)) > 1 else "one fold",
         "accuracy": correct,
@@ -171,7 +141,8 @@ def report(
         "folds": len(np.unique(folds)),
         "images": images,
         "failure_to_acquire": len(missed) / images,
-        "not_acquired": list(missed),
+        "not_acquired": missed,
+        "slices": slices_of(made, reading, shipped),
         "accuracy_at_shipped_threshold": (
             None if shipped is None else metrics.accuracy(scores, same, acquired, shipped)
         ),
@@ -179,14 +150,26 @@ def report(
 
 
 def comparisons(pairs: Sequence[Pair], scores: NDArray[np.float64]) -> Comparisons:
-    """The scores of pairs by kind; those that were not acquired (NaN) are counted only."""
+    """The scores of pairs by kind; those that were not acquired (NaN) are counted only.
+
+    Who is on a picture is known as far as genuine pairs link it with others.
+    """
     same = np.array([pair.same for pair in pairs])
     acquired = ~np.isnan(scores)
+    names = sorted({name for pair in pairs for name in (pair.image_a, pair.image_b)})
+    place = {name: number for number, name in enumerate(names)}
+    places = np.array([(place[p.image_a], place[p.image_b]) for p in pairs], np.int32)
     return Comparisons(
         scores[acquired & same],
         scores[acquired & ~same],
         int(same.sum()),
         int((~same).sum()),
+        PairedPictures(
+            tuple(names),
+            places[acquired & same],
+            places[acquired & ~same],
+            people_of_pairs(len(names), places[same].tolist()),
+        ),
     )
 
 

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces import metrics
+from oneglance.faces import bootstrap, metrics
 from oneglance.faces.manifest import Manifest
+from oneglance.faces.paired import PairedPictures
 
 FARS = ("1e-1", "1e-2", "1e-3", "1e-4", "1e-5", "1e-6")
 # A rate that rests on fewer false matches than this is mostly chance.
 MIN_FALSE_MATCHES = 10
+# Of the bootstrap's draws, so that the same scores give the same interval.
+_SEED = 0
 CONFIDENCE = "Wilson 95 %, pairs taken as independent"
 
 
@@ -21,13 +24,15 @@ CONFIDENCE = "Wilson 95 %, pairs taken as independent"
 class Comparisons:
     """The scores of pairs with a face on both pictures, genuine (g,) and impostor (i,).
 
-    `genuine_pairs` and `impostor_pairs` count also those whose pictures lack a face.
+    `genuine_pairs` and `impostor_pairs` count also those whose pictures lack a face; `paired` says
+    which pictures make the scores.
     """
 
     genuine: NDArray[np.floating]
     impostor: NDArray[np.floating]
     genuine_pairs: int
     impostor_pairs: int
+    paired: PairedPictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ def figures_of(made: Comparisons, manifest: Manifest) -> dict[str, Any]:
 
     Rates are over acquired pairs, but for recall: there a genuine pair without a face is missed.
     TAR is given down to the FAR at which ten impostor pairs match. A key ending in `_95` holds
-    Wilson's interval for independent pairs. None or empty: these pairs cannot say.
+    Wilson's interval for independent pairs, for EER and AUC the one that `bootstrap` makes.
+    None or empty: these pairs cannot say.
     """
     genuine, impostor = made.genuine, made.impostor
     shipped = manifest.accuracy_threshold
@@ -66,11 +72,14 @@ def figures_of(made: Comparisons, manifest: Manifest) -> dict[str, Any]:
         "recall": None,
         "recall_95": None,
         "eer": None,
+        "eer_95": None,
         "auc": None,
+        "auc_95": None,
         "tar_at_far": {},
         "tar_at_far_95": {},
         "at_door_thresholds": {},
         "confidence": CONFIDENCE,
+        "confidence_of_eer_and_auc": bootstrap.METHOD,
         "model": manifest.model_id,
     }
     if shipped is not None:
@@ -85,6 +94,9 @@ def figures_of(made: Comparisons, manifest: Manifest) -> dict[str, Any]:
         return figures
     figures["eer"] = metrics.equal_error_rate(genuine, impostor)
     figures["auc"] = metrics.area_under_curve(genuine, impostor)
+    sure = bootstrap.intervals(genuine, impostor, made.paired, np.random.default_rng(_SEED))
+    if sure is not None:
+        figures["eer_95"], figures["auc_95"] = sure.eer, sure.auc
     for far in FARS:
         if float(far) * len(impostor) >= MIN_FALSE_MATCHES:
             threshold = metrics.threshold_at_fmr(impostor, float(far))

@@ -14,6 +14,11 @@ from oneglance.faces.all_against_all import compare_all, report_all
 from oneglance.faces.evaluation import Pair, comparisons, worst_pairs
 from oneglance.faces.figures import Comparisons, ScoredPair, figures_of
 from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.paired import PairedPictures
+from oneglance.faces.reading import Reading
+
+PICTURE = {"shorter_side_px": 250.0, "brightness": 100.0, "sharpness": 300.0}
+FACE = {"tilt_deg": 3.0, "eyes_px": 50.0, "brightness": 120.0, "sharpness": 300.0}
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +42,23 @@ def templates(model: FaceModel) -> dict[str, np.ndarray]:
     return made
 
 
+def scored(
+    genuine: np.ndarray, impostor: np.ndarray, more_genuine: int = 0, more_impostor: int = 0
+) -> Comparisons:
+    """Each genuine score of a person of its own, impostor scores of the same people in turn."""
+    g, i = len(genuine), len(impostor)
+    pictures = np.arange(2 * max(g, 2)).reshape(-1, 2)
+    first = np.arange(i) % len(pictures)
+    others = np.stack([pictures[first, 0], pictures[(first + 1) % len(pictures), 1]], axis=1)
+    names = tuple(str(n) for n in range(pictures.size))
+    person = np.repeat(np.arange(len(pictures)), 2)
+    paired = PairedPictures(names, pictures[:g], others, person)
+    return Comparisons(genuine, impostor, g + more_genuine, i + more_impostor, paired)
+
+
 def test_rates_rest_on_ten_false_matches_at_least(model: FaceModel) -> None:
     generator = np.random.default_rng(0)
-    made = Comparisons(generator.normal(6, 2, 300), generator.normal(-6, 2, 9_999), 300, 9_999)
+    made = scored(generator.normal(6, 2, 300), generator.normal(-6, 2, 9_999))
     figures = figures_of(made, model.manifest)
     assert list(figures["tar_at_far"]) == list(figures["tar_at_far_95"]) == ["1e-1", "1e-2"]
     for far, tar in figures["tar_at_far"].items():
@@ -56,7 +75,7 @@ def test_precision_and_recall_are_those_at_the_shipped_threshold(model: FaceMode
     assert shipped is not None
     genuine = shipped + np.array([-1.0, 0.0, 1.0, 2.0])
     impostor = shipped + np.array([-3.0, -2.0, 0.5])
-    figures = figures_of(Comparisons(genuine, impostor, 6, 3), model.manifest)
+    figures = figures_of(scored(genuine, impostor, more_genuine=2), model.manifest)
     assert figures["precision"] == 3 / 4
     # Two genuine pairs had no face: they are missed as well.
     assert figures["recall"] == 3 / 6
@@ -64,10 +83,10 @@ def test_precision_and_recall_are_those_at_the_shipped_threshold(model: FaceMode
 
 
 def test_what_pairs_cannot_show_is_left_out(model: FaceModel) -> None:
-    one_kind = figures_of(Comparisons(np.empty(0), np.array([-9.0]), 0, 1), model.manifest)
+    one_kind = figures_of(scored(np.empty(0), np.array([-9.0])), model.manifest)
     assert one_kind["eer"] is one_kind["auc"] is one_kind["precision"] is one_kind["recall"] is None
     unfitted = replace(model.manifest, accuracy_threshold=None)
-    figures = figures_of(Comparisons(np.array([9.0]), np.array([-9.0]), 1, 1), unfitted)
+    figures = figures_of(scored(np.array([9.0]), np.array([-9.0])), unfitted)
     assert figures["shipped_threshold"] is figures["precision"] is None
     assert figures["auc"] == 1.0
 
@@ -102,7 +121,9 @@ def test_every_picture_is_compared_with_every_other(
     for pair in (*worst.genuine, *worst.impostor):
         a, b = templates[pair.image_a], templates[pair.image_b]
         assert pair.score == pytest.approx(model.compare(a[None], b[None])[0, 0], abs=1e-4)
-    figures = report_all(made, person_of, ["d7"], model)
+    pictures = dict.fromkeys(person_of, PICTURE)
+    reading = Reading(pictures, dict.fromkeys(templates, FACE), templates)
+    figures = report_all(made, person_of, reading, model)
     assert figures["failure_to_acquire"] == 1 / 14
     assert figures["people"] == 4
     # 12 of 18 genuine pairs match, and none of the impostors; 13 of those have no face.
@@ -127,6 +148,6 @@ def test_pictures_that_make_no_pair_of_a_kind_are_refused(
 def test_all_pairs_need_a_model_with_a_threshold(model: FaceModel) -> None:
     unfitted = load_model()
     unfitted.manifest = replace(model.manifest, accuracy_threshold=None)
-    made = Comparisons(np.array([9.0]), np.array([-9.0]), 1, 1)
+    made = scored(np.array([9.0]), np.array([-9.0]))
     with pytest.raises(ConfigError, match="no threshold"):
-        report_all(made, {"a": "a", "b": "a", "c": "c"}, [], unfitted)
+        report_all(made, {"a": "a", "b": "a", "c": "c"}, Reading(), unfitted)

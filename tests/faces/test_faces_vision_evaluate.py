@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,20 @@ from oneglance.errors import ConfigError, ImageError, OneglanceError
 from oneglance.faces.evaluation import Pair, read_pairs, report
 from oneglance.faces.model import load_model
 from oneglance.faces.pictures import Pictures
+from oneglance.faces.reading import Reading
+
+
+def reading_of(names: Iterable[str], missed: Container[str] = ()) -> Reading:
+    """Pictures with upright, well lit faces, but for those `missed`."""
+    picture = {"shorter_side_px": 250.0, "brightness": 100.0, "sharpness": 300.0}
+    face = {"tilt_deg": 3.0, "eyes_px": 50.0, "brightness": 120.0, "sharpness": 300.0}
+    found = [name for name in names if name not in missed]
+    return Reading(
+        dict.fromkeys(names, picture),
+        dict.fromkeys(found, face),
+        {name: np.ones(1, np.float32) for name in found},
+    )
+
 
 HEADER = "fold,image_a,image_b,same\n"
 
@@ -82,15 +97,15 @@ def test_failures_to_acquire_lower_the_accuracy() -> None:
     model = load_model()
     pairs = [Pair(fold, f"{n}a", f"{n}b", n % 2 == 0) for fold in (1, 2) for n in range(10)]
     scores = np.array([5.0 if pair.same else -5.0 for pair in pairs])
-    acquired = np.ones(20, bool)
-    whole = report(pairs, 40, scores, acquired, [], model)
+    names = [f"{n}{side}" for n in range(10) for side in "ab"]
+    whole = report(pairs, scores, reading_of(names), model)
     assert whole["accuracy"] == 1.0
     assert whole["failure_to_acquire"] == 0.0
-    acquired[[3, 15]] = False
     scores[[3, 15]] = np.nan
-    some = report(pairs, 40, scores, acquired, ["3a", "5b"], model)
+    some = report(pairs, scores, reading_of(names, missed={"3a", "5b"}), model)
     assert some["accuracy"] == pytest.approx(0.9)
-    assert some["failure_to_acquire"] == pytest.approx(2 / 40)
+    assert some["failure_to_acquire"] == pytest.approx(2 / 20)
+    assert some["not_acquired"] == ["3a", "5b"]
     assert some["eer"] == 0.0
 
 
@@ -100,7 +115,7 @@ def test_a_single_fold_is_judged_by_the_models_own_threshold() -> None:
     assert threshold is not None
     pairs = [Pair(1, "a", "b", True), Pair(1, "c", "d", False)]
     scores = np.array([threshold + 1, threshold + 2])
-    figures = report(pairs, 4, scores, np.ones(2, bool), [], model)
+    figures = report(pairs, scores, reading_of("abcd"), model)
     assert figures["threshold"] == threshold
     assert figures["accuracy"] == figures["accuracy_at_shipped_threshold"] == 0.5
 
@@ -108,7 +123,7 @@ def test_a_single_fold_is_judged_by_the_models_own_threshold() -> None:
 def test_pictures_without_any_face_are_one_clear_error(pictures: Pictures) -> None:
     pairs = [Pair(1, "a.png", "b.png", True)]
     with pytest.raises(ImageError, match="no pair has a face"):
-        report(pairs, 2, np.array([np.nan]), np.array([False]), ["a.png", "b.png"], load_model())
+        report(pairs, np.array([np.nan]), Reading(), load_model())
 
 
 def run_evaluate(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,9 +14,9 @@ from oneglance.faces import reader
 from oneglance.faces.align import Located
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
-from oneglance.faces.evaluation import read_templates
 from oneglance.faces.model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
+from oneglance.faces.reading import read_pictures
 
 
 @pytest.fixture(scope="module")
@@ -219,10 +219,12 @@ def test_one_search_misses_the_tilted_head_that_a_search_for_stills_finds(
 
     def found(*, one_search: bool) -> list[str]:
         pictures, detector = Pictures(tmp_path), FaceDetector()
-        templates = read_templates(
+        reading = read_pictures(
             names, pictures, detector, model, lambda: None, one_search=one_search
         )
-        return sorted(templates)
+        assert sorted(reading.pictures) == names
+        assert reading.faces.keys() == reading.templates.keys()
+        return sorted(reading.templates)
 
     assert found(one_search=False) == names
     assert found(one_search=True) == ["upright.png"]
