@@ -1,0 +1,272 @@
+"""How often visits end accepted: strangers' and enrolled people's, by the door's own rule.
+
+python benchmarks/decision.py --images DATA/lfw_folds1-8.zip --people DATA/lfw_people_folds1-8.csv \
+    --folds 7,8 [--model DIR] [--cache FILE.npz] [--galleries N] [--seed N]
+
+A gallery is enrolled from people drawn at random, a visit is the looks at one person: each of the
+person's other pictures in a random order, each for two looks in a row, begun anew until the visit
+has had all its looks. One picture alone makes a visit of equal looks, the worst for a bound that
+counts on no two of them to differ. One JSON object on stdout; progress and tables on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, repeat
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.daemon.decide import Rule, UnsupportedTargetError, judge
+from oneglance.daemon.evidence import Look, Visit
+from oneglance.errors import ImageError
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.metrics import wilson
+from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.reader import load_image, read_central_face
+from oneglance.faces.tail import tail_of
+from oneglance.training.datasets import labelled_pictures
+
+FRAMES_PER_S = 15
+FRAMES, PATIENCE_S, LIFETIME_S = 3, 3.0, 5.0
+LOOKS_A_PICTURE = 2
+# people enrolled, templates of each.
+GALLERIES = ((1, 1), (3, 2), (10, 1), (10, 3), (50, 2), (250, 1))
+TARGETS = (1e-2, 1e-3)
+_BOOTSTRAPS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Visits to one kind of gallery at one target.
+
+    `false_accepts_95` is the upper end of a bootstrap over people where there are ten false
+    accepts or more, else of Wilson's interval; `looks_50` and `looks_95` are of accepted visits.
+    """
+
+    far: float
+    people: int
+    templates_each: int
+    threshold: float
+    impostor_visits: int
+    false_accepts: int
+    false_accept_rate: float
+    false_accept_rate_95: float
+    genuine_visits: int
+    accepted: int
+    accept_rate: float
+    accept_rate_95: tuple[float, float]
+    wrong_person: int
+    looks_50: float
+    looks_95: float
+
+
+def main() -> None:
+    """Read the templates, play the visits, print what came of them."""
+    args = _arguments()
+    cv2.setNumThreads(1)
+    model = load_model(args.model)
+    templates, people = _templates(args, model)
+    order = np.argsort(people, kind="stable")
+    templates, people = templates[order], people[order]
+    scores = np.vstack(
+        [model.compare(templates[i : i + 64], templates) for i in range(0, len(templates), 64)]
+    )
+    rng = np.random.default_rng(args.seed)
+    tail = tail_of(model.manifest.raw["thresholds"])
+    rows = []
+    for far in TARGETS:
+        for size, each in GALLERIES:
+            rule = Rule(far, FRAMES, PATIENCE_S, tail)
+            try:
+                rule.bar(size * each)
+            except UnsupportedTargetError as error:
+                _say(f"far {far:.0e}, {size} people x {each}: refused: {error.what}")
+                continue
+            rows.append(_play(rule, scores, people, size, each, args.galleries, rng))
+            _say(_told(rows[-1]))
+    figures = {
+        "model": model.model_id,
+        "folds": args.folds,
+        "pictures": len(people),
+        "people": len(set(people)),
+        "seed": args.seed,
+        "rows": [asdict(row) for row in rows],
+    }
+    json.dump(figures, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+def _play(
+    rule: Rule,
+    scores: NDArray[np.float32],
+    people: NDArray[np.str_],
+    size: int,
+    each: int,
+    galleries: int,
+    rng: np.random.Generator,
+) -> Row:
+    """Visits of everybody to `galleries` galleries of `size` people with `each` templates."""
+    of = {person: np.flatnonzero(people == person) for person in sorted(set(people))}
+    enough = [person for person, rows in of.items() if len(rows) > each]
+    tried: dict[str, int] = dict.fromkeys(of, 0)
+    fooled: dict[str, int] = dict.fromkeys(of, 0)
+    genuine = accepted = wrong = 0
+    looks: list[int] = []
+    for _ in range(galleries):
+        chosen = rng.choice(enough, size, replace=False)
+        enrolled = {p: rng.choice(of[p], each, replace=False) for p in chosen}
+        threshold = rule.bar(size * each).threshold
+        columns = np.concatenate(list(enrolled.values()))
+        reachable = scores[:, columns].max(axis=1) >= threshold
+        for person, pictures in of.items():
+            known = person in enrolled
+            shown = np.setdiff1d(pictures, enrolled[person]) if known else pictures
+            if not known:
+                tried[person] += 1
+                # Nobody is accepted whose pictures never reach the threshold.
+                if not reachable[shown].any():
+                    continue
+            result = _visit(rule, scores, shown, enrolled, rng)
+            if not known:
+                fooled[person] += result is not None
+            else:
+                genuine += 1
+                if result is not None and result[0] == person:
+                    accepted += 1
+                    looks.append(result[1])
+                wrong += result is not None and result[0] != person
+    visits, false = sum(tried.values()), sum(fooled.values())
+    return Row(
+        far=rule.far,
+        people=size,
+        templates_each=each,
+        threshold=rule.bar(size * each).threshold,
+        impostor_visits=visits,
+        false_accepts=false,
+        false_accept_rate=false / visits,
+        false_accept_rate_95=_upper(list(tried.values()), list(fooled.values()), rng),
+        genuine_visits=genuine,
+        accepted=accepted,
+        accept_rate=accepted / genuine,
+        accept_rate_95=wilson(accepted, genuine),
+        wrong_person=wrong,
+        looks_50=float(np.percentile(looks, 50)),
+        looks_95=float(np.percentile(looks, 95)),
+    )
+
+
+def _visit(
+    rule: Rule,
+    scores: NDArray[np.float32],
+    shown: NDArray[np.intp],
+    enrolled: dict[str, NDArray[np.intp]],
+    rng: np.random.Generator,
+) -> tuple[str, int] | None:
+    """Who is accepted in a visit that shows these pictures, and after how many looks."""
+    visit = Visit(rule.frames, LIFETIME_S, rule.patience_s)
+    bar = rule.bar(sum(len(rows) for rows in enrolled.values()))
+    pictures = _in_turn(shown, rng)
+    nothing = np.zeros(1, np.float32)
+    had = 0
+    for frame in range(int(2 * rule.patience_s * FRAMES_PER_S) + 2):
+        at_s = frame / FRAMES_PER_S
+        visit.near(at_s)
+        if visit.due(at_s):
+            row = scores[next(pictures)]
+            best = {person: float(row[columns].max()) for person, columns in enrolled.items()}
+            visit.add(Look(at_s, nothing, best), same_face=True)
+            had += 1
+        verdict = judge(visit, at_s, rule, bar)
+        if verdict is not None:
+            return None if verdict.person_id is None else (verdict.person_id, had)
+    raise AssertionError("a visit without an end")
+
+
+def _in_turn(shown: NDArray[np.intp], rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield from chain.from_iterable(
+            repeat(int(picture), LOOKS_A_PICTURE) for picture in rng.permutation(shown)
+        )
+
+
+def _upper(tried: Sequence[int], fooled: Sequence[int], rng: np.random.Generator) -> float:
+    if sum(fooled) < 10:
+        return wilson(sum(fooled), sum(tried))[1]
+    visits, false = np.asarray(tried), np.asarray(fooled)
+    drawn = rng.integers(0, len(visits), (_BOOTSTRAPS, len(visits)))
+    return float(np.percentile(false[drawn].sum(axis=1) / visits[drawn].sum(axis=1), 97.5))
+
+
+def _templates(
+    args: argparse.Namespace, model: FaceModel
+) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
+    """Templates float32 (n, d) of the pictures with a face, and who is on each."""
+    if args.cache is not None and args.cache.exists():
+        with np.load(args.cache) as kept:
+            if str(kept["model_id"]) == model.model_id and str(kept["folds"]) == args.folds:
+                return kept["templates"], kept["people"]
+    folds = [int(fold) for fold in args.folds.split(",")]
+    listed = labelled_pictures(args.images, args.people, folds)
+    detector = FaceDetector()
+    templates, people = [], []
+    for number, picture in enumerate(listed):
+        if number % 500 == 0:
+            _say(f"{number} of {len(listed)} pictures")
+        try:
+            sample = read_central_face(
+                load_image(picture.pictures.read(picture.name)), detector, model
+            )
+        except ImageError as error:
+            _say(str(error))
+            continue
+        if sample is not None:
+            templates.append(sample.template)
+            people.append(picture.person)
+    if args.cache is not None:
+        np.savez(
+            args.cache,
+            templates=np.stack(templates),
+            people=people,
+            folds=args.folds,
+            model_id=model.model_id,
+        )
+    return np.stack(templates), np.asarray(people)
+
+
+def _told(row: Row) -> str:
+    return (
+        f"far {row.far:.0e}, {row.people} people x {row.templates_each}: threshold"
+        f" {row.threshold:.2f}; strangers {row.false_accepts} of {row.impostor_visits}"
+        f" = {row.false_accept_rate:.1e} (up to {row.false_accept_rate_95:.1e}); enrolled"
+        f" {row.accept_rate:.1%} of {row.genuine_visits} after {row.looks_50:.0f} looks"
+        f" (95 %: {row.looks_95:.0f}), {row.wrong_person} as somebody else"
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Raw)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--people", type=Path, required=True)
+    parser.add_argument("--folds", default="7,8")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--cache", type=Path, help="keeps the templates between runs")
+    parser.add_argument("--galleries", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+_Raw = argparse.RawDescriptionHelpFormatter
+
+if __name__ == "__main__":
+    main()
