@@ -1,7 +1,7 @@
 """Measure what tilt, distance, poor light, motion and JPEG cost, on pictures changed on purpose.
 
 python benchmarks/robustness.py --images DATA/lfw_folds1-8.zip --pairs DATA/lfw_pairs_folds1-8.csv \
-    --folds 7,8 [--limit N] [--model DIR] [--workers N] [--seed N]
+    --folds 7,8 [--limit N] [--model DIR] [--workers N] [--seed N] [--searches still ...]
 
 Each picture goes through the door's parts three times: searched as a still, ever harder; searched
 once, as one frame of a video; and as a film that stands still for 2 s, by the daemon's own search.
@@ -149,6 +149,7 @@ class Task:
     model: Path
     names: tuple[str, ...]
     seed: int
+    searches: tuple[str, ...]
 
 
 def read_changed(task: Task) -> dict[tuple[str, str], Templates]:
@@ -158,7 +159,7 @@ def read_changed(task: Task) -> dict[tuple[str, str], Templates]:
     """
     cv2.setNumThreads(1)
     pictures, detector, model = Pictures(task.images), FaceDetector(), load_model(task.model)
-    found: dict[tuple[str, str], Templates] = {(c, s): {} for c in CHANGES for s in SEARCHES}
+    found: dict[tuple[str, str], Templates] = {(c, s): {} for c in CHANGES for s in task.searches}
     for name in task.names:
         image = load_image(pictures.read(name))
         plain = read_central_face(image, detector, model)
@@ -168,8 +169,8 @@ def read_changed(task: Task) -> dict[tuple[str, str], Templates]:
             # By name, so that neither the order nor the number of processes changes a picture.
             rng = np.random.default_rng([task.seed, zlib.crc32(f"{title}/{name}".encode())])
             picture = change(image, plain.box, rng)
-            for search, read in SEARCHES.items():
-                template = read(picture, detector, model)
+            for search in task.searches:
+                template = SEARCHES[search](picture, detector, model)
                 if template is not None:
                     found[title, search][name] = template
     pictures.close()
@@ -250,6 +251,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=default_model_dir(), help="model folder")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
     chosen = parser.parse_args()
     model, pictures = load_model(chosen.model), Pictures(chosen.images)
     folds = {int(fold) for fold in chosen.folds.split(",") if fold}
@@ -258,17 +260,24 @@ def main() -> None:
         pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, chosen.limit).astype(int)]
     names = sorted({name for pair in pairs for name in (pair.image_a, pair.image_b)})
     tasks = [
-        Task(chosen.images, chosen.model, tuple(names[i : i + _PICTURES_PER_TASK]), chosen.seed)
+        Task(
+            chosen.images,
+            chosen.model,
+            tuple(names[i : i + _PICTURES_PER_TASK]),
+            chosen.seed,
+            tuple(chosen.searches),
+        )
         for i in range(0, len(names), _PICTURES_PER_TASK)
     ]
-    found: dict[tuple[str, str], Templates] = {(c, s): {} for c in CHANGES for s in SEARCHES}
+    found: dict[tuple[str, str], Templates] = {(c, s): {} for c in CHANGES for s in chosen.searches}
     with ProcessPoolExecutor(chosen.workers) as pool:
         for done, part in enumerate(pool.map(read_changed, tasks), start=1):
             for key, templates in part.items():
                 found[key].update(templates)
             print(f"\r{done} of {len(tasks)} parts", end="", file=sys.stderr, flush=True)
     measured = {
-        title: {s: figures(pairs, found[title, s], model) for s in SEARCHES} for title in CHANGES
+        title: {s: figures(pairs, found[title, s], model) for s in chosen.searches}
+        for title in CHANGES
     }
     print(f"\n{table(measured)}", file=sys.stderr)
     on = {"images": chosen.images.name, "pairs": len(pairs), "folds": sorted(folds)}

@@ -27,12 +27,16 @@ GEOMETRY = {
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """One way to search a still: a cascade, how finely, how surely, and turned by how much."""
+    """One way to search: a cascade, how finely, how surely, and turned by how much.
+
+    With `keeps_size` the corners that are turned out of the picture are not searched.
+    """
 
     cascade: str
     scale_factor: float
     min_neighbours: int
     turn_deg: float = 0.0
+    keeps_size: bool = False
 
 
 # Ever more lenient; the first that finds a face has the word.
@@ -46,6 +50,12 @@ _STILL_SEARCHES = (
     _Search("haarcascade_frontalface_alt2.xml", 1.05, 3, -35.0),
 )
 _STILL_PX = 1024
+
+# Mean grey levels: under the first a picture is dark, the second is aimed at.
+_DARK = 80.0
+_LIT = 115.0
+# A stronger lift shows noise more than it shows faces.
+_LEAST_GAMMA = 0.3
 
 
 class FaceDetector:
@@ -68,10 +78,27 @@ class FaceDetector:
         self.min_neighbours = min_neighbours
         self._classifiers = {cascade: _load_cascade(cascade)}
 
-    def find(self, image_bgr: NDArray[np.uint8], *, min_face_px: int = 60) -> list[Box]:
-        """Faces at least `min_face_px` wide in uint8 (H, W, 3) BGR, largest first: one search."""
+    def find(
+        self,
+        image_bgr: NDArray[np.uint8],
+        *,
+        min_face_px: int = 60,
+        turn_deg: float = 0.0,
+        lift: bool = False,
+    ) -> list[Box]:
+        """Faces at least `min_face_px` wide in uint8 (H, W, 3) BGR, largest first: one search.
+
+        The picture is searched turned anticlockwise by `turn_deg` about its middle, without what
+        that turns out of it; the boxes are upright all the same. With `lift` a dark picture is
+        searched brighter, see `lifted`.
+        """
         grey = _grey(image_bgr)
-        return self._search(grey, self.cascade, self.scale_factor, self.min_neighbours, min_face_px)
+        if lift:
+            grey = lifted(grey)
+        how = _Search(
+            self.cascade, self.scale_factor, self.min_neighbours, turn_deg, keeps_size=True
+        )
+        return self._search_turned(grey, 1.0, how, min_face_px)
 
     def find_still(
         self,
@@ -84,11 +111,12 @@ class FaceDetector:
 
         `faces_among` says which boxes of a search do hold a face (all, unless given).
 
-        Large pictures are first searched shrunk to 1024 px; then follow other cascades, the
-        picture turned a little to either side, and at last the picture at its own size, or
-        blown up where it is small. `min_face_px` is the smallest face in the picture searched.
+        A dark picture is searched `lifted`. Large ones are first searched shrunk to 1024 px; then
+        follow other cascades, the picture turned a little to either side, and at last the picture
+        at its own size, or blown up where it is small. `min_face_px` is the smallest face in the
+        picture searched.
         """
-        grey = _grey(image_bgr)
+        grey = lifted(_grey(image_bgr))
         longer = max(grey.shape)
         shrunk = min(1.0, _STILL_PX / longer)
         for search in _STILL_SEARCHES:
@@ -104,8 +132,10 @@ class FaceDetector:
         """Search the picture scaled and turned; boxes are upright, in px of `grey`."""
         height, width = grey.shape
         angle = np.deg2rad(search.turn_deg)
-        reach = np.abs([[np.cos(angle), np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        room = np.ceil(scale * reach @ [width, height])
+        room = np.array([width, height], np.float64)
+        if not search.keeps_size:
+            reach = np.abs([[np.cos(angle), np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            room = np.ceil(scale * reach @ room)
         middle = (width / 2, height / 2)
         there = np.asarray(cv2.getRotationMatrix2D(middle, search.turn_deg, scale), np.float64)
         there[:, 2] += room / 2 - middle
@@ -147,6 +177,20 @@ class FaceDetector:
         factor = GEOMETRY[cascade]
         boxes = [Box(float(x), float(y), float(w), float(h)).scaled(factor) for x, y, w, h in found]
         return sorted(boxes, key=lambda box: box.area, reverse=True)
+
+
+def lifted(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A dark grey picture (H, W) with its middle tones raised; one that is not dark as it is.
+
+    Grey levels become 255 * (level / 255) ** gamma, with the gamma that brings the mean level to
+    that of a well lit picture: the inverse of what darkened it, as far as one number can tell.
+    """
+    mean = float(grey.mean())
+    if not 0 < mean < _DARK:
+        return grey
+    gamma = max(_LEAST_GAMMA, np.log(_LIT / 255) / np.log(mean / 255))
+    levels = 255 * (np.arange(256) / 255) ** gamma
+    return np.asarray(cv2.LUT(grey, np.round(levels).astype(np.uint8)), np.uint8)
 
 
 def _grey(image_bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:

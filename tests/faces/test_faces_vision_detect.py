@@ -7,9 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oneglance.errors import ModelError
 from oneglance.faces import align, detect
+from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import load_model
 from oneglance.faces.reader import find_faces, load_image
@@ -57,6 +60,64 @@ def test_a_still_of_a_tilted_head_is_found_where_it_is(
     (found,) = find_faces(turned(portrait, degrees), FaceDetector(), load_model())
     assert np.hypot(*(np.array(found.centre) - wanted)) < 0.25 * found.width
     assert found.width == pytest.approx(0.7 * upright.width, rel=0.3)
+
+
+@pytest.mark.parametrize("degrees", [-32, 32])
+def test_one_search_turned_against_the_tilt_finds_the_head_where_it_is(
+    portrait: np.ndarray, degrees: float
+) -> None:
+    height, width = portrait.shape[:2]
+    detector, model = FaceDetector(), load_model()
+    (upright,) = detector.find(portrait, min_face_px=200)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 0.7)
+    wanted = matrix[:, :2] @ upright.centre + matrix[:, 2]
+    tilted = turned(portrait, degrees)
+
+    def found(turn_deg: float) -> list[Box]:
+        return model.faces_among(tilted, detector.find(tilted, turn_deg=turn_deg))
+
+    assert found(0.0) == []
+    (box,) = found(-degrees)
+    assert np.hypot(*(np.array(box.centre) - wanted)) < 0.25 * box.width
+    assert box.width == pytest.approx(0.7 * upright.width, rel=0.3)
+
+
+def darkened(image: np.ndarray, gamma: float) -> np.ndarray:
+    levels = np.round(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, levels), np.uint8)
+
+
+def test_a_dark_picture_is_searched_as_if_it_were_lit(portrait: np.ndarray) -> None:
+    small = cv2.resize(portrait, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
+    dark = darkened(np.asarray(small, np.uint8), 2.2)
+    grey = np.asarray(cv2.cvtColor(dark, cv2.COLOR_BGR2GRAY), np.uint8)
+    lit = np.asarray(cv2.cvtColor(detect.lifted(grey), cv2.COLOR_GRAY2BGR), np.uint8)
+    detector = FaceDetector()
+    (box,) = detector.find(dark, lift=True)
+    assert [box] == detector.find(lit) != detector.find(dark)
+    assert detector.find_still(dark) == detector.find_still(lit)
+    assert box.iou(detector.find(np.asarray(small, np.uint8))[0]) > 0.8
+
+
+@given(st.floats(0.5, 5), st.integers(0, 3))
+def test_lifting_keeps_the_order_of_grey_levels_and_never_darkens(gamma: float, seed: int) -> None:
+    grey = np.random.default_rng(seed).integers(0, 256, (20, 30), np.uint8)
+    grey = darkened(grey, gamma)
+    lifted = detect.lifted(grey)
+    assert lifted.dtype == np.uint8
+    assert (lifted >= grey).all()
+    order = np.argsort(grey, axis=None)
+    assert (np.diff(lifted.ravel()[order].astype(int)) >= 0).all()
+    if grey.mean() >= 80:
+        assert lifted is grey
+    else:
+        assert grey.mean() < lifted.mean() < 160
+
+
+@pytest.mark.parametrize("level", [0, 80, 255])
+def test_a_black_or_bright_picture_is_searched_as_it_is(level: int) -> None:
+    grey = np.full((30, 30), level, np.uint8)
+    assert detect.lifted(grey) is grey
 
 
 def test_a_large_still_is_searched_in_its_own_pixels(portrait: np.ndarray) -> None:
