@@ -109,3 +109,74 @@ def verify(
     public = load_public_key(key, "make one with 'oneglance model new-key'")
     check_files(folder, read_document(folder, public_key=public))
     typer.echo(f"{folder}: whole, and signed by {fingerprint(public)}")
+
+
+@app.command("join")
+def join(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Model folders of one network; the first leads.")
+    ],
+    out: Annotated[Path, typer.Option(help="The model folder to make.", show_default=False)],
+    images: Annotated[
+        Path, typer.Option(help="Pictures (folder or zip) of people that training never saw.")
+    ],
+    people: Annotated[
+        Path, typer.Option(help="CSV that names them: person,fold or image,identity.")
+    ],
+    folds: Annotated[str, typer.Option(help="Only people of these folds, e.g. 7,8.")] = "",
+    default: Annotated[
+        str | None,
+        typer.Option(help="The variant loaded where nobody chose; the first folder's unless given"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put several conversions of one network into one folder, as variants side by side.
+
+    The first folder gives the name and the templates' id. Each other one is compared with it, both
+    ways, on all pairs of the pictures: only where that is good enough do their templates count as
+    interchangeable, and only then may `oneglance doctor --tune` switch between them.
+
+    Example: `oneglance model join float32-model int8-model --out my-model --images lfw.zip
+    --people people.csv --folds 7,8`
+    """
+    from rich.console import Console
+
+    from oneglance.converter.joining import join_folders
+
+    try:
+        chosen = tuple(int(fold) for fold in folds.split(",")) if folds else None
+    except ValueError:
+        raise typer.BadParameter(f"--folds is {folds!r}, not numbers like 7,8") from None
+    if len(folders) < 2:
+        raise typer.BadParameter("name two folders at least")
+    with Console(stderr=True).status("reading every picture with every variant"):
+        joined = join_folders(
+            folders, out, images=images, people=people, folds=chosen, default=default
+        )
+    if as_json:
+        rows = [
+            {
+                "variant": row.variant,
+                "interchange": row.interchange and row.interchange.model_dump(mode="json"),
+                "objections": row.objections,
+            }
+            for row in joined
+        ]
+        typer.echo(json.dumps({"out": str(out), "variants": rows}))
+        return
+    for row in joined:
+        verdict = "templates interchangeable" if not row.objections else "templates do not mix"
+        typer.echo(f"{row.variant}: {verdict}")
+        for objection in row.objections:
+            typer.echo(f"  {objection}")
+        if row.interchange is not None:
+            for whose, rates in (
+                ("its probes", row.interchange.probes_of_this),
+                ("the first's probes", row.interchange.probes_of_reference),
+            ):
+                for rate, mixed in rates.items():
+                    typer.echo(
+                        f"  {whose} at FMR {rate}: false matches {mixed.fmr:.2e}, TAR "
+                        f"{mixed.tar:.2%} (the first alone {mixed.tar_of_reference:.2%})"
+                    )
+    typer.echo(f"{out}: not signed; see 'oneglance model sign'")

@@ -1,0 +1,145 @@
+"""Several conversions of one network -> one model folder that holds them as variants."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oneglance.converter.folder import move_folder, update_manifest, write_model_folder
+from oneglance.errors import ConfigError, ImageError
+from oneglance.faces.detect import FaceDetector
+from oneglance.faces.manifest import Manifest, read_manifest, verified_bytes
+from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.model_document import VARIANT_PARTS, About, Interchange
+from oneglance.faces.model_interchange import Side, measure, objections
+from oneglance.faces.reader import load_image, read_central_face
+from oneglance.training.datasets import LabelledPicture, labelled_pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of one variant; `objections` say why its templates do not mix."""
+
+    variant: str
+    interchange: Interchange | None
+    objections: list[str]
+
+
+def join_folders(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    images: Path,
+    people: Path,
+    folds: Collection[int] | None,
+    default: str | None = None,
+) -> list[Joined]:
+    """Put the default variants of several folders into one; the first leads.
+
+    The first gives name, licences and the id of the templates. Each other one is measured
+    against it on pictures of people that training never saw; where that is good enough
+    (`model_interchange.objections`), a gallery survives a switch between the two. `default` is
+    what is loaded where nobody chose, the first unless given. The folder appears whole or not
+    at all. Raises ConfigError for folders that do not belong together, ModelError for a damaged
+    one, ImageError for pictures that cannot measure anything.
+    """
+    if out.exists():
+        raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
+    manifests = [read_manifest(folder) for folder in folders]
+    first = manifests[0]
+    _check(folders, manifests, default)
+    about = first.document.model_dump(mode="json", include=set(About.model_fields))
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / "model"
+        read = list(zip(folders, manifests, strict=True))
+        write_model_folder(
+            made,
+            name=first.name,
+            encoder={m.variant: verified_bytes(folder, m.encoder) for folder, m in read},
+            aligner={m.variant: verified_bytes(folder, m.aligner) for folder, m in read},
+            template_size=first.template_size,
+            passes=first.passes,
+            precision=first.variant,
+            about=about,
+            default=default,
+        )
+        for manifest in manifests:
+            told = manifest.document.variants[manifest.variant].model_dump(mode="json")
+            parts = {k: told[k] for k in VARIANT_PARTS - {"interchange"}}
+            update_manifest(made, parts, manifest.variant)
+        joined = _measured(made, manifests, labelled_pictures(images, people, folds))
+        for row in joined:
+            if not row.objections and row.interchange is not None:
+                put: dict[str, Any] = {"interchange": row.interchange.model_dump(mode="json")}
+                update_manifest(made, put, row.variant)
+        move_folder(made, out)
+    return joined
+
+
+def _check(folders: Sequence[Path], manifests: Sequence[Manifest], default: str | None) -> None:
+    first, names = manifests[0], [manifest.variant for manifest in manifests]
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if names.count(manifest.variant) > 1:
+            raise ConfigError(
+                f"two of the folders hold a variant {manifest.variant}",
+                where=str(folder),
+                fix="name each conversion once, e.g. one of float32 and one of int8",
+            )
+        if (manifest.template_size, dict(manifest.cutout)) != (
+            first.template_size,
+            dict(first.cutout),
+        ):
+            raise ConfigError(
+                "its templates or its cut-out are of another kind than the first folder's",
+                where=str(folder),
+                fix="join conversions of one and the same network",
+            )
+    if default is not None and default not in names:
+        raise ConfigError(f"none of the folders holds a variant {default}", where="--default")
+
+
+def _measured(
+    folder: Path, manifests: Sequence[Manifest], pictures: Sequence[LabelledPicture]
+) -> list[Joined]:
+    models = [load_model(folder, variant=manifest.variant) for manifest in manifests]
+    people, templates = _templates(models, pictures)
+    sides = [
+        Side(rows, model.compare, model.manifest.thresholds)
+        for model, rows in zip(models, templates, strict=True)
+    ]
+    joined = []
+    for model, side in zip(models[1:], sides[1:], strict=True):
+        try:
+            found = measure(side, sides[0], people)
+        except ValueError as error:
+            joined.append(Joined(model.variant, None, [str(error)]))
+        else:
+            joined.append(Joined(model.variant, found, objections(found)))
+    return joined
+
+
+def _templates(
+    models: Sequence[FaceModel], pictures: Sequence[LabelledPicture]
+) -> tuple[list[str], list[Any]]:
+    """Whose face each picture shows, and its template by each model; only faces that all found."""
+    detector = FaceDetector()
+    people: list[str] = []
+    rows: list[list[Any]] = [[] for _ in models]
+    for picture in pictures:
+        image = load_image(picture.pictures.read(picture.name))
+        samples = [read_central_face(image, detector, model) for model in models]
+        if all(sample is not None for sample in samples):
+            people.append(picture.person)
+            for kept, sample in zip(rows, samples, strict=True):
+                kept.append(sample.template if sample is not None else None)
+    if not 2 <= len(set(people)) < len(people):
+        raise ImageError(
+            f"{len(people)} faces of {len(set(people))} people cannot compare the variants",
+            fix="name two people at least, and two pictures at least of one of them",
+        )
+    return people, [np.stack(kept) for kept in rows]
