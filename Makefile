@@ -1,7 +1,8 @@
 # make demo    real faces, from video frames to a lock, in a minute   (CAMERA=0: your own camera)
 # make test    everything that can be tested on this machine
 # make check   style, types, links between rooms
-# make bench   the figures of the shipped models; DATA=DIR holds Labeled Faces in the Wild and Omniglot
+# make bench   the figures of the shipped models, and oneglance beside its peers; DATA=DIR holds the data
+# make bench-realtime   the second part alone; QUICK=1 for a look
 # make wheel   the distribution, in dist/
 
 VENV := .venv
@@ -12,7 +13,7 @@ DATA ?= ../shared/data
 TEST_PACKAGES := mosquitto xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check typecheck bench wheel schemas clean
+.PHONY: demo test check typecheck bench bench-realtime wheel schemas clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -34,11 +35,19 @@ typecheck: $(VENV)/.dev
 	for file in oneglance/*.py oneglance/py.typed; do ln -sf ../../../$$file build/typecheck/oneglance/; done
 	$(BIN)/mypy -p oneglance
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev bench-realtime
 	$(BIN)/python benchmarks/model.py --images $(DATA)/lfw_folds1-8.zip \
 		--pairs $(DATA)/lfw_pairs_folds1-8.csv --folds 7,8
 	$(BIN)/oneglance evaluate --one-shot $(DATA)/omniglot_all_runs.zip \
 		--verification $(DATA)/omniglot.zip
+
+bench-realtime: $(VENV)/.dev .venv-peers/.made
+	$(BIN)/python benchmarks/realtime.py --data $(DATA) $(if $(QUICK),--quick)
+
+# The peers stay out of our own environment: they need an old setuptools, and packages without theirs.
+.venv-peers/.made: benchmarks/peers.txt benchmarks/peers-environment.sh
+	sh benchmarks/peers-environment.sh .venv-peers
+	touch $@
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --outdir dist .

@@ -1,0 +1,125 @@
+"""Clips for benchmarks: JPEG frames in one file, what is truly in them beside it.
+
+Every contender reads the same bytes, decodes them itself and outside of what is timed, whatever
+environment it runs in: this module needs OpenCV and nothing of oneglance.
+
+`NAME.frames` holds the JPEGs one after another; `NAME.json` holds
+{"width", "height", "fps", "sizes": bytes of each JPEG, "order": which JPEG each frame of the film
+shows (an empty hallway between visits repeats a few), "visits": [{"person", "first_sight_s",
+"gone_s"}]}.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+# Nothing of what a detector needs is lost at this quality; cameras on USB send no better.
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Somebody who is at the door: from when their face is in the picture, large enough to use."""
+
+    person: str
+    first_sight_s: float
+    gone_s: float
+
+
+@dataclass
+class ClipWriter:
+    """Collects frames, then `close` writes both files."""
+
+    path: Path
+    fps: float
+    order: list[int] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
+    _jpegs: list[bytes] = field(default_factory=list)
+    _size: tuple[int, int] = (0, 0)
+
+    def add(self, pixels: Any) -> int:
+        """Show a new picture, uint8 (H, W, 3) BGR, as the next frame; returns its number."""
+        good, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        if not good:
+            raise ValueError("a frame could not be encoded")
+        self._size = pixels.shape[1], pixels.shape[0]
+        self._jpegs.append(data.tobytes())
+        return self.repeat(len(self._jpegs) - 1)
+
+    def repeat(self, number: int) -> int:
+        """Show a picture that is there already as the next frame."""
+        self.order.append(number)
+        return number
+
+    @property
+    def now_s(self) -> float:
+        """When the next frame is shown."""
+        return len(self.order) / self.fps
+
+    def close(self) -> Clip:
+        """Write the files."""
+        width, height = self._size
+        about = {
+            "width": width,
+            "height": height,
+            "fps": self.fps,
+            "sizes": [len(jpeg) for jpeg in self._jpegs],
+            "order": self.order,
+            "visits": [asdict(visit) for visit in self.visits],
+        }
+        self.path.with_suffix(".frames").write_bytes(b"".join(self._jpegs))
+        self.path.with_suffix(".json").write_text(json.dumps(about))
+        return Clip(self.path)
+
+
+class Clip:
+    """A clip that was written; `frame(i)` decodes one picture."""
+
+    def __init__(self, path: Path) -> None:
+        about = json.loads(path.with_suffix(".json").read_text())
+        self.path = path
+        self.name = path.name
+        self.fps: float = about["fps"]
+        self.size: tuple[int, int] = (about["width"], about["height"])
+        self.visits = [Visit(**visit) for visit in about["visits"]]
+        self._order: Sequence[int] = about["order"]
+        self._sizes: Sequence[int] = about["sizes"]
+        self._starts = [0, *itertools.accumulate(self._sizes)]
+        self._file = path.with_suffix(".frames").open("rb")
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def seconds(self) -> float:
+        """How long it plays."""
+        return len(self) / self.fps
+
+    def jpeg(self, index: int) -> bytes:
+        """One frame as it is in the file."""
+        number = self._order[index]
+        self._file.seek(self._starts[number])
+        return self._file.read(self._sizes[number])
+
+    def frame(self, index: int) -> Any:
+        """One frame, uint8 (H, W, 3) BGR."""
+        return cv2.imdecode(np.frombuffer(self.jpeg(index), np.uint8), cv2.IMREAD_COLOR)
+
+
+def as_avi(clip: Clip, file: Path) -> Path:
+    """The clip as a Motion JPEG film, for programs that read films."""
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), clip.fps, clip.size)
+    if not writer.isOpened():
+        raise ValueError(f"cannot write {file}")
+    for index in range(len(clip)):
+        writer.write(clip.frame(index))
+    writer.release()
+    return file
