@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.cli import evaluate_slices
 from oneglance.cli.evaluate_plots import plots
 from oneglance.cli.private_file import write_private
 from oneglance.faces.figures import Comparisons, ScoredPair, WorstPairs
@@ -73,7 +74,8 @@ def _page(
     model = html.escape(figures["model"])
     yield "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
     yield f"<meta name='viewport' content='width=device-width'><title>Evaluation: {model}</title>"
-    yield f"<style>{_STYLE}</style></head><body>\n<h1>Evaluation of {model}</h1>\n"
+    yield f"<style>{_STYLE}{evaluate_slices.STYLE}</style></head><body>\n"
+    yield f"<h1>Evaluation of {model}</h1>\n"
     yield f"<p>{figures['images']:,} pictures, {figures['genuine_pairs']:,} genuine and "
     yield f"{figures['impostor_pairs']:,} impostor pairs. Intervals: {figures['confidence']}; "
     yield "pairs share faces, so the true ones are wider.</p>\n<table>"
@@ -88,10 +90,14 @@ def _page(
         for title, png in plots(made, thresholds).items():
             yield f"<figure class='plot'>{_image(png, title)}"
             yield f"<figcaption>{title}</figcaption></figure>\n"
+    slices = figures["slices"]
+    yield from evaluate_slices.pair_tables(slices["pairs"], figures["shipped_threshold"])
     yield from _pairs("Genuine pairs with the lowest scores", worst.genuine, chip_of)
     yield from _pairs("Impostor pairs with the highest scores", worst.impostor, chip_of)
     missed = figures["not_acquired"]
-    yield f"<h2>Pictures without a face ({len(missed)})</h2>\n<ul>"
+    yield f"<h2>Pictures without a face ({len(missed)})</h2>\n"
+    yield from evaluate_slices.picture_tables(slices["pictures"])
+    yield "<ul>"
     yield from (f"<li>{html.escape(name)}</li>\n" for name in missed[:_LISTED])
     yield "</ul>\n"
     if len(missed) > _LISTED:
@@ -111,8 +117,18 @@ def _rows(figures: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     missing = f"{len(figures['not_acquired'])} of {figures['images']:,}"
     yield "pictures without a face", f"{figures['failure_to_acquire']:.2%}", missing
     if figures["eer"] is not None:
-        yield "equal error rate", f"{figures['eer']:.2%}", ""
-        yield "area under the curve", f"{figures['auc']:.5f}", ""
+        eer, auc = figures["eer_95"], figures["auc_95"]
+        sure = f"; {figures['confidence_of_eer_and_auc']}"
+        yield (
+            "equal error rate",
+            f"{figures['eer']:.2%}",
+            "" if eer is None else _between(eer) + sure,
+        )
+        yield (
+            "area under the curve",
+            f"{figures['auc']:.5f}",
+            "" if auc is None else _between(auc, "{:.5f}") + sure,
+        )
     for far, tar in figures["tar_at_far"].items():
         yield f"TAR at FAR {far}", f"{tar:.2%}", _between(figures["tar_at_far_95"][far])
     for fmr, row in figures["at_door_thresholds"].items():

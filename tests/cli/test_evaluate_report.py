@@ -68,7 +68,16 @@ def test_the_report_is_one_private_page_with_curves_and_worst_pairs(
     assert written == said
     assert worst["genuine"][0]["image_a"] == "obama/obama.jpg"
     assert worst["impostor"][0]["image_b"] == "<collins>/astronaut.png"
+    for name, kind in (("tilt_deg", "pairs"), ("shorter_side_px", "pictures")):
+        rows = written["slices"][kind][name]
+        count = "genuine_pairs" if kind == "pairs" else "pictures"
+        assert sum(row[count] for row in rows) == {"pairs": 1, "pictures": 5}[kind]
     page = (folder / "report.html").read_text()
+    for title in ("Pairs by their worse picture", "distance between the eyes", "640 and more"):
+        assert title in page
+    # The wall is the only picture of its size, and has no face.
+    wall = "<td>80 to 160</td><td class='n'>1</td><td class='n'>1</td><td class='n'>100.00%</td>"
+    assert wall in page
     pictures = re.findall(r"src='data:image/png;base64,([^']+)'", page)
     shapes = [
         cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR).shape
