@@ -17,6 +17,8 @@ from oneglance.config import Config
 from oneglance.daemon.build import build_outlet, build_pipeline, open_gallery, open_sequence
 from oneglance.daemon.camera import Camera
 from oneglance.daemon.frames import FrameExchange
+from oneglance.daemon.gallery_keeper import GalleryKeeper
+from oneglance.daemon.gallery_watch import GalleryWatch
 from oneglance.daemon.issuer import Clocks
 from oneglance.daemon.pipeline import StepReport
 from oneglance.daemon.profile import StageTimes
@@ -92,9 +94,12 @@ class Daemon:
                 parts.push(_farewell(outlet))
                 outlet.publisher.start(BROKER_WAIT_S)
             exchange = FrameExchange(tuple(camera.name for camera in self._config.camera))
+            keeper = _keeper(watch, outlet, self._clocks)
+            if keeper is not None:
+                parts.callback(keeper.stop)
             vision = Vision(
                 *(exchange, pipeline, notifier, self._clocks),
-                gallery=watch,
+                gallery=keeper,
                 outlet=outlet,
                 on_step=tally.step,
             )
@@ -110,6 +115,8 @@ class Daemon:
                 parts.enter_context(served(figures, port))
             parts.callback(notifier.stopping)
             started_s = self._clocks.monotonic_s()
+            if keeper is not None:
+                keeper.start()
             vision.start()
             for camera in cameras:
                 camera.start()
@@ -117,6 +124,17 @@ class Daemon:
             supervise(cameras, vision, exchange, publisher, notifier, self._stopping)
             seconds = self._clocks.monotonic_s() - started_s
             return Totals.of(pipeline.counts, vision, exchange.dropped, seconds)
+
+
+def _keeper(
+    watch: GalleryWatch | None, outlet: Outlet | None, clocks: Clocks
+) -> GalleryKeeper | None:
+    if watch is None:
+        return None
+    if outlet is None:
+        return GalleryKeeper(watch, clocks.monotonic_s)
+    # Commands are about the gallery, which belongs to its keeper's thread.
+    return GalleryKeeper(watch, clocks.monotonic_s, outlet.desk.work)
 
 
 def _farewell(outlet: Outlet) -> Callable[[object, BaseException | None, object], None]:

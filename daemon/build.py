@@ -17,6 +17,7 @@ from oneglance.daemon.publisher import Publisher
 from oneglance.daemon.sequence import SequenceFile
 from oneglance.daemon.stages import OnStage
 from oneglance.daemon.vision import Outlet
+from oneglance.faces.codes import L1Head
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.model_setup import load_configured
@@ -66,9 +67,10 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWat
         model.template_size,
         wall=clocks.wall,
         fits=rule_of(config, model).fits,
+        head=L1Head.behind(model.compare, model.template_size),
     )
     watch.reload()
-    # It is opened anew in the vision thread, which owns it from then on.
+    # It is opened anew in its keeper's thread, which owns it from then on.
     watch.close()
     return watch
 

@@ -1,4 +1,4 @@
-"""The gallery as the vision thread sees it: re-read when anybody changes it or expires."""
+"""The gallery as the daemon sees it: re-read when anybody changes it or expires."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 
 from oneglance.daemon.decide import UnsupportedTargetError
 from oneglance.errors import GalleryError
+from oneglance.faces.codes import L1Head
 from oneglance.faces.gallery import Gallery
 from oneglance.faces.gallery_file import is_there
+from oneglance.faces.gallery_rows import Unsealed
+from oneglance.faces.identify import with_codes
 from oneglance.faces.person import Snapshot
 from oneglance.faces.vault import TemplateKey
 
@@ -26,7 +29,9 @@ class GalleryWatch:
     """Use it from one thread only: the file belongs to the thread that opened it.
 
     While the gallery cannot be read, or `fits` refuses its number of templates, nobody is in it:
-    `snapshot` is None and `problem` says so. What `fits` answers is logged.
+    `snapshot` is None and `problem` says so. What `fits` answers is logged. With the model's
+    `head` a large gallery is made fast to search. Templates that were unsealed once are not
+    unsealed again, so that one more person costs little.
     `version` grows whenever what is in memory was replaced.
     """
 
@@ -38,7 +43,8 @@ class GalleryWatch:
         template_size: int,
         *,
         wall: Callable[[], datetime],
-        fits: Callable[[int], str] = str,
+        fits: Callable[[int], str] = "{} templates".format,
+        head: L1Head | None = None,
     ) -> None:
         self._path = path
         self._key = key
@@ -46,6 +52,8 @@ class GalleryWatch:
         self._template_size = template_size
         self._wall = wall
         self._fits = fits
+        self._head = head
+        self._unsealed = Unsealed()
         self._gallery: Gallery | None = None
         self._changes = -1
         self._read_at = datetime.min.replace(tzinfo=UTC)
@@ -104,8 +112,11 @@ class GalleryWatch:
         if changes == self._changes and not set_back and not expired:
             return
         people = self._gallery.list_people()
-        snapshot = self._gallery.snapshot(self._model_id, now, template_size=self._template_size)
+        snapshot = self._gallery.snapshot(
+            self._model_id, now, template_size=self._template_size, unsealed=self._unsealed
+        )
         decides = self._fits(len(snapshot.templates))
+        snapshot = with_codes(snapshot, self._head)
         self._changes = changes
         self._read_at = now
         self._expires_at = min(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from oneglance.daemon.commands import CommandDesk
 from oneglance.daemon.decide import Verdict
 from oneglance.daemon.frames import FrameExchange
-from oneglance.daemon.gallery_watch import GalleryWatch
+from oneglance.daemon.gallery_keeper import GalleryKeeper
 from oneglance.daemon.issuer import Clocks, Issuer
 from oneglance.daemon.pipeline import Pipeline, StepReport
 from oneglance.daemon.publisher import Publisher
@@ -46,7 +46,7 @@ class Vision(threading.Thread):
         notifier: Notifier,
         clocks: Clocks,
         *,
-        gallery: GalleryWatch | None,
+        gallery: GalleryKeeper | None,
         outlet: Outlet | None,
         on_step: Callable[[StepReport], None] | None = None,
     ) -> None:
@@ -71,7 +71,7 @@ class Vision(threading.Thread):
     @property
     def problems(self) -> tuple[str, ...]:
         """Why nobody can be let in now, as status reasons."""
-        found = [self._gallery.problem if self._gallery else ""]
+        found = [self._gallery.held.problem if self._gallery else ""]
         found.append(self._outlet.issuer.problem if self._outlet else "")
         return tuple(problem for problem in found if problem)
 
@@ -83,8 +83,6 @@ class Vision(threading.Thread):
         except BaseException as error:
             self.crash = error
         finally:
-            if self._gallery is not None:
-                self._close_gallery(self._gallery)
             self.ended.set()
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -99,11 +97,11 @@ class Vision(threading.Thread):
         frames = self._exchange.take(TICK_S)
         snapshot = None
         if self._gallery is not None:
-            self._gallery.refresh(self._clocks.monotonic_s())
-            if self._gallery.version != self._version:
-                self._version = self._gallery.version
+            held = self._gallery.held
+            if held.version != self._version:
+                self._version = held.version
                 self._pipeline.drop_evidence()
-            snapshot = self._gallery.snapshot
+            snapshot = held.snapshot
         if self._outlet is not None:
             self._outlet.issuer.tick()
             self._outlet.publisher.pump()
@@ -118,7 +116,6 @@ class Vision(threading.Thread):
             visit = self._feed.update(reports, now_s, self._clocks.wall())
             if visit is not None:
                 self._outlet.publisher.visit(visit)
-            self._outlet.desk.work()
         self._progressed()
 
     def _conclude(self, report: StepReport) -> None:
@@ -139,7 +136,7 @@ class Vision(threading.Thread):
             self._on_step(report)
 
     def _send(self, verdict: Verdict, outlet: Outlet) -> bool:
-        snapshot = self._gallery.snapshot if self._gallery is not None else None
+        snapshot = self._gallery.held.snapshot if self._gallery is not None else None
         try:
             message = outlet.issuer.issue(verdict, snapshot.names if snapshot else {})
         except OneglanceError as error:
@@ -157,10 +154,3 @@ class Vision(threading.Thread):
         if period_s is not None and now_s - self._fed_at_s >= period_s / 2:
             self._fed_at_s = now_s
             self._notifier.watchdog()
-
-    @staticmethod
-    def _close_gallery(gallery: GalleryWatch) -> None:
-        try:
-            gallery.close()
-        except OneglanceError as error:
-            log.warning("%s", error)

@@ -19,6 +19,7 @@ from oneglance.errors import GalleryError
 from oneglance.faces.gallery_file import connect, erase_old_pages, make, reading, wrapped
 from oneglance.faces.gallery_rows import (
     PERSON_QUERY,
+    Unsealed,
     from_text,
     person_from_row,
     seal_template,
@@ -229,12 +230,18 @@ class Gallery:
             }
 
     def snapshot(
-        self, model_id: str, now: datetime, *, template_size: int | None = None
+        self,
+        model_id: str,
+        now: datetime,
+        *,
+        template_size: int | None = None,
+        unsealed: Unsealed | None = None,
     ) -> Snapshot:
         """The templates that count at `now`: everybody whose enrolment has not expired.
 
         With `template_size` (d), an empty gallery gives templates of shape (0, d), and stored
-        ones of another size are refused; without, an empty gallery gives (0, 0).
+        ones of another size are refused; without, an empty gallery gives (0, 0). `unsealed` holds
+        what the last reading of this gallery unsealed, and then what this one does.
 
         Raises UnfitTemplatesError if one was tampered with, or made by another model: then nobody
         can be compared until those people are enrolled again. A clock that stands before the
@@ -261,19 +268,25 @@ class Gallery:
                 where=str(self._path),
                 fix="delete them and enrol them again from their photos, or use the former model",
             )
-        templates = [self._unseal(row[4], row[0], row[2], row[3]) for row in rows]
-        sizes = {template.size for template in templates}
-        if len(sizes | ({template_size} if template_size is not None else set())) > 1:
-            raise GalleryError(
-                f"templates of {model_id} have the sizes {sorted(sizes)}, not {template_size}",
-                where=str(self._path),
-                fix="enrol these people again",
-            )
+        unsealed = Unsealed() if unsealed is None else unsealed
+        try:
+            templates = [unsealed.row(self._unseal, row[4], row[0], row[2], row[3]) for row in rows]
+            sizes = {template.size for template in templates}
+            if len(sizes | ({template_size} if template_size is not None else set())) > 1:
+                raise GalleryError(
+                    f"templates of {model_id} have the sizes {sorted(sizes)}, not {template_size}",
+                    where=str(self._path),
+                    fix="enrol these people again",
+                )
+        except GalleryError:
+            unsealed.forget()
+            raise
         if not templates:
+            unsealed.forget()
             return Snapshot.empty(template_size or 0)
-        return Snapshot(
-            tuple(row[0] for row in rows), {row[0]: row[1] for row in rows}, np.stack(templates)
-        )
+        matrix = np.stack(templates)
+        unsealed.keep(matrix)
+        return Snapshot(tuple(row[0] for row in rows), {row[0]: row[1] for row in rows}, matrix)
 
     def change_counter(self) -> int:
         """A number that grows with every write of any process; cheap enough for each frame.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,6 +81,43 @@ def unseal_template(
         ) from None
     template: NDArray[np.float32] = rows[0]
     return template
+
+
+class Unsealed:
+    """Templates of one gallery that were unsealed before, so that reading it again is cheap.
+
+    A template is known by its person, id and model, and by its sealed bytes: one that was changed
+    since is unsealed, and so checked, again. It keeps what the last gallery read held, no more.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, NDArray[np.float32]] = {}
+        self._next: dict[bytes, NDArray[np.float32]] = {}
+
+    def row(
+        self,
+        unseal: Callable[[bytes, str, str, str], NDArray[np.float32]],
+        sealed: bytes,
+        person_id: str,
+        template_id: str,
+        model_id: str,
+    ) -> NDArray[np.float32]:
+        """The template float32 (d,), by `unseal` where it is not known; raises as that does."""
+        mark = hashlib.sha256(_context(person_id, template_id, model_id) + sealed).digest()
+        row = self._rows.get(mark)
+        if row is None:
+            row = unseal(sealed, person_id, template_id, model_id)
+        self._next[mark] = row
+        return row
+
+    def keep(self, matrix: NDArray[np.float32]) -> None:
+        """The gallery was read to its end: its rows, now in `matrix`, are all that is known."""
+        self._rows = dict(zip(self._next, matrix, strict=True))
+        self._next = {}
+
+    def forget(self) -> None:
+        """Nothing is known."""
+        self._rows, self._next = {}, {}
 
 
 def _context(person_id: str, template_id: str, model_id: str) -> bytes:

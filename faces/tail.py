@@ -62,7 +62,8 @@ class ImpostorTail:
     def threshold(self, fmr: float) -> float:
         """The lowest threshold at which the false match rate is surely at most `fmr`.
 
-        It is one that was fitted, or lies where a line comes down to `fmr`. Raises ModelError below `strictest_fmr`: the pairs it was fitted on cannot tell.
+        It is one that was fitted, or lies where a line comes down to `fmr`. Raises ModelError
+        below `strictest_fmr`: the pairs it was fitted on cannot tell.
         """
         if not self.strictest_fmr * (1 - 1e-9) <= fmr < 1:
             raise ModelError(

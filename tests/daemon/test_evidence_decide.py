@@ -267,7 +267,7 @@ def test_twice_as_many_templates_halve_the_rate_of_a_comparison() -> None:
 def test_more_templates_than_the_model_can_tell_apart_are_refused_with_the_most_it_can() -> None:
     assert RULE.most_templates == 250
     assert RULE.bar(250).threshold == pytest.approx(TAIL.threshold(1e-6))
-    with pytest.raises(UnsupportedTargetError, match="251 templates are too many.*at most 250"):
+    with pytest.raises(UnsupportedTargetError, match=r"251 templates are too many.*at most 250"):
         RULE.bar(251)
 
 

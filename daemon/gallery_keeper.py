@@ -1,0 +1,96 @@
+"""Keeps the gallery in memory up to date, in a thread of its own, so that the loop never waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oneglance.daemon.gallery_watch import GalleryWatch
+from oneglance.errors import OneglanceError
+from oneglance.faces.person import Snapshot
+
+log = logging.getLogger(__name__)
+
+# How soon a command is answered; the watch itself looks less often.
+TURN_S = 0.05
+# A keeper that has not come round for so long hangs or works on something huge: what it had may
+# have expired or been deleted since, so nobody counts until it comes round again.
+STUCK_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The gallery at one moment: `snapshot` is None, and `problem` says why, if nobody counts.
+
+    `version` differs whenever `snapshot` does.
+    """
+
+    snapshot: Snapshot | None
+    version: int
+    problem: str
+
+
+class GalleryKeeper(threading.Thread):
+    """Looks after `watch`, which belongs to this thread once it is started, and does `work`.
+
+    What it holds is replaced in one step: `held` is the old gallery or the new one, whole.
+    """
+
+    def __init__(
+        self,
+        watch: GalleryWatch,
+        clock_s: Callable[[], float],
+        work: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(name="gallery", daemon=True)
+        self._watch = watch
+        self._clock_s = clock_s
+        self._work = work
+        self._stopping = threading.Event()
+        self._came_round_s = clock_s()
+        self._held = Held(watch.snapshot, watch.version, watch.problem)
+        self.crash: BaseException | None = None
+
+    @property
+    def held(self) -> Held:
+        """What counts now. Raises what made the thread fail: a gallery nobody keeps is no guide."""
+        if self.crash is not None:
+            raise self.crash
+        held = self._held
+        if self._clock_s() - self._came_round_s > STUCK_S:
+            return Held(None, -held.version - 1, "gallery_error")
+        return held
+
+    def run(self) -> None:
+        """Look and work until `stop`."""
+        try:
+            while not self._stopping.is_set():
+                self._watch.refresh(self._clock_s())
+                self._publish()
+                self._work()
+                self._publish()
+                self._came_round_s = self._clock_s()
+                self._stopping.wait(TURN_S)
+        except BaseException as error:
+            self.crash = error
+        finally:
+            try:
+                self._watch.close()
+            except OneglanceError as error:
+                log.warning("%s", error)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End the thread; one that hangs in the file system is left behind."""
+        self._stopping.set()
+        if self.ident is not None:
+            self.join(timeout_s)
+            if self.is_alive():
+                log.error("the gallery's thread hangs and is left behind")
+
+    def _publish(self) -> None:
+        watch = self._watch
+        if (watch.version, watch.problem) != (self._held.version, self._held.problem):
+            self._held = Held(watch.snapshot, watch.version, watch.problem)
+            log.debug("the gallery that counts was replaced")

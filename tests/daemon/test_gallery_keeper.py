@@ -1,0 +1,186 @@
+"""The gallery's own thread: what the loop sees of it, and what happens when it fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from oneglance.config import GalleryConfig
+from oneglance.daemon.decide import UnsupportedTargetError
+from oneglance.daemon.gallery_keeper import STUCK_S, GalleryKeeper
+from oneglance.daemon.gallery_watch import GalleryWatch
+from oneglance.faces.codes import L1Head
+from oneglance.faces.gallery import Gallery
+from oneglance.faces.model import FaceModel
+from oneglance.faces.vault import load_key
+
+Wait = Callable[[Callable[[], bool], str], None]
+Enrol = Callable[..., None]
+
+
+class Clock:
+    """A monotonic clock that is moved by hand, and otherwise goes just fast enough to look."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.still = False
+
+    def __call__(self) -> float:
+        if not self.still:
+            self.now_s += 0.2
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make(
+    gallery_file: GalleryConfig, model: FaceModel, clock: Clock
+) -> Iterator[Callable[..., GalleryKeeper]]:
+    keepers: list[GalleryKeeper] = []
+
+    def make(work: Callable[[], None] = lambda: None, **extra: object) -> GalleryKeeper:
+        watch = GalleryWatch(
+            gallery_file.path,
+            load_key(gallery_file.key_file),
+            model.model_id,
+            model.template_size,
+            wall=lambda: datetime.now(UTC),
+            **extra,  # type: ignore[arg-type]
+        )
+        watch.reload()
+        watch.close()
+        keepers.append(GalleryKeeper(watch, clock, work))
+        return keepers[-1]
+
+    yield make
+    for keeper in keepers:
+        keeper.stop()
+
+
+def templates(model: FaceModel, count: int, seed: int = 0) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).normal(size=(count, model.template_size))
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def people(keeper: GalleryKeeper) -> set[str]:
+    snapshot = keeper.held.snapshot
+    return set() if snapshot is None else set(snapshot.person_ids)
+
+
+def test_what_was_read_at_the_start_counts_before_the_thread_runs(
+    make: Callable[..., GalleryKeeper], enrol: Enrol, model: FaceModel
+) -> None:
+    enrol("Ada", templates=templates(model, 2))
+    assert people(make()) == {"ada"}
+
+
+def test_enrolments_and_deletions_are_noticed_while_the_loop_goes_on(
+    make: Callable[..., GalleryKeeper],
+    enrol: Enrol,
+    model: FaceModel,
+    gallery_file: GalleryConfig,
+    wait_until: Wait,
+) -> None:
+    keeper = make()
+    keeper.start()
+    enrol("Ada", templates=templates(model, 2))
+    wait_until(lambda: people(keeper) == {"ada"}, "an enrolment was not noticed")
+    version = keeper.held.version
+    with Gallery.open(gallery_file.path, load_key(gallery_file.key_file)) as gallery:
+        gallery.delete("ada")
+    wait_until(lambda: people(keeper) == set(), "a deletion was not noticed")
+    assert keeper.held.version != version
+    assert keeper.held.problem == "gallery_empty"
+
+
+def test_a_large_gallery_is_made_fast_to_search_and_one_more_person_keeps_it_so(
+    make: Callable[..., GalleryKeeper], enrol: Enrol, model: FaceModel, wait_until: Wait
+) -> None:
+    enrol("Crowd", templates=templates(model, 2100))
+    keeper = make(head=L1Head.behind(model.compare, model.template_size))
+    assert keeper.held.snapshot is not None
+    assert keeper.held.snapshot.codes is not None
+    before = keeper.held.snapshot.templates
+    keeper.start()
+    enrol("Ada", templates=templates(model, 1, seed=1))
+    wait_until(lambda: people(keeper) == {"ada", "crowd"}, "an enrolment was not noticed")
+    snapshot = keeper.held.snapshot
+    assert snapshot.codes is not None
+    assert len(snapshot.codes) == 2101
+    assert np.array_equal(snapshot.templates[1:], before)
+
+
+def test_a_gallery_too_large_for_the_target_lets_nobody_in_until_it_is_smaller(
+    make: Callable[..., GalleryKeeper],
+    enrol: Enrol,
+    model: FaceModel,
+    gallery_file: GalleryConfig,
+    wait_until: Wait,
+) -> None:
+    def fits(count: int) -> str:
+        if count > 2:
+            raise UnsupportedTargetError(f"{count} templates are too many")
+        return "fits"
+
+    enrol("Ada", templates=templates(model, 2))
+    keeper = make(fits=fits)
+    keeper.start()
+    enrol("Bob", templates=templates(model, 1, seed=1))
+    wait_until(lambda: keeper.held.problem == "far_unsupported", "too many were not noticed")
+    assert keeper.held.snapshot is None
+    with Gallery.open(gallery_file.path, load_key(gallery_file.key_file)) as gallery:
+        gallery.delete("bob")
+    wait_until(lambda: people(keeper) == {"ada"}, "the smaller gallery does not count")
+    assert keeper.held.problem == ""
+
+
+def test_a_keeper_that_hangs_lets_nobody_in_until_it_comes_round(
+    make: Callable[..., GalleryKeeper],
+    enrol: Enrol,
+    model: FaceModel,
+    clock: Clock,
+    wait_until: Wait,
+) -> None:
+    enrol("Ada", templates=templates(model, 1))
+    free, hangs = threading.Event(), threading.Event()
+
+    def work() -> None:
+        hangs.set()
+        free.wait(60)
+
+    keeper = make(work)
+    clock.still = True
+    keeper.start()
+    try:
+        assert hangs.wait(20)
+        version = keeper.held.version
+        assert people(keeper) == {"ada"}
+        clock.now_s += STUCK_S + 0.1
+        assert (keeper.held.snapshot, keeper.held.problem) == (None, "gallery_error")
+        assert keeper.held.version != version
+    finally:
+        free.set()
+    wait_until(lambda: people(keeper) == {"ada"}, "it did not come round")
+    assert keeper.held.version == version
+
+
+def test_a_keeper_that_fails_fails_the_loop_that_asks_it(
+    make: Callable[..., GalleryKeeper], wait_until: Wait
+) -> None:
+    def work() -> None:
+        raise ZeroDivisionError("in a command")
+
+    keeper = make(work)
+    keeper.start()
+    wait_until(lambda: keeper.crash is not None, "the failure was not noticed")
+    with pytest.raises(ZeroDivisionError, match="in a command"):
+        _ = keeper.held
