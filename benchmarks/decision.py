@@ -81,8 +81,12 @@ def main() -> None:
     rng = np.random.default_rng(args.seed)
     tail = tail_of(model.manifest.raw["thresholds"])
     rows = []
+    counts = np.unique(people, return_counts=True)[1]
     for far in TARGETS:
         for size, each in GALLERIES:
+            if (counts > each).sum() < size:
+                _say(f"{size} people x {each}: too few people have so many pictures and one more")
+                continue
             rule = Rule(far, FRAMES, PATIENCE_S, tail)
             try:
                 rule.bar(size * each)
@@ -251,7 +255,7 @@ def _told(row: Row) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(text, file=sys.stderr, flush=True)
 
 
 def _arguments() -> argparse.Namespace:

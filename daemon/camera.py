@@ -8,9 +8,19 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oneglance.config import CameraConfig
 from oneglance.daemon.frames import Frame, LatestFrame
-from oneglance.daemon.sources import FrameSource, is_recording, open_source, shown_name
+from oneglance.daemon.health import CameraHealth, Faults
+from oneglance.daemon.sources import (
+    BadFrameError,
+    FrameSource,
+    is_recording,
+    open_source,
+    shown_name,
+)
 from oneglance.errors import CameraError
 
 log = logging.getLogger(__name__)
@@ -23,6 +33,12 @@ REOPEN_MAX_S = 15.0
 MAX_ABANDONED = 3
 # Opening may take longer than one read: a stream waits for its first key frame.
 OPEN_GRACE_S = 10.0
+# A stream that lost a packet is whole again with the next picture; one that gives none for so
+# many reads, or so long, is opened anew.
+MAX_BAD_READS = 30
+MAX_BAD_S = 2.0
+# More frames a second than this only cost power: no decision is quicker for them.
+MOST_FPS_TAKEN = 40.0
 
 
 class CameraState(StrEnum):
@@ -54,12 +70,28 @@ class Camera:
         self.failure: CameraError | None = None
         self.state = CameraState.OPENING
         self.captured = 0
+        self.skipped = 0
+        self._health = CameraHealth(paced=not is_recording(config))
+        self._health_lock = threading.Lock()
         self._slot = slot
         self._opener = opener
         self._clock_s = clock_s
         self._stopping = threading.Event()
         self._abandoned: list[_Reader] = []
         self._reader = _Reader(self, 0.0)
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What is wrong with the frames that come, as status reasons; nothing if none come."""
+        if self.state is not CameraState.OK:
+            return ()
+        with self._health_lock:
+            return tuple(f"{r}:{self.name}" for r in self._health.reasons(self._clock_s()))
+
+    @property
+    def faults(self) -> Faults:
+        """What has gone wrong with its frames since the start."""
+        return self._health.faults
 
     def start(self) -> None:
         """Begin to open and read, in the background."""
@@ -153,13 +185,19 @@ class _Reader(threading.Thread):
         source = camera._opener(camera.config)
         try:
             started_s = camera._clock_s()
+            with camera._health_lock:
+                camera._health.opened()
             index = 0
+            handed_over_s = float("-inf")
             while self._is_current():
-                self.due_s = camera._clock_s() + camera.config.read_deadline_s
-                pixels = source.read()
-                self.due_s = float("inf")
+                pixels = self._read_one(source)
                 if pixels is None:
                     return True
+                if source.fps is None:
+                    if 0 <= camera._clock_s() - handed_over_s < 1 / MOST_FPS_TAKEN:
+                        camera.skipped += 1
+                        continue
+                    handed_over_s = camera._clock_s()
                 at_s = None if source.fps is None else index / source.fps
                 if not self._is_current() or not self._pace(at_s, started_s):
                     return False
@@ -177,6 +215,31 @@ class _Reader(threading.Thread):
             self.due_s = camera._clock_s() + camera.config.read_deadline_s
             source.close()
             self.due_s = float("inf")
+
+    def _read_one(self, source: FrameSource) -> NDArray[np.uint8] | None:
+        """The next picture that is one; None at the end of a recording."""
+        camera = self._camera
+        bad, since_s = 0, 0.0
+        while True:
+            self.due_s = camera._clock_s() + camera.config.read_deadline_s
+            try:
+                pixels = source.read()
+            except BadFrameError:
+                bad += 1
+                since_s = since_s if bad > 1 else camera._clock_s()
+                bearable = bad < MAX_BAD_READS and 0 <= camera._clock_s() - since_s <= MAX_BAD_S
+                if not bearable or not self._is_current():
+                    raise
+                continue
+            self.due_s = float("inf")
+            if pixels is not None:
+                now_s = camera._clock_s()
+                with camera._health_lock:
+                    # What no picture follows is a lost camera, not a bad frame.
+                    if bad:
+                        camera._health.bad_frames(bad, now_s)
+                    camera._health.frame(pixels, now_s)
+            return pixels
 
     def _pace(self, at_s: float | None, started_s: float) -> bool:
         """Wait until a recorded frame's time has come; False if stopped meanwhile."""

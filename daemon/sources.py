@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
 from oneglance.daemon.capture import Capture
+from oneglance.daemon.health import is_sane
 from oneglance.daemon.recordings import Folder, Video
 from oneglance.errors import CameraError
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}", re.IGNORECASE)
 # A name or IPv4 address, or an IPv6 address in brackets; then a port.
 _HOST = re.compile(r"([a-z0-9][a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
+
+
+class BadFrameError(CameraError):
+    """A live source gave something that is no picture; the next may be one again."""
 
 
 class FrameSource(Protocol):
@@ -29,7 +34,8 @@ class FrameSource(Protocol):
     def read(self) -> NDArray[np.uint8] | None:
         """The next picture, uint8 (H, W, 3) BGR; None at the end of a recording.
 
-        May block for ever on a dead camera. Raises CameraError if a live source gives nothing.
+        May block for ever on a dead camera. Raises BadFrameError if a live source gives nothing,
+        or no picture.
         """
 
     def close(self) -> None:
@@ -97,7 +103,12 @@ class _Live:
     def read(self) -> NDArray[np.uint8] | None:
         pixels = self._capture.grab()
         if pixels is None:
-            raise CameraError("the camera gives no more pictures", where=self._where)
+            raise BadFrameError("the camera gives no more pictures", where=self._where)
+        if not is_sane(pixels):
+            height, width = pixels.shape[:2]
+            raise BadFrameError(
+                f"the camera gives pictures of {width} x {height}", where=self._where
+            )
         return pixels
 
     def close(self) -> None:

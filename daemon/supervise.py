@@ -50,7 +50,9 @@ def supervise(
             notifier.ready()
             log.info("ready")
         starting = () if ready else ("starting",)
-        now = (*starting, *_lost(cameras, told=reasons or ()), *vision.problems)
+        complaints = [reason for camera in cameras for reason in camera.complaints]
+        lost = _lost(cameras, told=reasons or ())
+        now = (*starting, *lost, *sorted(complaints), *vision.problems)
         if now != reasons:
             reasons = now
             notifier.status(", ".join(now) or "watching the door")

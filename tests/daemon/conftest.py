@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -211,11 +212,14 @@ def fake_camera() -> type[FakeCamera]:
 
 
 class MjpegServer:
-    """A network camera: one JPEG after another over HTTP, until it is switched off."""
+    """A network camera: one JPEG after another over HTTP, until it is switched off.
+
+    `show` changes the picture, `jpegs` are the files that it sends in turn, `period_s` its pace.
+    """
 
     def __init__(self) -> None:
-        _, jpeg = cv2.imencode(".jpg", np.full((120, 160, 3), 90, np.uint8))
-        self._jpeg = jpeg.tobytes()
+        self.show(np.full((120, 160, 3), 90, np.uint8))
+        self.period_s = 0.03
         self._server: ThreadingHTTPServer | None = None
         self._on = threading.Event()
         self.port = free_port()
@@ -224,6 +228,10 @@ class MjpegServer:
     def url(self) -> str:
         """Where to watch it."""
         return f"http://127.0.0.1:{self.port}/door.mjpeg"
+
+    def show(self, picture: NDArray[np.uint8]) -> None:
+        """Send this picture from now on."""
+        self.jpegs = [cv2.imencode(".jpg", picture)[1].tobytes()]
 
     def start(self) -> None:
         """Switch it on."""
@@ -239,10 +247,13 @@ class MjpegServer:
                 self.end_headers()
                 head = b"--f\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
                 with suppress(OSError):
-                    while camera._on.is_set():
-                        jpeg = camera._jpeg
+                    for number in itertools.count():
+                        if not camera._on.is_set():
+                            break
+                        jpegs = camera.jpegs
+                        jpeg = jpegs[number % len(jpegs)]
                         self.wfile.write(head % len(jpeg) + jpeg + b"\r\n")
-                        threading.Event().wait(0.03)
+                        threading.Event().wait(camera.period_s)
 
         self._on.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)

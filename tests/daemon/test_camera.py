@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.camera import MAX_ABANDONED, OPEN_GRACE_S, Camera, CameraState
+from oneglance.daemon.camera import (
+    MAX_ABANDONED,
+    MAX_BAD_READS,
+    MOST_FPS_TAKEN,
+    OPEN_GRACE_S,
+    Camera,
+    CameraState,
+)
 from oneglance.daemon.frames import Frame, FrameExchange
-from oneglance.daemon.sources import FrameSource
+from oneglance.daemon.sources import BadFrameError, FrameSource
 from oneglance.errors import CameraError
 
 Wait = Callable[[Callable[[], bool], str], None]
@@ -149,6 +159,86 @@ def test_too_many_hanging_readers_give_up_the_process(wait_until: Wait) -> None:
                 camera.watch()
     finally:
         release.set()
+
+
+class Flaky:
+    """A camera that gives each of `answers` in turn, as a picture or as what is raised."""
+
+    fps: float | None = None
+
+    def __init__(self, answers: Iterator[object]) -> None:
+        self._answers = answers
+
+    def read(self) -> NDArray[np.uint8] | None:
+        threading.Event().wait(0.002)
+        answer = next(self._answers)
+        if isinstance(answer, CameraError):
+            raise answer
+        assert isinstance(answer, np.ndarray)
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def grey(height: int = 480, width: int = 640) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), 90, np.uint8)
+
+
+def bad(count: int) -> list[object]:
+    return [BadFrameError("torn")] * count
+
+
+def test_a_few_bad_frames_are_counted_and_lose_no_camera(wait_until: Wait) -> None:
+    opened = []
+
+    def opener(_: CameraConfig) -> FrameSource:
+        opened.append(1)
+        return Flaky(itertools.chain([grey()], bad(5), itertools.repeat(grey())))
+
+    with running(opener) as (camera, _):
+        wait_until(lambda: camera.captured > 3, "no frames")
+        assert camera.complaints == ("camera_corrupt:cam",)
+        assert (camera.faults.bad, len(opened)) == (5, 1)
+
+
+def test_nothing_but_bad_frames_is_a_lost_camera_and_not_counted_as_bad(wait_until: Wait) -> None:
+    def opener(_: CameraConfig) -> FrameSource:
+        return Flaky(itertools.chain([grey()], bad(MAX_BAD_READS)))
+
+    with running(opener) as (camera, _):
+        wait_until(lambda: camera.state is CameraState.LOST, "the loss was not noticed")
+        assert (camera.faults.bad, camera.complaints) == (0, ())
+
+
+def test_a_change_of_size_is_complained_about(wait_until: Wait) -> None:
+    def opener(_: CameraConfig) -> FrameSource:
+        return Flaky(itertools.chain([grey()] * 3, itertools.repeat(grey(240, 320))))
+
+    with running(opener) as (camera, exchange):
+        wait_until(lambda: camera.complaints == ("camera_resized:cam",), "it was not noticed")
+        wait_until(
+            lambda: any(f.pixels.shape[0] == 240 for f in exchange.take(0.1)), "no small frames"
+        )
+        assert camera.faults.resized == 1
+
+
+def test_far_too_many_frames_are_thinned_out_before_anybody_works_on_them(
+    wait_until: Wait,
+) -> None:
+    clock = Clock()
+
+    def pictures() -> Iterator[object]:
+        for _ in range(100):
+            clock.now_s += 1 / 100
+            yield grey()
+        yield CameraError("the end")
+
+    answers = pictures()
+    with running(lambda _: Flaky(answers), clock=clock) as (camera, _):
+        wait_until(lambda: camera.state is CameraState.LOST, "no end")
+        assert camera.captured + camera.skipped == 100
+        assert 30 <= camera.captured <= MOST_FPS_TAKEN
 
 
 def test_a_recording_ends_instead_of_being_opened_again(
