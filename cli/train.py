@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Spread(StrEnum):
+    """Over what a training is shared out."""
+
+    AUTO = "auto"
+    NONE = "none"
 
 
 def train(
@@ -28,6 +36,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run was cut short.")
     ] = False,
+    distribute: Annotated[
+        Spread, typer.Option(help="Share the work over all devices and machines, or use one.")
+    ] = Spread.AUTO,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Other than the recipe's count.")
     ] = None,
@@ -38,7 +49,8 @@ def train(
     `oneglance train siamese --data DIR`, then `oneglance convert`. No data at hand?
     `oneglance train smoke` draws faces and takes seconds.
 
-    Each epoch ends with a checkpoint; --resume goes on exactly as if nothing had happened.
+    A checkpoint is written after each epoch and every five minutes; --resume goes on exactly as if
+    nothing had happened. KERAS_BACKEND=jax or torch trains the same recipe on that backend.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -50,13 +62,17 @@ def train(
     chosen = load_recipe(recipe)
     # TensorFlow writes lines of its own to stderr while it is imported: only now, and unheard.
     with _without_stderr():
+        from oneglance.training.distribute import shared_out
         from oneglance.training.run import run_recipe
 
     if epochs is not None:
         chosen = chosen.model_copy(update={"epochs": epochs})
     folder = out or Path("runs") / Path(recipe).stem
     console = Console(stderr=True)
-    report = run_recipe(chosen, data_dir=data, out=folder, resume=resume, stage=shown_on(console))
+    with shared_out(distribute.value):
+        report = run_recipe(
+            chosen, data_dir=data, out=folder, resume=resume, stage=shown_on(console)
+        )
     for key, value in report.items():
         typer.echo(f"{key}: {value}")
     typer.echo(f"trained: {folder}")

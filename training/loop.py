@@ -20,14 +20,14 @@ import keras
 import numpy as np
 
 from oneglance.errors import ConfigError
-from oneglance.training.checkpoints import Place, load_latest, places, save, save_model
+from oneglance.training import checkpoints, distribute, files
+from oneglance.training.checkpoints import Place, load_latest, places, save
 from oneglance.training.early import EarlyStop
-from oneglance.training.files import write_atomically
 from oneglance.training.progress import Stage
 from oneglance.training.stream import Batch, Stream
 from oneglance.training.tensorboard import EventLog
 
-__all__ = ["Batch", "save_model", "write_atomically"]
+__all__ = ["Batch"]
 RECIPE_COPY = "recipe.json"
 # A power cut costs at most so much of an epoch.
 SAVE_EVERY_S = 300.0
@@ -106,24 +106,35 @@ def train(
     Raises ConfigError for a checkpoint that is damaged or of another network, a loss that is no
     number, and a full disk.
     """
+    spread = distribute.current()
     place, model = load_latest(folder, name, model)
+    _need_one_view(spread, folder, place)
     log = [row for row in _read_log(folder / f"{name}.csv") if int(row["epoch"]) <= place.epochs]
-    if place == Place() and not log:
-        log.append({"epoch": 0, "loss": "", **_shown(validate(model))})
-        _keep_best(folder, name, model, log, stop)
+    model = spread.placed(model)
+
+    def look(epoch: int, loss: str) -> dict[str, float]:
+        here = spread.local(model)
+        figures = spread.agreed(validate(here))
+        log.append({"epoch": epoch, "loss": loss, **_shown(figures)})
+        if stop is not None and stop.best(log) == len(log) - 1:
+            save_model(here, folder / f"{name}-best.keras")
         _write_log(folder / f"{name}.csv", log)
+        return figures
+
+    if place == Place() and not log:
+        look(0, "")
     done = place.epochs * steps + place.steps
-    events = EventLog(folder / "tensorboard" / name, done + 1, time.time)
+    events = None
+    if spread.writes:
+        events = EventLog(folder / "tensorboard" / name, done + 1, time.time)
     saved_at = clock()
     with stage(name, epochs * steps - done) as advance:
         while place.epochs < epochs and not (stop and place.steps == 0 and stop.enough(log)):
             epoch = place.epochs + 1
             if place.steps == 0:
                 model.reset_metrics()
-            for step, (inputs, targets) in enumerate(
-                _from(batches, epoch, place.steps), place.steps + 1
-            ):
-                loss = float(model.train_on_batch(inputs, targets, return_dict=True)["loss"])
+            for step, batch in enumerate(_from(batches, epoch, place.steps), place.steps + 1):
+                loss = spread.step(model, batch)
                 if not np.isfinite(loss):
                     raise ConfigError(
                         f"the loss became {loss} in epoch {epoch}",
@@ -132,26 +143,41 @@ def train(
                     )
                 advance(f"epoch {epoch}/{epochs}, loss {loss:.4f}")
                 done += 1
-                if step % max(1, steps // _POINTS_AN_EPOCH) == 0:
+                if events and step % max(1, steps // _POINTS_AN_EPOCH) == 0:
                     events.write(done, {"loss": loss})
-                if step < steps and clock() - saved_at >= save_every_s:
+                if spread.saves_alone and step < steps and clock() - saved_at >= save_every_s:
                     save(folder, name, Place(epoch - 1, step), model)
                     saved_at = clock()
-            figures = validate(model)
-            log.append({"epoch": epoch, "loss": f"{loss:.6f}", **_shown(figures)})
-            events.write(done, {**figures, "learning_rate": _rate(model), "epoch": epoch})
-            _keep_best(folder, name, model, log, stop)
-            _write_log(folder / f"{name}.csv", log)
+            figures = look(epoch, f"{loss:.6f}")
             place = Place(epoch)
-            save(folder, name, place, model)
+            if events:
+                events.write(done, {**figures, "learning_rate": _rate(model), "epoch": epoch})
+            with spread.folder_of_checkpoints(folder) as mine:
+                if mine is not None:
+                    save(mine, name, place, model)
             saved_at = clock()
-    return model if stop is None else _best(folder, name)
+    if stop is None:
+        return spread.local(model)
+    spread.agreed({"written": 1.0})
+    return _best(folder, name)
 
 
 def done_epochs(folder: Path, name: str) -> int:
     """How many whole epochs the last checkpoint of `name` holds; 0 without one."""
     found = places(folder, name)
     return found[-1][0].epochs if found else 0
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Save a .keras file whole or not at all, if this is the process that writes; ConfigError."""
+    if distribute.current().writes:
+        checkpoints.save_model(model, path)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, if this is the process that writes; ConfigError."""
+    if distribute.current().writes:
+        files.write_atomically(path, data)
 
 
 def _from(
@@ -162,11 +188,15 @@ def _from(
     return islice(batches(epoch), done, None)
 
 
-def _keep_best(
-    folder: Path, name: str, model: keras.Model, log: list[dict[str, Any]], stop: EarlyStop | None
-) -> None:
-    if stop is not None and stop.best(log) == len(log) - 1:
-        save_model(model, folder / f"{name}-best.keras")
+def _need_one_view(spread: distribute.OneDevice, folder: Path, place: Place) -> None:
+    """ConfigError unless the first process, who writes, stands where this one does."""
+    here = {"epochs": float(place.epochs), "steps": float(place.steps)}
+    if spread.agreed(here) != here:
+        raise ConfigError(
+            "the machines see different checkpoints",
+            where=str(folder),
+            fix="let --out be one folder that all of them share",
+        )
 
 
 def _best(folder: Path, name: str) -> keras.Model:

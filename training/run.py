@@ -11,7 +11,7 @@ import keras
 
 from oneglance.errors import ConfigError
 from oneglance.faces.align import CROP_SIZE
-from oneglance.training import loop
+from oneglance.training import distribute, loop
 from oneglance.training.aligner import need_two_people, points_of, train_aligner
 from oneglance.training.crops import cut_patches
 from oneglance.training.networks import mobileface
@@ -51,11 +51,14 @@ def run_recipe(
     Raises ConfigError for a recipe, folder or file that does not fit.
     """
     settings = recipe.model_dump(mode="json")
-    loop.open_run(out, settings, resume=resume)
+    writes = distribute.current().writes
+    if writes:
+        loop.open_run(out, settings, resume=resume)
 
     def begin() -> None:
-        loop.begin_run(out, settings)
-        record_start(out, settings, inputs_of(recipe, data_dir, out), command_line())
+        if writes:
+            loop.begin_run(out, settings)
+            record_start(out, settings, inputs_of(recipe, data_dir, out), command_line())
 
     if isinstance(recipe, OmniglotRecipe):
         report = run_omniglot(recipe, data_dir, out, stage, begin)
