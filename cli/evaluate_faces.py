@@ -42,9 +42,8 @@ def measure_pairs(images: Path, pairs: Path, model: FaceModel, *, one_search: bo
         score_pairs,
         worst_pairs,
     )
-    from oneglance.faces.pictures import Pictures
 
-    pictures = Pictures(images)
+    pictures = _opened(images)
     listed = read_pairs(pairs, pictures)
     names = sorted({name for pair in listed for name in (pair.image_a, pair.image_b)})
     reading = _read(names, pictures, model, one_search=one_search)
@@ -61,6 +60,7 @@ def measure_people(
     from oneglance.faces.all_against_all import compare_all, report_all
     from oneglance.training.datasets import labelled_pictures
 
+    _opened(images).close()
     listed = labelled_pictures(images, people, folds)
     pictures = listed[0].pictures
     person_of = {picture.name: picture.person for picture in listed}
@@ -91,6 +91,20 @@ def show(figures: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(figures, indent=2, allow_nan=False))
     else:
         _print_table(figures)
+
+
+def _opened(images: Path) -> Pictures:
+    from oneglance.errors import ImageError
+    from oneglance.faces.pictures import Pictures
+
+    pictures = Pictures(images)
+    if not pictures.names:
+        raise ImageError(
+            "there is no picture in it",
+            where=str(images),
+            fix="name a folder or zip file with JPEG or PNG files",
+        )
+    return pictures
 
 
 def _read(

@@ -122,6 +122,16 @@ def test_options_that_do_not_fit_are_wrong_usage(options: list[str]) -> None:
     assert CliRunner().invoke(APP, ["--images", "x", *options]).exit_code == 2
 
 
+@pytest.mark.parametrize("option", ["--pairs", "--people"])
+def test_a_folder_without_pictures_is_said_to_be_so(
+    album: Path, tmp_path: Path, option: str
+) -> None:
+    with pytest.raises(OneglanceError, match="there is no picture in it") as caught:
+        run("--images", tmp_path, option, album / f"{option[2:]}.csv")
+    assert caught.value.where == str(tmp_path)
+    assert caught.value.exit_code == 9
+
+
 def test_a_report_folder_that_cannot_be_made_is_refused_before_any_picture_is_read(
     album: Path, tmp_path: Path
 ) -> None:
