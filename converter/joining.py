@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oneglance.converter.folder import move_folder, update_manifest, write_model_folder
 from oneglance.errors import ConfigError, ImageError
@@ -125,18 +126,23 @@ def _measured(
 
 def _templates(
     models: Sequence[FaceModel], pictures: Sequence[LabelledPicture]
-) -> tuple[list[str], list[Any]]:
+) -> tuple[list[str], list[NDArray[np.float32]]]:
     """Whose face each picture shows, and its template by each model; only faces that all found."""
     detector = FaceDetector()
+    cutters = {model.manifest.aligner.sha256: model for model in models}
     people: list[str] = []
-    rows: list[list[Any]] = [[] for _ in models]
+    rows: list[list[NDArray[np.float32]]] = [[] for _ in models]
     for picture in pictures:
         image = load_image(picture.pictures.read(picture.name))
-        samples = [read_central_face(image, detector, model) for model in models]
-        if all(sample is not None for sample in samples):
+        chips = {}
+        for digest, cutter in cutters.items():
+            sample = read_central_face(image, detector, cutter)
+            if sample is not None:
+                chips[digest] = sample.chip[None]
+        if len(chips) == len(cutters):
             people.append(picture.person)
-            for kept, sample in zip(rows, samples, strict=True):
-                kept.append(sample.template if sample is not None else None)
+            for kept, model in zip(rows, models, strict=True):
+                kept.append(model.encode(chips[model.manifest.aligner.sha256])[0])
     if not 2 <= len(set(people)) < len(people):
         raise ImageError(
             f"{len(people)} faces of {len(set(people))} people cannot compare the variants",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from model_folders import one_variant, write_folder
 
 from oneglance.errors import ModelError
-from oneglance.faces.manifest import read_document, read_manifest
+from oneglance.faces.manifest import manifest_of, read_document, read_manifest
+from oneglance.faces.model import load_model
 from oneglance.faces.model_document import export, parse_document, schema
 from oneglance.models import default_model_dir
 
@@ -22,14 +24,9 @@ KEPT = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 Change = Callable[[dict[str, Any]], Any]
 
 
-def shipped() -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((default_model_dir() / "manifest.json").read_text())
-    return document
-
-
 def of_format_1() -> dict[str, Any]:
-    """The shipped manifest as it would have been written before there were variants."""
-    document = shipped()
+    """The manifest as it would have been written before there were variants."""
+    document = one_variant()
     variant = document["variants"][document["default"]]
     files = {
         kind: {"file": variant[kind], **document["files"][variant[kind]], "precision": "float32"}
@@ -42,9 +39,8 @@ def of_format_1() -> dict[str, Any]:
         "name": document["name"],
         "cutout": document["cutout"],
         "thresholds": variant["thresholds"],
-        "parity": variant["parity"],
         "licence": document["licence"],
-        "origins": document["origins"],
+        "origins": [{"what": "weights", "source": "elsewhere", "licence": "MIT"}],
         "made_on": "a Tuesday",
         **files,
     }
@@ -133,7 +129,7 @@ for _name in (
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_manifest_of_another_shape_is_refused(tmp_path: Path, what: str) -> None:
-    document = shipped()
+    document = one_variant()
     BAD[what](document)
     with pytest.raises(ModelError, match="manifest") as caught:
         read_manifest(folder_of(tmp_path, json.dumps(document)))
@@ -144,7 +140,7 @@ def test_a_manifest_of_another_shape_is_refused(tmp_path: Path, what: str) -> No
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
 def test_what_is_no_number_is_refused_wherever_it_stands(tmp_path: Path, number: str) -> None:
-    document = shipped()
+    document = one_variant()
     variant(document)["evaluation"] = {"accuracy": "HERE"}
     text = json.dumps(document).replace('"HERE"', number)
     with pytest.raises(ModelError, match="manifest"):
@@ -152,9 +148,9 @@ def test_what_is_no_number_is_refused_wherever_it_stands(tmp_path: Path, number:
 
 
 def test_a_member_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    document = shipped()
+    document = one_variant()
     rates(document)["1e-4"] = "HERE"
-    row = json.dumps(rates(shipped())["1e-4"])
+    row = json.dumps(rates(one_variant())["1e-4"])
     twice = row[:-1] + ', "threshold": 0.0}'
     with pytest.raises(ModelError, match="stands twice"):
         read_manifest(folder_of(tmp_path, json.dumps(document).replace('"HERE"', twice)))
@@ -173,13 +169,13 @@ def test_a_manifest_that_is_no_json_object_is_refused(tmp_path: Path, content: b
 
 def test_a_variant_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(ModelError, match="no variant 'int4'") as caught:
-        read_manifest(default_model_dir(), "int4")
+        manifest_of(parse_document(one_variant()), "int4")
     assert "float32" in caught.value.fix
 
 
 def test_a_manifest_of_format_1_is_understood_and_keeps_its_id(tmp_path: Path) -> None:
     old = read_manifest(folder_of(tmp_path, json.dumps(of_format_1())))
-    new = read_manifest(default_model_dir())
+    new = manifest_of(parse_document(one_variant()))
     assert old.model_id == new.model_id
     assert old.thresholds == new.thresholds
     assert old.accuracy_threshold == new.accuracy_threshold
@@ -190,6 +186,7 @@ def test_a_manifest_of_format_1_is_understood_and_keeps_its_id(tmp_path: Path) -
         new.passes,
     )
     assert old.document.licence == new.document.licence
+    assert old.document.origins[0].source == "elsewhere"
     assert old.document.notes == {"made_on": "a Tuesday"}
 
 
@@ -226,7 +223,7 @@ def places(document: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 
 @given(
-    st.sampled_from(list(places(shipped()))),
+    st.sampled_from(list(places(one_variant()))),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
         lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
@@ -234,7 +231,7 @@ def places(document: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
     ),
 )
 def test_anything_anywhere_is_read_or_refused_in_one_way(place: tuple[Any, ...], put: Any) -> None:
-    document = shipped()
+    document = one_variant()
     inner: Any = document
     for key in place[:-1]:
         inner = inner[key]
@@ -257,7 +254,7 @@ def test_the_kept_schema_is_the_exported_one(tmp_path: Path) -> None:
 def test_the_shipped_manifest_is_valid_by_the_schema_and_nothing_more_is() -> None:
     Draft202012Validator.check_schema(schema())
     validator = Draft202012Validator(schema())
-    document = shipped()
+    document = json.loads((default_model_dir() / "manifest.json").read_text())
     validator.validate(document)
     assert not validator.is_valid({**document, "surprise": 1})
     for required in ("format", "name", "files", "variants", "default", "reference", "cutout"):
@@ -272,12 +269,7 @@ def test_every_file_of_the_shipped_folder_is_in_its_manifest() -> None:
 
 
 def test_a_fifo_in_place_of_the_manifest_or_a_model_does_not_hang(tmp_path: Path) -> None:
-    import os
-
-    from oneglance.faces.model import load_model
-
-    folder = tmp_path / "model"
-    shutil.copytree(default_model_dir(), folder)
+    folder = write_folder(tmp_path / "model")
     (folder / "aligner.tflite").unlink()
     os.mkfifo(folder / "aligner.tflite")
     with pytest.raises(ModelError, match="file is missing"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_folders import INTERCHANGE, shipped_files, write_folder
 
 from oneglance.config import Config, GalleryConfig, ModelConfig
 from oneglance.converter.folder import update_manifest, write_model_folder
@@ -26,50 +27,18 @@ from oneglance.faces.model_choice import (
     read_choice,
     write_choice,
 )
-from oneglance.faces.model_document import Interchange, Mixed, parse_part
+from oneglance.faces.model_document import Interchange, parse_part
 from oneglance.faces.model_interchange import Side, measure, objections
 from oneglance.faces.model_setup import load_configured, pick
 from oneglance.faces.model_tune import fastest
 from oneglance.faces.model_tune import measure as measure_speed
-from oneglance.models import default_model_dir
-
-MIXED = {"1e-4": Mixed(fmr=1e-4, tar=0.97, tar_of_reference=0.97).model_dump()}
-MEASURED = {
-    "faces": 100,
-    "cosine_mean": 0.99,
-    "probes_of_this": MIXED,
-    "probes_of_reference": MIXED,
-}
-
-
-def other_bytes(name: str, mark: bytes) -> bytes:
-    """The same network in another file: what stands behind a FlatBuffer is not read."""
-    return (default_model_dir() / name).read_bytes() + mark * 16
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """float32 leads; int8 is interchangeable with it, int8-weights is not known to be."""
-    shipped = read_manifest(default_model_dir())
-    made = tmp_path / "model"
-    write_model_folder(
-        made,
-        name="mobileface-1",
-        encoder={
-            "float32": other_bytes("encoder.tflite", b""),
-            "int8": other_bytes("encoder.tflite", b"a"),
-            "int8-weights": other_bytes("encoder.tflite", b"b"),
-        },
-        aligner=other_bytes("aligner.tflite", b""),
-        template_size=shipped.template_size,
-        passes=shipped.passes,
-        precision="float32",
-        about={"licence": "MIT"},
-    )
-    thresholds = shipped.fitted.model_dump(mode="json")
-    for variant in ("float32", "int8", "int8-weights"):
-        update_manifest(made, {"thresholds": thresholds}, variant)
-    update_manifest(made, {"interchange": MEASURED}, "int8")
+    made = write_folder(tmp_path / "model", "float32", "int8", "int8-weights")
+    update_manifest(made, {"interchange": INTERCHANGE}, "int8")
     return made
 
 
@@ -139,7 +108,6 @@ def test_a_gallery_survives_the_switch_to_an_interchangeable_variant_only(folder
         name: load_model(folder, variant=name).model_id for name in read_document(folder).variants
     }
     assert ids["float32"] == ids["int8"] != ids["int8-weights"]
-    assert ids["float32"] == read_manifest(default_model_dir()).model_id
     update_manifest(folder, {"interchange": None}, "int8")
     assert load_model(folder, variant="int8").model_id not in (ids["float32"], ids["int8-weights"])
 
@@ -383,7 +351,7 @@ def test_a_change_that_a_manifest_cannot_take_leaves_it_as_it_was(folder: Path) 
         ({"thresholds": {"by_fmr": {}}}, "int8"),
         ({"surprise": 1}, "int8"),
         ({"licence": "x"}, "int4"),
-        ({"interchange": {**MEASURED, "cosine_mean": 0.5}}, "int8"),
+        ({"interchange": {**INTERCHANGE, "cosine_mean": 0.5}}, "int8"),
     ]
     for change, variant in changes:
         with pytest.raises(ValueError, match=r"."):
@@ -392,7 +360,7 @@ def test_a_change_that_a_manifest_cannot_take_leaves_it_as_it_was(folder: Path) 
 
 
 def test_variants_that_do_not_go_together_are_not_written(tmp_path: Path) -> None:
-    encoder, aligner = other_bytes("encoder.tflite", b""), other_bytes("aligner.tflite", b"")
+    encoder, aligner = shipped_files()
     kind: dict[str, Any] = {"template_size": 256, "passes": 2, "about": {}}
     with pytest.raises(ValueError, match="leads"):
         write_model_folder(

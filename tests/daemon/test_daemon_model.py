@@ -1,0 +1,69 @@
+"""The daemon and its model: which variant it runs, and when it does not start."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from model_folders import INTERCHANGE, write_folder
+
+from oneglance.config import CameraConfig, Config, GalleryConfig, ModelConfig
+from oneglance.converter.folder import update_manifest
+from oneglance.daemon.app import Daemon
+from oneglance.daemon.build import build_pipeline
+from oneglance.daemon.issuer import Clocks
+from oneglance.errors import ModelError
+from oneglance.faces.manifest import read_document
+from oneglance.faces.model_choice import Choice, Timing, folder_digest, machine_mark, write_choice
+from oneglance.faces.model_folder import sign_folder
+from oneglance.key_files import create_key_pair, load_private_key
+
+CLOCKS = Clocks(lambda: datetime.now(UTC), time.monotonic)
+
+
+def test_a_door_with_a_model_key_does_not_start_on_an_unsigned_or_changed_model(
+    tmp_path: Path,
+) -> None:
+    folder = write_folder(tmp_path / "model")
+    private, public = tmp_path / "model.key", tmp_path / "model.pub"
+    create_key_pair(private, public)
+    config = Config(
+        model=ModelConfig(folder=folder, public_key_file=public),
+        gallery=GalleryConfig(path=tmp_path / "gallery.db"),
+        camera=(CameraConfig(name="front", source=str(tmp_path / "none.mp4")),),
+    )
+    with pytest.raises(ModelError, match="not signed"):
+        Daemon(config, mqtt=False, gallery=False).run()
+    sign_folder(folder, load_private_key(private, "model key", ""))
+    build_pipeline(config, CLOCKS)
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("for a test", "for no test"))
+    with pytest.raises(ModelError, match="signature does not match"):
+        Daemon(config, mqtt=False, gallery=False).run()
+
+
+def test_the_pipeline_runs_the_variant_that_was_measured_fastest(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "model", "float32", "int8")
+    update_manifest(folder, {"interchange": INTERCHANGE}, "int8")
+    config = Config(
+        model=ModelConfig(folder=folder), gallery=GalleryConfig(path=tmp_path / "gallery.db")
+    )
+    by_default, _ = build_pipeline(config, CLOCKS)
+    write_choice(
+        tmp_path / "model-choice.json",
+        Choice(
+            variant="int8",
+            model_id=by_default.model_id,
+            model=folder_digest(read_document(folder)),
+            machine=machine_mark(),
+            threads=1,
+            measured_at="2026-11-24T06:00:00+00:00",
+            timings={"int8": Timing(min_ms=1.0, median_ms=1.0, rounds=1)},
+        ),
+    )
+    tuned, _ = build_pipeline(config, CLOCKS)
+    assert (by_default.variant, tuned.variant) == ("float32", "int8")
+    # The gallery goes on: its templates belong to both.
+    assert by_default.model_id == tuned.model_id
