@@ -15,6 +15,7 @@ import os
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -126,11 +127,8 @@ class Server:
         names = sorted({name for pair in pairs for name in pair})
         templates = {}
         start = time.process_time()
-        with zipfile.ZipFile(images) as pack:
-            members = _members(pack, names)
-            for name in names:
-                data = np.frombuffer(pack.read(members[name]), np.uint8)
-                templates[name] = self._contender.template(cv2.imdecode(data, cv2.IMREAD_COLOR))
+        for name, picture in _pictures(images, names):
+            templates[name] = self._contender.template(picture)
         scores: list[float | None] = []
         for one, other in pairs:
             a, b = templates[one], templates[other]
@@ -157,6 +155,12 @@ class Server:
             if enrol is not None:
                 enrol(name, cv2.imread(file))
 
+    def do_strangers(self, images: str, names: list[str]) -> None:
+        """Portraits by which a contender that cares makes up templates of strangers."""
+        learn = getattr(self._contender, "strangers", None)
+        if learn is not None:
+            learn(picture for _, picture in _pictures(images, names))
+
     def do_peak(self) -> float:
         """The most memory this process held, in MB (10^6 bytes)."""
         return peak_mb(os.getpid())
@@ -180,11 +184,14 @@ def peak_mb(pid: int) -> float:
     raise ValueError("the kernel does not tell the peak of memory")
 
 
-def _members(pack: zipfile.ZipFile, names: list[str]) -> dict[str, str]:
-    """Where each picture stands in the zip: at that name, or at it within a folder."""
-    there = {member.split("/", 1)[-1]: member for member in pack.namelist()}
-    there |= {member: member for member in pack.namelist()}
-    return {name: there[name] for name in names}
+def _pictures(images: str, names: list[str]) -> Iterator[tuple[str, Any]]:
+    """Pictures of a zip by name, uint8 (H, W, 3) BGR; they may stand within a folder of it."""
+    with zipfile.ZipFile(images) as pack:
+        there = {member.split("/", 1)[-1]: member for member in pack.namelist()}
+        there |= {member: member for member in pack.namelist()}
+        for name in names:
+            data = np.frombuffer(pack.read(there[name]), np.uint8)
+            yield name, cv2.imdecode(data, cv2.IMREAD_COLOR)
 
 
 def central(size: tuple[int, int], boxes: list[list[float]]) -> int | None:

@@ -44,7 +44,7 @@ from missed import Missed
 from page import write_page
 from targets import goals_of
 
-from oneglance.faces.evaluation import read_pairs
+from oneglance.faces.evaluation import Pair, read_pairs
 from oneglance.faces.model import load_model
 from oneglance.faces.pictures import Pictures
 
@@ -54,6 +54,8 @@ FPS, VISIT_FPS = 15.0, 30.0
 PEERS = ("face_recognition", "blazeface")
 # dlib takes a tenth of a second a frame, more on large ones: it looks at every so many-th.
 DLIB_STRIDE, DLIB_LARGE_STRIDE = 5, 15
+# Portraits from which the spread of templates in a large gallery is learnt.
+STRANGERS = 200
 GALLERIES = (10, 50, 1_000, 100_000)
 
 
@@ -180,6 +182,10 @@ def measure(chosen: argparse.Namespace, folder: Path, children: dict[str, Child]
         answer = children[name].ask("live", clip=str(visits.path), only_visits=forgets)
         live[name] = quantiles_ms(answer["waits_s"]) | {"dropped_frames": answer["dropped"]}
     say("one visitor against galleries")
+    images = chosen.data / "lfw_folds1-8.zip"
+    pairs = labelled_pairs(images, chosen.data / "lfw_pairs_folds1-8.csv")
+    some = sorted({pair.image_a for pair in pairs})[:STRANGERS]
+    children["ours"].ask("strangers", images=str(images), names=some)
     three = {name: children[name] for name in (*PEERS, "ours")}
     probes = probe(three, GALLERIES, plan.probe_rounds)
     probes |= probe({"tutorial": children["tutorial"]}, (50,), 1)
@@ -188,14 +194,6 @@ def measure(chosen: argparse.Namespace, folder: Path, children: dict[str, Child]
     say("the encoder's floor")
     floor = encoder_over_floor(core)
     say("accuracy on labelled pairs")
-    images = chosen.data / "lfw_folds1-8.zip"
-    pictures = Pictures(images)
-    pairs = [
-        pair
-        for pair in read_pairs(chosen.data / "lfw_pairs_folds1-8.csv", pictures)
-        if pair.fold in (7, 8)
-    ]
-    pictures.close()
     if plan.pairs is not None:
         pairs = pairs[:: len(pairs) // plan.pairs]
     cores = sorted(os.sched_getaffinity(0))
@@ -211,6 +209,14 @@ def measure(chosen: argparse.Namespace, folder: Path, children: dict[str, Child]
         "peak_mb": peaks,
         "start_s": {name: round(child.start_s, 2) for name, child in children.items()},
     }
+
+
+def labelled_pairs(images: Path, listed: Path) -> list[Pair]:
+    """The official pairs of folds 7 and 8."""
+    pictures = Pictures(images)
+    pairs = [pair for pair in read_pairs(listed, pictures) if pair.fold in (7, 8)]
+    pictures.close()
+    return pairs
 
 
 def machine(core: int, load_before: Sequence[float]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import urllib.request
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
 from oneglance.broker import free_port
+from oneglance.cli.main import app
 from oneglance.config import Config, MetricsConfig
 from oneglance.daemon.app import Daemon
+from oneglance.daemon.stages import STAGES
 from oneglance.daemon.totals import Totals
 from oneglance.errors import ConfigError, OneglanceError
 
@@ -90,9 +94,21 @@ def test_the_endpoint_tells_what_the_run_came_to_and_no_name(
     assert samples["oneglance_frames_dropped_total", "cam0"] == totals.dropped == 0
     assert samples["oneglance_decisions_total", "accepted"] == 1
     assert samples["oneglance_faces_encoded_total", ""] == totals.faces_encoded
-    assert samples["oneglance_stage_seconds_count", "find"] == 44
+    assert samples["oneglance_stage_seconds_count", STAGES[0]] == 44
     assert samples["oneglance_camera_up", "cam0"] == 1
     assert "obama" not in text.lower()
+
+
+def test_top_shows_a_running_daemon(
+    house: Callable[..., Config], film: Callable[..., Path]
+) -> None:
+    port = free_port()
+    with paused(house(film(), metrics=MetricsConfig(port=port)), last=5):
+        arguments = ["top", "--port", str(port), "--json", "--count", "1", "--interval", "0.1"]
+        view = json.loads(CliRunner().invoke(app, arguments).stdout)
+    assert [(c["camera"], c["up"]) for c in view["cameras"]] == [("cam0", True)]
+    assert view["stages"][0]["stage"] == STAGES[0]
+    assert view["memory_mb"] > 10
 
 
 def test_the_endpoint_answers_on_this_machine_only(
