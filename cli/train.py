@@ -23,8 +23,9 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A shipped recipe (aligner, siamese, omniglot-compact, omniglot-koch, "
-            "omniglot-koch-cpu, smoke-aligner, smoke) or a file."
+            help="A shipped recipe (aligner, siamese, faces-small, faces-koch, omniglot-compact, "
+            "omniglot-koch, omniglot-koch-cpu, smoke, smoke-aligner, smoke-angular-margin, "
+            "smoke-contrastive, smoke-cross-entropy, smoke-distillation, smoke-triplet) or a file."
         ),
     ],
     data: Annotated[

@@ -70,43 +70,6 @@ class InkFrame(keras.layers.Layer):
         return ops.relu(1 - ops.abs(centres[:, :, None] - places) / width) / width
 
 
-@keras.saving.register_keras_serializable(package="oneglance")
-class CosineHead(keras.layers.Layer):
-    """The logit scale * cosine + bias of templates of length 1; two inputs (..., d), one (...).
-
-    Scale and bias are not trained: a free scale runs away in a contrastive loss. `calibrate` sets
-    them after training.
-    """
-
-    def __init__(self, scale: float = 16.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.first_scale = scale
-
-    def build(self, input_shape: Any) -> None:
-        """One factor and one shift."""
-        constant = keras.initializers.Constant(self.first_scale)
-        self.scale = self.add_weight(name="scale", shape=(), initializer=constant, trainable=False)
-        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=False)
-
-    def calibrate(self, factor: float, shift: float) -> None:
-        """Make the score factor * score + shift."""
-        self.scale.assign(self.scale * factor)
-        self.bias.assign(self.bias * factor + shift)
-
-    def call(self, inputs: Any) -> Any:
-        """Score pairs; shapes broadcast."""
-        a, b = inputs
-        return self.scale * keras.ops.sum(a * b, axis=-1) + self.bias
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """One score a pair."""
-        return input_shape[0][:-1]
-
-    def get_config(self) -> dict[str, Any]:
-        """All that is needed to make this layer again."""
-        return {**super().get_config(), "scale": self.first_scale}
-
-
 def compact(
     template_size: int = 256,
     *,

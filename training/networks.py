@@ -1,4 +1,4 @@
-"""The networks: MobileFaceNet encoder, weighted-L1 head, Siamese pair, landmark network."""
+"""The networks: MobileFaceNet encoder, Siamese pair, landmark network."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from typing import Any
 import keras
 
 from oneglance.faces.align import CHIP_SIZE, CROP_SIZE, MEAN_POINTS
+from oneglance.training.heads import WeightedL1Head
 
 # Chen et al., MobileFaceNets, 2018 (arXiv:1804.07573), table 1:
 # channels inside the first block, which halves the picture, inside the others, out; and blocks.
 _STAGES = ((128, 128, 64, 5), (256, 256, 128, 7), (512, 256, 128, 3))
 
 
-def mobileface(template_size: int = 192, width: float = 1.0, depth: float = 1.0) -> keras.Model:
+def mobileface(
+    template_size: int = 192, width: float = 1.0, depth: float = 1.0, inner: float = 1.0
+) -> keras.Model:
     """Encoder E: RGB chips (n, 112, 112, 3), values 0..255, to templates (n, d) of length 1.
 
     Batch norms are folded into the convolutions, as in the pretrained network that this one can
-    start from; `width` scales every channel count and `depth` the count of blocks (1.0 each and
-    d = 192: 1.29 M parameters).
+    start from; `width` scales every channel count, `depth` the count of blocks and `inner` the
+    channels inside the blocks, between which a block's output is narrow (1.0 each and d = 192:
+    1.29 M parameters).
     """
     layers = keras.layers
 
@@ -39,10 +43,10 @@ def mobileface(template_size: int = 192, width: float = 1.0, depth: float = 1.0)
     x = layers.PReLU(shared_axes=[1, 2])(x)
     x = depthwise(x, 1)
     x = convolve(x, 64, active=False)
-    for first, inner, outer, blocks in _STAGES:
+    for first, wide, outer, blocks in _STAGES:
         for block in range(max(1, round(blocks * depth))):
             skipped = x
-            x = convolve(x, inner if block else first)
+            x = convolve(x, int((wide if block else first) * inner))
             x = depthwise(x, 2 if block == 0 else 1)
             x = convolve(x, outer, active=False)
             if block:
@@ -73,40 +77,16 @@ class Vector(keras.layers.Layer):
         return (input_shape[0], input_shape[-1])
 
 
-@keras.saving.register_keras_serializable(package="oneglance")
-class WeightedL1Head(keras.layers.Layer):
-    """The logit b - sum_j w_j |a_j - b_j| with w >= 0.
+def siamese(encoder: keras.Model, head: keras.layers.Layer | None = None) -> keras.Model:
+    """The pair of twins: chips a and b (n, 112, 112, 3) to logits (n,).
 
-    Koch, Zemel, Salakhutdinov, Siamese neural networks for one-shot image recognition, 2015,
-    where the same join ends in a sigmoid. Two inputs (n, d), one output (n,).
+    The layers "encoder" and "head" are the twin and what joins two; a new WeightedL1Head if none
+    is given.
     """
-
-    def build(self, input_shape: Any) -> None:
-        """Start from equal weights, so that the head starts as a plain L1 distance."""
-        self.weights_l1 = self.add_weight(
-            name="weights_l1",
-            shape=(input_shape[0][-1],),
-            initializer="ones",
-            constraint=keras.constraints.NonNeg(),
-        )
-        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
-
-    def call(self, inputs: Any) -> Any:
-        """Score n pairs."""
-        a, b = inputs
-        return self.bias - keras.ops.sum(keras.ops.abs(a - b) * self.weights_l1, axis=-1)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """One score a pair."""
-        return (input_shape[0][0],)
-
-
-def siamese(encoder: keras.Model) -> keras.Model:
-    """The pair of twins: chips a and b (n, 112, 112, 3) to logits (n,)."""
     a = keras.layers.Input(encoder.input_shape[1:], name="a")
     b = keras.layers.Input(encoder.input_shape[1:], name="b")
-    score = WeightedL1Head(name="head")([encoder(a), encoder(b)])
-    return keras.Model([a, b], score, name="siamese")
+    join = WeightedL1Head(name="head") if head is None else head
+    return keras.Model([a, b], join([encoder(a), encoder(b)]), name="siamese")
 
 
 def landmarks(width: float = 1.0) -> keras.Model:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError
 from oneglance.faces.oneshot import Run
 from oneglance.training import loop
-from oneglance.training.drawing_networks import CosineHead, compact
+from oneglance.training.drawing_networks import compact
+from oneglance.training.heads import CosineHead
 from oneglance.training.koch_training import KochSettings, draw_pairs, join_of, train_koch
 from oneglance.training.omniglot import Distortions, Drawings, draw_runs, read_background
 from oneglance.training.omniglot_recipe import CompactRecipe, KochRecipe, OmniglotRecipe

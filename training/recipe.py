@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from oneglance.errors import ConfigError
+from oneglance.training.face_sections import SAMPLERS, LossSection, SamplerSection
 from oneglance.training.omniglot_recipe import CompactRecipe, KochRecipe, OmniglotRecipe
 
 Count = Annotated[int, Field(ge=1)]
@@ -103,10 +104,53 @@ class SiameseRecipe(_Recipe):
     warmup_epochs: Annotated[float, Field(ge=0)]
 
 
-Recipe = AlignerRecipe | SiameseRecipe | CompactRecipe | KochRecipe
+class FaceRecipe(_Recipe):
+    """Any face network, by any head, sampler and loss.
+
+    `network` is a name in `backbones.NETWORKS` or "applications.NAME" of keras.applications;
+    `weights` what it starts from: a .keras file of the same network below the data folder (for
+    `mobileface-small` the wide one, too), for applications also "imagenet"; none: random.
+    `width` and `depth` scale the networks that can be scaled; `template_size` is the network's
+    usual one unless given. `aligner` is an aligner.keras, relative to the run's own folder; the
+    shipped one unless given. `check` are the people on whom each epoch is judged; with `screen`
+    under 1, faces of `data` that the `screener`, a .tflite encoder, takes for one of them, by a
+    cosine over `screen`, are left out.
+    """
+
+    kind: Literal["faces"]
+    network: str
+    weights: str | None = None
+    width: Annotated[float, Field(gt=0, le=1)] = 1.0
+    depth: Annotated[float, Field(gt=0, le=1)] = 1.0
+    template_size: Annotated[int | None, Field(ge=8, le=4096)] = None
+    head: Literal["l1", "cosine"]
+    sampler: SamplerSection
+    loss: LossSection
+    aligner: str | None = None
+    passes: Annotated[int, Field(ge=1, le=3)] = 2
+    check: tuple[DataSource, ...] = ()
+    screen: Annotated[float, Field(gt=0, le=1)] = 1.0
+    screener: str | None = None
+    epochs: Count
+    steps: Count
+    learning_rate: Rate
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _whole(self) -> FaceRecipe:
+        fitting = SAMPLERS[self.loss.kind]
+        if self.sampler.kind not in fitting:
+            raise ValueError(f"loss {self.loss.kind!r} needs the sampler {' or '.join(fitting)!r}")
+        if self.screen < 1 and self.screener is None:
+            raise ValueError("screen needs a screener")
+        return self
+
+
+Recipe = AlignerRecipe | SiameseRecipe | FaceRecipe | CompactRecipe | KochRecipe
 _KINDS: dict[str, type[Recipe]] = {
     "aligner": AlignerRecipe,
     "siamese": SiameseRecipe,
+    "faces": FaceRecipe,
     "compact": CompactRecipe,
     "koch": KochRecipe,
 }
@@ -163,25 +207,33 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
         raise ConfigError("[[data]] needs a teacher to label it", where=where)
     if isinstance(recipe, SiameseRecipe) and recipe.data and not (recipe.check and recipe.aligner):
         raise ConfigError("[[data]] needs [[check]] and an aligner", where=where)
+    if isinstance(recipe, FaceRecipe) and recipe.data and not recipe.check:
+        raise ConfigError("[[data]] needs [[check]]", where=where)
     return recipe
 
 
 def _mistake(model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str) -> str:
     name = ".".join(str(part) for part in place)
     if kind != "extra_forbidden":
-        return f"{name}: {message}"
+        told = message.removeprefix("Value error, ")
+        return f"{name}: {told}" if name else told
+    sections = [model]
     for part in place[:-1]:
-        if isinstance(part, str):
-            model = _section_of(model.model_fields[part].annotation)
-    near = difflib.get_close_matches(str(place[-1]), model.model_fields, n=1)
+        if isinstance(part, int):
+            continue
+        # Between a field and its keys stands, for a section of several kinds, the kind.
+        of_kind = [section for section in sections if _kind_of(section) == part]
+        sections = of_kind or _sections_of(sections[0].model_fields[part].annotation)
+    near = difflib.get_close_matches(str(place[-1]), sections[0].model_fields, n=1)
     return f"{name}: unknown key" + (f" (did you mean {near[0]!r}?)" if near else "")
 
 
-def _section_of(annotation: Any) -> type[BaseModel]:
+def _kind_of(section: type[BaseModel]) -> str | None:
+    field = section.model_fields.get("kind")
+    return None if field is None else str(typing.get_args(field.annotation)[0])
+
+
+def _sections_of(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(
-        _section_of(part)
-        for part in typing.get_args(annotation)
-        if part is not Ellipsis and part is not type(None)
-    )
+        return [annotation]
+    return [found for part in typing.get_args(annotation) for found in _sections_of(part)]

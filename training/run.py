@@ -10,15 +10,17 @@ from typing import Any
 import keras
 
 from oneglance.errors import ConfigError
-from oneglance.faces.align import CROP_SIZE
 from oneglance.training import distribute, loop
 from oneglance.training.aligner import need_two_people, points_of, train_aligner
 from oneglance.training.crops import cut_patches
+from oneglance.training.face_run import run_faces
+from oneglance.training.keras_files import load_aligner
+from oneglance.training.keras_files import load_keras as load_keras
 from oneglance.training.networks import mobileface
 from oneglance.training.omniglot_recipe import OmniglotRecipe
 from oneglance.training.omniglot_run import run_omniglot
 from oneglance.training.progress import Stage
-from oneglance.training.recipe import AlignerRecipe, Recipe, SiameseRecipe
+from oneglance.training.recipe import AlignerRecipe, FaceRecipe, Recipe, SiameseRecipe
 from oneglance.training.record import command_line, record_start
 from oneglance.training.siamese import (
     SiameseSettings,
@@ -64,6 +66,8 @@ def run_recipe(
         report = run_omniglot(recipe, data_dir, out, stage, begin)
     elif isinstance(recipe, AlignerRecipe):
         report = _run_aligner(recipe, data_dir, out, stage, begin)
+    elif isinstance(recipe, FaceRecipe):
+        report = run_faces(recipe, data_dir, out, stage, begin)
     else:
         report = _run_siamese(recipe, data_dir, out, stage, begin)
     loop.write_atomically(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
@@ -118,7 +122,7 @@ def _run_siamese(
     aligner_path, find_points = None, None
     if recipe.aligner is not None:
         aligner_path = (out / recipe.aligner).resolve()
-        find_points = points_of(_aligner(aligner_path))
+        find_points = points_of(load_aligner(aligner_path))
     source = _faces(recipe, data_dir, out, stage)
     lone = need_pairs(source, "to train on")
     check_source = _check_faces(recipe, data_dir, out, stage)
@@ -162,28 +166,6 @@ def _run_siamese(
         "check_people": len(set(check.people)),
         "check": figures,
     }
-
-
-def load_keras(path: Path, fix: str = "train it first") -> keras.Model:
-    """A .keras file; ConfigError, with `fix` as its way out, if it is missing; or if damaged."""
-    if not path.is_file():
-        raise ConfigError("there is no such model", where=str(path), fix=fix)
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError("not a readable .keras model", where=str(path)) from error
-
-
-def _aligner(path: Path) -> keras.Model:
-    model = load_keras(path)
-    shapes = model.input_shape, model.output_shape
-    if shapes != ((None, CROP_SIZE, CROP_SIZE, 1), (None, 5, 2)):
-        raise ConfigError(
-            f"not an aligner: it maps {shapes[0]} to {shapes[1]}",
-            where=str(path),
-            fix="name the aligner.keras that 'oneglance train aligner' left",
-        )
-    return model
 
 
 def _start(recipe: SiameseRecipe, data_dir: Path) -> keras.Model:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from oneglance.faces.thresholds import Compare, all_pairs
 from oneglance.training import loop
 from oneglance.training.door_look import worn
-from oneglance.training.networks import WeightedL1Head, mobileface, siamese
+from oneglance.training.heads import CosineHead, Head, WeightedL1Head
+from oneglance.training.networks import mobileface, siamese
 from oneglance.training.pairs import (
     PairBatches,
     all_pairs_model,
@@ -125,9 +126,8 @@ def train_siamese(
 
 def check_pair(pair: keras.Model, check: Faces) -> dict[str, float]:
     """Figures of a Siamese pair on every pair of faces of `check`."""
-    weights = np.asarray(pair.get_layer("head").weights_l1)
     templates = encode(pair.get_layer("encoder"), check.chips)
-    return figures(*all_pairs(templates, check.people, _l1(weights)))
+    return figures(*all_pairs(templates, check.people, scores_of(pair.get_layer("head"))))
 
 
 def calibrate(pair: keras.Model, faces: Faces, seed: int, most: int = 4000) -> None:
@@ -135,11 +135,8 @@ def calibrate(pair: keras.Model, faces: Faces, seed: int, most: int = 4000) -> N
     head = pair.get_layer("head")
     chosen = np.random.default_rng(seed).permutation(len(faces.people))[:most]
     templates = encode(pair.get_layer("encoder"), faces.chips[chosen])
-    weights = np.asarray(head.weights_l1)
     people = [faces.people[row] for row in chosen]
-    factor, shift = calibration(*all_pairs(templates, people, _l1(weights)))
-    head.weights_l1.assign(weights * factor)
-    head.bias.assign(shift)
+    head.calibrate(*calibration(*all_pairs(templates, people, scores_of(head))))
 
 
 def _train_join(
@@ -245,11 +242,14 @@ def _pair_of(model: keras.Model) -> keras.Model:
     return pair
 
 
-def _l1(weights: NDArray[np.float32]) -> Compare:
-    def compare(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.stack([-(np.abs(row - b) @ weights) for row in a])
-
-    return compare
+def scores_of(head: Head) -> Compare:
+    """A head's logits in numpy, templates (p, d) with (n, d) to (p, n), in little memory."""
+    bias = float(head.bias)
+    if isinstance(head, CosineHead):
+        scale = float(head.scale)
+        return lambda a, b: np.asarray(scale * (a @ b.T) + bias, np.float32)
+    weights = np.asarray(head.weights_l1)
+    return lambda a, b: np.stack([bias - np.abs(row - b) @ weights for row in a])
 
 
 def _figures_by_cosine(templates: NDArray[np.float32], people: Sequence[str]) -> dict[str, float]:

@@ -20,7 +20,8 @@ from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings import load_drawing_model
-from oneglance.training.drawing_networks import CosineHead, InkFrame, all_poses, compact
+from oneglance.training.drawing_networks import InkFrame, all_poses, compact
+from oneglance.training.heads import CosineHead
 from oneglance.training.omniglot_recipe import CompactRecipe
 from oneglance.training.oneshot import MatchingLoss, encode, posed
 from oneglance.training.progress import Advance, silent
