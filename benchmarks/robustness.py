@@ -12,6 +12,7 @@ stderr.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -27,9 +28,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.search import EMPTY_FRAMES_PER_TURN, TURNS_DEG, FaceSearch, find_faces
+from oneglance.daemon.search import door_detector, find_faces
+from oneglance.daemon.watcher import Watcher
 from oneglance.errors import ConfigError
 from oneglance.faces import metrics
+from oneglance.faces.align import chip_from_points
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.evaluation import Pair, read_pairs, score_pairs
@@ -52,8 +55,8 @@ Read = Callable[[Image, FaceDetector, FaceModel], NDArray[np.float32] | None]
 DOOR_RATES = ("1e-3", "1e-4")
 # The default of the configuration: `min_face_px`.
 DOOR_FACE_PX = 80
-# So many frames give each angle its turn.
-FILM_FRAMES = EMPTY_FRAMES_PER_TURN * len(TURNS_DEG)
+# 2 s give each angle its turn.
+FILM_FRAMES, FILM_FPS = 20, 10.0
 _PICTURES_PER_TASK = 50
 _ROUNDS = 10
 
@@ -72,13 +75,16 @@ def by_one_search(
     return None if sample is None else sample.template
 
 
-def as_film(image: Image, detector: FaceDetector, model: FaceModel) -> NDArray[np.float32] | None:
+def as_film(image: Image, _: FaceDetector, model: FaceModel) -> NDArray[np.float32] | None:
     """The template of the first of `FILM_FRAMES` equal frames in which the daemon finds a face."""
-    search = FaceSearch(detector, DOOR_FACE_PX, model.faces_among)
-    for _ in range(FILM_FRAMES):
-        box = central(image, search.faces(image))
+    watcher = Watcher(door_detector(), model, DOOR_FACE_PX)
+    for i in range(FILM_FRAMES):
+        seen, _ = watcher.see(image, i / FILM_FPS)
+        points = {one.track.box: one.points for one in seen}
+        box = central(image, list(points))
         if box is not None:
-            return np.asarray(model.encode(model.chips(image, [box]))[0], np.float32)
+            chip = chip_from_points(image, points[box])
+            return np.asarray(model.encode(chip[np.newaxis])[0], np.float32)
     return None
 
 
@@ -223,11 +229,11 @@ def empty_frame_ms(model: FaceModel) -> dict[str, float]:
     """What one frame of 640x480 without a face (noise) costs on one thread, best of some rounds."""
     cv2.setNumThreads(1)
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    detector = FaceDetector()
-    search = FaceSearch(detector, DOOR_FACE_PX, model.faces_among)
+    detector = door_detector()
+    watcher, times_s = Watcher(detector, model, DOOR_FACE_PX), itertools.count(0, 1 / FILM_FPS)
     ways: dict[str, Callable[[], object]] = {
         "upright": lambda: model.faces_among(frame, find_faces(detector, frame, DOOR_FACE_PX)),
-        "turned now and then": lambda: search.faces(frame),
+        "as the daemon does": lambda: watcher.see(frame, next(times_s)),
     }
     best = {}
     for title, way in ways.items():

@@ -14,11 +14,11 @@ from oneglance.daemon.gallery_watch import GalleryWatch
 from oneglance.daemon.issuer import Clocks, Issuer
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.publisher import Publisher
+from oneglance.daemon.search import door_detector
 from oneglance.daemon.sequence import SequenceFile
 from oneglance.daemon.stages import OnStage
 from oneglance.daemon.vision import Outlet
 from oneglance.faces.codes import L1Head
-from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.model_setup import load_configured
 from oneglance.faces.tail import tail_of
@@ -47,7 +47,7 @@ def build_pipeline(
     decision = config.decision
     pipeline = Pipeline(
         model,
-        FaceDetector(),
+        door_detector(),
         rule_of(config, model),
         same_face=model.threshold(SAME_FACE_FMR),
         min_face_px=decision.min_face_px,

@@ -38,13 +38,15 @@ def worth(sharpness: float, points: NDArray[np.float64]) -> float:
 class Attention:
     """What one face has been given so far.
 
-    `same` tells whether the last encoding was of the face that had been there before.
+    `same` tells whether the last encoding was of the face that had been there before,
+    `put_off` that it was wanted last time, but others went first.
     """
 
     looked_at_s: float = float("-inf")
     wanted_since_s: float | None = None
     best: float = 0.0
     same: bool = True
+    put_off: bool = False
 
     def wants_recheck(self, at_s: float, *, sure: bool) -> bool:
         """Whether a face that has its decision should be looked at again.

@@ -11,8 +11,10 @@ from oneglance.faces.boxes import Box
 # A face at the limit of use still covers some six cells across, and camera noise averages out.
 TINY_SIDE = 80
 # In grey levels: far less than a person before any wall, more than what is left of noise.
-LEAST_CHANGE = 6.0
+LEAST_CHANGE, MOST_CHANGE = 6.0, 20.0
 CHANGE_IN_NOISE = 6.0
+# Light that comes or goes by more than this shows what was not to be seen before.
+NEW_LIGHT = 20.0
 # Fewer changed cells in a block of 3 x 3 are noise that happened to be strong.
 CELLS_OF_NINE = 4
 
@@ -36,13 +38,19 @@ class SceneMemory:
         self._remembered: NDArray[np.float32] | None = None
 
     def changed(self, tiny: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Which cells of `tiny` have changed, (h, w); all, if nothing of this size was searched."""
+        """Which cells of `tiny` have changed, (h, w).
+
+        All, if nothing of this size was searched yet, or the light was switched.
+        """
         if self._remembered is None or self._remembered.shape != tiny.shape:
             return np.ones(tiny.shape, np.bool_)
         difference = tiny - self._remembered
-        difference -= np.median(difference)
-        size = np.abs(difference)
-        limit = max(LEAST_CHANGE, CHANGE_IN_NOISE * float(np.median(size)))
+        light = float(np.median(difference))
+        if abs(light) > NEW_LIGHT:
+            return np.ones(tiny.shape, np.bool_)
+        size = np.abs(difference - light)
+        noise = float(np.median(size))
+        limit = min(MOST_CHANGE, max(LEAST_CHANGE, CHANGE_IN_NOISE * noise))
         cells = (size > limit).astype(np.float32)
         block = cv2.boxFilter(cells, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
         return np.asarray((cells > 0) & (block >= CELLS_OF_NINE), np.bool_)

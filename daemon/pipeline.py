@@ -1,6 +1,6 @@
 """One step of seeing: frames in, what each face has come to out. No threads, no clocks of its own.
 
-detect -> track -> quality -> chips -> ONE encoder call for all cameras -> compare -> judge
+follow and search -> chips -> quality -> ONE encoder call for all cameras -> compare -> judge
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.decide import Bar, Rule, Verdict, judge, leading_score
+from oneglance.daemon.due import Attention, Batch, worth
 from oneglance.daemon.evidence import Look, Visit
 from oneglance.daemon.frames import Frame
 from oneglance.daemon.quality import distance_hint, picture_hint
-from oneglance.daemon.search import FaceSearch
 from oneglance.daemon.stages import OnStage, stage
-from oneglance.daemon.tracker import Track, Tracker
+from oneglance.daemon.tracker import Track
+from oneglance.daemon.watcher import Watcher
+from oneglance.faces.align import chip_from_points
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.identify import most_alike
@@ -28,12 +30,6 @@ from oneglance.faces.reader import brightness, sharpness
 
 # What the camera saw longer ago than this says nothing about who stands there now.
 MAX_FRAME_AGE_S = 2.0
-# A face that is not found for this long has left, and its visit is over.
-LEAVE_S = 1.5
-# More faces than this at a door are not visitors; the largest go first.
-MAX_FACES_PER_STEP = 8
-# A visit that has its decision is only watched for another face taking its place.
-RECHECK_S = 0.25
 
 
 @dataclass(slots=True)
@@ -71,25 +67,38 @@ class StepReport:
 
 
 @dataclass(slots=True)
+class _Person:
+    """What is remembered of a track: its evidence, and what was spent on it."""
+
+    visit: Visit
+    attention: Attention = field(default_factory=Attention)
+
+
+@dataclass(slots=True)
 class _Face:
     """A face of this step on its way through the stages."""
 
     frame: Frame
     track: Track
-    visit: Visit
+    points: NDArray[np.float64]
+    sure: bool
+    person: _Person
     hint: Hint
     chip: NDArray[np.uint8] | None = None
+    worth: float = 0.0
     verdict: Verdict | None = None
+
+    @property
+    def visit(self) -> Visit:
+        return self.person.visit
 
 
 @dataclass(slots=True)
 class _View:
     """What is remembered of one camera."""
 
-    search: FaceSearch
-    tracker: Tracker = field(default_factory=lambda: Tracker(LEAVE_S))
-    visits: dict[int, Visit] = field(default_factory=dict)
-    checked_at_s: dict[int, float] = field(default_factory=dict)
+    watcher: Watcher
+    people: dict[int, _Person] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -120,6 +129,7 @@ class Pipeline:
         self._lifetime_s = lifetime_s
         self._clock_s = clock_s
         self._on_stage = on_stage
+        self._batch = Batch()
         self._views: dict[str, _View] = {}
 
     def step(self, frames: Sequence[Frame], gallery: Snapshot | None) -> list[StepReport]:
@@ -131,13 +141,12 @@ class Pipeline:
         self.counts.stale += len(frames) - len(fresh)
         self.counts.frames += len(fresh)
         faces = [face for frame in fresh for face in self._find(frame)]
-        due = self._due(faces)
         with stage("cut", self._on_stage):
-            self._cut_out(due)
-        usable = [face for face in due if face.hint is Hint.NONE]
+            wanted = self._wanted(faces, judged=gallery is not None)
+        due = self._due(wanted)
         bar = None if gallery is None else self._rule.bar(len(gallery.templates))
-        if usable:
-            self._look(usable, gallery, bar)
+        if due:
+            self._look(due, gallery, bar)
         if bar is not None:
             with stage("judge", self._on_stage):
                 self._judge(faces, bar)
@@ -148,87 +157,95 @@ class Pipeline:
 
     def drop_evidence(self) -> None:
         """Begin all evidence anew: the gallery it was gathered against is no longer the gallery."""
-        for view in self._views.values():
-            for visit in view.visits.values():
-                visit.drop_evidence()
+        for visit in self._visits():
+            visit.drop_evidence()
 
     def reopen(self, visit_id: str) -> None:
         """The visit's decision never left this machine: it may come to another, from new looks."""
-        for view in self._views.values():
-            for visit in view.visits.values():
-                if visit.visit_id == visit_id:
-                    visit.reopen()
+        for visit in self._visits():
+            if visit.visit_id == visit_id:
+                visit.reopen()
+
+    def _visits(self) -> list[Visit]:
+        return [person.visit for view in self._views.values() for person in view.people.values()]
 
     def _is_fresh(self, frame: Frame) -> bool:
         return 0 <= self._clock_s() - frame.captured_at_s <= MAX_FRAME_AGE_S
 
     def _find(self, frame: Frame) -> list[_Face]:
         if frame.camera not in self._views:
-            # A cascade sees faces in ties and curtains; nobody stands there, so no visit begins.
-            search = FaceSearch(self._detector, self._min_face_px, self._model.faces_among)
-            self._views[frame.camera] = _View(search)
+            watcher = Watcher(self._detector, self._model, self._min_face_px, self._on_stage)
+            self._views[frame.camera] = _View(watcher)
         view = self._views[frame.camera]
-        with stage("find", self._on_stage):
-            boxes = view.search.faces(frame.pixels)
-        self.counts.faces += len(boxes)
-        with stage("track", self._on_stage):
-            tracks = view.tracker.update(boxes, frame.at_s)
-        known, view.visits = view.visits, {}
+        seen, tracks = view.watcher.see(frame.pixels, frame.at_s)
+        self.counts.faces += len(seen)
+        known, view.people = view.people, {}
         for track in tracks:
-            visit = known.get(track.track_id)
-            if visit is None:
-                visit = Visit(self._rule.frames, self._lifetime_s, self._rule.patience_s)
+            person = known.get(track.track_id)
+            if person is None:
+                rule = self._rule
+                person = _Person(Visit(rule.frames, self._lifetime_s, rule.patience_s))
                 self.counts.tracks += 1
-            view.visits[track.track_id] = visit
-        view.checked_at_s = {t: s for t, s in view.checked_at_s.items() if t in view.visits}
+            view.people[track.track_id] = person
         faces = []
-        for track in tracks:
-            if track.seen:
-                hint = distance_hint(track.box, frame.pixels.shape[0], self._min_face_px)
-                face = _Face(frame, track, view.visits[track.track_id], hint)
-                if hint is Hint.NONE:
-                    face.visit.near(frame.at_s)
-                faces.append(face)
+        for one in seen:
+            person = view.people[one.track.track_id]
+            hint = distance_hint(one.track.box, frame.pixels.shape[0], self._min_face_px)
+            if hint is Hint.NONE:
+                person.visit.near(frame.at_s)
+            faces.append(_Face(frame, one.track, one.points, one.sure, person, hint))
         return faces
 
-    def _due(self, faces: list[_Face]) -> list[_Face]:
-        due: list[_Face] = []
-        for face in sorted(faces, key=lambda face: face.track.box.area, reverse=True):
-            checked_at_s = self._views[face.frame.camera].checked_at_s
-            last_s = checked_at_s.get(face.track.track_id, float("-inf"))
-            if face.visit.decided:
-                waits = face.frame.at_s - last_s < RECHECK_S
-            else:
-                waits = not face.visit.due(face.frame.at_s)
-            if face.hint is Hint.NONE and not waits and len(due) < MAX_FACES_PER_STEP:
-                checked_at_s[face.track.track_id] = face.frame.at_s
-                due.append(face)
-        return due
+    def _wanted(self, faces: list[_Face], *, judged: bool) -> list[_Face]:
+        """The faces whose picture in this frame is wanted, and good; each is given its hint."""
+        wanted = []
+        for face in faces:
+            at_s, attention = face.frame.at_s, face.person.attention
+            watched = face.visit.decided or not judged
+            wants = (
+                attention.wants_recheck(at_s, sure=face.sure) if watched else face.visit.due(at_s)
+            )
+            if face.hint is not Hint.NONE or (watched and not wants):
+                continue
+            face.chip = chip_from_points(face.frame.pixels, face.points)
+            sharp = sharpness(face.chip)
+            face.hint = picture_hint(sharp, brightness(face.chip))
+            if face.hint is not Hint.NONE:
+                continue
+            face.worth = worth(sharp, face.points)
+            if wants and attention.is_good(at_s, face.worth):
+                wanted.append(face)
+        return wanted
 
-    def _cut_out(self, due: list[_Face]) -> None:
-        for frame in {id(face.frame): face.frame for face in due}.values():
-            here = [face for face in due if face.frame is frame]
-            chips = self._model.chips(frame.pixels, [face.track.box for face in here])
-            for face, chip in zip(here, chips, strict=True):
-                face.chip = chip
-                face.hint = picture_hint(sharpness(chip), brightness(chip))
+    def _due(self, wanted: list[_Face]) -> list[_Face]:
+        """As many as the encoder can take in time: who was put off before, then the largest."""
+        wanted.sort(key=lambda f: (not f.person.attention.put_off, -f.track.box.area))
+        size = self._batch.size
+        for i, face in enumerate(wanted):
+            face.person.attention.put_off = i >= size
+        return wanted[:size]
 
-    def _look(self, usable: list[_Face], gallery: Snapshot | None, bar: Bar | None) -> None:
-        chips = [face.chip for face in usable if face.chip is not None]
+    def _look(self, due: list[_Face], gallery: Snapshot | None, bar: Bar | None) -> None:
+        chips = [face.chip for face in due if face.chip is not None]
+        started_s = self._clock_s()
         with stage("encode", self._on_stage):
             templates = self._model.encode(np.stack(chips))
+        self._batch.took(len(due), self._clock_s() - started_s)
         self.counts.encoder_calls += 1
-        self.counts.faces_encoded += len(usable)
+        self.counts.faces_encoded += len(due)
         if gallery is None or bar is None:
+            for face in due:
+                face.person.attention.looked(face.frame.at_s, same=True)
             return
         with stage("compare", self._on_stage):
             alike = most_alike(self._model, gallery, templates, floor=bar.threshold)
-        for face, template, scores in zip(usable, templates, alike, strict=True):
+        for face, template, scores in zip(due, templates, alike, strict=True):
+            before = face.visit.reference
+            same = before is None or self._resembles(template, before)
+            face.person.attention.looked(face.frame.at_s, same=same)
             # What is no number says nothing about anybody.
             if not np.isfinite(template).all():
                 continue
-            before = face.visit.reference
-            same = before is None or self._resembles(template, before)
             face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
 
     def _resembles(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 OnStage = Callable[[str, float], None]
 
 # In the order in which a step goes through them.
-STAGES = ("find", "track", "cut", "encode", "compare", "judge")
+STAGES = ("follow", "search", "cut", "encode", "compare", "judge")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.decide import Rule, Verdict
+from oneglance.daemon.due import RECHECK_S
 from oneglance.daemon.frames import Frame
-from oneglance.daemon.pipeline import LEAVE_S, MAX_FRAME_AGE_S, Pipeline
-from oneglance.daemon.search import find_faces
+from oneglance.daemon.pipeline import MAX_FRAME_AGE_S, Pipeline
+from oneglance.daemon.search import door_detector, find_faces
 from oneglance.daemon.stages import STAGES, OnStage
+from oneglance.daemon.watcher import LEAVE_S
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.person import Snapshot
@@ -40,7 +43,7 @@ class Bench:
         self.index = 0
         self.pipeline = Pipeline(
             model,
-            detector or FaceDetector(),
+            detector or door_detector(),
             Rule(1e-3, 3, PATIENCE_S, tail_of(model.manifest.raw["thresholds"])),
             same_face=model.threshold("1e-3"),
             min_face_px=min_face_px,
@@ -85,10 +88,11 @@ def scene(*people: NDArray[np.uint8], size: tuple[int, int] = (480, 640)) -> NDA
     return picture
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def portrait(photos: Path) -> Callable[..., NDArray[np.uint8]]:
     """`portrait("obama.jpg", 300)`: the face with some room around it, so many px square."""
 
+    @cache
     def portrait(name: str, side: int = 300) -> NDArray[np.uint8]:
         image = load_image(photos / name)
         face = max(FaceDetector().find_still(image), key=lambda box: box.area).scaled(1.8)
@@ -99,7 +103,7 @@ def portrait(photos: Path) -> Callable[..., NDArray[np.uint8]]:
     return portrait
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def obama(photos: Path, model: FaceModel) -> Snapshot:
     """A gallery of one person from one photograph."""
     sample = read_central_face(load_image(photos / "obama.jpg"), FaceDetector(), model)
@@ -134,7 +138,30 @@ def test_without_a_gallery_faces_are_counted_and_nobody_is_judged(
     bench: Bench, portrait: Callable[..., NDArray[np.uint8]]
 ) -> None:
     assert bench.show(scene(portrait("obama2.jpg")), None, 15) == []
-    assert bench.pipeline.counts.faces_encoded == 15
+    assert bench.pipeline.counts.faces == 15
+    assert bench.pipeline.counts.faces_encoded == 15 / (RECHECK_S * FPS)
+
+
+def test_a_face_that_has_its_decision_is_encoded_only_now_and_then(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    picture = scene(portrait("obama2.jpg"))
+    assert len(bench.show(picture, obama, 3)) == 1
+    bench.show(picture, obama, 30)
+    assert bench.pipeline.counts.faces_encoded == 3 + 30 / (RECHECK_S * FPS)
+
+
+def test_when_the_encoder_is_slow_faces_take_turns_and_all_get_their_answer(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model)
+    bench.pipeline._model = Faulty(model, lambda: bench.wait(0.4))  # type: ignore[assignment]
+    both = scene(portrait("obama2.jpg"), portrait("biden.jpg"))
+    verdicts = bench.show(both, obama, 20)
+    assert sorted(v.person_id or "-" for v in verdicts) == ["-", "obama"]
+    counts = bench.pipeline.counts
+    # The first call took both faces: how slow it would be was not known yet.
+    assert counts.faces_encoded <= counts.encoder_calls + 4
 
 
 def test_a_stranger_who_takes_the_place_of_the_enrolled_person_inherits_nothing(

@@ -4,47 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from people_on_stage import FACE_PX, Pixels, Stage
 
 from oneglance.daemon.follow import Sighting, follow, sightings
 from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
-from oneglance.faces.reader import load_image
-
-FACE_PX = 140
-Pixels = NDArray[np.uint8]
-
-
-class Stage:
-    """Frames of 640x480 with a face, 140 px wide, wherever it is put."""
-
-    def __init__(self, photos: Path) -> None:
-        self._people = {}
-        for name in ("obama2.jpg", "biden.jpg"):
-            image = load_image(photos / name)
-            self._people[name] = image, FaceDetector().find_still(image)[0]
-
-    def frame(self, *places: tuple[str, float, float], tilt_deg: float = 0.0) -> Pixels:
-        """Each of (photo, x, y): the middle of that face; whoever comes later stands in front."""
-        frame = np.full((480, 640, 3), 96, np.uint8)
-        for name, x, y in places:
-            image, face = self._people[name]
-            turn = cv2.getRotationMatrix2D(face.centre, tilt_deg, FACE_PX / face.width)
-            turn[:, 2] += np.array([x, y]) - face.centre
-            person = cv2.warpAffine(image, turn, (640, 480))
-            mask = np.zeros((480, 640), np.uint8)
-            cv2.ellipse(mask, ((x, y), (1.3 * FACE_PX, 1.8 * FACE_PX), tilt_deg), 1, -1)
-            frame[mask > 0] = person[mask > 0]
-        return frame
 
 
 @pytest.fixture(scope="module")
 def stage(photos: Path) -> Stage:
-    return Stage(photos)
+    return Stage(photos, "obama2.jpg", "biden.jpg")
 
 
 def first_seen(model: FaceModel, pixels: Pixels, x: float, y: float) -> Sighting:

@@ -77,6 +77,14 @@ def test_before_anything_was_searched_and_at_another_size_all_has_changed() -> N
     assert memory.changed(other).all()
 
 
+def test_when_the_light_is_switched_on_or_the_scene_is_another_all_has_changed() -> None:
+    assert remembering(hall(light=0.3)).changed(tiny_grey(hall(seed=1))).all()
+    scene = np.random.default_rng(3).integers(0, 256, (60, 80)).astype(np.uint8)
+    memory = SceneMemory()
+    memory.remember(scene)
+    assert memory.changed(scene[::-1]).mean() > 0.6
+
+
 @given(st.tuples(st.integers(1, 2000), st.integers(1, 2000)))
 def test_the_tiny_picture_has_at_most_80_cells_a_side(size: tuple[int, int]) -> None:
     tiny = tiny_grey(np.zeros(size, np.uint8))
