@@ -11,6 +11,7 @@ from oneglance.faces.slices import FACE_TRAITS, PICTURE_TRAITS, Trait
 Rows = Mapping[str, Sequence[dict[str, Any]]]
 
 STYLE = """
+.slices { table-layout: fixed; width: 52rem; max-width: 100%; }
 .slices th { font-weight: 600; border-bottom: 1px solid #8886; vertical-align: bottom; }
 .slices td.n, .slices th.n { text-align: right; } .slices td.i { font-size: 12px; opacity: .75; }
 .slices caption { text-align: left; padding: 1.2rem 0 .2rem; font-weight: 600; }

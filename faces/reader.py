@@ -22,6 +22,9 @@ _MAX_PIXELS = 50_000_000
 # near the middle, which are read; just over 0.25 for one there, 0.51 far from it
 # (docs/benchmarks.md).
 _MAX_PORTRAIT_DOUBT = 0.25
+# What harder searches take for a face in the middle of a portrait counts from this part of the
+# size of those found aside before: the smaller it is, the likelier a fold or a tie.
+_AS_LARGE = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,11 +142,11 @@ def read_central_face(
     """The face that a portrait is about, encoded; None if no face was found.
 
     A search that finds only faces away from the middle is not the last: a tilted head may be
-    there, which harder searches find, and not the bystander beside it. A portrait is known to
-    show somebody: where no box is beyond doubt, the least doubtful one is taken, up to a limit.
-    For enrolment there is `read_one_face`, which takes no doubtful face.
+    there, about as large or larger, which harder searches find, and not the bystander beside it.
+    A portrait is known to show somebody: where no box is beyond doubt, the least doubtful one is
+    taken, up to a limit. For enrolment there is `read_one_face`, which takes no doubtful face.
     """
-    confirmed: list[Box] = []
+    aside: list[Box] = []
     doubtful: list[tuple[float, Box]] = []
 
     def in_the_middle(boxes: list[Box]) -> list[Box]:
@@ -151,11 +154,15 @@ def read_central_face(
         judged = [(float(doubt), box) for doubt, box in zip(doubts, boxes, strict=True)]
         doubtful.extend(judged)
         faces = [box for doubt, box in judged if doubt <= MAX_DOUBT]
-        confirmed.extend(faces)
-        return [box for box in faces if _prominence(image_bgr, box) > 0]
+        smallest_px = max((_AS_LARGE * box.width for box in aside), default=0.0)
+        if not aside:
+            aside.extend(faces)
+        return [
+            box for box in faces if _prominence(image_bgr, box) > 0 and box.width >= smallest_px
+        ]
 
-    detector.find_still(image_bgr, faces_among=in_the_middle)
-    box = central(image_bgr, confirmed)
+    found = detector.find_still(image_bgr, faces_among=in_the_middle)
+    box = central(image_bgr, found or aside)
     if box is None and doubtful:
         doubt, least = min(doubtful, key=lambda judged: judged[0])
         box = least if doubt <= _MAX_PORTRAIT_DOUBT else None

@@ -36,7 +36,7 @@ class Trait:
 # Of a face, from its five points and its chip.
 FACE_TRAITS = (
     Trait("tilt_deg", "tilt of the head, degrees to either side", (5, 10, 20, 30), True),
-    Trait("eyes_px", "distance between the eyes, px", (20, 30, 45, 70)),
+    Trait("eyes_px", "distance between the eyes, px", (20, 30, 40, 50, 70, 100)),
     Trait("brightness", "mean grey level of the chip, 0 to 255", (50, 80, 110, 140, 170)),
     Trait("sharpness", "variance of the chip's Laplacian", (50, 100, 200, 400, 800)),
 )

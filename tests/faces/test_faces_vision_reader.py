@@ -128,6 +128,25 @@ def test_a_tilted_head_in_the_middle_comes_before_an_upright_bystander(
     assert found.eyes_px == pytest.approx(here.eyes_px * 150 / here.box.width, rel=0.05)
 
 
+def test_something_small_in_the_middle_does_not_stand_for_the_face_above_it(
+    photos: Path, model: FaceModel
+) -> None:
+    portrait = reader.load_image(photos / "obama2.jpg")
+    detector = FaceDetector()
+    here = reader.read_one_face(portrait, detector, model)
+    x, y, side = int(here.box.x), int(here.box.y), int(here.box.width)
+    face = portrait[y - side // 3 : y + side * 4 // 3, x - side // 3 : x + side * 4 // 3]
+    scene = np.full((600, 400, 3), 127, np.uint8)
+    scene[:220, 90:310] = cv2.resize(face, (220, 220), interpolation=cv2.INTER_AREA)
+    tilted = cv2.resize(face, (90, 90), interpolation=cv2.INTER_AREA)
+    turn = cv2.getRotationMatrix2D((45, 45), 33.0, 1.0)
+    scene[255:345, 155:245] = cv2.warpAffine(tilted, turn, (90, 90))
+    found = reader.read_central_face(scene, detector, model)
+    assert found is not None
+    assert found.box.y < 150
+    assert found.box.width > 100
+
+
 def test_a_face_away_from_the_middle_is_read_where_there_is_none_in_it(
     photos: Path, model: FaceModel
 ) -> None:
