@@ -15,6 +15,9 @@ WHOLE_EVERY_AFTER_MOTION_S = 0.2
 AFTER_MOTION_S = 2.0
 # Beside a face that is followed, what moves is mostly the rest of that person.
 REGION_EVERY_BESIDE_S = 0.2
+# So many searches in a row of what keeps changing found nobody: a tree in the wind, a crowd.
+FRUITLESS = 8
+REGION_EVERY_WHEN_FRUITLESS_S = 0.12
 # A cascade loses a head tilted by more than some 15 degrees. Turned by one of these, in turn, the
 # whole frame is searched as well, as long as no face is followed.
 TURNS_DEG = (20.0, -20.0, 35.0, -35.0)
@@ -34,8 +37,8 @@ WHOLE = Search()
 class SearchPlan:
     """Plans the searches of one camera's frames.
 
-    A region that has changed is searched at once, upright. All of the frame is searched on a
-    schedule, upright and turned by turns.
+    A region that has changed is searched at once, upright, unless that was in vain many times in
+    a row. All of the frame is searched on a schedule, upright and turned by turns.
     """
 
     def __init__(self) -> None:
@@ -46,6 +49,7 @@ class SearchPlan:
         self._whole_at_s = float("-inf")
         self._region_at_s = float("-inf")
         self._moved_at_s = float("-inf")
+        self._fruitless = 0
         self._newest_s = float("-inf")
         self._turn_due = False
 
@@ -63,6 +67,8 @@ class SearchPlan:
         self._newest_s = at_s
         if changed is not None and not followed:
             self._moved_at_s = at_s
+        if changed is None or followed:
+            self._fruitless = 0
         lately = not followed and at_s - self._moved_at_s <= AFTER_MOTION_S
         every_s = WHOLE_EVERY_AFTER_MOTION_S if lately else WHOLE_EVERY_S
         searches = []
@@ -73,9 +79,13 @@ class SearchPlan:
             searches.append(Search(turn_deg=next(self._turns_deg) if turned else 0.0))
             if not turned:
                 return searches
-        if changed is not None and not (
-            followed and at_s - self._region_at_s < REGION_EVERY_BESIDE_S
-        ):
+        if changed is not None and at_s - self._region_at_s >= self._region_every_s(followed):
             self._region_at_s = at_s
+            self._fruitless += 1
             searches.append(Search(changed))
         return searches
+
+    def _region_every_s(self, followed: bool) -> float:
+        if followed:
+            return REGION_EVERY_BESIDE_S
+        return REGION_EVERY_WHEN_FRUITLESS_S if self._fruitless >= FRUITLESS else 0.0

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from oneglance.daemon.search_plan import (
     AFTER_MOTION_S,
+    FRUITLESS,
     REGION_EVERY_BESIDE_S,
+    REGION_EVERY_WHEN_FRUITLESS_S,
     TURNS_DEG,
     WHOLE,
     WHOLE_EVERY_S,
@@ -46,10 +48,10 @@ def test_whatever_moves_all_of_the_frame_is_searched_upright_within_two_turns_of
 
 
 @given(steps)
-def test_what_changed_while_nobody_is_followed_is_searched_upright_in_the_same_frame(
+def test_what_changed_lately_while_nobody_is_followed_is_searched_upright_in_the_same_frame(
     steps: list[tuple[float, Box | None, bool, bool]],
 ) -> None:
-    plan, at_s = SearchPlan(), 0.0
+    plan, at_s, fruitless = SearchPlan(), 0.0, 0
     for step_s, changed, all_changed, followed in steps:
         at_s += step_s
         searches = plan.next(at_s, changed, all_changed=all_changed, followed=followed)
@@ -57,8 +59,9 @@ def test_what_changed_while_nobody_is_followed_is_searched_upright_in_the_same_f
         assert sum(search.turn_deg == 0 for search in searches) <= 1
         if all_changed:
             assert searches == [WHOLE]
-        elif changed is not None and not followed:
+        elif changed is not None and not followed and fruitless < FRUITLESS:
             assert WHOLE in searches or Search(REGION) in searches
+        fruitless = fruitless + 1 if changed is not None and not followed else 0
 
 
 def test_an_empty_hallway_is_searched_twice_a_second_by_turns_upright_and_turned() -> None:
@@ -87,6 +90,22 @@ def test_beside_a_followed_face_motion_is_searched_a_few_times_a_second() -> Non
     ]
     assert all(search.turn_deg == 0 for search in searches)
     assert 3 <= searches.count(Search(REGION)) <= 1 / REGION_EVERY_BESIDE_S
+
+
+def test_what_keeps_changing_without_a_face_is_searched_less_often_until_it_rests() -> None:
+    def searched(start_s: float, frames: int) -> int:
+        return sum(
+            search.turn_deg == 0
+            for i in range(frames)
+            for search in plan.next(start_s + i / 30, REGION, all_changed=False, followed=False)
+        )
+
+    plan = SearchPlan()
+    assert searched(0.0, FRUITLESS) == FRUITLESS
+    searched(FRUITLESS / 30, 15)
+    assert 7 <= searched(1.0, 30) <= 1 / REGION_EVERY_WHEN_FRUITLESS_S + 4
+    plan.next(2.0, None, all_changed=False, followed=False)
+    assert searched(2.01, 4) == 4
 
 
 def test_a_time_that_runs_backwards_begins_the_schedule_anew() -> None:
