@@ -16,7 +16,7 @@ AFTER_MOTION_S = 2.0
 # Beside a face that is followed, what moves is mostly the rest of that person.
 REGION_EVERY_BESIDE_S = 0.2
 # So many searches in a row of what keeps changing found nobody: a tree in the wind, a crowd.
-FRUITLESS = 8
+FRUITLESS = 15
 REGION_EVERY_WHEN_FRUITLESS_S = 0.12
 # A cascade loses a head tilted by more than some 15 degrees. Turned by one of these, in turn, the
 # whole frame is searched as well, as long as no face is followed.

@@ -102,7 +102,7 @@ def test_what_keeps_changing_without_a_face_is_searched_less_often_until_it_rest
 
     plan = SearchPlan()
     assert searched(0.0, FRUITLESS) == FRUITLESS
-    searched(FRUITLESS / 30, 15)
+    searched(FRUITLESS / 30, 10)
     assert 7 <= searched(1.0, 30) <= 1 / REGION_EVERY_WHEN_FRUITLESS_S + 4
     plan.next(2.0, None, all_changed=False, followed=False)
     assert searched(2.01, 4) == 4
