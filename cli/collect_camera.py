@@ -153,7 +153,7 @@ class Session:
         chip = chip_from_points(pixels, points)
         sharp, bright = sharpness(chip), brightness(chip)
         return _Seen(
-            hint if hint is not Hint.NONE else picture_hint(sharp, bright), box, pose, sharp, bright
+            hint if hint is not Hint.NONE else picture_hint(chip, pixels), box, pose, sharp, bright
         )
 
     def _keep(self, step: Step, frame: Frame, seen: _Seen, pose: Pose) -> bool:

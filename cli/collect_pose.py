@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.cli.collect_plan import Aim
+from oneglance.faces.pose import turn_and_nod
 
 # The tip of the nose stands out of the plane of eyes and mouth by about a third of the distance
 # between the eyes: so a turn of 13 degrees moves it by 0.08 of that distance.
@@ -36,17 +37,8 @@ class Pose:
 
 def pose_of(points: NDArray[np.floating], face_px: float) -> Pose:
     """The pose of a face with these points (5, 2): eyes, nose, corners of the mouth."""
-    left_eye, right_eye, nose, left_mouth, right_mouth = np.asarray(points, np.float64)
-    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
-    across = right_eye - left_eye
-    apart = max(float(np.linalg.norm(across)), 1e-6)
-    across = across / apart
-    # Down the face, at a right angle to the eyes, so that a tilted head measures the same.
-    down = np.array([-across[1], across[0]])
-    height = max(float((mouth - eyes) @ down), 1e-6)
-    return Pose(
-        float((nose - eyes) @ across) / apart, float((nose - eyes) @ down) / height, face_px
-    )
+    turn, nod = turn_and_nod(points)
+    return Pose(turn, nod, face_px)
 
 
 def typical(poses: Sequence[Pose]) -> Pose | None:

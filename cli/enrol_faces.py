@@ -22,7 +22,7 @@ from oneglance.daemon.sources import is_recording, shown_name
 from oneglance.errors import CameraError, ImageError
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
-from oneglance.faces.reader import brightness, load_image, read_one_face, sharpness
+from oneglance.faces.reader import load_image, read_one_face
 
 # Pictures that follow at once show the same: this far apart, a head has moved a little.
 APART_S = 0.5
@@ -32,6 +32,7 @@ _SAID = {
     Hint.COME_CLOSER: "come closer",
     Hint.STEP_BACK: "step back",
     Hint.MORE_LIGHT: "more even light, please",
+    Hint.BACKLIT: "not before the light, please",
     Hint.HOLD_STILL: "hold still",
     Hint.ONE_AT_A_TIME: "one person alone, please",
     Hint.LOOK_AT_CAMERA: "look at the camera",
@@ -130,7 +131,7 @@ def _look(
     if hint is not Hint.NONE:
         return None, hint
     chips = model.chips(frame.pixels, boxes)
-    hint = picture_hint(sharpness(chips[0]), brightness(chips[0]))
+    hint = picture_hint(chips[0], frame.pixels)
     if hint is not Hint.NONE:
         return None, hint
     return Shot(f"frame {frame.index}", model.encode(chips)[0]), Hint.NONE

@@ -94,6 +94,7 @@ class Hint(StrEnum):
     STEP_BACK = "step_back"
     LOOK_AT_CAMERA = "look_at_camera"
     MORE_LIGHT = "more_light"
+    BACKLIT = "backlit"
     HOLD_STILL = "hold_still"
     ONE_AT_A_TIME = "one_at_a_time"
 

@@ -26,7 +26,7 @@ from oneglance.faces.detect import FaceDetector
 from oneglance.faces.identify import most_alike
 from oneglance.faces.model import FaceModel
 from oneglance.faces.person import Snapshot
-from oneglance.faces.reader import brightness, sharpness
+from oneglance.faces.reader import sharpness
 
 # What the camera saw longer ago than this says nothing about who stands there now.
 MAX_FRAME_AGE_S = 2.0
@@ -209,7 +209,7 @@ class Pipeline:
                 continue
             face.chip = chip_from_points(face.frame.pixels, face.points)
             sharp = sharpness(face.chip)
-            face.hint = picture_hint(sharp, brightness(face.chip))
+            face.hint = picture_hint(face.chip, face.frame.pixels, face.points)
             if face.hint is not Hint.NONE:
                 continue
             face.worth = worth(sharp, face.points)

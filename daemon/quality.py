@@ -1,18 +1,45 @@
-"""Is this face good enough to be compared, and if not, what can the person do? Pure."""
+"""Is this face good enough to be compared, and if not, what can the person do? Pure.
+
+One hint at a time, in this order, since each makes the next mean something: a face of the wrong
+size says little about its light, a dark one little about its sharpness, a blurred one little
+about where it looks. The limits were measured (docs/benchmarks.md, "Hints").
+"""
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from oneglance.contract.messages import Hint
 from oneglance.faces.boxes import Box
+from oneglance.faces.pose import turn_and_nod
+from oneglance.faces.reader import brightness
 
-# Measured on the chip (112 x 112), see oneglance.faces.reader and docs/daemon.md: a picture just
-# inside these limits still gets a score far above any threshold against its good self. Dark skin
-# in ordinary light lies well inside.
-MIN_SHARPNESS = 12.0
+# Grey levels of the face. Just inside, a person is missed about twice as often as in good light.
 MIN_BRIGHTNESS = 25.0
-MAX_BRIGHTNESS = 225.0
+MAX_BRIGHTNESS = 200.0
+# A dark face in a picture so bright, and so much brighter, has the light behind it.
+BACKLIT_FROM = 80.0
+BACKLIT_TIMES = 2.5
+# See `detail`. Of faces below, more than half would not be recognised.
+MIN_DETAIL = 0.7
+# See oneglance.faces.pose. Beyond, the aligner's points and the scores were never measured.
+MAX_TURN = 0.4
+MIN_NOD, MAX_NOD = 0.2, 0.85
 # Closer than this the face no longer fits the picture when it moves.
 MAX_FACE_OF_FRAME = 0.85
+
+_SAMPLE_STEP = 16
+_SECOND_DIFFERENCES = tuple(
+    np.array(kernel, np.float32)
+    for kernel in (
+        [[1, 0, -2, 0, 1]],
+        [[1], [0], [-2], [0], [1]],
+        [[0.7, 0, 0, 0, 0], [0] * 5, [0, 0, -1.4, 0, 0], [0] * 5, [0, 0, 0, 0, 0.7]],
+        [[0, 0, 0, 0, 0.7], [0] * 5, [0, 0, -1.4, 0, 0], [0] * 5, [0.7, 0, 0, 0, 0]],
+    )
+)
 
 
 def distance_hint(box: Box, frame_height_px: int, min_face_px: float) -> Hint:
@@ -24,14 +51,49 @@ def distance_hint(box: Box, frame_height_px: int, min_face_px: float) -> Hint:
     return Hint.NONE
 
 
-def picture_hint(sharpness: float, brightness: float) -> Hint:
-    """HOLD_STILL or MORE_LIGHT by the chip's Laplacian variance and mean grey level 0..255.
+def picture_hint(
+    chip: NDArray[np.uint8],
+    frame: NDArray[np.uint8] | None = None,
+    points: NDArray[np.floating] | None = None,
+) -> Hint:
+    """What is wrong with the picture of a face, from its RGB chip uint8 (112, 112, 3).
 
-    Too bright counts as MORE_LIGHT too: either way the light is wrong. Values that are no
-    numbers are refused like bad ones.
+    BACKLIT or MORE_LIGHT (also where there is too much of it), HOLD_STILL where it is blurred,
+    LOOK_AT_CAMERA where it is turned away, NONE if it is good. `frame` is the whole picture
+    (H, W, 3), without which no face is backlit; `points` (5, 2) are the face's, without which
+    none is turned away. Points that are no numbers are refused like bad ones.
     """
-    if not MIN_BRIGHTNESS <= brightness <= MAX_BRIGHTNESS:
+    level = brightness(chip)
+    if level < MIN_BRIGHTNESS:
+        return (
+            Hint.BACKLIT if frame is not None and _bright_around(frame, level) else Hint.MORE_LIGHT
+        )
+    if level > MAX_BRIGHTNESS:
         return Hint.MORE_LIGHT
-    if not sharpness >= MIN_SHARPNESS:
+    if detail(chip) < MIN_DETAIL:
         return Hint.HOLD_STILL
+    if points is not None:
+        turn, nod = turn_and_nod(points)
+        if not (abs(turn) <= MAX_TURN and MIN_NOD <= nod <= MAX_NOD):
+            return Hint.LOOK_AT_CAMERA
     return Hint.NONE
+
+
+def detail(chip: NDArray[np.uint8]) -> float:
+    """How much fine structure an RGB chip (112, 112, 3) has in the direction that has least.
+
+    Motion wipes out one direction only, which a Laplacian hardly sees. The variance of second
+    differences over 5 px, in four directions, by the standard deviation of the grey levels, so
+    that dim light does not look like blur.
+    """
+    grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)[16:104, 16:96]
+    smooth = cv2.GaussianBlur(grey, (3, 3), 0)
+    least = min(
+        float(cv2.filter2D(smooth, cv2.CV_32F, kernel).var()) for kernel in _SECOND_DIFFERENCES
+    )
+    return least / max(float(grey.std()), 1.0)
+
+
+def _bright_around(frame: NDArray[np.uint8], face_level: float) -> bool:
+    level = float(frame[::_SAMPLE_STEP, ::_SAMPLE_STEP].mean())
+    return level >= BACKLIT_FROM and level >= BACKLIT_TIMES * face_level

@@ -23,6 +23,7 @@ HINTS: dict[Hint, str] = {
     Hint.STEP_BACK: "Take a step back",
     Hint.LOOK_AT_CAMERA: "Look straight at the camera",
     Hint.MORE_LIGHT: "Turn towards the light",
+    Hint.BACKLIT: "The light is behind you, turn a little",
     Hint.HOLD_STILL: "Hold still for a moment",
     Hint.ONE_AT_A_TIME: "One person at a time, please",
 }
