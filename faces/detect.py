@@ -92,7 +92,7 @@ class FaceDetector:
         that turns out of it; the boxes are upright all the same. With `lift` a dark picture is
         searched brighter, see `lifted`.
         """
-        grey = _grey(image_bgr)
+        grey = grey_picture(image_bgr)
         if lift:
             grey = lifted(grey)
         how = _Search(
@@ -116,7 +116,7 @@ class FaceDetector:
         at its own size, or blown up where it is small. `min_face_px` is the smallest face in the
         picture searched.
         """
-        grey = lifted(_grey(image_bgr))
+        grey = lifted(grey_picture(image_bgr))
         longer = max(grey.shape)
         shrunk = min(1.0, _STILL_PX / longer)
         for search in _STILL_SEARCHES:
@@ -193,7 +193,8 @@ def lifted(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.LUT(grey, np.round(levels).astype(np.uint8)), np.uint8)
 
 
-def _grey(image_bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def grey_picture(image_bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A BGR picture uint8 (H, W, 3) in grey (H, W); ValueError for anything else."""
     if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
         raise ValueError(f"expected uint8 (H, W, 3), got {image_bgr.dtype} {image_bgr.shape}")
     return np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
@@ -205,10 +206,15 @@ def cascade_folder() -> Path:
 
 
 def _load_cascade(name: str) -> cv2.CascadeClassifier:
-    fix = "reinstall opencv-python-headless (>=4.10,<5), which carries the cascades"
     if name not in GEOMETRY:
         known = ", ".join(sorted(GEOMETRY))
         raise ModelError(f"unknown face cascade {name!r}", fix=f"choose one of {known}")
+    return read_cascade(name)
+
+
+def read_cascade(name: str) -> cv2.CascadeClassifier:
+    """A cascade of OpenCV's own data; ModelError if it is missing, empty or unreadable."""
+    fix = "reinstall opencv-python-headless (>=4.10,<5), which carries the cascades"
     path = cascade_folder() / name
     if not path.is_file() or path.stat().st_size == 0:
         raise ModelError("the face cascade is missing or empty", where=str(path), fix=fix)

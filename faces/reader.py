@@ -16,6 +16,7 @@ from oneglance.faces.align import CHIP_POINTS, MAX_DOUBT, chip_from_points, fit_
 from oneglance.faces.boxes import Box
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
+from oneglance.faces.profiles import find_profiles
 
 _MAX_PIXELS = 50_000_000
 # Of 2,444 training pictures (LFW folds 1-6) 5 had doubtful boxes only: 0.105 to 0.186 for three
@@ -142,30 +143,38 @@ def read_central_face(
     """The face that a portrait is about, encoded; None if no face was found.
 
     A search that finds only faces away from the middle is not the last: a tilted head may be
-    there, about as large or larger, which harder searches find, and not the bystander beside it.
-    A portrait is known to show somebody: where no box is beyond doubt, the least doubtful one is
-    taken, up to a limit. For enrolment there is `read_one_face`, which takes no doubtful face.
+    there, about as large or larger, which harder searches find, or one seen from the side, and
+    not the bystander beside it. A portrait is known to show somebody: where no box is beyond
+    doubt, the least doubtful one is taken, up to a limit, one in the middle first. For enrolment
+    there is `read_one_face`, which takes neither a doubtful face nor one from the side.
     """
     aside: list[Box] = []
     doubtful: list[tuple[float, Box]] = []
+
+    def is_the_subject(box: Box, others: list[Box]) -> bool:
+        smallest_px = max((_AS_LARGE * other.width for other in others), default=0.0)
+        return _prominence(image_bgr, box) > 0 and box.width >= smallest_px
 
     def in_the_middle(boxes: list[Box]) -> list[Box]:
         doubts = model.locate(image_bgr, boxes).doubts
         judged = [(float(doubt), box) for doubt, box in zip(doubts, boxes, strict=True)]
         doubtful.extend(judged)
         faces = [box for doubt, box in judged if doubt <= MAX_DOUBT]
-        smallest_px = max((_AS_LARGE * box.width for box in aside), default=0.0)
+        before = list(aside)
         if not aside:
             aside.extend(faces)
-        return [
-            box for box in faces if _prominence(image_bgr, box) > 0 and box.width >= smallest_px
-        ]
+        return [box for box in faces if is_the_subject(box, before)]
 
     found = detector.find_still(image_bgr, faces_among=in_the_middle)
-    box = central(image_bgr, found or aside)
-    if box is None and doubtful:
-        doubt, least = min(doubtful, key=lambda judged: judged[0])
-        box = least if doubt <= _MAX_PORTRAIT_DOUBT else None
+    found = found or in_the_middle(find_profiles(image_bgr))
+    likely = [(doubt, box) for doubt, box in doubtful if doubt <= _MAX_PORTRAIT_DOUBT]
+    central_ones = [(doubt, box) for doubt, box in likely if is_the_subject(box, aside)]
+    if found:
+        box = central(image_bgr, found)
+    elif central_ones or not aside:
+        box = min(central_ones or likely, key=lambda judged: judged[0], default=(0.0, None))[1]
+    else:
+        box = central(image_bgr, aside)
     return None if box is None else _samples(image_bgr, [box], model)[0]
 
 
@@ -179,9 +188,11 @@ def read_central_face_once(
 
 
 def _samples(image_bgr: NDArray[np.uint8], boxes: list[Box], model: FaceModel) -> list[FaceSample]:
+    if not boxes:
+        return []
     points = model.points(image_bgr, boxes)
     chips = [chip_from_points(image_bgr, face) for face in points]
-    templates = model.encode(np.stack(chips)) if chips else []
+    templates = model.encode(np.stack(chips))
     return [
         FaceSample(box, face, chip, template, sharpness(chip), brightness(chip))
         for box, face, chip, template in zip(boxes, points, chips, templates, strict=True)
