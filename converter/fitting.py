@@ -39,13 +39,12 @@ def fit_thresholds(
             where=str(people),
             fix="name two people at least, and two pictures at least of one of them",
         )
+    whose = [person[name] for name in names]
     genuine, impostor = thresholds.all_pairs(
-        np.stack([templates[name] for name in names]),
-        [person[name] for name in names],
-        model.compare,
+        np.stack([templates[name] for name in names]), whose, model.compare
     )
     return {
-        **thresholds.fit(genuine, impostor),
+        **thresholds.fit(genuine, impostor, whose),
         "accuracy": {"threshold": metrics.balanced_threshold(genuine, impostor)},
         "fitted_on": {
             "images": images.name,

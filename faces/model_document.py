@@ -80,13 +80,19 @@ class File(Part):
 
 
 class Threshold(Part):
-    """A threshold and what it was measured to do; `_95` are Wilson's bounds for that rate."""
+    """A threshold and what it was measured to do.
+
+    `_95` are Wilson's bounds for independent pairs; `_95_people`, where told, those of a bootstrap
+    over people, which are honest about pairs that share faces.
+    """
 
     threshold: Logit = Field(description="templates match at or above this score, a logit")
     fmr: Fraction
     fmr_95: tuple[Fraction, Fraction]
     tar: Fraction
     tar_95: tuple[Fraction, Fraction]
+    fmr_95_people: tuple[Fraction, Fraction] | None = None
+    tar_95_people: tuple[Fraction, Fraction] | None = None
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
