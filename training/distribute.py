@@ -73,6 +73,10 @@ class OneDevice:
 class _Shared(OneDevice):
     """What both ways of sharing have in common: copies of models, parts of batches."""
 
+    def __init__(self) -> None:
+        self._copied: keras.Model | None = None
+        self._copy: keras.Model = None
+
     def placed(self, model: keras.Model) -> keras.Model:
         # What loads a checkpoint also puts every variable, the optimiser's too, in its place.
         if not model.optimizer.built:
@@ -84,9 +88,12 @@ class _Shared(OneDevice):
                 return keras.saving.load_model(path)
 
     def local(self, model: keras.Model) -> keras.Model:
-        copy = keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
-        return copy
+        # One copy a training: a new one every epoch would be compiled every epoch.
+        if self._copied is not model:
+            self._copied = model
+            self._copy = keras.models.clone_model(model)
+        self._copy.set_weights(model.get_weights())
+        return self._copy
 
     def step(self, model: keras.Model, batch: Batch) -> float:
         with self._scope():
@@ -124,6 +131,7 @@ class _Jax(_Shared):
     def __init__(self) -> None:
         import jax
 
+        super().__init__()
         self.devices = jax.device_count()
         self.processes = jax.process_count()
         self.index = jax.process_index()
@@ -144,6 +152,7 @@ class _TensorFlow(_Shared):
     def __init__(self, config: Mapping[str, Any]) -> None:
         import tensorflow as tf
 
+        super().__init__()
         self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
         self._trained: keras.Model | None = None
         self._run: Any = None

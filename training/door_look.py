@@ -202,9 +202,8 @@ def worn(chip: Image, generator: np.random.Generator) -> Image:
 def _moved(image: Image, turn_deg: float, scale: float, shift: NDArray[np.float64]) -> Image:
     """Turned and scaled about the middle, shifted by sides of the image; edges are repeated."""
     height, width = image.shape[:2]
-    matrix = np.asarray(
-        cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), turn_deg, scale)
-    )
-    matrix[:, 2] += shift * [width, height]
+    middle = ((width - 1) / 2, (height - 1) / 2)
+    matrix = np.array(cv2.getRotationMatrix2D(middle, turn_deg, scale), np.float64)
+    matrix[:, 2] += shift * np.array([width, height], np.float64)
     moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)

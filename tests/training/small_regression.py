@@ -1,0 +1,48 @@
+"""A training that ends the same on every backend, in one process and in several.
+
+No batch norm, whose means differ where each process sees its own part; weights start at zero.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.training import loop
+from oneglance.training.distribute import OneDevice, shared_out
+from oneglance.training.early import EarlyStop
+from oneglance.training.progress import silent
+from oneglance.training.stream import Batch, Stream, generator_of
+
+
+def make(epoch: int, step: int) -> Batch:
+    x = generator_of(3, epoch, step).normal(size=(8, 4)).astype(np.float32)
+    return x, x.sum(1, keepdims=True)
+
+
+def fit(folder: Path) -> tuple[OneDevice, NDArray[np.float32]]:
+    with shared_out("auto") as spread:
+        dense = keras.layers.Dense(1, kernel_initializer="zeros")
+        model = keras.Sequential([keras.layers.Input((4,)), dense])
+        model.compile(keras.optimizers.Adam(0.05), loss="mse")
+        trained = loop.train(
+            model,
+            folder=folder,
+            name="sum",
+            epochs=2,
+            steps=3,
+            batches=Stream(make, 3),
+            validate=lambda net: {"norm": float(np.linalg.norm(net.get_weights()[0]))},
+            stage=silent,
+            stop=EarlyStop("norm", 5, larger_is_better=True),
+        )
+    return spread, trained.get_weights()[0].ravel()
+
+
+if __name__ == "__main__":
+    shared, weights = fit(Path(sys.argv[1]))
+    sys.stdout.write(f"{shared.processes} {shared.index} {' '.join(map(str, weights))}\n")

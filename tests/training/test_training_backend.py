@@ -1,0 +1,155 @@
+"""Other backends, several devices and several processes: the same recipe, the same result."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_regression
+from numpy.typing import NDArray
+
+from oneglance.errors import ConfigError
+from oneglance.training.distribute import OneDevice, shared_out
+
+# TensorFlow's variables do not know NumPy 2's `copy` yet; saving a model says so.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed; 'pip install jax' is it"
+)
+
+# The smoke recipe of the aligner, on one device and shared out; then how far the two are apart.
+_RECIPE = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from oneglance.training.distribute import shared_out
+from oneglance.training.progress import silent
+from oneglance.training.recipe import load_recipe
+from oneglance.training.run import load_keras, run_recipe
+
+out = Path(sys.argv[1])
+recipe = load_recipe("smoke-aligner")
+devices = {}
+for wanted in ("none", "auto"):
+    with shared_out(wanted) as spread:
+        devices[wanted] = spread.devices
+        run_recipe(recipe, data_dir=out, out=out / wanted, resume=False, stage=silent)
+one, two = (load_keras(out / way / "aligner.keras").get_weights() for way in ("none", "auto"))
+print(json.dumps({
+    "devices": devices,
+    "apart": max(float(np.abs(a - b).max()) for a, b in zip(one, two)),
+}))
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
+    return {**kept, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", **more}
+
+
+def child(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    return stdout.splitlines()[-1]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@needs_jax
+def test_jax_trains_the_recipe_on_two_devices_as_on_one(
+    tmp_path: Path,
+) -> None:
+    found = json.loads(
+        said(
+            child(
+                "-c",
+                _RECIPE,
+                str(tmp_path),
+                KERAS_BACKEND="jax",
+                XLA_FLAGS="--xla_force_host_platform_device_count=2",
+            )
+        )
+    )
+    assert found["devices"] == {"none": 1, "auto": 2}
+    # Batch norms included: a step means the same on any number of devices.
+    assert found["apart"] < 1e-5
+    assert (tmp_path / "none" / "run.json").read_text().count('"backend": "jax"') == 1
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.float32]:
+    """The weights that one process trains."""
+    spread, weights = small_regression.fit(tmp_path_factory.mktemp("alone"))
+    assert spread.processes == 1
+    return weights
+
+
+@pytest.mark.parametrize("backend", [pytest.param("jax", marks=needs_jax), "tensorflow"])
+def test_two_processes_train_what_one_trains_and_the_first_writes(
+    tmp_path: Path, backend: str, alone: NDArray[np.float32]
+) -> None:
+    ports = free_ports(2)
+    processes = []
+    for index in range(2):
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+        task = {"type": "worker", "index": index}
+        variables = {
+            "tensorflow": {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})},
+            "jax": {
+                "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{ports[0]}",
+                "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+                "KERAS_DISTRIBUTION_PROCESS_ID": str(index),
+            },
+        }[backend]
+        file = str(small_regression.__file__)
+        processes.append(child(file, str(tmp_path), KERAS_BACKEND=backend, **variables))
+    both = [said(process).split() for process in processes]
+    assert [answer[:2] for answer in both] == [["2", "0"], ["2", "1"]]
+    for answer in both:
+        assert np.array(answer[2:], float) == pytest.approx(alone, abs=1e-5)
+    assert sorted(path.name for path in tmp_path.glob("*.keras")) == [
+        "sum-1.keras",
+        "sum-2.keras",
+        "sum-best.keras",
+    ]
+
+
+@pytest.mark.parametrize("config", ["{", "{}", '{"cluster": 3}'])
+def test_a_tf_config_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(ConfigError, match="cluster and task") as caught, shared_out("auto"):
+        pass
+    assert caught.value.where == "TF_CONFIG"
+
+
+def test_nothing_is_shared_where_there_is_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with shared_out("auto") as spread:
+        assert type(spread) is OneDevice
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with shared_out("none") as spread:
+        assert type(spread) is OneDevice
