@@ -80,13 +80,15 @@ class AlignerRecipe(_Recipe):
 class SiameseRecipe(_Recipe):
     """The Siamese pair.
 
-    `start` is the .keras file of a pretrained encoder of `width` and `depth` (none: random
-    weights); `aligner` an aligner.keras, relative to the run's own folder. `check` are the people
-    on whom candidates are compared; faces of `data` that look like one of them, at cosine
-    `screen`, are left out. `epochs` = 0 trains the join alone.
+    `network` is "two-trunks" or "mobileface", the latter of some `width` and `depth`; `start` is
+    the .keras file of a pretrained one (none: random weights); `aligner` an aligner.keras,
+    relative to the run's own folder. `check` are the people on whom candidates are compared;
+    faces of `data` that look like one of them, at cosine `screen`, are left out. `epochs` = 0
+    trains the join alone.
     """
 
     kind: Literal["siamese"]
+    network: Literal["mobileface", "two-trunks"] = "mobileface"
     start: str | None = None
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
     depth: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -102,6 +104,12 @@ class SiameseRecipe(_Recipe):
     batch: Annotated[int, Field(ge=4)]
     learning_rate: Rate
     warmup_epochs: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _fitting(self) -> SiameseRecipe:
+        if self.network == "two-trunks" and (self.width, self.depth) != (1.0, 1.0):
+            raise ValueError("two-trunks has no other width or depth than 1")
+        return self
 
 
 class FaceRecipe(_Recipe):

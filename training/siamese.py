@@ -24,6 +24,7 @@ from oneglance.training.pairs import (
 )
 from oneglance.training.progress import Stage
 from oneglance.training.stream import Stream
+from oneglance.training.two_trunks import two_trunks
 
 _ENCODE_BATCH = 64
 
@@ -49,6 +50,7 @@ class Faces:
 class SiameseSettings:
     """How the pair is trained; see the recipe for each."""
 
+    network: str
     width: float
     depth: float
     template_size: int
@@ -60,6 +62,13 @@ class SiameseSettings:
     learning_rate: float
     warmup_epochs: float
     seed: int
+
+
+def make_twin(network: str, template_size: int, width: float, depth: float) -> keras.Model:
+    """An untrained encoder: "two-trunks", or "mobileface" of some width and depth."""
+    if network == "two-trunks":
+        return two_trunks(template_size)
+    return mobileface(template_size, width, depth)
 
 
 def encode(encoder: keras.Model, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -189,7 +198,7 @@ def _joined(start: keras.Model, join: keras.Model, settings: SiameseSettings) ->
     """The Siamese pair whose last layer has taken in the learned frame."""
     frame = np.asarray(join.get_layer("frame").kernel)
     *trunk, kernel, bias = start.get_weights()
-    encoder = mobileface(settings.template_size, settings.width, settings.depth)
+    encoder = make_twin(settings.network, settings.template_size, settings.width, settings.depth)
     encoder.set_weights([*trunk, kernel @ frame, bias @ frame])
     pair = siamese(encoder)
     pair.get_layer("head").set_weights(join.get_layer("head").get_weights())
