@@ -258,6 +258,7 @@ def _cascade() -> str:
 def _gallery(config: Config) -> str:
     from datetime import UTC, datetime
 
+    from oneglance.daemon.build import rule_of
     from oneglance.faces.gallery import Gallery
     from oneglance.faces.gallery_file import is_there
     from oneglance.faces.model_setup import load_configured
@@ -275,7 +276,8 @@ def _gallery(config: Config) -> str:
         except UnfitTemplatesError as error:
             raise error.naming() from None
         gallery.list_people()
-    return f"{len(set(snapshot.person_ids))} people, {len(snapshot.person_ids)} templates"
+    decides = rule_of(config, model).fits(len(snapshot.person_ids))
+    return f"{len(set(snapshot.person_ids))} people; {decides}"
 
 
 def _broker(config: Config) -> str:

@@ -40,13 +40,13 @@ class Faults:
 def is_sane(pixels: NDArray[np.uint8]) -> bool:
     """Whether a picture (H, W, 3) has a size that a camera may have."""
     height, width = pixels.shape[:2]
-    return min(height, width) >= _LEAST_PX and max(height, width) <= _MOST_PX
+    return bool(min(height, width) >= _LEAST_PX and max(height, width) <= _MOST_PX)
 
 
 def is_dark(pixels: NDArray[np.uint8]) -> bool:
     """Whether a picture (H, W, 3) is black, as with a cap on the lens."""
     sample = pixels[::_SAMPLE_STEP, ::_SAMPLE_STEP]
-    return float((sample < _DARK_LEVEL).mean()) >= _DARK_SHARE
+    return bool((sample < _DARK_LEVEL).mean() >= _DARK_SHARE)
 
 
 class CameraHealth:

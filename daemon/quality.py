@@ -16,7 +16,8 @@ from oneglance.faces.boxes import Box
 from oneglance.faces.pose import turn_and_nod
 from oneglance.faces.reader import brightness
 
-# Grey levels of the face. Just inside, a person is missed about twice as often as in good light.
+# Grey levels of the face. Just inside the first, a person is missed almost twice as often as in
+# good light, just inside the second three times; no picture as it is came near either.
 MIN_BRIGHTNESS = 25.0
 MAX_BRIGHTNESS = 200.0
 # A dark face in a picture so bright, and so much brighter, has the light behind it.

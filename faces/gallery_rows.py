@@ -112,7 +112,7 @@ class Unsealed:
 
     def keep(self, matrix: NDArray[np.float32]) -> None:
         """The gallery was read to its end: its rows, now in `matrix`, are all that is known."""
-        self._rows = dict(zip(self._next, matrix, strict=True))
+        self._rows = {mark: row for mark, row in zip(self._next, matrix, strict=True)}  # noqa: C416
         self._next = {}
 
     def forget(self) -> None:

@@ -24,8 +24,9 @@ ENCODER_SIGNATURES: Wanted = {
     "compare": (("probes", "templates"), "scores"),
 }
 ALIGNER_SIGNATURES: Wanted = {"align": (("crops",), "points")}
-# |a - b| for every pair is held at once inside `compare`: this bounds it to some tens of MB.
-_PAIRS_PER_CALL = 65_536
+# |a - b| for every pair is held at once inside `compare`: so few stay in the processor's cache,
+# which is several times as fast as going through memory.
+_PAIRS_PER_CALL = 1_024
 
 
 class FaceModel:

@@ -83,16 +83,22 @@ class ImpostorTail:
 def tail_of(thresholds: Mapping[str, Any]) -> ImpostorTail:
     """The tail that a manifest's `thresholds` describe (`by_fmr` with `threshold`, `fmr_95`).
 
-    Raises ModelError if they are missing or of another shape.
+    Where there is an interval over people (`fmr_95_people`), the wider of the two counts. Raises
+    ModelError if they are missing or of another shape.
     """
     try:
         points = [
-            FittedRate(float(target), float(row["threshold"]), float(row["fmr_95"][1]))
+            FittedRate(float(target), float(row["threshold"]), _upper(row))
             for target, row in thresholds["by_fmr"].items()
         ]
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         points = []
     return ImpostorTail(points)
+
+
+def _upper(row: Mapping[str, Any]) -> float:
+    over_people = row.get("fmr_95_people") or row["fmr_95"]
+    return max(float(row["fmr_95"][1]), float(over_people[1]))
 
 
 def _fall_per_score(a: FittedRate, b: FittedRate) -> float:

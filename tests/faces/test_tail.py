@@ -106,6 +106,18 @@ def test_a_manifest_without_fitted_thresholds_supports_no_decision(
         tail_of(thresholds)
 
 
+def test_the_wider_of_the_intervals_counts() -> None:
+    def row(threshold: float, upper: float, **more: object) -> dict[str, object]:
+        return {"threshold": threshold, "fmr_95": [0.0, upper], **more}
+
+    by_fmr = {"1e-2": row(1.0, 1.1e-2), "1e-3": row(2.0, 1.2e-3, fmr_95_people=None)}
+    plain = tail_of({"by_fmr": by_fmr})
+    by_fmr["1e-3"] = row(2.0, 1.2e-3, fmr_95_people=[0.0, 2e-3])
+    wider = tail_of({"by_fmr": by_fmr})
+    assert plain.threshold(1.2e-3) == 2.0
+    assert wider.threshold(1.2e-3) > 2.0
+
+
 def test_the_shipped_model_tells_its_tail() -> None:
     model = load_model()
     tail = tail_of(model.manifest.raw["thresholds"])
