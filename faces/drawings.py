@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from oneglance.errors import ImageError, ModelError
 from oneglance.faces.litert import Signatures
-from oneglance.faces.manifest import MANIFEST_NAME, ModelFile, verified_bytes
+from oneglance.faces.manifest import MANIFEST_NAME, ModelFile, read_json_manifest, verified_bytes
 from oneglance.models import model_dir
 
 DRAWING_SIZE = 105
@@ -100,15 +99,8 @@ def load_drawing_model(folder: Path | None = None, *, threads: int = 1) -> Drawi
 def read_drawing_manifest(folder: Path) -> DrawingManifest:
     """Read and check `folder`/manifest.json; ModelError says what is wrong with it."""
     path = folder / MANIFEST_NAME
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError("the model manifest is missing", where=str(path), fix=_FIX) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            "the model manifest is unreadable or not JSON", where=str(path), fix=_FIX
-        ) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    document = read_json_manifest(path)
+    if document.get("format") != FORMAT:
         raise ModelError(
             "not a model of drawings",
             where=str(path),
