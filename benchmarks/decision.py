@@ -1,7 +1,7 @@
 """How often visits end accepted: strangers' and enrolled people's, by the door's own rule.
 
 python benchmarks/decision.py --images DATA/lfw_folds1-8.zip --people DATA/lfw_people_folds1-8.csv \
-    --folds 7,8 [--model DIR] [--cache FILE.npz] [--galleries N] [--seed N]
+    --folds 7,8 [--every N] [--model DIR] [--cache FILE.npz] [--galleries N] [--seed N]
 
 A gallery is enrolled from people drawn at random, a visit is the looks at one person: each of the
 person's other pictures in a random order, each for two looks in a row, begun anew until the visit
@@ -217,7 +217,7 @@ def _templates(
             if str(kept["model_id"]) == model.model_id and str(kept["folds"]) == args.folds:
                 return kept["templates"], kept["people"]
     folds = [int(fold) for fold in args.folds.split(",")]
-    listed = labelled_pictures(args.images, args.people, folds)
+    listed = labelled_pictures(args.images, args.people, folds)[:: args.every]
     detector = FaceDetector()
     templates, people = [], []
     for number, picture in enumerate(listed):
@@ -263,6 +263,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--people", type=Path, required=True)
     parser.add_argument("--folds", default="7,8")
+    parser.add_argument("--every", type=int, default=1, help="take each Nth picture")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--cache", type=Path, help="keeps the templates between runs")
     parser.add_argument("--galleries", type=int, default=60)
