@@ -93,7 +93,7 @@ class Clip:
         self._order: Sequence[int] = about["order"]
         self._sizes: Sequence[int] = about["sizes"]
         self._starts = [0, *itertools.accumulate(self._sizes)]
-        self._file = path.with_suffix(".frames").open("rb")
+        self._file = path.with_suffix(".frames")
 
     def __len__(self) -> int:
         return len(self._order)
@@ -106,8 +106,9 @@ class Clip:
     def jpeg(self, index: int) -> bytes:
         """One frame as it is in the file."""
         number = self._order[index]
-        self._file.seek(self._starts[number])
-        return self._file.read(self._sizes[number])
+        with self._file.open("rb") as file:
+            file.seek(self._starts[number])
+            return file.read(self._sizes[number])
 
     def frame(self, index: int) -> Any:
         """One frame, uint8 (H, W, 3) BGR."""

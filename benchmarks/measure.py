@@ -37,12 +37,13 @@ ENVIRONMENT = {
 class Child:
     """One contender in its own process; `ask` waits for its answer."""
 
-    def __init__(self, name: str, python: Path, data: Path, core: int, log: Path) -> None:
+    def __init__(self, name: str, python: Path, data: Path, core: int | None, log: Path) -> None:
         self.name = name
         start_s = time.monotonic()
+        pinned = () if core is None else ("--core", str(core))
         with log.open("w") as errors:
             self._process = subprocess.Popen(
-                [python, HERE / "child.py", name, "--data", data, "--core", str(core)],
+                [python, HERE / "child.py", name, "--data", data, *pinned],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -82,6 +83,9 @@ class Child:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 def watch(
