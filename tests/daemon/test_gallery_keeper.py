@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from oneglance.config import GalleryConfig
+from oneglance.config import Config, DecisionConfig, GalleryConfig
+from oneglance.daemon.app import Daemon
 from oneglance.daemon.decide import UnsupportedTargetError
 from oneglance.daemon.gallery_keeper import STUCK_S, GalleryKeeper
 from oneglance.daemon.gallery_watch import GalleryWatch
@@ -141,6 +143,17 @@ def test_a_gallery_too_large_for_the_target_lets_nobody_in_until_it_is_smaller(
         gallery.delete("bob")
     wait_until(lambda: people(keeper) == {"ada"}, "the smaller gallery does not count")
     assert keeper.held.problem == ""
+
+
+def test_a_daemon_does_not_start_with_more_templates_than_its_target_allows(
+    house: Callable[..., Config], film: Callable[..., Path], enrol: Enrol, model: FaceModel
+) -> None:
+    enrol("Ada", templates=templates(model, 26))
+    config = house(film(3), decision=DecisionConfig(far="1e-4"))
+    with pytest.raises(UnsupportedTargetError, match="26 templates are too many") as refused:
+        Daemon(config, mqtt=False).run()
+    assert refused.value.exit_code == 6
+    assert "at most 25" in str(refused.value)
 
 
 def test_a_keeper_that_hangs_lets_nobody_in_until_it_comes_round(
