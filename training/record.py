@@ -84,6 +84,8 @@ def commit_of(folder: Path) -> str | None:
     """
     git = ("git", "-C", str(folder))
     try:
+        # An environment may lie in the checkout of something else, whose commit says nothing.
+        _said(*git, "ls-files", "--error-unmatch", Path(__file__).name)
         commit = _said(*git, "rev-parse", "HEAD").strip()
         changed = _said(*git, "status", "--porcelain", "--untracked-files=no").strip()
     except (OSError, subprocess.CalledProcessError):

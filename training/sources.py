@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError
 from oneglance.faces import align
 from oneglance.faces.reader import load_image
+from oneglance.training import distribute
 from oneglance.training.datasets import (
     LabelledPicture,
     counted,
@@ -71,8 +72,9 @@ def real_faces(
         else:
             with stage(f"find faces in {source.images}", len(listed)) as advance:
                 table = build_face_table(listed, LandmarkTeacher(teacher_path), _SEED, advance)
-            cache_dir.mkdir(parents=True, exist_ok=True)
-            table.save(cached)
+            if distribute.current().writes:
+                cache_dir.mkdir(parents=True, exist_ok=True)
+                table.save(cached)
         if len(table.unreadable):
             names = [listed[row].name for row in table.unreadable]
             _log.warning(

@@ -26,7 +26,7 @@ from oneglance.training.checkpoints import places
 from oneglance.training.identities import identities
 from oneglance.training.progress import silent
 from oneglance.training.recipe import DataSource, load_recipe, parse_recipe
-from oneglance.training.record import record_start
+from oneglance.training.record import commit_of, record_start
 from oneglance.training.run import run_recipe
 from oneglance.training.sources import drawn_faces, listed_pictures, need_pairs, real_faces
 from oneglance.training.splits import Split, data_sha256, save_split
@@ -258,6 +258,21 @@ def test_the_record_holds_what_makes_the_run_again(tmp_path: Path) -> None:
         assert start["packages"]["keras"] == keras.__version__
         assert start["command"]
         assert start["oneglance"]
+
+
+def test_a_folder_that_is_no_checkout_of_ours_has_no_commit(tmp_path: Path) -> None:
+    assert commit_of(tmp_path) is None
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "record.py").write_text("")
+    assert commit_of(tmp_path) is None
+    tracked = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    subprocess.run(["git", *tracked, "add", "record.py"], check=True)
+    subprocess.run(["git", *tracked, "commit", "-qm", "one"], check=True)
+    commit = commit_of(tmp_path)
+    assert commit is not None
+    assert len(commit) == 40
+    (tmp_path / "record.py").write_text("changed")
+    assert commit_of(tmp_path) == f"{commit}+changes"
 
 
 def test_data_that_changed_since_the_start_is_refused(tmp_path: Path) -> None:
