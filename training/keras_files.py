@@ -9,6 +9,9 @@ import keras
 from oneglance.errors import ConfigError
 from oneglance.faces.align import CROP_SIZE
 
+# Keras finds the layers of a file only where they were imported before.
+from oneglance.training import drawing_networks, heads, koch, koch_faces, networks  # noqa: F401
+
 
 def load_keras(path: Path, fix: str = "train it first") -> keras.Model:
     """A .keras file; ConfigError, with `fix` as its way out, if it is missing; or if damaged."""

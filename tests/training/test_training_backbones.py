@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -14,9 +16,10 @@ from oneglance.faces.model import load_model
 from oneglance.models import default_model_dir
 from oneglance.training.backbones import applications, make_encoder, need_data
 from oneglance.training.encoder_teacher import EncoderTeacher
+from oneglance.training.heads import make_head
 from oneglance.training.koch_faces import koch_on_faces
 from oneglance.training.macs import multiply_accumulates
-from oneglance.training.networks import mobileface
+from oneglance.training.networks import mobileface, siamese
 from oneglance.training.slim import keep_channels, slim
 
 # Of TensorFlow's variables, by NumPy 2.
@@ -83,6 +86,23 @@ def test_koch_on_faces_is_the_papers_twin_and_knows_no_colour(tmp_path: Path) ->
     again = keras.saving.load_model(tmp_path / "koch.keras")
     chips = CHIPS.astype(np.float32)
     assert again.predict_on_batch(chips) == pytest.approx(encoder.predict_on_batch(chips))
+
+
+def test_a_file_of_any_of_our_networks_is_read_in_a_fresh_process(tmp_path: Path) -> None:
+    siamese(make_encoder("koch", width=0.0625), make_head("cosine")).save(tmp_path / "pair.keras")
+    code = (
+        "import sys; from pathlib import Path;"
+        "from oneglance.training.keras_files import load_keras;"
+        "print(load_keras(Path(sys.argv[1])).name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "pair.keras")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout.strip() == "siamese", done.stderr
 
 
 def test_any_network_of_keras_applications_takes_raw_chips(tmp_path: Path) -> None:
