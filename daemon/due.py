@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.faces.pose import turn_and_nod
+
 # A visit that has its decision is only watched for another face taking its place.
 RECHECK_S = 0.5
 # A picture much worse than the best of this face so far is passed over, but not for longer.
@@ -23,15 +25,10 @@ def worth(sharpness: float, points: NDArray[np.float64]) -> float:
     """How well a face can be recognised in this picture, higher = better, for one face over time.
 
     `sharpness` is the chip's Laplacian variance, which a small or blurred face lacks; the five
-    `points` (5, 2) tell how far the nose has turned from the middle of the eyes.
+    `points` (5, 2) tell how far it is turned aside.
     """
-    eyes = points[1] - points[0]
-    length = float(np.hypot(eyes[0], eyes[1]))
-    if length <= 0:
-        return 0.0
-    nose = points[2] - (points[0] + points[1]) / 2
-    aside = abs(float(nose @ eyes)) / length**2
-    return math.sqrt(max(0.0, sharpness)) * max(0.0, 1.0 - 2.0 * aside)
+    turn, _ = turn_and_nod(points)
+    return math.sqrt(max(0.0, sharpness)) * max(0.0, 1.0 - 2.0 * abs(turn))
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ TURNED = FRONTAL + np.array([[0, 0], [0, 0], [9, 0], [4, 0], [4, 0]])
 def test_a_sharp_frontal_face_is_worth_more_than_a_blurred_or_turned_one() -> None:
     assert worth(200.0, FRONTAL) > worth(50.0, FRONTAL) > worth(0.0, FRONTAL)
     assert worth(200.0, FRONTAL) > worth(200.0, TURNED) > 0
-    assert worth(200.0, np.zeros((5, 2))) == 0
+    assert worth(200.0, FRONTAL + np.array([[0, 0], [0, 0], [40, 0], [0, 0], [0, 0]])) == 0
 
 
 def test_the_worth_does_not_depend_on_the_tilt_of_the_head() -> None:

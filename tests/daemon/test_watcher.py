@@ -210,6 +210,17 @@ def test_a_camera_that_changes_its_size_is_seen_on(camera: Camera, stage: Stage)
     assert camera.watch(lambda _: np.zeros((24, 32, 3), np.uint8), 3)[-1] == []
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1), (23, 23), (50, 49)])
+@pytest.mark.parametrize("after", [True, False])
+def test_a_frame_of_any_size_is_taken_even_in_the_middle_of_a_film(
+    camera: Camera, stage: Stage, size: tuple[int, int], after: bool
+) -> None:
+    if after:
+        camera.watch(lambda _: stage.frame((OBAMA, 300, 220)), 3)
+    noise = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert camera.watch(lambda i: noise if i % 2 else noise[::-1].copy(), 12) == [[]] * 12
+
+
 # Each angle has had its turn by then.
 ALL_TURNS = round(2 * len(TURNS_DEG) * WHOLE_EVERY_S * FPS)
 
