@@ -148,12 +148,11 @@ class Server:
                 best[part] = min(took, best.get(part, float("inf")))
         return best
 
-    def do_enrol(self, people: dict[str, str]) -> None:
-        """Take people (name to picture file) into the gallery, where there is one."""
+    def do_enrol(self, people: dict[str, list[float]]) -> None:
+        """Take people (name to template) into the gallery, where there is one."""
         enrol = getattr(self._contender, "enrol", None)
-        for name, file in people.items():
-            if enrol is not None:
-                enrol(name, cv2.imread(file))
+        if enrol is not None:
+            enrol(people)
 
     def do_strangers(self, images: str, names: list[str]) -> None:
         """Portraits by which a contender that cares makes up templates of strangers."""

@@ -6,7 +6,7 @@ environment it runs in: this module needs OpenCV and nothing of oneglance.
 `NAME.frames` holds the JPEGs one after another; `NAME.json` holds
 {"width", "height", "fps", "sizes": bytes of each JPEG, "order": which JPEG each frame of the film
 shows (an empty hallway between visits repeats a few), "visits": [{"person", "first_sight_s",
-"gone_s"}]}.
+"gone_s", "frontal"}]}.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ import numpy as np
 
 # Nothing of what a detector needs is lost at this quality; cameras on USB send no better.
 JPEG_QUALITY = 95
+# A face is frontal while its nose is near the middle between the eyes, and they are level.
+MOST_ASIDE = 0.25
+MOST_TILT_DEG = 15.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Visit:
     person: str
     first_sight_s: float
     gone_s: float
+    frontal: bool = True
 
 
 @dataclass
@@ -124,3 +128,17 @@ def as_avi(clip: Clip, file: Path) -> Path:
         writer.write(clip.frame(index))
     writer.release()
     return file
+
+
+def is_frontal(left_eye: Any, right_eye: Any, nose: Any) -> bool:
+    """Whether a face with these points (x, y) looks this way, upright; left is left in the picture.
+
+    How far the nose is from the middle between the eyes counts along the line through them, in
+    distances between the eyes.
+    """
+    left, right = np.asarray(left_eye, float), np.asarray(right_eye, float)
+    across = right - left
+    apart = max(float(np.hypot(*across)), 1e-6)
+    aside = abs(float((np.asarray(nose, float) - (left + right) / 2) @ across)) / apart**2
+    tilt_deg = abs(np.degrees(np.arctan2(across[1], across[0])))
+    return bool(aside <= MOST_ASIDE and tilt_deg <= MOST_TILT_DEG)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from clips import Clip, ClipWriter, Visit
+from clips import Clip, ClipWriter, Visit, is_frontal
 from numpy.typing import NDArray
 
 from oneglance.faces.boxes import Box
@@ -35,11 +35,13 @@ HALL_PICTURES = 16
 class Head:
     """Head and shoulders: BGR and a soft mask, float32 (H, W, 4), and the face in it.
 
-    `name` is that of the first photograph of the same person, `picture` this photograph.
+    `name` is that of the first photograph of the same person, `template` float32 (d,) that of this
+    one.
     """
 
     name: str
-    picture: Image
+    template: NDArray[np.float32]
+    frontal: bool
     layers: NDArray[np.float32]
     face: Box
 
@@ -80,7 +82,9 @@ def heads_in(photos: Path, model: FaceModel) -> list[Head]:
         if scores.get(person, -np.inf) < same:
             person = name
             known[name] = probe
-        heads.append(_head(person, image, samples[0].box))
+        layers, face = _cut_out(image, samples[0].box)
+        points = model.points(image, [samples[0].box])[0]
+        heads.append(Head(person, probe, is_frontal(*points[:3]), layers, face))
     if not heads:
         raise ValueError(f"{photos} has no photograph of one person")
     return heads
@@ -91,7 +95,7 @@ def people(heads: Sequence[Head]) -> list[Head]:
     return list({head.name: head for head in reversed(heads)}.values())[::-1]
 
 
-def _head(name: str, image: Image, face: Box) -> Head:
+def _cut_out(image: Image, face: Box) -> tuple[NDArray[np.float32], Box]:
     scale = CUT_OUT_PX / face.height
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     picture = cv2.resize(image, None, fx=scale, fy=scale, interpolation=way)
@@ -111,7 +115,7 @@ def _head(name: str, image: Image, face: Box) -> Head:
     # Nothing beyond the shoulders is needed, and warping costs by the pixel.
     top, left = max(0, int(y - 1.2 * side)), max(0, int(x - 1.4 * side))
     layers = layers[top : int(y + 2.2 * side), left : int(x + 1.4 * side)]
-    return Head(name, image, np.ascontiguousarray(layers), box.moved(-left, -top))
+    return np.ascontiguousarray(layers), box.moved(-left, -top)
 
 
 class Stage:
@@ -284,7 +288,7 @@ def visits_film(
                 first_s = begun_s + step / fps
             clip.add(stage.draw([(head, pose)], clip.now_s))
         if first_s is not None:
-            clip.visits.append(Visit(head.name, first_s, clip.now_s))
+            clip.visits.append(Visit(head.name, first_s, clip.now_s, head.frontal))
     return clip.close()
 
 

@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from child import EVIDENCE_FRAMES
-from clips import Clip
+from clips import Clip, Visit
 from films import Head
 from missed import Missed, count_missed
 from numpy.typing import NDArray
@@ -152,6 +151,8 @@ def _box(face: Mapping[str, Any]) -> Box:
 
 def quantiles_ms(waits_s: Sequence[float | None]) -> dict[str, float | int | None]:
     """Median and 95th percentile; who got no decision waits for ever."""
+    if not waits_s:
+        return {"p50_ms": None, "p95_ms": None, "visits": 0, "undecided": 0}
     waits = np.array([np.inf if wait is None else wait for wait in waits_s])
     ordered = np.sort(waits)
 
@@ -161,6 +162,15 @@ def quantiles_ms(waits_s: Sequence[float | None]) -> dict[str, float | int | Non
 
     undecided = int(np.sum(~np.isfinite(waits)))
     return {"p50_ms": at(0.5), "p95_ms": at(0.95), "visits": len(waits), "undecided": undecided}
+
+
+def decisions(visits: Sequence[Visit], waits_s: Sequence[float | None]) -> dict[str, Any]:
+    """How long frontal visitors waited, and apart from them those who tilt their heads."""
+    pairs = list(zip(visits, waits_s, strict=True))
+    return {
+        "frontal": quantiles_ms([wait for visit, wait in pairs if visit.frontal]),
+        "tilted": quantiles_ms([wait for visit, wait in pairs if not visit.frontal]),
+    }
 
 
 def probe(
@@ -221,15 +231,9 @@ def accuracies(
     return figures
 
 
-def enrol(child: Child, heads: Sequence[Head], folder: Path) -> None:
+def enrol(child: Child, heads: Sequence[Head]) -> None:
     """Take these people into the contender's gallery."""
-    folder.mkdir()
-    files = {}
-    for number, head in enumerate(heads):
-        file = folder / f"{number}.png"
-        cv2.imwrite(str(file), head.picture)
-        files[head.name] = str(file)
-    child.ask("enrol", people=files)
+    child.ask("enrol", people={head.name: head.template.tolist() for head in heads})
 
 
 def encoder_over_floor(core: int) -> dict[str, float]:

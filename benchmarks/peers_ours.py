@@ -50,11 +50,9 @@ class Ours:
     def _now_s(self) -> float:
         return 1000.0 + self._frame_s + time.perf_counter() - self._began_s
 
-    def enrol(self, name: str, picture: Any) -> None:
-        """Take a person into the gallery of each later film."""
-        sample = read_central_face(picture, self._detector, self._model)
-        if sample is not None:
-            self._people[name] = sample.template
+    def enrol(self, people: dict[str, list[float]]) -> None:
+        """Take people into the gallery of each later film."""
+        self._people |= {name: np.array(row, np.float32) for name, row in people.items()}
 
     def strangers(self, pictures: Iterable[Any]) -> None:
         """Learn from these portraits how templates of strangers lie to each other."""

@@ -33,11 +33,11 @@ from films import Head
 from measure import (
     Child,
     accuracies,
+    decisions,
     encoder_over_floor,
     enrol,
     missed_in,
     probe,
-    quantiles_ms,
     watch,
 )
 from missed import Missed
@@ -157,7 +157,7 @@ def serve(
         "peak_mb": round(max(run.peak_mb for run in (*runs, quiet)), 1),
         "one_face_core_percent": round(runs[0].cpu_percent, 2),
         "empty_hall_core_percent": round(quiet.cpu_percent, 2),
-        "decisions": quantiles_ms(waits) | {"dropped_frames": dropped},
+        "decisions": decisions(visits.visits, waits) | {"dropped_frames": dropped},
         "accepted": sum(h.accepted for h in heard),
         "rejected": sum(not h.accepted for h in heard),
     }
@@ -172,7 +172,7 @@ def measure(chosen: argparse.Namespace, folder: Path, children: dict[str, Child]
     heads = films.heads_in(photos, load_model())
     clips = make_clips(plan, heads, films_given, folder)
     visits = films.visits_film(folder / "visits", heads, plan.visits, SMALL, VISIT_FPS, seed=5)
-    enrol(children["ours"], films.people(heads), folder / "people")
+    enrol(children["ours"], films.people(heads))
     by_clip, missed = in_view(plan, children, clips)
     peaks = {name: round(child.ask("peak"), 1) for name, child in children.items()}
     live = {}
@@ -180,7 +180,9 @@ def measure(chosen: argparse.Namespace, folder: Path, children: dict[str, Child]
         say(f"from first sight to decision: {name}")
         forgets = name != "ours"
         answer = children[name].ask("live", clip=str(visits.path), only_visits=forgets)
-        live[name] = quantiles_ms(answer["waits_s"]) | {"dropped_frames": answer["dropped"]}
+        live[name] = decisions(visits.visits, answer["waits_s"]) | {
+            "dropped_frames": answer["dropped"]
+        }
     say("one visitor against galleries")
     images = chosen.data / "lfw_folds1-8.zip"
     pairs = labelled_pairs(images, chosen.data / "lfw_pairs_folds1-8.csv")

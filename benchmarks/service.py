@@ -29,10 +29,8 @@ from oneglance.contract.signing import create_signing_key, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.pipeline import StepReport
-from oneglance.faces.detect import FaceDetector
 from oneglance.faces.gallery import Gallery
 from oneglance.faces.model import FaceModel
-from oneglance.faces.reader import read_central_face
 from oneglance.faces.vault import create_key, load_key
 from oneglance.link import Arrival, Link
 
@@ -78,20 +76,17 @@ def house(folder: Path, model: FaceModel, heads: Sequence[Head]) -> Iterator[Hou
     folder.mkdir()
     create_signing_key(folder / "signing.key", folder / "signing.pub")
     create_key(folder / "gallery.key")
-    detector = FaceDetector()
     with Gallery.open(
         folder / "gallery.db", load_key(folder / "gallery.key"), create=True
     ) as gallery:
         for head in heads:
-            sample = read_central_face(head.picture, detector, model)
-            if sample is not None:
-                gallery.enrol(
-                    head.name,
-                    sample.template[None],
-                    model.model_id,
-                    consent_at=datetime.now(UTC),
-                    source="benchmark",
-                )
+            gallery.enrol(
+                head.name,
+                head.template[None],
+                model.model_id,
+                consent_at=datetime.now(UTC),
+                source="benchmark",
+            )
     with embedded_broker() as mqtt:
         yield House(folder, mqtt)
 

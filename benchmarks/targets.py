@@ -46,7 +46,7 @@ def goals_of(results: Mapping[str, Any]) -> dict[str, float | None]:
     one = next(iter(clips.values()))["contenders"]
     empty = next(clip for name, clip in clips.items() if name.startswith("empty"))
     missed = results["missed"]["all"]
-    p95_ms = results["service"]["decisions"]["p95_ms"]
+    p95_ms = results["service"]["decisions"]["frontal"]["p95_ms"]
     ours, tutorial = results["probes"]["ours"], results["probes"]["tutorial"]
     cost = {name: figures["cpu_s_per_video_s"] for name, figures in one.items()}
     many = ours["100000"]

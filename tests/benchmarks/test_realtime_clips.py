@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import Clip, ClipWriter, as_avi
+from clips import Clip, ClipWriter, as_avi, is_frontal
 from films import HALL_PICTURES, Head, Pose, door_film, hall_film, usable, visits_film
 
 from oneglance.faces.boxes import Box
@@ -20,7 +20,7 @@ def head() -> Head:
     """Somebody without a face: a bright square."""
     layers = np.full((440, 400, 4), 255.0, np.float32)
     layers[..., 3] = 1.0
-    return Head("ada", np.zeros((8, 8, 3), np.uint8), layers, Box(90, 100, 220, 220))
+    return Head("ada", np.zeros(256, np.float32), True, layers, Box(90, 100, 220, 220))
 
 
 def test_frames_come_back_in_their_order_however_often_they_are_shown(tmp_path: Path) -> None:
@@ -83,3 +83,20 @@ def test_the_same_seed_makes_the_same_film(tmp_path: Path, head: Head) -> None:
 )
 def test_a_usable_face_is_large_whole_and_not_turned_away(pose: Pose, good: bool) -> None:
     assert usable(pose, SIZE) is good
+
+
+@pytest.mark.parametrize(
+    ("right_eye", "nose", "frontal"),
+    [
+        ((40, 0), (20, 20), True),
+        ((40, 0), (31, 20), False),
+        ((40, 0), (9, 20), False),
+        ((40, 10), (15, 22), True),
+        ((40, 12), (14, 22), False),
+        ((40, -12), (26, 18), False),
+    ],
+)
+def test_a_frontal_face_looks_this_way_and_is_upright(
+    right_eye: tuple[int, int], nose: tuple[int, int], frontal: bool
+) -> None:
+    assert is_frontal((0, 0), right_eye, nose) is frontal
