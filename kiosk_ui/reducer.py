@@ -21,6 +21,9 @@ VISIT_SILENCE_S = 2.0
 STATUS_SILENCE_S = 75.0
 # How long a fresh screen waits for its broker and daemon before it calls itself out of service.
 START_GRACE_S = 10.0
+# Reasons of a status, without the camera's name.
+_STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"}
+_SEES_NOTHING = {"camera_lost", "camera_dark"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,16 +193,16 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
 def _at_rest(reasons: tuple[str, ...]) -> Kind:
     """What a daemon with these `reasons` shows while nobody is there.
 
-    One lost camera of several leaves the others; any trouble that is not known here may mean that
-    nobody can be let in, and an open invitation would be a lie.
+    One lost camera of several leaves the others, and one that only misbehaves still sees; any
+    trouble that is not known here may mean that nobody can be let in, and an open invitation
+    would be a lie.
     """
-    lost = [reason.startswith("camera_lost") for reason in reasons]
-    starting = "starting" in reasons
-    if sum(lost) + starting < len(reasons):
+    names = {reason.partition(":")[0] for reason in reasons} - _STILL_SEES
+    if names - _SEES_NOTHING - {"starting"}:
         return Kind.OFFLINE
-    if starting:
+    if "starting" in names:
         return Kind.STARTING
-    return Kind.CAMERA_LOST if any(lost) else Kind.IDLE
+    return Kind.CAMERA_LOST if names else Kind.IDLE
 
 
 def _visit_screen(visit: Visit, now_s: float) -> ScreenState:

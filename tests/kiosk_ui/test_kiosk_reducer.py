@@ -203,6 +203,22 @@ def test_a_lost_camera_shows_when_nobody_is_being_looked_at() -> None:
     assert reduce(state, status(), 2.0).screen.kind is Kind.IDLE
 
 
+def test_a_camera_that_only_misbehaves_still_lets_people_in() -> None:
+    for reason in ("camera_corrupt:a", "camera_resized:a", "camera_slow:a", "camera_fast:a"):
+        state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, reason)))
+        assert state.screen.kind is Kind.IDLE
+        assert reduce(state, visit(Phase.LOOK), 1.1).screen.kind is Kind.LOOK_HERE
+        one_lost = status(ServiceState.DEGRADED, reason, "camera_lost:b")
+        assert reduce(state, one_lost, 1.2).screen.kind is Kind.CAMERA_LOST
+        none_enrolled = status(ServiceState.DEGRADED, reason, "gallery_empty")
+        assert reduce(state, none_enrolled, 1.2).screen.kind is Kind.OFFLINE
+
+
+def test_a_camera_with_a_cap_on_its_lens_shows_as_one_that_sees_nobody() -> None:
+    state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, "camera_dark:front")))
+    assert state.screen.kind is Kind.CAMERA_LOST
+
+
 def test_a_daemon_that_can_let_nobody_in_invites_nobody() -> None:
     for reason in ("gallery_empty", "clock_set", "something_new"):
         state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, "camera_lost:a", reason)))
