@@ -23,9 +23,10 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A shipped recipe (aligner, siamese, faces-small, faces-koch, omniglot-compact, "
-            "omniglot-koch, omniglot-koch-cpu, smoke, smoke-aligner, smoke-angular-margin, "
-            "smoke-contrastive, smoke-cross-entropy, smoke-distillation, smoke-triplet) or a file."
+            help="A shipped recipe (aligner, siamese, siamese-small, faces-small, faces-koch, "
+            "omniglot-compact, omniglot-koch, omniglot-koch-cpu, smoke, smoke-aligner, "
+            "smoke-angular-margin, smoke-contrastive, smoke-cross-entropy, smoke-distillation, "
+            "smoke-triplet) or a file."
         ),
     ],
     data: Annotated[
