@@ -157,7 +157,12 @@ def test_when_the_encoder_is_slow_faces_take_turns_and_all_get_their_answer(
     bench = Bench(model)
     bench.pipeline._model = Faulty(model, lambda: bench.wait(0.4))  # type: ignore[assignment]
     both = scene(portrait("obama2.jpg"), portrait("biden.jpg"))
-    verdicts = bench.show(both, obama, 20)
+    verdicts = bench.show(both, obama, 3)
+    bench.now_s += 1 / FPS
+    (report,) = bench.pipeline.step([bench.frame(both)], obama)
+    verdicts += [view.verdict for view in report.tracks if view.verdict is not None]
+    assert [view.progress >= 2 / 3 for view in report.tracks] == [True, True]
+    verdicts += bench.show(both, obama, 20)
     assert sorted(v.person_id or "-" for v in verdicts) == ["-", "obama"]
     counts = bench.pipeline.counts
     # The first call took both faces: how slow it would be was not known yet.

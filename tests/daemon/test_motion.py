@@ -55,6 +55,15 @@ def test_a_face_that_appears_is_a_change_where_it_is(face_px: int, contrast: int
     assert region.iou(face) > 0.4
 
 
+def test_a_face_that_appears_while_the_light_changes_is_a_change() -> None:
+    memory = remembering(hall())
+    picture = hall(light=1.1, seed=1).astype(int)
+    picture[120:200, 100:180] -= 15
+    cells = memory.changed(tiny_grey(picture.astype(np.uint8)))
+    assert cells[16:24, 13:22].mean() > 0.8
+    assert cells.sum() < 120
+
+
 def test_what_was_searched_is_a_change_no_more_but_what_lies_beside_it_is() -> None:
     memory = remembering(hall())
     picture = hall(seed=1)
