@@ -66,7 +66,10 @@ def child(*arguments: str, **variables: str) -> subprocess.Popen[str]:
 
 
 def said(process: subprocess.Popen[str]) -> str:
-    stdout, stderr = process.communicate(timeout=300)
+    try:
+        stdout, stderr = process.communicate(timeout=300)
+    finally:
+        process.kill()
     assert process.returncode == 0, stderr
     return stdout.splitlines()[-1]
 
