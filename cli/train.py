@@ -23,7 +23,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A shipped recipe (aligner, siamese, siamese-small, faces-small, faces-koch, "
+            help="A shipped recipe (aligner, siamese, siamese-small, faces-slim, faces-koch, "
             "omniglot-compact, omniglot-koch, omniglot-koch-cpu, smoke, smoke-aligner, "
             "smoke-angular-margin, smoke-contrastive, smoke-cross-entropy, smoke-distillation, "
             "smoke-triplet) or a file."

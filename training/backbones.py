@@ -20,11 +20,11 @@ from oneglance.training.koch_faces import koch_on_faces
 from oneglance.training.networks import mobileface
 from oneglance.training.slim import slim
 
-NETWORKS = ("mobileface", "mobileface-small", "koch", "compact")
+NETWORKS = ("mobileface", "mobileface-slim", "koch", "compact")
 APPLICATIONS = "applications."
 IMAGENET = "imagenet"
 # Of the channels inside the blocks: 49 % of the multiply-accumulates, all counts multiples of 8.
-_SMALL_INNER = 7 / 16
+_SLIM_INNER = 7 / 16
 _COMPACT_CHANNELS = (32, 64, 128, 256)
 _SLIMMING_CHIPS = 256
 # More weights than this for each training picture, from random ones, can learn it by heart.
@@ -52,7 +52,7 @@ def make_encoder(
         return _application(name, template_size or 256, weights)
     makers: dict[str, Callable[[], keras.Model]] = {
         "mobileface": lambda: mobileface(template_size or 192, width, depth),
-        "mobileface-small": lambda: mobileface(template_size or 192, width, depth, _SMALL_INNER),
+        "mobileface-slim": lambda: mobileface(template_size or 192, width, depth, _SLIM_INNER),
         "koch": lambda: _koch(seed, width, template_size),
         "compact": lambda: compact_faces(template_size or 256, width),
     }

@@ -87,7 +87,7 @@ def run_faces(
 
 def _starts_alone(recipe: FaceRecipe) -> bool:
     """Whether the network can be made without looking at faces."""
-    return not (recipe.network == "mobileface-small" and recipe.weights)
+    return not (recipe.network == "mobileface-slim" and recipe.weights)
 
 
 def _encoder(recipe: FaceRecipe, data_dir: Path, chips: NDArray[np.uint8] | None) -> Any:

@@ -117,7 +117,7 @@ class FaceRecipe(_Recipe):
 
     `network` is a name in `backbones.NETWORKS` or "applications.NAME" of keras.applications;
     `weights` what it starts from: a .keras file of the same network below the data folder (for
-    `mobileface-small` the wide one, too), for applications also "imagenet"; none: random.
+    `mobileface-slim` the wide one, too), for applications also "imagenet"; none: random.
     `width` and `depth` scale the networks that can be scaled; `template_size` is the network's
     usual one unless given. `aligner` is an aligner.keras, relative to the run's own folder; the
     shipped one unless given. `check` are the people on whom each epoch is judged; with `screen`

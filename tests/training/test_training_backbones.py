@@ -43,12 +43,12 @@ def test_multiply_accumulates_are_counted_as_by_hand() -> None:
 
 
 def test_the_small_network_has_the_same_layers_and_half_the_products() -> None:
-    small, wide = make_encoder("mobileface-small"), mobileface()
+    small, wide = make_encoder("mobileface-slim"), mobileface()
     assert [type(layer) for layer in small.layers] == [type(layer) for layer in wide.layers]
     assert 0.45 < multiply_accumulates(small) / multiply_accumulates(wide) < 0.5
 
 
-@pytest.mark.parametrize("name", ["mobileface", "mobileface-small", "compact"])
+@pytest.mark.parametrize("name", ["mobileface", "mobileface-slim", "compact"])
 def test_templates_have_length_one_and_a_file_gives_the_network_back(
     tmp_path: Path, name: str
 ) -> None:
@@ -173,7 +173,7 @@ def test_weights_that_are_not_there_are_refused(name: str, weights: str, told: s
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     make_encoder("compact", width=0.125).save(tmp_path / "compact.keras")
-    for name in ("mobileface", "mobileface-small", "compact"):
+    for name in ("mobileface", "mobileface-slim", "compact"):
         with pytest.raises(ConfigError, match="not the weights of this network"):
             make_encoder(
                 name, width=0.25, depth=0.2, weights=tmp_path / "compact.keras", chips=CHIPS
