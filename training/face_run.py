@@ -28,7 +28,7 @@ from oneglance.training.macs import multiply_accumulates
 from oneglance.training.progress import Stage
 from oneglance.training.recipe import DataSource, FaceRecipe
 from oneglance.training.siamese import unseen
-from oneglance.training.sources import FaceSource, cut_faces, drawn_faces, real_faces
+from oneglance.training.sources import FaceSource, cut_faces, drawn_faces, need_pairs, real_faces
 
 
 def run_faces(
@@ -45,6 +45,8 @@ def run_faces(
     find_points = _aligner(recipe, out)
     source = _source(recipe, recipe.data, data_dir, out, stage, first=0)
     check_source = _source(recipe, recipe.check, data_dir, out, stage, first=1)
+    need_pairs(source.people, "to train on")
+    need_pairs(check_source.people, "to check on")
     begin()
     _keep_aligner(recipe, out)
     faces = cut_faces(source, find_points, recipe.passes, stage, "training chips")
@@ -59,6 +61,7 @@ def run_faces(
         others = screener.of_faces(check.clean, stage, "ask the screener")
         keep = unseen(faces, said[screener], others, recipe.screen)
     faces = faces.rows(keep)
+    need_pairs(faces.people, "to train on, without those who look like a checking one")
     targets = None if teacher is None else said[teacher][keep]
     if encoder is None:
         encoder = _encoder(recipe, data_dir, faces.chips)
@@ -76,6 +79,7 @@ def run_faces(
     return {
         "faces": len(faces.people),
         "people": len(set(faces.people)),
+        "unreadable_pictures": source.unreadable + check_source.unreadable,
         "screened_out_faces": count - len(faces.people),
         "check_faces": len(check.people),
         "check_people": len(set(check.people)),

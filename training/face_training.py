@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from oneglance.training import loop
 from oneglance.training.door_look import worn
+from oneglance.training.early import EarlyStop
 from oneglance.training.face_sections import CrossEntropySection, DistillationSection
 from oneglance.training.heads import Head
 from oneglance.training.losses import AngularMargin, BatchHardTriplet, Contrastive, Distillation
@@ -67,10 +68,14 @@ def train_faces(
         batches=Stream(batch_maker(sampler, faces, targets, recipe), recipe.steps),
         validate=lambda net: check_pair(finished_pair(net, head), few),
         stage=stage,
+        stop=None
+        if recipe.patience is None
+        else EarlyStop("eer", recipe.patience, larger_is_better=False),
     )
     pair = finished_pair(model, head)
-    calibrate(pair, faces, recipe.seed)
-    return pair, {"people_with_one_picture": sampler.alone, "check": check_pair(pair, check)}
+    calibrate(pair, faces, recipe.seed, stage=stage)
+    figures = check_pair(pair, check, stage)
+    return pair, {"people_with_one_picture": sampler.alone, "check": figures}
 
 
 def make_sampler(recipe: FaceRecipe, faces: Faces) -> PairSampler | PeopleSampler:

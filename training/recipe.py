@@ -122,7 +122,8 @@ class FaceRecipe(_Recipe):
     usual one unless given. `aligner` is an aligner.keras, relative to the run's own folder; the
     shipped one unless given. `check` are the people on whom each epoch is judged; with `screen`
     under 1, faces of `data` that the `screener`, a .tflite encoder, takes for one of them, by a
-    cosine over `screen`, are left out.
+    cosine over `screen`, are left out. With `patience` the training ends when so many epochs in
+    a row brought no smaller equal error rate on them, and the best epoch's weights remain.
     """
 
     kind: Literal["faces"]
@@ -143,6 +144,7 @@ class FaceRecipe(_Recipe):
     steps: Count
     learning_rate: Rate
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    patience: Count | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> FaceRecipe:

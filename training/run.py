@@ -129,17 +129,19 @@ def _run_siamese(
         aligner_path = (out / recipe.aligner).resolve()
         find_points = points_of(load_aligner(aligner_path))
     source = _faces(recipe, data_dir, out, stage)
-    lone = need_pairs(source, "to train on")
+    lone = need_pairs(source.people, "to train on")
     check_source = _check_faces(recipe, data_dir, out, stage)
-    need_pairs(check_source, "to check on")
+    need_pairs(check_source.people, "to check on")
     begin()
     if aligner_path is not None and aligner_path.parent != out.resolve():
         loop.write_atomically(out / "aligner.keras", aligner_path.read_bytes())
     faces = cut_faces(source, find_points, recipe.passes, stage, "training chips")
     check = cut_faces(check_source, find_points, recipe.passes, stage, "checking chips")
-    targets = teacher_templates(start, faces)
-    keep = unseen(faces, targets, encode(start, check.clean), recipe.screen)
+    targets = teacher_templates(start, faces, stage)
+    others = encode(start, check.clean, stage, "ask the start of checking faces")
+    keep = unseen(faces, targets, others, recipe.screen)
     kept = faces.rows(keep)
+    need_pairs(kept.people, "to train on, without those who look like a checking one")
     figures = train_siamese(
         start,
         kept,

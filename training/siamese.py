@@ -22,7 +22,7 @@ from oneglance.training.pairs import (
     figures,
     relational_loss,
 )
-from oneglance.training.progress import Stage
+from oneglance.training.progress import Stage, silent
 from oneglance.training.stream import Stream
 from oneglance.training.two_trunks import two_trunks
 
@@ -71,18 +71,25 @@ def make_twin(network: str, template_size: int, width: float, depth: float) -> k
     return mobileface(template_size, width, depth)
 
 
-def encode(encoder: keras.Model, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Templates (n, d) of chips (n, 112, 112, 3)."""
-    parts = [
-        encoder.predict_on_batch(chips[start : start + _ENCODE_BATCH].astype(np.float32))
-        for start in range(0, len(chips), _ENCODE_BATCH)
-    ]
+def encode(
+    encoder: keras.Model, chips: NDArray[np.uint8], stage: Stage = silent, name: str = "encode"
+) -> NDArray[np.float32]:
+    """Templates (n, d) of chips (n, 112, 112, 3); the stage `name` counts batches."""
+    starts = range(0, len(chips), _ENCODE_BATCH)
+    parts = []
+    with stage(name, len(starts)) as advance:
+        for start in starts:
+            some = chips[start : start + _ENCODE_BATCH].astype(np.float32)
+            parts.append(encoder.predict_on_batch(some))
+            advance("")
     return np.concatenate(parts).astype(np.float32)
 
 
-def teacher_templates(encoder: keras.Model, faces: Faces) -> NDArray[np.float32]:
+def teacher_templates(encoder: keras.Model, faces: Faces, stage: Stage) -> NDArray[np.float32]:
     """What the student should say: the mean template of the clean chip and its mirror image."""
-    both = encode(encoder, faces.clean) + encode(encoder, faces.clean[:, :, ::-1])
+    both = encode(encoder, faces.clean, stage, "ask the start") + encode(
+        encoder, faces.clean[:, :, ::-1], stage, "ask the start of mirrored faces"
+    )
     return np.asarray(both / np.linalg.norm(both, axis=1, keepdims=True), np.float32)
 
 
@@ -118,32 +125,35 @@ def train_siamese(
     `start` (cosine), `join` (the L1 head on the untouched trunk) and `twins` (the whole encoder
     trained on).
     """
-    report = {"start": _figures_by_cosine(encode(start, check.chips), check.people)}
+    said = encode(start, check.chips, stage, "check the start")
+    report = {"start": _figures_by_cosine(said, check.people)}
     pair = _train_join(start, faces, targets, settings, folder, stage)
-    report["join"] = check_pair(pair, check)
+    report["join"] = check_pair(pair, check, stage)
     if settings.epochs:
         joined = keras.models.clone_model(pair)
         joined.set_weights(pair.get_weights())
         pair = _train_twins(pair, faces, targets, check, settings, folder, stage)
-        report["twins"] = check_pair(pair, check)
+        report["twins"] = check_pair(pair, check, stage)
         if _merit(report["twins"]) < _merit(report["join"]):
             pair = joined
-    calibrate(pair, faces, settings.seed)
+    calibrate(pair, faces, settings.seed, stage=stage)
     loop.save_model(pair, folder / "siamese.keras")
     return report
 
 
-def check_pair(pair: keras.Model, check: Faces) -> dict[str, float]:
+def check_pair(pair: keras.Model, check: Faces, stage: Stage = silent) -> dict[str, float]:
     """Figures of a Siamese pair on every pair of faces of `check`."""
-    templates = encode(pair.get_layer("encoder"), check.chips)
+    templates = encode(pair.get_layer("encoder"), check.chips, stage, "check the pair")
     return figures(*all_pairs(templates, check.people, scores_of(pair.get_layer("head"))))
 
 
-def calibrate(pair: keras.Model, faces: Faces, seed: int, most: int = 4000) -> None:
+def calibrate(
+    pair: keras.Model, faces: Faces, seed: int, most: int = 4000, stage: Stage = silent
+) -> None:
     """Scale the head so that its score is a logit, by logistic regression on training pairs."""
     head = pair.get_layer("head")
     chosen = np.random.default_rng(seed).permutation(len(faces.people))[:most]
-    templates = encode(pair.get_layer("encoder"), faces.chips[chosen])
+    templates = encode(pair.get_layer("encoder"), faces.chips[chosen], stage, "calibrate")
     people = [faces.people[row] for row in chosen]
     head.calibrate(*calibration(*all_pairs(templates, people, scores_of(head))))
 
@@ -157,7 +167,7 @@ def _train_join(
     stage: Stage,
 ) -> keras.Model:
     """Learn the frame in which an L1 distance of templates says what the teacher's cosine says."""
-    features = encode(start, faces.chips)
+    features = encode(start, faces.chips, stage, "templates to join")
     size = features.shape[1]
     inputs = keras.layers.Input((size,))
     orthogonal = keras.initializers.Orthogonal(seed=settings.seed)
@@ -253,11 +263,12 @@ def _pair_of(model: keras.Model) -> keras.Model:
 
 def scores_of(head: Head) -> Compare:
     """A head's logits in numpy, templates (p, d) with (n, d) to (p, n), in little memory."""
-    bias = float(head.bias)
+    # Of a torch tensor that is trained, float() alone complains.
+    bias = float(keras.ops.convert_to_numpy(head.bias))
     if isinstance(head, CosineHead):
-        scale = float(head.scale)
+        scale = float(keras.ops.convert_to_numpy(head.scale))
         return lambda a, b: np.asarray(scale * (a @ b.T) + bias, np.float32)
-    weights = np.asarray(head.weights_l1)
+    weights = keras.ops.convert_to_numpy(head.weights_l1)
     return lambda a, b: np.stack([bias - np.abs(row - b) @ weights for row in a])
 
 

@@ -117,12 +117,18 @@ def listed_pictures(source: DataSource, data_dir: Path) -> list[LabelledPicture]
     return kept
 
 
-def need_pairs(source: FaceSource, purpose: str) -> int:
+def need_pairs(people: Sequence[str], purpose: str) -> int:
     """How many of the people have one picture alone, who serve as strangers only.
 
-    Raises ConfigError unless there are two people, and two pictures of one of them.
+    `people` says of each face who it is. Raises ConfigError unless there are two people, and two
+    pictures of one of them.
     """
-    counts = Counter(source.people)
+    counts = Counter(people)
+    if not counts:
+        raise ConfigError(
+            f"no face is left {purpose}",
+            fix="raise screen, or add pictures of people who look like nobody in [[check]]",
+        )
     if len(counts) < 2:
         raise ConfigError(
             f"all faces {purpose} are of one person: strangers are needed, too",

@@ -20,8 +20,8 @@ from oneglance.errors import ConfigError, ImageError, OneglanceError
 from oneglance.faces import align
 from oneglance.faces.boxes import Box
 from oneglance.faces.pictures import Pictures
+from oneglance.training import face_run, sources
 from oneglance.training import run as run_module
-from oneglance.training import sources
 from oneglance.training.checkpoints import places
 from oneglance.training.identities import identities
 from oneglance.training.progress import silent
@@ -34,7 +34,7 @@ from oneglance.training.splits import Split, data_sha256, save_split
 # TensorFlow's variables do not know NumPy 2's `copy` yet; saving a model says so.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-RECIPES = ["smoke-aligner", "smoke"]
+RECIPES = ["smoke-aligner", "smoke", "smoke-contrastive"]
 
 
 class MeanFaceTeacher:
@@ -122,7 +122,8 @@ def test_an_empty_folder_is_an_error_that_says_what_belongs_there(data: Path) ->
 def test_one_person_alone_trains_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
-    monkeypatch.setattr(run_module, "drawn_faces", lambda *_: drawn_faces(1, range(1), 4))
+    for module in (run_module, face_run):
+        monkeypatch.setattr(module, "drawn_faces", lambda *_: drawn_faces(1, range(1), 4))
     out = tmp_path / "run"
     with pytest.raises(ConfigError) as caught:
         run_recipe(load_recipe(recipe), data_dir=tmp_path, out=out, resume=False, stage=silent)
@@ -132,10 +133,11 @@ def test_one_person_alone_trains_nothing(
 
 def test_people_with_one_picture_each_make_no_pairs_and_a_few_of_them_are_counted() -> None:
     with pytest.raises(ConfigError, match="nobody has two pictures"):
-        need_pairs(drawn_faces(1, range(3), 1), "to train on")
-    some = drawn_faces(1, range(3), 2)
-    fewer = sources.FaceSource(some.table, some.people[:-1], some.image)
-    assert need_pairs(fewer, "to train on") == 1
+        need_pairs(drawn_faces(1, range(3), 1).people, "to train on")
+    with pytest.raises(ConfigError, match="no face is left to train on"):
+        need_pairs([], "to train on")
+    some = drawn_faces(1, range(3), 2).people
+    assert need_pairs(some[:-1], "to train on") == 1
     assert need_pairs(some, "to train on") == 0
 
 

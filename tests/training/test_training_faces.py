@@ -154,6 +154,23 @@ def test_the_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
         run(out, resume=True, width=0.25)
 
 
+def test_with_patience_the_best_epoch_is_what_remains(tmp_path: Path) -> None:
+    # Steps this large soon make nothing better.
+    run(tmp_path / "run", epochs=5, patience=2, learning_rate=1.0)
+    rows = (tmp_path / "run" / "faces.csv").read_text().splitlines()[1:]
+    errors = [float(row.split(",")[2]) for row in rows]
+    best = errors.index(min(errors))
+    assert len(rows) == min(5, best + 2) + 1
+    chosen = keras.saving.load_model(tmp_path / "run" / "faces-best.keras", compile=False)
+    kept = keras.saving.load_model(tmp_path / "run" / "siamese.keras", compile=False)
+    for one, other in zip(
+        chosen.get_layer("encoder").get_weights(),
+        kept.get_layer("encoder").get_weights(),
+        strict=True,
+    ):
+        assert np.array_equal(one, other)
+
+
 def test_people_with_one_picture_are_counted(tmp_path: Path) -> None:
     assert run(tmp_path / "run")["people_with_one_picture"] == 0
 
