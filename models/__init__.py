@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-DEFAULT_MODEL = "mobileface-1"
+DEFAULT_MODEL = "mobileface-2"
 
 
 def default_model_dir() -> Path:

@@ -54,7 +54,7 @@ def decision_payload() -> bytes:
             person_name="Ada Lovelace",
             score=6.25,
             threshold=2.5,
-            model_id="mobileface-1",
+            model_id="mobileface-2",
             mode=Mode.IDENTIFY,
             expires_at=AT + timedelta(seconds=5),
             sequence=1795500000123,
@@ -71,7 +71,7 @@ def examples() -> dict[str, str]:
             state=ServiceState.DEGRADED,
             reasons=("camera_lost:front",),
             software="0.1.0",
-            model_id="mobileface-1",
+            model_id="mobileface-2",
             model_variant="int8",
         ),
         "visit": Visit(

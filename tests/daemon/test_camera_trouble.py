@@ -142,14 +142,14 @@ def test_pictures_of_ever_other_sizes_are_watched_to_their_end(
     enrol: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    complaints: set[str] = set()
-    seen = CameraHealth.reasons
+    told: set[str] = set()
+    take = CameraHealth.frame
 
-    def reasons(health: CameraHealth, now_s: float) -> tuple[str, ...]:
-        complaints.update(seen(health, now_s))
-        return seen(health, now_s)
+    def frame(health: CameraHealth, pixels: NDArray[np.uint8], at_s: float) -> None:
+        take(health, pixels, at_s)
+        told.update(health.reasons(at_s))
 
-    monkeypatch.setattr(CameraHealth, "reasons", reasons)
+    monkeypatch.setattr(CameraHealth, "frame", frame)
     enrol("Barack Obama", photo=photos / "obama.jpg")
     portrait = cv2.imread(str(photos / "obama2.jpg"))
     folder = tmp_path / "sizes"
@@ -162,7 +162,7 @@ def test_pictures_of_ever_other_sizes_are_watched_to_their_end(
         cv2.imwrite(str(folder / f"{number}.png"), frame)
     totals = Daemon(house(folder), mqtt=False).run()
     assert totals.frames == len(sizes)
-    assert "camera_resized" in complaints
+    assert "camera_resized" in told
 
 
 def test_a_film_cut_from_streams_of_several_sizes_is_watched_to_its_end(

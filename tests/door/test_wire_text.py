@@ -99,9 +99,9 @@ def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
                 state=ServiceState.DEGRADED,
                 reasons=("camera_lost:front",),
                 software="0.1.0",
-                model_id="mobileface-1",
+                model_id="mobileface-2",
             ).to_payload(),
-            "daemon degraded: camera_lost:front (oneglance 0.1.0, model mobileface-1)",
+            "daemon degraded: camera_lost:front (oneglance 0.1.0, model mobileface-2)",
         ),
         (
             TOPICS.visit,

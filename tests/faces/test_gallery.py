@@ -23,7 +23,7 @@ from oneglance.faces.vault import TemplateKey
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = TemplateKey(b"k" * 32)
-MODEL = "mobileface-1:0123456789ab"
+MODEL = "mobileface-2:0123456789ab"
 
 
 def unit(count: int, size: int = 192, seed: int = 0) -> NDArray[np.float32]:

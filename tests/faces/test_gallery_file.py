@@ -25,7 +25,7 @@ from oneglance.faces.vault import TemplateKey
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = TemplateKey(b"k" * 32)
-MODEL = "mobileface-1:0123456789ab"
+MODEL = "mobileface-2:0123456789ab"
 TWO = np.eye(2, 192, dtype=np.float32)
 
 
