@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,9 @@ class Precision(StrEnum):
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
+    INT8_WEIGHTS = "int8-weights"
     INT8 = "int8"
+    AUTO = "auto"
 
 
 def convert(
@@ -23,7 +25,8 @@ def convert(
     quantize: Annotated[
         Precision,
         typer.Option(
-            help="int8 is refused where it is no longer the same model, as for the shipped encoder."
+            help="What to compute with; auto makes and measures all, and takes the fastest of "
+            "those within 0.1 point of float32's accuracy."
         ),
     ] = Precision.FLOAT32,
     aligner: Annotated[
@@ -32,7 +35,7 @@ def convert(
     ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="Pictures of faces (folder or zip): int8 needs them, parity is shown."),
+        typer.Option(help="Pictures (folder or zip) that int8 takes its ranges from."),
     ] = None,
     fit_images: Annotated[
         Path | None,
@@ -42,15 +45,32 @@ def convert(
         Path | None, typer.Option(help="CSV that names them: person,fold or image,identity.")
     ] = None,
     fit_folds: Annotated[str, typer.Option(help="Only people of these folds, e.g. 7,8.")] = "",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="CSV fold,image_a,image_b,same of --fit-images, to compare with."),
+    ] = None,
     about: Annotated[
         Path | None, typer.Option(help="JSON object to put into the manifest: licences, data.")
     ] = None,
     name: Annotated[str, typer.Option(help="The model's name, a part of its id.")] = "model",
     passes: Annotated[int, typer.Option(min=1, max=3, help="Passes of the aligner.")] = 2,
+    min_cosine: Annotated[
+        float, typer.Option(help="Least mean cosine of templates to float32's.")
+    ] = 0.98,
+    max_tar_loss: Annotated[
+        float, typer.Option(help="Most points of TAR at FAR 1e-3 that may be lost.")
+    ] = 0.3,
+    max_accuracy_loss: Annotated[
+        float, typer.Option(help="Most points of accuracy that may be lost.")
+    ] = 0.2,
+    max_partitions: Annotated[
+        int, typer.Option(min=1, help="Most delegate partitions of a network of faces.")
+    ] = 1,
 ) -> None:
     """Convert a trained Siamese pair and its aligner to TensorFlow Lite, and prove them the same.
 
-    Nothing is written unless the result gives the same templates and scores (exit code 1).
+    The folder holds the parity report, parity.json and parity.html. What is beyond a limit is
+    refused (exit code 1), and kept beside in OUT-refused to be looked at.
     Without --fit-images and --fit-people the model has no thresholds, and no door opens on it.
 
     Example: `oneglance convert runs/siamese/siamese.keras --out my-model --fit-images lfw.zip
@@ -59,11 +79,11 @@ def convert(
     from rich.console import Console
 
     from oneglance.converter.child import convert_in_child
-    from oneglance.converter.request import Job
+    from oneglance.converter.request import Job, Limits
 
-    if (fit_images is None) != (fit_people is None):
-        raise typer.BadParameter("--fit-images and --fit-people go together")
-    if fit_folds and fit_images is None:
+    if (fit_images is None) != (fit_people is None and pairs is None):
+        raise typer.BadParameter("--fit-images and --fit-people (or --pairs) go together")
+    if fit_folds and fit_people is None:
         raise typer.BadParameter("--fit-folds goes with --fit-images and --fit-people")
     if not name:
         raise typer.BadParameter("--name is empty")
@@ -82,16 +102,38 @@ def convert(
         fit_images=_text(fit_images),
         fit_people=_text(fit_people),
         fit_folds=folds,
+        pairs=_text(pairs),
         about=_text(about),
+        limits=Limits(min_cosine, max_tar_loss / 100, max_accuracy_loss / 100, max_partitions),
     )
     console = Console(stderr=True)
-    with console.status("converting, in a process of its own"):
-        report = convert_in_child(job)
+    with console.status("converting, in a process of its own") as status:
+        report = convert_in_child(job, status.update)
+    _show(report)
+
+
+def _show(report: dict[str, Any]) -> None:
     parity = report["parity"]
     typer.echo(
         f"parity: cosine mean {parity['cosine_mean']:.6f}, min {parity['cosine_min']:.6f}; "
         f"scores differ by at most {parity['score_difference']:.4f} of their spread"
     )
+    for part, graph in report["graphs"].items():
+        one = next(r for r in graph["speed"] if (r["batch"], r["threads"]) == (1, 1))
+        typer.echo(
+            f"{part}: {graph['bytes']:,} bytes, {graph['delegate']['partitions']} delegate "
+            f"partition(s), {one['ms']:.2f} ms (float32: {one['ms_float32']:.2f}, "
+            f"floor: {graph['floor_ms_one_thread']:.2f})"
+        )
+    for told in report["accuracy"]:
+        for side in ("float32", "converted"):
+            rates = ", ".join(f"{f}: {t:.2%}" for f, t in told[side]["tar_at_far"].items())
+            typer.echo(
+                f"{told['protocol']}, {side}: accuracy {told[side]['accuracy']:.2%}, "
+                f"EER {told[side]['eer']:.2%}, TAR at FAR {rates}"
+            )
+    if "chosen" in report:
+        typer.echo(f"{report['chosen']} is taken: {report['why']}")
     for fmr, row in report.get("thresholds", {}).get("by_fmr", {}).items():
         typer.echo(f"FMR {fmr}: threshold {row['threshold']:.3f}, TAR {row['tar']:.2%}")
     if "thresholds" not in report:

@@ -1,4 +1,4 @@
-"""The child process of a conversion: a job as JSON in, its outcome as JSON out.
+"""The child process of a conversion: a job as JSON in, lines of progress and its outcome out.
 
 The converter leaks memory with every call and drags TensorFlow in; a process of its own gives
 both back.
@@ -15,16 +15,18 @@ from oneglance.errors import OneglanceError
 
 
 def main() -> None:
-    """Run the job in argv[1]; the last line of standard output is the outcome."""
-    fields = json.loads(sys.argv[1])
-    folds = fields.pop("fit_folds", None)
-    job = Job(**fields, fit_folds=None if folds is None else tuple(folds))
+    """Run the job in argv[1]; each line of JSON on standard output is progress or the outcome."""
+    job = Job.from_json(json.loads(sys.argv[1]))
     try:
-        outcome = {"done": run_job(job)}
+        _say({"done": run_job(job, lambda text: _say({"doing": text}))})
     except OneglanceError as error:
         told = {"what": error.what, "where": error.where, "fix": error.fix}
-        outcome = {"error": {"kind": type(error).__name__, **told}}
-    sys.stdout.write("\n" + json.dumps(outcome) + "\n")
+        _say({"error": {"kind": type(error).__name__, **told}})
+
+
+def _say(message: dict[str, object]) -> None:
+    sys.stdout.write("\n" + json.dumps(message) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -15,25 +17,49 @@ from oneglance.converter.request import Job
 _LAST_LINES = 5
 
 
-def convert_in_child(job: Job) -> dict[str, Any]:
-    """Run the job; returns its report, or raises the OneglanceError that it ended with."""
-    child = subprocess.run(
-        [sys.executable, "-m", "oneglance.converter", json.dumps(asdict(job))],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        outcome = json.loads(child.stdout.rsplit("\n", 2)[-2])
-    except (IndexError, ValueError):
-        last = " | ".join(child.stderr.strip().splitlines()[-_LAST_LINES:])
-        raise errors.OneglanceError(
-            f"the conversion died with exit code {child.returncode}: {last}", where=job.model
-        ) from None
+def convert_in_child(job: Job, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    """Run the job; returns its report, or raises the OneglanceError that it ended with.
+
+    `tell` hears what the child is doing. Whatever happens to the child, its scratch files go.
+    """
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as trouble:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "oneglance.converter", json.dumps(asdict(job))],
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": scratch},
+            stdout=subprocess.PIPE,
+            stderr=trouble,
+            text=True,
+        )
+        with child:
+            try:
+                outcome = _listen(child, tell)
+            except BaseException:
+                child.kill()
+                raise
+        if outcome is None:
+            trouble.seek(0)
+            last = " | ".join(trouble.read().strip().splitlines()[-_LAST_LINES:])
+            raise errors.OneglanceError(
+                f"the conversion died with exit code {child.returncode}: {last}", where=job.model
+            )
     if "error" in outcome:
         told = outcome["error"]
         kind = getattr(errors, told["kind"])
         raise kind(told["what"], where=told["where"], fix=told["fix"])
     report: dict[str, Any] = outcome["done"]
     return report
+
+
+def _listen(child: subprocess.Popen[str], tell: Callable[[str], None]) -> dict[str, Any] | None:
+    """Pass the progress on; the outcome, or None if the child ended without one."""
+    outcome: dict[str, Any] | None = None
+    for line in child.stdout or ():
+        try:
+            message = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(message, dict) and "doing" in message:
+            tell(message["doing"])
+        elif isinstance(message, dict) and ("done" in message or "error" in message):
+            outcome = message
+    return outcome

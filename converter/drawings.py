@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from oneglance.converter.folder import move_folder, read_about, read_json_object
+from oneglance.converter import report as reports
+from oneglance.converter.calibration import (
+    CHIPS,
+    LEAST,
+    LEAST_LIKENESS,
+    SEED,
+    neighbours_alike,
+)
+from oneglance.converter.choice import choose
+from oneglance.converter.finish import finish, write_report
+from oneglance.converter.folder import read_about, read_json_object
 from oneglance.converter.parity import Parity, parity
 from oneglance.converter.request import Job
-from oneglance.converter.tflite import convert_archive
-from oneglance.errors import ConfigError, OneglanceError
-from oneglance.faces.drawings import DRAWING_SIZE, drawing_manifest, load_drawing_model
+from oneglance.converter.tflite import (
+    PRECISIONS,
+    Recipe,
+    Twins,
+    convert_prepared,
+    convert_twins,
+)
+from oneglance.errors import ConfigError
+from oneglance.faces.drawings import (
+    DRAWING_SIZE,
+    drawing_manifest,
+    load_drawing_model,
+    read_drawing,
+)
 from oneglance.faces.manifest import MANIFEST_NAME
+from oneglance.faces.pictures import Pictures
 from oneglance.training.omniglot_run import head_of
 from oneglance.training.oneshot import encode
 
@@ -34,16 +56,20 @@ def is_for_drawings(pair: keras.Model) -> bool:
     return bool(twins and twins[0].input_shape == (None, DRAWING_SIZE, DRAWING_SIZE, 1))
 
 
-def convert_drawings(job: Job, pair: keras.Model, limits: Mapping[str, Parity]) -> dict[str, Any]:
-    """Convert, check parity, write the folder with the threshold that training fitted.
+def convert_drawings(
+    job: Job,
+    pair: keras.Model,
+    limits: Mapping[str, Parity],
+    tell: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Convert, measure, write the folder with the threshold that training fitted.
 
     Reads report.json, which `train` leaves beside the model. Raises OneglanceError if the result
-    is not the same model within its limit, ConfigError for files that do not fit.
+    is not the same model within its limits: its files are then kept beside `out`. ConfigError
+    for files that do not fit.
     """
-    if job.quantize == "int8":
-        raise ConfigError(
-            "a model of drawings is not made in int8", fix="use --quantize float32 or float16"
-        )
+    if job.quantize in ("int8", "auto") and job.calibration is None:
+        raise ConfigError("int8 needs drawings", fix="name some with --calibration")
     report = Path(job.model).with_name("report.json")
     fix = "give what `oneglance train` left"
     trained = read_json_object(report, fix)
@@ -52,38 +78,53 @@ def convert_drawings(job: Job, pair: keras.Model, limits: Mapping[str, Parity]) 
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError("it has no fitted threshold", where=str(report), fix=fix) from error
     about = read_about(job.about)
-    encoder = pair.get_layer("encoder")
-    made = _convert(pair, job.quantize)
-    manifest = drawing_manifest(
-        job.name,
-        made,
-        encoder.output_shape[-1],
-        job.quantize,
-        threshold,
-        {"training": trained, **about},
+    samples = (
+        made_up_drawings(_SAMPLES)
+        if job.calibration is None
+        else calibration_drawings(Path(job.calibration))
     )
-    out = Path(job.out)
+    twins = Twins(pair, pair.get_layer("encoder"), head_of(pair), "drawings")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "encoder.tflite").write_bytes(made)
-        _write(folder, manifest)
-        shown = _measure(pair, folder)
-        if not shown.within(limits[job.quantize]):
-            raise OneglanceError(
-                f"the converted model is not the same: {shown}",
-                where=job.model,
-                fix=f"at most {limits[job.quantize]} is let through",
-            )
-        _write(folder, {**manifest, "parity": shown.as_dict()})
-        move_folder(folder, out)
-    model_id = load_drawing_model(out).model_id
-    return {
-        "parity": shown.as_dict(),
-        "quantize": job.quantize,
-        "thresholds": {},
-        "model_id": model_id,
-        "out": str(out),
-    }
+        wanted = PRECISIONS if job.quantize == "auto" else (job.quantize,)
+        plain = convert_twins(twins, "float32")
+        made = {}
+        for precision in wanted:
+            tell(f"{precision}: converting and measuring")
+            folder = Path(scratch) / precision
+            folder.mkdir()
+            told = {"training": trained, **about}
+            one = _one(job, twins, precision, plain, samples, threshold, told, folder)
+            if not one.parity.within(limits[precision]):
+                one.report["refused"].append(f"{one.parity}; at most {limits[precision]} passes")
+            write_report(folder, one.report)
+            made[precision] = one.report
+        if job.quantize != "auto":
+            return finish(made[job.quantize], Path(scratch) / job.quantize, Path(job.out), _id)
+        chosen, why = choose(made)
+        finished = finish(made[chosen], Path(scratch) / chosen, Path(job.out), _id)
+        others = {name: told for name, told in made.items() if name != chosen}
+        return {**finished, "chosen": chosen, "why": why, "others": others}
+
+
+def calibration_drawings(source: Path) -> NDArray[np.uint8]:
+    """Drawings uint8 (n, 105, 105) of a folder or zip, drawn with a fixed seed.
+
+    Raises ConfigError for fewer than 16 drawings or for noise, ImageError for other pictures.
+    """
+    pictures = Pictures(source)
+    names = np.random.default_rng(SEED).permutation(pictures.names)[:CHIPS]
+    fix = "name a folder or zip of Omniglot's drawings"
+    if len(names) < LEAST:
+        raise ConfigError(
+            f"{len(names)} drawings are too few to calibrate with, at least {LEAST} are needed",
+            where=str(source),
+            fix=fix,
+        )
+    made = np.stack([read_drawing(pictures.read(str(n)), f"{source}:{n}") for n in names])
+    alike = [neighbours_alike(cv2.cvtColor(one, cv2.COLOR_GRAY2BGR)) for one in made]
+    if float(np.median(alike)) < LEAST_LIKENESS:
+        raise ConfigError("the pictures are random noise, not drawings", where=str(source), fix=fix)
+    return made
 
 
 def made_up_drawings(count: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -97,37 +138,70 @@ def made_up_drawings(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return drawings
 
 
-def _convert(pair: keras.Model, quantize: str) -> bytes:
-    encoder, head = pair.get_layer("encoder"), head_of(pair)
-    size = encoder.output_shape[-1]
-
-    def encode_drawings(drawings: Any) -> dict[str, Any]:
-        return {"templates": encoder(tf.cast(drawings, tf.float32), training=False)}
-
-    def compare(probes: Any, templates: Any) -> dict[str, Any]:
-        return {"scores": head([probes[:, None, :], templates[None, :, :]])}
-
-    archive = keras.export.ExportArchive()
-    archive.track(pair)
-    shape = (None, DRAWING_SIZE, DRAWING_SIZE, 1)
-    archive.add_endpoint("encode", encode_drawings, [tf.TensorSpec(shape, tf.uint8, "drawings")])
-    archive.add_endpoint(
-        "compare",
-        compare,
-        [
-            tf.TensorSpec((None, size), tf.float32, "probes"),
-            tf.TensorSpec((None, size), tf.float32, "templates"),
-        ],
-    )
-    return convert_archive(archive, ["encode", "compare"], quantize, None)
+@dataclass(frozen=True, slots=True)
+class _Made:
+    report: dict[str, Any]
+    parity: Parity
 
 
-def _measure(pair: keras.Model, folder: Path) -> Parity:
-    drawings = made_up_drawings(_SAMPLES)
+def _one(
+    job: Job,
+    twins: Twins,
+    precision: str,
+    plain: bytes,
+    samples: NDArray[np.uint8],
+    threshold: float,
+    told: Mapping[str, Any],
+    folder: Path,
+) -> _Made:
+    """Write one variant's folder and measure it."""
+    images = samples[..., None]
+    prepared = None
+    made = plain
+    if precision == "int8":
+        made, prepared = convert_prepared(twins, images, Recipe())
+    elif precision != "float32":
+        made = convert_twins(twins, precision)
+    (folder / "encoder.tflite").write_bytes(made)
+    manifest = drawing_manifest(job.name, made, twins.template_size, precision, threshold, told)
+    _write(folder, manifest)
     model = load_drawing_model(folder)
-    wanted, found = encode(pair.get_layer("encoder"), drawings), model.encode(drawings)
-    original = np.asarray(head_of(pair)([wanted[:, None], wanted[None]]), np.float32)
-    return parity(wanted, found, original, model.compare(found, found))
+    wanted, found = encode(twins.encoder, samples), model.encode(samples)
+    few = slice(0, _SAMPLES)
+    original = np.asarray(twins.head([wanted[few, None], wanted[None, few]]), np.float32)
+    original = original.reshape(len(wanted[few]), -1)
+    scores = model.compare(found[few], found[few])
+    same = parity(wanted, found, original, scores)
+    report: dict[str, Any] = {
+        "kind": "drawings",
+        "name": job.name,
+        "model": job.model,
+        "quantize": precision,
+        "calibration": {
+            "source": "made-up" if job.calibration is None else Path(job.calibration).name,
+            "pictures": len(samples),
+            "seed": SEED,
+        },
+        "parity": same.as_dict(),
+        "templates": reports.template_part(wanted, found),
+        "scores": reports.score_part(original, scores),
+        "layers": None,
+        "accuracy": [],
+        "limits": job.limits.as_dict(),
+        "thresholds": {},
+    }
+    if prepared is not None:
+        report["layers"] = reports.layer_part(prepared, made, "encode", images)
+    report["graphs"] = {
+        "encoder": reports.graph_part(made, plain, "encode", "drawings", images, precision)
+    }
+    report["refused"] = reports.refusals(report, job.limits)
+    _write(folder, {**manifest, "parity": same.as_dict(), "calibration": report["calibration"]})
+    return _Made(report, same)
+
+
+def _id(folder: Path) -> str:
+    return load_drawing_model(folder).model_id
 
 
 def _write(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.converter.fold import linear_of
-from oneglance.converter.graph import Graph, Node, activations
+from oneglance.converter.graph import Graph, Node, activations, build_model
 
 Batches = Callable[[], Iterator[NDArray[np.uint8]]]
 
@@ -39,20 +39,31 @@ _MOST = 50.0
 _STRENGTH = {False: 0.5, True: 1.0}
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tensor's channels, or a layer's inputs or outputs, lie among those of a group."""
+
+    name: str
+    start: int
+    stop: int
+
+
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Tensors that only can be scaled together, and who makes and reads them."""
+    """Channels that only can be scaled together, and who makes and reads them."""
 
-    tensors: list[str] = field(default_factory=list)
+    size: int
+    tensors: list[Place] = field(default_factory=list)
     fixed: bool = False
-    makers: list[str] = field(default_factory=list)
-    readers: list[str] = field(default_factory=list)
+    makers: list[Place] = field(default_factory=list)
+    readers: list[Place] = field(default_factory=list)
 
 
 def equalise(graph: Graph, batches: Batches) -> Graph:
     """The same function, its channels brought to like ranges on batches of inputs uint8."""
     groups = [group for group in _groups(graph) if not group.fixed]
-    measured = channel_ranges(graph, [name for group in groups for name in group.tensors], batches)
+    names = [place.name for group in groups for place in group.tensors]
+    measured = channel_ranges(graph, names, batches)
     return scale_groups(graph, groups, measured)
 
 
@@ -76,8 +87,8 @@ def scale_groups(
     by_input: dict[str, NDArray[np.float64]] = {}
     for group in groups:
         factors = _factors(graph, group, ranges)
-        by_output.update(dict.fromkeys(group.makers, factors))
-        by_input.update(dict.fromkeys(group.readers, 1 / factors))
+        by_output.update({to.name: factors[to.start : to.stop] for to in group.makers})
+        by_input.update({to.name: 1 / factors[to.start : to.stop] for to in group.readers})
     nodes = []
     for node in graph.nodes:
         linear = linear_of(node)
@@ -91,47 +102,82 @@ def scale_groups(
 def _factors(
     graph: Graph, group: _Group, ranges: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    readers = [linear_of(graph.node(name)) for name in group.readers]
+    readers = [linear_of(graph.node(place.name)) for place in group.readers]
     depthwise = all(reader is not None and reader.depthwise for reader in readers)
-    loudest = np.max([ranges[name] for name in group.tensors], axis=0)
+    loudest = np.zeros(group.size)
+    for place in group.tensors:
+        part = loudest[place.start : place.stop]
+        np.maximum(part, ranges[place.name], out=part)
     ratio = loudest.max() / np.maximum(loudest, 1e-12)
     return np.asarray(np.clip(ratio ** _STRENGTH[depthwise], 1, _MOST))
 
 
 def _groups(graph: Graph) -> list[_Group]:
-    """Every set of tensors that are scaled together, in the order of the graph."""
-    group_of: dict[str, _Group] = {graph.source: _Group([graph.source], fixed=True)}
-    groups = [group_of[graph.source]]
+    """Every set of channels that are scaled together, in the order of the graph.
 
-    def merge(names: list[str]) -> None:
-        kept = group_of[names[0]]
-        for name in names[1:]:
-            other = group_of[name]
-            if other is kept:
-                continue
-            kept.tensors += other.tensors
-            kept.makers += other.makers
-            kept.readers += other.readers
-            kept.fixed |= other.fixed
-            groups.remove(other)
-            for tensor in other.tensors:
-                group_of[tensor] = kept
+    What is concatenated gets one scale when quantized, so its parts lie side by side in one group.
+    """
+    model = build_model(graph, [node.name for node in graph.nodes])
+    shapes = zip(graph.nodes, model.outputs, strict=True)
+    channels = {node.name: int(tensor.shape[-1]) for node, tensor in shapes}
+    first = Place(graph.source, 0, graph.shape[-1])
+    groups = [_Group(first.stop, [first], fixed=True)]
+    at: dict[str, tuple[_Group, int]] = {graph.source: (groups[0], 0)}
+
+    def put(group: _Group, other: _Group, shift: int) -> None:
+        """Take the other group in, its channels moved by `shift`."""
+        for own, theirs in (
+            (group.tensors, other.tensors),
+            (group.makers, other.makers),
+            (group.readers, other.readers),
+        ):
+            own += [Place(p.name, p.start + shift, p.stop + shift) for p in theirs]
+        group.fixed |= other.fixed
+        groups.remove(other)
+        for place in other.tensors:
+            at[place.name] = (group, place.start + shift)
 
     for node in graph.nodes:
-        own = _Group([node.name])
+        size = channels[node.name]
+        own = _Group(size, [Place(node.name, 0, size)])
         groups.append(own)
-        group_of[node.name] = own
+        at[node.name] = (own, 0)
+        before = [at[name] for name in node.inputs]
         if linear_of(node) is not None:
-            own.makers.append(node.name)
-            group_of[node.inputs[0]].readers.append(node.name)
+            own.makers.append(Place(node.name, 0, size))
+            group, start = before[0]
+            group.readers.append(
+                Place(node.name, start, start + channels.get(node.inputs[0], size))
+            )
         elif _is_alike(node):
-            merge([node.name, *node.inputs])
+            for name in node.inputs:
+                group, start = at[name]
+                mine, my_start = at[node.name]
+                if group is mine and start == my_start:
+                    continue
+                if group is mine or group.size != mine.size or start != my_start:
+                    group.fixed = mine.fixed = True
+                else:
+                    put(group, mine, 0)
+        elif _is_side_by_side(node) and len({id(group) for group, _ in before}) == len(before):
+            shift = 0
+            for name, (group, start) in zip(node.inputs, before, strict=True):
+                whole = start == 0 and group.size == channels[name]
+                own.fixed |= not whole
+                group.fixed |= not whole
+                if whole:
+                    put(own, group, shift)
+                shift += channels[name]
         else:
             own.fixed = True
-            for name in node.inputs:
-                group_of[name].fixed = True
-    group_of[graph.output].fixed = True
+            for group, _ in before:
+                group.fixed = True
+    at[graph.output][0].fixed = True
     return groups
+
+
+def _is_side_by_side(node: Node) -> bool:
+    return node.kind == "Concatenate" and node.config["axis"] in (-1, 3)
 
 
 def _is_alike(node: Node) -> bool:

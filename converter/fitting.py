@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oneglance.errors import ImageError
 from oneglance.faces import metrics, thresholds
@@ -30,13 +31,28 @@ def fit_thresholds(
     templates = read_templates(
         sorted(person), listed[0].pictures, FaceDetector(), model, lambda: None
     )
+    sources = {"images": images.name, "people": people.name}
+    return fit_to(templates, person, model, sources, folds, people)
+
+
+def fit_to(
+    templates: Mapping[str, NDArray[np.float32]],
+    person: Mapping[str, str],
+    model: FaceModel,
+    sources: Mapping[str, str],
+    folds: Collection[int] | None,
+    where: Path,
+) -> dict[str, Any]:
+    """The same from templates by picture; `person` names who is on each picture, also on those
+    without a face. Raises ImageError, naming `where`, for too few faces.
+    """
     names = list(templates)
     identities = {person[name] for name in names}
     if not 2 <= len(identities) < len(names):
         raise ImageError(
             f"{len(names)} faces of {len(identities)} people make no "
             + ("impostor pair" if len(identities) < 2 else "genuine pair"),
-            where=str(people),
+            where=str(where),
             fix="name two people at least, and two pictures at least of one of them",
         )
     whose = [person[name] for name in names]
@@ -47,8 +63,7 @@ def fit_thresholds(
         **thresholds.fit(genuine, impostor, whose),
         "accuracy": {"threshold": metrics.balanced_threshold(genuine, impostor)},
         "fitted_on": {
-            "images": images.name,
-            "people": people.name,
+            **sources,
             "folds": None if folds is None else sorted(folds),
             "pictures": len(person),
             "faces": len(names),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +12,65 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.converter import report as reports
+from oneglance.converter.accuracy import compare_pairs, compare_people, read_both
+from oneglance.converter.calibration import Faces, calibration_faces
+from oneglance.converter.choice import choose
 from oneglance.converter.drawings import convert_drawings, is_for_drawings
-from oneglance.converter.fitting import fit_thresholds
-from oneglance.converter.folder import (
-    move_folder,
-    read_about,
-    update_manifest,
-    write_model_folder,
-)
+from oneglance.converter.finish import finish, write_report
+from oneglance.converter.fitting import fit_to
+from oneglance.converter.folder import read_about, update_manifest, write_model_folder
 from oneglance.converter.parity import Parity, measure
 from oneglance.converter.request import Job
-from oneglance.converter.tflite import convert_aligner, convert_encoder
-from oneglance.errors import ConfigError, OneglanceError
+from oneglance.converter.tflite import (
+    PRECISIONS,
+    Recipe,
+    Twins,
+    convert_aligner,
+    convert_prepared,
+    convert_twins,
+)
+from oneglance.errors import ConfigError
 from oneglance.faces.align import CHIP_SIZE, CROP_SIZE
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import load_model
+from oneglance.faces.evaluation import read_pairs
+from oneglance.faces.model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reader import load_image, read_central_face
+from oneglance.training.datasets import labelled_pictures
 from oneglance.training.run import load_keras
 
 # How much of the Keras model must be left: mean and least cosine of templates, and the largest
-# difference of a score in units of the scores' own spread.
+# difference of a score in units of the scores' own spread. For the rest see request.Limits.
 LIMITS = {
     "float32": Parity(0.99999, 0.9999, 0.01),
     "float16": Parity(0.9999, 0.999, 0.05),
+    "int8-weights": Parity(0.97, 0.90, 1.0),
     "int8": Parity(0.97, 0.90, 1.0),
 }
-_CALIBRATION_PICTURES = 300
+_SCORED = 64
+_MADE_UP = 16
+Tell = Callable[[str], None]
 
 
-def run_job(job: Job) -> dict[str, Any]:
-    """Convert, check parity, write the folder, fit thresholds; returns what was measured.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Source:
+    """What is converted, and the float32 folder that it is measured against."""
 
-    Raises OneglanceError (exit code 1) if the result is not the same model within LIMITS,
-    ConfigError for files that do not fit.
+    job: Job
+    twins: Twins
+    aligner: keras.Model
+    about: Mapping[str, Any]
+    faces: Faces
+    reference: FaceModel
+    encoder: bytes
+    aligner_bytes: bytes
+
+
+def run_job(job: Job, tell: Tell = lambda text: None) -> dict[str, Any]:
+    """Convert, measure, write the folder with its report, fit thresholds; returns the report.
+
+    `tell` hears what is being done. Raises OneglanceError (exit code 1) if the result is not the
+    same model within the limits: its files are then kept beside `out`, in a folder named
+    "<out>-refused". ConfigError for files that do not fit.
     """
     out = Path(job.out)
     if out.exists():
@@ -54,35 +80,144 @@ def run_job(job: Job) -> dict[str, Any]:
     about = read_about(job.about)
     pair = load_keras(Path(job.model))
     if is_for_drawings(pair):
-        return convert_drawings(job, pair, LIMITS)
-    if job.quantize == "int8" and job.calibration is None:
+        return convert_drawings(job, pair, LIMITS, tell)
+    if job.quantize in ("int8", "auto") and job.calibration is None:
         raise ConfigError("int8 needs pictures of faces", fix="name some with --calibration")
     aligner = load_keras(Path(job.aligner))
     _check_pair(pair, aligner, job)
-    aligner_bytes = convert_aligner(aligner)
-    chips = _chips(job, pair, aligner_bytes, about)
-    encoder_bytes = convert_encoder(pair, job.quantize, lambda: iter(chips[:, None]))
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        _write(folder, job, pair, encoder_bytes, aligner_bytes, about)
-        parity = measure(pair, load_model(folder), chips)
-        limit = LIMITS[job.quantize]
-        if not parity.within(limit):
-            raise OneglanceError(
-                f"the converted model is not the same: {parity}",
-                where=job.model,
-                fix=f"at most {limit} is let through: try another --quantize or more --calibration",
-            )
-        report: dict[str, Any] = {"parity": parity.as_dict(), "quantize": job.quantize}
-        if job.fit_images is not None and job.fit_people is not None:
-            fitted = fit_thresholds(
-                load_model(folder), Path(job.fit_images), Path(job.fit_people), job.fit_folds
-            )
-            update_manifest(folder, {"thresholds": fitted})
-            report["thresholds"] = fitted
-        update_manifest(folder, {"parity": parity.as_dict()})
-        move_folder(folder, out)
-    return {**report, "model_id": load_model(out).model_id, "out": str(out)}
+        source = _prepared(job, pair, aligner, about, Path(scratch) / "float32-reference", tell)
+        wanted = PRECISIONS if job.quantize == "auto" else (job.quantize,)
+        made = {
+            precision: _convert(source, precision, Path(scratch) / precision, tell)
+            for precision in wanted
+        }
+        if job.quantize != "auto":
+            return finish(made[job.quantize], Path(scratch) / job.quantize, out, _id)
+        chosen, why = choose(made)
+        finished = finish(made[chosen], Path(scratch) / chosen, out, _id)
+        others = {name: report for name, report in made.items() if name != chosen}
+        return {**finished, "chosen": chosen, "why": why, "others": others}
+
+
+def _prepared(
+    job: Job,
+    pair: keras.Model,
+    aligner: keras.Model,
+    about: Mapping[str, Any],
+    folder: Path,
+    tell: Tell,
+) -> _Source:
+    twins = Twins(pair, pair.get_layer("encoder"), pair.get_layer("head"), "chips")
+    tell("converting to float32, what all else is measured against")
+    encoder, aligner_bytes = convert_twins(twins, "float32"), convert_aligner(aligner)
+    _write(folder, job, twins, "float32", encoder, aligner_bytes, about)
+    reference = load_model(folder)
+    if job.calibration is None:
+        faces = _made_up()
+    else:
+        tell("cutting faces out of the calibration pictures")
+        faces = calibration_faces(Path(job.calibration), reference)
+    return _Source(job, twins, aligner, about, faces, reference, encoder, aligner_bytes)
+
+
+def _convert(source: _Source, precision: str, folder: Path, tell: Tell) -> dict[str, Any]:
+    """Make one variant's folder, with its report; the report says if it is refused."""
+    job, faces = source.job, source.faces
+    tell(f"{precision}: converting")
+    integer = precision == "int8"
+    prepared = None
+    encoder, aligner = source.encoder, source.aligner_bytes
+    if integer:
+        encoder, prepared = convert_prepared(source.twins, faces.chips, Recipe())
+        aligner = convert_aligner(source.aligner, "int8", faces.crops)
+    elif precision != "float32":
+        encoder = convert_twins(source.twins, precision)
+    _write(folder, job, source.twins, precision, encoder, aligner, source.about)
+    model = load_model(folder)
+    tell(f"{precision}: comparing templates and scores")
+    parity = measure(source.twins.pair, model, faces.chips)
+    wanted, found = source.reference.encode(faces.chips), model.encode(faces.chips)
+    few = slice(0, _SCORED)
+    report: dict[str, Any] = {
+        "kind": "faces",
+        "name": job.name,
+        "model": job.model,
+        "quantize": precision,
+        "calibration": faces.told(),
+        "parity": parity.as_dict(),
+        "templates": reports.template_part(wanted, found),
+        "scores": reports.score_part(
+            source.reference.compare(wanted[few], wanted[few]),
+            model.compare(found[few], found[few]),
+        ),
+        "layers": None,
+        "accuracy": [],
+        "limits": job.limits.as_dict(),
+    }
+    if prepared is not None:
+        tell(f"{precision}: comparing layer by layer")
+        report["layers"] = reports.layer_part(prepared, encoder, "encode", faces.chips)
+    tell(f"{precision}: measuring times")
+    report["graphs"] = {
+        "encoder": reports.graph_part(
+            encoder, source.encoder, "encode", "chips", faces.chips, precision
+        ),
+        "aligner": reports.graph_part(
+            aligner, source.aligner_bytes, "align", "crops", faces.crops, precision
+        ),
+    }
+    tell(f"{precision}: deciding about the same pictures")
+    fitted = _decisions(source, model, report)
+    report["refused"] = reports.refusals(report, job.limits)
+    if not parity.within(LIMITS[precision]):
+        report["refused"].append(f"{parity}; at most {LIMITS[precision]} is let through")
+    changes: dict[str, Any] = {"parity": parity.as_dict()}
+    if integer:
+        changes["calibration"] = faces.told()
+    if fitted is not None:
+        changes["thresholds"] = report["thresholds"] = fitted
+    update_manifest(folder, changes)
+    write_report(folder, report)
+    return report
+
+
+def _decisions(source: _Source, model: FaceModel, report: dict[str, Any]) -> dict[str, Any] | None:
+    """Figures of both models on the pictures that were given, and the thresholds fitted anew."""
+    job = source.job
+    if job.fit_images is None:
+        return None
+    pictures = Pictures(Path(job.fit_images))
+    person: dict[str, str] = {}
+    if job.fit_people is not None:
+        listed = labelled_pictures(Path(job.fit_images), Path(job.fit_people), job.fit_folds)
+        person = {picture.name: picture.person for picture in listed}
+    names = set(person)
+    if job.pairs is not None:
+        for pair in read_pairs(Path(job.pairs), pictures):
+            names |= {pair.image_a, pair.image_b}
+    both = read_both(pictures, sorted(names), model, source.reference)
+    if job.pairs is not None:
+        told = compare_pairs(Path(job.pairs), pictures, both, model, source.reference)
+        report["accuracy"].append(told)
+    if job.fit_people is None:
+        return None
+    fitted = fit_to(
+        {name: row for name, row in zip(both.names, both.found, strict=True) if name in person},
+        person,
+        model,
+        {"images": Path(job.fit_images).name, "people": Path(job.fit_people).name},
+        job.fit_folds,
+        Path(job.fit_people),
+    )
+    kept = np.array([name in person for name in both.names])
+    people = [person[name] for name in both.names if name in person]
+    report["accuracy"].append(compare_people(both.rows(kept), people, model, source.reference))
+    return fitted
+
+
+def _id(folder: Path) -> str:
+    return load_model(folder).model_id
 
 
 def _check_pair(pair: keras.Model, aligner: keras.Model, job: Job) -> None:
@@ -103,48 +238,32 @@ def _check_pair(pair: keras.Model, aligner: keras.Model, job: Job) -> None:
         )
 
 
-def _chips(
-    job: Job, pair: keras.Model, aligner_bytes: bytes, about: Mapping[str, Any]
-) -> NDArray[np.uint8]:
-    """Chips for calibration and parity: cut by the door from real pictures, else noise."""
-    if job.calibration is None:
-        noise = np.random.default_rng(0).integers(0, 256, (16, 14, 14, 3), np.uint8)
-        return np.repeat(np.repeat(noise, CHIP_SIZE // 14, 1), CHIP_SIZE // 14, 2)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        # Only its aligner is used: the encoder that stands beside it is not quantized yet.
-        _write(folder, job, pair, convert_encoder(pair, "float32", None), aligner_bytes, about)
-        model = load_model(folder)
-        chips = list(_cut(Pictures(Path(job.calibration)), model))
-    if not chips:
-        raise ConfigError("no face was found in the pictures", where=job.calibration)
-    return np.stack(chips)
+def _made_up() -> Faces:
+    """Patches of noise, where no pictures are given: enough to compare float files with."""
 
+    def patches(size: int, channels: int) -> NDArray[np.uint8]:
+        drawn = np.random.default_rng(0).integers(0, 256, (_MADE_UP, 16, 16, channels), np.uint8)
+        return np.repeat(np.repeat(drawn, size // 16, 1), size // 16, 2)
 
-def _cut(pictures: Pictures, model: Any) -> Iterator[NDArray[np.uint8]]:
-    detector = FaceDetector()
-    step = max(1, len(pictures.names) // _CALIBRATION_PICTURES)
-    for name in pictures.names[::step][:_CALIBRATION_PICTURES]:
-        sample = read_central_face(load_image(pictures.read(name)), detector, model)
-        if sample is not None:
-            yield sample.chip
+    return Faces(patches(CHIP_SIZE, 3), patches(CROP_SIZE, 1), "made-up patches", _MADE_UP)
 
 
 def _write(
     folder: Path,
     job: Job,
-    pair: keras.Model,
-    encoder_bytes: bytes,
-    aligner_bytes: bytes,
+    twins: Twins,
+    precision: str,
+    encoder: bytes,
+    aligner: bytes,
     about: Mapping[str, Any],
 ) -> None:
     write_model_folder(
         folder,
         name=job.name,
-        encoder=encoder_bytes,
-        aligner=aligner_bytes,
-        template_size=pair.get_layer("encoder").output_shape[-1],
+        encoder=encoder,
+        aligner=aligner,
+        template_size=twins.template_size,
         passes=job.passes,
-        precision=job.quantize,
+        precision=precision,
         about=about,
     )

@@ -69,9 +69,15 @@ def parity(
     scores: NDArray[np.float32],
 ) -> Parity:
     """From templates (n, d) of both models, and scores (m, m) of the first m with each other."""
-    cosines = (wanted * found).sum(1) / np.linalg.norm(found, axis=1)
-    cosines = cosines / np.linalg.norm(wanted, axis=1)
+    values = cosines(wanted, found)
     off = ~np.eye(len(scores), dtype=bool)
     spread = float(original[off].std()) if len(scores) > 1 else 1.0
     difference = float(np.abs(scores - original).max()) / max(spread, 1e-9)
-    return Parity(float(cosines.mean()), float(cosines.min()), difference)
+    return Parity(float(values.mean()), float(values.min()), difference)
+
+
+def cosines(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Cosine of each row of two arrays (n, d); NaN where a row is all zero."""
+    a, b = wanted.astype(np.float64), found.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.asarray((a * b).sum(1) / np.where(lengths > 0, lengths, np.nan))

@@ -60,6 +60,9 @@ def _can_absorb(graph: Graph, name: str) -> bool:
 def _rewritten(node: Node, slopes: NDArray[np.float32]) -> tuple[list[Node], NDArray[np.float32]]:
     sign = np.where(slopes <= 1, 1, -1).astype(np.float32)
     (source,) = node.inputs
+    if not slopes.any():
+        # A ReLU; the straight half would be a tensor of zeros, which has no int8 scale.
+        return [make(keras.layers.ReLU(name=f"{node.name}_relu"), [source])], sign
     straight = _scale(f"{node.name}_straight", source, sign * slopes)
     bent = _scale(f"{node.name}_bent", source, np.abs(1 - slopes))
     relu = make(keras.layers.ReLU(name=f"{node.name}_relu"), [bent.name])

@@ -12,8 +12,8 @@ import pytest
 from oneglance.converter import job as job_module
 from oneglance.converter.fitting import fit_thresholds
 from oneglance.converter.job import run_job
-from oneglance.converter.request import Job
-from oneglance.converter.tflite import Samples
+from oneglance.converter.request import Job, Limits
+from oneglance.converter.tflite import Recipe, Twins
 from oneglance.errors import ImageError
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import load_model
@@ -98,18 +98,30 @@ def test_pictures_without_a_face_make_no_pair(tmp_path: Path) -> None:
 def test_int8_takes_its_ranges_from_the_faces_of_the_pictures(
     portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import cv2
+
     keras.utils.set_random_seed(5)
     siamese(mobileface(16, 0.125, 0.2)).save(tmp_path / "siamese.keras")
     landmarks(0.25).save(tmp_path / "aligner.keras")
+    # Three portraits in six lights: the least that calibration takes is sixteen faces.
+    many = tmp_path / "many"
+    many.mkdir()
+    for name in PEOPLE:
+        # Small: the untrained aligner doubts every face, so each is searched for again and again.
+        image = cv2.imread(str(portraits / name))
+        image = cv2.resize(image, (240, 240 * image.shape[0] // image.shape[1]))
+        cv2.imwrite(str(portraits / name), image)
+        for light in range(6):
+            dimmed = np.clip(image * (0.7 + 0.1 * light), 0, 255).astype(np.uint8)
+            cv2.imwrite(str(many / f"{light}-{name}"), dimmed)
     seen: list[np.ndarray] = []
-    convert = job_module.convert_encoder
+    convert = job_module.convert_prepared
 
-    def watched(pair: keras.Model, quantize: str, samples: Samples | None) -> bytes:
-        if quantize == "int8" and samples is not None:
-            seen.extend(samples())
-        return convert(pair, quantize, samples)
+    def watched(twins: Twins, samples: np.ndarray, recipe: Recipe) -> tuple[bytes, bytes]:
+        seen.append(samples)
+        return convert(twins, samples, recipe)
 
-    monkeypatch.setattr(job_module, "convert_encoder", watched)
+    monkeypatch.setattr(job_module, "convert_prepared", watched)
     out = tmp_path / "made"
     report = run_job(
         Job(
@@ -119,17 +131,26 @@ def test_int8_takes_its_ranges_from_the_faces_of_the_pictures(
             name="tiny",
             quantize="int8",
             passes=2,
-            calibration=str(portraits),
+            calibration=str(many),
+            fit_images=str(portraits),
+            fit_people=str(listed(tmp_path, *PEOPLE)),
+            limits=Limits(accuracy_loss=1.0),
         )
     )
-    model = load_model(out)
-    chips = [
-        sample.chip
-        for name in sorted(PEOPLE)
-        if (sample := read_central_face(load_image(portraits / name), FaceDetector(), model))
-    ]
-    assert len(chips) >= 2
-    assert [batch.shape for batch in seen] == [(1, 112, 112, 3)] * len(chips)
-    assert np.array_equal(np.concatenate(seen), np.stack(chips))
-    assert report["quantize"] == "int8"
-    assert report["parity"]["cosine_min"] > 0.9
+    (chips,) = seen
+    assert len(chips) >= 16
+    assert chips.shape[1:] == (112, 112, 3)
+    told = load_model(out).manifest.document.variants["int8"]
+    assert told.calibration is not None
+    assert (told.calibration.source, told.calibration.pictures) == ("many", len(chips))
+    assert told.thresholds.by_fmr.keys() == report["thresholds"]["by_fmr"].keys()
+    (all_pairs,) = report["accuracy"]
+    assert all_pairs["converted"]["genuine_pairs"] == 1
+    assert report["graphs"]["encoder"]["delegate"]["partitions"] == 1
+    assert report["graphs"]["aligner"]["delegate"]["partitions"] == 1
+    assert {(r["batch"], r["threads"]) for r in report["graphs"]["encoder"]["speed"]} == {
+        (batch, threads) for batch in (1, 4, 8, 16) for threads in (1, 2)
+    }
+    page = (out / "parity.html").read_text("utf-8")
+    assert page.count("data:image/png;base64,") == 3
+    assert "src='http" not in page

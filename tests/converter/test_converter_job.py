@@ -16,13 +16,15 @@ import pytest
 
 from oneglance.converter import job as job_module
 from oneglance.converter.child import convert_in_child
+from oneglance.converter.delegate import taken_by_delegate
 from oneglance.converter.folder import update_manifest, write_model_folder
 from oneglance.converter.job import run_job
 from oneglance.converter.parity import Parity
 from oneglance.converter.request import Job
-from oneglance.converter.tflite import convert_encoder
+from oneglance.converter.tflite import Recipe, Twins, convert_prepared, convert_twins
 from oneglance.errors import ConfigError, ModelError, OneglanceError
-from oneglance.faces.litert import Signatures, interpreter_class
+from oneglance.faces.litert import Signatures
+from oneglance.faces.manifest import read_manifest
 from oneglance.faces.model import ENCODER_SIGNATURES, load_model
 from oneglance.models import default_model_dir
 from oneglance.training.networks import landmarks, mobileface, siamese
@@ -107,14 +109,19 @@ def test_a_model_without_fitted_thresholds_opens_no_door(made: Made) -> None:
         load_model(made[0]).threshold("1e-4")
 
 
-def test_a_result_that_is_not_the_same_model_is_refused_and_leaves_nothing(
+def test_a_result_that_is_not_the_same_model_is_refused_and_kept_aside(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(job_module.LIMITS, "float32", Parity(2.0, 2.0, 0.0))
     with pytest.raises(OneglanceError, match="not the same") as caught:
         run_job(job)
     assert caught.value.exit_code == 1
-    assert list(Path(job.out).parent.iterdir()) == []
+    aside = Path(job.out).with_name("made-refused")
+    assert str(aside) in caught.value.fix
+    assert list(aside.parent.iterdir()) == [aside]
+    assert "Refused" in (aside / "parity.html").read_text()
+    assert json.loads((aside / "parity.json").read_text())["refused"]
+    assert (aside / "encoder.tflite").is_file()
 
 
 def test_int8_without_pictures_of_faces_is_refused_from_the_child(job: Job) -> None:
@@ -147,10 +154,9 @@ def test_an_existing_folder_is_never_overwritten(job: Job) -> None:
 
 
 def test_int8_keeps_the_head_in_float(pair: keras.Model, tmp_path: Path) -> None:
-    samples = chips(8)[:, None]
-    made = convert_encoder(pair, "int8", lambda: iter(samples))
-    plain = convert_encoder(pair, "float32", None)
-    assert len(made) < 0.8 * len(plain)
+    twins = Twins(pair, pair.get_layer("encoder"), pair.get_layer("head"), "chips")
+    made, _ = convert_prepared(twins, chips(8), Recipe())
+    assert len(made) < 0.8 * len(convert_twins(twins, "float32"))
     path = tmp_path / "int8.tflite"
     path.write_bytes(made)
     net = Signatures(path, ENCODER_SIGNATURES)
@@ -161,39 +167,18 @@ def test_int8_keeps_the_head_in_float(pair: keras.Model, tmp_path: Path) -> None
     assert net.run("encode", chips=chips(2)).shape == (2, 16)
 
 
-def test_the_float_encoder_is_one_partition(pair: keras.Model, tmp_path: Path) -> None:
-    path = tmp_path / "encode.tflite"
-    path.write_bytes(convert_encoder(pair, "float32", None, ("encode",)))
-    net = interpreter_class()(model_path=str(path), num_threads=1)
-    net.allocate_tensors()
-    names = [op["op_name"] for op in net._get_ops_details()]
-    assert "DEPTHWISE_CONV_2D" in names
-    assert names.count("DELEGATE") == 1
-
-
-def test_the_shipped_encoder_is_one_partition(tmp_path: Path) -> None:
-    from tensorflow.lite.python import schema_py_generated as schema
-    from tensorflow.lite.tools import flatbuffer_utils
-
-    # The runtime tells the operations of the first graph only, and that is `compare`.
-    whole = flatbuffer_utils.read_model(str(default_model_dir() / "encoder.tflite"))
-    (encode,) = [made for made in whole.signatureDefs if made.signatureKey == b"encode"]
-    only = schema.ModelT()
-    only.version, only.buffers, only.operatorCodes = 3, whole.buffers, whole.operatorCodes
-    only.subgraphs = [whole.subgraphs[encode.subgraphIndex]]
-    path = tmp_path / "encode.tflite"
-    flatbuffer_utils.write_model(only, str(path))
-    net = interpreter_class()(model_path=str(path), num_threads=1)
-    net.allocate_tensors()
-    names = [op["op_name"] for op in net._get_ops_details()]
-    assert names.count("DEPTHWISE_CONV_2D") == 17
-    assert names.count("DELEGATE") == 1
+def test_every_shipped_encoder_and_aligner_is_one_partition() -> None:
+    folder = default_model_dir()
+    for variant in read_manifest(folder).document.variants.values():
+        for file, signature in ((variant.encoder, "encode"), (variant.aligner, "align")):
+            taken = taken_by_delegate((folder / file).read_bytes(), signature)
+            assert (taken.partitions, set(taken.outside)) == (1, {"CAST"}), file
 
 
 def test_tensorflows_own_interpreter_gives_the_same_as_litert() -> None:
     import tensorflow as tf
 
-    path = default_model_dir() / "encoder.tflite"
+    path = default_model_dir() / read_manifest(default_model_dir()).encoder.name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         other = Signatures(path, ENCODER_SIGNATURES, interpreter=tf.lite.Interpreter)

@@ -1,0 +1,50 @@
+"""Which of several conversions to take on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from oneglance.errors import OneglanceError
+
+# A tenth of a point of the float model's accuracy.
+ACCURACY_LOSS = 0.001
+
+
+def choose(reports: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """The fastest of those that are not refused and lose at most 0.1 point; and why, in words.
+
+    Times are ms for a single face on one thread. Raises OneglanceError if none is left.
+    """
+    left = {
+        name: _time_ms(report)
+        for name, report in reports.items()
+        if not report["refused"] and _loss(report) <= ACCURACY_LOSS
+    }
+    if not left:
+        reasons = "; ".join(f"{name}: {_reason(row)}" for name, row in reports.items())
+        raise OneglanceError(f"no conversion is the same model ({reasons})")
+    best = min(left, key=lambda name: left[name])
+    times = ", ".join(f"{name} {ms:.2f} ms" for name, ms in sorted(left.items(), key=_second))
+    out = [f"{name} is out ({_reason(row)})" for name, row in reports.items() if name not in left]
+    measured = any(report["accuracy"] for report in reports.values())
+    basis = "within 0.1 point of float32's accuracy" if measured else "accuracy was not measured"
+    return best, "; ".join([f"fastest for one face on one thread, {basis}: {times}", *out])
+
+
+def _time_ms(report: Mapping[str, Any]) -> float:
+    rows = report["graphs"]["encoder"]["speed"]
+    return float(next(r["ms"] for r in rows if (r["batch"], r["threads"]) == (1, 1)))
+
+
+def _loss(report: Mapping[str, Any]) -> float:
+    losses = [r["float32"]["accuracy"] - r["converted"]["accuracy"] for r in report["accuracy"]]
+    return max(losses, default=0.0)
+
+
+def _reason(report: Mapping[str, Any]) -> str:
+    return "; ".join(report["refused"]) or f"accuracy falls by {_loss(report):.2%}"
+
+
+def _second(row: tuple[str, float]) -> float:
+    return row[1]
