@@ -63,6 +63,20 @@ def test_a_shrunk_cut_shows_the_same_place_as_a_full_one(size: int) -> None:
     assert np.abs(chip[size // 2, :, 0] - wanted).max() < 1.5
 
 
+def test_a_small_face_is_blown_up_sharper_than_by_straight_lines() -> None:
+    y, x = np.mgrid[0:112, 0:112]
+    fine = (127 + 60 * np.sin(x / 6) + 60 * np.cos(y / 5)).astype(np.uint8)
+    small = np.asarray(cv2.resize(fine, (28, 28), interpolation=cv2.INTER_AREA), np.uint8)
+    whole = np.array([[28.0, 0, 0], [0, 28.0, 0]])
+    straight = cv2.resize(small, (112, 112), interpolation=cv2.INTER_LINEAR)
+
+    def error(picture: np.ndarray) -> float:
+        inside = (slice(8, -8), slice(8, -8))
+        return float(np.abs(picture[inside].astype(float) - fine[inside]).mean())
+
+    assert error(align.cut(small, whole, 112)) < 0.8 * error(straight)
+
+
 def test_beyond_the_edge_of_the_frame_a_chip_is_black() -> None:
     white = np.full((100, 100, 3), 255, np.uint8)
     away = np.array([[50.0, 0.0, 300.0], [0.0, 50.0, 300.0]])
