@@ -26,7 +26,7 @@ def convert(
         Precision,
         typer.Option(
             help="What to compute with; auto makes and measures all, and takes the fastest of "
-            "those within 0.1 point of float32's accuracy."
+            "those within 0.1 point of float32's accuracy and TAR."
         ),
     ] = Precision.FLOAT32,
     aligner: Annotated[

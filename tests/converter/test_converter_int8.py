@@ -202,10 +202,17 @@ def test_each_limit_refuses_alone(change: dict[str, Any], told: str) -> None:
     assert told in said
 
 
-def measured(ms: float, accuracy: float, refused: list[str]) -> dict[str, Any]:
+def measured(
+    ms: float, accuracy: float, refused: list[str], strict: float = 0.98
+) -> dict[str, Any]:
     return {
         "refused": refused,
-        "accuracy": [{"float32": {"accuracy": 0.99}, "converted": {"accuracy": accuracy}}],
+        "accuracy": [
+            {
+                "float32": {"accuracy": 0.99, "tar_at_far": {"1e-4": 0.98}},
+                "converted": {"accuracy": accuracy, "tar_at_far": {"1e-4": strict}},
+            }
+        ],
         "graphs": {"encoder": {"speed": [{"batch": 1, "threads": 1, "ms": ms}]}},
     }
 
@@ -223,6 +230,17 @@ def test_auto_takes_the_fastest_that_is_good_enough_and_says_why() -> None:
     assert "int8-weights is out (17 partitions)" in why
     with pytest.raises(OneglanceError, match="no conversion is the same"):
         choose({"int8": reports["int8"]})
+
+
+def test_auto_leaves_out_what_loses_at_the_thresholds_that_doors_use() -> None:
+    reports = {
+        "float32": measured(5, 0.99, []),
+        "float16": measured(4, 0.99, [], strict=0.9791),
+        "int8": measured(2, 0.99, [], strict=0.9788),
+    }
+    chosen, why = choose(reports)
+    assert chosen == "float16"
+    assert "int8 is out (TAR at FAR 1e-4 falls by 0.12%)" in why
 
 
 def test_each_third_of_light_and_size_is_drawn_from() -> None:
