@@ -17,7 +17,7 @@ from oneglance.errors import ConfigError
 from oneglance.faces.align import CHIP_SIZE
 from oneglance.training.keras_files import load_keras
 from oneglance.training.koch_faces import koch_on_faces
-from oneglance.training.networks import mobileface
+from oneglance.training.networks import Vector, mobileface
 from oneglance.training.slim import slim
 
 NETWORKS = ("mobileface", "mobileface-slim", "koch", "compact")
@@ -89,8 +89,8 @@ def compact_faces(template_size: int = 256, width: float = 1.0) -> keras.Model:
         x = layers.BatchNormalization(momentum=0.95)(x)
         x = layers.ReLU()(x)
         x = layers.MaxPooling2D(2)(x)
-    x = layers.Reshape((int(x.shape[1] * x.shape[2] * x.shape[3]),))(x)
-    x = layers.Dense(template_size, use_bias=False)(x)
+    # All places at once, as a convolution: a Reshape would split the graph for XNNPACK.
+    x = Vector()(layers.Conv2D(template_size, x.shape[1], use_bias=False)(x))
     templates = layers.UnitNormalization(name="templates")(x)
     return keras.Model(chips, templates, name="encoder")
 

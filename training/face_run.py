@@ -116,14 +116,18 @@ def _teachers(
     teacher = screener = None
     if isinstance(recipe.loss, DistillationSection):
         named = recipe.loss.teacher
-        path = default_model_dir() / "encoder.tflite" if named is None else data_dir / named
-        teacher = EncoderTeacher(path)
+        teacher = EncoderTeacher(_shipped_encoder() if named is None else data_dir / named)
     if recipe.screener is not None and recipe.screen < 1:
         same = isinstance(recipe.loss, DistillationSection) and (
             recipe.loss.teacher == recipe.screener
         )
         screener = teacher if same else EncoderTeacher(data_dir / recipe.screener)
     return teacher, screener
+
+
+def _shipped_encoder() -> Path:
+    folder = default_model_dir()
+    return folder / read_manifest(folder).encoder.name
 
 
 def _aligner(recipe: FaceRecipe, out: Path) -> align.FindPoints | None:

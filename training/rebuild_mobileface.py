@@ -34,6 +34,8 @@ def rebuild(source: Path) -> tuple[keras.Model, float]:
     The distance is the largest difference of one value of templates of length 1, on random chips.
     Raises ModelError if the file is no such network, or the rebuilt one is not the same.
     """
+    if not source.is_file():
+        raise ModelError("there is no such file", where=str(source), fix=_FIX)
     try:
         net = interpreter_class()(model_path=str(source), num_threads=1)
         net.allocate_tensors()

@@ -44,6 +44,8 @@ def rebuild(first: Path, second: Path) -> tuple[keras.Model, float]:
     The distance is the largest difference of a cosine of two random chips. Raises ModelError if
     a file is no such network, or the rebuilt one is not the same; MissingPartError without onnx.
     """
+    if not second.is_file():
+        raise ModelError("there is no such file", where=str(second), fix=_FIX)
     original = _without_normalisation(load_keras(first, "make it with rebuild_mobileface"), first)
     try:
         import onnx

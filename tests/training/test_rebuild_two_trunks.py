@@ -141,6 +141,8 @@ def test_files_that_are_no_such_networks_are_refused(
     assert "faceplugin" in caught.value.fix
     with pytest.raises(ConfigError):
         rebuild(tmp_path / "none.keras", second)
+    with pytest.raises(ModelError, match="there is no such file"):
+        rebuild(first, tmp_path / "fr_feature.onnx")
     graph = onnx.load(second)
     del graph.graph.node[3:]
     onnx.save(graph, tmp_path / "short.onnx")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ConfigError
+from oneglance.faces.manifest import read_manifest
 from oneglance.faces.model import load_model
 from oneglance.models import default_model_dir
 from oneglance.training.backbones import applications, make_encoder, need_data
@@ -222,7 +223,7 @@ def test_a_slimmed_network_says_more_of_what_the_wide_one_says_than_a_random_one
 
 
 def test_a_teacher_file_gives_templates_of_length_one() -> None:
-    teacher = EncoderTeacher(default_model_dir() / "encoder.tflite")
+    teacher = EncoderTeacher(default_model_dir() / read_manifest(default_model_dir()).encoder.name)
     said = teacher.encode(CHIPS)
     assert np.linalg.norm(said, axis=1) == pytest.approx(np.ones(4), abs=1e-5)
     assert said == pytest.approx(load_model().encode(CHIPS), abs=1e-5)
