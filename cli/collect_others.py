@@ -10,6 +10,7 @@ import typer
 from oneglance.cli.data_progress import stages
 from oneglance.errors import ImageError
 from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.training.collect_negatives import Tally, collect_negatives
 from oneglance.training.identities import identities
@@ -21,6 +22,7 @@ def collect_others(
     source: Path, out: Path, people: Path | None, *, origin: str, several: bool
 ) -> None:
     """Copy the usable pictures of `source` to `out`, and say what was left out and why."""
+    model = load_model()
     pictures = Pictures(source)
     try:
         of = identities(pictures, people)
@@ -37,6 +39,7 @@ def collect_others(
                 of,
                 out,
                 FaceDetector(),
+                model,
                 origin=origin,
                 several=several,
                 now=lambda: datetime.now(UTC),

@@ -32,7 +32,7 @@ def predict(
     central: Annotated[
         bool,
         typer.Option(
-            "--central", help="Where a picture shows several faces, take the large central one."
+            "--central", help="Of whatever faces a picture shows, take the large central one."
         ),
     ] = False,
     out: Annotated[
@@ -49,8 +49,8 @@ def predict(
     Each picture goes through the door's own parts: find the face (Haar), align, encode, compare.
     The picture that `--out` writes shows people, and only you may read it.
 
-    Exit code 0 for the same person, 1 for different ones, 9 for a picture without a face, or with
-    several.
+    Exit code 0 for the same person, 1 for different ones, 9 for a picture without a face, with
+    several, or with one that is not in its middle.
 
     Example: `oneglance predict ann.jpg visitor.jpg --fmr 1e-3`
     """
@@ -92,27 +92,23 @@ def predict(
 
 def _face(path: Path, detector: FaceDetector, model: FaceModel, *, central: bool) -> FaceSample:
     from oneglance.errors import ImageError
-    from oneglance.faces.reader import load_image, read_central_face, read_faces
+    from oneglance.faces.reader import load_image, read_central_face, read_one_face
 
     image = load_image(path)
-    if central:
-        one = read_central_face(image, detector, model)
-        found = [] if one is None else [one]
-    else:
-        found = read_faces(image, detector, model)
-    if not found:
+    if not central:
+        try:
+            return read_one_face(image, detector, model, where=str(path))
+        except ImageError as error:
+            fix = f"{error.fix}; --central takes the large central face"
+            raise ImageError(error.what, where=error.where, fix=fix) from None
+    face = read_central_face(image, detector, model)
+    if face is None:
         raise ImageError(
             "no face was found",
             where=str(path),
             fix="use a sharp, well lit picture from the front",
         )
-    if len(found) > 1:
-        raise ImageError(
-            f"{len(found)} faces were found",
-            where=str(path),
-            fix="cut the picture to one person, or take the central face with --central",
-        )
-    return found[0]
+    return face
 
 
 def _side_by_side(a: FaceSample, b: FaceSample) -> bytes:

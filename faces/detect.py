@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -50,6 +52,7 @@ _STILL_SEARCHES = (
     _Search("haarcascade_frontalface_alt2.xml", 1.05, 3, -35.0),
 )
 _STILL_PX = 1024
+_LEAST_STILL_PX = 40
 
 # Mean grey levels: under the first a picture is dark, the second is aimed at.
 _DARK = 80.0
@@ -104,7 +107,7 @@ class FaceDetector:
         self,
         image_bgr: NDArray[np.uint8],
         *,
-        min_face_px: int = 40,
+        min_face_px: int = _LEAST_STILL_PX,
         faces_among: Callable[[list[Box]], list[Box]] = list,
     ) -> list[Box]:
         """Faces in a still picture, largest first, searched ever harder until one is found.
@@ -116,15 +119,33 @@ class FaceDetector:
         at its own size, or blown up where it is small. `min_face_px` is the smallest face in the
         picture searched.
         """
+        for search in self._still_searches(image_bgr, lambda _: min_face_px):
+            boxes = faces_among(search())
+            if boxes:
+                return boxes
+        return []
+
+    def find_still_all(self, image_bgr: NDArray[np.uint8], *, min_face_px: float) -> list[Box]:
+        """What each of the searches of `find_still` finds, the same face many times over.
+
+        Here `min_face_px` is the smallest face in px of `image_bgr` itself.
+        """
+        searches = self._still_searches(
+            image_bgr, lambda scale: max(_LEAST_STILL_PX, math.floor(scale * min_face_px))
+        )
+        return [box for search in searches for box in search() if box.width >= min_face_px]
+
+    def _still_searches(
+        self, image_bgr: NDArray[np.uint8], min_face_px: Callable[[float], int]
+    ) -> Iterator[Callable[[], list[Box]]]:
+        """The searches, ever more lenient; `min_face_px` is asked by the picture's scale."""
         grey = lifted(grey_picture(image_bgr))
         longer = max(grey.shape)
         shrunk = min(1.0, _STILL_PX / longer)
         for search in _STILL_SEARCHES:
-            boxes = faces_among(self._search_turned(grey, shrunk, search, min_face_px))
-            if boxes:
-                return boxes
+            yield partial(self._search_turned, grey, shrunk, search, min_face_px(shrunk))
         last = 1.0 if longer > _STILL_PX else min(2.0, _STILL_PX / longer)
-        return faces_among(self._search_turned(grey, last, _STILL_SEARCHES[0], min_face_px))
+        yield partial(self._search_turned, grey, last, _STILL_SEARCHES[0], min_face_px(last))
 
     def _search_turned(
         self, grey: NDArray[np.uint8], scale: float, search: _Search, min_face_px: int

@@ -6,6 +6,7 @@ door never asks: who looks away is not asking to be let in.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import cv2
@@ -19,6 +20,7 @@ _CASCADE = "haarcascade_profileface.xml"
 _SCALE_FACTOR = 1.05
 _MIN_NEIGHBOURS = 2
 _MOST_PX = 1024
+_LEAST_PX = 40
 # From the cascade's box to the geometry that the cut-out expects: medians over 785 boxes on 815
 # training faces (LFW folds 1-6, most of them nearly frontal), as parts of the box's side. The face
 # lies off its middle, to the side that it looks to.
@@ -27,11 +29,12 @@ _AHEAD = 0.163
 _DOWN = 0.0145
 
 
-def find_profiles(image_bgr: NDArray[np.uint8], *, min_face_px: int = 40) -> list[Box]:
+def find_profiles(image_bgr: NDArray[np.uint8], *, min_face_px: float = 0.0) -> list[Box]:
     """Faces in uint8 (H, W, 3) BGR, seen from either side, largest first.
 
-    A large picture is searched shrunk to 1024 px; `min_face_px` is the smallest in it. Many boxes
-    hold no face: ask the aligner. Raises ModelError if OpenCV lacks the cascade.
+    A large picture is searched shrunk to 1024 px; the smallest face is 40 px there, and at least
+    `min_face_px` in the picture itself. Many boxes hold no face: ask the aligner. Raises
+    ModelError if OpenCV lacks the cascade.
     """
     grey = lifted(grey_picture(image_bgr))
     shrunk = min(1.0, _MOST_PX / max(grey.shape))
@@ -41,6 +44,7 @@ def find_profiles(image_bgr: NDArray[np.uint8], *, min_face_px: int = 40) -> lis
         )
     if min(grey.shape) < 24:
         return []
+    smallest_px = max(_LEAST_PX, math.floor(shrunk * min_face_px))
     boxes = []
     for mirrored in (False, True):
         looked_at = np.ascontiguousarray(grey[:, ::-1]) if mirrored else grey
@@ -48,7 +52,7 @@ def find_profiles(image_bgr: NDArray[np.uint8], *, min_face_px: int = 40) -> lis
             looked_at,
             scaleFactor=_SCALE_FACTOR,
             minNeighbors=_MIN_NEIGHBOURS,
-            minSize=(min_face_px, min_face_px),
+            minSize=(smallest_px, smallest_px),
         ):
             centre_x = float(x + side / 2 - _AHEAD * side)
             centre_y = float(y + side / 2 + _DOWN * side)
@@ -57,7 +61,8 @@ def find_profiles(image_bgr: NDArray[np.uint8], *, min_face_px: int = 40) -> lis
             width = float(_SIDE * side)
             left, top = (centre_x - width / 2) / shrunk, (centre_y - width / 2) / shrunk
             boxes.append(Box(left, top, width / shrunk, width / shrunk))
-    return sorted(boxes, key=lambda box: box.area, reverse=True)
+    large = [box for box in boxes if box.width >= min_face_px]
+    return sorted(large, key=lambda box: box.area, reverse=True)
 
 
 @cache

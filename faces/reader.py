@@ -26,6 +26,8 @@ _MAX_PORTRAIT_DOUBT = 0.25
 # What harder searches take for a face in the middle of a portrait counts from this part of the
 # size of those found aside before: the smaller it is, the likelier a fold or a tie.
 _AS_LARGE = 0.8
+# Whoever is at least this part of the only other face's size may be the one that was meant.
+_ALSO_SEEN = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,19 +112,65 @@ def read_faces(
 def read_one_face(
     image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel, *, where: str = ""
 ) -> FaceSample:
-    """The only face of a still, for enrolment; ImageError if there is none, or several."""
-    samples = read_faces(image_bgr, detector, model)
-    if not samples:
+    """The only face of a still, whom the picture is about: for enrolment.
+
+    Raises ImageError if there is none, if there are several, or if it lies too far to a side or
+    too low to be the one that the picture was taken of. The first search that finds a face is not
+    believed to have found all: a tilted head may be beside an upright bystander's. Harder ones,
+    and one for faces seen from the side, must find nobody else who is half as large or larger.
+    """
+    boxes = find_faces(image_bgr, detector, model)
+    if not boxes:
         raise ImageError(
             "no face was found", where=where, fix="use a sharp, well lit picture from the front"
         )
-    if len(samples) > 1:
+    if len(boxes) == 1:
+        boxes += _somebody_else(image_bgr, boxes[0], detector, model)
+    if len(boxes) > 1:
         raise ImageError(
-            f"{len(samples)} faces were found",
+            f"{len(boxes)} faces were found",
             where=where,
             fix="use a picture that shows this one person alone",
         )
-    return samples[0]
+    if not _is_taken_of(image_bgr, boxes[0]):
+        raise ImageError(
+            "the only face that was found is not in the middle",
+            where=where,
+            fix="cut the picture to this one person, with the face in the middle",
+        )
+    return _samples(image_bgr, boxes, model)[0]
+
+
+def _somebody_else(
+    image_bgr: NDArray[np.uint8], known: Box, detector: FaceDetector, model: FaceModel
+) -> list[Box]:
+    """Faces that are not `known` and not much smaller, each once."""
+    smallest_px = _ALSO_SEEN * known.width
+    found = detector.find_still_all(image_bgr, min_face_px=smallest_px)
+    found += find_profiles(image_bgr, min_face_px=smallest_px)
+    others = [known]
+    for box in model.faces_among(image_bgr, [b for b in found if not _is_one_face(b, known)]):
+        if not any(_is_one_face(box, other) for other in others):
+            others.append(box)
+    return others[1:]
+
+
+def _is_one_face(a: Box, b: Box) -> bool:
+    """Whether the middle of one box lies in the other: two heads are a face's width apart."""
+    apart = max(abs(one - other) for one, other in zip(a.centre, b.centre, strict=True))
+    return 2 * apart < max(a.width, b.width)
+
+
+def _is_taken_of(image_bgr: NDArray[np.uint8], box: Box) -> bool:
+    """Whether a picture may have been taken of this face: its middle is near, or straight below.
+
+    Whom a camera is aimed at is in the middle, but of who stands or sits the head is above it.
+    Near is a box's width, since whose head is beside another is at least so far from it.
+    """
+    height, width = image_bgr.shape[:2]
+    centre_x, centre_y = box.centre
+    beside_px, below_px = abs(centre_x - width / 2), centre_y - height / 2
+    return bool(max(beside_px, below_px) < box.width)
 
 
 def central(image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> Box | None:

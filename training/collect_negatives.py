@@ -12,9 +12,10 @@ import cv2
 
 from oneglance.errors import GalleryError, ImageError
 from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import FaceModel
 from oneglance.faces.person import person_id_from
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reader import central, load_image
+from oneglance.faces.reader import central, find_faces, load_image
 from oneglance.training.collect_store import Collection, open_collection
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
@@ -35,6 +36,7 @@ def collect_negatives(
     of: Mapping[str, str],
     out: Path,
     detector: FaceDetector,
+    model: FaceModel,
     *,
     origin: str,
     several: bool,
@@ -65,7 +67,7 @@ def collect_negatives(
             tally.left_out[name] = error.what
             advance()
             continue
-        boxes = detector.find_still(image)
+        boxes = find_faces(image, detector, model)
         box = central(image, boxes)
         if box is None or (len(boxes) > 1 and not several):
             tally.left_out[name] = "no face" if box is None else f"{len(boxes)} faces"

@@ -16,7 +16,7 @@ from oneglance.errors import ImageError
 from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reader import central, load_image
+from oneglance.faces.reader import central, find_faces, load_image
 from oneglance.training.perceptual import BITS, dct_hash, look
 
 # How many pictures are on their way at once: enough for every core, little memory.
@@ -88,7 +88,7 @@ def look_at(
         return _unreadable(name, sha256, error.what)
     faces, face_px, template = 0, 0.0, None
     if detector is not None and model is not None:
-        boxes = detector.find_still(image)
+        boxes = find_faces(image, detector, model)
         box = central(image, boxes)
         faces = len(boxes)
         if box is not None:

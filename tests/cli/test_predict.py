@@ -27,6 +27,17 @@ def ask(*arguments: str | Path) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
+@pytest.fixture(scope="module")
+def photos(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's photographs, smaller: quicker to search."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name in ("obama.jpg", "obama2.jpg", "biden.jpg"):
+        image = load_image(photos / name)
+        small = cv2.resize(image, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / name), small)
+    return folder
+
+
 @pytest.fixture
 def two_people(photos: Path, tmp_path: Path) -> Path:
     sides = [load_image(photos / name) for name in ("obama.jpg", "biden.jpg")]
@@ -96,6 +107,19 @@ def test_a_picture_of_several_people_is_named(photos: Path, two_people: Path) ->
         ask(two_people, photos / "obama.jpg")
     assert caught.value.where == str(two_people)
     assert "--central" in caught.value.fix
+
+
+def test_a_face_at_the_side_alone_is_not_taken_for_the_person_meant(
+    photos: Path, tmp_path: Path
+) -> None:
+    portrait = load_image(photos / "obama.jpg")
+    beside = np.full((portrait.shape[0], 2 * portrait.shape[1], 3), 127, np.uint8)
+    path = tmp_path / "beside.png"
+    cv2.imwrite(str(path), np.hstack([portrait, beside]))
+    with pytest.raises(ImageError, match="not in the middle") as caught:
+        ask(path, photos / "obama2.jpg")
+    assert "--central" in caught.value.fix
+    assert ask("--central", path, photos / "obama2.jpg")[0] == 0
 
 
 def test_the_central_face_of_several_can_be_asked_for(photos: Path, two_people: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from oneglance.errors import ImageError
 from oneglance.faces.detect import FaceDetector
+from oneglance.faces.model import load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.training.collect_negatives import Tally, collect_negatives
 from oneglance.training.identities import identities
@@ -46,6 +47,7 @@ def collect(source: Path, out: Path, *, several: bool = False) -> Tally:
             identities(pictures),
             out,
             FaceDetector(),
+            load_model(),
             origin="sample, MIT",
             several=several,
             now=lambda: datetime(2026, 5, 1, tzinfo=UTC),

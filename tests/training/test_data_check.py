@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ImageError, OneglanceError
+from oneglance.faces.detect import FaceDetector
 from oneglance.faces.model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.training.data_check import DataReport, Finding, Kind, check_data
+from oneglance.training.data_check_look import look_at
 from oneglance.training.data_check_report import SHOWN_A_KIND, as_json, write_report
 from oneglance.training.identities import identities
 
@@ -108,6 +110,18 @@ def test_one_person_in_two_folders_is_found(photos: Path, tmp_path: Path, model:
     (alike,) = of(report, Kind.LOOKALIKE)
     assert alike.identities == ("barack", "president")
     assert {f.identities for f in of(report, Kind.ONE_PICTURE)} == {("president",), ("joe",)}
+
+
+def test_what_only_a_cascade_takes_for_a_face_counts_for_none(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = cv2.imread(str(photos / "obama.jpg"))
+    cv2.imwrite(str(tmp_path / "a.png"), cv2.resize(image, None, fx=0.3, fy=0.3))
+    model, pictures = load_model(), Pictures(tmp_path)
+    assert look_at(pictures, "a.png", FaceDetector(), model).faces == 1
+    monkeypatch.setattr(model, "faces_among", lambda _image, _boxes: [])
+    looked = look_at(pictures, "a.png", FaceDetector(), model)
+    assert (looked.faces, looked.template) == (0, None)
 
 
 def test_a_clean_data_set_has_no_finding(photos: Path, tmp_path: Path, model: FaceModel) -> None:
