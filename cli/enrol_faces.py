@@ -37,6 +37,7 @@ _SAID = {
     Hint.ONE_AT_A_TIME: "one person alone, please",
     Hint.LOOK_AT_CAMERA: "look at the camera",
 }
+_READY = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +75,7 @@ def from_camera(
     exchange = FrameExchange((config.name,))
     camera = Camera(config, exchange[config.name])
     shots: list[Shot] = []
-    said = Hint.NONE
+    said = _READY
     latest_s = -APART_S
     until_s = clock_s() + PATIENCE_S
     camera.start()
@@ -84,14 +85,14 @@ def from_camera(
             for frame in frames:
                 if frame.at_s - latest_s < APART_S:
                     continue
-                shot, hint = _look(frame, detector, model, min_face_px)
+                shot, advice = _look(frame, detector, model, min_face_px)
                 if shot is not None:
                     shots.append(shot)
                     latest_s = frame.at_s
                     say(f"{len(shots)} of {count}")
-                elif hint is not said:
-                    say(_SAID[hint])
-                said = hint
+                elif advice != said:
+                    say(advice)
+                said = advice
             camera.watch()
             if camera.state is CameraState.LOST and camera.failure is not None:
                 raise camera.failure
@@ -120,21 +121,26 @@ def camera_config(source: str | int) -> CameraConfig:
 
 def _look(
     frame: Frame, detector: FaceDetector, model: FaceModel, min_face_px: int
-) -> tuple[Shot | None, Hint]:
-    """The frame's shot if it is good, else what would make it so."""
-    boxes = detector.find(frame.pixels)
+) -> tuple[Shot | None, str]:
+    """The frame's shot if it is good, else what would make it so.
+
+    What looks good is then looked at as strictly as a photo: nobody enrols a bystander.
+    """
+    boxes = model.faces_among(frame.pixels, detector.find(frame.pixels))
     if not boxes:
-        return None, Hint.LOOK_AT_CAMERA
+        return None, _SAID[Hint.LOOK_AT_CAMERA]
     if len(boxes) > 1:
-        return None, Hint.ONE_AT_A_TIME
+        return None, _SAID[Hint.ONE_AT_A_TIME]
     hint = distance_hint(boxes[0], frame.pixels.shape[0], min_face_px)
+    if hint is Hint.NONE:
+        hint = picture_hint(model.chips(frame.pixels, boxes)[0], frame.pixels)
     if hint is not Hint.NONE:
-        return None, hint
-    chips = model.chips(frame.pixels, boxes)
-    hint = picture_hint(chips[0], frame.pixels)
-    if hint is not Hint.NONE:
-        return None, hint
-    return Shot(f"frame {frame.index}", model.encode(chips)[0]), Hint.NONE
+        return None, _SAID[hint]
+    try:
+        sample = read_one_face(frame.pixels, detector, model)
+    except ImageError as error:
+        return None, error.what
+    return Shot(f"frame {frame.index}", sample.template), _READY
 
 
 def _too_few(config: CameraConfig, found: int, count: int, why: str) -> ImageError:

@@ -201,6 +201,21 @@ def test_a_person_is_enrolled_from_a_recording(door: Path) -> None:
     assert {template["source"] for template in exported["templates"]} == {"camera"}
 
 
+def test_who_stands_at_the_side_of_a_recording_is_asked_into_its_middle(door: Path) -> None:
+    video = cv2.VideoWriter(
+        str(door / "side.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (1280, 480)
+    )
+    aside = np.full((480, 1280, 3), 127, np.uint8)
+    aside[:, :640] = drawn_face()
+    for _ in range(8):
+        video.write(aside)
+    video.release()
+    result = people(door, "enrol", "Ada", "--source", door / "side.avi", "--consent")
+    assert isinstance(error_of(result), ImageError)
+    assert "not in the middle" in result.stderr
+    assert listed(door) == []
+
+
 def test_a_recording_of_nobody_stores_nothing(door: Path) -> None:
     pictures = door / "pictures"
     pictures.mkdir()
