@@ -208,7 +208,10 @@ class _Reader(threading.Thread):
                 if camera.state is not CameraState.OK:
                     log.info("camera %s: %d x %d", camera.name, *reversed(pixels.shape[:2]))
                     camera.state, camera.failure = CameraState.OK, None
-                camera._slot.put(frame)
+                with camera._health_lock:
+                    is_new = camera._health.is_new(pixels, now_s)
+                if is_new:
+                    camera._slot.put(frame)
             return False
         finally:
             # Closing a dead stream can hang as well as reading it.

@@ -30,6 +30,8 @@ from oneglance.faces.tail import ImpostorTail
 
 # The score of a verdict for which nothing was compared: far below what any two faces get.
 NOTHING_COMPARED = -1000.0
+# Why a visit was rejected of which hardly any picture was good enough to be looked at.
+POOR_QUALITY = "poor_quality"
 
 
 class UnsupportedTargetError(GalleryError):
@@ -154,7 +156,7 @@ def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
     # A face that never holds still, or is another one in each look, gets its answer too, but only
     # after more patience: the looks may just be about to become usable.
     if visit.spent or _passed(visit.near_since_s, at_s, 2 * rule.patience_s):
-        return rejected("poor_quality")
+        return rejected(POOR_QUALITY)
     return None
 
 

@@ -36,14 +36,14 @@ class Attention:
     """What one face has been given so far.
 
     `same` tells whether the last encoding was of the face that had been there before,
-    `put_off` that it was wanted last time, but others went first.
+    `put_off` how often it was wanted since, but others went first.
     """
 
     looked_at_s: float = float("-inf")
     wanted_since_s: float | None = None
     best: float = 0.0
     same: bool = True
-    put_off: bool = False
+    put_off: int = 0
 
     def wants_recheck(self, at_s: float, *, sure: bool) -> bool:
         """Whether a face that has its decision should be looked at again.
@@ -64,6 +64,7 @@ class Attention:
         """An encoding was made of the picture at `at_s`."""
         self.looked_at_s = at_s
         self.wanted_since_s = None
+        self.put_off = 0
         if not same:
             self.best = 0.0
         self.same = same

@@ -50,7 +50,8 @@ class Visit:
     Evidence belongs to one face: a look that does not resemble the one before begins it anew,
     so that somebody who slips into a track inherits nothing, except the number of looks that
     were had. After the decision, as many looks in a row of another face as a decision needs
-    make a new visit.
+    make a new visit. So does one usable look if the decision was made without having `unseen`
+    enough, but only with the looks that were left over.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class Visit:
     def _begin(self) -> None:
         self.visit_id = self._make_id()
         self.decided = False
+        self._unseen = False
+        self._away_since_s: float | None = None
         self.near_since_s: float | None = None
         self.usable_since_s: float | None = None
         self.reference: NDArray[np.float32] | None = None
@@ -106,14 +109,36 @@ class Visit:
         """The face is near enough at `at_s` to be looked at, whether or not it is usable."""
         if self.near_since_s is None:
             self.near_since_s = at_s
+        elif self._away_since_s is not None:
+            # Patience is for who wants to be looked at, not for who stands far down the hall.
+            away_s = max(0.0, at_s - self._away_since_s)
+            self.near_since_s += away_s
+            if self.usable_since_s is not None:
+                self.usable_since_s += away_s
+        self._away_since_s = None
         self.forget_before(at_s - self._lifetime_s)
+
+    def away(self, at_s: float) -> None:
+        """The face is in view at `at_s`, but not near enough, or too near: patience rests."""
+        if self._away_since_s is None:
+            self._away_since_s = at_s
+
+    def decide(self, *, unseen: bool = False) -> None:
+        """The visit has its decision; `unseen` says that hardly any of its looks were usable."""
+        self.decided = True
+        self._unseen = unseen and not self.spent
 
     def add(self, look: Look, *, same_face: bool) -> None:
         """Take a look; `same_face` tells whether its template resembles `reference`.
 
         A visit that is `spent` takes no more until it is decided.
         """
-        if self.decided:
+        if self.decided and self._unseen:
+            # The light went on, or the face holds still at last.
+            had = self._had
+            self._begin()
+            self._had = had
+        elif self.decided:
             self._others = 0 if same_face else self._others + 1
             if same_face:
                 self.reference = look.template

@@ -18,6 +18,8 @@ MAX_FPS = 70.0
 PACE_WINDOW_S = 4.0
 # A hand before the lens is no fault, a cap on it is one.
 DARK_FOR_S = 3.0
+# A sensor has noise, and even the stillest hall is never the same picture for so long.
+FROZEN_FOR_S = 10.0
 # What happens once is told for so long, so that somebody can see it.
 TELL_S = 10.0
 # Grey levels: a night without any light is noisier than a lens cap.
@@ -35,6 +37,7 @@ class Faults:
     bad: int = 0
     resized: int = 0
     dark: int = 0
+    repeated: int = 0
 
 
 def is_sane(pixels: NDArray[np.uint8]) -> bool:
@@ -59,13 +62,16 @@ class CameraHealth:
         self._told_until_s: dict[str, float] = {}
         self._dark_since_s: float | None = None
         self._dark = False
+        self._newest: NDArray[np.uint8] | None = None
+        self._frozen_since_s: float | None = None
         self._window_s: float | None = None
         self._in_window = 0
         self._pace = ""
 
     def opened(self) -> None:
-        """The camera was opened anew: pace and darkness are judged from here on."""
+        """The camera was opened anew: pace, darkness and stillness are judged from here on."""
         self._dark_since_s, self._dark = None, False
+        self._frozen_since_s = None
         self._window_s, self._pace = None, ""
 
     def frame(self, pixels: NDArray[np.uint8], at_s: float) -> None:
@@ -84,6 +90,21 @@ class CameraHealth:
         self._in_window += 1
         self._count_pace(at_s)
 
+    def is_new(self, pixels: NDArray[np.uint8], at_s: float) -> bool:
+        """Whether the frame to be handed on at `at_s` differs from the one that was before it.
+
+        A camera that hangs can repeat its last picture for ever, and one picture is one look,
+        however often it comes. A recording may hold still.
+        """
+        if not self._paced:
+            return True
+        if self._newest is not None and _is_same(self._newest, pixels):
+            self.faults.repeated += 1
+            self._frozen_since_s = at_s if self._frozen_since_s is None else self._frozen_since_s
+            return False
+        self._newest, self._frozen_since_s = pixels, None
+        return True
+
     def bad_frames(self, count: int, at_s: float) -> None:
         """So many times up to `at_s` something came that is no picture."""
         self.faults.bad += count
@@ -96,6 +117,8 @@ class CameraHealth:
         told = [w for w, until_s in self._told_until_s.items() if 0 <= until_s - now_s <= TELL_S]
         if self._dark:
             told.append("camera_dark")
+        elif self._frozen_since_s is not None and now_s - self._frozen_since_s >= FROZEN_FOR_S:
+            told.append("camera_frozen")
         if self._pace:
             told.append(self._pace)
         return tuple(sorted(told))
@@ -114,3 +137,9 @@ class CameraHealth:
             fps = self._in_window / passed_s
             self._pace = "camera_slow" if fps < MIN_FPS else "camera_fast" if fps > MAX_FPS else ""
             self._window_s, self._in_window = now_s, 0
+
+
+def _is_same(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    # A few rows tell nearly all pictures apart, for a fraction of the time.
+    rows = slice(None, None, _SAMPLE_STEP)
+    return np.array_equal(one[rows], other[rows]) and np.array_equal(one, other)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint, Phase
-from oneglance.daemon.decide import Bar, Rule, Verdict, judge, leading_score
+from oneglance.daemon.decide import POOR_QUALITY, Bar, Rule, Verdict, judge, leading_score
 from oneglance.daemon.due import Attention, Batch, worth
 from oneglance.daemon.evidence import Look, Visit
 from oneglance.daemon.frames import Frame
@@ -82,6 +82,7 @@ class _Face:
     track: Track
     points: NDArray[np.float64]
     sure: bool
+    near: bool
     person: _Person
     hint: Hint
     chip: NDArray[np.uint8] | None = None
@@ -191,9 +192,12 @@ class Pipeline:
         for one in seen:
             person = view.people[one.track.track_id]
             hint = distance_hint(one.track.box, frame.pixels.shape[0], self._min_face_px)
-            if hint is Hint.NONE:
+            near = hint is Hint.NONE
+            if near:
                 person.visit.near(frame.at_s)
-            faces.append(_Face(frame, one.track, one.points, one.sure, person, hint))
+            else:
+                person.visit.away(frame.at_s)
+            faces.append(_Face(frame, one.track, one.points, one.sure, near, person, hint))
         return faces
 
     def _wanted(self, faces: list[_Face], *, judged: bool) -> list[_Face]:
@@ -218,11 +222,11 @@ class Pipeline:
         return wanted
 
     def _due(self, wanted: list[_Face]) -> list[_Face]:
-        """As many as the encoder can take in time: who was put off before, then the largest."""
-        wanted.sort(key=lambda f: (not f.person.attention.put_off, -f.track.box.area))
+        """As many as the encoder can take in time: who was put off most often, then the largest."""
+        wanted.sort(key=lambda f: (-f.person.attention.put_off, -f.track.box.area))
         size = self._batch.size
-        for i, face in enumerate(wanted):
-            face.person.attention.put_off = i >= size
+        for face in wanted[size:]:
+            face.person.attention.put_off += 1
         return wanted[:size]
 
     def _look(self, due: list[_Face], gallery: Snapshot | None, bar: Bar | None) -> None:
@@ -255,10 +259,10 @@ class Pipeline:
     def _judge(self, faces: list[_Face], bar: Bar) -> None:
         for face in faces:
             # The encoder may have taken long; what it saw must still be true.
-            if self._is_fresh(face.frame):
+            if face.near and self._is_fresh(face.frame):
                 face.verdict = judge(face.visit, face.frame.at_s, self._rule, bar)
                 if face.verdict is not None:
-                    face.visit.decided = True
+                    face.visit.decide(unseen=face.verdict.reason == POOR_QUALITY)
 
     def _view(self, face: _Face) -> TrackView:
         visit = face.visit

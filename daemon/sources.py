@@ -32,7 +32,7 @@ class FrameSource(Protocol):
     fps: float | None
 
     def read(self) -> NDArray[np.uint8] | None:
-        """The next picture, uint8 (H, W, 3) BGR; None at the end of a recording.
+        """The next picture, uint8 (H, W, 3) BGR, an array of its own; None at a recording's end.
 
         May block for ever on a dead camera. Raises BadFrameError if a live source gives nothing,
         or no picture.

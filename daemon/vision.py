@@ -136,9 +136,13 @@ class Vision(threading.Thread):
             self._on_step(report)
 
     def _send(self, verdict: Verdict, outlet: Outlet) -> bool:
-        snapshot = self._gallery.held.snapshot if self._gallery is not None else None
+        held = self._gallery.held if self._gallery is not None else None
+        if held is not None and held.version != self._version:
+            # Somebody may have been deleted while the encoder was at work.
+            return False
+        names = held.snapshot.names if held is not None and held.snapshot is not None else {}
         try:
-            message = outlet.issuer.issue(verdict, snapshot.names if snapshot else {})
+            message = outlet.issuer.issue(verdict, names)
         except OneglanceError as error:
             level = logging.ERROR if str(error) != self._refusal else logging.DEBUG
             log.log(level, "no decision: %s", error)

@@ -23,7 +23,7 @@ STATUS_SILENCE_S = 75.0
 START_GRACE_S = 10.0
 # Reasons of a status, without the camera's name.
 _STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"}
-_SEES_NOTHING = {"camera_lost", "camera_dark"}
+_SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,13 +192,13 @@ class FakeCamera:
         self._hang.set()
 
     def read(self) -> NDArray[np.uint8] | None:
-        """A blank picture, 100 a second."""
+        """An empty picture, 100 a second, with a little noise: no two in a row are the same."""
         self._hang.wait()
         threading.Event().wait(0.01)
         self.reads += 1
         if self.dead:
             raise CameraError("unplugged", where="fake")
-        return np.zeros((48, 64, 3), np.uint8)
+        return np.full((48, 64, 3), self.reads % 2, np.uint8)
 
     def close(self) -> None:
         """Remember that it was closed."""
@@ -230,8 +230,9 @@ class MjpegServer:
         return f"http://127.0.0.1:{self.port}/door.mjpeg"
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Send this picture from now on."""
-        self.jpegs = [cv2.imencode(".jpg", picture)[1].tobytes()]
+        """Send this picture from now on, a grey level brighter every other time: a live one."""
+        brighter = np.minimum(picture, 254) + np.uint8(1)
+        self.jpegs = [cv2.imencode(".jpg", p)[1].tobytes() for p in (picture, brighter)]
 
     def start(self) -> None:
         """Switch it on."""

@@ -171,7 +171,9 @@ class Flaky:
 
     def read(self) -> NDArray[np.uint8] | None:
         threading.Event().wait(0.002)
-        answer = next(self._answers)
+        answer = next(self._answers, None)
+        if answer is None:
+            return None
         if isinstance(answer, CameraError):
             raise answer
         assert isinstance(answer, np.ndarray)
@@ -239,6 +241,48 @@ def test_far_too_many_frames_are_thinned_out_before_anybody_works_on_them(
         wait_until(lambda: camera.state is CameraState.LOST, "no end")
         assert camera.captured + camera.skipped == 100
         assert 30 <= camera.captured <= MOST_FPS_TAKEN
+
+
+def test_a_live_picture_that_is_repeated_is_handed_on_once(wait_until: Wait) -> None:
+    first, second = grey(), grey() + np.uint8(1)
+    shown = [first, first.copy(), first.copy(), second, first.copy(), CameraError("the end")]
+    exchange = FrameExchange(("cam",))
+    handed: list[int] = []
+    exchange["cam"].put = lambda f: handed.append(int(f.pixels[0, 0, 0]))  # type: ignore[method-assign]
+    clock = Clock()
+
+    def pictures() -> Iterator[object]:
+        for picture in shown:
+            clock.now_s += 0.1
+            yield picture
+
+    answers = pictures()
+    config = CameraConfig.model_validate({"name": "cam", "source": "0"})
+    camera = Camera(config, exchange["cam"], opener=lambda _: Flaky(answers), clock_s=clock)
+    camera.start()
+    try:
+        wait_until(lambda: camera.state is CameraState.LOST, "no end")
+    finally:
+        camera.stop()
+    assert handed == [90, 91, 90]
+    assert (camera.captured, camera.faults.repeated) == (5, 2)
+
+
+def test_a_recording_may_hold_still(wait_until: Wait) -> None:
+    def opener(_: CameraConfig) -> FrameSource:
+        still = Flaky(iter([grey()] * 3))
+        still.fps = 10.0
+        return still
+
+    with running(opener, "still.avi", pace="every") as (camera, exchange):
+        taken: list[Frame] = []
+
+        def take() -> bool:
+            taken.extend(exchange.take(0.01))
+            return camera.captured == 3 and exchange.idle
+
+        wait_until(take, "it was not watched to its end")
+    assert len(taken) == 3
 
 
 def test_a_recording_ends_instead_of_being_opened_again(

@@ -100,11 +100,21 @@ def test_a_stream_that_changes_its_size_is_gone_on_with(
 def test_a_stream_of_broken_pictures_is_gone_on_with(
     network_camera: Any, told: Callable[[str], None]
 ) -> None:
-    whole = jpeg(picture(240, 320))
+    whole, other = jpeg(picture(240, 320)), jpeg(picture(240, 320, seed=1))
     torn = [whole[: len(whole) // 3], whole[:30], bytes(500), whole[:200] + whole[400:]]
-    network_camera.jpegs = [whole, *torn]
+    network_camera.jpegs = [whole, *torn, other, *torn]
     told("camera_corrupt:cam0")
-    network_camera.jpegs = [whole]
+    network_camera.jpegs = [whole, other]
+    told("")
+
+
+def test_a_stream_that_repeats_its_last_picture_is_told(
+    network_camera: Any, told: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oneglance.daemon.health.FROZEN_FOR_S", 1.0)
+    network_camera.jpegs = network_camera.jpegs[:1]
+    told("camera_frozen:cam0")
+    network_camera.show(picture(240, 320))
     told("")
 
 

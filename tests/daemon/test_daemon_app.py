@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from oneglance.broker import embedded_broker, free_port
 from oneglance.config import Config, ModelConfig, MqttConfig
@@ -33,6 +35,7 @@ from oneglance.errors import (
     OneglanceError,
 )
 from oneglance.faces.manifest import read_manifest
+from oneglance.faces.model import FaceModel
 from oneglance.models import default_model_dir
 
 TOPICS = Topics("test", "front")
@@ -154,6 +157,52 @@ def test_an_enrolment_during_a_visit_begins_its_evidence_anew(
     totals = Daemon(house(walk_up("obama2.jpg", frames=12)), mqtt=False, on_step=on_step).run()
     assert progress[:5] == [1, 2, 1, 2, 3]
     assert totals.accepted == 1
+
+
+def test_nobody_is_let_in_by_a_gallery_that_was_replaced_while_the_encoder_was_at_work(
+    house: House,
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Wait,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    caplog.set_level(logging.DEBUG, "oneglance.daemon.gallery_keeper")
+    # A busy machine may take its time to notice the enrolment.
+    monkeypatch.setattr("oneglance.daemon.pipeline.MAX_FRAME_AGE_S", 60.0)
+    encode = FaceModel.encode
+    two_looks, replaced = threading.Event(), threading.Event()
+
+    def slow(model: FaceModel, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        # This look is the third, which accepts.
+        if two_looks.is_set() and not replaced.is_set():
+            replaced.set()
+            caplog.clear()
+            enrol("Joe Biden", photo=photos / "biden.jpg")
+            wait_until(lambda: "was replaced" in caplog.text, "the enrolment was not noticed")
+        return encode(model, chips)
+
+    monkeypatch.setattr(FaceModel, "encode", slow)
+    accepted: list[int] = []
+
+    def on_step(report: StepReport) -> None:
+        for view in report.tracks:
+            if round(3 * view.progress) == 2:
+                two_looks.set()
+            if view.verdict is not None:
+                accepted.append(report.frame.index)
+
+    listener = listen(broker)
+    config = house(walk_up("obama2.jpg", frames=16), mqtt=broker)
+    totals = Daemon(config, on_step=on_step).run()
+    assert len(accepted) == 2
+    assert accepted[1] - accepted[0] >= 3
+    assert totals.accepted == 1
+    wait_until(lambda: len(listener.on(TOPICS.decision)) == 1, "the decision did not arrive")
 
 
 def test_a_visit_whose_decision_could_not_be_numbered_is_looked_at_again(

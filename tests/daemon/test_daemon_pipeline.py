@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from people_on_stage import Stage
 
 from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.decide import Rule, Verdict
@@ -234,6 +235,55 @@ def test_a_blurred_face_is_asked_to_hold_still_and_at_last_rejected_for_its_qual
     verdicts = bench.show(blurred, obama, 25)
     assert [(v.person_id, v.reason) for v in verdicts] == [(None, "poor_quality")]
     assert bench.pipeline.counts.encoder_calls == 0
+
+
+def test_who_was_rejected_in_the_dark_is_let_in_once_the_light_goes_on(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    lit = scene(portrait("obama2.jpg"))
+    dark = np.asarray(lit * 0.1, np.uint8)
+    first = bench.show(lit, obama, 1) + bench.show(dark, obama, 25)
+    assert [(v.person_id, v.reason) for v in first] == [(None, "poor_quality")]
+    second = bench.show(lit, obama, 8)
+    assert [v.person_id for v in second] == ["obama"]
+    assert first[0].visit_id != second[0].visit_id
+
+
+def test_who_waits_far_away_gets_no_answer_before_coming_near(
+    model: FaceModel, photos: Path, obama: Snapshot
+) -> None:
+    bench = Bench(model, min_face_px=130)
+    stage = Stage(photos, "obama2.jpg")
+
+    def at(scale: float) -> NDArray[np.uint8]:
+        small = cv2.resize(stage.frame(("obama2.jpg", 320, 240)), None, fx=scale, fy=scale)
+        frame = np.full((480, 640, 3), 96, np.uint8)
+        top, left = (480 - small.shape[0]) // 2, (640 - small.shape[1]) // 2
+        frame[top : top + small.shape[0], left : left + small.shape[1]] = small
+        return frame
+
+    assert bench.show(at(1.0), obama, 1) == []
+    far = bench.show(at(0.85), obama, int(4 * PATIENCE_S * FPS))
+    assert (far, bench.pipeline.counts.tracks) == ([], 1)
+    assert bench.pipeline.counts.faces_encoded == 1
+    near = bench.show(at(1.0), obama, 4)
+    assert ([v.person_id for v in near], bench.pipeline.counts.tracks) == (["obama"], 1)
+
+
+def test_of_three_faces_none_waits_for_ever_when_the_encoder_takes_one_at_a_time(
+    model: FaceModel, photos: Path, obama: Snapshot
+) -> None:
+    bench = Bench(model)
+    bench.pipeline._batch.took(1, 10.0)
+    names = ("biden.jpg", "astronaut.png", "obama2.jpg")
+    places = tuple(zip(names, (110, 320, 530), (240, 240, 240), strict=True))
+    three = Stage(photos, *names).frame(*places)
+    for step in range(1, 7):
+        bench.show(three, obama, 1)
+        people = bench.pipeline._views["cam"].people.values()
+        had = [person.visit._had for person in people]
+        assert (sum(had), len(had)) == (step, 3)
+        assert max(had) - min(had) <= 1
 
 
 @pytest.mark.parametrize("age_s", [MAX_FRAME_AGE_S + 0.1, 3600.0, -0.5])

@@ -220,6 +220,40 @@ def test_a_near_face_that_never_becomes_usable_is_rejected_for_its_quality() -> 
     assert judge(subject, 6.1, RULE, BAR) == rejected("visit-1", NOTHING_COMPARED, "poor_quality")
 
 
+def test_patience_rests_while_a_face_is_not_near() -> None:
+    subject = visit()
+    subject.near(0.0)
+    for at_s in range(1, 60):
+        subject.away(float(at_s))
+    subject.near(60.0)
+    assert judge(subject, 64.9, RULE, BAR) is None
+    assert judge(subject, 65.1, RULE, BAR) == rejected("visit-1", NOTHING_COMPARED, "poor_quality")
+
+
+def test_who_was_rejected_unseen_is_a_new_visit_with_the_looks_that_were_left() -> None:
+    subject = visit()
+    for i in range(2):
+        subject.add(look(i / 10, ada=BAD), same_face=True)
+    subject.decide(unseen=True)
+    assert subject.progress == 1.0
+    subject.add(look(20.0, ada=GOOD), same_face=True)
+    assert (subject.visit_id, subject.decided) == ("visit-2", False)
+    looks = 3
+    while not subject.spent:
+        subject.add(look(20.0 + looks, ada=BAD), same_face=True)
+        looks += 1
+    assert looks == ALLOWED
+
+
+def test_who_was_seen_often_enough_is_no_new_visit_for_it() -> None:
+    subject = visit()
+    for i in range(ALLOWED):
+        subject.add(look(i / 10, ada=BAD), same_face=i % 2 == 0)
+    subject.decide(unseen=True)
+    subject.add(look(20.0, ada=GOOD), same_face=True)
+    assert (subject.visit_id, subject.decided) == ("visit-1", True)
+
+
 def test_a_decision_that_nobody_heard_of_is_come_to_again() -> None:
     subject = visit()
     assert watch(subject, [{"ada": GOOD}] * 3) is not None

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from oneglance.daemon.health import (
     DARK_FOR_S,
+    FROZEN_FOR_S,
     PACE_WINDOW_S,
     TELL_S,
     CameraHealth,
@@ -67,6 +68,28 @@ def test_a_black_picture_is_told_once_it_lasts_and_until_it_ends() -> None:
     assert health.reasons(end_s) == ("camera_dark",)
     health.frame(picture(), end_s)
     assert health.reasons(end_s) == ()
+
+
+def test_a_picture_that_stays_the_same_is_told_once_it_lasts_and_until_it_ends() -> None:
+    health = CameraHealth(paced=True)
+    still, other = picture(), picture()
+    other[7, 3, 1] += 1
+    assert health.is_new(still, 0.0)
+    assert not health.is_new(still.copy(), 1.0)
+    assert health.reasons(0.9 + FROZEN_FOR_S) == ()
+    assert not health.is_new(still.copy(), 1.0 + FROZEN_FOR_S)
+    assert health.reasons(1.0 + FROZEN_FOR_S) == ("camera_frozen",)
+    assert health.is_new(other, 1.1 + FROZEN_FOR_S)
+    assert health.reasons(1.1 + FROZEN_FOR_S) == ()
+    assert health.is_new(picture(240, 320), 20.0)
+    assert health.faults.repeated == 2
+
+
+def test_a_camera_opened_anew_on_the_same_picture_shows_nothing_new() -> None:
+    health = CameraHealth(paced=True)
+    assert health.is_new(picture(), 0.0)
+    health.opened()
+    assert not health.is_new(picture(), 1.0)
 
 
 @pytest.mark.parametrize(

@@ -214,9 +214,10 @@ def test_a_camera_that_only_misbehaves_still_lets_people_in() -> None:
         assert reduce(state, none_enrolled, 1.2).screen.kind is Kind.OFFLINE
 
 
-def test_a_camera_with_a_cap_on_its_lens_shows_as_one_that_sees_nobody() -> None:
-    state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, "camera_dark:front")))
-    assert state.screen.kind is Kind.CAMERA_LOST
+def test_a_camera_with_a_cap_on_its_lens_or_that_hangs_shows_as_one_that_sees_nobody() -> None:
+    for reason in ("camera_dark:front", "camera_frozen:front"):
+        state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, reason)))
+        assert state.screen.kind is Kind.CAMERA_LOST
 
 
 def test_a_daemon_that_can_let_nobody_in_invites_nobody() -> None:
