@@ -6,22 +6,67 @@ both back.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import shutil
+import signal
 import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
+import tensorflow as tf
+
+from oneglance.converter.child import SCRATCH_PREFIX
 from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import OneglanceError
 
+_PR_SET_PDEATHSIG = 1
+
 
 def main() -> None:
     """Run the job in argv[1]; each line of JSON on standard output is progress or the outcome."""
+    _end_with_parent()
     job = Job.from_json(json.loads(sys.argv[1]))
     try:
         _say({"done": run_job(job, lambda text: _say({"doing": text}))})
     except OneglanceError as error:
-        told = {"what": error.what, "where": error.where, "fix": error.fix}
-        _say({"error": {"kind": type(error).__name__, **told}})
+        _fail(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _fail(_trouble(error.strerror or str(error), str(error.filename or job.model)))
+    except tf.errors.ResourceExhaustedError as error:
+        _fail(_trouble(error.message, job.model))
+
+
+def _trouble(reason: str, where: str) -> OneglanceError:
+    return OneglanceError(
+        f"the conversion cannot read or write a file ({reason})",
+        where=where,
+        fix="free some space, or name another place for scratch files with TMPDIR",
+    )
+
+
+def _fail(error: OneglanceError) -> None:
+    told = {"what": error.what, "where": error.where, "fix": error.fix}
+    _say({"error": {"kind": type(error).__name__, **told}})
+
+
+def _end_with_parent() -> None:
+    """Where the kernel tells: without a parent nobody takes the result, or clears up."""
+    signal.signal(signal.SIGTERM, _leave)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    scratch = Path(tempfile.gettempdir())
+    if scratch.name.startswith(SCRATCH_PREFIX):
+        shutil.rmtree(scratch, ignore_errors=True)
+    sys.exit(128 + number)
 
 
 def _say(message: dict[str, object]) -> None:

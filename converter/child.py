@@ -14,15 +14,20 @@ from typing import Any
 from oneglance import errors
 from oneglance.converter.request import Job
 
+SCRATCH_PREFIX = "oneglance-convert-"
 _LAST_LINES = 5
 
 
 def convert_in_child(job: Job, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
     """Run the job; returns its report, or raises the OneglanceError that it ended with.
 
-    `tell` hears what the child is doing. Whatever happens to the child, its scratch files go.
+    `tell` hears what the child is doing. Whatever happens to the child, its scratch files go; if
+    this process itself is killed, the child sees to that and ends.
     """
-    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as trouble:
+    with (
+        tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX) as scratch,
+        tempfile.TemporaryFile("w+") as trouble,
+    ):
         child = subprocess.Popen(
             [sys.executable, "-m", "oneglance.converter", json.dumps(asdict(job))],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": scratch},

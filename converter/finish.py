@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,15 @@ def free_beside(out: Path) -> Path:
 
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> None:
-    """The report as JSON and as a page."""
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """The report as JSON and as a page; what is no number is null in JSON."""
+    text = json.dumps(_finite(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / REPORT_NAME).write_text(text, "utf-8")
     (folder / PAGE_NAME).write_text(parity_page(report), "utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

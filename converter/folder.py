@@ -162,8 +162,10 @@ def move_folder(folder: Path, out: Path) -> None:
             shutil.copytree(folder, whole)
             whole.replace(out)
     except OSError as error:
+        # Of a copied tree each file that failed is told, with its places; one reason will do.
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
         raise ConfigError(
-            f"the model folder cannot be made ({error.strerror or error})",
+            f"the model folder cannot be made ({reason or error})",
             where=str(out),
             fix="name another one with --out",
         ) from error

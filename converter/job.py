@@ -118,6 +118,13 @@ def _prepared(
     else:
         tell("cutting faces out of the calibration pictures")
         faces = calibration_faces(Path(job.calibration), reference)
+    templates = reference.encode(faces.chips)
+    if not np.isfinite(templates).all() or not np.abs(templates).sum(axis=1).all():
+        raise ConfigError(
+            "its templates of faces are no numbers, or all zero",
+            where=job.model,
+            fix="look at the run's figures: its training came to nothing",
+        )
     return _Source(job, twins, aligner, about, faces, reference, encoder, aligner_bytes)
 
 
@@ -138,6 +145,7 @@ def _convert(source: _Source, precision: str, folder: Path, tell: Tell) -> dict[
     tell(f"{precision}: comparing templates and scores")
     parity = measure(source.twins.pair, model, faces.chips)
     wanted, found = source.reference.encode(faces.chips), model.encode(faces.chips)
+    usable = bool(np.isfinite(found).all())
     few = slice(0, _SCORED)
     report: dict[str, Any] = {
         "kind": "faces",
@@ -168,11 +176,11 @@ def _convert(source: _Source, precision: str, folder: Path, tell: Tell) -> dict[
         ),
     }
     tell(f"{precision}: deciding about the same pictures")
-    fitted = _decisions(source, model, report)
+    fitted = _decisions(source, model, report) if usable else None
     report["refused"] = reports.refusals(report, job.limits)
     if not parity.within(LIMITS[precision]):
         report["refused"].append(f"{parity}; at most {LIMITS[precision]} is let through")
-    changes: dict[str, Any] = {"parity": parity.as_dict()}
+    changes: dict[str, Any] = {"parity": parity.as_dict()} if usable else {}
     if integer:
         changes["calibration"] = faces.told()
     if fitted is not None:

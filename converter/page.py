@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ figure { display: inline-block; margin: 0 1rem 1rem 0; width: 560px; max-width: 
 img { width: 100%; background: #fff; border-radius: .3rem; }
 .no { color: #b8322a; font-weight: 600; }
 """
+_LARGEST = 5
 _COLOUR, _OTHER = "#1b5f8d", "#888888"
 
 
@@ -38,6 +40,7 @@ def _parts(report: Mapping[str, Any]) -> Iterator[str]:
         yield "</ul>\n"
     else:
         yield "<p>Within its limits.</p>\n"
+    yield _asked(report)
     templates, scores = report["templates"], report["scores"]
     yield "<h2>Templates and scores against the float network</h2>\n"
     yield _table(
@@ -52,6 +55,7 @@ def _parts(report: Mapping[str, Any]) -> Iterator[str]:
     yield _histogram(templates["histogram"], "cosine of templates")
     yield _histogram(scores["histogram"], "difference of scores, logits")
     yield from _accuracy(report["accuracy"])
+    yield from _thresholds(report.get("thresholds") or {})
     if report["layers"]:
         yield "<h2>Layers</h2>\n<p>The share of each layer's signal that is lost, 0 to 1; "
         yield "what came in from the layers before is part of it.</p>\n"
@@ -78,9 +82,35 @@ def _accuracy(told: list[dict[str, Any]]) -> Iterator[str]:
         yield "</table>\n"
 
 
+def _asked(report: Mapping[str, Any]) -> str:
+    calibration, limits = report["calibration"], report["limits"]
+    bounds = [
+        ("mean cosine of templates, at least", f"{limits['cosine']:g}"),
+        ("TAR at FAR 1e-3 lost, at most", f"{limits['tar_loss']:.2%}"),
+        ("accuracy lost, at most", f"{limits['accuracy_loss']:.2%}"),
+    ]
+    if report["kind"] == "faces":
+        bounds.append(("delegate partitions, at most", str(limits["partitions"])))
+    source = f"{calibration['pictures']} of {calibration['source']}, seed {calibration['seed']}"
+    return _table([("samples to calibrate and compare with", source), *bounds])
+
+
+def _thresholds(thresholds: Mapping[str, Any]) -> Iterator[str]:
+    rows = thresholds.get("by_fmr", {})
+    if not rows:
+        return
+    yield "<h2>Thresholds fitted anew</h2>\n<table><tr><th>FMR</th><th>threshold (logit)</th>"
+    yield "<th>TAR</th></tr>"
+    for rate, row in rows.items():
+        yield f"<tr><td>{html.escape(rate)}</td><td class='n'>{row['threshold']:.3f}</td>"
+        yield f"<td class='n'>{row['tar']:.2%}</td></tr>"
+    yield "</table>\n"
+
+
 def _graph(part: str, graph: Mapping[str, Any]) -> Iterator[str]:
     yield f"<h2>{html.escape(part)}: size, delegate, speed</h2>\n"
-    outside = ", ".join(graph["delegate"]["outside"]) or "none"
+    counted = Counter(graph["delegate"]["outside"])
+    outside = ", ".join(f"{count} {name}" for name, count in counted.items()) or "none"
     floor = graph["floor_ms_one_thread"]
     yield _table(
         [
@@ -88,13 +118,11 @@ def _graph(part: str, graph: Mapping[str, Any]) -> Iterator[str]:
             ("delegate partitions", str(graph["delegate"]["partitions"])),
             ("operations no delegate takes", outside),
             ("multiply-accumulates", f"{graph['macs'] / 1e6:.1f} million"),
-            (
-                "this core's measured peak",
-                f"{graph['peak_gmacs_one_thread']:.1f} GMAC/s ({graph['peak_method']})",
-            ),
+            ("this core's measured peak", f"{graph['peak_gmacs_one_thread']:.1f} GMAC/s"),
             ("floor on one thread", f"{floor:.3f} ms"),
         ]
     )
+    yield f"<p>The peak is the {html.escape(graph['peak_method'])}.</p>\n"
     yield "<table><tr><th>batch</th><th>threads</th><th>ms each</th><th>times the floor</th>"
     yield "<th>float32, ms each</th></tr>"
     for row in graph["speed"]:
@@ -126,7 +154,9 @@ def _layers(layers: Mapping[str, Any]) -> str:
     colours = ["#b8322a" if row["layer"] == worst else _COLOUR for row in errors]
     axes.bar(range(len(errors)), [row["error"] for row in errors], color=colours, width=1.0)
     title = f"error of each layer; the most is added in {worst}"
-    return _figure(figure, title)
+    largest = sorted(errors, key=lambda row: float(row["error"]), reverse=True)[:_LARGEST]
+    rows = [(row["layer"], f"{row['error']:.3f}") for row in largest]
+    return f"{_figure(figure, title)}<p>The largest:</p>{_table(rows)}"
 
 
 def _axes(horizontal: str, vertical: str) -> tuple[Figure, Any]:

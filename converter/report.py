@@ -34,7 +34,7 @@ def template_part(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> di
 def score_part(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> dict[str, Any]:
     """Differences of the scores (m, m) of the same pairs, in logits."""
     off = ~np.eye(len(wanted), dtype=bool)
-    differences = (found - wanted)[off]
+    differences = (found.astype(np.float64) - wanted)[off]
     return {
         "pairs": int(off.sum()),
         "mean": float(differences.mean()),
@@ -116,7 +116,8 @@ def refusals(report: Mapping[str, Any], limits: Limits) -> list[str]:
 def _histogram(values: NDArray[np.floating]) -> dict[str, list[float]]:
     known = values[np.isfinite(values)].astype(np.float64)
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
-    # Files that are the same but for the last bit have no width.
-    width = max(high - low, 1e-6)
+    # Files that are the same but for the last bit have no width, and far from zero the bins must
+    # still be wider than the last bit.
+    width = max(high - low, 1e-6, 1e-6 * max(abs(low), abs(high)))
     counts, edges = np.histogram(known, bins=_BINS, range=(low, low + width))
     return {"edges": edges.tolist(), "counts": counts.tolist()}
