@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -337,5 +339,38 @@ def test_a_killed_conversion_leaves_nothing_behind(trained: Job, tmp_path: Path)
     )
     assert "measuring" in done.stdout
     assert f"died with exit code {-signal.SIGKILL}" in done.stderr
+    assert not out.parent.exists()
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of it")
+def test_a_child_whose_parent_is_killed_ends_and_clears_up(trained: Job, tmp_path: Path) -> None:
+    scratch, out = tmp_path / "scratch", tmp_path / "out" / "made"
+    scratch.mkdir()
+    program = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from oneglance.converter import child\n"
+        "from oneglance.converter.request import Job\n"
+        "def tell(text):\n"
+        "    print(Path('/proc/thread-self/children').read_text(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"job = Job({trained.model!r}, {trained.aligner!r}, {str(out)!r}, 'tiny', 'float32', 2)\n"
+        "child.convert_in_child(job, tell)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    with contextlib.suppress(ProcessLookupError):
+        child = os.pidfd_open(int(done.stdout))
+        ended, _, _ = select.select([child], [], [], 120)
+        os.close(child)
+        assert ended
     assert not out.parent.exists()
     assert list(scratch.iterdir()) == []
