@@ -153,9 +153,9 @@ def test_the_installed_daemon_passes_the_tests_of_its_rooms(
     # Copied away from the checkout, the tests can only find the installed package.
     tests = tmp_path / "tests"
     helpers = [file.name for file in (ROOT / "tests").glob("*.py") if "test_" not in file.name]
-    for part in (*helpers, "contract", "faces"):
+    for part in (*helpers, "contract", "faces", "model_client"):
         origin = ROOT / "tests" / part
-        for file in [origin] if origin.is_file() else origin.rglob("*.py"):
+        for file in [origin] if origin.is_file() else origin.rglob("*.[pch]*"):
             copy = tests / file.relative_to(ROOT / "tests")
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
