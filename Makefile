@@ -54,7 +54,7 @@ wheel: $(VENV)/.dev
 
 schemas: $(VENV)/.dev
 	$(BIN)/python -m oneglance.contract.schemas
-	$(BIN)/python -m oneglance.faces.model_document
+	$(BIN)/python -m oneglance.faces.model.document
 
 # A stamp newer than setup.cfg says that the environment holds what setup.cfg asks for.
 $(VENV)/.demo: setup.cfg pyproject.toml

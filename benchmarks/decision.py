@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from oneglance.daemon.decide import Rule, UnsupportedTargetError, judge
 from oneglance.daemon.evidence import Look, Visit
 from oneglance.errors import ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.metrics import wilson
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.evaluation.metrics import wilson
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.model.tail import tail_of
 from oneglance.faces.reader import load_image, read_central_face
-from oneglance.faces.tail import tail_of
 from oneglance.training.datasets import labelled_pictures
 
 FRAMES_PER_S = 15

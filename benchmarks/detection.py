@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from oneglance.daemon.follow import follow, sightings
 from oneglance.daemon.motion import SceneMemory, tiny_grey
 from oneglance.daemon.search import door_detector, find_near
-from oneglance.faces.align import MAX_DOUBT, box_around, chip_from_points
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.litert import interpreter_class
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.find.align import MAX_DOUBT, box_around, chip_from_points
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.model.litert import interpreter_class
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image, read_central_face
 from oneglance.training.teacher import LandmarkTeacher

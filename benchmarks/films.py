@@ -17,9 +17,9 @@ import numpy as np
 from clips import Clip, ClipWriter, Visit, is_frontal
 from numpy.typing import NDArray
 
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import load_image, read_faces
 
 Image = NDArray[np.uint8]

@@ -24,7 +24,7 @@ os.environ.pop("OPENBLAS_CORETYPE", None)
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from oneglance.faces.model import load_model
+from oneglance.faces.model.face_model import load_model
 from oneglance.models import default_model_dir
 
 _SIZES = (256, 384, 512, 768, 1024)

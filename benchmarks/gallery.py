@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from oneglance.daemon.gallery_keeper import GalleryKeeper
 from oneglance.daemon.gallery_watch import GalleryWatch
-from oneglance.faces.codes import L1Head
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.identify import most_alike, with_codes
-from oneglance.faces.model import FaceModel, load_model
-from oneglance.faces.person import Snapshot
-from oneglance.faces.tail import tail_of
-from oneglance.faces.vault import create_key, load_key
+from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.identify import most_alike, with_codes
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.gallery.vault import create_key, load_key
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.model.tail import tail_of
 
 Rows = NDArray[np.float32]
 PROBES = 30

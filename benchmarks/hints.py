@@ -34,13 +34,13 @@ from oneglance.daemon.quality import (
     picture_hint,
 )
 from oneglance.errors import ImageError
-from oneglance.faces.align import CHIP_POINTS
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.find.align import CHIP_POINTS
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.find.pose import turn_and_nod
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.model.tail import tail_of
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.pose import turn_and_nod
 from oneglance.faces.reader import brightness, central, find_faces, load_image, read_central_face
-from oneglance.faces.tail import tail_of
 from oneglance.training.datasets import labelled_pictures
 
 Chip = NDArray[np.uint8]

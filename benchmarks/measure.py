@@ -19,9 +19,9 @@ from films import Head
 from missed import Missed, count_missed
 from numpy.typing import NDArray
 
-from oneglance.faces.boxes import Box
-from oneglance.faces.evaluation import Pair
-from oneglance.faces.metrics import fold_accuracies
+from oneglance.faces.evaluation.listed_pairs import Pair
+from oneglance.faces.evaluation.metrics import fold_accuracies
+from oneglance.faces.find.boxes import Box
 
 HERE = Path(__file__).parent
 CHUNK_S = 2.0

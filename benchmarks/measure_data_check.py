@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.model import load_model
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image
 from oneglance.training.data_check import OWN_FMR

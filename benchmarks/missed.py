@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 # Detectors draw their boxes differently round the same face.
 SAME_FACE_IOU = 0.25

@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 
 from oneglance.converter.folder import update_manifest
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.evaluation import read_pairs, report, score_pairs
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.evaluation.listed_pairs import read_pairs, report, score_pairs
+from oneglance.faces.evaluation.readings import read_pictures
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reading import read_pictures
 from oneglance.models import default_model_dir
 
 _ROUNDS = 30

@@ -19,11 +19,11 @@ from oneglance.config import Config
 from oneglance.daemon.build import build_pipeline, rule_of
 from oneglance.daemon.frames import Frame
 from oneglance.daemon.issuer import Clocks
-from oneglance.faces.boxes import Box
-from oneglance.faces.codes import L1Head
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.identify import most_alike, with_codes
-from oneglance.faces.person import Snapshot
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.identify import most_alike, with_codes
+from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.reader import read_central_face
 
 GALLERY = 50

@@ -44,8 +44,8 @@ from missed import Missed
 from page import write_page
 from targets import goals_of
 
-from oneglance.faces.evaluation import Pair, read_pairs
-from oneglance.faces.model import load_model
+from oneglance.faces.evaluation.listed_pairs import Pair, read_pairs
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.pictures import Pictures
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -31,12 +31,12 @@ from numpy.typing import NDArray
 from oneglance.daemon.search import door_detector, find_faces
 from oneglance.daemon.watcher import Watcher
 from oneglance.errors import ConfigError
-from oneglance.faces import metrics
-from oneglance.faces.align import chip_from_points
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.evaluation import Pair, read_pairs, score_pairs
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.evaluation import metrics
+from oneglance.faces.evaluation.listed_pairs import Pair, read_pairs, score_pairs
+from oneglance.faces.find.align import chip_from_points
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import (
     central,

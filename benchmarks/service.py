@@ -29,9 +29,9 @@ from oneglance.contract.signing import create_signing_key, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.pipeline import StepReport
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import FaceModel
-from oneglance.faces.vault import create_key, load_key
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import create_key, load_key
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.link import Arrival, Link
 
 START_S = 60.0

@@ -90,9 +90,9 @@ def _collect_person(
     if not consent:
         raise typer.BadParameter("pictures are kept: ask this person first, then add --consent")
     from oneglance.cli.collect_camera import Session
-    from oneglance.faces.detect import FaceDetector
-    from oneglance.faces.model import load_model
-    from oneglance.faces.person import checked_name, checked_person_id, person_id_from
+    from oneglance.faces.find.detect import FaceDetector
+    from oneglance.faces.gallery.person import checked_name, checked_person_id, person_id_from
+    from oneglance.faces.model.face_model import load_model
     from oneglance.training.collect_store import open_collection
 
     name = checked_name(person)

@@ -25,10 +25,10 @@ from oneglance.daemon.frames import Frame, FrameExchange
 from oneglance.daemon.quality import distance_hint, picture_hint
 from oneglance.daemon.sources import is_recording, shown_name
 from oneglance.errors import ImageError
-from oneglance.faces.align import chip_from_points
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
+from oneglance.faces.find.align import chip_from_points
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import brightness, sharpness
 from oneglance.training.collect_store import Collection
 

@@ -9,8 +9,8 @@ import typer
 
 from oneglance.cli.data_progress import stages
 from oneglance.errors import ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import load_model
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.training.collect_negatives import Tally, collect_negatives
 from oneglance.training.identities import identities

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.cli.collect_plan import Aim
-from oneglance.faces.pose import turn_and_nod
+from oneglance.faces.find.pose import turn_and_nod
 
 # The tip of the nose stands out of the plane of eyes and mouth by about a third of the distance
 # between the eyes: so a turn of 13 degrees moves it by 0.08 of that distance.

@@ -61,7 +61,7 @@ def check(
     Example: `oneglance data check faces.zip --report check.html`
     """
     from oneglance.cli.data_progress import stages
-    from oneglance.faces.model import load_model
+    from oneglance.faces.model.face_model import load_model
     from oneglance.faces.pictures import Pictures
     from oneglance.training.data_check import check_data
     from oneglance.training.data_check_report import as_json as report_json

@@ -22,11 +22,11 @@ from oneglance.contract.messages import Decision, Outcome
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.pipeline import StepReport, TrackView
 from oneglance.errors import ImageError, OneglanceError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_faces, read_one_face
-from oneglance.faces.vault import load_key
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.snapshot import render_states
 

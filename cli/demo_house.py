@@ -27,7 +27,7 @@ from oneglance.contract.signing import create_signing_key, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.door.app import DoorApp
 from oneglance.errors import BrokerError, MessageError, OneglanceError
-from oneglance.faces.vault import create_key
+from oneglance.faces.gallery.vault import create_key
 from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.reducer import KioskState, Tick, initial, reduce
 from oneglance.kiosk_ui.screen import Kind, ScreenState

@@ -13,10 +13,10 @@ from oneglance.cli.demo_house import house
 from oneglance.cli.enrol_faces import camera_config, from_camera
 from oneglance.contract.messages import Decision, Outcome
 from oneglance.daemon.app import Daemon
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import load_model
-from oneglance.faces.vault import load_key
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import load_model
 
 ENROLMENT_FRAMES = 3
 

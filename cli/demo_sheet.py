@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import OneglanceError
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]

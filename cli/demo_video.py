@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import CameraError
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 WIDTH, HEIGHT, FPS = 640, 480, 12
 APPROACH_S, LOOK_S, LEAVE_S, PAUSE_S = 1.5, 2.5, 1.0, 2.5

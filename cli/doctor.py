@@ -231,15 +231,15 @@ def _checked(part: str, what: str, look: Callable[[], str]) -> Iterator[Finding]
 
 
 def _model() -> str:
-    from oneglance.faces.model import load_model
+    from oneglance.faces.model.face_model import load_model
 
     return load_model().model_id
 
 
 def _doors_model(config: Config) -> str:
-    from oneglance.faces.manifest import read_document
-    from oneglance.faces.model_choice import machine_mark
-    from oneglance.faces.model_setup import load_configured, model_folder, model_key, pick
+    from oneglance.faces.model.choice import machine_mark
+    from oneglance.faces.model.manifest import read_document
+    from oneglance.faces.model.setup import load_configured, model_folder, model_key, pick
 
     model = load_configured(config)
     picked = pick(
@@ -250,7 +250,7 @@ def _doors_model(config: Config) -> str:
 
 
 def _cascade() -> str:
-    from oneglance.faces.detect import FaceDetector
+    from oneglance.faces.find.detect import FaceDetector
 
     return FaceDetector().cascade
 
@@ -259,11 +259,11 @@ def _gallery(config: Config) -> str:
     from datetime import UTC, datetime
 
     from oneglance.daemon.build import rule_of
-    from oneglance.faces.gallery import Gallery
-    from oneglance.faces.gallery_file import is_there
-    from oneglance.faces.model_setup import load_configured
-    from oneglance.faces.person import UnfitTemplatesError
-    from oneglance.faces.vault import load_key
+    from oneglance.faces.gallery.file import is_there
+    from oneglance.faces.gallery.gallery import Gallery
+    from oneglance.faces.gallery.person import UnfitTemplatesError
+    from oneglance.faces.gallery.vault import load_key
+    from oneglance.faces.model.setup import load_configured
 
     model = load_configured(config)
     if not is_there(config.gallery.path):

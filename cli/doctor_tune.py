@@ -44,11 +44,11 @@ def measured(config: Config, *, keep: bool) -> dict[str, Any]:
     """Load and time all variants, choose, and with `keep` write the choice."""
     import cv2
 
-    from oneglance.faces.manifest import manifest_of, read_document
-    from oneglance.faces.model import open_model
-    from oneglance.faces.model_choice import Choice, folder_digest, machine_mark, write_choice
-    from oneglance.faces.model_setup import choice_file, model_folder, model_key
-    from oneglance.faces.model_tune import fastest, measure
+    from oneglance.faces.model.choice import Choice, folder_digest, machine_mark, write_choice
+    from oneglance.faces.model.face_model import open_model
+    from oneglance.faces.model.manifest import manifest_of, read_document
+    from oneglance.faces.model.setup import choice_file, model_folder, model_key
+    from oneglance.faces.model.tune import fastest, measure
 
     folder, threads = model_folder(config), config.model.threads
     document = read_document(folder, public_key=model_key(config))

@@ -20,8 +20,8 @@ from oneglance.daemon.frames import Frame, FrameExchange
 from oneglance.daemon.quality import distance_hint, picture_hint
 from oneglance.daemon.sources import is_recording, shown_name
 from oneglance.errors import CameraError, ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import load_image, read_one_face
 
 # Pictures that follow at once show the same: this far apart, a head has moved a little.

@@ -11,18 +11,18 @@ import numpy as np
 
 from oneglance.cli.enrol_faces import Shot, camera_config, from_camera, from_photos
 from oneglance.config import Config
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.enrolment import (
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.enrolment import (
     AGREEMENT_FMR,
     LOOKALIKE_FMR,
     check_agreement,
     check_lookalike,
 )
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import FaceModel
-from oneglance.faces.model_setup import load_configured
-from oneglance.faces.person import Person, UnfitTemplatesError
-from oneglance.faces.vault import load_key
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.person import Person, UnfitTemplatesError
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.setup import load_configured
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def evaluate(
     if people is None and chosen is not None:
         raise typer.BadParameter("--folds goes with --people")
     from oneglance.cli.evaluate_faces import measure_pairs, measure_people, show, write_pages
-    from oneglance.faces.model import load_model
+    from oneglance.faces.model.face_model import load_model
 
     if report is not None:
         from oneglance.cli.private_file import private_folder

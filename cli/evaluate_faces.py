@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from oneglance.faces.figures import Comparisons, WorstPairs
-    from oneglance.faces.model import FaceModel
+    from oneglance.faces.evaluation.figures import Comparisons, WorstPairs
+    from oneglance.faces.evaluation.readings import Reading
+    from oneglance.faces.model.face_model import FaceModel
     from oneglance.faces.pictures import Pictures
-    from oneglance.faces.reading import Reading
 
 # How many of each kind: more than these nobody looks at.
 WORST_PAIRS = 12
@@ -35,7 +35,7 @@ class Measured:
 
 def measure_pairs(images: Path, pairs: Path, model: FaceModel, *, one_search: bool) -> Measured:
     """Score the pairs that a CSV file lists."""
-    from oneglance.faces.evaluation import (
+    from oneglance.faces.evaluation.listed_pairs import (
         comparisons,
         read_pairs,
         report,
@@ -57,7 +57,7 @@ def measure_people(
     images: Path, people: Path, folds: Sequence[int] | None, model: FaceModel, *, one_search: bool
 ) -> Measured:
     """Score every pair of the pictures whose people a CSV file names."""
-    from oneglance.faces.all_against_all import compare_all, report_all
+    from oneglance.faces.evaluation.all_against_all import compare_all, report_all
     from oneglance.training.datasets import labelled_pictures
 
     _opened(images).close()
@@ -72,7 +72,7 @@ def measure_people(
 def write_pages(measured: Measured, model: FaceModel, folder: Path, *, one_search: bool) -> None:
     """Write the report with its pictures into `folder`."""
     from oneglance.cli.evaluate_report import write_report
-    from oneglance.faces.detect import FaceDetector
+    from oneglance.faces.find.detect import FaceDetector
     from oneglance.faces.reader import load_image, read_central_face, read_central_face_once
 
     read_face = read_central_face_once if one_search else read_central_face
@@ -113,8 +113,8 @@ def _read(
     from rich.console import Console
     from rich.progress import Progress
 
-    from oneglance.faces.detect import FaceDetector
-    from oneglance.faces.reading import read_pictures
+    from oneglance.faces.evaluation.readings import read_pictures
+    from oneglance.faces.find.detect import FaceDetector
 
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("reading faces", total=len(names))

@@ -22,8 +22,8 @@ def evaluate_one_shot(
     import numpy as np
     from rich.console import Console
 
-    from oneglance.faces.drawings import load_drawing_model
-    from oneglance.faces.oneshot import (
+    from oneglance.faces.drawings.drawing_model import load_drawing_model
+    from oneglance.faces.drawings.one_shot_trials import (
         one_shot_figures,
         read_pairs_of_drawings,
         read_runs,

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from oneglance.faces import metrics
-from oneglance.faces.figures import MIN_FALSE_MATCHES, Comparisons
+from oneglance.faces.evaluation import metrics
+from oneglance.faces.evaluation.figures import MIN_FALSE_MATCHES, Comparisons
 
 _SIZE_INCHES = (5.6, 4.2)
 _DPI = 110

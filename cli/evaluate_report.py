@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from oneglance.cli import evaluate_slices
 from oneglance.cli.evaluate_plots import plots
 from oneglance.cli.private_file import write_private
-from oneglance.faces.figures import Comparisons, ScoredPair, WorstPairs
+from oneglance.faces.evaluation.figures import Comparisons, ScoredPair, WorstPairs
 
 PAGE_NAME = "report.html"
 FIGURES_NAME = "figures.json"

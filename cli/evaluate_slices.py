@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from oneglance.faces.slices import FACE_TRAITS, PICTURE_TRAITS, Trait
+from oneglance.faces.evaluation.slices import FACE_TRAITS, PICTURE_TRAITS, Trait
 
 Rows = Mapping[str, Sequence[dict[str, Any]]]
 

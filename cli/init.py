@@ -139,7 +139,7 @@ def _toml_text(value: object) -> str:
 def _make(folder: Path, text: str, *, private: bool) -> None:
     """All files or none: half a door could be neither used nor made again."""
     from oneglance.contract.signing import create_signing_key
-    from oneglance.faces.vault import create_key
+    from oneglance.faces.gallery.vault import create_key
 
     with tempfile.TemporaryDirectory(prefix=".init.", dir=folder) as draft, ExitStack() as made:
         drafts = Path(draft)

@@ -28,8 +28,8 @@ def show(folder: FolderArgument = None, as_json: JsonOption = False) -> None:
 
     Every file is checked against its hash. Exit code 5 if one was changed.
     """
-    from oneglance.faces.manifest import model_id, read_document
-    from oneglance.faces.model_folder import check_files
+    from oneglance.faces.model.folder import check_files
+    from oneglance.faces.model.manifest import model_id, read_document
     from oneglance.models import default_model_dir
 
     folder = default_model_dir() if folder is None else folder
@@ -83,7 +83,7 @@ def sign(
 
     Example: `oneglance model sign my-model --key model.key`
     """
-    from oneglance.faces.model_folder import sign_folder
+    from oneglance.faces.model.folder import sign_folder
     from oneglance.key_files import fingerprint, load_private_key
 
     private = load_private_key(key, "model key", "make one with 'oneglance model new-key'")
@@ -102,8 +102,8 @@ def verify(
 
     Example: `oneglance model verify my-model --key model.pub`
     """
-    from oneglance.faces.manifest import read_document
-    from oneglance.faces.model_folder import check_files
+    from oneglance.faces.model.folder import check_files
+    from oneglance.faces.model.manifest import read_document
     from oneglance.key_files import fingerprint, load_public_key
 
     public = load_public_key(key, "make one with 'oneglance model new-key'")

@@ -13,8 +13,8 @@ import typer
 from oneglance.cli.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
-    from oneglance.faces.gallery import Gallery
-    from oneglance.faces.person import Person
+    from oneglance.faces.gallery.gallery import Gallery
+    from oneglance.faces.gallery.person import Person
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,7 +75,7 @@ def enrol(
     Or: `oneglance people enrol "Guest" --camera 0 --consent --expires 2027-01-01 --id guest-7`
     """
     _one_origin(photos, camera, source)
-    from oneglance.faces.person import checked_dates, checked_name, checked_person_id
+    from oneglance.faces.gallery.person import checked_dates, checked_name, checked_person_id
 
     consent_at = datetime.now(UTC) if consent else None
     expires_at = None if expires is None else expires.astimezone(UTC)
@@ -211,8 +211,8 @@ def _one_origin(photos: list[Path] | None, camera: int | None, source: str | Non
 
 def _open(config: Path | None) -> Gallery:
     from oneglance.config import load_config
-    from oneglance.faces.gallery import Gallery
-    from oneglance.faces.vault import load_key
+    from oneglance.faces.gallery.gallery import Gallery
+    from oneglance.faces.gallery.vault import load_key
 
     settings = load_config(config).gallery
     return Gallery.open(settings.path, load_key(settings.key_file))

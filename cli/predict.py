@@ -11,8 +11,8 @@ import typer
 from oneglance.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from oneglance.faces.detect import FaceDetector
-    from oneglance.faces.model import FaceModel
+    from oneglance.faces.find.detect import FaceDetector
+    from oneglance.faces.model.face_model import FaceModel
     from oneglance.faces.reader import FaceSample
 
 PICTURE_NAME = "chips.png"
@@ -55,8 +55,8 @@ def predict(
     Example: `oneglance predict ann.jpg visitor.jpg --fmr 1e-3`
     """
     from oneglance.cli.private_file import private_folder, write_private
-    from oneglance.faces.detect import FaceDetector
-    from oneglance.faces.model import load_model
+    from oneglance.faces.find.detect import FaceDetector
+    from oneglance.faces.model.face_model import load_model
 
     loaded = load_model(model)
     threshold = loaded.threshold(fmr)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces import metrics, thresholds
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.evaluation import read_pairs, score_pairs
-from oneglance.faces.model import FaceModel
+from oneglance.faces.evaluation import metrics, thresholds
+from oneglance.faces.evaluation.listed_pairs import read_pairs, score_pairs
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image, read_central_face
 

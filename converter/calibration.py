@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces import align
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
+from oneglance.faces.find import align
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image, read_central_face
 

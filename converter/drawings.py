@@ -35,13 +35,13 @@ from oneglance.converter.tflite import (
     convert_twins,
 )
 from oneglance.errors import ConfigError
-from oneglance.faces.drawings import (
+from oneglance.faces.drawings.drawing_model import (
     DRAWING_SIZE,
     drawing_manifest,
     load_drawing_model,
     read_drawing,
 )
-from oneglance.faces.manifest import MANIFEST_NAME
+from oneglance.faces.model.manifest import MANIFEST_NAME
 from oneglance.faces.pictures import Pictures
 from oneglance.training.omniglot_run import head_of
 from oneglance.training.oneshot import encode

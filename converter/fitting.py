@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ImageError
-from oneglance.faces import metrics, thresholds
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
-from oneglance.faces.reading import read_templates
+from oneglance.faces.evaluation import metrics, thresholds
+from oneglance.faces.evaluation.readings import read_templates
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.training.datasets import labelled_pictures
 
 

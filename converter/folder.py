@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from oneglance.errors import ConfigError
-from oneglance.faces.align import cutout
-from oneglance.faces.manifest import MANIFEST_NAME, read_json_manifest
-from oneglance.faces.model import ALIGNER_SIGNATURES, ENCODER_SIGNATURES, Wanted
-from oneglance.faces.model_document import (
+from oneglance.faces.find.align import cutout
+from oneglance.faces.model.document import (
     FORMAT,
     VARIANT_PARTS,
     About,
@@ -22,8 +20,10 @@ from oneglance.faces.model_document import (
     parse_document,
     parse_part,
 )
-from oneglance.faces.model_folder import described, tunable, write_manifest
-from oneglance.faces.model_legacy import is_legacy, lift
+from oneglance.faces.model.face_model import ALIGNER_SIGNATURES, ENCODER_SIGNATURES, Wanted
+from oneglance.faces.model.folder import described, tunable, write_manifest
+from oneglance.faces.model.legacy import is_legacy, lift
+from oneglance.faces.model.manifest import MANIFEST_NAME, read_json_manifest
 
 # What only a conversion may say; a threshold put in by hand would open doors unmeasured.
 _OURS = (

@@ -31,9 +31,9 @@ from oneglance.converter.tflite import (
     convert_twins,
 )
 from oneglance.errors import ConfigError
-from oneglance.faces.align import CHIP_SIZE, CROP_SIZE
-from oneglance.faces.evaluation import read_pairs
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.evaluation.listed_pairs import read_pairs
+from oneglance.faces.find.align import CHIP_SIZE, CROP_SIZE
+from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.training.datasets import labelled_pictures
 from oneglance.training.run import load_keras

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from oneglance.converter.folder import move_folder, update_manifest, write_model_folder
 from oneglance.errors import ConfigError, ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.manifest import Manifest, read_manifest, verified_bytes
-from oneglance.faces.model import FaceModel, load_model
-from oneglance.faces.model_document import VARIANT_PARTS, About, Interchange
-from oneglance.faces.model_interchange import Side, measure, objections
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.document import VARIANT_PARTS, About, Interchange
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.model.interchange import Side, measure, objections
+from oneglance.faces.model.manifest import Manifest, read_manifest, verified_bytes
 from oneglance.faces.reader import load_image, read_central_face
 from oneglance.training.datasets import LabelledPicture, labelled_pictures
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.model import FaceModel
+from oneglance.faces.model.face_model import FaceModel
 
 _BATCH = 32
 _SCORED = 64

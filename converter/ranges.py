@@ -17,7 +17,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.tools import flatbuffer_utils
 
-from oneglance.faces.litert import interpreter_class
+from oneglance.faces.model.litert import interpreter_class
 
 WEIGHTY = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _BINS = 2048

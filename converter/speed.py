@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from oneglance.converter.delegate import macs_of
 from oneglance.converter.ranges import measure_ranges, quantize_graph
 from oneglance.converter.tflite import convert_archive
-from oneglance.faces.litert import interpreter_class
+from oneglance.faces.model.litert import interpreter_class
 
 BATCHES = (1, 4, 8, 16)
 THREADS = (1, 2)

@@ -18,11 +18,11 @@ from oneglance.daemon.search import door_detector
 from oneglance.daemon.sequence import SequenceFile
 from oneglance.daemon.stages import OnStage
 from oneglance.daemon.vision import Outlet
-from oneglance.faces.codes import L1Head
-from oneglance.faces.model import FaceModel
-from oneglance.faces.model_setup import load_configured
-from oneglance.faces.tail import tail_of
-from oneglance.faces.vault import load_key
+from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.setup import load_configured
+from oneglance.faces.model.tail import tail_of
 
 # Two looks in a row of one person are far more alike than two photographs: a rate of false
 # matches that is lax between strangers' photographs is strict here.

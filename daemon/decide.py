@@ -26,7 +26,7 @@ from oneglance.daemon.evidence import (
     Visit,
 )
 from oneglance.errors import GalleryError
-from oneglance.faces.tail import ImpostorTail
+from oneglance.faces.model.tail import ImpostorTail
 
 # The score of a verdict for which nothing was compared: far below what any two faces get.
 NOTHING_COMPARED = -1000.0

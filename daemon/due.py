@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.pose import turn_and_nod
+from oneglance.faces.find.pose import turn_and_nod
 
 # A visit that has its decision is only watched for another face taking its place.
 RECHECK_S = 0.5

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.align import MAX_DOUBT, box_around
-from oneglance.faces.boxes import Box
-from oneglance.faces.model import FaceModel
+from oneglance.faces.find.align import MAX_DOUBT, box_around
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.model.face_model import FaceModel
 
 # The aligner finds a face again that has moved by up to 0.3 of its side from where it was
 # expected (docs/benchmarks.md); twice that is two rounds.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from oneglance.daemon.gallery_watch import GalleryWatch
 from oneglance.errors import OneglanceError
-from oneglance.faces.person import Snapshot
+from oneglance.faces.gallery.person import Snapshot
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from oneglance.daemon.decide import UnsupportedTargetError
 from oneglance.errors import GalleryError
-from oneglance.faces.codes import L1Head
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.gallery_file import is_there
-from oneglance.faces.gallery_rows import Unsealed
-from oneglance.faces.identify import with_codes
-from oneglance.faces.person import Snapshot
-from oneglance.faces.vault import TemplateKey
+from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.file import is_there
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.identify import with_codes
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.gallery.rows import Unsealed
+from oneglance.faces.gallery.vault import TemplateKey
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 # A face at the limit of use still covers some six cells across, and camera noise averages out.
 TINY_SIDE = 80

@@ -20,12 +20,12 @@ from oneglance.daemon.quality import distance_hint, picture_hint
 from oneglance.daemon.stages import OnStage, stage
 from oneglance.daemon.tracker import Track
 from oneglance.daemon.watcher import Watcher
-from oneglance.faces.align import chip_from_points
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.identify import most_alike
-from oneglance.faces.model import FaceModel
-from oneglance.faces.person import Snapshot
+from oneglance.faces.find.align import chip_from_points
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.identify import most_alike
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import sharpness
 
 # What the camera saw longer ago than this says nothing about who stands there now.

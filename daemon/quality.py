@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint
-from oneglance.faces.boxes import Box
-from oneglance.faces.pose import turn_and_nod
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.pose import turn_and_nod
 from oneglance.faces.reader import brightness
 
 # Grey levels of the face. Just inside the first, a person is missed almost twice as often as in
@@ -25,7 +25,7 @@ BACKLIT_FROM = 80.0
 BACKLIT_TIMES = 2.5
 # See `detail`. Of faces below, more than half would not be recognised.
 MIN_DETAIL = 0.7
-# See oneglance.faces.pose. Beyond, the aligner's points and the scores were never measured.
+# See oneglance.faces.find.pose. Beyond, the aligner's points and the scores were never measured.
 MAX_TURN = 0.4
 MIN_NOD, MAX_NOD = 0.2, 0.85
 # Closer than this the face no longer fits the picture when it moves.

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.daemon.search_plan import WHOLE, Search
-from oneglance.faces.align import apply, cut
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
+from oneglance.faces.find.align import apply, cut
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
 
 # The smallest face that a cascade sees. The picture is averaged down until the smallest face
 # worth finding is this small: that costs less, and takes the noise out.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 # Whatever the picture shows, all of it is searched this often: who was missed once, and stands
 # still since, is found all the same.

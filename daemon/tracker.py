@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 # How far a face may have moved, in its own sides: a little at once, more if it was not found for
 # a while. Which face it is, the templates tell; boxes only say that it may be the same.

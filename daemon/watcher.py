@@ -17,9 +17,9 @@ from oneglance.daemon.search import find_faces, find_near
 from oneglance.daemon.search_plan import SearchPlan
 from oneglance.daemon.stages import OnStage, stage
 from oneglance.daemon.tracker import Track, Tracker
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 
 # A face that is not found for this long has left, and its visit is over.
 LEAVE_S = 1.5

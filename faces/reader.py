@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ImageError
-from oneglance.faces.align import CHIP_POINTS, MAX_DOUBT, chip_from_points, fit_similarity
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
-from oneglance.faces.profiles import find_profiles
+from oneglance.faces.find.align import CHIP_POINTS, MAX_DOUBT, chip_from_points, fit_similarity
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.find.side_faces import find_profiles
+from oneglance.faces.model.face_model import FaceModel
 
 _MAX_PIXELS = 50_000_000
 # Of 2,444 training pictures (LFW folds 1-6) 5 had doubtful boxes only: 0.105 to 0.186 for three

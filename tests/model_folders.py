@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oneglance.converter.folder import update_manifest, write_model_folder
-from oneglance.faces.manifest import read_manifest, verified_bytes
+from oneglance.faces.model.manifest import read_manifest, verified_bytes
 from oneglance.models import default_model_dir
 
 ENCODER, ALIGNER = "encoder.tflite", "aligner.tflite"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from oneglance.daemon.sequence import SequenceFile
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.vault import create_key, load_key
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import create_key, load_key
 
 SERVICE = 4242
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces import align
-from oneglance.faces.boxes import Box
+from oneglance.faces.find import align
+from oneglance.faces.find.boxes import Box
 from oneglance.training import loop
 from oneglance.training.crops import PATCH_SIZE, Patches, sample
 from oneglance.training.early import EarlyStop

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces.align import CHIP_SIZE
+from oneglance.faces.find.align import CHIP_SIZE
 from oneglance.training.keras_files import load_keras
 from oneglance.training.koch_faces import koch_on_faces
 from oneglance.training.networks import Vector, mobileface

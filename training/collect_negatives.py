@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import cv2
 
 from oneglance.errors import GalleryError, ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
-from oneglance.faces.person import person_id_from
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.person import person_id_from
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import central, find_faces, load_image
 from oneglance.training.collect_store import Collection, open_collection

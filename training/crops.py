@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces import align
+from oneglance.faces.find import align
 from oneglance.training.door_look import CROP_LOOKS, looked
 from oneglance.training.facetable import FaceTable
 from oneglance.training.teacher import jitter

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from oneglance.errors import ImageError
-from oneglance.faces.model import FaceModel
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.pictures import Pictures
 from oneglance.training.data_check_copies import exact_copies, near_copies
 from oneglance.training.data_check_look import Looked, look_at_all

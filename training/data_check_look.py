@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import central, find_faces, load_image
 from oneglance.training.perceptual import BITS, dct_hash, look

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from oneglance.faces.drawings import DRAWING_SIZE
+from oneglance.faces.drawings.drawing_model import DRAWING_SIZE
 
 PAPER = 255.0
 _POSES = 8

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces import align
+from oneglance.faces.find import align
 from oneglance.training.teacher import jitter
 
 FRAME_SIZE = 160

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError, ModelError
-from oneglance.faces.align import CHIP_SIZE
-from oneglance.faces.litert import interpreter_class
+from oneglance.faces.find.align import CHIP_SIZE
+from oneglance.faces.model.litert import interpreter_class
 from oneglance.training.progress import Stage
 
 _BATCH = 16

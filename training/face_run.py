@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces import align
-from oneglance.faces.litert import Signatures
-from oneglance.faces.manifest import read_manifest, verified_bytes
-from oneglance.faces.model import ALIGNER_SIGNATURES
+from oneglance.faces.find import align
+from oneglance.faces.model.face_model import ALIGNER_SIGNATURES
+from oneglance.faces.model.litert import Signatures
+from oneglance.faces.model.manifest import read_manifest, verified_bytes
 from oneglance.models import default_model_dir
 from oneglance.training.aligner import points_of
 from oneglance.training.backbones import IMAGENET, make_encoder, need_data

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError, ImageError
-from oneglance.faces import align
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
+from oneglance.faces.find import align
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.reader import central, load_image
 from oneglance.training.datasets import LabelledPicture
 from oneglance.training.files import written

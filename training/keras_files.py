@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from oneglance.errors import ConfigError
-from oneglance.faces.align import CROP_SIZE
+from oneglance.faces.find.align import CROP_SIZE
 
 # Keras finds the layers of a file only where they were imported before.
 from oneglance.training import drawing_networks, heads, koch, koch_faces, networks  # noqa: F401

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from oneglance.faces.drawings import DRAWING_SIZE
+from oneglance.faces.drawings.drawing_model import DRAWING_SIZE
 
 # Filters, kernel edge; a max-pooling by two follows all but the last.
 _CONVOLUTIONS = ((64, 10), (128, 7), (128, 4), (256, 4))

@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from oneglance.faces.align import CHIP_SIZE
-from oneglance.faces.drawings import DRAWING_SIZE
+from oneglance.faces.drawings.drawing_model import DRAWING_SIZE
+from oneglance.faces.find.align import CHIP_SIZE
 from oneglance.training.koch import LAYERS, koch
 
 # Luma of ITU-R BT.601, as OpenCV's conversion to grey.

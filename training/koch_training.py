@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces.oneshot import Run
+from oneglance.faces.drawings.one_shot_trials import Run
 from oneglance.training import loop
 from oneglance.training.early import EarlyStop
 from oneglance.training.koch import LAYERS, LayerwiseMomentum, koch

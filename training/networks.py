@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from oneglance.faces.align import CHIP_SIZE, CROP_SIZE, MEAN_POINTS
+from oneglance.faces.find.align import CHIP_SIZE, CROP_SIZE, MEAN_POINTS
 from oneglance.training.heads import WeightedL1Head
 
 # Chen et al., MobileFaceNets, 2018 (arXiv:1804.07573), table 1:

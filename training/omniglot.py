@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces.drawings import DRAWING_SIZE, read_drawing
-from oneglance.faces.oneshot import Run
+from oneglance.faces.drawings.drawing_model import DRAWING_SIZE, read_drawing
+from oneglance.faces.drawings.one_shot_trials import Run
 from oneglance.faces.pictures import Pictures
 from oneglance.training.progress import Stage
 

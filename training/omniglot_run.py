@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces.oneshot import Run
+from oneglance.faces.drawings.one_shot_trials import Run
 from oneglance.training import loop
 from oneglance.training.drawing_networks import compact
 from oneglance.training.heads import CosineHead

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces.oneshot import Run, one_shot_figures
+from oneglance.faces.drawings.one_shot_trials import Run, one_shot_figures
 from oneglance.training import loop
 from oneglance.training.drawing_networks import all_poses
 from oneglance.training.omniglot import Distortions, Drawings, distort

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces import metrics
+from oneglance.faces.evaluation import metrics
 
 # Where the teacher's cosine decides: errors there count most, far from it next to nothing.
 _DECIDING_COSINE = 0.4

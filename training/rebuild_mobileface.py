@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ModelError, OneglanceError
-from oneglance.faces.litert import interpreter_class
+from oneglance.faces.model.litert import interpreter_class
 from oneglance.training.loop import save_model
 from oneglance.training.networks import mobileface
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.thresholds import Compare, all_pairs
+from oneglance.faces.evaluation.thresholds import Compare, all_pairs
 from oneglance.training import loop
 from oneglance.training.door_look import worn
 from oneglance.training.heads import CosineHead, Head, WeightedL1Head

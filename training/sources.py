@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.faces import align
+from oneglance.faces.find import align
 from oneglance.faces.reader import load_image
 from oneglance.training import distribute
 from oneglance.training.datasets import (

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
-from oneglance.faces.align import (
+from oneglance.faces.find.align import (
     MEAN_POINTS,
     apply,
     crop_matrix,
@@ -16,8 +16,8 @@ from oneglance.faces.align import (
     fit_similarity,
     mirror_points,
 )
-from oneglance.faces.boxes import Box
-from oneglance.faces.litert import interpreter_class
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.model.litert import interpreter_class
 
 _VIEW = 48
 # The part of our crop that O-Net wants to see: of those tried, this one's answers agree best.

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from oneglance.faces.align import CHIP_SIZE
+from oneglance.faces.find.align import CHIP_SIZE
 from oneglance.training.networks import Vector
 
 # Channels inside the first block, inside the others, out; as in networks.mobileface.

@@ -10,7 +10,7 @@ import pytest
 from clips import Clip, ClipWriter, as_avi, is_frontal
 from films import HALL_PICTURES, Head, Pose, door_film, hall_film, usable, visits_film
 
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 SIZE = (320, 240)
 

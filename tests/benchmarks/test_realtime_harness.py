@@ -17,8 +17,8 @@ from measure import Child, enrol, missed_in, quantiles_ms, watch
 from page import BEGIN, END, write_page
 from targets import TARGETS, goals_of
 
-from oneglance.faces.manifest import read_manifest
-from oneglance.faces.model import load_model
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.manifest import read_manifest
 from oneglance.models import model_dir
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from missed import Missed, count_missed
 
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 FPS = 10.0
 FACE = Box(100, 100, 80, 80)

@@ -18,7 +18,7 @@ from oneglance.cli.main import COMMANDS
 from oneglance.config import Config, load_config
 from oneglance.contract.signing import load_public_key, load_signing_key
 from oneglance.errors import ConfigError
-from oneglance.faces.vault import load_key
+from oneglance.faces.gallery.vault import load_key
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -22,9 +22,9 @@ from oneglance.cli import collect_in_window
 from oneglance.cli.collect_camera import Session, View
 from oneglance.cli.main import app
 from oneglance.errors import CameraError, GalleryError, ImageError, OneglanceError
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import load_model
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import load_model
 from oneglance.kiosk_ui.display import virtual_display
 from oneglance.training.collect_store import open_collection
 

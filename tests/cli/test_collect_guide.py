@@ -14,7 +14,7 @@ from oneglance.cli.collect_guide import GOOD, STILLS, Guide, Pace
 from oneglance.cli.collect_plan import STEPS, Aim, pictures_by_step
 from oneglance.cli.collect_pose import Pose, advice, pose_of, typical
 from oneglance.contract.messages import Hint
-from oneglance.faces.align import CHIP_POINTS
+from oneglance.faces.find.align import CHIP_POINTS
 from oneglance.kiosk_ui.words import HINTS
 
 STRAIGHT = Pose(turn=0.02, nod=0.55, face_px=150.0)

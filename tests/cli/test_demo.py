@@ -13,7 +13,7 @@ from oneglance.cli.demo_film import Row
 from oneglance.cli.demo_sheet import SHOT_HEIGHT, Shot, annotate, write_sheet
 from oneglance.contract.messages import Outcome
 from oneglance.errors import OneglanceError
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 ADA = make_decision(1)
 NOBODY = make_decision(

@@ -12,9 +12,9 @@ import pytest
 from oneglance.cli.doctor import Finding, Verdict, examine
 from oneglance.cli.init import init
 from oneglance.config import MqttConfig
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import load_model
-from oneglance.faces.vault import load_key
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import load_model
 
 
 def looked_at(config: Path) -> dict[tuple[str, str], Finding]:

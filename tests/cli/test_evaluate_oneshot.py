@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from oneglance.cli.evaluate import evaluate
 from oneglance.errors import ConfigError, ImageError, ModelError
-from oneglance.faces.drawings import DRAWING_MODEL, load_drawing_model
-from oneglance.faces.oneshot import (
+from oneglance.faces.drawings.drawing_model import DRAWING_MODEL, load_drawing_model
+from oneglance.faces.drawings.one_shot_trials import (
     Run,
     one_shot_figures,
     read_pairs_of_drawings,

@@ -19,9 +19,9 @@ from oneglance.cli.main import app
 from oneglance.config import MqttConfig
 from oneglance.converter.folder import update_manifest
 from oneglance.errors import ConfigError, ImageError, ModelError, OneglanceError
-from oneglance.faces.manifest import read_document, read_manifest
-from oneglance.faces.model import load_model
-from oneglance.faces.model_choice import read_choice
+from oneglance.faces.model.choice import read_choice
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.manifest import read_document, read_manifest
 from oneglance.models import default_model_dir
 
 PEOPLE = "image,identity\nobama.jpg,obama\nobama2.jpg,obama\nbiden.jpg,biden\n"

@@ -20,9 +20,9 @@ from typer.testing import CliRunner, Result
 from oneglance.cli.init import init
 from oneglance.cli.people import app
 from oneglance.errors import CameraError, GalleryError, ImageError, OneglanceError
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import load_model
-from oneglance.faces.vault import load_key
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import load_model
 
 
 def drawn_face(brows_px: int = 190, mouth_px: int = 320, grey: int = 200) -> NDArray[np.uint8]:

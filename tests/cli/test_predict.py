@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from oneglance.cli.predict import predict
 from oneglance.errors import ImageError, ModelError, OneglanceError
-from oneglance.faces.model import load_model
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.reader import load_image
 
 APP = typer.Typer()

@@ -15,8 +15,8 @@ from oneglance.converter.job import run_job
 from oneglance.converter.request import Job, Limits
 from oneglance.converter.tflite import Recipe, Twins
 from oneglance.errors import ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import load_model
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.reader import load_image, read_central_face
 from oneglance.training.networks import landmarks, mobileface, siamese
 

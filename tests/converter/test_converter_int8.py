@@ -30,8 +30,8 @@ from oneglance.converter.report import refusals, template_part
 from oneglance.converter.request import Job, Limits
 from oneglance.converter.tflite import Recipe, Twins, convert_aligner, convert_prepared
 from oneglance.errors import ConfigError, OneglanceError
-from oneglance.faces.litert import Signatures
-from oneglance.faces.model import ENCODER_SIGNATURES, FaceModel, load_model
+from oneglance.faces.model.face_model import ENCODER_SIGNATURES, FaceModel, load_model
+from oneglance.faces.model.litert import Signatures
 from oneglance.training.networks import landmarks, mobileface, siamese
 
 pytestmark = [

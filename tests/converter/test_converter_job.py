@@ -23,9 +23,9 @@ from oneglance.converter.parity import Parity
 from oneglance.converter.request import Job
 from oneglance.converter.tflite import Recipe, Twins, convert_prepared, convert_twins
 from oneglance.errors import ConfigError, ModelError, OneglanceError
-from oneglance.faces.litert import Signatures
-from oneglance.faces.manifest import read_manifest
-from oneglance.faces.model import ENCODER_SIGNATURES, load_model
+from oneglance.faces.model.face_model import ENCODER_SIGNATURES, load_model
+from oneglance.faces.model.litert import Signatures
+from oneglance.faces.model.manifest import read_manifest
 from oneglance.models import default_model_dir
 from oneglance.training.networks import landmarks, mobileface, siamese
 

@@ -28,11 +28,11 @@ from oneglance.config import (
 from oneglance.contract.messages import Status, parse
 from oneglance.contract.topics import Topics
 from oneglance.errors import CameraError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import create_key, load_key
+from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_central_face
-from oneglance.faces.vault import create_key, load_key
 from oneglance.link import Arrival, Link
 
 FILM_FPS = 10.0

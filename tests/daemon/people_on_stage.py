@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.detect import FaceDetector
+from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.reader import load_image
 
 FACE_PX = 140

@@ -34,8 +34,8 @@ from oneglance.errors import (
     ModelError,
     OneglanceError,
 )
-from oneglance.faces.manifest import read_manifest
-from oneglance.faces.model import FaceModel
+from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.manifest import read_manifest
 from oneglance.models import default_model_dir
 
 TOPICS = Topics("test", "front")

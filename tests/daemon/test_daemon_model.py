@@ -15,9 +15,9 @@ from oneglance.daemon.app import Daemon
 from oneglance.daemon.build import build_pipeline
 from oneglance.daemon.issuer import Clocks
 from oneglance.errors import ModelError
-from oneglance.faces.manifest import read_document
-from oneglance.faces.model_choice import Choice, Timing, folder_digest, machine_mark, write_choice
-from oneglance.faces.model_folder import sign_folder
+from oneglance.faces.model.choice import Choice, Timing, folder_digest, machine_mark, write_choice
+from oneglance.faces.model.folder import sign_folder
+from oneglance.faces.model.manifest import read_document
 from oneglance.key_files import create_key_pair, load_private_key
 
 CLOCKS = Clocks(lambda: datetime.now(UTC), time.monotonic)

@@ -20,11 +20,11 @@ from oneglance.daemon.pipeline import MAX_FRAME_AGE_S, Pipeline
 from oneglance.daemon.search import door_detector, find_faces
 from oneglance.daemon.stages import STAGES, OnStage
 from oneglance.daemon.watcher import LEAVE_S
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
-from oneglance.faces.person import Snapshot
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.tail import tail_of
 from oneglance.faces.reader import load_image, read_central_face
-from oneglance.faces.tail import tail_of
 
 FPS = 10.0
 PATIENCE_S = 1.0

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from oneglance.daemon.decide import Bar, Rule, Verdict, judge
 from oneglance.daemon.evidence import LOOKS_PER_FRAME_NEEDED, Look, Visit
-from oneglance.faces.metrics import wilson
-from oneglance.faces.tail import FittedRate, ImpostorTail
+from oneglance.faces.evaluation.metrics import wilson
+from oneglance.faces.model.tail import FittedRate, ImpostorTail
 
 # Scores of a standard normal distribution that are exceeded at these rates.
 QUANTILES = {1e-2: 2.3263479, 1e-3: 3.0902323, 1e-4: 3.7190165, 1e-5: 4.2648908}

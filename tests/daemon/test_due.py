@@ -13,7 +13,7 @@ from oneglance.daemon.due import (
     Batch,
     worth,
 )
-from oneglance.faces.align import CHIP_POINTS
+from oneglance.faces.find.align import CHIP_POINTS
 
 FRONTAL = CHIP_POINTS.astype(np.float64)
 TURNED = FRONTAL + np.array([[0, 0], [0, 0], [9, 0], [4, 0], [4, 0]])

@@ -18,7 +18,7 @@ from oneglance.daemon.decide import (
     leading_score,
 )
 from oneglance.daemon.evidence import LOOKS_PER_FRAME_NEEDED, Look, Visit
-from oneglance.faces.tail import FittedRate, ImpostorTail
+from oneglance.faces.model.tail import FittedRate, ImpostorTail
 
 TAIL = ImpostorTail([FittedRate(10.0**-n, 2.0 * n, 10.0**-n) for n in (2, 3, 4, 5)])
 RULE = Rule(far=1e-3, frames=3, patience_s=3.0, tail=TAIL)

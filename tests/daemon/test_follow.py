@@ -9,8 +9,8 @@ import pytest
 from people_on_stage import FACE_PX, Pixels, Stage
 
 from oneglance.daemon.follow import Sighting, follow, sightings
-from oneglance.faces.boxes import Box
-from oneglance.faces.model import FaceModel
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.model.face_model import FaceModel
 
 
 @pytest.fixture(scope="module")

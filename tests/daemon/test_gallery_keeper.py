@@ -16,10 +16,10 @@ from oneglance.daemon.app import Daemon
 from oneglance.daemon.decide import UnsupportedTargetError
 from oneglance.daemon.gallery_keeper import STUCK_S, GalleryKeeper
 from oneglance.daemon.gallery_watch import GalleryWatch
-from oneglance.faces.codes import L1Head
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import FaceModel
-from oneglance.faces.vault import load_key
+from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel
 
 Wait = Callable[[Callable[[], bool], str], None]
 Enrol = Callable[..., None]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from oneglance.config import GalleryConfig
 from oneglance.daemon.gallery_watch import LOOK_EVERY_S, GalleryWatch
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.model import FaceModel
-from oneglance.faces.vault import load_key
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel
 
 Enrol = Callable[..., None]
 
@@ -199,7 +199,7 @@ def test_a_gallery_that_may_not_be_looked_for_is_an_error_not_an_empty_one(
 def test_a_gallery_under_another_key_is_refused(
     gallery_file: GalleryConfig, model: FaceModel, clock: Clock, watch: GalleryWatch
 ) -> None:
-    from oneglance.faces.vault import create_key
+    from oneglance.faces.gallery.vault import create_key
 
     other = gallery_file.key_file.with_name("other.key")
     create_key(other)

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from oneglance.daemon.motion import SceneMemory, region_of, tiny_grey
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 CELL_PX = 8
 

@@ -18,11 +18,11 @@ from oneglance.daemon.quality import (
     distance_hint,
     picture_hint,
 )
-from oneglance.faces.align import CHIP_POINTS
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
-from oneglance.faces.pose import turn_and_nod
+from oneglance.faces.find.align import CHIP_POINTS
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.find.pose import turn_and_nod
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import load_image, read_central_face
 
 Chip = NDArray[np.uint8]

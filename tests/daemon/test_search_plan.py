@@ -14,7 +14,7 @@ from oneglance.daemon.search_plan import (
     Search,
     SearchPlan,
 )
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 REGION = Box(10, 20, 100, 80)
 FPS = 15.0

@@ -16,12 +16,12 @@ from oneglance.daemon.frames import Frame
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.search import door_detector, find_faces
 from oneglance.daemon.search_plan import TURNS_DEG, WHOLE_EVERY_S
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel
-from oneglance.faces.person import Snapshot
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.tail import tail_of
 from oneglance.faces.reader import load_image, read_central_face
-from oneglance.faces.tail import tail_of
 
 FPS = 10.0
 MIN_FACE_PX = 80

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.daemon.tracker import Tracker
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 boxes = st.builds(
     Box,

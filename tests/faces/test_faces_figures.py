@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ConfigError, ImageError
-from oneglance.faces import metrics
-from oneglance.faces.all_against_all import compare_all, report_all
-from oneglance.faces.evaluation import Pair, comparisons, worst_pairs
-from oneglance.faces.figures import Comparisons, ScoredPair, figures_of
-from oneglance.faces.model import FaceModel, load_model
-from oneglance.faces.paired import PairedPictures
-from oneglance.faces.reading import Reading
+from oneglance.faces.evaluation import metrics
+from oneglance.faces.evaluation.all_against_all import compare_all, report_all
+from oneglance.faces.evaluation.figures import Comparisons, ScoredPair, figures_of
+from oneglance.faces.evaluation.listed_pairs import Pair, comparisons, worst_pairs
+from oneglance.faces.evaluation.paired import PairedPictures
+from oneglance.faces.evaluation.readings import Reading
+from oneglance.faces.model.face_model import FaceModel, load_model
 
 PICTURE = {"shorter_side_px": 250.0, "brightness": 100.0, "sharpness": 300.0}
 FACE = {"tilt_deg": 3.0, "eyes_px": 50.0, "brightness": 120.0, "sharpness": 300.0}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.faces import align
-from oneglance.faces.boxes import Box
+from oneglance.faces.find import align
+from oneglance.faces.find.boxes import Box
 
 
 @given(

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.errors import ModelError
-from oneglance.faces import align, detect
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import load_model
+from oneglance.faces.find import align, detect
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.reader import find_faces, load_image
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ConfigError, ImageError, OneglanceError
-from oneglance.faces.evaluation import Pair, read_pairs, report
-from oneglance.faces.model import load_model
+from oneglance.faces.evaluation.listed_pairs import Pair, read_pairs, report
+from oneglance.faces.evaluation.readings import Reading
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reading import Reading
 
 
 def reading_of(names: Iterable[str], missed: Container[str] = ()) -> Reading:
@@ -162,8 +162,8 @@ def test_a_broken_picture_ends_with_one_line_and_its_exit_code(tmp_path: Path) -
 
 def test_evaluation_needs_no_tensorflow() -> None:
     code = (
-        "import sys; import oneglance.faces.evaluation, oneglance.cli.evaluate;"
-        "from oneglance.faces.model import load_model; load_model();"
+        "import sys; import oneglance.faces.evaluation.listed_pairs, oneglance.cli.evaluate;"
+        "from oneglance.faces.model.face_model import load_model; load_model();"
         "print([m for m in ('tensorflow', 'keras', 'paho') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.faces import metrics, thresholds
+from oneglance.faces.evaluation import metrics, thresholds
 
 scores = st.lists(st.integers(-20, 20), min_size=1, max_size=40).map(
     lambda values: np.array(values, np.float32)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from model_folders import write_folder
 
 from oneglance.errors import ModelError
-from oneglance.faces.boxes import Box
-from oneglance.faces.manifest import manifest_of, read_manifest
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.model.manifest import manifest_of, read_manifest
 
 
 @pytest.fixture(scope="module")

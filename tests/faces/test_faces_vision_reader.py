@@ -11,12 +11,12 @@ import pytest
 
 from oneglance.errors import ImageError
 from oneglance.faces import reader
-from oneglance.faces.align import Located
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.evaluation.readings import read_pictures
+from oneglance.faces.find.align import Located
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reading import read_pictures
 
 
 @pytest.fixture(scope="module")

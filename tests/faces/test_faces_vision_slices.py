@@ -10,12 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.faces import bootstrap, metrics
-from oneglance.faces.figures import Comparisons
-from oneglance.faces.paired import PairedPictures, every_pair, people_of_pairs
-from oneglance.faces.reading import Reading, picture_traits, slices_of
-from oneglance.faces.slices import FACE_TRAITS, PICTURE_TRAITS, pair_slices, picture_slices
-from oneglance.faces.thresholds import all_pairs
+from oneglance.faces.evaluation import bootstrap, metrics
+from oneglance.faces.evaluation.figures import Comparisons
+from oneglance.faces.evaluation.paired import PairedPictures, every_pair, people_of_pairs
+from oneglance.faces.evaluation.readings import Reading, picture_traits, slices_of
+from oneglance.faces.evaluation.slices import (
+    FACE_TRAITS,
+    PICTURE_TRAITS,
+    pair_slices,
+    picture_slices,
+)
+from oneglance.faces.evaluation.thresholds import all_pairs
 
 PEOPLE = st.lists(st.integers(1, 4), min_size=1, max_size=6).map(
     lambda sizes: [str(person) for person, size in enumerate(sizes) for _ in range(size)]

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery import Gallery, Person, Snapshot
-from oneglance.faces.person import UnfitTemplatesError
-from oneglance.faces.vault import TemplateKey
+from oneglance.faces.gallery.gallery import Gallery, Person, Snapshot
+from oneglance.faces.gallery.person import UnfitTemplatesError
+from oneglance.faces.gallery.vault import TemplateKey
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = TemplateKey(b"k" * 32)

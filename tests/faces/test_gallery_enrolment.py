@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oneglance.errors import GalleryError
-from oneglance.faces.enrolment import check_agreement, check_lookalike
+from oneglance.faces.gallery.enrolment import check_agreement, check_lookalike
 
 scores = st.floats(-50, 20, width=32)
 

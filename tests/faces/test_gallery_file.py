@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery import Gallery
-from oneglance.faces.gallery_file import is_there
-from oneglance.faces.vault import TemplateKey
+from oneglance.faces.gallery.file import is_there
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import TemplateKey
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = TemplateKey(b"k" * 32)
@@ -328,8 +328,8 @@ CHILD = """
     from datetime import UTC, datetime
     from pathlib import Path
     import numpy as np
-    from oneglance.faces.gallery import Gallery
-    from oneglance.faces.vault import TemplateKey
+    from oneglance.faces.gallery.gallery import Gallery
+    from oneglance.faces.gallery.vault import TemplateKey
 
     NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

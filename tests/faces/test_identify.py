@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from oneglance.faces.codes import LEVELS, Codes, L1Head
-from oneglance.faces.identify import most_alike, with_codes
-from oneglance.faces.model import FaceModel, load_model
-from oneglance.faces.person import Snapshot
+from oneglance.faces.gallery.codes import LEVELS, Codes, L1Head
+from oneglance.faces.gallery.identify import most_alike, with_codes
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.model.face_model import FaceModel, load_model
 
 SIZE = 256
 Rows = NDArray[np.float32]

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from oneglance.faces.boxes import Box
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.models import default_model_dir
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,9 +15,9 @@ from jsonschema import Draft202012Validator
 from model_folders import one_variant, write_folder
 
 from oneglance.errors import ModelError
-from oneglance.faces.manifest import manifest_of, read_document, read_manifest
-from oneglance.faces.model import load_model
-from oneglance.faces.model_document import export, parse_document, schema
+from oneglance.faces.model.document import export, parse_document, schema
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.manifest import manifest_of, read_document, read_manifest
 from oneglance.models import default_model_dir
 
 KEPT = Path(__file__).resolve().parents[2] / "docs" / "schemas"
@@ -247,7 +247,7 @@ def test_anything_anywhere_is_read_or_refused_in_one_way(place: tuple[Any, ...],
 def test_the_kept_schema_is_the_exported_one(tmp_path: Path) -> None:
     fresh = export(tmp_path)
     assert (KEPT / fresh.name).read_text() == fresh.read_text(), (
-        "run: python -m oneglance.faces.model_document"
+        "run: python -m oneglance.faces.model.document"
     )
 
 

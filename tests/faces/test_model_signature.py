@@ -18,11 +18,11 @@ from model_folders import write_folder
 from oneglance.config import Config, ModelConfig
 from oneglance.converter.folder import update_manifest
 from oneglance.errors import ConfigError, ModelError
-from oneglance.faces.manifest import read_json_manifest, read_manifest
-from oneglance.faces.model import load_model
-from oneglance.faces.model_folder import sign_folder
-from oneglance.faces.model_setup import load_configured
-from oneglance.faces.model_signature import check_signature, signed
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.folder import sign_folder
+from oneglance.faces.model.manifest import read_json_manifest, read_manifest
+from oneglance.faces.model.setup import load_configured
+from oneglance.faces.model.signature import check_signature, signed
 from oneglance.key_files import create_key_pair, load_private_key
 
 KEY = Ed25519PrivateKey.generate()

@@ -17,9 +17,7 @@ from model_folders import INTERCHANGE, shipped_files, write_folder
 from oneglance.config import Config, GalleryConfig, ModelConfig
 from oneglance.converter.folder import update_manifest, write_model_folder
 from oneglance.errors import ConfigError, ModelError
-from oneglance.faces.manifest import model_id, read_document, read_manifest
-from oneglance.faces.model import load_model
-from oneglance.faces.model_choice import (
+from oneglance.faces.model.choice import (
     Choice,
     Timing,
     folder_digest,
@@ -27,11 +25,13 @@ from oneglance.faces.model_choice import (
     read_choice,
     write_choice,
 )
-from oneglance.faces.model_document import Interchange, parse_part
-from oneglance.faces.model_interchange import Side, measure, objections
-from oneglance.faces.model_setup import load_configured, pick
-from oneglance.faces.model_tune import fastest
-from oneglance.faces.model_tune import measure as measure_speed
+from oneglance.faces.model.document import Interchange, parse_part
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.interchange import Side, measure, objections
+from oneglance.faces.model.manifest import model_id, read_document, read_manifest
+from oneglance.faces.model.setup import load_configured, pick
+from oneglance.faces.model.tune import fastest
+from oneglance.faces.model.tune import measure as measure_speed
 
 
 @pytest.fixture

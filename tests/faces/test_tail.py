@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.errors import ModelError
-from oneglance.faces.model import load_model
-from oneglance.faces.tail import MOST_EXTRAPOLATION, FittedRate, ImpostorTail, tail_of
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.tail import MOST_EXTRAPOLATION, FittedRate, ImpostorTail, tail_of
 
 TARGETS = (1e-2, 1e-3, 1e-4, 1e-5)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oneglance.faces import thresholds
-from oneglance.faces.model_document import Thresholds, parse_part
+from oneglance.faces.evaluation import thresholds
+from oneglance.faces.model.document import Thresholds, parse_part
 
 
 def compare(probes: np.ndarray, templates: np.ndarray) -> np.ndarray:

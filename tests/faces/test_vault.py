@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.errors import GalleryError
-from oneglance.faces.vault import KEY_BYTES, TemplateKey, create_key, load_key
+from oneglance.faces.gallery.vault import KEY_BYTES, TemplateKey, create_key, load_key
 
 SEALS = TemplateKey(bytes(range(KEY_BYTES)))
 

@@ -192,7 +192,7 @@ def test_the_daemon_works_under_its_units_rules(tmp_path: Path) -> None:
         cv2.imwrite(str(pictures / f"{n}.png"), pixels)
     probe = (
         "import numpy as np\n"
-        "from oneglance.faces.model import load_model\n"
+        "from oneglance.faces.model.face_model import load_model\n"
         "model = load_model()\n"
         "print(model.encode(np.zeros((1, 112, 112, 3), np.uint8)).shape)\n"
     )

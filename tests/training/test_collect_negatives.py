@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import load_model
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.training.collect_negatives import Tally, collect_negatives
 from oneglance.training.identities import identities

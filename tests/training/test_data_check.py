@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ImageError, OneglanceError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import FaceModel, load_model
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.training.data_check import DataReport, Finding, Kind, check_data
 from oneglance.training.data_check_look import look_at

@@ -16,8 +16,8 @@ from drawn_alphabets import corners_of, drawn, write_omniglot
 from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
-from oneglance.faces.drawings import load_drawing_model
-from oneglance.faces.oneshot import one_shot_figures
+from oneglance.faces.drawings.drawing_model import load_drawing_model
+from oneglance.faces.drawings.one_shot_trials import one_shot_figures
 from oneglance.training.early import EarlyStop
 from oneglance.training.koch import LAYERS, LayerwiseMomentum, koch
 from oneglance.training.omniglot import draw_runs, read_background

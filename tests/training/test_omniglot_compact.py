@@ -19,7 +19,7 @@ from oneglance.converter.child import convert_in_child
 from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
-from oneglance.faces.drawings import load_drawing_model
+from oneglance.faces.drawings.drawing_model import load_drawing_model
 from oneglance.training.drawing_networks import InkFrame, all_poses, compact
 from oneglance.training.heads import CosineHead
 from oneglance.training.omniglot_recipe import CompactRecipe

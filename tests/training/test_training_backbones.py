@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ConfigError
-from oneglance.faces.manifest import read_manifest
-from oneglance.faces.model import load_model
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.manifest import read_manifest
 from oneglance.models import default_model_dir
 from oneglance.training.backbones import applications, make_encoder, need_data
 from oneglance.training.encoder_teacher import EncoderTeacher

@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError, ImageError, OneglanceError
-from oneglance.faces import align
-from oneglance.faces.boxes import Box
+from oneglance.faces.find import align
+from oneglance.faces.find.boxes import Box
 from oneglance.faces.pictures import Pictures
 from oneglance.training import face_run, sources
 from oneglance.training import run as run_module

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from oneglance.faces.thresholds import all_pairs
+from oneglance.faces.evaluation.thresholds import all_pairs
 from oneglance.training.networks import mobileface, siamese
 from oneglance.training.progress import shown_on
 from oneglance.training.siamese import calibrate, encode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oneglance.faces import align
+from oneglance.faces.find import align
 from oneglance.training.crops import PATCH_SIZE, Patches, cut_patches, sample
 from oneglance.training.drawn import draw_face, draw_person
 from oneglance.training.sources import drawn_faces

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.faces import align
+from oneglance.faces.find import align
 from oneglance.training import door_look
 from oneglance.training.door_look import CHIP_LOOKS, CROP_LOOKS, Image, Look, looked, worn
 from oneglance.training.drawn import draw_face, draw_person

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 DEFAULT_CASCADE = "haarcascade_frontalface_alt2.xml"
 

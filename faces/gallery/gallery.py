@@ -16,19 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery_file import connect, erase_old_pages, make, reading, wrapped
-from oneglance.faces.gallery_rows import (
-    PERSON_QUERY,
-    Unsealed,
-    from_text,
-    person_from_row,
-    seal_template,
-    to_text,
-    to_text_or_none,
-    unseal_template,
-)
-from oneglance.faces.gallery_schema import transaction
-from oneglance.faces.person import (
+from oneglance.faces.gallery.file import connect, erase_old_pages, make, reading, wrapped
+from oneglance.faces.gallery.person import (
     Person,
     Snapshot,
     UnfitTemplatesError,
@@ -39,7 +28,18 @@ from oneglance.faces.person import (
     person_id_from,
     utc,
 )
-from oneglance.faces.vault import TemplateKey
+from oneglance.faces.gallery.rows import (
+    PERSON_QUERY,
+    Unsealed,
+    from_text,
+    person_from_row,
+    seal_template,
+    to_text,
+    to_text_or_none,
+    unseal_template,
+)
+from oneglance.faces.gallery.schema import transaction
+from oneglance.faces.gallery.vault import TemplateKey
 
 __all__ = ["Gallery", "Person", "Snapshot"]
 

@@ -17,7 +17,7 @@ from oneglance.errors import GalleryError
 
 if TYPE_CHECKING:
     # Who only lists people needs no OpenCV.
-    from oneglance.faces.codes import Codes
+    from oneglance.faces.gallery.codes import Codes
 
 MAX_NAME_CHARS = 64
 NORM_TOLERANCE = 1e-3

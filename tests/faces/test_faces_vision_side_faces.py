@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from oneglance.faces import reader
-from oneglance.faces.align import Located
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.model import load_model
-from oneglance.faces.profiles import find_profiles
+from oneglance.faces.find.align import Located
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.find.side_faces import find_profiles
+from oneglance.faces.model.face_model import load_model
 
 
 def test_a_mirrored_picture_has_mirrored_faces(photos: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces import metrics
+from oneglance.faces.evaluation import metrics
 
 _DRAWS = 1000
 TARGETS = ("1e-2", "1e-3", "1e-4", "1e-5")

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.boxes import Box
+from oneglance.faces.find.boxes import Box
 
 CHIP_SIZE = 112
 CROP_SIZE = 64

@@ -11,17 +11,17 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oneglance.errors import ModelError
-from oneglance.faces.litert import Signatures
-from oneglance.faces.manifest import (
+from oneglance.faces.model.document import FaceDocument, parse_document
+from oneglance.faces.model.legacy import is_legacy, lift
+from oneglance.faces.model.litert import Signatures
+from oneglance.faces.model.manifest import (
     FIX,
     MANIFEST_NAME,
     ModelFile,
     read_json_manifest,
     verified_bytes,
 )
-from oneglance.faces.model_document import FaceDocument, parse_document
-from oneglance.faces.model_legacy import is_legacy, lift
-from oneglance.faces.model_signature import signed
+from oneglance.faces.model.signature import signed
 
 
 def described(content: bytes, wanted: dict[str, tuple[tuple[str, ...], str]]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces import bootstrap, metrics
-from oneglance.faces.manifest import Manifest
-from oneglance.faces.paired import PairedPictures
+from oneglance.faces.evaluation import bootstrap, metrics
+from oneglance.faces.evaluation.paired import PairedPictures
+from oneglance.faces.model.manifest import Manifest
 
 FARS = ("1e-1", "1e-2", "1e-3", "1e-4", "1e-5", "1e-6")
 # A rate that rests on fewer false matches than this is mostly chance.

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ImageError
-from oneglance.faces.detect import FaceDetector
-from oneglance.faces.figures import Comparisons
-from oneglance.faces.model import FaceModel
+from oneglance.faces.evaluation.figures import Comparisons
+from oneglance.faces.evaluation.slices import FACE_TRAITS, pair_slices, picture_slices
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import (
     FaceSample,
@@ -21,7 +22,6 @@ from oneglance.faces.reader import (
     read_central_face,
     read_central_face_once,
 )
-from oneglance.faces.slices import FACE_TRAITS, pair_slices, picture_slices
 
 _SHARPNESS_PX = 256
 

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
-from oneglance.faces import align
-from oneglance.faces.boxes import Box
-from oneglance.faces.litert import Signatures, TensorSpec
-from oneglance.faces.manifest import FIX, Manifest, ModelFile, read_manifest, verified_bytes
-from oneglance.faces.model_document import Signature
+from oneglance.faces.find import align
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.model.document import Signature
+from oneglance.faces.model.litert import Signatures, TensorSpec
+from oneglance.faces.model.manifest import FIX, Manifest, ModelFile, read_manifest, verified_bytes
 from oneglance.models import default_model_dir
 
 Wanted = dict[str, tuple[tuple[str, ...], str]]

@@ -13,9 +13,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from oneglance.errors import ModelError
-from oneglance.faces.model_document import FORMAT, FaceDocument, Thresholds, parse_document
-from oneglance.faces.model_legacy import is_legacy, lift
-from oneglance.faces.model_signature import check_signature
+from oneglance.faces.model.document import FORMAT, FaceDocument, Thresholds, parse_document
+from oneglance.faces.model.legacy import is_legacy, lift
+from oneglance.faces.model.signature import check_signature
 
 MANIFEST_NAME = "manifest.json"
 _MOST_BYTES = 1 << 20

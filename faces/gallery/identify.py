@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.codes import Codes, L1Head
-from oneglance.faces.person import Snapshot
+from oneglance.faces.gallery.codes import Codes, L1Head
+from oneglance.faces.gallery.person import Snapshot
 
 # Below this, comparing with everybody costs less than a tenth of an encoder pass or so.
 _CODED_FROM = 2048

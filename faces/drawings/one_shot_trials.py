@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError, ImageError
-from oneglance.faces.drawings import read_drawing
+from oneglance.faces.drawings.drawing_model import read_drawing
 from oneglance.faces.pictures import Pictures
 
 # Scores (p, n) of probes, and of gallery drawings, both uint8 (_, 105, 105).

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.model_document import LEAST_COSINE, Interchange, Mixed
+from oneglance.faces.model.document import LEAST_COSINE, Interchange, Mixed
 
 Templates = NDArray[np.float32]
 Compare = Callable[[Templates, Templates], NDArray[np.float32]]

@@ -13,8 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ImageError, ModelError
-from oneglance.faces.litert import Signatures
-from oneglance.faces.manifest import MANIFEST_NAME, ModelFile, read_json_manifest, verified_bytes
+from oneglance.faces.model.litert import Signatures
+from oneglance.faces.model.manifest import (
+    MANIFEST_NAME,
+    ModelFile,
+    read_json_manifest,
+    verified_bytes,
+)
 from oneglance.models import model_dir
 
 DRAWING_SIZE = 105

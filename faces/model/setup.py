@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from oneglance.config import Config
 from oneglance.errors import ModelError
-from oneglance.faces.manifest import manifest_of, read_document
-from oneglance.faces.model import FaceModel, open_model
-from oneglance.faces.model_choice import CHOICE_NAME, machine_mark, read_choice, still_holds
-from oneglance.faces.model_document import FaceDocument
+from oneglance.faces.model.choice import CHOICE_NAME, machine_mark, read_choice, still_holds
+from oneglance.faces.model.document import FaceDocument
+from oneglance.faces.model.face_model import FaceModel, open_model
+from oneglance.faces.model.manifest import manifest_of, read_document
 from oneglance.key_files import load_public_key
 from oneglance.models import default_model_dir
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError, ImageError
-from oneglance.faces import metrics
-from oneglance.faces.figures import Comparisons, ScoredPair, WorstPairs, figures_of
-from oneglance.faces.model import FaceModel
-from oneglance.faces.paired import PairedPictures, people_of_pairs
+from oneglance.faces.evaluation import metrics
+from oneglance.faces.evaluation.figures import Comparisons, ScoredPair, WorstPairs, figures_of
+from oneglance.faces.evaluation.paired import PairedPictures, people_of_pairs
+from oneglance.faces.evaluation.readings import Reading, slices_of
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.pictures import Pictures
-from oneglance.faces.reading import Reading, slices_of
 
 COLUMNS = ("fold", "image_a", "image_b", "same")
 # A fold must fit into 64 bits.

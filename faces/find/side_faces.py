@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.boxes import Box
-from oneglance.faces.detect import grey_picture, lifted, read_cascade
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.find.detect import grey_picture, lifted, read_cascade
 
 _CASCADE = "haarcascade_profileface.xml"
 _SCALE_FACTOR = 1.05

@@ -1,7 +1,7 @@
 """manifest.json, version 1 ("faces-1"): what a face model's folder says about itself.
 
 The types here are the document: `schema()` exports them as JSON Schema (docs/schemas). Reading,
-hashes and the choice of a variant are in `manifest` and `model_choice`.
+hashes and the choice of a variant are in `manifest` and `choice`.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class Mixed(Part):
 class Interchange(Part):
     """Probes of one variant against templates of the reference, and the other way round.
 
-    Measured by `oneglance.faces.model_interchange`, which also says when that is good enough.
+    Measured by `oneglance.faces.model.interchange`, which also says when that is good enough.
     """
 
     faces: Annotated[int, Field(ge=2)]

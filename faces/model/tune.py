@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from oneglance.faces.boxes import Box
-from oneglance.faces.model import FaceModel
-from oneglance.faces.model_choice import Timing
+from oneglance.faces.find.boxes import Box
+from oneglance.faces.model.choice import Timing
+from oneglance.faces.model.face_model import FaceModel
 
 ROUNDS = 40
 _WARM_UP = 3

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.metrics import Share, matching
-from oneglance.faces.paired import PairedPictures
+from oneglance.faces.evaluation.metrics import Share, matching
+from oneglance.faces.evaluation.paired import PairedPictures
 
 Values = NDArray[np.floating]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.paired import PairedPictures
+from oneglance.faces.evaluation.paired import PairedPictures
 
 METHOD = "bootstrap over people, 95 % (2.5 and 97.5 percentiles of 300 draws)"
 _DRAWS = 300

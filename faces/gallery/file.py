@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery_schema import APPLICATION_ID, SCHEMA_VERSION, migrate, schema_version
+from oneglance.faces.gallery.schema import APPLICATION_ID, SCHEMA_VERSION, migrate, schema_version
 from oneglance.ownership import give_to_folders_owner
 
 # Another process holds the write lock for milliseconds; a longer wait means that it hangs.

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError, ImageError
-from oneglance.faces import metrics, thresholds
-from oneglance.faces.figures import Comparisons, ScoredPair, WorstPairs, figures_of
-from oneglance.faces.model import FaceModel
-from oneglance.faces.paired import every_pair
-from oneglance.faces.reading import Reading, slices_of
+from oneglance.faces.evaluation import metrics, thresholds
+from oneglance.faces.evaluation.figures import Comparisons, ScoredPair, WorstPairs, figures_of
+from oneglance.faces.evaluation.paired import every_pair
+from oneglance.faces.evaluation.readings import Reading, slices_of
+from oneglance.faces.model.face_model import FaceModel
 
 
 def compare_all(

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from oneglance.errors import ModelError
-from oneglance.faces.model_document import FaceDocument, Part, Text, VariantName, parse_part
+from oneglance.faces.model.document import FaceDocument, Part, Text, VariantName, parse_part
 from oneglance.ownership import give_to_folders_owner
 from oneglance.secret_file import read_secret
 

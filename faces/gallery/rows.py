@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.person import Person, UnfitTemplatesError, checked_templates
-from oneglance.faces.vault import TemplateKey
+from oneglance.faces.gallery.person import Person, UnfitTemplatesError, checked_templates
+from oneglance.faces.gallery.vault import TemplateKey
 
 PERSON_QUERY = """
     SELECT p.id, p.name, p.created_at, p.consent_at, p.expires_at, count(t.id),

@@ -1,0 +1,1 @@
+"""Drawn characters instead of faces: Omniglot's one-shot trials."""

@@ -1,0 +1,1 @@
+"""How good a verifier is: scores in, figures out."""

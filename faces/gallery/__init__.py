@@ -1,0 +1,1 @@
+"""Who is enrolled: templates, sealed at rest, and the search among them."""

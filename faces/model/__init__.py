@@ -1,0 +1,1 @@
+"""The face model: its folder and manifest, its runtime, its thresholds."""
