@@ -31,7 +31,7 @@ from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.model.tail import tail_of
 from oneglance.faces.reader import load_image, read_central_face
-from oneglance.training.datasets import labelled_pictures
+from oneglance.training.data.datasets import labelled_pictures
 
 FRAMES_PER_S = 15
 FRAMES, PATIENCE_S, LIFETIME_S = 3, 3.0, 5.0

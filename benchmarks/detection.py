@@ -33,7 +33,7 @@ from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.model.litert import interpreter_class
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image, read_central_face
-from oneglance.training.teacher import LandmarkTeacher
+from oneglance.training.faces.landmark_teacher import LandmarkTeacher
 
 Image = NDArray[np.uint8]
 

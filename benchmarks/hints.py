@@ -41,7 +41,7 @@ from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.model.tail import tail_of
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import brightness, central, find_faces, load_image, read_central_face
-from oneglance.training.datasets import labelled_pictures
+from oneglance.training.data.datasets import labelled_pictures
 
 Chip = NDArray[np.uint8]
 Change = Callable[[Chip, np.random.Generator], Chip]

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image
-from oneglance.training.data_check import OWN_FMR
-from oneglance.training.data_check_copies import MAX_BITS, MIN_CORRELATION
-from oneglance.training.data_check_look import look_at_all
-from oneglance.training.data_check_people import outliers
-from oneglance.training.identities import by_identity, identities
-from oneglance.training.perceptual import dct_hash, look
+from oneglance.training.data.check import OWN_FMR
+from oneglance.training.data.check_copies import MAX_BITS, MIN_CORRELATION
+from oneglance.training.data.check_look import look_at_all
+from oneglance.training.data.check_people import outliers
+from oneglance.training.data.identities import by_identity, identities
+from oneglance.training.data.perceptual import dct_hash, look
 
 MOVED = 200
 Image = NDArray[np.uint8]

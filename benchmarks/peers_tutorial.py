@@ -19,7 +19,7 @@ import cv2
 import keras
 import numpy as np
 
-from oneglance.training.koch import AbsoluteDifference
+from oneglance.training.networks.koch import AbsoluteDifference
 
 GALLERY = 50
 _SIZE = 100

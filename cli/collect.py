@@ -93,7 +93,7 @@ def _collect_person(
     from oneglance.faces.find.detect import FaceDetector
     from oneglance.faces.gallery.person import checked_name, checked_person_id, person_id_from
     from oneglance.faces.model.face_model import load_model
-    from oneglance.training.collect_store import open_collection
+    from oneglance.training.data.collect_store import open_collection
 
     name = checked_name(person)
     chosen_id = person_id_from(name) if person_id is None else checked_person_id(person_id)

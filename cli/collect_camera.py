@@ -30,7 +30,7 @@ from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import brightness, sharpness
-from oneglance.training.collect_store import Collection
+from oneglance.training.data.collect_store import Collection
 
 # Below this a face is too small to learn from, also where somebody steps back on purpose.
 MIN_FACE_PX = 80

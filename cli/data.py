@@ -11,7 +11,7 @@ import typer
 from oneglance.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from oneglance.training.data_check import DataReport
+    from oneglance.training.data.check import DataReport
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,10 +63,10 @@ def check(
     from oneglance.cli.data_progress import stages
     from oneglance.faces.model.face_model import load_model
     from oneglance.faces.pictures import Pictures
-    from oneglance.training.data_check import check_data
-    from oneglance.training.data_check_report import as_json as report_json
-    from oneglance.training.data_check_report import write_report
-    from oneglance.training.identities import identities
+    from oneglance.training.data.check import check_data
+    from oneglance.training.data.check_report import as_json as report_json
+    from oneglance.training.data.check_report import write_report
+    from oneglance.training.data.identities import identities
 
     if report is not None and report.suffix.lower() not in {".html", ".htm"}:
         raise typer.BadParameter("name a file that ends in .html", param_hint="--report")
@@ -113,9 +113,9 @@ def split(
     """
     from oneglance.cli.data_progress import stages
     from oneglance.faces.pictures import Pictures
-    from oneglance.training.identities import identities
-    from oneglance.training.split_data import make_split
-    from oneglance.training.splits import parse_fractions, save_split
+    from oneglance.training.data.identities import identities
+    from oneglance.training.data.split_data import make_split
+    from oneglance.training.data.splits import parse_fractions, save_split
 
     shares = parse_fractions(fractions)
     pictures = Pictures(source)
@@ -134,8 +134,8 @@ def _print(found: DataReport, page: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from oneglance.training.data_check import Kind
-    from oneglance.training.data_check_report import TITLES
+    from oneglance.training.data.check import Kind
+    from oneglance.training.data.check_report import TITLES
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{found.source}: {found.pictures} pictures, {found.identities} identities")

@@ -58,7 +58,7 @@ def measure_people(
 ) -> Measured:
     """Score every pair of the pictures whose people a CSV file names."""
     from oneglance.faces.evaluation.all_against_all import compare_all, report_all
-    from oneglance.training.datasets import labelled_pictures
+    from oneglance.training.data.datasets import labelled_pictures
 
     _opened(images).close()
     listed = labelled_pictures(images, people, folds)

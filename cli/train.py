@@ -58,13 +58,13 @@ def train(
 
     from rich.console import Console
 
-    from oneglance.training.progress import shown_on
-    from oneglance.training.recipe import load_recipe
+    from oneglance.training.engine.progress import shown_on
+    from oneglance.training.recipes.recipe import load_recipe
 
     chosen = load_recipe(recipe)
     # TensorFlow writes lines of its own to stderr while it is imported: only now, and unheard.
     with _without_stderr():
-        from oneglance.training.distribute import shared_out
+        from oneglance.training.engine.distribute import shared_out
         from oneglance.training.run import run_recipe
 
     if epochs is not None:

@@ -14,7 +14,7 @@ from oneglance.faces.evaluation import metrics, thresholds
 from oneglance.faces.evaluation.readings import read_templates
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
-from oneglance.training.datasets import labelled_pictures
+from oneglance.training.data.datasets import labelled_pictures
 
 
 def fit_thresholds(

@@ -35,8 +35,8 @@ from oneglance.faces.evaluation.listed_pairs import read_pairs
 from oneglance.faces.find.align import CHIP_SIZE, CROP_SIZE
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
-from oneglance.training.datasets import labelled_pictures
-from oneglance.training.run import load_keras
+from oneglance.training.data.datasets import labelled_pictures
+from oneglance.training.networks.keras_files import load_keras
 
 # How much of the Keras model must be left: mean and least cosine of templates, and the largest
 # difference of a score in units of the scores' own spread. For the rest see request.Limits.

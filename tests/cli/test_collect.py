@@ -26,7 +26,7 @@ from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import load_model
 from oneglance.kiosk_ui.display import virtual_display
-from oneglance.training.collect_store import open_collection
+from oneglance.training.data.collect_store import open_collection
 
 WaitUntil = Callable[[Callable[[], bool], str], None]
 

@@ -18,7 +18,7 @@ from oneglance.errors import ImageError
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.reader import load_image, read_central_face
-from oneglance.training.networks import landmarks, mobileface, siamese
+from oneglance.training.networks.face_networks import landmarks, mobileface, siamese
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),

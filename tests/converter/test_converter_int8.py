@@ -32,7 +32,7 @@ from oneglance.converter.tflite import Recipe, Twins, convert_aligner, convert_p
 from oneglance.errors import ConfigError, OneglanceError
 from oneglance.faces.model.face_model import ENCODER_SIGNATURES, FaceModel, load_model
 from oneglance.faces.model.litert import Signatures
-from oneglance.training.networks import landmarks, mobileface, siamese
+from oneglance.training.networks.face_networks import landmarks, mobileface, siamese
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),

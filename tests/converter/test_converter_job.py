@@ -27,7 +27,7 @@ from oneglance.faces.model.face_model import ENCODER_SIGNATURES, load_model
 from oneglance.faces.model.litert import Signatures
 from oneglance.faces.model.manifest import read_manifest
 from oneglance.models import default_model_dir
-from oneglance.training.networks import landmarks, mobileface, siamese
+from oneglance.training.networks.face_networks import landmarks, mobileface, siamese
 
 # TensorFlow's variables do not know NumPy 2's `copy` yet, and its int8 calibration still goes
 # through its own interpreter, which it calls deprecated.

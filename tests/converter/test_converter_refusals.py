@@ -15,7 +15,7 @@ from oneglance.converter.folder import move_folder, read_about
 from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
-from oneglance.training.networks import landmarks, mobileface, siamese
+from oneglance.training.networks.face_networks import landmarks, mobileface, siamese
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -15,7 +15,7 @@ from oneglance.converter.equalise import channel_ranges, equalise
 from oneglance.converter.fold import fold, linear_of
 from oneglance.converter.graph import Graph, build_model, read_graph
 from oneglance.converter.rewrite import rewrite_prelu
-from oneglance.training.networks import Vector, mobileface
+from oneglance.training.networks.face_networks import Vector, mobileface
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 SIDE = 8

@@ -12,11 +12,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.training import loop
-from oneglance.training.distribute import OneDevice, shared_out
-from oneglance.training.early import EarlyStop
-from oneglance.training.progress import silent
-from oneglance.training.stream import Batch, Stream, generator_of
+from oneglance.training.engine import loop
+from oneglance.training.engine.distribute import OneDevice, shared_out
+from oneglance.training.engine.early import EarlyStop
+from oneglance.training.engine.progress import silent
+from oneglance.training.engine.stream import Batch, Stream, generator_of
 
 
 def make(epoch: int, step: int) -> Batch:

@@ -18,8 +18,8 @@ from oneglance.errors import ImageError
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.pictures import Pictures
-from oneglance.training.collect_negatives import Tally, collect_negatives
-from oneglance.training.identities import identities
+from oneglance.training.data.collect_negatives import Tally, collect_negatives
+from oneglance.training.data.identities import identities
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from oneglance.errors import ImageError
-from oneglance.training.collect_store import Collection, open_collection
+from oneglance.training.data.collect_store import Collection, open_collection
 
 AT = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 ADA = {"name": "Ada", "consent_at": AT.isoformat(), "origin": "own camera"}
@@ -153,7 +153,7 @@ import resource, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from oneglance.errors import ImageError
-from oneglance.training.collect_store import open_collection
+from oneglance.training.data.collect_store import open_collection
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 collection = open_collection(Path(sys.argv[1]), "ada", {"name": "Ada"})
 collection.add("anchor", b"small", "jpg", datetime.now(UTC), {})

@@ -18,10 +18,10 @@ from oneglance.errors import ImageError, OneglanceError
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
-from oneglance.training.data_check import DataReport, Finding, Kind, check_data
-from oneglance.training.data_check_look import look_at
-from oneglance.training.data_check_report import SHOWN_A_KIND, as_json, write_report
-from oneglance.training.identities import identities
+from oneglance.training.data.check import DataReport, Finding, Kind, check_data
+from oneglance.training.data.check_look import look_at
+from oneglance.training.data.check_report import SHOWN_A_KIND, as_json, write_report
+from oneglance.training.data.identities import identities
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from oneglance.training.data_check_copies import exact_copies, near_copies
-from oneglance.training.data_check_look import Looked
-from oneglance.training.perceptual import BITS, close_pairs, dct_hash, groups, look
+from oneglance.training.data.check_copies import exact_copies, near_copies
+from oneglance.training.data.check_look import Looked
+from oneglance.training.data.perceptual import BITS, close_pairs, dct_hash, groups, look
 
 
 def scene(seed: int, height: int = 240, width: int = 200) -> NDArray[np.uint8]:

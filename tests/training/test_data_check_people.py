@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from oneglance.training.data_check_people import (
+from oneglance.training.data.check_people import (
     lookalikes,
     median_template,
     outliers,

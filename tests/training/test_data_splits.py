@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from oneglance.errors import ConfigError, ImageError
 from oneglance.faces.pictures import Pictures
-from oneglance.training.identities import identities
-from oneglance.training.split_data import make_split
-from oneglance.training.splits import (
+from oneglance.training.data.identities import identities
+from oneglance.training.data.split_data import make_split
+from oneglance.training.data.splits import (
     SIDES,
     Split,
     load_split,

@@ -18,12 +18,12 @@ from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings.drawing_model import load_drawing_model
 from oneglance.faces.drawings.one_shot_trials import one_shot_figures
-from oneglance.training.early import EarlyStop
-from oneglance.training.koch import LAYERS, LayerwiseMomentum, koch
-from oneglance.training.omniglot import draw_runs, read_background
-from oneglance.training.omniglot_recipe import KochRecipe
-from oneglance.training.progress import Advance, silent
-from oneglance.training.recipe import load_recipe, parse_recipe
+from oneglance.training.drawings.omniglot import draw_runs, read_background
+from oneglance.training.engine.early import EarlyStop
+from oneglance.training.engine.progress import Advance, silent
+from oneglance.training.networks.koch import LAYERS, LayerwiseMomentum, koch
+from oneglance.training.recipes.drawing_recipes import KochRecipe
+from oneglance.training.recipes.recipe import load_recipe, parse_recipe
 from oneglance.training.run import run_recipe
 
 # Of TensorFlow's variables, by NumPy 2.

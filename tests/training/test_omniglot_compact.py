@@ -20,12 +20,12 @@ from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings.drawing_model import load_drawing_model
-from oneglance.training.drawing_networks import InkFrame, all_poses, compact
-from oneglance.training.heads import CosineHead
-from oneglance.training.omniglot_recipe import CompactRecipe
-from oneglance.training.oneshot import MatchingLoss, encode, posed
-from oneglance.training.progress import Advance, silent
-from oneglance.training.recipe import load_recipe, parse_recipe
+from oneglance.training.drawings.compact_training import MatchingLoss, encode, posed
+from oneglance.training.engine.progress import Advance, silent
+from oneglance.training.networks.drawing_networks import InkFrame, all_poses, compact
+from oneglance.training.networks.heads import CosineHead
+from oneglance.training.recipes.drawing_recipes import CompactRecipe
+from oneglance.training.recipes.recipe import load_recipe, parse_recipe
 from oneglance.training.run import run_recipe
 
 # Of TensorFlow's variables, by NumPy 2.

@@ -12,11 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.errors import ConfigError, ImageError
-from oneglance.training.koch_training import draw_pairs
-from oneglance.training.omniglot import Distortions, Drawings, distort, draw_runs, read_background
-from oneglance.training.omniglot_run import best_threshold
-from oneglance.training.oneshot import CharacterPairs, posed
-from oneglance.training.progress import silent
+from oneglance.training.drawings.compact_training import CharacterPairs, posed
+from oneglance.training.drawings.koch_training import draw_pairs
+from oneglance.training.drawings.omniglot import (
+    Distortions,
+    Drawings,
+    distort,
+    draw_runs,
+    read_background,
+)
+from oneglance.training.drawings.omniglot_run import best_threshold
+from oneglance.training.engine.progress import silent
 
 STILL = Distortions(
     chance=1.0, turn_deg=0.0, shear=0.0, scale_low=1.0, scale_high=1.0, shift_px=0.0

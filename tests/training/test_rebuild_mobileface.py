@@ -11,8 +11,8 @@ import pytest
 
 from oneglance.errors import ModelError
 from oneglance.models import default_model_dir
-from oneglance.training.rebuild_mobileface import rebuild
-from oneglance.training.run import load_keras
+from oneglance.training.networks.keras_files import load_keras
+from oneglance.training.networks.rebuild_mobileface import rebuild
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 def test_the_rebuilt_network_is_the_same_and_loads(shared_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "rebuilt.keras"
     source = shared_data / "MobileFaceNet.tflite"
-    command = [sys.executable, "-m", "oneglance.training.rebuild_mobileface", source, out]
+    command = [sys.executable, "-m", "oneglance.training.networks.rebuild_mobileface", source, out]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     encoder, difference = rebuild(source)

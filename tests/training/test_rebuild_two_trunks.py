@@ -14,9 +14,9 @@ from onnx import helper, numpy_helper
 
 from oneglance.errors import ConfigError, ModelError
 from oneglance.models import default_model_dir
-from oneglance.training.loop import save_model
-from oneglance.training.networks import mobileface
-from oneglance.training.rebuild_two_trunks import rebuild
+from oneglance.training.engine.loop import save_model
+from oneglance.training.networks.face_networks import mobileface
+from oneglance.training.networks.rebuild_two_trunks import rebuild
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

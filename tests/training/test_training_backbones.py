@@ -15,13 +15,13 @@ from oneglance.errors import ConfigError
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.manifest import read_manifest
 from oneglance.models import default_model_dir
-from oneglance.training.backbones import applications, make_encoder, need_data
-from oneglance.training.encoder_teacher import EncoderTeacher
-from oneglance.training.heads import make_head
-from oneglance.training.koch_faces import koch_on_faces
-from oneglance.training.macs import multiply_accumulates
-from oneglance.training.networks import mobileface, siamese
-from oneglance.training.slim import keep_channels, slim
+from oneglance.training.faces.encoder_teacher import EncoderTeacher
+from oneglance.training.networks.backbones import applications, make_encoder, need_data
+from oneglance.training.networks.face_networks import mobileface, siamese
+from oneglance.training.networks.heads import make_head
+from oneglance.training.networks.koch_faces import koch_on_faces
+from oneglance.training.networks.macs import multiply_accumulates
+from oneglance.training.networks.slim import keep_channels, slim
 
 # Of TensorFlow's variables, by NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -93,7 +93,7 @@ def test_a_file_of_any_of_our_networks_is_read_in_a_fresh_process(tmp_path: Path
     siamese(make_encoder("koch", width=0.0625), make_head("cosine")).save(tmp_path / "pair.keras")
     code = (
         "import sys; from pathlib import Path;"
-        "from oneglance.training.keras_files import load_keras;"
+        "from oneglance.training.networks.keras_files import load_keras;"
         "print(load_keras(Path(sys.argv[1])).name)"
     )
     done = subprocess.run(

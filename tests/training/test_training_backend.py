@@ -16,7 +16,7 @@ import small_regression
 from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
-from oneglance.training.distribute import OneDevice, shared_out
+from oneglance.training.engine.distribute import OneDevice, shared_out
 
 # TensorFlow's variables do not know NumPy 2's `copy` yet; saving a model says so.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -33,10 +33,11 @@ _RECIPE = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from oneglance.training.distribute import shared_out
-from oneglance.training.progress import silent
-from oneglance.training.recipe import load_recipe
-from oneglance.training.run import load_keras, run_recipe
+from oneglance.training.engine.distribute import shared_out
+from oneglance.training.engine.progress import silent
+from oneglance.training.recipes.recipe import load_recipe
+from oneglance.training.networks.keras_files import load_keras
+from oneglance.training.run import run_recipe
 
 out = Path(sys.argv[1])
 # One epoch: each step has batch norms, and compiling is what takes long.

@@ -20,16 +20,21 @@ from oneglance.errors import ConfigError, ImageError, OneglanceError
 from oneglance.faces.find import align
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.pictures import Pictures
-from oneglance.training import face_run, sources
 from oneglance.training import run as run_module
-from oneglance.training.checkpoints import places
-from oneglance.training.identities import identities
-from oneglance.training.progress import silent
-from oneglance.training.recipe import DataSource, load_recipe, parse_recipe
-from oneglance.training.record import commit_of, record_start
+from oneglance.training.data.identities import identities
+from oneglance.training.data.splits import Split, data_sha256, save_split
+from oneglance.training.engine.checkpoints import places
+from oneglance.training.engine.progress import silent
+from oneglance.training.engine.record import commit_of, record_start
+from oneglance.training.faces import face_run, face_sources
+from oneglance.training.faces.face_sources import (
+    drawn_faces,
+    listed_pictures,
+    need_pairs,
+    real_faces,
+)
+from oneglance.training.recipes.recipe import DataSource, load_recipe, parse_recipe
 from oneglance.training.run import run_recipe
-from oneglance.training.sources import drawn_faces, listed_pictures, need_pairs, real_faces
-from oneglance.training.splits import Split, data_sha256, save_split
 
 # TensorFlow's variables do not know NumPy 2's `copy` yet; saving a model says so.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -52,7 +57,7 @@ class MeanFaceTeacher:
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with a teacher, and "faces", a folder for pictures of people."""
-    monkeypatch.setattr(sources, "LandmarkTeacher", MeanFaceTeacher)
+    monkeypatch.setattr(face_sources, "LandmarkTeacher", MeanFaceTeacher)
     folder = tmp_path / "data"
     (folder / "faces").mkdir(parents=True)
     (folder / "teacher.tflite").write_bytes(b"")
@@ -69,7 +74,7 @@ def plain_picture() -> bytes:
     return bytes(cv2.imencode(".png", np.full((60, 60, 3), 90, np.uint8))[1])
 
 
-def find(data: Path) -> sources.FaceSource:
+def find(data: Path) -> face_sources.FaceSource:
     source = DataSource(images="faces")
     return real_faces([source], data, "teacher.tflite", data / "cache", silent)
 

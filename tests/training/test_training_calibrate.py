@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from oneglance.faces.evaluation.thresholds import all_pairs
-from oneglance.training.networks import mobileface, siamese
-from oneglance.training.progress import shown_on
-from oneglance.training.siamese import calibrate, encode
-from oneglance.training.sources import cut_faces, drawn_faces
+from oneglance.training.engine.progress import shown_on
+from oneglance.training.faces.face_sources import cut_faces, drawn_faces
+from oneglance.training.faces.siamese import calibrate, encode
+from oneglance.training.networks.face_networks import mobileface, siamese
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

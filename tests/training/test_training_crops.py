@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from oneglance.faces.find import align
-from oneglance.training.crops import PATCH_SIZE, Patches, cut_patches, sample
-from oneglance.training.drawn import draw_face, draw_person
-from oneglance.training.sources import drawn_faces
+from oneglance.training.faces.crops import PATCH_SIZE, Patches, cut_patches, sample
+from oneglance.training.faces.drawn_faces import draw_face, draw_person
+from oneglance.training.faces.face_sources import drawn_faces
 
 
 def dotted_patch() -> Patches:

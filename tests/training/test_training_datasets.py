@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oneglance.errors import ConfigError
-from oneglance.training.datasets import labelled_pictures
+from oneglance.training.data.datasets import labelled_pictures
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.faces.find import align
-from oneglance.training import door_look
-from oneglance.training.door_look import CHIP_LOOKS, CROP_LOOKS, Image, Look, looked, worn
-from oneglance.training.drawn import draw_face, draw_person
+from oneglance.training.faces import door_look
+from oneglance.training.faces.door_look import CHIP_LOOKS, CROP_LOOKS, Image, Look, looked, worn
+from oneglance.training.faces.drawn_faces import draw_face, draw_person
 
 LOOKS: tuple[Look, ...] = (
     door_look.box_jitter,

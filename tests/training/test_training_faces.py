@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from oneglance.errors import ConfigError
-from oneglance.training import face_training
-from oneglance.training.progress import Advance, silent
-from oneglance.training.recipe import FaceRecipe, load_recipe, parse_recipe
+from oneglance.training.engine.progress import Advance, silent
+from oneglance.training.faces import face_training
+from oneglance.training.recipes.recipe import FaceRecipe, load_recipe, parse_recipe
 from oneglance.training.run import run_recipe
 
 # Of TensorFlow's variables, by NumPy 2.

@@ -18,11 +18,11 @@ import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
 from oneglance.errors import ConfigError
-from oneglance.training import loop
-from oneglance.training.checkpoints import Place, places
-from oneglance.training.early import EarlyStop
-from oneglance.training.progress import silent
-from oneglance.training.stream import Stream, generator_of
+from oneglance.training.engine import loop
+from oneglance.training.engine.checkpoints import Place, places
+from oneglance.training.engine.early import EarlyStop
+from oneglance.training.engine.progress import silent
+from oneglance.training.engine.stream import Stream, generator_of
 
 # TensorFlow's variables do not know NumPy 2's `copy` yet; saving a model says so.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -174,7 +174,7 @@ def test_a_run_killed_again_and_again_ends_bit_for_bit_as_one_that_was_not(
     tmp_path: Path, whole: tuple[Path, np.ndarray]
 ) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["oneglance.training.loop"])
+    context.set_forkserver_preload(["oneglance.training.engine.loop"])
     generator = np.random.default_rng(5)
     # Steps done until the kill, and files written: whatever comes first.
     kills = [(int(generator.integers(1, 7)), 99) for _ in range(2)]

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.training.losses import (
+from oneglance.training.engine.pairs import relational_loss
+from oneglance.training.faces.losses import (
     AngularMargin,
     BatchHardTriplet,
     Contrastive,
@@ -21,7 +22,6 @@ from oneglance.training.losses import (
     contrastive,
     toward_teacher,
 )
-from oneglance.training.pairs import relational_loss
 
 
 def units(seed: int, count: int, size: int) -> np.ndarray:

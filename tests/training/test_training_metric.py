@@ -8,9 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from oneglance.training.backbones import compact_faces
-from oneglance.training.heads import CosineHead, Distance, WeightedL1Head, make_head
-from oneglance.training.metric import (
+from oneglance.training.faces.metric import (
     ClassDirections,
     all_distances,
     class_cosines,
@@ -18,9 +16,11 @@ from oneglance.training.metric import (
     pair_distances,
     student,
 )
-from oneglance.training.networks import siamese
-from oneglance.training.penalty import penalise
-from oneglance.training.siamese import scores_of
+from oneglance.training.faces.siamese import scores_of
+from oneglance.training.networks.backbones import compact_faces
+from oneglance.training.networks.face_networks import siamese
+from oneglance.training.networks.heads import CosineHead, Distance, WeightedL1Head, make_head
+from oneglance.training.networks.penalty import penalise
 
 # Of TensorFlow's variables, by NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

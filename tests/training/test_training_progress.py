@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from oneglance.training.progress import lines_on, shown_on
+from oneglance.training.engine.progress import lines_on, shown_on
 
 
 def test_a_line_a_minute_says_how_long_the_rest_will_take() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oneglance.errors import ConfigError
-from oneglance.training.recipe import load_recipe, parse_recipe, shipped_recipes
+from oneglance.training.recipes.recipe import load_recipe, parse_recipe, shipped_recipes
 
 SMOKE: dict[str, Any] = {
     "kind": "aligner",

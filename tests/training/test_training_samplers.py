@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.errors import ConfigError
-from oneglance.training.samplers import PairSampler, PeopleSampler
+from oneglance.training.faces.samplers import PairSampler, PeopleSampler
 
 # How many pictures each person has: two people or more, one of them with two pictures or more.
 COUNTS = st.lists(st.integers(1, 6), min_size=2, max_size=8).filter(lambda many: max(many) > 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from oneglance.training.recipe import shipped_recipes
+from oneglance.training.recipes.recipe import shipped_recipes
 
 
 def oneglance(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ def test_the_siamese_recipe_leaves_a_pair_with_weights_that_are_not_negative(
     assert report["check_people"] == report["people"] == 8
     code = (
         "import sys, numpy as np; from pathlib import Path;"
-        "from oneglance.training.run import load_keras;"
+        "from oneglance.training.networks.keras_files import load_keras;"
         "pair = load_keras(Path(sys.argv[1]));"
         "chips = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype('f4');"
         "head = pair.get_layer('head');"

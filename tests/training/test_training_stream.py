@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from oneglance.training.stream import Batch, Stream, generator_of
+from oneglance.training.engine.stream import Batch, Stream, generator_of
 
 STEPS = 7
 

@@ -1,0 +1,1 @@
+"""Teach the networks for drawings: Koch's experiment."""

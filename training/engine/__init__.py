@@ -1,0 +1,1 @@
+"""What every training runs on: epochs, checkpoints, batches, logs; knows no faces."""

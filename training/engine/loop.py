@@ -1,0 +1,241 @@
+"""The epochs: steps, validation, log lines and atomic checkpoints; exact resume.
+
+Everything random in an epoch is drawn from the recipe's seed and the epoch's number, and the
+optimiser's state, its step count included, is part of the checkpoint: a run that was cut short
+at any step and resumed does the same steps as one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from oneglance.errors import ConfigError
+from oneglance.training.engine import checkpoints, distribute, files
+from oneglance.training.engine.checkpoints import Place, load_latest, places, save
+from oneglance.training.engine.early import EarlyStop
+from oneglance.training.engine.progress import Stage
+from oneglance.training.engine.stream import Batch, Stream
+from oneglance.training.engine.tensorboard import EventLog
+
+__all__ = ["Batch"]
+RECIPE_COPY = "recipe.json"
+# A power cut costs at most so much of an epoch.
+SAVE_EVERY_S = 300.0
+_POINTS_AN_EPOCH = 20
+
+
+def open_run(folder: Path, recipe: dict[str, Any], *, resume: bool) -> None:
+    """Check that the folder is free, or holds this recipe's run to resume; else ConfigError."""
+    copy = folder / RECIPE_COPY
+    if resume and copy.is_file():
+        if _set_keys(json.loads(copy.read_text("utf-8"))) != _set_keys(recipe):
+            raise ConfigError(
+                "this run was started with another recipe",
+                where=str(folder),
+                fix="resume with the same recipe and options, or start a new run with --out",
+            )
+        return
+    if resume:
+        raise ConfigError("no run to resume", where=str(folder), fix="start it without --resume")
+    if copy.exists():
+        raise ConfigError(
+            "a run is already here", where=str(folder), fix="add --resume, or name another --out"
+        )
+
+
+def begin_run(folder: Path, recipe: dict[str, Any]) -> None:
+    """Make the run's folder and put the recipe in; ConfigError if there is no writing there.
+
+    To be called when all inputs are checked: a start that failed must not block the next one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / RECIPE_COPY, (json.dumps(recipe, indent=2) + "\n").encode())
+    except OSError as error:
+        raise ConfigError(
+            f"the run's folder cannot be made ({error.strerror or error})",
+            where=str(folder),
+            fix="name another one with --out",
+        ) from error
+
+
+def cosine(learning_rate: float, epochs: int, steps: int, warmup_epochs: float) -> Any:
+    """A learning rate that rises over the warm-up and then falls to zero along a cosine."""
+    warmup = int(warmup_epochs * steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else learning_rate,
+        max(1, epochs * steps - warmup),
+        warmup_target=learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+
+
+def train(
+    model: keras.Model,
+    *,
+    folder: Path,
+    name: str,
+    epochs: int,
+    steps: int,
+    batches: Callable[[int], Iterator[Batch]] | Stream,
+    validate: Callable[[keras.Model], dict[str, float]],
+    stage: Stage,
+    stop: EarlyStop | None = None,
+    save_every_s: float = SAVE_EVERY_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> keras.Model:
+    """Train a compiled model to `epochs`, from the last checkpoint in `folder` if there is one.
+
+    `batches(epoch)` yields the `steps` of an epoch, `stage` shows them; to resume within an epoch,
+    those already done are drawn and dropped, unless `batches` is a Stream, which starts anywhere.
+    A checkpoint is written after each epoch, and within it every `save_every_s`. Leaves
+    `<name>.csv`, a row an epoch, and event files in `tensorboard/<name>`. With `stop` the
+    training may end early, and the model of the best epoch is returned, uncompiled (it lies in
+    `<name>-best.keras`); without it that of the last.
+
+    Raises ConfigError for a checkpoint that is damaged or of another network, a loss that is no
+    number, and a full disk.
+    """
+    spread = distribute.current()
+    place, model = load_latest(folder, name, model)
+    _need_one_view(spread, folder, place)
+    log = [row for row in _read_log(folder / f"{name}.csv") if int(row["epoch"]) <= place.epochs]
+    model = spread.placed(model)
+
+    def look(epoch: int, loss: str) -> dict[str, float]:
+        here = spread.local(model)
+        figures = spread.agreed(validate(here))
+        log.append({"epoch": epoch, "loss": loss, **_shown(figures)})
+        if stop is not None and stop.best(log) == len(log) - 1:
+            save_model(here, folder / f"{name}-best.keras")
+        _write_log(folder / f"{name}.csv", log)
+        return figures
+
+    if place == Place() and not log:
+        look(0, "")
+    done = place.epochs * steps + place.steps
+    events = None
+    if spread.writes:
+        events = EventLog(folder / "tensorboard" / name, done + 1, time.time)
+    saved_at = clock()
+    with stage(name, epochs * steps - done) as advance:
+        while place.epochs < epochs and not (stop and place.steps == 0 and stop.enough(log)):
+            epoch = place.epochs + 1
+            if place.steps == 0:
+                model.reset_metrics()
+            for step, batch in enumerate(_from(batches, epoch, place.steps), place.steps + 1):
+                loss = spread.step(model, batch)
+                if not np.isfinite(loss):
+                    raise ConfigError(
+                        f"the loss became {loss} in epoch {epoch}",
+                        where=name,
+                        fix="lower learning_rate",
+                    )
+                advance(f"epoch {epoch}/{epochs}, loss {loss:.4f}")
+                done += 1
+                if events and step % max(1, steps // _POINTS_AN_EPOCH) == 0:
+                    events.write(done, {"loss": loss})
+                if spread.saves_alone and step < steps and clock() - saved_at >= save_every_s:
+                    save(folder, name, Place(epoch - 1, step), model)
+                    saved_at = clock()
+            figures = look(epoch, f"{loss:.6f}")
+            place = Place(epoch)
+            if events:
+                events.write(done, {**figures, "learning_rate": _rate(model), "epoch": epoch})
+            with spread.folder_of_checkpoints(folder) as mine:
+                if mine is not None:
+                    save(mine, name, place, model)
+            saved_at = clock()
+    if stop is None:
+        return spread.local(model)
+    spread.agreed({"written": 1.0})
+    return _best(folder, name)
+
+
+def done_epochs(folder: Path, name: str) -> int:
+    """How many whole epochs the last checkpoint of `name` holds; 0 without one."""
+    found = places(folder, name)
+    return found[-1][0].epochs if found else 0
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Save a .keras file whole or not at all, if this is the process that writes; ConfigError."""
+    if distribute.current().writes:
+        checkpoints.save_model(model, path)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, if this is the process that writes; ConfigError."""
+    if distribute.current().writes:
+        files.write_atomically(path, data)
+
+
+def _from(
+    batches: Callable[[int], Iterator[Batch]] | Stream, epoch: int, done: int
+) -> Iterator[Batch]:
+    if isinstance(batches, Stream):
+        return batches.start(epoch, done)
+    return islice(batches(epoch), done, None)
+
+
+def _need_one_view(spread: distribute.OneDevice, folder: Path, place: Place) -> None:
+    """ConfigError unless the first process, who writes, stands where this one does."""
+    here = {"epochs": float(place.epochs), "steps": float(place.steps)}
+    if spread.agreed(here) != here:
+        raise ConfigError(
+            "the machines see different checkpoints",
+            where=str(folder),
+            fix="let --out be one folder that all of them share",
+        )
+
+
+def _best(folder: Path, name: str) -> keras.Model:
+    path = folder / f"{name}-best.keras"
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            "the best epoch's weights are gone, or damaged",
+            where=str(path),
+            fix="start a new run with --out",
+        ) from error
+
+
+def _rate(model: keras.Model) -> float:
+    return float(np.asarray(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
+
+
+def _set_keys(recipe: Any) -> Any:
+    """A recipe without what was left out: another version may know more keys, or fewer."""
+    if isinstance(recipe, dict):
+        return {key: _set_keys(value) for key, value in recipe.items() if value is not None}
+    return [_set_keys(value) for value in recipe] if isinstance(recipe, list) else recipe
+
+
+def _shown(figures: dict[str, float]) -> dict[str, str]:
+    return {key: f"{value:.6g}" for key, value in figures.items()}
+
+
+def _read_log(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_log(path: Path, rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[-1]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())

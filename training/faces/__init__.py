@@ -1,0 +1,1 @@
+"""Teach the networks for faces: landmarks, and the Siamese pair."""

@@ -1,0 +1,196 @@
+"""Face encoders by name: our own, and every network of keras.applications."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.errors import ConfigError
+from oneglance.faces.find.align import CHIP_SIZE
+from oneglance.training.networks.face_networks import Vector, mobileface
+from oneglance.training.networks.keras_files import load_keras
+from oneglance.training.networks.koch_faces import koch_on_faces
+from oneglance.training.networks.slim import slim
+
+NETWORKS = ("mobileface", "mobileface-slim", "koch", "compact")
+APPLICATIONS = "applications."
+IMAGENET = "imagenet"
+# Of the channels inside the blocks: 49 % of the multiply-accumulates, all counts multiples of 8.
+_SLIM_INNER = 7 / 16
+_COMPACT_CHANNELS = (32, 64, 128, 256)
+_SLIMMING_CHIPS = 256
+# More weights than this for each training picture, from random ones, can learn it by heart.
+MOST_WEIGHTS_A_PICTURE = 20_000
+
+
+def make_encoder(
+    name: str,
+    *,
+    template_size: int | None = None,
+    width: float = 1.0,
+    depth: float = 1.0,
+    seed: int = 0,
+    weights: Path | str | None = None,
+    chips: NDArray[np.uint8] | None = None,
+) -> keras.Model:
+    """Encoder of RGB chips (n, 112, 112, 3), 0..255, to templates (n, d); see `FaceRecipe`.
+
+    Templates are of length 1, those of `koch` excepted, which are 4,096 numbers in 0..1. `weights`
+    is a path, or "imagenet". `chips` uint8 (n, 112, 112, 3) are faces by which a wide MobileFaceNet
+    is slimmed. Raises ConfigError for an unknown network, and for weights that do not fit it.
+    """
+    keras.utils.set_random_seed(seed)
+    if name.startswith(APPLICATIONS):
+        return _application(name, template_size or 256, weights)
+    makers: dict[str, Callable[[], keras.Model]] = {
+        "mobileface": lambda: mobileface(template_size or 192, width, depth),
+        "mobileface-slim": lambda: mobileface(template_size or 192, width, depth, _SLIM_INNER),
+        "koch": lambda: _koch(seed, width, template_size),
+        "compact": lambda: compact_faces(template_size or 256, width),
+    }
+    if name not in makers:
+        known = [*NETWORKS, *(APPLICATIONS + other for other in applications())]
+        near = difflib.get_close_matches(name, known, n=3)
+        told = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+        raise ConfigError(
+            f"there is no network {name!r}{told}",
+            where="network",
+            fix=f"choose one of {', '.join(NETWORKS)}, or applications.NAME of keras.applications",
+        )
+    if weights == IMAGENET:
+        raise ConfigError(
+            f"there are no imagenet weights of {name}", where="weights", fix="name a .keras file"
+        )
+    encoder = makers[name]()
+    if weights is not None:
+        _start_from(encoder, Path(weights), chips)
+    return encoder
+
+
+def compact_faces(template_size: int = 256, width: float = 1.0) -> keras.Model:
+    """A small plain CNN: blocks of 3x3 convolution, batch norm, ReLU and pooling, a dense layer.
+
+    Chips are first halved to 56x56. 1.2 M parameters with 256 numbers a template.
+    """
+    layers = keras.layers
+    chips = layers.Input((CHIP_SIZE, CHIP_SIZE, 3), name="chips")
+    x = layers.Rescaling(1 / 128, offset=-127.5 / 128)(chips)
+    x = layers.AveragePooling2D(2)(x)
+    for filters in _COMPACT_CHANNELS:
+        x = layers.Conv2D(max(4, int(filters * width)), 3, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=0.95)(x)
+        x = layers.ReLU()(x)
+        x = layers.MaxPooling2D(2)(x)
+    # All places at once, as a convolution: a Reshape would split the graph for XNNPACK.
+    x = Vector()(layers.Conv2D(template_size, x.shape[1], use_bias=False)(x))
+    templates = layers.UnitNormalization(name="templates")(x)
+    return keras.Model(chips, templates, name="encoder")
+
+
+def applications() -> list[str]:
+    """The names of all networks of keras.applications."""
+    found = keras.applications
+    return sorted(name for name in dir(found) if name[0].isupper() and callable(_named(name)))
+
+
+def need_data(encoder: keras.Model, pictures: int, network: str) -> None:
+    """ConfigError if an encoder that starts from random weights is too big for so few pictures."""
+    count = encoder.count_params()
+    if count > MOST_WEIGHTS_A_PICTURE * pictures:
+        raise ConfigError(
+            f"{network} has {count:,} weights, too many for {pictures:,} training pictures",
+            where="network",
+            fix="choose a smaller network or width, start from trained weights, or add pictures",
+        )
+
+
+def _koch(seed: int, width: float, template_size: int | None) -> keras.Model:
+    encoder = koch_on_faces(seed, width=width)
+    if template_size not in (None, encoder.output_shape[-1]):
+        raise ConfigError(
+            f"templates of koch are of {encoder.output_shape[-1]} numbers",
+            where="template_size",
+            fix="leave template_size out, or change width",
+        )
+    return encoder
+
+
+def _start_from(encoder: keras.Model, path: Path, chips: NDArray[np.uint8] | None) -> None:
+    weights = load_keras(path, "name the .keras file of an encoder").get_weights()
+    if [w.shape for w in weights] == [w.shape for w in encoder.get_weights()]:
+        encoder.set_weights(weights)
+        return
+    wide = mobileface(encoder.output_shape[-1])
+    fits = [w.shape for w in weights] == [w.shape for w in wide.get_weights()]
+    if not fits or chips is None or len(wide.layers) != len(encoder.layers):
+        raise ConfigError(
+            "not the weights of this network",
+            where=str(path),
+            fix="name weights of the same network, width, depth and template_size",
+        )
+    wide.set_weights(weights)
+    slim(wide, encoder, chips[:_SLIMMING_CHIPS])
+
+
+def _named(name: str) -> Any:
+    return getattr(keras.applications, name)
+
+
+def _application(full_name: str, template_size: int, weights: Path | str | None) -> keras.Model:
+    name = full_name.removeprefix(APPLICATIONS)
+    if name not in applications():
+        near = difflib.get_close_matches(name, applications(), n=3)
+        told = f" (did you mean {' or '.join(near)}?)" if near else ""
+        raise ConfigError(
+            f"keras.applications has no network {name!r}{told}",
+            where="network",
+            fix="see https://keras.io/api/applications",
+        )
+    if weights not in (None, IMAGENET) and not Path(str(weights)).is_file():
+        raise ConfigError("there are no such weights", where=str(weights), fix="check the path")
+    make = _named(name)
+    try:
+        with warnings.catch_warnings():
+            # That no file for 112x112 exists, and the one for 224x224 is taken.
+            warnings.simplefilter("ignore", UserWarning)
+            trunk = make(
+                include_top=False,
+                weights=None if weights is None else str(weights),
+                input_shape=(CHIP_SIZE, CHIP_SIZE, 3),
+                pooling="avg",
+            )
+    except Exception as error:  # keras raises plain Exception where a download fails
+        told = " ".join(str(error).split())
+        if weights == IMAGENET:
+            raise ConfigError(
+                f"the imagenet weights of {name} cannot be fetched ({told})",
+                where="weights",
+                fix="connect to the internet, name a weights file, or leave weights out",
+            ) from error
+        raise ConfigError(f"{name} cannot be made ({told})", where="weights") from error
+    chips = keras.layers.Input((CHIP_SIZE, CHIP_SIZE, 3), name="chips")
+    x = trunk(_preprocessing(make)(chips))
+    x = keras.layers.Dense(template_size, use_bias=False, name="project")(x)
+    templates = keras.layers.UnitNormalization(name="templates")(x)
+    return keras.Model(chips, templates, name="encoder")
+
+
+def _preprocessing(make: Any) -> keras.layers.Layer:
+    """The network's own preprocess_input, which is affine in the colours, as a fixed layer."""
+    prepare = sys.modules[make.__module__].preprocess_input
+    black = np.zeros((1, 1, 1, 3), np.float32)
+    offset = np.asarray(prepare(black.copy()), np.float32).reshape(3)
+    colours = np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3)
+    mixing = np.asarray(prepare(colours.copy()), np.float32).reshape(3, 3) - offset
+    layer = keras.layers.Conv2D(3, 1, trainable=False, name="preprocess")
+    layer.build((None, CHIP_SIZE, CHIP_SIZE, 3))
+    layer.set_weights([mixing[None, None], offset])
+    return layer

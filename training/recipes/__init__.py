@@ -1,0 +1,1 @@
+"""Every setting of a training, in TOML files that are checked whole."""
