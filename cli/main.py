@@ -15,25 +15,25 @@ from typer.core import TyperGroup
 from oneglance import __version__
 from oneglance.errors import MissingPartError, OneglanceError
 
-# In the order in which a new owner meets them. Module and function share the command's name.
-COMMANDS = (
-    "demo",
-    "doctor",
-    "init",
-    "people",
-    "run",
-    "top",
-    "kiosk",
-    "door",
-    "watch",
-    "collect",
-    "data",
-    "evaluate",
-    "predict",
-    "train",
-    "convert",
-    "model",
-)
+# In the order in which a new owner meets them: the module of each, whose function has its name.
+COMMANDS = {
+    "demo": "demo.command",
+    "doctor": "doctor",
+    "init": "init",
+    "people": "people.command",
+    "run": "run",
+    "top": "top",
+    "kiosk": "kiosk",
+    "door": "door",
+    "watch": "watch",
+    "collect": "collect.command",
+    "data": "data",
+    "evaluate": "evaluate.command",
+    "predict": "predict",
+    "train": "train",
+    "convert": "convert",
+    "model": "model",
+}
 
 # Packages of the extras, by the name that Python would fail to import.
 _EXTRA_OF = {
@@ -63,7 +63,7 @@ class LazyGroup(TyperGroup):
         """Import one command's module and build it; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"oneglance.cli.{cmd_name}")
+        module = importlib.import_module(f"oneglance.cli.{COMMANDS[cmd_name]}")
         app = getattr(module, "app", None)
         if app is None:
             app = typer.Typer(rich_markup_mode="markdown", add_completion=False)

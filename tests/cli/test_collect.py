@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from oneglance.cli import collect_in_window
-from oneglance.cli.collect_camera import Session, View
+from oneglance.cli.collect import in_window as in_window_module
+from oneglance.cli.collect.camera import Session, View
 from oneglance.cli.main import app
 from oneglance.errors import CameraError, GalleryError, ImageError, OneglanceError
 from oneglance.faces.find.boxes import Box
@@ -204,8 +204,8 @@ def in_window(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`in_window(session, run_window)`: collect with a window that a function stands for."""
 
     def run(session: Session, window: Callable[..., None]) -> None:
-        monkeypatch.setattr(collect_in_window, "run_window", window)
-        collect_in_window.run_in_window(session)
+        monkeypatch.setattr(in_window_module, "run_window", window)
+        in_window_module.run_in_window(session)
 
     return run
 
@@ -244,7 +244,7 @@ def test_the_window_is_a_mirror() -> None:
     pixels = np.zeros((100, 200, 3), np.uint8)
     pixels[:, :50] = 255
     view = View(pixels, Box(20, 30, 40, 50), "text", "advice", True, 5, 20, True)
-    screen = collect_in_window.screen_of(view)
+    screen = in_window_module.screen_of(view)
     shown = np.frombuffer(screen.pixels, np.uint8).reshape(100, 200, 3)
     assert shown[:, 150:].min() == 255
     assert shown[:, :150].max() == 0
@@ -254,7 +254,7 @@ def test_the_window_is_a_mirror() -> None:
 
 def test_a_large_picture_is_shown_smaller() -> None:
     pixels = np.zeros((2160, 3840, 3), np.uint8)
-    screen = collect_in_window.screen_of(View(pixels, None, "", "", False, 0, 20, False))
+    screen = in_window_module.screen_of(View(pixels, None, "", "", False, 0, 20, False))
     assert (screen.width_px, screen.height_px, screen.face) == (1280, 720, None)
 
 

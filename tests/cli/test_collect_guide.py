@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.cli.collect_guide import GOOD, STILLS, Guide, Pace
-from oneglance.cli.collect_plan import STEPS, Aim, pictures_by_step
-from oneglance.cli.collect_pose import Pose, advice, pose_of, typical
+from oneglance.cli.collect.guide import GOOD, STILLS, Guide, Pace
+from oneglance.cli.collect.plan import STEPS, Aim, pictures_by_step
+from oneglance.cli.collect.pose import Pose, advice, pose_of, typical
 from oneglance.contract.messages import Hint
 from oneglance.faces.find.align import CHIP_POINTS
 from oneglance.kiosk_ui.words import HINTS

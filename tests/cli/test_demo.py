@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from wire_samples import make_decision
 
-from oneglance.cli.demo_film import Row
-from oneglance.cli.demo_sheet import SHOT_HEIGHT, Shot, annotate, write_sheet
+from oneglance.cli.demo.film import Row
+from oneglance.cli.demo.sheet import SHOT_HEIGHT, Shot, annotate, write_sheet
 from oneglance.contract.messages import Outcome
 from oneglance.errors import OneglanceError
 from oneglance.faces.find.boxes import Box

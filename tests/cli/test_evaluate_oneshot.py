@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from oneglance.cli.evaluate import evaluate
+from oneglance.cli.evaluate.command import evaluate
 from oneglance.errors import ConfigError, ImageError, ModelError
 from oneglance.faces.drawings.drawing_model import DRAWING_MODEL, load_drawing_model
 from oneglance.faces.drawings.one_shot_trials import (
@@ -71,7 +71,7 @@ def test_it_needs_no_tensorflow(runs_zip: Path) -> None:
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from oneglance.cli.evaluate_oneshot import evaluate_one_shot\n"
+        "from oneglance.cli.evaluate.one_shot import evaluate_one_shot\n"
         f"evaluate_one_shot(Path({str(runs_zip)!r}), None, None, as_json=True)\n"
         "sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))\n"
     )

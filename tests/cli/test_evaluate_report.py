@@ -17,7 +17,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from oneglance.cli.evaluate import evaluate
+from oneglance.cli.evaluate.command import evaluate
 from oneglance.errors import OneglanceError
 
 APP = typer.Typer()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from oneglance.cli.init import init
-from oneglance.cli.people import app
+from oneglance.cli.people.command import app
 from oneglance.errors import CameraError, GalleryError, ImageError, OneglanceError
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key
@@ -316,7 +316,8 @@ def test_an_expiry_date_is_midnight_of_the_doors_own_time_zone(
 def test_listing_needs_neither_opencv_nor_the_model(door: Path) -> None:
     enrol_drawn(door)
     code = (
-        "import sys; from oneglance.cli.people import list_people; from pathlib import Path;"
+        "import sys; from pathlib import Path;"
+        "from oneglance.cli.people.command import list_people;"
         "assert 'numpy' not in sys.modules; list_people(Path(sys.argv[1]), True);"
         "assert not {'cv2', 'ai_edge_litert', 'tensorflow'} & set(sys.modules)"
     )

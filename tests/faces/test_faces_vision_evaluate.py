@@ -162,7 +162,8 @@ def test_a_broken_picture_ends_with_one_line_and_its_exit_code(tmp_path: Path) -
 
 def test_evaluation_needs_no_tensorflow() -> None:
     code = (
-        "import sys; import oneglance.faces.evaluation.listed_pairs, oneglance.cli.evaluate;"
+        "import sys;"
+        "import oneglance.faces.evaluation.listed_pairs, oneglance.cli.evaluate.command;"
         "from oneglance.faces.model.face_model import load_model; load_model();"
         "print([m for m in ('tensorflow', 'keras', 'paho') if m in sys.modules])"
     )

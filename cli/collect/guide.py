@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from oneglance.cli.collect_plan import STEPS, Step
-from oneglance.cli.collect_pose import Pose, advice, typical
+from oneglance.cli.collect.plan import STEPS, Step
+from oneglance.cli.collect.pose import Pose, advice, typical
 from oneglance.contract.messages import Hint
 from oneglance.kiosk_ui.words import HINTS
 

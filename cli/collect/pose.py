@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.cli.collect_plan import Aim
+from oneglance.cli.collect.plan import Aim
 from oneglance.faces.find.pose import turn_and_nod
 
 # The tip of the nose stands out of the plane of eyes and mouth by about a third of the distance

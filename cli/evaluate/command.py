@@ -84,7 +84,7 @@ def evaluate(
             raise typer.BadParameter(
                 "--one-shot does not go with --images, --pairs, --people and --report"
             )
-        from oneglance.cli.evaluate_oneshot import evaluate_one_shot
+        from oneglance.cli.evaluate.one_shot import evaluate_one_shot
 
         evaluate_one_shot(one_shot, verification, model, as_json=as_json)
         return
@@ -95,14 +95,14 @@ def evaluate(
     chosen = _folds(folds)
     if people is None and chosen is not None:
         raise typer.BadParameter("--folds goes with --people")
-    from oneglance.cli.evaluate_faces import measure_pairs, measure_people, show, write_pages
+    from oneglance.cli.evaluate.faces import measure_pairs, measure_people, show, write_pages
     from oneglance.faces.model.face_model import load_model
 
     if report is not None:
         from oneglance.cli.private_file import private_folder
 
         # A missing matplotlib shows now, not after the reading of all pictures.
-        import_module("oneglance.cli.evaluate_report")
+        import_module("oneglance.cli.evaluate.report")
         private_folder(report, "--report")
     loaded = load_model(model)
     if people is not None:

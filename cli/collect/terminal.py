@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oneglance.cli.collect_camera import Session, View
+from oneglance.cli.collect.camera import Session, View
 
 
 def run_in_terminal(session: Session) -> None:

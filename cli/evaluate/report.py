@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.cli import evaluate_slices
-from oneglance.cli.evaluate_plots import plots
+from oneglance.cli.evaluate import slice_tables
+from oneglance.cli.evaluate.plots import plots
 from oneglance.cli.private_file import write_private
 from oneglance.faces.evaluation.figures import Comparisons, ScoredPair, WorstPairs
 
@@ -74,7 +74,7 @@ def _page(
     model = html.escape(figures["model"])
     yield "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
     yield f"<meta name='viewport' content='width=device-width'><title>Evaluation: {model}</title>"
-    yield f"<style>{_STYLE}{evaluate_slices.STYLE}</style></head><body>\n"
+    yield f"<style>{_STYLE}{slice_tables.STYLE}</style></head><body>\n"
     yield f"<h1>Evaluation of {model}</h1>\n"
     yield f"<p>{figures['images']:,} pictures, {figures['genuine_pairs']:,} genuine and "
     yield f"{figures['impostor_pairs']:,} impostor pairs. Intervals: {figures['confidence']}; "
@@ -91,12 +91,12 @@ def _page(
             yield f"<figure class='plot'>{_image(png, title)}"
             yield f"<figcaption>{title}</figcaption></figure>\n"
     slices = figures["slices"]
-    yield from evaluate_slices.pair_tables(slices["pairs"], figures["shipped_threshold"])
+    yield from slice_tables.pair_tables(slices["pairs"], figures["shipped_threshold"])
     yield from _pairs("Genuine pairs with the lowest scores", worst.genuine, chip_of)
     yield from _pairs("Impostor pairs with the highest scores", worst.impostor, chip_of)
     missed = figures["not_acquired"]
     yield f"<h2>Pictures without a face ({len(missed)})</h2>\n"
-    yield from evaluate_slices.picture_tables(slices["pictures"])
+    yield from slice_tables.picture_tables(slices["pictures"])
     yield "<ul>"
     yield from (f"<li>{html.escape(name)}</li>\n" for name in missed[:_LISTED])
     yield "</ul>\n"
