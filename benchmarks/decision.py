@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.decide import Rule, UnsupportedTargetError, judge
-from oneglance.daemon.evidence import Look, Visit
+from oneglance.daemon.visit.decide import Rule, UnsupportedTargetError, judge
+from oneglance.daemon.visit.evidence import Look, Visit
 from oneglance.errors import ImageError
 from oneglance.faces.evaluation.metrics import wilson
 from oneglance.faces.find.detect import FaceDetector

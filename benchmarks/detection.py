@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.follow import follow, sightings
-from oneglance.daemon.motion import SceneMemory, tiny_grey
-from oneglance.daemon.search import door_detector, find_near
+from oneglance.daemon.sight.follow import follow, sightings
+from oneglance.daemon.sight.motion import SceneMemory, tiny_grey
+from oneglance.daemon.sight.search import door_detector, find_near
 from oneglance.faces.find.align import MAX_DOUBT, box_around, chip_from_points
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector

@@ -25,8 +25,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.gallery_keeper import GalleryKeeper
-from oneglance.daemon.gallery_watch import GalleryWatch
+from oneglance.daemon.gallery.keeper import GalleryKeeper
+from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.identify import most_alike, with_codes

@@ -24,8 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.decide import Rule
-from oneglance.daemon.quality import (
+from oneglance.daemon.sight.quality import (
     MAX_BRIGHTNESS,
     MIN_BRIGHTNESS,
     MIN_DETAIL,
@@ -33,6 +32,7 @@ from oneglance.daemon.quality import (
     distance_hint,
     picture_hint,
 )
+from oneglance.daemon.visit.decide import Rule
 from oneglance.errors import ImageError
 from oneglance.faces.find.align import CHIP_POINTS
 from oneglance.faces.find.detect import FaceDetector

@@ -28,8 +28,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.search import door_detector, find_faces
-from oneglance.daemon.watcher import Watcher
+from oneglance.daemon.sight.search import door_detector, find_faces
+from oneglance.daemon.sight.watcher import Watcher
 from oneglance.errors import ConfigError
 from oneglance.faces.evaluation import metrics
 from oneglance.faces.evaluation.listed_pairs import Pair, read_pairs, score_pairs

@@ -171,7 +171,7 @@ def _public(key_file: Path) -> str:
 
 
 def _sequence(config: Config) -> str:
-    from oneglance.daemon.sequence import last_sequence
+    from oneglance.daemon.voice.sequence import last_sequence
 
     last_sequence(config.signing.sequence_file)
     return str(config.signing.sequence_file)
@@ -299,7 +299,7 @@ def _broker(config: Config) -> str:
 
 
 def _camera(camera: CameraConfig) -> str:
-    from oneglance.daemon.sources import open_source, shown_name
+    from oneglance.daemon.camera.sources import open_source, shown_name
 
     source = open_source(camera)
     try:

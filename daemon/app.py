@@ -15,16 +15,16 @@ from datetime import UTC, datetime
 
 from oneglance.config import Config
 from oneglance.daemon.build import build_outlet, build_pipeline, open_gallery, open_sequence
-from oneglance.daemon.camera import Camera
-from oneglance.daemon.frames import FrameExchange
-from oneglance.daemon.gallery_keeper import GalleryKeeper
-from oneglance.daemon.gallery_watch import GalleryWatch
-from oneglance.daemon.issuer import Clocks
+from oneglance.daemon.camera.camera import Camera
+from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.gallery.keeper import GalleryKeeper
+from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import StepReport
 from oneglance.daemon.profile import StageTimes
 from oneglance.daemon.supervise import supervise
 from oneglance.daemon.totals import Tally, Totals
 from oneglance.daemon.vision import Outlet, Vision
+from oneglance.daemon.voice.issuer import Clocks
 from oneglance.errors import ConfigError
 from oneglance.sdnotify import Notifier
 from oneglance.signals import stop_on_signals

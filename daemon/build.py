@@ -8,16 +8,16 @@ import numpy as np
 from oneglance.config import Config
 from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
-from oneglance.daemon.commands import CommandDesk
-from oneglance.daemon.decide import Rule
-from oneglance.daemon.gallery_watch import GalleryWatch
-from oneglance.daemon.issuer import Clocks, Issuer
+from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import Pipeline
-from oneglance.daemon.publisher import Publisher
-from oneglance.daemon.search import door_detector
-from oneglance.daemon.sequence import SequenceFile
+from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.stages import OnStage
 from oneglance.daemon.vision import Outlet
+from oneglance.daemon.visit.decide import Rule
+from oneglance.daemon.voice.commands import CommandDesk
+from oneglance.daemon.voice.issuer import Clocks, Issuer
+from oneglance.daemon.voice.publisher import Publisher
+from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel

@@ -15,8 +15,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from oneglance.daemon.camera import Camera, CameraState
-from oneglance.daemon.frames import FrameExchange
+from oneglance.daemon.camera.camera import Camera, CameraState
+from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.pipeline import Counts
 from oneglance.daemon.profile import BINS_PER_OCTAVE, FIRST_BIN_S, StageTime, StageTimes
 from oneglance.daemon.totals import Tally

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint, Phase
-from oneglance.daemon.decide import POOR_QUALITY, Bar, Rule, Verdict, judge, leading_score
-from oneglance.daemon.due import Attention, Batch, worth
-from oneglance.daemon.evidence import Look, Visit
-from oneglance.daemon.frames import Frame
-from oneglance.daemon.quality import distance_hint, picture_hint
+from oneglance.daemon.camera.frames import Frame
+from oneglance.daemon.sight.quality import distance_hint, picture_hint
+from oneglance.daemon.sight.tracker import Track
+from oneglance.daemon.sight.watcher import Watcher
 from oneglance.daemon.stages import OnStage, stage
-from oneglance.daemon.tracker import Track
-from oneglance.daemon.watcher import Watcher
+from oneglance.daemon.visit.attention import Attention, Batch, worth
+from oneglance.daemon.visit.decide import POOR_QUALITY, Bar, Rule, Verdict, judge, leading_score
+from oneglance.daemon.visit.evidence import Look, Visit
 from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector

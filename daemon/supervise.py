@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 
-from oneglance.daemon.camera import Camera, CameraState
-from oneglance.daemon.frames import FrameExchange
-from oneglance.daemon.publisher import Publisher
-from oneglance.daemon.sources import is_recording
+from oneglance.daemon.camera.camera import Camera, CameraState
+from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.camera.sources import is_recording
 from oneglance.daemon.vision import Vision
+from oneglance.daemon.voice.publisher import Publisher
 from oneglance.errors import CameraError, OneglanceError
 from oneglance.sdnotify import Notifier
 

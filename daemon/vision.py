@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from oneglance.daemon.commands import CommandDesk
-from oneglance.daemon.decide import Verdict
-from oneglance.daemon.frames import FrameExchange
-from oneglance.daemon.gallery_keeper import GalleryKeeper
-from oneglance.daemon.issuer import Clocks, Issuer
+from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.pipeline import Pipeline, StepReport
-from oneglance.daemon.publisher import Publisher
-from oneglance.daemon.screen import VisitFeed
+from oneglance.daemon.visit.decide import Verdict
+from oneglance.daemon.voice.commands import CommandDesk
+from oneglance.daemon.voice.issuer import Clocks, Issuer
+from oneglance.daemon.voice.publisher import Publisher
+from oneglance.daemon.voice.visit_feed import VisitFeed
 from oneglance.errors import OneglanceError
 from oneglance.sdnotify import Notifier
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from oneglance.daemon.sequence import SequenceFile
+from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import create_key, load_key
 

@@ -20,10 +20,10 @@ from oneglance.cli.collect.pose import Pose, pose_of
 from oneglance.cli.people.enrol_faces import camera_config
 from oneglance.config import CameraConfig
 from oneglance.contract.messages import Hint
-from oneglance.daemon.camera import Camera, CameraState
-from oneglance.daemon.frames import Frame, FrameExchange
-from oneglance.daemon.quality import distance_hint, picture_hint
-from oneglance.daemon.sources import is_recording, shown_name
+from oneglance.daemon.camera.camera import Camera, CameraState
+from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.camera.sources import is_recording, shown_name
+from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.errors import ImageError
 from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.boxes import Box

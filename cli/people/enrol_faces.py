@@ -15,10 +15,10 @@ from rich.progress import track
 
 from oneglance.config import CameraConfig
 from oneglance.contract.messages import Hint
-from oneglance.daemon.camera import Camera, CameraState
-from oneglance.daemon.frames import Frame, FrameExchange
-from oneglance.daemon.quality import distance_hint, picture_hint
-from oneglance.daemon.sources import is_recording, shown_name
+from oneglance.daemon.camera.camera import Camera, CameraState
+from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.camera.sources import is_recording, shown_name
+from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.errors import CameraError, ImageError
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.camera import (
+from oneglance.daemon.camera.camera import (
     MAX_ABANDONED,
     MAX_BAD_READS,
     MOST_FPS_TAKEN,
@@ -19,8 +19,8 @@ from oneglance.daemon.camera import (
     Camera,
     CameraState,
 )
-from oneglance.daemon.frames import Frame, FrameExchange
-from oneglance.daemon.sources import BadFrameError, FrameSource
+from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.camera.sources import BadFrameError, FrameSource
 from oneglance.errors import CameraError
 
 Wait = Callable[[Callable[[], bool], str], None]
@@ -288,7 +288,7 @@ def test_a_recording_may_hold_still(wait_until: Wait) -> None:
 def test_a_recording_ends_instead_of_being_opened_again(
     film: Callable[..., Path], wait_until: Wait
 ) -> None:
-    from oneglance.daemon.sources import open_source
+    from oneglance.daemon.camera.sources import open_source
 
     with running(open_source, str(film(5)), pace="every") as (camera, exchange):
         taken: list[Frame] = []
@@ -306,7 +306,7 @@ def test_a_recording_ends_instead_of_being_opened_again(
 def test_at_its_own_pace_a_recording_drops_what_nobody_takes(
     film: Callable[..., Path], wait_until: Wait
 ) -> None:
-    from oneglance.daemon.sources import open_source
+    from oneglance.daemon.camera.sources import open_source
 
     with running(open_source, str(film(5)), pace="real") as (camera, exchange):
         wait_until(lambda: camera.state is CameraState.ENDED, "the recording did not end")
@@ -315,7 +315,7 @@ def test_at_its_own_pace_a_recording_drops_what_nobody_takes(
 
 
 def test_an_unreadable_recording_is_lost_for_good(tmp_path: Path, wait_until: Wait) -> None:
-    from oneglance.daemon.sources import open_source
+    from oneglance.daemon.camera.sources import open_source
 
     with running(open_source, str(tmp_path / "none.mp4")) as (camera, _):
         wait_until(lambda: camera.state is CameraState.LOST, "its absence was not noticed")

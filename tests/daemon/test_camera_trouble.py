@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from oneglance.config import Config, MqttConfig
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.health import CameraHealth
+from oneglance.daemon.camera.health import CameraHealth
 
 Wait = Callable[..., None]
 House = Callable[..., Config]
@@ -78,9 +78,9 @@ def told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[str], None]]:
     # Nobody needs the patience here that a door needs.
-    monkeypatch.setattr("oneglance.daemon.health.TELL_S", 1.0)
-    monkeypatch.setattr("oneglance.daemon.health.PACE_WINDOW_S", 1.5)
-    monkeypatch.setattr("oneglance.daemon.health.DARK_FOR_S", 0.5)
+    monkeypatch.setattr("oneglance.daemon.camera.health.TELL_S", 1.0)
+    monkeypatch.setattr("oneglance.daemon.camera.health.PACE_WINDOW_S", 1.5)
+    monkeypatch.setattr("oneglance.daemon.camera.health.DARK_FOR_S", 0.5)
     network_camera.show(picture(240, 320))
     listener = listen(broker)
     with watched(house(network_camera.url, mqtt=broker), listener, wait_until) as told:
@@ -111,7 +111,7 @@ def test_a_stream_of_broken_pictures_is_gone_on_with(
 def test_a_stream_that_repeats_its_last_picture_is_told(
     network_camera: Any, told: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneglance.daemon.health.FROZEN_FOR_S", 1.0)
+    monkeypatch.setattr("oneglance.daemon.camera.health.FROZEN_FOR_S", 1.0)
     network_camera.jpegs = network_camera.jpegs[:1]
     told("camera_frozen:cam0")
     network_camera.show(picture(240, 320))

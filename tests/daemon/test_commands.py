@@ -7,7 +7,7 @@ import pytest
 
 from oneglance.contract.messages import Reply
 from oneglance.contract.topics import Topics
-from oneglance.daemon.commands import MAX_WAITING, CommandDesk, may_answer_on
+from oneglance.daemon.voice.commands import MAX_WAITING, CommandDesk, may_answer_on
 from oneglance.errors import GalleryError
 from oneglance.link import Arrival
 

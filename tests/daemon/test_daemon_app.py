@@ -144,7 +144,7 @@ def test_an_enrolment_during_a_visit_begins_its_evidence_anew(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     enrol("Barack Obama", photo=photos / "obama.jpg")
-    caplog.set_level(logging.DEBUG, "oneglance.daemon.gallery_keeper")
+    caplog.set_level(logging.DEBUG, "oneglance.daemon.gallery.keeper")
     progress: list[float] = []
 
     def on_step(report: StepReport) -> None:
@@ -171,7 +171,7 @@ def test_nobody_is_let_in_by_a_gallery_that_was_replaced_while_the_encoder_was_a
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     enrol("Barack Obama", photo=photos / "obama.jpg")
-    caplog.set_level(logging.DEBUG, "oneglance.daemon.gallery_keeper")
+    caplog.set_level(logging.DEBUG, "oneglance.daemon.gallery.keeper")
     # A busy machine may take its time to notice the enrolment.
     monkeypatch.setattr("oneglance.daemon.pipeline.MAX_FRAME_AGE_S", 60.0)
     encode = FaceModel.encode

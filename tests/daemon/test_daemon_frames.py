@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from oneglance.daemon.frames import Frame, FrameExchange
+from oneglance.daemon.camera.frames import Frame, FrameExchange
 
 
 def frame(index: int, camera: str = "a") -> Frame:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from people_on_stage import Stage
 
 from oneglance.contract.messages import Hint, Phase
-from oneglance.daemon.decide import Rule, Verdict
-from oneglance.daemon.due import RECHECK_S
-from oneglance.daemon.frames import Frame
+from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import MAX_FRAME_AGE_S, Pipeline
-from oneglance.daemon.search import door_detector, find_faces
+from oneglance.daemon.sight.search import door_detector, find_faces
+from oneglance.daemon.sight.watcher import LEAVE_S
 from oneglance.daemon.stages import STAGES, OnStage
-from oneglance.daemon.watcher import LEAVE_S
+from oneglance.daemon.visit.attention import RECHECK_S
+from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.model.face_model import FaceModel

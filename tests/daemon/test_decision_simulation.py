@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from oneglance.daemon.decide import Bar, Rule, Verdict, judge
-from oneglance.daemon.evidence import LOOKS_PER_FRAME_NEEDED, Look, Visit
+from oneglance.daemon.visit.decide import Bar, Rule, Verdict, judge
+from oneglance.daemon.visit.evidence import LOOKS_PER_FRAME_NEEDED, Look, Visit
 from oneglance.faces.evaluation.metrics import wilson
 from oneglance.faces.model.tail import FittedRate, ImpostorTail
 

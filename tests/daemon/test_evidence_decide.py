@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.daemon.decide import (
+from oneglance.daemon.visit.decide import (
     NOTHING_COMPARED,
     Bar,
     Rule,
@@ -17,7 +17,7 @@ from oneglance.daemon.decide import (
     judge,
     leading_score,
 )
-from oneglance.daemon.evidence import LOOKS_PER_FRAME_NEEDED, Look, Visit
+from oneglance.daemon.visit.evidence import LOOKS_PER_FRAME_NEEDED, Look, Visit
 from oneglance.faces.model.tail import FittedRate, ImpostorTail
 
 TAIL = ImpostorTail([FittedRate(10.0**-n, 2.0 * n, 10.0**-n) for n in (2, 3, 4, 5)])

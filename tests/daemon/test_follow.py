@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from people_on_stage import FACE_PX, Pixels, Stage
 
-from oneglance.daemon.follow import Sighting, follow, sightings
+from oneglance.daemon.sight.follow import Sighting, follow, sightings
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.model.face_model import FaceModel
 

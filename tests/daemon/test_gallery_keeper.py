@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from oneglance.config import Config, DecisionConfig, GalleryConfig
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.decide import UnsupportedTargetError
-from oneglance.daemon.gallery_keeper import STUCK_S, GalleryKeeper
-from oneglance.daemon.gallery_watch import GalleryWatch
+from oneglance.daemon.gallery.keeper import STUCK_S, GalleryKeeper
+from oneglance.daemon.gallery.watch import GalleryWatch
+from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key

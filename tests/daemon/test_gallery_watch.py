@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from oneglance.config import GalleryConfig
-from oneglance.daemon.gallery_watch import LOOK_EVERY_S, GalleryWatch
+from oneglance.daemon.gallery.watch import LOOK_EVERY_S, GalleryWatch
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key

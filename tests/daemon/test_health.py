@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from oneglance.daemon.health import (
+from oneglance.daemon.camera.health import (
     DARK_FOR_S,
     FROZEN_FOR_S,
     PACE_WINDOW_S,

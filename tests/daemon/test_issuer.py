@@ -10,9 +10,9 @@ from oneglance.contract.gate import MAX_LIFETIME, Gate
 from oneglance.contract.messages import Mode, Outcome
 from oneglance.contract.signing import check, load_public_key, load_signing_key
 from oneglance.contract.topics import Topics
-from oneglance.daemon.decide import Verdict
-from oneglance.daemon.issuer import Clocks, Issuer
-from oneglance.daemon.sequence import SequenceFile
+from oneglance.daemon.visit.decide import Verdict
+from oneglance.daemon.voice.issuer import Clocks, Issuer
+from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.errors import ConfigError, MessageError
 
 TOPICS = Topics("test", "front")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from oneglance.daemon.motion import SceneMemory, region_of, tiny_grey
+from oneglance.daemon.sight.motion import SceneMemory, region_of, tiny_grey
 from oneglance.faces.find.boxes import Box
 
 CELL_PX = 8

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from oneglance.daemon.outbox import Outbox, Outgoing
+from oneglance.daemon.voice.outbox import Outbox, Outgoing
 
 
 def message(deadline_s: float, visit_id: str = "v") -> Outgoing:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint
-from oneglance.daemon.quality import (
+from oneglance.daemon.sight.quality import (
     MAX_TURN,
     MIN_BRIGHTNESS,
     MIN_DETAIL,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.daemon.search_plan import (
+from oneglance.daemon.sight.search_plan import (
     AFTER_MOTION_S,
     FRUITLESS,
     REGION_EVERY_BESIDE_S,

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from oneglance.daemon.decide import Rule, Verdict
-from oneglance.daemon.frames import Frame
+from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import Pipeline
-from oneglance.daemon.search import door_detector, find_faces
-from oneglance.daemon.search_plan import TURNS_DEG, WHOLE_EVERY_S
+from oneglance.daemon.sight.search import door_detector, find_faces
+from oneglance.daemon.sight.search_plan import TURNS_DEG, WHOLE_EVERY_S
+from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oneglance.daemon.sequence import MAX_SEQUENCE, SequenceFile, last_sequence
+from oneglance.daemon.voice.sequence import MAX_SEQUENCE, SequenceFile, last_sequence
 from oneglance.errors import ConfigError, OneglanceError
 
 
@@ -53,7 +53,8 @@ def test_a_number_that_is_handed_out_survives_a_power_cut(
 
 def test_two_daemons_never_share_a_sequence(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from oneglance.daemon.sequence import SequenceFile;"
+        "import sys; from pathlib import Path;"
+        "from oneglance.daemon.voice.sequence import SequenceFile;"
         "s = SequenceFile(Path(sys.argv[1]), lambda: 1); print(s.next(), flush=True);"
         "sys.stdin.read()"
     )

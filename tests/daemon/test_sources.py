@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.recordings import FOLDER_FPS
-from oneglance.daemon.sources import is_recording, open_source, shown_name
+from oneglance.daemon.camera.recordings import FOLDER_FPS
+from oneglance.daemon.camera.sources import is_recording, open_source, shown_name
 from oneglance.errors import CameraError
 
 

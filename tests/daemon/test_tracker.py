@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.daemon.tracker import Tracker
+from oneglance.daemon.sight.tracker import Tracker
 from oneglance.faces.find.boxes import Box
 
 boxes = st.builds(

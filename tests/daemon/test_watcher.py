@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from people_on_stage import FACE_PX, Pixels, Stage
 
-from oneglance.daemon.search import door_detector
-from oneglance.daemon.search_plan import AFTER_MOTION_S, TURNS_DEG, WHOLE_EVERY_S
-from oneglance.daemon.watcher import LEAVE_S, UNCONFIRMED_S, Seen, Watcher
+from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.sight.search_plan import AFTER_MOTION_S, TURNS_DEG, WHOLE_EVERY_S
+from oneglance.daemon.sight.watcher import LEAVE_S, UNCONFIRMED_S, Seen, Watcher
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.capture import Capture
-from oneglance.daemon.health import is_sane
-from oneglance.daemon.recordings import Folder, Video
+from oneglance.daemon.camera.capture import Capture
+from oneglance.daemon.camera.health import is_sane
+from oneglance.daemon.camera.recordings import Folder, Video
 from oneglance.errors import CameraError
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}", re.IGNORECASE)

@@ -11,8 +11,8 @@ from oneglance import __version__
 from oneglance.config import MqttConfig
 from oneglance.contract.messages import Reply, ServiceState, Status, Visit
 from oneglance.contract.topics import Topics
-from oneglance.daemon.issuer import Clocks
-from oneglance.daemon.outbox import Outbox, Outgoing
+from oneglance.daemon.voice.issuer import Clocks
+from oneglance.daemon.voice.outbox import Outbox, Outgoing
 from oneglance.link import Arrival, LastWill, Link
 
 log = logging.getLogger(__name__)

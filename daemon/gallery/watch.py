@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from oneglance.daemon.decide import UnsupportedTargetError
+from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.file import is_there

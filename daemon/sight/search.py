@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.search_plan import WHOLE, Search
+from oneglance.daemon.sight.search_plan import WHOLE, Search
 from oneglance.faces.find.align import apply, cut
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.daemon.due import (
+from oneglance.daemon.visit.attention import (
     DEADLINE_S,
     MAX_FACES_PER_STEP,
     RECHECK_S,

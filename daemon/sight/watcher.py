@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.follow import SAME_PLACE, Sighting, follow, sightings
-from oneglance.daemon.motion import SceneMemory, region_of, tiny_grey
-from oneglance.daemon.search import find_faces, find_near
-from oneglance.daemon.search_plan import SearchPlan
+from oneglance.daemon.sight.follow import SAME_PLACE, Sighting, follow, sightings
+from oneglance.daemon.sight.motion import SceneMemory, region_of, tiny_grey
+from oneglance.daemon.sight.search import find_faces, find_near
+from oneglance.daemon.sight.search_plan import SearchPlan
+from oneglance.daemon.sight.tracker import Track, Tracker
 from oneglance.daemon.stages import OnStage, stage
-from oneglance.daemon.tracker import Track, Tracker
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel

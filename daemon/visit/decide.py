@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oneglance.daemon.evidence import (
+from oneglance.daemon.visit.evidence import (
     LOOKS_KEPT_PER_FRAME_NEEDED,
     LOOKS_PER_FRAME_NEEDED,
     Look,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.daemon.capture import Capture
+from oneglance.daemon.camera.capture import Capture
 from oneglance.errors import CameraError, ImageError
 from oneglance.faces.reader import load_image
 

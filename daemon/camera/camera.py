@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.frames import Frame, LatestFrame
-from oneglance.daemon.health import CameraHealth, Faults
-from oneglance.daemon.sources import (
+from oneglance.daemon.camera.frames import Frame, LatestFrame
+from oneglance.daemon.camera.health import CameraHealth, Faults
+from oneglance.daemon.camera.sources import (
     BadFrameError,
     FrameSource,
     is_recording,

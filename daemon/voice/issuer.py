@@ -15,9 +15,9 @@ from oneglance.contract.gate import ClockGuard
 from oneglance.contract.messages import Decision, Mode, Outcome
 from oneglance.contract.signing import sign
 from oneglance.contract.topics import Topics
-from oneglance.daemon.decide import Verdict
-from oneglance.daemon.outbox import Outgoing
-from oneglance.daemon.sequence import SequenceFile
+from oneglance.daemon.visit.decide import Verdict
+from oneglance.daemon.voice.outbox import Outgoing
+from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.errors import ConfigError, MessageError
 
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.contract.messages import Hint, Phase, Visit, parse
-from oneglance.daemon.frames import Frame
+from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import StepReport, TrackView
-from oneglance.daemon.screen import IDLE_AFTER_S, SEND_EVERY_S, VisitFeed
+from oneglance.daemon.voice.visit_feed import IDLE_AFTER_S, SEND_EVERY_S, VisitFeed
 from oneglance.faces.find.boxes import Box
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)

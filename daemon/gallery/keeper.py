@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from oneglance.daemon.gallery_watch import GalleryWatch
+from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.errors import OneglanceError
 from oneglance.faces.gallery.person import Snapshot
 

@@ -1,0 +1,1 @@
+"""Cameras: frames in, whatever happens to the device."""

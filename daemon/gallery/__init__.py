@@ -1,0 +1,1 @@
+"""The gallery as the daemon holds it: whole, and up to date."""

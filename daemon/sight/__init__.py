@@ -1,0 +1,1 @@
+"""What one camera sees: faces, found and followed."""

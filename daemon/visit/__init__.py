@@ -1,0 +1,1 @@
+"""What one face's visit comes to: its looks, and the verdict on them."""

@@ -1,0 +1,1 @@
+"""What leaves the daemon: numbered, signed, published in time."""
