@@ -12,7 +12,7 @@ from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_th
 from oneglance.config import CameraConfig, Config, load_config, parse_config
 
 if TYPE_CHECKING:
-    from oneglance.daemon.profile import StageRow
+    from oneglance.daemon.timing import StageRow
 
 
 def run(
@@ -58,7 +58,7 @@ def run(
     """
     from oneglance.daemon.app import Daemon
     from oneglance.daemon.pipeline import StepReport
-    from oneglance.daemon.profile import StageTimes
+    from oneglance.daemon.timing import StageTimes
 
     console = Console(stderr=True, highlight=False)
     dry = bool(source) and config is None and not default_config_is_there()

@@ -20,8 +20,8 @@ from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import StepReport
-from oneglance.daemon.profile import StageTimes
 from oneglance.daemon.supervise import supervise
+from oneglance.daemon.timing import StageTimes
 from oneglance.daemon.totals import Tally, Totals
 from oneglance.daemon.vision import Outlet, Vision
 from oneglance.daemon.voice.issuer import Clocks

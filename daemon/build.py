@@ -11,7 +11,7 @@ from oneglance.contract.topics import Topics
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
-from oneglance.daemon.stages import OnStage
+from oneglance.daemon.timing import OnStage
 from oneglance.daemon.vision import Outlet
 from oneglance.daemon.visit.decide import Rule
 from oneglance.daemon.voice.commands import CommandDesk

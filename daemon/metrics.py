@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from oneglance.daemon.camera.camera import Camera, CameraState
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.pipeline import Counts
-from oneglance.daemon.profile import BINS_PER_OCTAVE, FIRST_BIN_S, StageTime, StageTimes
+from oneglance.daemon.timing import BINS_PER_OCTAVE, FIRST_BIN_S, StageTime, StageTimes
 from oneglance.daemon.totals import Tally
 from oneglance.daemon.vision import Vision
 from oneglance.errors import ConfigError

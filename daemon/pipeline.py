@@ -16,7 +16,7 @@ from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.daemon.sight.tracker import Track
 from oneglance.daemon.sight.watcher import Watcher
-from oneglance.daemon.stages import OnStage, stage
+from oneglance.daemon.timing import OnStage, stage
 from oneglance.daemon.visit.attention import Attention, Batch, worth
 from oneglance.daemon.visit.decide import POOR_QUALITY, Bar, Rule, Verdict, judge, leading_score
 from oneglance.daemon.visit.evidence import Look, Visit

@@ -16,7 +16,7 @@ from oneglance.daemon.sight.motion import SceneMemory, region_of, tiny_grey
 from oneglance.daemon.sight.search import find_faces, find_near
 from oneglance.daemon.sight.search_plan import SearchPlan
 from oneglance.daemon.sight.tracker import Track, Tracker
-from oneglance.daemon.stages import OnStage, stage
+from oneglance.daemon.timing import OnStage, stage
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel

@@ -17,7 +17,7 @@ from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import MAX_FRAME_AGE_S, Pipeline
 from oneglance.daemon.sight.search import door_detector, find_faces
 from oneglance.daemon.sight.watcher import LEAVE_S
-from oneglance.daemon.stages import STAGES, OnStage
+from oneglance.daemon.timing import STAGES, OnStage
 from oneglance.daemon.visit.attention import RECHECK_S
 from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector

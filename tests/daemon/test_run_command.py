@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from oneglance.config import Config, MqttConfig
-from oneglance.daemon.stages import STAGES
+from oneglance.daemon.timing import STAGES
 
 Wait = Callable[..., None]
 ONEGLANCE = [sys.executable, "-m", "oneglance.cli.main"]

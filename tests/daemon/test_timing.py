@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.daemon.profile import FIRST_BIN_S, StageTime, StageTimes
-from oneglance.daemon.stages import STAGES
+from oneglance.daemon.timing import FIRST_BIN_S, STAGES, StageTime, StageTimes
 
 durations = st.lists(st.floats(2e-6, 60.0), min_size=1, max_size=200)
 
