@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.daemon.build import build_pipeline, rule_of
 from oneglance.daemon.camera.frames import Frame
-from oneglance.daemon.voice.issuer import Clocks
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.codes import L1Head

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
+from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.daemon.build import build_outlet, build_pipeline, open_gallery, open_sequence
 from oneglance.daemon.camera.camera import Camera
@@ -24,7 +25,6 @@ from oneglance.daemon.supervise import supervise
 from oneglance.daemon.timing import StageTimes
 from oneglance.daemon.totals import Tally, Totals
 from oneglance.daemon.vision import Outlet, Vision
-from oneglance.daemon.voice.issuer import Clocks
 from oneglance.errors import ConfigError
 from oneglance.sdnotify import Notifier
 from oneglance.signals import stop_on_signals

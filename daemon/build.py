@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
@@ -15,7 +16,7 @@ from oneglance.daemon.timing import OnStage
 from oneglance.daemon.vision import Outlet
 from oneglance.daemon.visit.decide import Rule
 from oneglance.daemon.voice.commands import CommandDesk
-from oneglance.daemon.voice.issuer import Clocks, Issuer
+from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.faces.gallery.codes import L1Head

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from oneglance.clocks import Clocks
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.pipeline import Pipeline, StepReport
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.voice.commands import CommandDesk
-from oneglance.daemon.voice.issuer import Clocks, Issuer
+from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.visit_feed import VisitFeed
 from oneglance.errors import OneglanceError

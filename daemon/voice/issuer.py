@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
+from oneglance.clocks import Clocks
 from oneglance.contract.gate import ClockGuard
 from oneglance.contract.messages import Decision, Mode, Outcome
 from oneglance.contract.signing import sign
@@ -19,14 +19,6 @@ from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.errors import ConfigError, MessageError
-
-
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """The wall clock and the monotonic clock, in seconds, that the parts are given."""
-
-    wall: Callable[[], datetime]
-    monotonic_s: Callable[[], float]
 
 
 class Issuer:

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 
 from oneglance import __version__
+from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
 from oneglance.contract.messages import Reply, ServiceState, Status, Visit
 from oneglance.contract.topics import Topics
-from oneglance.daemon.voice.issuer import Clocks
 from oneglance.daemon.voice.outbox import Outbox, Outgoing
 from oneglance.link import Arrival, LastWill, Link
 

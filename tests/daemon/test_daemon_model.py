@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from model_folders import INTERCHANGE, write_folder
 
+from oneglance.clocks import Clocks
 from oneglance.config import CameraConfig, Config, GalleryConfig, ModelConfig
 from oneglance.converter.folder import update_manifest
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.build import build_pipeline
-from oneglance.daemon.voice.issuer import Clocks
 from oneglance.errors import ModelError
 from oneglance.faces.model.choice import Choice, Timing, folder_digest, machine_mark, write_choice
 from oneglance.faces.model.folder import sign_folder

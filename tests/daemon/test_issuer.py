@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from oneglance.clocks import Clocks
 from oneglance.contract.gate import MAX_LIFETIME, Gate
 from oneglance.contract.messages import Mode, Outcome
 from oneglance.contract.signing import check, load_public_key, load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.visit.decide import Verdict
-from oneglance.daemon.voice.issuer import Clocks, Issuer
+from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.errors import ConfigError, MessageError
 

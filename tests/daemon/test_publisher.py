@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from oneglance.broker import embedded_broker, free_port
+from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
 from oneglance.contract.messages import Phase, Visit
 from oneglance.contract.topics import Topics
-from oneglance.daemon.voice.issuer import Clocks
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.publisher import STATUS_EVERY_S, Publisher
 from oneglance.kiosk_ui.reducer import STATUS_SILENCE_S
