@@ -16,7 +16,7 @@ from oneglance.converter import report as reports
 from oneglance.converter.accuracy import compare_pairs, compare_people, read_both
 from oneglance.converter.calibration import Faces, calibration_faces
 from oneglance.converter.choice import choose
-from oneglance.converter.drawings import convert_drawings, is_for_drawings
+from oneglance.converter.drawing_job import convert_drawings, is_for_drawings
 from oneglance.converter.finish import finish, write_report
 from oneglance.converter.fitting import fit_to
 from oneglance.converter.folder import read_about, update_manifest, write_model_folder
