@@ -21,7 +21,7 @@ from oneglance.contract.messages import (
     Reply,
     ServiceState,
     Status,
-    Visit,
+    VisitState,
     parse,
 )
 from oneglance.contract.signing import check
@@ -92,7 +92,7 @@ def _explain(
     if topic == topics.status:
         return _status(tail, parse(payload, Status))
     if topic == topics.visit:
-        return _visit(tail, parse(payload, Visit))
+        return _visit(tail, parse(payload, VisitState))
     if topic == topics.door_state:
         return _door(tail, parse(payload, DoorState))
     if tail.startswith("reply/"):
@@ -120,7 +120,7 @@ def _status(tail: str, status: Status) -> Line:
     return Line(tail, text, style, status.model_dump(mode="json"))
 
 
-def _visit(tail: str, visit: Visit) -> Line:
+def _visit(tail: str, visit: VisitState) -> Line:
     hint = "" if visit.hint == "none" else f", {visit.hint}"
     text = safe(f"{visit.phase} {visit.progress:.0%}{hint}")
     same = ("visit", visit.visit_id, visit.phase, visit.hint)

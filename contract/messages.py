@@ -110,7 +110,7 @@ class FaceBox(BaseModel):
     height: Fraction
 
 
-class Visit(Message):
+class VisitState(Message):
     """What the screen shows while somebody stands there; never a ground to open a door."""
 
     kind: Literal["visit"] = "visit"

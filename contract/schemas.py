@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from oneglance.contract.messages import Decision, DoorState, Message, Reply, Status, Visit
+from oneglance.contract.messages import Decision, DoorState, Message, Reply, Status, VisitState
 
 MESSAGES: dict[str, type[Message]] = {
     "status": Status,
-    "visit": Visit,
+    "visit": VisitState,
     "decision": Decision,
     "door_state": DoorState,
     "reply": Reply,

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 
 from oneglance.config import Config
 from oneglance.contract.gate import Gate
-from oneglance.contract.messages import Status, Visit, parse
+from oneglance.contract.messages import Status, VisitState, parse
 from oneglance.contract.signing import load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
@@ -117,7 +117,9 @@ class KioskClient:
                 return DecisionArrived(decision)
             if topic == self._topics.visit:
                 return (
-                    None if arrival.retained else VisitArrived(parse(arrival.payload, Visit, topic))
+                    None
+                    if arrival.retained
+                    else VisitArrived(parse(arrival.payload, VisitState, topic))
                 )
             return StatusArrived(parse(arrival.payload, Status, topic))
         except MessageError as error:

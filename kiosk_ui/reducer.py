@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from oneglance.contract.messages import Decision, Hint, Outcome, Phase, ServiceState, Status, Visit
+from oneglance.contract.messages import (
+    Decision,
+    Hint,
+    Outcome,
+    Phase,
+    ServiceState,
+    Status,
+    VisitState,
+)
 from oneglance.kiosk_ui.names import clean_name
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.words import HINTS, POOR_QUALITY, WORDS, welcome
@@ -47,7 +55,7 @@ class StatusArrived:
 class VisitArrived:
     """How far the visit in front of the camera has come."""
 
-    visit: Visit
+    visit: VisitState
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class KioskState:
     status: Status | None = None
     status_at_s: float = 0.0
     ever_online: bool = False
-    visit: Visit | None = None
+    visit: VisitState | None = None
     visit_at_s: float = 0.0
     decided_visit_id: str = ""
     result: Result | None = None
@@ -131,7 +139,7 @@ def _blank(state: KioskState, *, connected: bool) -> KioskState:
     )
 
 
-def _visited(state: KioskState, visit: Visit, now_s: float) -> KioskState:
+def _visited(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
     match visit.phase:
         case Phase.IDLE:
             return replace(state, visit=None)
@@ -205,7 +213,7 @@ def _at_rest(reasons: tuple[str, ...]) -> Kind:
     return Kind.CAMERA_LOST if names else Kind.IDLE
 
 
-def _visit_screen(visit: Visit, now_s: float) -> ScreenState:
+def _visit_screen(visit: VisitState, now_s: float) -> ScreenState:
     checking = visit.phase is Phase.CHECKING
     kind = Kind.CHECKING if checking else Kind.LOOK_HERE
     title, line = WORDS[kind]

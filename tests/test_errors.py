@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.contract.messages import Visit, parse
+from oneglance.contract.messages import VisitState, parse
 from oneglance.errors import ConfigError, MessageError, OneglanceError
 
 
@@ -22,5 +22,5 @@ def test_an_error_is_one_printable_line_whatever_is_in_it(what: str, where: str,
 def test_a_hostile_field_name_cannot_drive_a_terminal() -> None:
     payload = b'{"v":1,"kind":"visit","\\u001b[2J":1}'
     with pytest.raises(MessageError) as caught:
-        parse(payload, Visit, "oneglance/v1/a/b/visit")
+        parse(payload, VisitState, "oneglance/v1/a/b/visit")
     assert "\x1b" not in str(caught.value)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from oneglance import __version__
 from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
-from oneglance.contract.messages import Reply, ServiceState, Status, Visit
+from oneglance.contract.messages import Reply, ServiceState, Status, VisitState
 from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.outbox import Outbox, Outgoing
 from oneglance.link import Arrival, LastWill, Link
@@ -101,7 +101,7 @@ class Publisher:
         with self._lock:
             return self._outbox.take_dropped()
 
-    def visit(self, visit: Visit) -> None:
+    def visit(self, visit: VisitState) -> None:
         """Tell the screen; lost if the broker is away."""
         self.link.publish(self._topics.visit, visit.to_payload(), qos=0, expiry_s=1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from oneglance.contract.messages import FaceBox, Phase, Visit
+from oneglance.contract.messages import FaceBox, Phase, VisitState
 from oneglance.daemon.pipeline import StepReport, TrackView
 
 SEND_EVERY_S = 0.2
@@ -23,7 +23,7 @@ class VisitFeed:
 
     def update(
         self, reports: Sequence[StepReport], now_s: float, issued_at: datetime
-    ) -> Visit | None:
+    ) -> VisitState | None:
         """The message to send now; None if there is nothing new. Call it without frames too."""
         views = [(report, view) for report in reports for view in report.tracks]
         if not views:
@@ -31,7 +31,7 @@ class VisitFeed:
             if not gone or self._last[1] is Phase.IDLE:
                 return None
             self._last = ("", Phase.IDLE)
-            return Visit(issued_at=issued_at, visit_id="", phase=Phase.IDLE)
+            return VisitState(issued_at=issued_at, visit_id="", phase=Phase.IDLE)
         self._seen_at_s = now_s
         report, view = max(views, key=_size_in_frame)
         news = (view.visit_id, view.phase)
@@ -40,7 +40,7 @@ class VisitFeed:
             return None
         self._last = news
         self._sent_at_s = now_s
-        return Visit(
+        return VisitState(
             issued_at=issued_at,
             visit_id=view.visit_id,
             phase=view.phase,

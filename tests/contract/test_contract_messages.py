@@ -24,7 +24,7 @@ from oneglance.contract.messages import (
     Reply,
     ServiceState,
     Status,
-    Visit,
+    VisitState,
     format_time,
     parse,
 )
@@ -33,7 +33,7 @@ from oneglance.errors import MessageError
 NOW = datetime(2026, 11, 24, 6, 0, 0, 123000, tzinfo=UTC)
 SAMPLES: list[Message] = [
     Status(issued_at=NOW, state=ServiceState.ONLINE, software="0.1.0", reasons=("a", "b")),
-    Visit(
+    VisitState(
         issued_at=NOW,
         visit_id="v",
         phase=Phase.LOOK,

@@ -27,7 +27,7 @@ from oneglance.contract.messages import (
     Reply,
     ServiceState,
     Status,
-    Visit,
+    VisitState,
 )
 from oneglance.contract.signing import sign
 
@@ -74,7 +74,7 @@ def examples() -> dict[str, str]:
             model_id="mobileface-2",
             model_variant="int8",
         ),
-        "visit": Visit(
+        "visit": VisitState(
             issued_at=AT,
             visit_id="front-42",
             phase=Phase.CHECKING,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from oneglance.broker import embedded_broker, free_port
 from oneglance.config import Config, ModelConfig, MqttConfig
-from oneglance.contract.messages import Decision, Phase, Reply, Visit, parse
+from oneglance.contract.messages import Decision, Phase, Reply, VisitState, parse
 from oneglance.contract.signing import check, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
@@ -107,7 +107,7 @@ def test_from_film_to_signed_decisions(
     states = [state for state, _ in listener.states()]
     assert states[0] == "degraded"
     assert "online" in states
-    visits = [parse(arrival.payload, Visit) for arrival in listener.on(TOPICS.visit)]
+    visits = [parse(arrival.payload, VisitState) for arrival in listener.on(TOPICS.visit)]
     assert {Phase.CHECKING, Phase.DONE} <= {visit.phase for visit in visits}
 
 

@@ -15,7 +15,7 @@ import pytest
 from oneglance.broker import embedded_broker, free_port
 from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
-from oneglance.contract.messages import Phase, Visit
+from oneglance.contract.messages import Phase, VisitState
 from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.publisher import STATUS_EVERY_S, Publisher
@@ -105,7 +105,7 @@ def test_a_decision_is_delivered_and_never_retained(
         wait_until(lambda: len(listener.on(TOPICS.decision)) == 1, "no decision came")
     late = listen(broker, "late")
     with publishing(broker) as publisher:
-        publisher.visit(Visit(issued_at=CLOCKS.wall(), visit_id="v", phase=Phase.LOOK))
+        publisher.visit(VisitState(issued_at=CLOCKS.wall(), visit_id="v", phase=Phase.LOOK))
         wait_until(lambda: late.on(TOPICS.visit) != [], "no visit came")
         assert late.on(TOPICS.decision) == []
 

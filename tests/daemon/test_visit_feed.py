@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.contract.messages import Hint, Phase, Visit, parse
+from oneglance.contract.messages import Hint, Phase, VisitState, parse
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import StepReport, TrackView
 from oneglance.daemon.voice.visit_feed import IDLE_AFTER_S, SEND_EVERY_S, VisitFeed
@@ -74,4 +74,4 @@ def test_a_box_over_the_edge_still_makes_a_valid_message(
 ) -> None:
     visit = VisitFeed().update([report(view(box=Box(x, y, width, height)))], 0.0, NOW)
     assert visit is not None
-    assert parse(visit.to_payload(), Visit) == visit
+    assert parse(visit.to_payload(), VisitState) == visit

@@ -22,7 +22,7 @@ from oneglance.contract.messages import (
     Reply,
     ServiceState,
     Status,
-    Visit,
+    VisitState,
 )
 from oneglance.contract.signing import load_public_key, load_signing_key, sign
 
@@ -105,7 +105,7 @@ def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
         ),
         (
             TOPICS.visit,
-            Visit(
+            VisitState(
                 issued_at=NOW,
                 visit_id="v1",
                 phase=Phase.CHECKING,

@@ -23,7 +23,7 @@ from oneglance.contract.messages import (
     Phase,
     ServiceState,
     Status,
-    Visit,
+    VisitState,
 )
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign
 from oneglance.contract.topics import Topics
@@ -133,7 +133,7 @@ def test_a_day_at_the_door(display: dict[str, str], tmp_path: Path, wait_until: 
 
             wait_until(lambda: "READY=1" in manager.told, "the first frame was not drawn")
             shows("idle")
-            look = Visit(issued_at=now, visit_id="v1", phase=Phase.LOOK)
+            look = VisitState(issued_at=now, visit_id="v1", phase=Phase.LOOK)
             send(TOPICS.visit, look.to_payload())
             shows("look_here")
             checking = look.model_copy(update={"phase": Phase.CHECKING, "progress": 0.5})

@@ -21,7 +21,7 @@ from oneglance.contract.messages import (
     Phase,
     ServiceState,
     Status,
-    Visit,
+    VisitState,
 )
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign
 from oneglance.contract.topics import Topics
@@ -85,7 +85,7 @@ class Kiosk:
 
 def visit_payload(visit_id: str = "v1") -> bytes:
     now = datetime.now(UTC)
-    return Visit(issued_at=now, visit_id=visit_id, phase=Phase.LOOK).to_payload()
+    return VisitState(issued_at=now, visit_id=visit_id, phase=Phase.LOOK).to_payload()
 
 
 def status_payload(state: ServiceState = ServiceState.ONLINE) -> bytes:

@@ -15,7 +15,7 @@ from oneglance.contract.messages import (
     Phase,
     ServiceState,
     Status,
-    Visit,
+    VisitState,
 )
 from oneglance.kiosk_ui.reducer import (
     START_GRACE_S,
@@ -47,7 +47,7 @@ def visit(
     phase: Phase, visit_id: str = "v1", progress: float = 0.0, hint: Hint = Hint.NONE
 ) -> VisitArrived:
     return VisitArrived(
-        Visit(issued_at=NOW, visit_id=visit_id, phase=phase, hint=hint, progress=progress)
+        VisitState(issued_at=NOW, visit_id=visit_id, phase=phase, hint=hint, progress=progress)
     )
 
 
