@@ -28,7 +28,7 @@ from oneglance.contract.messages import Outcome
 from oneglance.contract.signing import create_signing_key, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.pipeline import StepReport
+from oneglance.daemon.visit.report import StepReport
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import create_key, load_key
 from oneglance.faces.model.face_model import FaceModel

@@ -57,8 +57,8 @@ def run(
     stage of the loop took; `oneglance top` shows the same of a running service.
     """
     from oneglance.daemon.app import Daemon
-    from oneglance.daemon.pipeline import StepReport
     from oneglance.daemon.timing import StageTimes
+    from oneglance.daemon.visit.report import StepReport
 
     console = Console(stderr=True, highlight=False)
     dry = bool(source) and config is None and not default_config_is_there()

@@ -20,11 +20,12 @@ from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.gallery.watch import GalleryWatch
-from oneglance.daemon.pipeline import StepReport
 from oneglance.daemon.supervise import supervise
 from oneglance.daemon.timing import StageTimes
 from oneglance.daemon.totals import Tally, Totals
-from oneglance.daemon.vision import Outlet, Vision
+from oneglance.daemon.vision import Vision
+from oneglance.daemon.visit.report import StepReport
+from oneglance.daemon.voice.outlet import Outlet
 from oneglance.errors import ConfigError
 from oneglance.sdnotify import Notifier
 from oneglance.signals import stop_on_signals

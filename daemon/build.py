@@ -13,10 +13,10 @@ from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.timing import OnStage
-from oneglance.daemon.vision import Outlet
 from oneglance.daemon.visit.decide import Rule
 from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.issuer import Issuer
+from oneglance.daemon.voice.outlet import Outlet
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.faces.gallery.codes import L1Head
@@ -107,4 +107,4 @@ def build_outlet(
         on_command=lambda arrival: desk.arrived(arrival),
     )
     desk = CommandDesk(topics, {"reload": reload}, publisher.reply, clocks.wall)
-    return Outlet(issuer, publisher, desk)
+    return Outlet(issuer, publisher, desk, clocks)

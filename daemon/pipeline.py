@@ -20,8 +20,8 @@ from oneglance.daemon.timing import OnStage, stage
 from oneglance.daemon.visit.attention import Attention, Batch, worth
 from oneglance.daemon.visit.decide import POOR_QUALITY, Bar, Rule, Verdict, judge, leading_score
 from oneglance.daemon.visit.evidence import Look, Visit
+from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.faces.find.align import chip_from_points
-from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.identify import most_alike
 from oneglance.faces.gallery.person import Snapshot
@@ -42,28 +42,6 @@ class Counts:
     tracks: int = 0
     encoder_calls: int = 0
     faces_encoded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TrackView:
-    """One face of one frame as the pipeline sees it. `score`: the leading person's mean logit."""
-
-    track_id: int
-    visit_id: str
-    box: Box
-    hint: Hint
-    phase: Phase
-    progress: float
-    score: float | None
-    verdict: Verdict | None
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What one frame has come to; `tracks` holds the faces found in it."""
-
-    frame: Frame
-    tracks: tuple[TrackView, ...]
 
 
 @dataclass(slots=True)

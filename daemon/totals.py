@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from oneglance.daemon.pipeline import Counts, StepReport
+from oneglance.daemon.pipeline import Counts
 from oneglance.daemon.vision import Vision
+from oneglance.daemon.visit.report import StepReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,33 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from oneglance.clocks import Clocks
-from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
-from oneglance.daemon.pipeline import Pipeline, StepReport
+from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.visit.decide import Verdict
-from oneglance.daemon.voice.commands import CommandDesk
-from oneglance.daemon.voice.issuer import Issuer
-from oneglance.daemon.voice.publisher import Publisher
-from oneglance.daemon.voice.visit_feed import VisitFeed
-from oneglance.errors import OneglanceError
+from oneglance.daemon.visit.report import StepReport
+from oneglance.daemon.voice.outlet import Outlet
+from oneglance.faces.gallery.person import Snapshot
 from oneglance.sdnotify import Notifier
 
 log = logging.getLogger(__name__)
 
 # Without frames the loop still looks around this often.
 TICK_S = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Outlet:
-    """What decisions leave by: who signs, who publishes, who takes commands."""
-
-    issuer: Issuer
-    publisher: Publisher
-    desk: CommandDesk
 
 
 class Vision(threading.Thread):
@@ -59,11 +47,9 @@ class Vision(threading.Thread):
         self._gallery = gallery
         self._outlet = outlet
         self._on_step = on_step
-        self._feed = VisitFeed()
         self._stopping = threading.Event()
         self._version = 0
         self._fed_at_s = float("-inf")
-        self._refusal = ""
         self.ended = threading.Event()
         self.crash: BaseException | None = None
         self.accepted = 0
@@ -73,7 +59,7 @@ class Vision(threading.Thread):
     def problems(self) -> tuple[str, ...]:
         """Why nobody can be let in now, as status reasons."""
         found = [self._gallery.held.problem if self._gallery else ""]
-        found.append(self._outlet.issuer.problem if self._outlet else "")
+        found.append(self._outlet.problem if self._outlet else "")
         return tuple(problem for problem in found if problem)
 
     def run(self) -> None:
@@ -95,63 +81,57 @@ class Vision(threading.Thread):
                 log.error("the vision thread hangs and is left behind")
 
     def _turn(self) -> None:
-        frames = self._exchange.take(TICK_S)
-        snapshot = None
-        if self._gallery is not None:
-            held = self._gallery.held
-            if held.version != self._version:
-                self._version = held.version
-                self._pipeline.drop_evidence()
-            snapshot = held.snapshot
-        if self._outlet is not None:
-            self._outlet.issuer.tick()
-            self._outlet.publisher.pump()
-            for visit_id in self._outlet.publisher.take_dropped():
-                log.warning("visit %s: its decision expired before it could leave", visit_id)
-                self._pipeline.reopen(visit_id)
-        reports = self._pipeline.step(frames, snapshot) if frames else []
-        for report in reports:
-            self._conclude(report)
-        if self._outlet is not None:
-            now_s = self._clocks.monotonic_s()
-            visit = self._feed.update(reports, now_s, self._clocks.wall())
-            if visit is not None:
-                self._outlet.publisher.visit(visit)
+        frames, snapshot = self._take()
+        self._send(self._step(frames, snapshot))
         self._progressed()
 
-    def _conclude(self, report: StepReport) -> None:
-        for view in report.tracks:
-            verdict = view.verdict
-            if verdict is None:
-                continue
-            if self._outlet is not None and not self._send(verdict, self._outlet):
-                self._pipeline.reopen(verdict.visit_id)
-                continue
-            if verdict.accepted:
-                self.accepted += 1
-            else:
-                self.rejected += 1
-            outcome = "accepted" if verdict.accepted else f"rejected, {verdict.reason}"
-            log.info("visit %s: %s, score %.2f", verdict.visit_id, outcome, verdict.score)
-        if self._on_step is not None:
-            self._on_step(report)
+    def _take(self) -> tuple[list[Frame], Snapshot | None]:
+        """The newest frames, as soon as there are any, and the gallery of this moment."""
+        frames = self._exchange.take(TICK_S)
+        if self._gallery is None:
+            return frames, None
+        held = self._gallery.held
+        if held.version != self._version:
+            self._version = held.version
+            self._pipeline.drop_evidence()
+        return frames, held.snapshot
 
-    def _send(self, verdict: Verdict, outlet: Outlet) -> bool:
+    def _step(self, frames: list[Frame], snapshot: Snapshot | None) -> list[StepReport]:
+        """What the frames have come to; a visit whose decision was lost may come to another."""
+        if self._outlet is not None:
+            for visit_id in self._outlet.turn():
+                self._pipeline.reopen(visit_id)
+        return self._pipeline.step(frames, snapshot) if frames else []
+
+    def _send(self, reports: list[StepReport]) -> None:
+        """Let verdicts leave, count those that may, and tell the screen."""
+        for report in reports:
+            for view in report.tracks:
+                if view.verdict is not None:
+                    self._conclude(view.verdict)
+            if self._on_step is not None:
+                self._on_step(report)
+        if self._outlet is not None:
+            self._outlet.show(reports)
+
+    def _conclude(self, verdict: Verdict) -> None:
+        if self._outlet is not None and not self._left(verdict, self._outlet):
+            self._pipeline.reopen(verdict.visit_id)
+            return
+        if verdict.accepted:
+            self.accepted += 1
+        else:
+            self.rejected += 1
+        outcome = "accepted" if verdict.accepted else f"rejected, {verdict.reason}"
+        log.info("visit %s: %s, score %.2f", verdict.visit_id, outcome, verdict.score)
+
+    def _left(self, verdict: Verdict, outlet: Outlet) -> bool:
         held = self._gallery.held if self._gallery is not None else None
         if held is not None and held.version != self._version:
             # Somebody may have been deleted while the encoder was at work.
             return False
         names = held.snapshot.names if held is not None and held.snapshot is not None else {}
-        try:
-            message = outlet.issuer.issue(verdict, names)
-        except OneglanceError as error:
-            level = logging.ERROR if str(error) != self._refusal else logging.DEBUG
-            log.log(level, "no decision: %s", error)
-            self._refusal = str(error)
-            return False
-        self._refusal = ""
-        outlet.publisher.decision(message)
-        return True
+        return outlet.send(verdict, names)
 
     def _progressed(self) -> None:
         period_s = self._notifier.watchdog_period_s

@@ -20,7 +20,7 @@ from oneglance.cli.demo.video import Scene, Visitor, write_film
 from oneglance.config import CameraConfig, Config
 from oneglance.contract.messages import Decision, Outcome
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.pipeline import StepReport, TrackView
+from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.errors import ImageError, OneglanceError
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.gallery import Gallery

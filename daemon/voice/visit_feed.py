@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from oneglance.contract.messages import FaceBox, Phase, VisitState
-from oneglance.daemon.pipeline import StepReport, TrackView
+from oneglance.daemon.visit.report import StepReport, TrackView
 
 SEND_EVERY_S = 0.2
 # A face missed in a few frames has not left.

@@ -24,8 +24,8 @@ from oneglance.contract.messages import Decision, Phase, Reply, VisitState, pars
 from oneglance.contract.signing import check, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.pipeline import StepReport
 from oneglance.daemon.totals import Totals
+from oneglance.daemon.visit.report import StepReport
 from oneglance.errors import (
     BrokerError,
     CameraError,

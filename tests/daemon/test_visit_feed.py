@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from oneglance.contract.messages import Hint, Phase, VisitState, parse
 from oneglance.daemon.camera.frames import Frame
-from oneglance.daemon.pipeline import StepReport, TrackView
+from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.daemon.voice.visit_feed import IDLE_AFTER_S, SEND_EVERY_S, VisitFeed
 from oneglance.faces.find.boxes import Box
 

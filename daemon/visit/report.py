@@ -1,0 +1,32 @@
+"""What one frame has come to, as the pipeline tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oneglance.contract.messages import Hint, Phase
+from oneglance.daemon.camera.frames import Frame
+from oneglance.daemon.visit.decide import Verdict
+from oneglance.faces.find.boxes import Box
+
+
+@dataclass(frozen=True, slots=True)
+class TrackView:
+    """One face of one frame as the pipeline sees it. `score`: the leading person's mean logit."""
+
+    track_id: int
+    visit_id: str
+    box: Box
+    hint: Hint
+    phase: Phase
+    progress: float
+    score: float | None
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What one frame has come to; `tracks` holds the faces found in it."""
+
+    frame: Frame
+    tracks: tuple[TrackView, ...]

@@ -1,0 +1,74 @@
+"""What decisions leave by: who signs, who publishes, who takes commands, who tells the screen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from oneglance.clocks import Clocks
+from oneglance.daemon.visit.decide import Verdict
+from oneglance.daemon.visit.report import StepReport
+from oneglance.daemon.voice.commands import CommandDesk
+from oneglance.daemon.voice.issuer import Issuer
+from oneglance.daemon.voice.publisher import Publisher
+from oneglance.daemon.voice.visit_feed import VisitFeed
+from oneglance.errors import OneglanceError
+
+log = logging.getLogger(__name__)
+
+
+class Outlet:
+    """The vision thread's way out: `turn` once a turn, `send` for a verdict, `show` for the screen.
+
+    `publisher` and `desk` belong to other threads as well; whoever builds the daemon starts and
+    stops them.
+    """
+
+    def __init__(
+        self, issuer: Issuer, publisher: Publisher, desk: CommandDesk, clocks: Clocks
+    ) -> None:
+        self.publisher = publisher
+        self.desk = desk
+        self._issuer = issuer
+        self._clocks = clocks
+        self._feed = VisitFeed()
+        self._refusal = ""
+
+    @property
+    def problem(self) -> str:
+        """Why no decision can leave now, as a status reason; nothing if it can."""
+        return self._issuer.problem
+
+    def turn(self) -> list[str]:
+        """Look at the clocks and send what waits; call it at least once a second.
+
+        Returns the visits whose decision was lost: it expired before it could leave.
+        """
+        self._issuer.tick()
+        self.publisher.pump()
+        lost = self.publisher.take_dropped()
+        for visit_id in lost:
+            log.warning("visit %s: its decision expired before it could leave", visit_id)
+        return lost
+
+    def send(self, verdict: Verdict, names: Mapping[str, str]) -> bool:
+        """Sign a verdict and send it on its way; `names` are the people's, by id.
+
+        False if no decision can be issued now; the reason is logged, once while it lasts.
+        """
+        try:
+            message = self._issuer.issue(verdict, names)
+        except OneglanceError as error:
+            level = logging.ERROR if str(error) != self._refusal else logging.DEBUG
+            log.log(level, "no decision: %s", error)
+            self._refusal = str(error)
+            return False
+        self._refusal = ""
+        self.publisher.decision(message)
+        return True
+
+    def show(self, reports: Sequence[StepReport]) -> None:
+        """Tell the screen what it needs to know of a step; call it without frames too."""
+        state = self._feed.update(reports, self._clocks.monotonic_s(), self._clocks.wall())
+        if state is not None:
+            self.publisher.visit(state)
