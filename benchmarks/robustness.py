@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from oneglance.daemon.sight.search import door_detector, find_faces
 from oneglance.daemon.sight.watcher import Watcher
+from oneglance.daemon.visit.evidence import Visit
 from oneglance.errors import ConfigError
 from oneglance.faces.evaluation import metrics
 from oneglance.faces.evaluation.listed_pairs import Pair, read_pairs, score_pairs
@@ -75,11 +76,16 @@ def by_one_search(
     return None if sample is None else sample.template
 
 
+def _visit() -> Visit:
+    """What the watcher begins for each face; nobody is judged here."""
+    return Visit(frames_needed=3, lifetime_s=5.0, patience_s=1.0)
+
+
 def as_film(image: Image, _: FaceDetector, model: FaceModel) -> NDArray[np.float32] | None:
     """The template of the first of `FILM_FRAMES` equal frames in which the daemon finds a face."""
-    watcher = Watcher(door_detector(), model, DOOR_FACE_PX)
+    watcher = Watcher(door_detector(), model, DOOR_FACE_PX, _visit)
     for i in range(FILM_FRAMES):
-        seen, _ = watcher.see(image, i / FILM_FPS)
+        seen = watcher.see(image, i / FILM_FPS)
         points = {one.track.box: one.points for one in seen}
         box = central(image, list(points))
         if box is not None:
@@ -230,7 +236,10 @@ def empty_frame_ms(model: FaceModel) -> dict[str, float]:
     cv2.setNumThreads(1)
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     detector = door_detector()
-    watcher, times_s = Watcher(detector, model, DOOR_FACE_PX), itertools.count(0, 1 / FILM_FPS)
+    watcher, times_s = (
+        Watcher(detector, model, DOOR_FACE_PX, _visit),
+        itertools.count(0, 1 / FILM_FPS),
+    )
     ways: dict[str, Callable[[], object]] = {
         "upright": lambda: model.faces_among(frame, find_faces(detector, frame, DOOR_FACE_PX)),
         "as the daemon does": lambda: watcher.see(frame, next(times_s)),

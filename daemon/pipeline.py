@@ -6,7 +6,7 @@ follow and search -> chips -> quality -> ONE encoder call for all cameras -> com
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
-from oneglance.daemon.sight.tracker import Track
-from oneglance.daemon.sight.watcher import Watcher
+from oneglance.daemon.sight.watcher import Seen, Watcher
 from oneglance.daemon.timing import OnStage, stage
 from oneglance.daemon.visit.attention import Attention, Batch, worth
 from oneglance.daemon.visit.decide import POOR_QUALITY, Bar, Rule, Verdict, judge, leading_score
@@ -45,23 +44,12 @@ class Counts:
 
 
 @dataclass(slots=True)
-class _Person:
-    """What is remembered of a track: its evidence, and what was spent on it."""
-
-    visit: Visit
-    attention: Attention = field(default_factory=Attention)
-
-
-@dataclass(slots=True)
 class _Face:
     """A face of this step on its way through the stages."""
 
     frame: Frame
-    track: Track
-    points: NDArray[np.float64]
-    sure: bool
+    seen: Seen
     near: bool
-    person: _Person
     hint: Hint
     chip: NDArray[np.uint8] | None = None
     worth: float = 0.0
@@ -69,15 +57,11 @@ class _Face:
 
     @property
     def visit(self) -> Visit:
-        return self.person.visit
+        return self.seen.visitor.visit
 
-
-@dataclass(slots=True)
-class _View:
-    """What is remembered of one camera."""
-
-    watcher: Watcher
-    people: dict[int, _Person] = field(default_factory=dict)
+    @property
+    def attention(self) -> Attention:
+        return self.seen.visitor.attention
 
 
 class Pipeline:
@@ -109,7 +93,7 @@ class Pipeline:
         self._clock_s = clock_s
         self._on_stage = on_stage
         self._batch = Batch()
-        self._views: dict[str, _View] = {}
+        self._watchers: dict[str, Watcher] = {}
 
     def step(self, frames: Sequence[Frame], gallery: Snapshot | None) -> list[StepReport]:
         """Work off at most one frame of each camera.
@@ -146,65 +130,62 @@ class Pipeline:
                 visit.reopen()
 
     def _visits(self) -> list[Visit]:
-        return [person.visit for view in self._views.values() for person in view.people.values()]
+        return [v.visit for watcher in self._watchers.values() for v in watcher.visitors.values()]
+
+    def _begin_visit(self) -> Visit:
+        self.counts.tracks += 1
+        return Visit(self._rule.frames, self._lifetime_s, self._rule.patience_s)
 
     def _is_fresh(self, frame: Frame) -> bool:
         return 0 <= self._clock_s() - frame.captured_at_s <= MAX_FRAME_AGE_S
 
     def _find(self, frame: Frame) -> list[_Face]:
-        if frame.camera not in self._views:
-            watcher = Watcher(self._detector, self._model, self._min_face_px, self._on_stage)
-            self._views[frame.camera] = _View(watcher)
-        view = self._views[frame.camera]
-        seen, tracks = view.watcher.see(frame.pixels, frame.at_s)
-        self.counts.faces += len(seen)
-        known, view.people = view.people, {}
-        for track in tracks:
-            person = known.get(track.track_id)
-            if person is None:
-                rule = self._rule
-                person = _Person(Visit(rule.frames, self._lifetime_s, rule.patience_s))
-                self.counts.tracks += 1
-            view.people[track.track_id] = person
+        watcher = self._watchers.get(frame.camera)
+        if watcher is None:
+            watcher = self._watchers[frame.camera] = Watcher(
+                *(self._detector, self._model, self._min_face_px),
+                self._begin_visit,
+                self._on_stage,
+            )
         faces = []
-        for one in seen:
-            person = view.people[one.track.track_id]
-            hint = distance_hint(one.track.box, frame.pixels.shape[0], self._min_face_px)
-            near = hint is Hint.NONE
-            if near:
-                person.visit.near(frame.at_s)
+        for seen in watcher.see(frame.pixels, frame.at_s):
+            hint = distance_hint(seen.track.box, frame.pixels.shape[0], self._min_face_px)
+            face = _Face(frame, seen, hint is Hint.NONE, hint)
+            if face.near:
+                face.visit.near(frame.at_s)
             else:
-                person.visit.away(frame.at_s)
-            faces.append(_Face(frame, one.track, one.points, one.sure, near, person, hint))
+                face.visit.away(frame.at_s)
+            faces.append(face)
+        self.counts.faces += len(faces)
         return faces
 
     def _wanted(self, faces: list[_Face], *, judged: bool) -> list[_Face]:
         """The faces whose picture in this frame is wanted, and good; each is given its hint."""
         wanted = []
         for face in faces:
-            at_s, attention = face.frame.at_s, face.person.attention
+            at_s, attention, seen = face.frame.at_s, face.attention, face.seen
             watched = face.visit.decided or not judged
             wants = (
-                attention.wants_recheck(at_s, sure=face.sure) if watched else face.visit.due(at_s)
+                attention.wants_recheck(at_s, sure=seen.sure) if watched else face.visit.due(at_s)
             )
             if face.hint is not Hint.NONE or (watched and not wants):
                 continue
-            face.chip = chip_from_points(face.frame.pixels, face.points)
+            face.chip = chip_from_points(face.frame.pixels, seen.points)
             sharp = sharpness(face.chip)
-            face.hint = picture_hint(face.chip, face.frame.pixels, face.points)
+            face.hint = picture_hint(face.chip, face.frame.pixels, seen.points)
             if face.hint is not Hint.NONE:
                 continue
-            face.worth = worth(sharp, face.points)
+            face.worth = worth(sharp, seen.points)
             if wants and attention.is_good(at_s, face.worth):
                 wanted.append(face)
         return wanted
 
     def _due(self, wanted: list[_Face]) -> list[_Face]:
         """As many as the encoder can take in time: who was put off most often, then the largest."""
-        wanted.sort(key=lambda f: (-f.person.attention.put_off, -f.track.box.area))
+        wanted.sort(key=lambda f: (-f.attention.put_off, -f.seen.track.box.area))
         size = self._batch.size
         for face in wanted[size:]:
-            face.person.attention.put_off += 1
+            face.attention.put_off += 1
         return wanted[:size]
 
     def _look(self, due: list[_Face], gallery: Snapshot | None, bar: Bar | None) -> None:
@@ -217,14 +198,14 @@ class Pipeline:
         self.counts.faces_encoded += len(due)
         if gallery is None or bar is None:
             for face in due:
-                face.person.attention.looked(face.frame.at_s, same=True)
+                face.attention.looked(face.frame.at_s, same=True)
             return
         with stage("compare", self._on_stage):
             alike = most_alike(self._model, gallery, templates, floor=bar.threshold)
         for face, template, scores in zip(due, templates, alike, strict=True):
             before = face.visit.reference
             same = before is None or self._resembles(template, before)
-            face.person.attention.looked(face.frame.at_s, same=same)
+            face.attention.looked(face.frame.at_s, same=same)
             # What is no number says nothing about anybody.
             if not np.isfinite(template).all():
                 continue
@@ -247,9 +228,9 @@ class Pipeline:
         phase = Phase.CHECKING if visit.looks else Phase.LOOK
         score = leading_score(visit.looks)
         return TrackView(
-            face.track.track_id,
+            face.seen.track.track_id,
             visit.visit_id,
-            face.track.box,
+            face.seen.track.box,
             face.hint,
             Phase.DONE if visit.decided else phase,
             visit.progress,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from oneglance.faces.find.boxes import Box
 
@@ -18,69 +17,54 @@ MAX_GROWTH = 1.6
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One face across frames. `seen` tells whether it was found in the newest frame."""
+    """One face across frames: where, in px, and when it was found last."""
 
     track_id: int
     box: Box
-    first_at_s: float
     last_at_s: float
-    seen: bool
 
+    def is_alive(self, at_s: float, leave_s: float) -> bool:
+        """Whether it may still be continued at `at_s`: it ends after `leave_s` without its face.
 
-class Tracker:
-    """The tracks of one camera. A track ends after `leave_s` without its face."""
-
-    def __init__(self, leave_s: float) -> None:
-        self._leave_s = leave_s
-        self._numbers = itertools.count(1)
-        self._tracks: list[Track] = []
-
-    def alive(self, at_s: float) -> list[Track]:
-        """The tracks that may still be continued at `at_s`.
-
-        A time that runs backwards ends all tracks: nothing is known about what lay between.
+        A time that runs backwards ends it: nothing is known about what lay between.
         """
-        return [t for t in self._tracks if 0 <= at_s - t.last_at_s <= self._leave_s]
+        return 0 <= at_s - self.last_at_s <= leave_s
 
-    def update(
-        self, boxes: Sequence[Box], at_s: float, followed: Mapping[int, Box] | None = None
-    ) -> list[Track]:
-        """Take what was seen at `at_s`; returns the live tracks, one `seen` for each box.
 
-        `followed` tells where faces of live tracks are now, by track id. `boxes` are of faces
-        found without knowing whose they are: they continue the other tracks, or begin new ones.
-        The seen come first, those of `followed` before those of `boxes`, each in its order.
-        """
-        followed = followed or {}
-        known = {track.track_id: track for track in self.alive(at_s)}
-        continued = [
-            replace(known.pop(track_id), box=box, last_at_s=at_s, seen=True)
-            for track_id, box in followed.items()
-        ]
-        alive = list(known.values())
-        pairs = sorted(
-            (
-                (nearness, t, b)
-                for t, track in enumerate(alive)
-                for b, box in enumerate(boxes)
-                if (nearness := _nearness(track, box, at_s)) is not None
-            ),
-            key=lambda pair: -pair[0],
-        )
-        owner: dict[int, int] = {}
-        for _, t, b in pairs:
-            if b not in owner and t not in owner.values():
-                owner[b] = t
-        for b, box in enumerate(boxes):
-            if b in owner:
-                continued.append(replace(alive[owner[b]], box=box, last_at_s=at_s, seen=True))
-            else:
-                continued.append(Track(next(self._numbers), box, at_s, at_s, seen=True))
-        lost = [
-            replace(track, seen=False) for t, track in enumerate(alive) if t not in owner.values()
-        ]
-        self._tracks = continued + lost
-        return list(self._tracks)
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whose the boxes of a frame are, by their places in the list that was asked about.
+
+    `continued` tells for each track that goes on which box is its own; all other boxes are
+    `begun`: faces that were not there before. Each box is named once, in one of the two.
+    """
+
+    continued: Mapping[int, int]
+    begun: tuple[int, ...]
+
+
+def match(tracks: Sequence[Track], boxes: Sequence[Box], at_s: float) -> Match:
+    """Give each box to at most one live track, and each track at most one box, the nearest first.
+
+    `tracks` are those whose faces nobody has found yet at `at_s`.
+    """
+    pairs = sorted(
+        (
+            (nearness, t, b)
+            for t, track in enumerate(tracks)
+            for b, box in enumerate(boxes)
+            if (nearness := _nearness(track, box, at_s)) is not None
+        ),
+        key=lambda pair: -pair[0],
+    )
+    taken: set[int] = set()
+    continued: dict[int, int] = {}
+    for _, t, b in pairs:
+        track_id = tracks[t].track_id
+        if b not in taken and track_id not in continued:
+            taken.add(b)
+            continued[track_id] = b
+    return Match(continued, tuple(b for b in range(len(boxes)) if b not in taken))
 
 
 def _nearness(track: Track, new: Box, at_s: float) -> float | None:

@@ -5,6 +5,8 @@ follow known faces -> look round those just lost -> search where the plan says -
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -15,8 +17,10 @@ from oneglance.daemon.sight.follow import SAME_PLACE, Sighting, follow, sighting
 from oneglance.daemon.sight.motion import SceneMemory, region_of, tiny_grey
 from oneglance.daemon.sight.search import find_faces, find_near
 from oneglance.daemon.sight.search_plan import SearchPlan
-from oneglance.daemon.sight.tracker import Track, Tracker
+from oneglance.daemon.sight.tracker import Track, match
+from oneglance.daemon.sight.visitor import Visitor
 from oneglance.daemon.timing import OnStage, stage
+from oneglance.daemon.visit.evidence import Visit
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
@@ -37,110 +41,117 @@ MARGIN_CELLS = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """One face of a frame. `sure` says that it was followed here, or found where nobody else is."""
+    """One face of a frame: where it is there, and whose. The `visitor` moves on, the rest stays.
 
+    `sure` says that it was followed here, or found where nobody else is.
+    """
+
+    visitor: Visitor
     track: Track
     points: NDArray[np.float64]
     sure: bool
 
 
-@dataclass(slots=True)
-class _Known:
-    """What is remembered of a track's face."""
-
-    sighting: Sighting
-    at_s: float
-    velocity: NDArray[np.float64]
-    confirmed_at_s: float
-    asked_at_s: float
-    missed: int = 0
-
-
 class Watcher:
-    """The faces of one camera. `min_face_px` is the smallest that is of use."""
+    """The faces of one camera. `min_face_px` is the smallest that is of use.
+
+    `begin_visit` makes the visit of a face that was not there before.
+    """
 
     def __init__(
         self,
         detector: FaceDetector,
         model: FaceModel,
         min_face_px: int,
+        begin_visit: Callable[[], Visit],
         on_stage: OnStage | None = None,
     ) -> None:
+        self.visitors: dict[int, Visitor] = {}
         self._detector = detector
         self._model = model
         self._min_face_px = min_face_px
+        self._begin_visit = begin_visit
+        self._on_stage = on_stage
         self._memory = SceneMemory()
         self._plan = SearchPlan()
-        self._tracker = Tracker(LEAVE_S)
-        self._known: dict[int, _Known] = {}
-        self._on_stage = on_stage
+        self._numbers = itertools.count(1)
 
-    def see(self, pixels: NDArray[np.uint8], at_s: float) -> tuple[list[Seen], list[Track]]:
-        """The faces in the next frame, uint8 (H, W, 3) BGR, and all tracks that are still alive."""
-        alive = {track.track_id for track in self._tracker.alive(at_s)}
-        self._known = {i: known for i, known in self._known.items() if i in alive}
+    def see(self, pixels: NDArray[np.uint8], at_s: float) -> list[Seen]:
+        """The faces in the next frame, uint8 (H, W, 3) BGR; `visitors` are all who have not left.
+
+        A face found without knowing whose it is continues the visitor who was near there last,
+        or begins a new one.
+        """
+        self.visitors = {
+            number: visitor
+            for number, visitor in self.visitors.items()
+            if visitor.track.is_alive(at_s, LEAVE_S)
+        }
         with stage("follow", self._on_stage):
             followed = self._follow(pixels, at_s)
-            sure = set(followed)
-            followed |= self._look_round(pixels, at_s, followed)
+            near = self._look_round(pixels, at_s, followed)
+        known = {**followed, **near}
         with stage("search", self._on_stage):
-            found = self._search(pixels, at_s, followed)
-        tracks = self._tracker.update(
-            [sighting.box for sighting in found],
-            at_s,
-            {track_id: sighting.box for track_id, sighting in followed.items()},
-        )
-        seen = []
-        for track, sighting in zip(tracks, [*followed.values(), *found], strict=False):
-            self._remember(track.track_id, sighting, at_s, searched=track.track_id not in followed)
-            seen.append(Seen(track, sighting.points, track.track_id in sure))
-        for known in self._known.values():
-            known.missed = 0 if known.at_s == at_s else known.missed + 1
-        return seen, tracks
+            found = self._search(pixels, at_s, known)
+        for visitor in self.visitors.values():
+            visitor.missed += 1
+        for number, sighting in known.items():
+            self.visitors[number].followed(sighting, at_s)
+        missing = [v.track for number, v in self.visitors.items() if number not in known]
+        whose = match(missing, [sighting.box for sighting in found], at_s)
+        for number, place in whose.continued.items():
+            self.visitors[number].found_again(found[place], at_s)
+        new = [self._begin(found[place], at_s) for place in whose.begun]
+        seen = [*map(self.visitors.__getitem__, [*known, *whose.continued]), *new]
+        return [
+            Seen(visitor, visitor.track, visitor.sighting.points, visitor.track_id in followed)
+            for visitor in seen
+        ]
+
+    def _begin(self, sighting: Sighting, at_s: float) -> Visitor:
+        track = Track(next(self._numbers), sighting.box, at_s)
+        visitor = Visitor(track, sighting, self._begin_visit(), at_s, at_s)
+        self.visitors[track.track_id] = visitor
+        return visitor
 
     def _follow(self, pixels: NDArray[np.uint8], at_s: float) -> dict[int, Sighting]:
         """The faces that are where they were, or where they were moving to."""
-        ids = [i for i, known in self._known.items() if known.missed <= LOOKS_FOR_LOST]
-        expected = []
-        for i in ids:
-            known = self._known[i]
-            expected.append(known.sighting.points + known.velocity * (at_s - known.at_s))
-        found = follow(self._model, pixels, expected)
-        followed = {i: sighting for i, sighting in zip(ids, found, strict=True) if sighting}
-        for i, sighting in list(followed.items()):
-            if not self._confirmed(i, pixels, sighting, at_s):
-                del followed[i]
-        return followed
+        wanted = [v for v in self.visitors.values() if v.missed <= LOOKS_FOR_LOST]
+        found = follow(self._model, pixels, [visitor.expected(at_s) for visitor in wanted])
+        return {
+            visitor.track_id: sighting
+            for visitor, sighting in zip(wanted, found, strict=True)
+            if sighting is not None and self._confirmed(visitor, pixels, sighting, at_s)
+        }
 
     def _confirmed(
-        self, track_id: int, pixels: NDArray[np.uint8], sighting: Sighting, at_s: float
+        self, visitor: Visitor, pixels: NDArray[np.uint8], sighting: Sighting, at_s: float
     ) -> bool:
-        known = self._known[track_id]
-        if at_s - known.confirmed_at_s < CONFIRM_AFTER_S:
+        if at_s - visitor.confirmed_at_s < CONFIRM_AFTER_S:
             return True
-        if at_s - known.asked_at_s >= CONFIRM_EVERY_S:
-            known.asked_at_s = at_s
+        if at_s - visitor.asked_at_s >= CONFIRM_EVERY_S:
+            visitor.asked_at_s = at_s
             near = find_near(self._detector, pixels, sighting.box, sighting.tilt_deg)
             if any(box.iou(sighting.box) > SAME_PLACE for box in near):
-                known.confirmed_at_s = at_s
-        return at_s - known.confirmed_at_s < UNCONFIRMED_S
+                visitor.confirmed_at_s = at_s
+        return at_s - visitor.confirmed_at_s < UNCONFIRMED_S
 
     def _look_round(
         self, pixels: NDArray[np.uint8], at_s: float, followed: dict[int, Sighting]
     ) -> dict[int, Sighting]:
         """The faces that were lost just now, but are still near, and nobody else's."""
         found: dict[int, Sighting] = {}
-        for track_id, known in self._known.items():
-            if track_id in followed or known.missed >= LOOKS_FOR_LOST:
+        for number, visitor in self.visitors.items():
+            if number in followed or visitor.missed >= LOOKS_FOR_LOST:
                 continue
-            if at_s - known.confirmed_at_s >= UNCONFIRMED_S:
+            if at_s - visitor.confirmed_at_s >= UNCONFIRMED_S:
                 continue
-            box = known.sighting.box
-            near = find_near(self._detector, pixels, box, known.sighting.tilt_deg)
+            before = visitor.sighting
+            near = find_near(self._detector, pixels, before.box, before.tilt_deg)
             taken = [*followed.values(), *found.values()]
             for sighting in self._new(pixels, near, taken)[:1]:
-                found[track_id] = sighting
-                known.confirmed_at_s = at_s
+                found[number] = sighting
+                visitor.confirmed_at_s = at_s
         return found
 
     def _search(
@@ -160,9 +171,9 @@ class Watcher:
             at_s, changed, all_changed=all_changed, followed=bool(followed)
         ):
             boxes = find_faces(self._detector, pixels, self._min_face_px, search)
-            for track_id, sighting in followed.items():
+            for number, sighting in followed.items():
                 if any(box.iou(sighting.box) > SAME_PLACE for box in boxes):
-                    self._known[track_id].confirmed_at_s = at_s
+                    self.visitors[number].confirmed_at_s = at_s
             found += self._new(pixels, boxes, [*followed.values(), *found])
             if not search.turn_deg:
                 self._memory.remember(tiny, region if search.region is not None else None)
@@ -180,18 +191,6 @@ class Watcher:
             ):
                 new.append(sighting)
         return new
-
-    def _remember(self, track_id: int, sighting: Sighting, at_s: float, *, searched: bool) -> None:
-        before = self._known.get(track_id)
-        if before is None or searched:
-            still = np.zeros(2)
-            self._known[track_id] = _Known(sighting, at_s, still, at_s, at_s)
-            return
-        passed_s = at_s - before.at_s
-        if passed_s > 0:
-            step = sighting.points.mean(0) - before.sighting.points.mean(0)
-            before.velocity = step / passed_s
-        before.sighting, before.at_s = sighting, at_s
 
 
 def _without_person(cells: NDArray[np.bool_], face: Box, cell_px: float) -> NDArray[np.bool_]:

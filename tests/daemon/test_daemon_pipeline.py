@@ -280,8 +280,8 @@ def test_of_three_faces_none_waits_for_ever_when_the_encoder_takes_one_at_a_time
     three = Stage(photos, *names).frame(*places)
     for step in range(1, 7):
         bench.show(three, obama, 1)
-        people = bench.pipeline._views["cam"].people.values()
-        had = [person.visit._had for person in people]
+        visitors = bench.pipeline._watchers["cam"].visitors.values()
+        had = [visitor.visit._had for visitor in visitors]
         assert (sum(had), len(had)) == (step, 3)
         assert max(had) - min(had) <= 1
 

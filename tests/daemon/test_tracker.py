@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.daemon.sight.tracker import Tracker
+from oneglance.daemon.sight.tracker import Track, match
 from oneglance.faces.find.boxes import Box
 
 boxes = st.builds(
@@ -13,118 +14,82 @@ boxes = st.builds(
     st.floats(24, 300),
     st.floats(24, 300),
 )
-walks = st.lists(st.tuples(st.floats(-0.5, 3), st.lists(boxes, max_size=5)), max_size=12)
+tracks = st.lists(st.tuples(boxes, st.floats(0, 1)), max_size=6).map(
+    lambda drawn: [Track(i, box, at_s) for i, (box, at_s) in enumerate(drawn, 1)]
+)
+
+
+def one(x: float = 0.0, y: float = 0.0, side: float = 100.0, number: int = 1) -> Track:
+    return Track(number, Box(x, y, side, side), 0.0)
 
 
 def test_a_face_that_walks_by_keeps_its_track() -> None:
-    tracker = Tracker(1.0)
-    ids = {tracker.update([Box(10 + 8 * i, 20, 100, 100)], i / 10)[0].track_id for i in range(30)}
-    assert ids == {1}
+    track = one(10)
+    for i in range(1, 30):
+        box = Box(10 + 8 * i, 20, 100, 100)
+        found = match([track], [box], i / 10)
+        assert (found.continued, found.begun) == ({1: 0}, ())
+        track = Track(1, box, i / 10)
 
 
 def test_two_faces_side_by_side_keep_their_own_tracks() -> None:
-    tracker = Tracker(1.0)
-    for i in range(10):
-        tracks = tracker.update([Box(300 - i, 0, 100, 100), Box(10 + i, 0, 100, 100)], i / 10)
-        left = min(tracks, key=lambda t: t.box.x)
-        right = max(tracks, key=lambda t: t.box.x)
-        assert (left.track_id, right.track_id) == (2, 1)
+    found = match(
+        [one(300, number=1), one(10, number=2)],
+        [Box(12, 0, 100, 100), Box(298, 0, 100, 100)],
+        0.1,
+    )
+    assert (found.continued, found.begun) == ({1: 1, 2: 0}, ())
 
 
-def test_a_face_that_jumps_is_a_new_track() -> None:
-    tracker = Tracker(1.0)
-    first = tracker.update([Box(0, 0, 100, 100)], 0.0)[0]
-    seen = [t for t in tracker.update([Box(300, 0, 100, 100)], 0.1) if t.seen]
-    assert [t.track_id for t in seen] != [first.track_id]
+def test_of_two_boxes_near_a_track_the_nearer_continues_it_and_the_other_is_new() -> None:
+    found = match([one()], [Box(30, 0, 100, 100), Box(5, 0, 100, 100)], 0.1)
+    assert (found.continued, found.begun) == ({1: 1}, (0,))
 
 
-def test_a_face_that_suddenly_doubles_is_a_new_track() -> None:
-    tracker = Tracker(1.0)
-    tracker.update([Box(100, 100, 100, 100)], 0.0)
-    seen = [t for t in tracker.update([Box(50, 50, 200, 200)], 0.1) if t.seen]
-    assert [t.track_id for t in seen] == [2]
+def test_of_two_tracks_near_a_box_the_nearer_goes_on_and_the_other_waits() -> None:
+    found = match([one(number=1), one(30, number=2)], [Box(25, 0, 100, 100)], 0.1)
+    assert (found.continued, found.begun) == ({2: 0}, ())
 
 
-def test_a_face_missed_for_a_moment_is_still_the_same() -> None:
-    tracker = Tracker(1.0)
-    tracker.update([Box(0, 0, 100, 100)], 0.0)
-    missing = tracker.update([], 0.3)
-    assert [(t.track_id, t.seen) for t in missing] == [(1, False)]
-    assert [t.track_id for t in tracker.update([Box(60, 0, 100, 100)], 0.6)] == [1]
+@pytest.mark.parametrize(
+    "box",
+    [Box(300, 0, 100, 100), Box(-50, -50, 200, 200)],
+    ids=["that jumps", "that suddenly doubles"],
+)
+def test_a_face_is_a_new_one(box: Box) -> None:
+    found = match([one()], [box], 0.1)
+    assert (found.continued, found.begun) == ({}, (0,))
 
 
-def test_a_face_away_for_longer_than_leave_s_has_left() -> None:
-    tracker = Tracker(1.0)
-    tracker.update([Box(0, 0, 100, 100)], 0.0)
-    assert [t.track_id for t in tracker.update([Box(0, 0, 100, 100)], 1.01)] == [2]
+def test_a_face_may_have_gone_farther_the_longer_it_was_not_found() -> None:
+    away = [Box(90, 0, 100, 100)]
+    assert match([one()], away, 0.1).continued == {}
+    assert match([one()], away, 0.5).continued == {1: 0}
 
 
-def test_time_that_runs_backwards_ends_all_tracks() -> None:
-    tracker = Tracker(1.0)
-    tracker.update([Box(0, 0, 100, 100)], 5.0)
-    assert [t.track_id for t in tracker.update([Box(0, 0, 100, 100)], 4.9)] == [2]
-
-
-@settings(deadline=None)
-@given(walks)
-def test_each_box_has_one_seen_track_and_numbers_never_come_back(
-    walk: list[tuple[float, list[Box]]],
+@pytest.mark.parametrize(("at_s", "alive"), [(5.0, True), (6.0, True), (6.01, False), (4.9, False)])
+def test_a_track_lives_for_leave_s_after_its_face_and_never_before_it(
+    at_s: float, alive: bool
 ) -> None:
-    tracker = Tracker(1.0)
-    at_s = 0.0
-    gone: set[int] = set()
-    before: set[int] = set()
-    for step_s, found in walk:
-        at_s += step_s
-        tracks = tracker.update(found, at_s)
-        ids = {t.track_id for t in tracks}
-        assert len(ids) == len(tracks)
-        assert sorted((t.box.x, t.box.y) for t in tracks if t.seen) == sorted(
-            (b.x, b.y) for b in found
-        )
-        assert all(at_s - t.last_at_s <= 1.0 for t in tracks)
-        gone |= before - ids
-        assert not gone & ids
-        before = ids
+    assert Track(1, Box(0, 0, 9, 9), 5.0).is_alive(at_s, 1.0) is alive
 
 
 @settings(deadline=None)
-@given(walks)
-def test_the_same_walk_gives_the_same_tracks(walk: list[tuple[float, list[Box]]]) -> None:
-    one, other = Tracker(1.0), Tracker(1.0)
-    at_s = 0.0
-    for step_s, found in walk:
-        at_s += step_s
-        assert one.update(found, at_s) == other.update(found, at_s)
-
-
-def test_a_followed_face_keeps_its_track_however_far_it_moved() -> None:
-    tracker = Tracker(1.0)
-    first = tracker.update([Box(0, 0, 100, 100)], 0.0)[0]
-    tracks = tracker.update([Box(0, 0, 100, 100)], 0.1, {first.track_id: Box(400, 0, 100, 100)})
-    assert [(t.track_id, t.box.x, t.seen) for t in tracks] == [(1, 400, True), (2, 0, True)]
-
-
-def test_a_lost_track_is_continued_by_a_face_found_near_while_others_are_followed() -> None:
-    tracker = Tracker(1.0)
-    tracker.update([Box(0, 0, 100, 100), Box(300, 0, 100, 100)], 0.0)
-    tracker.update([], 0.1, {2: Box(310, 0, 100, 100)})
-    tracks = tracker.update([Box(10, 0, 100, 100)], 0.2, {2: Box(320, 0, 100, 100)})
-    assert [(t.track_id, t.box.x, t.seen) for t in tracks] == [(2, 320, True), (1, 10, True)]
-
-
-@settings(deadline=None)
-@given(walks, st.data())
-def test_following_and_finding_together_never_put_one_number_on_two_faces(
-    walk: list[tuple[float, list[Box]]], data: st.DataObject
+@given(tracks, st.lists(boxes, max_size=6), st.floats(1, 3))
+def test_each_box_is_told_once_and_no_track_gets_two(
+    known: list[Track], found: list[Box], at_s: float
 ) -> None:
-    tracker, at_s = Tracker(1.0), 0.0
-    for step_s, found in walk:
-        at_s += step_s
-        alive = [t.track_id for t in tracker.alive(at_s)]
-        ids = data.draw(st.lists(st.sampled_from(alive), unique=True)) if alive else []
-        followed = {track_id: data.draw(boxes) for track_id in ids}
-        tracks = tracker.update(found, at_s, followed)
-        assert len({t.track_id for t in tracks}) == len(tracks)
-        assert [t.box for t in tracks if t.seen] == [*followed.values(), *found]
-        assert [t.track_id for t in tracks[: len(followed)]] == ids
+    told = match(known, found, at_s)
+    assert sorted([*told.continued.values(), *told.begun]) == list(range(len(found)))
+    assert set(told.continued) <= {track.track_id for track in known}
+
+
+@settings(deadline=None)
+@given(tracks, st.lists(boxes, max_size=6), st.floats(1, 3))
+def test_a_track_that_waits_is_near_no_box_that_began_anew(
+    known: list[Track], found: list[Box], at_s: float
+) -> None:
+    told = match(known, found, at_s)
+    waiting = [track for track in known if track.track_id not in told.continued]
+    left = [found[place] for place in told.begun]
+    assert match(waiting, left, at_s).continued == {}

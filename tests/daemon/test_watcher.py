@@ -14,6 +14,7 @@ from people_on_stage import FACE_PX, Pixels, Stage
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.sight.search_plan import AFTER_MOTION_S, TURNS_DEG, WHOLE_EVERY_S
 from oneglance.daemon.sight.watcher import LEAVE_S, UNCONFIRMED_S, Seen, Watcher
+from oneglance.daemon.visit.evidence import Visit
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
@@ -43,12 +44,12 @@ class Camera:
 
     def __init__(self, model: FaceModel) -> None:
         self.detector = Counting()
-        self.watcher = Watcher(self.detector, model, MIN_FACE_PX)
+        self.watcher = Watcher(self.detector, model, MIN_FACE_PX, lambda: Visit(3, 5.0, 1.0))
         self.at_s = 100.0
 
     def see(self, pixels: Pixels, fps: float = FPS) -> list[Seen]:
         self.at_s += 1 / fps
-        return self.watcher.see(pixels, self.at_s)[0]
+        return self.watcher.see(pixels, self.at_s)
 
     def watch(self, frame: Callable[[int], Pixels], frames: int) -> list[list[Seen]]:
         return [self.see(frame(i)) for i in range(frames)]
@@ -247,3 +248,15 @@ def test_a_head_that_nods_between_upright_and_tilted_is_seen_in_every_frame(
         return stage.frame((OBAMA, 300, 220), tilt_deg=25 * np.sin(i / 4))
 
     assert [len(seen) for seen in camera.watch(frame, 60)] == [1] * 60
+
+
+def test_who_stays_has_one_record_and_who_comes_has_another(camera: Camera, stage: Stage) -> None:
+    (first,) = camera.see(stage.frame((OBAMA, 150, 220)))
+    camera.watch(lambda _: stage.frame((OBAMA, 150, 220), (BIDEN, 450, 220)), 8)
+    visitors = list(camera.watcher.visitors.values())
+    assert len(visitors) == 2
+    assert visitors[0] is first.visitor
+    assert visitors[0].visit is not visitors[1].visit
+    camera.at_s += LEAVE_S
+    assert camera.see(stage.frame()) == []
+    assert camera.watcher.visitors == {}
