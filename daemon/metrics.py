@@ -15,8 +15,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from oneglance.daemon.camera.camera import Camera, CameraState
+from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.pipeline import Counts
 from oneglance.daemon.timing import BINS_PER_OCTAVE, FIRST_BIN_S, StageTime, StageTimes
 from oneglance.daemon.totals import Tally

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 
-from oneglance.daemon.camera.camera import Camera, CameraState
+from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.camera.sources import is_recording
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.voice.publisher import Publisher

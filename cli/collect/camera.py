@@ -20,8 +20,9 @@ from oneglance.cli.collect.pose import Pose, pose_of
 from oneglance.cli.people.enrol_faces import camera_config
 from oneglance.config import CameraConfig
 from oneglance.contract.messages import Hint
-from oneglance.daemon.camera.camera import Camera, CameraState
+from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.camera.sources import is_recording, shown_name
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.errors import ImageError

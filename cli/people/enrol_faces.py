@@ -15,8 +15,9 @@ from rich.progress import track
 
 from oneglance.config import CameraConfig
 from oneglance.contract.messages import Hint
-from oneglance.daemon.camera.camera import Camera, CameraState
+from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.camera.sources import is_recording, shown_name
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.errors import CameraError, ImageError

@@ -11,15 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.camera.camera import (
-    MAX_ABANDONED,
-    MAX_BAD_READS,
-    MOST_FPS_TAKEN,
-    OPEN_GRACE_S,
-    Camera,
-    CameraState,
-)
+from oneglance.daemon.camera.camera import MAX_ABANDONED, Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.camera.intake import MOST_FPS_TAKEN, CameraState
+from oneglance.daemon.camera.reader import MAX_BAD_READS, OPEN_GRACE_S
 from oneglance.daemon.camera.sources import BadFrameError, FrameSource
 from oneglance.errors import CameraError
 
