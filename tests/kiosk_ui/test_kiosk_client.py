@@ -159,15 +159,28 @@ def test_what_must_not_be_believed_is_not_shown_and_its_names_are_not_logged(
     assert "Arthur" not in caplog.text
 
 
+def with_retained(topic: str, payload: bytes, config: Config, wait_until: Wait) -> Link:
+    """A daemon's link to a broker that holds this message, and a status after it.
+
+    A client that subscribes before the broker has it would hear it live, without the mark.
+    """
+    heard: list[Arrival] = []
+    daemon = Link(
+        config.mqtt, "daemon", subscriptions=((TOPICS.status, 1),), on_message=heard.append
+    )
+    daemon.start()
+    wait_until(lambda: daemon.connected, "no connection")
+    assert daemon.publish(topic, payload, qos=1, retain=True)
+    assert daemon.publish(TOPICS.status, status_payload(), qos=1, retain=True)
+    wait_until(lambda: bool(heard), "the broker did not take the status")
+    return daemon
+
+
 def test_a_retained_decision_is_never_shown(
     config: Config, key_files: tuple[Path, Path], wait_until: Wait
 ) -> None:
-    daemon = Link(config.mqtt, "daemon")
-    daemon.start()
-    wait_until(lambda: daemon.connected, "no connection")
     signed = sign(make_decision(1, issued_at=datetime.now(UTC)), load_signing_key(key_files[0]))
-    assert daemon.publish(TOPICS.decision, signed, qos=1, retain=True)
-    assert daemon.publish(TOPICS.status, status_payload(), qos=1, retain=True)
+    daemon = with_retained(TOPICS.decision, signed, config, wait_until)
     client = KioskClient(config)
     client.start()
     kiosk = Kiosk(client, daemon, wait_until)
@@ -181,11 +194,7 @@ def test_a_retained_decision_is_never_shown(
 
 
 def test_a_retained_visit_is_never_shown(config: Config, wait_until: Wait) -> None:
-    daemon = Link(config.mqtt, "daemon")
-    daemon.start()
-    wait_until(lambda: daemon.connected, "no connection")
-    assert daemon.publish(TOPICS.visit, visit_payload("old"), qos=1, retain=True)
-    assert daemon.publish(TOPICS.status, status_payload(), qos=1, retain=True)
+    daemon = with_retained(TOPICS.visit, visit_payload("old"), config, wait_until)
     client = KioskClient(config)
     client.start()
     kiosk = Kiosk(client, daemon, wait_until)
