@@ -54,8 +54,9 @@ def check(payload: bytes, key: Ed25519PublicKey, topic: str = "") -> Decision:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise MessageError(f"a message of {len(payload)} bytes", where=topic)
     try:
-        body = json.loads(payload, object_pairs_hook=_no_repeats)
-        signature = base64.b64decode(body.pop("signature"), validate=True)
+        # Given bytes, json.loads would also take UTF-16, UTF-32 and a byte order mark.
+        body = json.loads(payload.decode("utf-8"), object_pairs_hook=_no_repeats)
+        signature = _from_base64(body.pop("signature"))
         canonical = rfc8785.dumps(body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         raise MessageError("not a signed decision", where=topic) from None
@@ -68,6 +69,14 @@ def check(payload: bytes, key: Ed25519PublicKey, topic: str = "") -> Decision:
             fix="give the consumer the public key of this door's daemon",
         ) from None
     return parse(canonical, Decision, topic)
+
+
+def _from_base64(text: str) -> bytes:
+    """The bytes of a text that is their one encoding: the bits that padding leaves over are 0."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("not the one base64 of these bytes")
+    return data
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

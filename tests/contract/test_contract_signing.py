@@ -86,6 +86,24 @@ def test_order_and_spaces_do_not_matter() -> None:
     assert check(shuffled, KEY.public_key()).event_id == DECISION.event_id
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
+def test_a_genuine_decision_in_another_encoding_is_refused(encoding: str) -> None:
+    with pytest.raises(MessageError, match="not a signed decision"):
+        check(SIGNED.decode().encode(encoding), KEY.public_key())
+
+
+def test_a_signature_has_one_spelling() -> None:
+    body = json.loads(SIGNED)
+    signature = body["signature"]
+    # 64 bytes end in a letter of which only two bits count.
+    assert signature[-2:] == "=="
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    body["signature"] = signature[:-3] + letters[letters.index(signature[-3]) ^ 1] + "=="
+    assert base64.b64decode(body["signature"]) == base64.b64decode(signature)
+    with pytest.raises(MessageError, match="not a signed decision"):
+        check(json.dumps(body).encode(), KEY.public_key())
+
+
 def test_a_member_that_stands_twice_is_refused() -> None:
     twice = SIGNED.replace(b'"outcome"', b'"outcome":"rejected","outcome"', 1)
     with pytest.raises(MessageError, match="not a signed decision"):
