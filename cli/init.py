@@ -140,20 +140,17 @@ def _make(folder: Path, text: str, *, private: bool) -> None:
     """All files or none: half a door could be neither used nor made again."""
     from oneglance.contract.signing import create_signing_key
     from oneglance.faces.gallery.vault import create_key
+    from oneglance.whole_file import write_whole
 
     with tempfile.TemporaryDirectory(prefix=".init.", dir=folder) as draft, ExitStack() as made:
         drafts = Path(draft)
         create_signing_key(drafts / "signing.key", drafts / "signing.pub")
         create_key(drafts / "gallery.key")
         # Not for everybody: a camera's URL may carry its password.
-        _write(drafts / "oneglance.toml", text, 0o640 if private else 0o644)
+        mode = 0o640 if private else 0o644
+        write_whole(drafts / "oneglance.toml", text.encode(), mode, durable=True)
         for name in _FILES:
             # Unlike a rename, a link never replaces what another process made meanwhile.
             os.link(drafts / name, folder / name)
             made.callback((folder / name).unlink)
         made.pop_all()
-
-
-def _write(file: Path, text: str, mode: int) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
-        out.write(text)

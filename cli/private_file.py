@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from oneglance.errors import OneglanceError
+from oneglance.whole_file import write_whole
 
 
 def private_folder(folder: Path, option: str) -> None:
@@ -24,17 +24,9 @@ def write_private(path: Path, data: bytes, option: str) -> None:
 
     Raises OneglanceError, naming the command's `option`, if it cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.unlink(missing_ok=True)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            fresh.replace(path)
-        except BaseException:
-            fresh.unlink(missing_ok=True)
-            raise
+        # Not durable: what shows people here was drawn from files, and can be drawn again.
+        write_whole(path, data, 0o600, durable=False)
     except OSError as error:
         raise _refused(path, option, error) from error
 

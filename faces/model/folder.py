@@ -22,6 +22,7 @@ from oneglance.faces.model.manifest import (
     verified_bytes,
 )
 from oneglance.faces.model.signature import signed
+from oneglance.whole_file import write_whole
 
 
 def described(content: bytes, wanted: dict[str, tuple[tuple[str, ...], str]]) -> dict[str, Any]:
@@ -102,6 +103,5 @@ def check_files(folder: Path, document: FaceDocument) -> None:
 
 def _replace(folder: Path, document: Mapping[str, Any]) -> None:
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    fresh = folder / f"{MANIFEST_NAME}.new"
-    fresh.write_text(text, "utf-8")
-    fresh.replace(folder / MANIFEST_NAME)
+    # Without its manifest no door loads the model: after a power cut it must not be an empty file.
+    write_whole(folder / MANIFEST_NAME, text.encode(), 0o666, durable=True)

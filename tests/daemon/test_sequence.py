@@ -25,7 +25,7 @@ def test_a_number_is_on_disk_before_it_is_handed_out(tmp_path: Path) -> None:
     assert (tmp_path / "s").read_text() == f"{number}\n"
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "s.lock").stat().st_mode) == 0o600
-    assert not (tmp_path / "s.part").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"s", "s.lock"}
 
 
 def test_a_number_that_is_handed_out_survives_a_power_cut(
@@ -153,7 +153,7 @@ def test_a_folder_that_may_not_be_written_is_an_error_at_once(tmp_path: Path) ->
 
 
 def test_a_file_that_cannot_be_written_gives_no_number(tmp_path: Path) -> None:
-    (tmp_path / "s.part").mkdir()
+    (tmp_path / ".new-s").mkdir()
     with (
         SequenceFile(tmp_path / "s", lambda: 1) as sequence,
         pytest.raises(ConfigError, match="cannot keep"),

@@ -338,7 +338,7 @@ def test_a_memory_that_fails_later_keeps_the_door_shut(
 ) -> None:
     rig = make_rig()
     file = door_config.door.state_file
-    (file.parent / "sequence.part").mkdir()
+    (file.parent / ".new-sequence").mkdir()
     rig.decide(1)
     wait_until(lambda: not rig.running, "gives up")
     assert isinstance(rig.error, OneglanceError)

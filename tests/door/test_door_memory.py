@@ -55,7 +55,7 @@ def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
 def test_a_memory_that_cannot_be_written_is_an_error_and_keeps_the_old(tmp_path: Path) -> None:
     file = tmp_path / "sequence"
     SequenceMemory(file).store(7)
-    (tmp_path / "sequence.part").mkdir()
+    (tmp_path / ".new-sequence").mkdir()
     with pytest.raises(OneglanceError, match="stays shut"):
         SequenceMemory(file).store(8)
     assert SequenceMemory(file).load() == 7

@@ -107,7 +107,7 @@ def test_a_picture_that_lost_its_record_to_a_power_cut_is_recorded(tmp_path: Pat
     add(collection)
     # What a crash between the picture and its record leaves, and one inside a picture's writing.
     (collection.folder / "positive_0001.jpg").write_bytes(b"whole")
-    (collection.folder / ".positive_0002.jpg.new").write_bytes(b"ha")
+    (collection.folder / ".new-positive_0002.jpg").write_bytes(b"ha")
     again = open_collection(tmp_path, "ada", ADA)
     assert [(p["file"], p["step"]) for p in again.pictures] == [
         ("anchor_0001.jpg", "straight"),

@@ -8,8 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from oneglance.errors import ImageError, OneglanceError
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image
 from oneglance.training.data.check import MIN_FACE_PX, MIN_SIDE_PX, DataReport, Finding, Kind
+from oneglance.whole_file import fresh
 
 # A page of more pictures than these is slow to open, and nobody looks at them all.
 SHOWN_A_KIND = 60
@@ -113,17 +113,10 @@ def write_report(report: DataReport, pictures: Pictures, page: Path) -> Path:
     return listed
 
 
-def _write_private(path: Path, parts: Any) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.writelines(parts)
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+def _write_private(path: Path, parts: Iterable[str]) -> None:
+    # Not durable: a report can be made again.
+    with fresh(path, 0o600, durable=False) as draft:
+        draft.writelines(part.encode() for part in parts)
 
 
 def _page(report: DataReport, pictures: Pictures) -> Iterator[str]:

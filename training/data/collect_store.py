@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from oneglance.errors import ImageError
+from oneglance.whole_file import write_whole
 
 RECORD = "collection.json"
 ROLES = ("anchor", "positive", "negative")
@@ -163,17 +163,10 @@ def _as_bytes(record: Mapping[str, Any]) -> bytes:
 
 
 def _write_private(path: Path, data: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.unlink(missing_ok=True)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        # Who was photographed has gone by the time the power comes back.
+        write_whole(path, data, 0o600, durable=True)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise ImageError(
             f"the picture cannot be kept: {error.strerror}", where=str(path), fix=_FULL
         ) from error

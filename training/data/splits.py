@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError, ImageError
 from oneglance.faces.pictures import Pictures
 from oneglance.training.data.perceptual import groups
+from oneglance.whole_file import write_whole
 
 SIDES = ("train", "validation", "test")
 _FORMAT = 1
@@ -123,16 +123,11 @@ def save_split(split: Split, path: Path) -> None:
         "fractions": list(split.fractions),
         "people": {side: list(people) for side, people in split.people.items()},
     }
-    fresh = path.with_name(f".{path.name}.new")
+    text = json.dumps(data, indent=1) + "\n"
     try:
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        # Another draw would test on people whom a training already knows.
+        write_whole(path, text.encode(), 0o666, durable=True)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise ConfigError(
             f"the split cannot be written: {error.strerror}",
             where=str(path),

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from oneglance.errors import ConfigError
+from oneglance.whole_file import fresh
 
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """A place beside `path`, of the same suffix, whose content becomes `path` at the end.
+    """An empty file beside `path`, of the same suffix, whose content becomes `path` at the end.
 
-    If anything fails before, `path` stays as it was and the new file is removed. Raises
-    ConfigError where the system refuses to write: no space left, no permission.
+    Write into that file; do not replace it. When this returns, the content survives a power cut:
+    a checkpoint may be worth days. If anything fails before, `path` stays as it was and the new
+    file is removed. Raises ConfigError where the system refuses to write: no space left, no
+    permission.
     """
-    fresh = path.with_name(f".new-{path.name}")
     try:
-        yield fresh
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        with fresh(path, 0o666, durable=True) as draft:
+            yield Path(draft.name)
     except OSError as error:
         raise refused(path, error) from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def refused(path: Path, error: OSError) -> ConfigError:
@@ -41,8 +38,8 @@ def refused(path: Path, error: OSError) -> ConfigError:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; ConfigError as `written`."""
-    with written(path) as fresh:
-        fresh.write_bytes(data)
+    with written(path) as draft:
+        draft.write_bytes(data)
 
 
 def sha256_of(path: Path) -> str:
