@@ -324,7 +324,7 @@ def _screen() -> Finding:
 
 
 def _photos() -> Finding:
-    from oneglance.cli.demo.photos import photos_ready
+    from oneglance.cli.photos import photos_ready
 
     if photos_ready():
         return Finding("demo", "photographs", Verdict.GOOD)

@@ -12,7 +12,7 @@ from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_th
 from oneglance.config import CameraConfig, Config, load_config, parse_config
 
 if TYPE_CHECKING:
-    from oneglance.daemon.timing import StageRow
+    from oneglance.timing import StageRow
 
 
 def run(
@@ -57,8 +57,9 @@ def run(
     stage of the loop took; `oneglance top` shows the same of a running service.
     """
     from oneglance.daemon.app import Daemon
-    from oneglance.daemon.timing import StageTimes
+    from oneglance.daemon.pipeline import STAGES
     from oneglance.daemon.visit.report import StepReport
+    from oneglance.timing import StageTimes
 
     console = Console(stderr=True, highlight=False)
     dry = bool(source) and config is None and not default_config_is_there()
@@ -73,7 +74,7 @@ def run(
                 faces = len(report.tracks)
                 status.update(f"{report.frame.camera}: frame {report.frame.index}, {faces} faces")
 
-        times = StageTimes() if profile else None
+        times = StageTimes(STAGES) if profile else None
         daemon = Daemon(
             settings, mqtt=not (dry or no_mqtt), gallery=not dry, on_step=show, times=times
         )

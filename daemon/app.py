@@ -20,8 +20,8 @@ from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.gallery.watch import GalleryWatch
+from oneglance.daemon.pipeline import STAGES
 from oneglance.daemon.supervise import supervise
-from oneglance.daemon.timing import StageTimes
 from oneglance.daemon.totals import Tally, Totals
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.visit.report import StepReport
@@ -29,6 +29,7 @@ from oneglance.daemon.voice.outlet import Outlet
 from oneglance.errors import ConfigError
 from oneglance.sdnotify import Notifier
 from oneglance.signals import stop_on_signals
+from oneglance.timing import StageTimes
 
 # A broker that starts at the same time as we do is usually up by then.
 BROKER_WAIT_S = 3.0
@@ -81,7 +82,7 @@ class Daemon:
         """
         notifier, tally = Notifier(), Tally(self._on_step)
         port = self._config.metrics.port
-        times = StageTimes() if self._times is None and port is not None else self._times
+        times = StageTimes(STAGES) if self._times is None and port is not None else self._times
         on_stage = None if times is None else times.add
         with ExitStack() as parts:
             parts.enter_context(stop_on_signals(self.stop))

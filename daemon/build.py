@@ -12,7 +12,6 @@ from oneglance.contract.topics import Topics
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
-from oneglance.daemon.timing import OnStage
 from oneglance.daemon.visit.decide import Rule
 from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.issuer import Issuer
@@ -24,6 +23,7 @@ from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured
 from oneglance.faces.model.tail import tail_of
+from oneglance.timing import OnStage
 
 # Two looks in a row of one person are far more alike than two photographs: a rate of false
 # matches that is lax between strangers' photographs is strict here.

@@ -19,10 +19,10 @@ from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.pipeline import Counts
-from oneglance.daemon.timing import BINS_PER_OCTAVE, FIRST_BIN_S, StageTime, StageTimes
 from oneglance.daemon.totals import Tally
 from oneglance.daemon.vision import Vision
 from oneglance.errors import ConfigError
+from oneglance.timing import BINS_PER_OCTAVE, FIRST_BIN_S, StageTime, StageTimes
 
 # The metrics say when somebody is at the door: they stay on this machine.
 ADDRESS = "127.0.0.1"

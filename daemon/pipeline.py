@@ -15,7 +15,6 @@ from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.daemon.sight.watcher import Seen, Watcher
-from oneglance.daemon.timing import OnStage, stage
 from oneglance.daemon.visit.attention import Attention, Batch, worth
 from oneglance.daemon.visit.decide import POOR_QUALITY, Bar, Rule, Verdict, judge, leading_score
 from oneglance.daemon.visit.evidence import Look, Visit
@@ -26,7 +25,10 @@ from oneglance.faces.gallery.identify import most_alike
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import sharpness
+from oneglance.timing import OnStage, stage
 
+# In the order in which a step goes through them.
+STAGES = ("follow", "search", "cut", "encode", "compare", "judge")
 # What the camera saw longer ago than this says nothing about who stands there now.
 MAX_FRAME_AGE_S = 2.0
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from mosquitto_fixture import Mosquitto, find_binary
 
 from oneglance.broker import embedded_broker
-from oneglance.cli.demo.photos import photo_folder, photos_ready
+from oneglance.cli.photos import photo_folder, photos_ready
 from oneglance.config import MqttConfig
 from oneglance.contract.signing import create_signing_key
 

@@ -36,7 +36,7 @@ def demo(
 
     Example, live: `oneglance demo --camera 0`
     """
-    from oneglance.cli.demo.photos import fetch_photos
+    from oneglance.cli.photos import fetch_photos
 
     console = Console(highlight=False)
     if fetch:

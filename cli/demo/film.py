@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from oneglance.cli.demo.house import House, house
-from oneglance.cli.demo.photos import PHOTOS, photo_folder
 from oneglance.cli.demo.sheet import ACCEPTED, LOOKING, REJECTED, Shot, annotate, write_sheet
 from oneglance.cli.demo.video import Scene, Visitor, write_film
+from oneglance.cli.photos import PHOTOS, photo_folder
 from oneglance.config import CameraConfig, Config
 from oneglance.contract.messages import Decision, Outcome
 from oneglance.daemon.app import Daemon

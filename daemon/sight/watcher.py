@@ -19,11 +19,11 @@ from oneglance.daemon.sight.search import find_faces, find_near
 from oneglance.daemon.sight.search_plan import SearchPlan
 from oneglance.daemon.sight.tracker import Track, match
 from oneglance.daemon.sight.visitor import Visitor
-from oneglance.daemon.timing import OnStage, stage
 from oneglance.daemon.visit.evidence import Visit
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
+from oneglance.timing import OnStage, stage
 
 # A face that is not found for this long has left, and its visit is over.
 LEAVE_S = 1.5

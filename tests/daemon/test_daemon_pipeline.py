@@ -14,10 +14,9 @@ from people_on_stage import Stage
 
 from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.camera.frames import Frame
-from oneglance.daemon.pipeline import MAX_FRAME_AGE_S, Pipeline
+from oneglance.daemon.pipeline import MAX_FRAME_AGE_S, STAGES, Pipeline
 from oneglance.daemon.sight.search import door_detector, find_faces
 from oneglance.daemon.sight.watcher import LEAVE_S
-from oneglance.daemon.timing import STAGES, OnStage
 from oneglance.daemon.visit.attention import RECHECK_S
 from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector
@@ -25,6 +24,7 @@ from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
 from oneglance.faces.reader import load_image, read_central_face
+from oneglance.timing import OnStage
 
 FPS = 10.0
 PATIENCE_S = 1.0

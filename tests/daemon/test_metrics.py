@@ -18,7 +18,7 @@ from oneglance.broker import free_port
 from oneglance.cli.main import app
 from oneglance.config import Config, MetricsConfig
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.timing import STAGES
+from oneglance.daemon.pipeline import STAGES
 from oneglance.daemon.totals import Totals
 from oneglance.errors import ConfigError, OneglanceError
 

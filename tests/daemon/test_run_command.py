@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from oneglance.config import Config, MqttConfig
-from oneglance.daemon.timing import STAGES
+from oneglance.daemon.pipeline import STAGES
 
 Wait = Callable[..., None]
 ONEGLANCE = [sys.executable, "-m", "oneglance.cli.main"]

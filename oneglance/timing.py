@@ -1,18 +1,15 @@
-"""How long the stages of the loop take: timed one by one, gathered in bounded memory for ever."""
+"""How long the stages of a loop take: timed one by one, gathered in bounded memory for ever."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-# Called with the name of a stage and the wall time in seconds that it took, in the vision thread.
+# Called with the name of a stage and the wall time in seconds that it took, in the same thread.
 OnStage = Callable[[str, float], None]
-
-# In the order in which a step goes through them.
-STAGES = ("follow", "search", "cut", "encode", "compare", "judge")
 
 # A bin is 9 % wide: a median read from it is off by at most half of that. From 1 us to 2 minutes.
 BINS_PER_OCTAVE = 8
@@ -72,10 +69,13 @@ class StageTime:
 
 
 class StageTimes:
-    """All stages of a run. `add` is an OnStage, called in one thread; others may read meanwhile."""
+    """All stages of a run, those named first in that order, others as they come.
 
-    def __init__(self) -> None:
-        self._stages = {name: StageTime() for name in STAGES}
+    `add` is an OnStage, called in one thread; others may read meanwhile.
+    """
+
+    def __init__(self, stages: Sequence[str]) -> None:
+        self._stages = {name: StageTime() for name in stages}
 
     def add(self, name: str, seconds: float) -> None:
         """Count one call of a stage."""
@@ -86,7 +86,7 @@ class StageTimes:
 
     @property
     def stages(self) -> dict[str, StageTime]:
-        """Each stage by name, in the order in which a step goes through them."""
+        """Each stage by name."""
         return dict(self._stages)
 
     def rows(self) -> list[StageRow]:
