@@ -4,6 +4,7 @@
 # make bench   the figures of the shipped models, and oneglance beside its peers; DATA=DIR holds the data
 # make bench-realtime   the second part alone; QUICK=1 for a look
 # make wheel   the distribution, in dist/
+# make graph   the picture of who loads whom, in docs/images/
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ DATA ?= ../shared/data
 TEST_PACKAGES := mosquitto ffmpeg xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check typecheck bench bench-realtime wheel schemas clean
+.PHONY: demo test check typecheck bench bench-realtime wheel schemas graph clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -55,6 +56,10 @@ wheel: $(VENV)/.dev
 schemas: $(VENV)/.dev
 	$(BIN)/python -m oneglance.contract.schemas
 	$(BIN)/python -m oneglance.faces.model.document
+
+graph: $(VENV)/.dev
+	sh scripts/debian-packages.sh graphviz fonts-dejavu-core
+	$(BIN)/python scripts/import_graph.py
 
 # A stamp newer than setup.cfg says that the environment holds what setup.cfg asks for.
 $(VENV)/.demo: setup.cfg pyproject.toml
