@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,8 @@ def check(
     Looks for unreadable and tiny pictures, pictures without a face or with several, the same
     photograph twice (even resized or recompressed, even under two names), pictures that do not
     look like their own person, people who look like one person, people with one picture.
-    Nothing is changed. The page holds pictures of people, and only you may read it.
+    Nothing is changed. The page holds pictures of people, and only you may read it; it needs the
+    extra `report`.
 
     Exit code 0 if nothing was found, 1 if something was.
 
@@ -70,6 +72,9 @@ def check(
 
     if report is not None and report.suffix.lower() not in {".html", ".htm"}:
         raise typer.BadParameter("name a file that ends in .html", param_hint="--report")
+    if report is not None:
+        # A missing Jinja2 shows now, not after the reading of all pictures.
+        import_module("oneglance.page")
     pictures = Pictures(source)
     try:
         of = identities(pictures, people)

@@ -47,7 +47,8 @@ _EXTRA_OF = {
     "iotcore": "demo",
     "tensorflow": "training",
     "keras": "training",
-    "matplotlib": "training",
+    "matplotlib": "report",
+    "jinja2": "report",
     "PIL": "kiosk",
 }
 

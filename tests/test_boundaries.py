@@ -30,8 +30,11 @@ RULES = {
         {"cv2", "numpy", "paho", "tensorflow", "keras", "kivy", "gpiozero", "ai_edge_litert"},
     ),
     "models": (set(), {"cv2", "numpy", "tensorflow", "kivy"}),
-    "faces": ({"models"}, {"tensorflow", "keras", "paho", "kivy", "gpiozero"}),
-    "daemon": ({"faces", "models", "contract"}, {"tensorflow", "keras", "kivy", "gpiozero"}),
+    "faces": ({"models"}, {"tensorflow", "keras", "paho", "kivy", "gpiozero", "jinja2"}),
+    "daemon": (
+        {"faces", "models", "contract"},
+        {"tensorflow", "keras", "kivy", "gpiozero", "jinja2"},
+    ),
     "kiosk_ui": ({"contract"}, {"cv2", "numpy", "tensorflow", "keras", "ai_edge_litert"}),
     "door": ({"contract"}, {"cv2", "numpy", "tensorflow", "keras", "ai_edge_litert", "kivy"}),
     "training": ({"faces", "models"}, {"paho", "kivy", "gpiozero"}),
@@ -156,6 +159,7 @@ print(json.dumps(sorted(sys.modules)))
     )
     assert result.returncode == 0, result.stderr
     heavy = {"cv2", "numpy", "tensorflow", "keras", "kivy", "paho", "gpiozero", "ai_edge_litert"}
+    heavy |= {"jinja2", "matplotlib"}
     loaded = {module.split(".")[0] for module in json.loads(result.stdout.splitlines()[-1])}
     assert "typer" in loaded
     assert loaded & heavy == set()

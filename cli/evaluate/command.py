@@ -74,7 +74,7 @@ def evaluate(
 
     With `--people` instead of `--pairs` every picture is compared with every other, which makes
     millions of impostor pairs of a few thousand pictures. The page that `--report` writes shows
-    people, and only you may read it; it needs matplotlib (the extra `training`).
+    people, and only you may read it; it needs the extra `report`.
 
     With `--one-shot` it measures the network for drawn characters instead:
     `oneglance evaluate --one-shot omniglot_all_runs.zip --verification omniglot.zip`
@@ -101,7 +101,7 @@ def evaluate(
     if report is not None:
         from oneglance.cli.private_file import private_folder
 
-        # A missing matplotlib shows now, not after the reading of all pictures.
+        # A missing matplotlib or Jinja2 shows now, not after the reading of all pictures.
         import_module("oneglance.cli.evaluate.report")
         private_folder(report, "--report")
     loaded = load_model(model)

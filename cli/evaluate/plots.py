@@ -1,4 +1,4 @@
-"""The curves of `oneglance evaluate --report`, as PNG. Needs matplotlib (extra `training`)."""
+"""The curves of `oneglance evaluate --report`, as PNG. Needs matplotlib (extra `report`)."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -92,6 +93,18 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, name: str, complaint: str, 
         assert isinstance(error, ImageError)
         assert complaint in str(error)
     assert error.where == str(tmp_path / name)
+
+
+def test_without_jinja2_only_the_page_is_missing_and_nothing_is_read(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "oneglance.page", raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert data("check", faces).exit_code == 1
+    result = data("check", tmp_path / "nowhere", "--report", tmp_path / "new" / "check.html")
+    assert isinstance(result.exception, ModuleNotFoundError)
+    assert result.exception.name == "jinja2"
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_report_that_is_no_page_is_wrong_usage(faces: Path, tmp_path: Path) -> None:

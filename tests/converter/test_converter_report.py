@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,21 @@ def test_the_page_tells_thresholds_samples_limits_and_the_worst_layers() -> None
     for told in ("4.321", "98.70%", "35 of lfw.zip, seed 0", "0.30%", "conv_7", "conv_3"):
         assert told in page
     assert "conv_2<" not in page
+
+
+def test_a_name_is_text_on_the_page_and_never_markup() -> None:
+    templates = np.eye(4, dtype=np.float32)
+    report = report_of(templates, templates, np.zeros((4, 4), np.float32))
+    hostile = '<script src="x">\'&'
+    report["name"] = report["calibration"]["source"] = hostile
+    report["refused"] = [hostile]
+    report["layers"]["errors"][0] = {"layer": hostile, "error": 0.8}
+    page = parity_page(report)
+    assert "<script" not in page
+    # The title twice, the refusal, the source of the samples, the layer.
+    assert page.count("&lt;script src=&#34;x&#34;&gt;&#39;&amp;") == 5
+    assert set(re.findall(r'src="([^,"]*)', page)) == {"data:image/png;base64"}
+    assert "http" not in page
 
 
 def test_a_full_disk_is_told_in_one_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,10 +185,10 @@ def test_the_page_shows_every_picture_concerned_and_loads_nothing(
         for name in finding.pictures:
             assert f"<figcaption>{html.escape(name)}</figcaption>" in text
     assert "Someone & Co" not in text
-    assert set(re.findall(r"src='([^,']*)", text)) == {"data:image/jpeg;base64"}
+    assert set(re.findall(r'src="([^,"]*)', text)) == {"data:image/jpeg;base64"}
     assert "http" not in text
     # The one that cannot be read has no picture.
-    assert text.count("class='none'") == 1
+    assert text.count('class="no-face"') == 1
     assert json.loads(listed.read_text()) == as_json(report)
 
 

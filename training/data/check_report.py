@@ -5,8 +5,6 @@ The page holds pictures of people: only its owner may read it.
 
 from __future__ import annotations
 
-import base64
-import html
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ import cv2
 from oneglance.errors import ImageError, OneglanceError
 from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import load_image
-from oneglance.training.data.check import MIN_FACE_PX, MIN_SIDE_PX, DataReport, Finding, Kind
+from oneglance.training.data.check import MIN_FACE_PX, MIN_SIDE_PX, DataReport, Kind
 from oneglance.whole_file import fresh
 
 # A page of more pictures than these is slow to open, and nobody looks at them all.
@@ -57,21 +55,6 @@ TITLES = {
     ),
 }
 
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0; text-align: left; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-.finding { display: inline-block; vertical-align: top; margin: 0 .8rem .8rem 0; padding: .6rem;
-  border: 1px solid #8886; border-radius: .5rem; max-width: 100%; }
-figure { display: inline-block; margin: 0 .4rem 0 0; width: 112px; vertical-align: top; }
-figure img, .none { width: 112px; height: 112px; object-fit: contain; background: #8883;
-  display: block; border-radius: .3rem; }
-figcaption { font-size: 11px; overflow-wrap: anywhere; line-height: 1.25; }
-.why { font-size: 13px; margin: 0 0 .4rem; max-width: 36rem; }
-"""
-
 
 def as_json(report: DataReport) -> dict[str, Any]:
     """The whole report for scripts: counts by kind, and every finding."""
@@ -97,7 +80,7 @@ def as_json(report: DataReport) -> dict[str, Any]:
 def write_report(report: DataReport, pictures: Pictures, page: Path) -> Path:
     """Write the page, and its JSON beside it; returns the JSON's path. Both have mode 0600.
 
-    Raises OneglanceError if they cannot be written.
+    Needs the extra `report`. Raises OneglanceError if they cannot be written.
     """
     listed = page.with_suffix(".json")
     try:
@@ -120,49 +103,33 @@ def _write_private(path: Path, parts: Iterable[str]) -> None:
 
 
 def _page(report: DataReport, pictures: Pictures) -> Iterator[str]:
-    source = html.escape(report.source)
-    yield "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
-    yield f"<meta name='viewport' content='width=device-width'><title>Data check: {source}</title>"
-    yield f"<style>{_STYLE}</style></head><body>\n<h1>Data check</h1>\n"
-    yield f"<p>{source}: {report.pictures} pictures, {report.identities} identities, looked at "
-    yield f"with {html.escape(report.model_id)}. It errs too: look before you delete.</p>\n<table>"
-    counts = report.counts()
-    for kind in Kind:
-        link = f"<a href='#{kind}'>{TITLES[kind][0]}</a>" if counts[kind] else TITLES[kind][0]
-        yield f"<tr><td>{link}</td><td class='n'>{counts[kind]}</td></tr>\n"
-    yield "</table>\n"
-    if not report.findings:
-        yield "<p>Nothing was found.</p>\n"
-    for kind in Kind:
-        own = [finding for finding in report.findings if finding.kind is kind]
-        if own:
-            title, advice = TITLES[kind]
-            yield f"<h2 id='{kind}'>{title} ({len(own)})</h2>\n<p>{advice}"
-            if len(own) > SHOWN_A_KIND:
-                yield f" The first {SHOWN_A_KIND} are shown; the JSON file has all."
-            yield "</p>\n"
-            for finding in own[:SHOWN_A_KIND]:
-                yield from _block(finding, pictures)
-    yield "</body></html>\n"
+    # Here, because a check without a page needs no Jinja2.
+    from oneglance.page import data_uri, fill
+
+    def thumbnail(name: str) -> str | None:
+        data = _thumbnail(pictures, name)
+        return None if data is None else data_uri("image/jpeg", data)
+
+    return fill(
+        "oneglance.training.data",
+        "check_report.html",
+        report=report,
+        titles=TITLES,
+        findings={kind: [f for f in report.findings if f.kind is kind] for kind in Kind},
+        thumbnail=thumbnail,
+        shown_a_kind=SHOWN_A_KIND,
+        shown_a_finding=SHOWN_A_FINDING,
+    )
 
 
-def _block(finding: Finding, pictures: Pictures) -> Iterator[str]:
-    yield f"<div class='finding'><p class='why'>{html.escape(finding.detail)}</p>"
-    for name in finding.pictures[:SHOWN_A_FINDING]:
-        yield f"<figure>{_thumbnail(pictures, name)}"
-        yield f"<figcaption>{html.escape(name)}</figcaption></figure>"
-    more = len(finding.pictures) - SHOWN_A_FINDING
-    yield f"<p class='why'>and {more} more</p></div>\n" if more > 0 else "</div>\n"
-
-
-def _thumbnail(pictures: Pictures, name: str) -> str:
+def _thumbnail(pictures: Pictures, name: str) -> bytes | None:
     try:
         image = load_image(pictures.read(name))
     except ImageError:
-        return "<div class='none'></div>"
+        return None
     height, width = image.shape[:2]
     shrink = min(1.0, _THUMB_PX / max(height, width))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return f"<img alt='' src='data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}'>"
+    return data.tobytes()
