@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
@@ -12,9 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,6 +20,9 @@ from rich.console import Console
 from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_there
 from oneglance.config import DEFAULT_CONFIG, CameraConfig, Config, load_config
 from oneglance.errors import OneglanceError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _OLDEST_PYTHON = (3, 11)
 
@@ -45,19 +46,10 @@ class Finding:
     fix: str = ""
 
 
-_PACKAGES = {
-    "base": (("pydantic", "pydantic"), ("cryptography", "cryptography"), ("rfc8785", "rfc8785")),
-    "daemon": (
-        ("numpy", "numpy"),
-        ("cv2", "opencv-python-headless"),
-        ("ai_edge_litert", "ai-edge-litert"),
-        ("paho.mqtt", "paho-mqtt"),
-    ),
-    "kiosk": (("kivy", "kivy"), ("paho.mqtt", "paho-mqtt")),
-    "door": (("gpiozero", "gpiozero"), ("paho.mqtt", "paho-mqtt")),
-    "training": (("tensorflow", "tensorflow"), ("keras", "keras")),
-    "demo": (("iotcore", "iotcore"),),
-}
+# Packages of an extra that are shown with another part: nobody installs faces alone for a door.
+_SHOWN_WITH = {"faces": "daemon"}
+# Who develops has the Makefile; on a door these would only be noise.
+_NOT_SHOWN = {"dev"}
 
 
 def doctor(
@@ -99,9 +91,7 @@ def doctor(
 def examine(config_file: Path | None) -> Iterator[Finding]:
     """All findings, part by part."""
     yield _python()
-    for part, packages in _PACKAGES.items():
-        for module, package in packages:
-            yield _package(part, module, package)
+    yield from packages()
     yield from _checked("daemon", "face model", _model)
     yield from _checked("daemon", "face cascade", _cascade)
     yield _screen()
@@ -204,18 +194,31 @@ def _python() -> Finding:
     )
 
 
-def _package(part: str, module: str, package: str) -> Finding:
+def packages() -> Iterator[Finding]:
+    """Every Python package that oneglance or one of its extras asks for on this machine."""
+    from oneglance.cli.extras import extra_names, requirements
+
+    for extra in ("", *extra_names()):
+        if extra not in _NOT_SHOWN:
+            part = _SHOWN_WITH.get(extra, extra) or "base"
+            for requirement in requirements(extra):
+                yield _package(part, requirement)
+
+
+def _package(part: str, requirement: Requirement) -> Finding:
+    from oneglance.cli.extras import can_be_imported, fits, installed_version
+
+    package = requirement.name
     fix = f"pip install 'oneglance[{part}]'" if part != "base" else "pip install oneglance"
-    try:
-        found = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        found = False
-    if not found:
+    found = installed_version(requirement)
+    if found is None:
+        if can_be_imported(requirement):
+            return Finding(part, package, Verdict.GOOD, "installed under another name")
         return Finding(part, package, Verdict.MISSING, "not installed", fix)
-    try:
-        return Finding(part, package, Verdict.GOOD, version(package))
-    except PackageNotFoundError:
-        return Finding(part, package, Verdict.GOOD, "installed under another name")
+    if not fits(requirement, found):
+        wanted = f"{found}, but {requirement.specifier} is needed"
+        return Finding(part, package, Verdict.MISSING, wanted, fix)
+    return Finding(part, package, Verdict.GOOD, found)
 
 
 def _checked(part: str, what: str, look: Callable[[], str]) -> Iterator[Finding]:

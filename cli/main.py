@@ -35,21 +35,18 @@ COMMANDS = {
     "model": "model",
 }
 
-# Packages of the extras, by the name that Python would fail to import.
-_EXTRA_OF = {
-    "cv2": "daemon",
-    "numpy": "daemon",
-    "ai_edge_litert": "daemon",
-    "paho": "daemon",
-    "prometheus_client": "daemon",
-    "gpiozero": "door",
-    "kivy": "kiosk",
-    "iotcore": "demo",
-    "tensorflow": "training",
-    "keras": "training",
-    "matplotlib": "report",
-    "jinja2": "report",
-    "PIL": "kiosk",
+# What a command is a part of: the extra to name where something is missing, if that brings it.
+EXTRA_OF = {
+    "demo": "demo",
+    "people": "daemon",
+    "run": "daemon",
+    "top": "daemon",
+    "kiosk": "kiosk",
+    "door": "door",
+    "watch": "daemon",
+    "collect": "daemon",
+    "train": "training",
+    "convert": "training",
 }
 
 
@@ -137,7 +134,10 @@ def main() -> None:
     except OneglanceError as error:
         fail(error)
     except ModuleNotFoundError as error:
-        extra = _EXTRA_OF.get((error.name or "").split(".")[0])
+        from oneglance.cli.extras import extra_for
+
+        command = next((word for word in sys.argv[1:] if word in COMMANDS), "")
+        extra = extra_for(error.name or "", EXTRA_OF.get(command, ""))
         if extra is None:
             raise
         fail(
