@@ -114,9 +114,9 @@ def test_the_drawn_picture_has_the_boxes_and_arrows_of_the_text() -> None:
     arrows = re.findall(r'^  "(\S+)" -> "(\S+)"(?! \[style=invis)', text, re.MULTILINE)
     boxes = re.findall(r'^ +"(\S+)" \[', text, re.MULTILINE)
     drawn = ET.parse(DOT.with_suffix(".svg")).getroot()  # noqa: S314
-    titles: dict[str | None, list[str | None]] = {}
+    titles: dict[str, list[str]] = {}
     for group in drawn.iter("{http://www.w3.org/2000/svg}g"):
-        title = group.findtext("{http://www.w3.org/2000/svg}title")
-        titles.setdefault(group.get("class"), []).append(title)
+        title = group.findtext("{http://www.w3.org/2000/svg}title", "")
+        titles.setdefault(group.get("class", ""), []).append(title)
     assert sorted(titles["node"]) == sorted(boxes)
     assert sorted(titles["edge"]) == sorted(f"{low}->{high}" for low, high in arrows)
