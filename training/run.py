@@ -11,7 +11,7 @@ import keras
 
 from oneglance.errors import ConfigError
 from oneglance.training.drawings.omniglot_run import run_omniglot
-from oneglance.training.engine import distribute, loop
+from oneglance.training.engine import run_folder
 from oneglance.training.engine.progress import Stage
 from oneglance.training.engine.record import command_line, record_start
 from oneglance.training.faces.aligner import need_two_people, points_of, train_aligner
@@ -57,14 +57,11 @@ def run_recipe(
     Raises ConfigError for a recipe, folder or file that does not fit.
     """
     settings = recipe.model_dump(mode="json")
-    writes = distribute.current().writes
-    if writes:
-        loop.open_run(out, settings, resume=resume)
+    run_folder.open_run(out, settings, resume=resume)
 
     def begin() -> None:
-        if writes:
-            loop.begin_run(out, settings)
-            record_start(out, settings, inputs_of(recipe, data_dir, out), command_line())
+        run_folder.begin_run(out, settings)
+        record_start(out, settings, inputs_of(recipe, data_dir, out), command_line())
 
     if isinstance(recipe, OmniglotRecipe):
         report = run_omniglot(recipe, data_dir, out, stage, begin)
@@ -74,7 +71,7 @@ def run_recipe(
         report = run_faces(recipe, data_dir, out, stage, begin)
     else:
         report = _run_siamese(recipe, data_dir, out, stage, begin)
-    loop.write_atomically(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
+    run_folder.write(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
     return report
 
 
@@ -132,8 +129,8 @@ def _run_siamese(
     check_source = _check_faces(recipe, data_dir, out, stage)
     need_pairs(check_source.people, "to check on")
     begin()
-    if aligner_path is not None and aligner_path.parent != out.resolve():
-        loop.write_atomically(out / "aligner.keras", aligner_path.read_bytes())
+    if aligner_path is not None:
+        run_folder.copy_file(aligner_path, out / "aligner.keras")
     faces = cut_faces(source, find_points, recipe.passes, stage, "training chips")
     check = cut_faces(check_source, find_points, recipe.passes, stage, "checking chips")
     targets = teacher_templates(start, faces, stage)

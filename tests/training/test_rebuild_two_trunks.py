@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 
 from oneglance.errors import ConfigError, ModelError
 from oneglance.models import default_model_dir
-from oneglance.training.engine.loop import save_model
+from oneglance.training.engine.run_folder import save_model
 from oneglance.training.networks.face_networks import mobileface
 from oneglance.training.networks.rebuild_two_trunks import rebuild
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import small_regression
 from numpy.typing import NDArray
+from several_processes import both_said, child, said
 
 from oneglance.errors import ConfigError
 from oneglance.training.engine.distribute import OneDevice, shared_out
@@ -24,9 +21,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed; 'pip install jax' is it"
 )
-
-# A busy machine takes minutes where a free one takes seconds: this ends a deadlock, nothing else.
-_PATIENCE_S = 900
 
 # The smoke recipe of the aligner, on one device and shared out; then how far the two are apart.
 _RECIPE = """
@@ -53,38 +47,6 @@ print(json.dumps({
     "apart": max(float(np.abs(a - b).max()) for a, b in zip(one, two)),
 }))
 """
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
-    return {**kept, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", **more}
-
-
-def child(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    try:
-        stdout, stderr = process.communicate(timeout=_PATIENCE_S)
-    finally:
-        process.kill()
-    assert process.returncode == 0, stderr
-    return stdout.splitlines()[-1]
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @needs_jax
@@ -120,22 +82,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.float32]:
 def test_two_processes_train_what_one_trains_and_the_first_writes(
     tmp_path: Path, backend: str, alone: NDArray[np.float32]
 ) -> None:
-    ports = free_ports(2)
-    processes = []
-    for index in range(2):
-        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-        task = {"type": "worker", "index": index}
-        variables = {
-            "tensorflow": {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})},
-            "jax": {
-                "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{ports[0]}",
-                "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
-                "KERAS_DISTRIBUTION_PROCESS_ID": str(index),
-            },
-        }[backend]
-        file = str(small_regression.__file__)
-        processes.append(child(file, str(tmp_path), KERAS_BACKEND=backend, **variables))
-    both = [said(process).split() for process in processes]
+    told = both_said(backend, str(small_regression.__file__), str(tmp_path))
+    both = [line.split() for line in told]
     assert [answer[:2] for answer in both] == [["2", "0"], ["2", "1"]]
     for answer in both:
         assert np.array(answer[2:], float) == pytest.approx(alone, abs=1e-5)

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
 from oneglance.errors import ConfigError
-from oneglance.training.engine import loop
+from oneglance.training.engine import loop, run_folder
 from oneglance.training.engine.checkpoints import Place, places
 from oneglance.training.engine.early import EarlyStop
 from oneglance.training.engine.progress import silent
@@ -308,19 +308,19 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
 def test_a_run_is_not_overwritten_nor_mixed_with_another(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(ConfigError, match="no run to resume"):
-        loop.open_run(folder, {"seed": 1}, resume=True)
-    loop.open_run(folder, {"seed": 2}, resume=False)
+        run_folder.open_run(folder, {"seed": 1}, resume=True)
+    run_folder.open_run(folder, {"seed": 2}, resume=False)
     assert not folder.exists()
-    loop.begin_run(folder, {"seed": 1})
+    run_folder.begin_run(folder, {"seed": 1})
     with pytest.raises(ConfigError, match="already here"):
-        loop.open_run(folder, {"seed": 1}, resume=False)
+        run_folder.open_run(folder, {"seed": 1}, resume=False)
     with pytest.raises(ConfigError, match="another recipe"):
-        loop.open_run(folder, {"seed": 2}, resume=True)
-    loop.open_run(folder, {"seed": 1, "new_key": None}, resume=True)
+        run_folder.open_run(folder, {"seed": 2}, resume=True)
+    run_folder.open_run(folder, {"seed": 1, "new_key": None}, resume=True)
 
 
 def test_a_run_below_a_file_cannot_begin(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("keep")
     with pytest.raises(ConfigError, match="cannot be made") as caught:
-        loop.begin_run(tmp_path / "file" / "run", {"seed": 1})
+        run_folder.begin_run(tmp_path / "file" / "run", {"seed": 1})
     assert "--out" in caught.value.fix

@@ -21,7 +21,7 @@ from oneglance.training.drawings.compact_training import (
 )
 from oneglance.training.drawings.koch_training import KochSettings, draw_pairs, join_of, train_koch
 from oneglance.training.drawings.omniglot import Distortions, Drawings, draw_runs, read_background
-from oneglance.training.engine import loop
+from oneglance.training.engine import run_folder
 from oneglance.training.engine.pairs import calibration
 from oneglance.training.engine.progress import Stage
 from oneglance.training.networks.drawing_networks import compact
@@ -54,7 +54,7 @@ def run_omniglot(
         pair, runs = _compact(recipe, learn, check, out, stage)
     encoder, head = pair.get_layer("encoder"), head_of(pair)
     threshold = fit_threshold(encoder, head, check, recipe.seed)
-    loop.save_model(pair, out / "siamese.keras")
+    run_folder.save_model(pair, out / "siamese.keras")
     return {
         "characters": len(np.unique(learn.characters)),
         "validation_alphabets": list(recipe.validation_alphabets),

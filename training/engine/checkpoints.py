@@ -30,12 +30,6 @@ class Place:
     steps: int = 0
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Save a .keras file whole or not at all; ConfigError if that is not possible."""
-    with written(path) as fresh:
-        model.save(fresh)
-
-
 def save(folder: Path, name: str, place: Place, model: keras.Model) -> None:
     """Write the checkpoint of `place`; of the older ones only the last remains.
 

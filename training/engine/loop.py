@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -20,7 +19,7 @@ import keras
 import numpy as np
 
 from oneglance.errors import ConfigError
-from oneglance.training.engine import checkpoints, distribute, files
+from oneglance.training.engine import distribute, run_folder
 from oneglance.training.engine.checkpoints import Place, load_latest, places, save
 from oneglance.training.engine.early import EarlyStop
 from oneglance.training.engine.progress import Stage
@@ -28,45 +27,9 @@ from oneglance.training.engine.stream import Batch, Stream
 from oneglance.training.engine.tensorboard import EventLog
 
 __all__ = ["Batch"]
-RECIPE_COPY = "recipe.json"
 # A power cut costs at most so much of an epoch.
 SAVE_EVERY_S = 300.0
 _POINTS_AN_EPOCH = 20
-
-
-def open_run(folder: Path, recipe: dict[str, Any], *, resume: bool) -> None:
-    """Check that the folder is free, or holds this recipe's run to resume; else ConfigError."""
-    copy = folder / RECIPE_COPY
-    if resume and copy.is_file():
-        if _set_keys(json.loads(copy.read_text("utf-8"))) != _set_keys(recipe):
-            raise ConfigError(
-                "this run was started with another recipe",
-                where=str(folder),
-                fix="resume with the same recipe and options, or start a new run with --out",
-            )
-        return
-    if resume:
-        raise ConfigError("no run to resume", where=str(folder), fix="start it without --resume")
-    if copy.exists():
-        raise ConfigError(
-            "a run is already here", where=str(folder), fix="add --resume, or name another --out"
-        )
-
-
-def begin_run(folder: Path, recipe: dict[str, Any]) -> None:
-    """Make the run's folder and put the recipe in; ConfigError if there is no writing there.
-
-    To be called when all inputs are checked: a start that failed must not block the next one.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / RECIPE_COPY, (json.dumps(recipe, indent=2) + "\n").encode())
-    except OSError as error:
-        raise ConfigError(
-            f"the run's folder cannot be made ({error.strerror or error})",
-            where=str(folder),
-            fix="name another one with --out",
-        ) from error
 
 
 def cosine(learning_rate: float, epochs: int, steps: int, warmup_epochs: float) -> Any:
@@ -117,7 +80,7 @@ def train(
         figures = spread.agreed(validate(here))
         log.append({"epoch": epoch, "loss": loss, **_shown(figures)})
         if stop is not None and stop.best(log) == len(log) - 1:
-            save_model(here, folder / f"{name}-best.keras")
+            run_folder.save_model(here, folder / f"{name}-best.keras")
         _write_log(folder / f"{name}.csv", log)
         return figures
 
@@ -168,18 +131,6 @@ def done_epochs(folder: Path, name: str) -> int:
     return found[-1][0].epochs if found else 0
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Save a .keras file whole or not at all, if this is the process that writes; ConfigError."""
-    if distribute.current().writes:
-        checkpoints.save_model(model, path)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, if this is the process that writes; ConfigError."""
-    if distribute.current().writes:
-        files.write_atomically(path, data)
-
-
 def _from(
     batches: Callable[[int], Iterator[Batch]] | Stream, epoch: int, done: int
 ) -> Iterator[Batch]:
@@ -215,13 +166,6 @@ def _rate(model: keras.Model) -> float:
     return float(np.asarray(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
 
 
-def _set_keys(recipe: Any) -> Any:
-    """A recipe without what was left out: another version may know more keys, or fewer."""
-    if isinstance(recipe, dict):
-        return {key: _set_keys(value) for key, value in recipe.items() if value is not None}
-    return [_set_keys(value) for value in recipe] if isinstance(recipe, list) else recipe
-
-
 def _shown(figures: dict[str, float]) -> dict[str, str]:
     return {key: f"{value:.6g}" for key, value in figures.items()}
 
@@ -238,4 +182,4 @@ def _write_log(path: Path, rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, list(rows[-1]))
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
+    run_folder.write(path, text.getvalue().encode())

@@ -16,7 +16,8 @@ import keras
 
 from oneglance import __version__
 from oneglance.errors import ConfigError
-from oneglance.training.engine.files import sha256_of, write_atomically
+from oneglance.training.engine import distribute, run_folder
+from oneglance.training.engine.files import sha256_of
 
 RECORD = "run.json"
 # What can change the numbers that come out.
@@ -41,12 +42,15 @@ def record_start(
     command: Sequence[str],
     now: datetime | None = None,
 ) -> None:
-    """Write, or on a resume add to, the record in the run's folder.
+    """Write, or on a resume add to, the record in the run's folder; the first process alone does.
 
     `inputs` are the files and folders that the run reads; they are known by name and SHA-256.
     Raises ConfigError if one of them is another one than when the run was started: the steps that
     follow would not be those of one run.
     """
+    if not distribute.current().writes:
+        # It would hash all of the data for nothing.
+        return
     path = folder / RECORD
     hashes = {each.name: sha256_of(each) for each in inputs}
     record = _read(path) or {"format": _FORMAT, "recipe": recipe, "inputs": hashes, "starts": []}
@@ -69,7 +73,7 @@ def record_start(
             "packages": _versions(),
         }
     )
-    write_atomically(path, (json.dumps(record, indent=2) + "\n").encode())
+    run_folder.write(path, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def command_line() -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError
 from oneglance.faces.find import align
 from oneglance.faces.find.boxes import Box
-from oneglance.training.engine import loop
+from oneglance.training.engine import loop, run_folder
 from oneglance.training.engine.early import EarlyStop
 from oneglance.training.engine.progress import Stage
 from oneglance.training.engine.stream import Batch, Stream, generator_of
@@ -94,7 +94,7 @@ def train_aligner(
         if patience is None
         else EarlyStop(f"error_{passes}", patience, larger_is_better=False),
     )
-    loop.save_model(model, folder / "aligner.keras")
+    run_folder.save_model(model, folder / "aligner.keras")
     return held_out_errors(model, patches, tests, passes)
 
 

@@ -15,8 +15,7 @@ from oneglance.faces.model.face_model import ALIGNER_SIGNATURES
 from oneglance.faces.model.litert import Signatures
 from oneglance.faces.model.manifest import read_manifest, verified_bytes
 from oneglance.models import default_model_dir
-from oneglance.training.engine.checkpoints import save_model
-from oneglance.training.engine.files import write_atomically
+from oneglance.training.engine import run_folder
 from oneglance.training.engine.progress import Stage
 from oneglance.training.faces.aligner import points_of
 from oneglance.training.faces.encoder_teacher import EncoderTeacher
@@ -81,7 +80,7 @@ def run_faces(
         learned=isinstance(recipe.loss, CrossEntropySection),
     )
     pair, figures = train_faces(encoder, head, faces, targets, check, recipe, out, stage)
-    save_model(pair, out / "siamese.keras")
+    run_folder.save_model(pair, out / "siamese.keras")
     return {
         "faces": len(faces.people),
         "people": len(set(faces.people)),
@@ -151,9 +150,7 @@ def _aligner(recipe: FaceRecipe, out: Path) -> align.FindPoints | None:
 def _keep_aligner(recipe: FaceRecipe, out: Path) -> None:
     """The run's own copy, for `oneglance convert`."""
     if recipe.aligner is not None:
-        path = (out / recipe.aligner).resolve()
-        if path.parent != out.resolve():
-            write_atomically(out / "aligner.keras", path.read_bytes())
+        run_folder.copy_file(out / recipe.aligner, out / "aligner.keras")
 
 
 def _source(

@@ -24,7 +24,7 @@ from oneglance.training.data.datasets import (
     pictures_by_folder,
 )
 from oneglance.training.data.splits import load_split
-from oneglance.training.engine import distribute
+from oneglance.training.engine import run_folder
 from oneglance.training.engine.files import sha256_of
 from oneglance.training.engine.progress import Stage
 from oneglance.training.faces.drawn_faces import draw_people
@@ -72,9 +72,7 @@ def real_faces(
         else:
             with stage(f"find faces in {source.images}", len(listed)) as advance:
                 table = build_face_table(listed, LandmarkTeacher(teacher_path), _SEED, advance)
-            if distribute.current().writes:
-                cache_dir.mkdir(parents=True, exist_ok=True)
-                table.save(cached)
+            run_folder.write_cache(cached, table.packed())
         if len(table.unreadable):
             names = [listed[row].name for row in table.unreadable]
             _log.warning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.reader import central, load_image
 from oneglance.training.data.datasets import LabelledPicture
-from oneglance.training.engine.files import written
 from oneglance.training.engine.progress import Advance
 from oneglance.training.faces.landmark_teacher import LandmarkTeacher
 
@@ -47,11 +47,12 @@ class FaceTable:
         x, y, side = next(row for row in self.boxes[index] if not np.isnan(row[2]))
         return Box(float(x - side / 2), float(y - side / 2), float(side), float(side))
 
-    def save(self, path: Path) -> None:
-        """Write the table whole or not at all; ConfigError if that is not possible."""
+    def packed(self) -> bytes:
+        """The table as the content of a .npz file, for `load`."""
         arrays = {name: getattr(self, name) for name in ("row", "boxes", "points", "unreadable")}
-        with written(path) as fresh, fresh.open("wb") as file:
-            np.savez(file, **arrays)
+        file = io.BytesIO()
+        np.savez(file, **arrays)
+        return file.getvalue()
 
     @classmethod
     def load(cls, path: Path) -> FaceTable:

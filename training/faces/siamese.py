@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.faces.evaluation.thresholds import Compare, all_pairs
-from oneglance.training.engine import loop
+from oneglance.training.engine import loop, run_folder
 from oneglance.training.engine.pairs import (
     PairBatches,
     all_pairs_model,
@@ -137,7 +137,7 @@ def train_siamese(
         if _merit(report["twins"]) < _merit(report["join"]):
             pair = joined
     calibrate(pair, faces, settings.seed, stage=stage)
-    loop.save_model(pair, folder / "siamese.keras")
+    run_folder.save_model(pair, folder / "siamese.keras")
     return report
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from oneglance.errors import ModelError, OneglanceError
 from oneglance.faces.model.litert import interpreter_class
-from oneglance.training.engine.loop import save_model
+from oneglance.training.engine.run_folder import save_model
 from oneglance.training.networks.face_networks import mobileface
 
 _PAIR = 2

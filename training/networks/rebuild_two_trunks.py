@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import MissingPartError, ModelError, OneglanceError
-from oneglance.training.engine.loop import save_model
+from oneglance.training.engine.run_folder import save_model
 from oneglance.training.networks.face_networks import mobileface
 from oneglance.training.networks.keras_files import load_keras
 from oneglance.training.networks.two_trunks import two_trunks

@@ -1,0 +1,178 @@
+"""Of the processes that share a run, the first alone writes into its folder."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import recorded_run
+from drawn_alphabets import write_omniglot
+from several_processes import both_said
+
+from oneglance.training import run as run_module
+from oneglance.training.engine import distribute, run_folder
+from oneglance.training.engine.distribute import OneDevice
+from oneglance.training.engine.record import record_start
+from oneglance.training.networks.face_networks import landmarks
+
+# TensorFlow's variables do not know NumPy 2's `copy` yet; saving a model says so.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+DRAWN = {"people": 4, "pictures": 2}
+# One epoch of few steps. TensorFlow shares out no loss that compares pairs across the batch, so
+# the kinds siamese and compact are not among them.
+RECIPES: dict[str, dict[str, Any]] = {
+    "aligner": {
+        "kind": "aligner",
+        "seed": 1,
+        "width": 0.125,
+        "epochs": 1,
+        "batch": 4,
+        "learning_rate": 1e-3,
+        "warmup_epochs": 0.0,
+        "held_out": 0.2,
+        "passes": 1,
+        "patience": 1,
+        "drawn": DRAWN,
+    },
+    "faces": {
+        "kind": "faces",
+        "seed": 1,
+        "network": "compact",
+        "width": 0.125,
+        "template_size": 8,
+        "head": "cosine",
+        "aligner": "../../aligner.keras",
+        "passes": 1,
+        "epochs": 1,
+        "steps": 1,
+        "learning_rate": 1e-3,
+        "sampler": {"kind": "pairs", "pairs": 4},
+        "loss": {"kind": "contrastive", "margin": 1.0},
+        "patience": 1,
+        "drawn": DRAWN,
+    },
+    "koch": {
+        "kind": "koch",
+        "seed": 1,
+        "drawings": "omniglot.zip",
+        "validation_alphabets": ["Script_2"],
+        "epochs": 1,
+        "distortions": {
+            "chance": 0.5,
+            "turn_deg": 10.0,
+            "shear": 0.2,
+            "scale_low": 0.9,
+            "scale_high": 1.1,
+            "shift_px": 3.0,
+        },
+        "width": 0.03125,
+        "pairs": 4,
+        "copies": 0,
+        "batch": 4,
+        "learning_rates": [1e-3] * 6,
+        "momenta": [0.5] * 6,
+        "momentum_epochs": 1,
+        "l2": [0.0] * 6,
+        "train_drawers": 2,
+        "validation_drawers": 2,
+        "validation_trials": 1,
+        "patience": 1,
+    },
+}
+# What a run leaves, besides checkpoints and event files.
+LEFT = {
+    "aligner": {"aligner.keras", "aligner-best.keras", "aligner.csv"},
+    "faces": {"siamese.keras", "aligner.keras", "faces-best.keras", "faces.csv"},
+    "koch": {"siamese.keras", "koch-best.keras", "koch.csv"},
+}
+
+
+def test_of_two_processes_the_first_alone_writes_the_run(tmp_path: Path) -> None:
+    write_omniglot(tmp_path / "omniglot.zip")
+    landmarks(0.125).save(tmp_path / "aligner.keras")
+    wanted = tmp_path / "recipes.json"
+    wanted.write_text(json.dumps(RECIPES))
+    runs = tmp_path / "runs"
+    told = both_said("tensorflow", str(recorded_run.__file__), str(runs), str(wanted))
+    first, second = (json.loads(line) for line in told)
+    assert [(each["processes"], each["index"]) for each in (first, second)] == [(2, 0), (2, 1)]
+    for kind, files in LEFT.items():
+        for name in {*files, "recipe.json", "run.json", "report.json"}:
+            assert (runs / kind / name).is_file()
+            assert f"{kind}/{name}" in first["changed"]
+    assert second["changed"] == []
+
+
+class SecondProcess(OneDevice):
+    index = 1
+
+
+def test_in_another_process_the_verbs_neither_write_nor_need_what_the_first_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distribute, "_current", SecondProcess())
+    out = tmp_path / "run"
+    run_folder.open_run(out, {"seed": 1}, resume=True)
+    run_folder.begin_run(out, {"seed": 1})
+    record_start(out, {"seed": 1}, [tmp_path / "gone"], ["oneglance"])
+    run_folder.write(out / "report.json", b"{}")
+    run_folder.write_cache(tmp_path / "cache" / "faces.npz", b"")
+    run_folder.copy_file(out / ".." / "aligner.keras", out / "aligner.keras")
+    run_folder.save_model(landmarks(0.125), out / "siamese.keras")
+    assert not list(tmp_path.iterdir())
+
+
+# What writes without asking which process it is in, by the modules of the engine.
+UNGUARDED = {
+    "oneglance.training.engine.files": {"written", "write_atomically"},
+    "oneglance.training.engine.checkpoints": {"save"},
+    "oneglance.training.engine.tensorboard": {"EventLog"},
+}
+PATH_WRITES = {"write_bytes", "write_text", "mkdir", "touch"}
+
+
+def unguarded_writes(source: str) -> set[str]:
+    """What of a module's text could write into a run's folder in every process.
+
+    Names and whole modules of the engine that write unasked, however they are imported, and what
+    writes a path or a model by itself.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = {each.name for each in node.names}
+            found |= names & UNGUARDED.get(node.module, set())
+            found |= {name for name in names if f"{node.module}.{name}" in UNGUARDED}
+        elif isinstance(node, ast.Import):
+            found |= {each.name for each in node.names} & set(UNGUARDED)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            found |= {node.func.attr} & (PATH_WRITES | {"save", "save_weights"})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("from oneglance.training.engine.files import written", "written"),
+        ("from oneglance.training.engine import checkpoints", "checkpoints"),
+        ("import oneglance.training.engine.files", "oneglance.training.engine.files"),
+        ("(out / 'report.json').write_text('{}')", "write_text"),
+        ("pair.save(out / 'siamese.keras')", "save"),
+    ],
+)
+def test_an_unguarded_write_is_found(source: str, told: str) -> None:
+    assert unguarded_writes(source) == {told}
+
+
+def test_outside_the_engine_nothing_that_trains_can_write_unguarded() -> None:
+    training = Path(run_module.__file__).parent
+    # data/ has no part in a run: its commands are one process each, with files of their own.
+    apart = {training / "engine", training / "data"}
+    modules = [path for path in training.rglob("*.py") if not apart & set(path.parents)]
+    assert training / "run.py" in modules
+    found = {path.name: unguarded_writes(path.read_text("utf-8")) for path in modules}
+    assert {name: writes for name, writes in found.items() if writes} == {}
