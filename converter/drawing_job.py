@@ -44,7 +44,7 @@ from oneglance.faces.drawings.drawing_model import (
 from oneglance.faces.model.manifest import MANIFEST_NAME
 from oneglance.faces.pictures import Pictures
 from oneglance.training.drawings.compact_training import encode
-from oneglance.training.drawings.omniglot_run import head_of
+from oneglance.training.drawings.threshold import head_of
 
 _SAMPLES = 64
 _STROKES = 4

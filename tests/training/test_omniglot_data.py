@@ -15,19 +15,19 @@ from oneglance.errors import ConfigError, ImageError
 from oneglance.training.drawings.compact_training import CharacterPairs, posed
 from oneglance.training.drawings.koch_training import draw_pairs
 from oneglance.training.drawings.omniglot import (
-    Distortions,
     Drawings,
     distort,
     draw_runs,
     read_background,
 )
-from oneglance.training.drawings.omniglot_run import best_threshold
+from oneglance.training.drawings.threshold import best_threshold
 from oneglance.training.engine.progress import silent
+from oneglance.training.recipes.drawing_recipes import DistortionSection
 
-STILL = Distortions(
+STILL = DistortionSection(
     chance=1.0, turn_deg=0.0, shear=0.0, scale_low=1.0, scale_high=1.0, shift_px=0.0
 )
-LIVELY = Distortions(
+LIVELY = DistortionSection(
     chance=0.5, turn_deg=10.0, shear=0.3, scale_low=0.8, scale_high=1.2, shift_px=2.0
 )
 

@@ -20,13 +20,12 @@ from oneglance.errors import ConfigError, ImageError, OneglanceError
 from oneglance.faces.find import align
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.pictures import Pictures
-from oneglance.training import run as run_module
 from oneglance.training.data.identities import identities
 from oneglance.training.data.splits import Split, data_sha256, save_split
 from oneglance.training.engine.checkpoints import places
 from oneglance.training.engine.progress import silent
 from oneglance.training.engine.record import commit_of, record_start
-from oneglance.training.faces import face_run, face_sources
+from oneglance.training.faces import face_sources
 from oneglance.training.faces.face_sources import (
     drawn_faces,
     listed_pictures,
@@ -127,8 +126,7 @@ def test_an_empty_folder_is_an_error_that_says_what_belongs_there(data: Path) ->
 def test_one_person_alone_trains_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
-    for module in (run_module, face_run):
-        monkeypatch.setattr(module, "drawn_faces", lambda *_: drawn_faces(1, range(1), 4))
+    monkeypatch.setattr(face_sources, "drawn_faces", lambda *_: drawn_faces(1, range(1), 4))
     out = tmp_path / "run"
     with pytest.raises(ConfigError) as caught:
         run_recipe(load_recipe(recipe), data_dir=tmp_path, out=out, resume=False, stage=silent)

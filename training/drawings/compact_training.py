@@ -5,7 +5,6 @@ distractors of the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings.one_shot_trials import Run, one_shot_figures
-from oneglance.training.drawings.omniglot import Distortions, Drawings, distort
+from oneglance.training.drawings.omniglot import Drawings, distort
 from oneglance.training.engine import loop
 from oneglance.training.engine.pairs import all_pairs_model
 from oneglance.training.engine.progress import Stage
 from oneglance.training.networks.drawing_networks import all_poses
+from oneglance.training.recipes.drawing_recipes import CompactRecipe
 
 # Templates a and b, whose shapes broadcast, to logits.
 Head = Callable[[Any], Any]
@@ -27,22 +27,6 @@ Head = Callable[[Any], Any]
 _ENCODE_BATCH = 128
 # Four quarter turns, of the drawing and of its mirror image.
 _POSES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class CompactSettings:
-    """How the pair is trained; see the recipe for each."""
-
-    pairs: int
-    steps: int
-    alphabet_pairs: int
-    epochs: int
-    learning_rate: float
-    warmup_epochs: float
-    weight_decay: float
-    margin: float
-    distortions: Distortions
-    seed: int
 
 
 class CharacterPairs:
@@ -143,7 +127,7 @@ def train_compact(
     head: keras.layers.Layer,
     drawings: Drawings,
     check: list[Run],
-    settings: CompactSettings,
+    recipe: CompactRecipe,
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
@@ -153,21 +137,19 @@ def train_compact(
     """
     inputs = keras.layers.Input(encoder.input_shape[1:])
     model = all_pairs_model(inputs, encoder(inputs), head)
-    rate = loop.cosine(
-        settings.learning_rate, settings.epochs, settings.steps, settings.warmup_epochs
-    )
+    rate = loop.cosine(recipe.learning_rate, recipe.epochs, recipe.steps, recipe.warmup_epochs)
     model.compile(
-        DecayedAdam(rate, weight_decay=settings.weight_decay), loss=MatchingLoss(settings.margin)
+        DecayedAdam(rate, weight_decay=recipe.weight_decay), loss=MatchingLoss(recipe.margin)
     )
     batches = CharacterPairs(drawings)
-    partners = np.arange(2 * settings.pairs) ^ 1
+    partners = np.arange(2 * recipe.pairs) ^ 1
 
     def draw(epoch: int) -> Iterator[loop.Batch]:
-        generator = np.random.default_rng([settings.seed, epoch])
-        for _ in range(settings.steps):
-            rows, poses = batches.draw(settings.pairs, settings.alphabet_pairs, generator)
+        generator = np.random.default_rng([recipe.seed, epoch])
+        for _ in range(recipe.steps):
+            rows, poses = batches.draw(recipe.pairs, recipe.alphabet_pairs, generator)
             images = [
-                distort(posed(drawings.images[row], pose), settings.distortions, generator)
+                distort(posed(drawings.images[row], pose), recipe.distortions, generator)
                 for pair, pose in zip(rows, poses, strict=True)
                 for row in pair
             ]
@@ -181,8 +163,8 @@ def train_compact(
         model,
         folder=folder,
         name="compact",
-        epochs=settings.epochs,
-        steps=settings.steps,
+        epochs=recipe.epochs,
+        steps=recipe.steps,
         batches=draw,
         validate=validate,
         stage=stage,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,30 +13,13 @@ from numpy.typing import NDArray
 from oneglance.errors import ConfigError
 from oneglance.faces.drawings.one_shot_trials import Run
 from oneglance.training.drawings.compact_training import Head, figures
-from oneglance.training.drawings.omniglot import Distortions, Drawings, distort
+from oneglance.training.drawings.omniglot import Drawings, distort
 from oneglance.training.engine import loop
 from oneglance.training.engine.early import EarlyStop
 from oneglance.training.engine.progress import Stage
 from oneglance.training.engine.stream import Batch, Stream
 from oneglance.training.networks.koch import LAYERS, LayerwiseMomentum, koch
-
-
-@dataclass(frozen=True, slots=True)
-class KochSettings:
-    """How the pair is trained; see the recipe for each. Sequences are by layer, as LAYERS."""
-
-    pairs: int
-    copies: int
-    batch: int
-    epochs: int
-    learning_rates: Sequence[float]
-    momenta: Sequence[float]
-    momentum_epochs: int
-    l2: Sequence[float]
-    width: float
-    patience: int
-    distortions: Distortions
-    seed: int
+from oneglance.training.recipes.drawing_recipes import KochRecipe
 
 
 def draw_pairs(
@@ -64,33 +45,33 @@ def draw_pairs(
 
 
 def train_koch(
-    drawings: Drawings, check: list[Run], settings: KochSettings, folder: Path, stage: Stage
+    drawings: Drawings, check: list[Run], recipe: KochRecipe, folder: Path, stage: Stage
 ) -> keras.Model:
     """Train on `drawings`; returns the network of the epoch that did best on `check`."""
-    rows, same = draw_pairs(drawings, settings.pairs, np.random.default_rng([settings.seed, 0]))
-    shown = settings.pairs * (1 + settings.copies)
-    steps = max(1, shown // settings.batch)
-    model = koch(settings.seed, settings.l2, settings.width)
+    rows, same = draw_pairs(drawings, recipe.pairs, np.random.default_rng([recipe.seed, 0]))
+    shown = recipe.pairs * (1 + recipe.copies)
+    steps = max(1, shown // recipe.batch)
+    model = koch(recipe.seed, recipe.l2, recipe.width)
     model.compile(
         LayerwiseMomentum(
-            dict(zip(LAYERS, settings.learning_rates, strict=True)),
-            dict(zip(LAYERS, settings.momenta, strict=True)),
+            dict(zip(LAYERS, recipe.learning_rates, strict=True)),
+            dict(zip(LAYERS, recipe.momenta, strict=True)),
             steps,
-            settings.momentum_epochs,
+            recipe.momentum_epochs,
         ),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
 
     @lru_cache(maxsize=2)
     def order(epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([settings.seed, 1, epoch]).permutation(shown)
+        return np.random.default_rng([recipe.seed, 1, epoch]).permutation(shown)
 
     def make(epoch: int, step: int) -> Batch:
-        chosen = order(epoch)[step * settings.batch : (step + 1) * settings.batch]
-        pairs, copies = chosen % settings.pairs, chosen // settings.pairs
+        chosen = order(epoch)[step * recipe.batch : (step + 1) * recipe.batch]
+        pairs, copies = chosen % recipe.pairs, chosen // recipe.pairs
         images = np.stack(
             [
-                _twins(drawings, rows[pair], settings, int(pair), int(copy))
+                _twins(drawings, rows[pair], recipe, int(pair), int(copy))
                 for pair, copy in zip(pairs, copies, strict=True)
             ],
             axis=1,
@@ -105,12 +86,12 @@ def train_koch(
         model,
         folder=folder,
         name="koch",
-        epochs=settings.epochs,
+        epochs=recipe.epochs,
         steps=steps,
         batches=Stream(make, steps),
         validate=validate,
         stage=stage,
-        stop=EarlyStop("one_shot", settings.patience, larger_is_better=True),
+        stop=EarlyStop("one_shot", recipe.patience, larger_is_better=True),
     )
 
 
@@ -126,12 +107,12 @@ def join_of(pair: keras.Model) -> Head:
 
 
 def _twins(
-    drawings: Drawings, pair: NDArray[np.int64], settings: KochSettings, number: int, copy: int
+    drawings: Drawings, pair: NDArray[np.int64], recipe: KochRecipe, number: int, copy: int
 ) -> NDArray[np.float32]:
     """Both drawings of a pair, (2, 105, 105, 1): copy 0 as they are, others distorted."""
     images = drawings.images[pair]
     if copy:
         # A copy is the same distortion in every epoch, as if it lay in the data set.
-        generator = np.random.default_rng([settings.seed, 2, number, copy])
-        images = np.stack([distort(one, settings.distortions, generator) for one in images])
+        generator = np.random.default_rng([recipe.seed, 2, number, copy])
+        images = np.stack([distort(one, recipe.distortions, generator) for one in images])
     return images[..., None].astype(np.float32)

@@ -20,9 +20,12 @@ from oneglance.faces.drawings.drawing_model import DRAWING_SIZE, read_drawing
 from oneglance.faces.drawings.one_shot_trials import Run
 from oneglance.faces.pictures import Pictures
 from oneglance.training.engine.progress import Stage
+from oneglance.training.recipes.drawing_recipes import DistortionSection, OmniglotRecipe
 
 _BACKGROUND = re.compile(r"(?:.*/)?images_background/([^/]+)/character(\d+)/[^/]+_(\d+)\.png")
 PAPER = 255
+# Characters of a one-shot run, as Lake's.
+WAYS = 20
 _MIDDLE = (DRAWING_SIZE - 1) / 2
 
 
@@ -59,16 +62,19 @@ class Drawings:
         return np.isin(self.alphabets, [self.names.index(name) for name in names])
 
 
-@dataclass(frozen=True, slots=True)
-class Distortions:
-    """Affine distortions, each drawn evenly from its range, with probability `chance` each."""
+def learn_and_check(
+    recipe: OmniglotRecipe, data_dir: Path, stage: Stage
+) -> tuple[Drawings, Drawings]:
+    """The drawings of the alphabets that train, and of those that validate.
 
-    chance: float
-    turn_deg: float
-    shear: float
-    scale_low: float
-    scale_high: float
-    shift_px: float
+    Raises ConfigError or ImageError for data that does not fit the recipe.
+    """
+    drawings = read_background(data_dir / recipe.drawings, stage)
+    held_out = drawings.of_alphabets(recipe.validation_alphabets)
+    learn, check = drawings.rows(~held_out), drawings.rows(held_out)
+    if not len(learn.characters):
+        raise ConfigError("no alphabet is left to train on", where="validation_alphabets")
+    return learn, check
 
 
 def read_background(source: Path, stage: Stage) -> Drawings:
@@ -122,7 +128,7 @@ def draw_runs(drawings: Drawings, runs: int, ways: int, seed: int) -> list[Run]:
 
 
 def distort(
-    drawing: NDArray[np.uint8], by: Distortions, generator: np.random.Generator
+    drawing: NDArray[np.uint8], by: DistortionSection, generator: np.random.Generator
 ) -> NDArray[np.uint8]:
     """A drawing (105, 105) turned, sheared, scaled and shifted about its middle."""
     turned, sheared, scaled, shifted = generator.random(4) < by.chance

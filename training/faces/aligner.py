@@ -22,6 +22,7 @@ from oneglance.training.engine.progress import Stage
 from oneglance.training.engine.stream import Batch, Stream, generator_of
 from oneglance.training.faces.crops import PATCH_SIZE, Patches, sample
 from oneglance.training.networks.face_networks import landmarks
+from oneglance.training.recipes.recipe import AlignerRecipe
 
 # Distance between the eyes of the mean face, in sides of the crop.
 _EYES = float(np.linalg.norm(align.MEAN_POINTS[1] - align.MEAN_POINTS[0]))
@@ -37,46 +38,37 @@ def point_error(true: Any, found: Any) -> Any:
 def train_aligner(
     patches: Patches,
     people: Sequence[str],
-    *,
+    recipe: AlignerRecipe,
     folder: Path,
-    width: float,
-    epochs: int,
-    batch: int,
-    learning_rate: float,
-    warmup_epochs: float,
-    held_out: float,
-    passes: int,
-    seed: int,
     stage: Stage,
-    patience: int | None = None,
 ) -> dict[str, float]:
     """Train on the patches (n) of `people` (n); leaves aligner.keras and aligner.csv in `folder`.
 
-    A share `held_out` of the people, chosen by their names, is never trained on: the figures in
-    the log, and those returned, are theirs. `error_1`, `error_2` are the mean distance of points
-    in eye distances after each pass. With `patience` training ends when so many epochs brought no
-    smaller last error, and the best epoch's network is what remains. Raises ConfigError if there
-    are not two people.
+    The recipe's share `held_out` of the people, chosen by their names, is never trained on: the
+    figures in the log, and those returned, are theirs. `error_1`, `error_2` are the mean distance
+    of points in eye distances after each pass. With `patience` training ends when so many epochs
+    brought no smaller last error, and the best epoch's network is what remains. Raises ConfigError
+    if there are not two people.
     """
     need_two_people(people)
-    held = np.array([zlib.crc32(name.encode()) % 1000 < 1000 * held_out for name in people])
+    held = np.array([zlib.crc32(name.encode()) % 1000 < 1000 * recipe.held_out for name in people])
     if held.all() or not held.any():
         # Too few for their names to part them by chance: one of them is held out.
         held = np.array([name == min(people) for name in people])
     rows, tests = np.flatnonzero(~held), np.flatnonzero(held)
-    steps = max(1, len(rows) // batch)
-    keras.utils.set_random_seed(seed)
-    model = landmarks(width)
-    rate = loop.cosine(learning_rate, epochs, steps, warmup_epochs)
+    steps = max(1, len(rows) // recipe.batch)
+    keras.utils.set_random_seed(recipe.seed)
+    model = landmarks(recipe.width)
+    rate = loop.cosine(recipe.learning_rate, recipe.epochs, steps, recipe.warmup_epochs)
     model.compile(keras.optimizers.Adam(rate), loss=point_error)
 
     @lru_cache(maxsize=2)
     def order(epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([seed, epoch]).permutation(rows)
+        return np.random.default_rng([recipe.seed, epoch]).permutation(rows)
 
     def make(epoch: int, step: int) -> Batch:
-        generator = generator_of(seed, epoch, step)
-        chosen = order(epoch)[step * batch : (step + 1) * batch]
+        generator = generator_of(recipe.seed, epoch, step)
+        chosen = order(epoch)[step * recipe.batch : (step + 1) * recipe.batch]
         made = [sample(patches, int(index), generator) for index in chosen]
         crops, points = zip(*made, strict=True)
         return np.stack(crops).astype(np.float32), np.stack(points)
@@ -85,17 +77,17 @@ def train_aligner(
         model,
         folder=folder,
         name="aligner",
-        epochs=epochs,
+        epochs=recipe.epochs,
         steps=steps,
         batches=Stream(make, steps),
-        validate=lambda net: held_out_errors(net, patches, tests, passes),
+        validate=lambda net: held_out_errors(net, patches, tests, recipe.passes),
         stage=stage,
         stop=None
-        if patience is None
-        else EarlyStop(f"error_{passes}", patience, larger_is_better=False),
+        if recipe.patience is None
+        else EarlyStop(f"error_{recipe.passes}", recipe.patience, larger_is_better=False),
     )
     run_folder.save_model(model, folder / "aligner.keras")
-    return held_out_errors(model, patches, tests, passes)
+    return held_out_errors(model, patches, tests, recipe.passes)
 
 
 def need_two_people(people: Sequence[str]) -> None:

@@ -20,11 +20,10 @@ from oneglance.training.engine.progress import Stage
 from oneglance.training.faces.aligner import points_of
 from oneglance.training.faces.encoder_teacher import EncoderTeacher
 from oneglance.training.faces.face_sources import (
-    FaceSource,
+    checking_faces,
     cut_faces,
-    drawn_faces,
     need_pairs,
-    real_faces,
+    training_faces,
 )
 from oneglance.training.faces.face_training import make_sampler, train_faces
 from oneglance.training.faces.siamese import unseen
@@ -33,7 +32,7 @@ from oneglance.training.networks.heads import make_head
 from oneglance.training.networks.keras_files import load_aligner
 from oneglance.training.networks.macs import multiply_accumulates
 from oneglance.training.recipes.face_sections import CrossEntropySection, DistillationSection
-from oneglance.training.recipes.recipe import DataSource, FaceRecipe
+from oneglance.training.recipes.recipe import FaceRecipe
 
 
 def run_faces(
@@ -48,8 +47,8 @@ def run_faces(
     encoder = _encoder(recipe, data_dir, None) if _starts_alone(recipe) else None
     teacher, screener = _teachers(recipe, data_dir)
     find_points = _aligner(recipe, out)
-    source = _source(recipe, recipe.data, data_dir, out, stage, first=0)
-    check_source = _source(recipe, recipe.check, data_dir, out, stage, first=1)
+    source = training_faces(recipe, data_dir, out, stage)
+    check_source = checking_faces(recipe, data_dir, out, stage)
     need_pairs(source.people, "to train on")
     need_pairs(check_source.people, "to check on")
     begin()
@@ -151,23 +150,6 @@ def _keep_aligner(recipe: FaceRecipe, out: Path) -> None:
     """The run's own copy, for `oneglance convert`."""
     if recipe.aligner is not None:
         run_folder.copy_file(out / recipe.aligner, out / "aligner.keras")
-
-
-def _source(
-    recipe: FaceRecipe,
-    sources: tuple[DataSource, ...],
-    data_dir: Path,
-    out: Path,
-    stage: Stage,
-    *,
-    first: int,
-) -> FaceSource:
-    """Real faces of the sources, or drawn people: the first so many, or others."""
-    if recipe.drawn is not None:
-        people = recipe.drawn.people
-        numbers = range(first * people, (first + 1) * people)
-        return drawn_faces(recipe.seed, numbers, recipe.drawn.pictures)
-    return real_faces(sources, data_dir, str(recipe.teacher), out.resolve().parent / "cache", stage)
 
 
 def _need_size(size: int, targets: NDArray[np.float32] | None, recipe: FaceRecipe) -> None:

@@ -31,7 +31,12 @@ from oneglance.training.faces.drawn_faces import draw_people
 from oneglance.training.faces.face_table import FaceTable, build_face_table
 from oneglance.training.faces.landmark_teacher import LandmarkTeacher
 from oneglance.training.faces.siamese import Faces
-from oneglance.training.recipes.recipe import DataSource
+from oneglance.training.recipes.recipe import (
+    AlignerRecipe,
+    DataSource,
+    FaceRecipe,
+    SiameseRecipe,
+)
 
 _log = logging.getLogger(__name__)
 # Of the views that the teacher looks at; apart from the recipes' seeds, so that all share labels.
@@ -49,6 +54,31 @@ class FaceSource:
     people: tuple[str, ...]
     image: Callable[[int], NDArray[np.uint8]]
     unreadable: int = 0
+
+
+def training_faces(
+    recipe: AlignerRecipe | SiameseRecipe | FaceRecipe, data_dir: Path, out: Path, stage: Stage
+) -> FaceSource:
+    """The faces that a recipe trains on: those of `data`, or the first drawn people.
+
+    Raises ConfigError or ImageError as `real_faces`, whose tables lie in `cache` beside `out`.
+    """
+    if recipe.drawn is not None:
+        return drawn_faces(recipe.seed, range(recipe.drawn.people), recipe.drawn.pictures)
+    return real_faces(recipe.data, data_dir, str(recipe.teacher), _cache(out), stage)
+
+
+def checking_faces(
+    recipe: SiameseRecipe | FaceRecipe, data_dir: Path, out: Path, stage: Stage
+) -> FaceSource:
+    """The faces that a recipe is checked on: those of `check`, or as many other drawn people.
+
+    Raises as `training_faces`.
+    """
+    if recipe.drawn is not None:
+        others = range(recipe.drawn.people, 2 * recipe.drawn.people)
+        return drawn_faces(recipe.seed, others, recipe.drawn.pictures)
+    return real_faces(recipe.check, data_dir, str(recipe.teacher), _cache(out), stage)
 
 
 def real_faces(
@@ -167,6 +197,10 @@ def cut_faces(
             chips[index] = align.chip_from_points(image, truth)
             advance("")
     return Faces(chips, clean, source.people)
+
+
+def _cache(out: Path) -> Path:
+    return out.resolve().parent / "cache"
 
 
 def _cache_name(source: DataSource, data_dir: Path, teacher: Path) -> str:

@@ -25,6 +25,7 @@ from oneglance.training.faces.door_look import worn
 from oneglance.training.networks.face_networks import mobileface, siamese
 from oneglance.training.networks.heads import CosineHead, Head, WeightedL1Head
 from oneglance.training.networks.two_trunks import two_trunks
+from oneglance.training.recipes.recipe import SiameseRecipe
 
 _ENCODE_BATCH = 64
 
@@ -46,29 +47,11 @@ class Faces:
         return Faces(self.chips[keep], self.clean[keep], people)
 
 
-@dataclass(frozen=True, slots=True)
-class SiameseSettings:
-    """How the pair is trained; see the recipe for each."""
-
-    network: str
-    width: float
-    depth: float
-    template_size: int
-    join_epochs: int
-    join_batch: int
-    join_learning_rate: float
-    epochs: int
-    batch: int
-    learning_rate: float
-    warmup_epochs: float
-    seed: int
-
-
-def make_twin(network: str, template_size: int, width: float, depth: float) -> keras.Model:
-    """An untrained encoder: "two-trunks", or "mobileface" of some width and depth."""
-    if network == "two-trunks":
+def make_twin(recipe: SiameseRecipe, template_size: int) -> keras.Model:
+    """An untrained encoder of the recipe's network, for templates of `template_size`."""
+    if recipe.network == "two-trunks":
         return two_trunks(template_size)
-    return mobileface(template_size, width, depth)
+    return mobileface(template_size, recipe.width, recipe.depth)
 
 
 def encode(
@@ -115,7 +98,7 @@ def train_siamese(
     faces: Faces,
     targets: NDArray[np.float32],
     check: Faces,
-    settings: SiameseSettings,
+    recipe: SiameseRecipe,
     folder: Path,
     stage: Stage,
 ) -> dict[str, dict[str, float]]:
@@ -127,16 +110,16 @@ def train_siamese(
     """
     said = encode(start, check.chips, stage, "check the start")
     report = {"start": _figures_by_cosine(said, check.people)}
-    pair = _train_join(start, faces, targets, settings, folder, stage)
+    pair = _train_join(start, faces, targets, recipe, folder, stage)
     report["join"] = check_pair(pair, check, stage)
-    if settings.epochs:
+    if recipe.epochs:
         joined = keras.models.clone_model(pair)
         joined.set_weights(pair.get_weights())
-        pair = _train_twins(pair, faces, targets, check, settings, folder, stage)
+        pair = _train_twins(pair, faces, targets, check, recipe, folder, stage)
         report["twins"] = check_pair(pair, check, stage)
         if _merit(report["twins"]) < _merit(report["join"]):
             pair = joined
-    calibrate(pair, faces, settings.seed, stage=stage)
+    calibrate(pair, faces, recipe.seed, stage=stage)
     run_folder.save_model(pair, folder / "siamese.keras")
     return report
 
@@ -162,7 +145,7 @@ def _train_join(
     start: keras.Model,
     faces: Faces,
     targets: NDArray[np.float32],
-    settings: SiameseSettings,
+    recipe: SiameseRecipe,
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
@@ -170,45 +153,45 @@ def _train_join(
     features = encode(start, faces.chips, stage, "templates to join")
     size = features.shape[1]
     inputs = keras.layers.Input((size,))
-    orthogonal = keras.initializers.Orthogonal(seed=settings.seed)
+    orthogonal = keras.initializers.Orthogonal(seed=recipe.seed)
     frame = keras.layers.Dense(
-        settings.template_size, use_bias=False, kernel_initializer=orthogonal, name="frame"
+        recipe.template_size, use_bias=False, kernel_initializer=orthogonal, name="frame"
     )
     turned = keras.layers.UnitNormalization()(frame(inputs))
     head = WeightedL1Head(name="head")
     model = all_pairs_model(inputs, turned, head)
     # The mean L1 length of a random unit vector of d components is sqrt(2 d / pi).
-    even = np.sqrt(np.pi / (2 * settings.template_size))
-    head.weights_l1.assign(np.full(settings.template_size, even, np.float32))
+    even = np.sqrt(np.pi / (2 * recipe.template_size))
+    head.weights_l1.assign(np.full(recipe.template_size, even, np.float32))
     batches = PairBatches(faces.people)
-    steps = max(1, len(features) // settings.join_batch)
-    rate = loop.cosine(settings.join_learning_rate, settings.join_epochs, steps, 0.0)
+    steps = max(1, len(features) // recipe.join_batch)
+    rate = loop.cosine(recipe.join_learning_rate, recipe.join_epochs, steps, 0.0)
     model.compile(keras.optimizers.Adam(rate), loss=relational_loss)
 
     def draw(epoch: int) -> Iterator[loop.Batch]:
-        generator = np.random.default_rng([settings.seed, 1, epoch])
+        generator = np.random.default_rng([recipe.seed, 1, epoch])
         for _ in range(steps):
-            rows = batches.draw(settings.join_batch, generator)
+            rows = batches.draw(recipe.join_batch, generator)
             yield features[rows], targets[rows] @ targets[rows].T
 
     model = loop.train(
         model,
         folder=folder,
         name="join",
-        epochs=settings.join_epochs,
+        epochs=recipe.join_epochs,
         steps=steps,
         batches=draw,
         validate=lambda net: {},
         stage=stage,
     )
-    return _joined(start, model, settings)
+    return _joined(start, model, recipe)
 
 
-def _joined(start: keras.Model, join: keras.Model, settings: SiameseSettings) -> keras.Model:
+def _joined(start: keras.Model, join: keras.Model, recipe: SiameseRecipe) -> keras.Model:
     """The Siamese pair whose last layer has taken in the learned frame."""
     frame = np.asarray(join.get_layer("frame").kernel)
     *trunk, kernel, bias = start.get_weights()
-    encoder = make_twin(settings.network, settings.template_size, settings.width, settings.depth)
+    encoder = make_twin(recipe, recipe.template_size)
     encoder.set_weights([*trunk, kernel @ frame, bias @ frame])
     pair = siamese(encoder)
     pair.get_layer("head").set_weights(join.get_layer("head").get_weights())
@@ -220,7 +203,7 @@ def _train_twins(
     faces: Faces,
     targets: NDArray[np.float32],
     check: Faces,
-    settings: SiameseSettings,
+    recipe: SiameseRecipe,
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
@@ -229,13 +212,13 @@ def _train_twins(
     inputs = keras.layers.Input(encoder.input_shape[1:])
     model = all_pairs_model(inputs, encoder(inputs), head)
     batches = PairBatches(faces.people)
-    steps = max(1, len(faces.people) // settings.batch)
-    rate = loop.cosine(settings.learning_rate, settings.epochs, steps, settings.warmup_epochs)
+    steps = max(1, len(faces.people) // recipe.batch)
+    rate = loop.cosine(recipe.learning_rate, recipe.epochs, steps, recipe.warmup_epochs)
     model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), loss=relational_loss)
 
     def make(epoch: int, step: int) -> loop.Batch:
-        generator = np.random.default_rng([settings.seed, 2, epoch, step])
-        rows = batches.draw(settings.batch, generator)
+        generator = np.random.default_rng([recipe.seed, 2, epoch, step])
+        rows = batches.draw(recipe.batch, generator)
         chips = np.stack([worn(faces.chips[row], generator) for row in rows])
         return chips.astype(np.float32), targets[rows] @ targets[rows].T
 
@@ -246,7 +229,7 @@ def _train_twins(
         model,
         folder=folder,
         name="twins",
-        epochs=settings.epochs,
+        epochs=recipe.epochs,
         steps=steps,
         batches=Stream(make, steps),
         validate=validate,

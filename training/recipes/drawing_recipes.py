@@ -16,7 +16,7 @@ class _Section(BaseModel):
 
 
 class DistortionSection(_Section):
-    """Affine distortions: each within its range, with probability `chance` each."""
+    """Affine distortions: each drawn evenly from its range, with probability `chance` each."""
 
     chance: Share
     turn_deg: Annotated[float, Field(ge=0, le=45)]
