@@ -6,6 +6,7 @@ target meanwhile sees the old content or the new, never a half.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -35,7 +36,8 @@ def fresh(
 
     It has `mode`, less the umask, from the first moment. Its `name` is a path in the same folder
     with the suffix of `path`, for who needs a path: write into that file, do not replace it.
-    `durable`: when this returns, the content survives a power cut; without it a power cut soon
+    `durable`: when this returns, the content survives a power cut (where the file system can sync
+    a folder at all); without it a power cut soon
     after may leave an empty file, but a crash of the process or a full disk may not.
     `for_folders_owner`: made by root, it belongs to the owner of the folder.
 
@@ -56,7 +58,7 @@ def fresh(
             Path(draft.name).replace(path)
         if folder is not None:
             # The rename itself lives in the folder; without this a power cut can undo it.
-            os.fsync(folder)
+            _sync_folder(folder)
     finally:
         if folder is not None:
             os.close(folder)
@@ -79,7 +81,7 @@ def write_new(path: Path, data: bytes, mode: int) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-                os.fsync(folder)
+                _sync_folder(folder)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
@@ -149,3 +151,13 @@ def _is_free(name: Path) -> bool:
 def _open_folder(folder: Path) -> int:
     # Before anything is written: a folder that cannot be opened cannot be synced either.
     return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _sync_folder(folder: int) -> None:
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        # The shared folders of some virtual machines can sync no folder: nothing is to be had
+        # there that a refusal would bring.
+        if error.errno != errno.EINVAL:
+            raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -9,7 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import BufferedWriter
 from pathlib import Path
 
@@ -369,3 +370,24 @@ def test_a_new_file_that_cannot_be_written_is_not_there(tmp_path: Path, size: in
     with small_files(), pytest.raises(OSError, match="File too large"):
         write_new(tmp_path / "new", b"x" * size, 0o600)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "written"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_where_no_folder_can_be_synced_files_are_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, written: bool
+) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for write in (
+        lambda: write_new(tmp_path / "new", b"key", 0o600),
+        lambda: write_whole(tmp_path / "whole", b"1", 0o600, durable=True),
+    ):
+        with nullcontext() if written else pytest.raises(OSError, match="Input/output"):
+            write()
+    assert (tmp_path / "new").exists() is written
