@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from oneglance.faces.find.boxes import Box
@@ -43,15 +43,19 @@ class Match:
     begun: tuple[int, ...]
 
 
-def match(tracks: Sequence[Track], boxes: Sequence[Box], at_s: float) -> Match:
+def match(
+    tracks: Iterable[Track], followed: Collection[int], boxes: Sequence[Box], at_s: float
+) -> Match:
     """Give each box to at most one live track, and each track at most one box, the nearest first.
 
-    `tracks` are those whose faces nobody has found yet at `at_s`.
+    `tracks` are all that are alive at `at_s`, `followed` the numbers of those whose faces were
+    found again already: they get no box. `boxes` are of faces found without knowing whose.
     """
+    lost = [track for track in tracks if track.track_id not in followed]
     pairs = sorted(
         (
             (nearness, t, b)
-            for t, track in enumerate(tracks)
+            for t, track in enumerate(lost)
             for b, box in enumerate(boxes)
             if (nearness := _nearness(track, box, at_s)) is not None
         ),
@@ -60,7 +64,7 @@ def match(tracks: Sequence[Track], boxes: Sequence[Box], at_s: float) -> Match:
     taken: set[int] = set()
     continued: dict[int, int] = {}
     for _, t, b in pairs:
-        track_id = tracks[t].track_id
+        track_id = lost[t].track_id
         if b not in taken and track_id not in continued:
             taken.add(b)
             continued[track_id] = b

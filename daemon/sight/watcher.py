@@ -43,7 +43,7 @@ MARGIN_CELLS = 5.0
 class Seen:
     """One face of a frame: where it is there, and whose. The `visitor` moves on, the rest stays.
 
-    `sure` says that it was followed here, or found where nobody else is.
+    `sure` says that it was followed here; one that was found may be somebody who took the place.
     """
 
     visitor: Visitor
@@ -97,22 +97,20 @@ class Watcher:
             visitor.missed += 1
         for number, sighting in known.items():
             self.visitors[number].followed(sighting, at_s)
-        missing = [v.track for number, v in self.visitors.items() if number not in known]
-        whose = match(missing, [sighting.box for sighting in found], at_s)
-        for number, place in whose.continued.items():
+        tracks = [visitor.track for visitor in self.visitors.values()]
+        whose = match(tracks, known.keys(), [sighting.box for sighting in found], at_s)
+        owners = {place: number for number, place in whose.continued.items()}
+        for place, number in owners.items():
             self.visitors[number].found_again(found[place], at_s)
-        new = [self._begin(found[place], at_s) for place in whose.begun]
-        seen = [*map(self.visitors.__getitem__, [*known, *whose.continued]), *new]
-        return [
-            Seen(visitor, visitor.track, visitor.sighting.points, visitor.track_id in followed)
-            for visitor in seen
-        ]
+        owners |= {place: self._begin(found[place], at_s) for place in whose.begun}
+        numbers = [*known, *(owners[place] for place in range(len(found)))]
+        return [_seen(self.visitors[number], sure=number in followed) for number in numbers]
 
-    def _begin(self, sighting: Sighting, at_s: float) -> Visitor:
+    def _begin(self, sighting: Sighting, at_s: float) -> int:
         track = Track(next(self._numbers), sighting.box, at_s)
         visitor = Visitor(track, sighting, self._begin_visit(), at_s, at_s)
         self.visitors[track.track_id] = visitor
-        return visitor
+        return track.track_id
 
     def _follow(self, pixels: NDArray[np.uint8], at_s: float) -> dict[int, Sighting]:
         """The faces that are where they were, or where they were moving to."""
@@ -191,6 +189,10 @@ class Watcher:
             ):
                 new.append(sighting)
         return new
+
+
+def _seen(visitor: Visitor, *, sure: bool) -> Seen:
+    return Seen(visitor, visitor.track, visitor.sighting.points, sure)
 
 
 def _without_person(cells: NDArray[np.bool_], face: Box, cell_px: float) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ def test_a_face_that_walks_by_keeps_its_track() -> None:
     track = one(10)
     for i in range(1, 30):
         box = Box(10 + 8 * i, 20, 100, 100)
-        found = match([track], [box], i / 10)
+        found = match([track], (), [box], i / 10)
         assert (found.continued, found.begun) == ({1: 0}, ())
         track = Track(1, box, i / 10)
 
@@ -35,6 +35,7 @@ def test_a_face_that_walks_by_keeps_its_track() -> None:
 def test_two_faces_side_by_side_keep_their_own_tracks() -> None:
     found = match(
         [one(300, number=1), one(10, number=2)],
+        (),
         [Box(12, 0, 100, 100), Box(298, 0, 100, 100)],
         0.1,
     )
@@ -42,12 +43,12 @@ def test_two_faces_side_by_side_keep_their_own_tracks() -> None:
 
 
 def test_of_two_boxes_near_a_track_the_nearer_continues_it_and_the_other_is_new() -> None:
-    found = match([one()], [Box(30, 0, 100, 100), Box(5, 0, 100, 100)], 0.1)
+    found = match([one()], (), [Box(30, 0, 100, 100), Box(5, 0, 100, 100)], 0.1)
     assert (found.continued, found.begun) == ({1: 1}, (0,))
 
 
 def test_of_two_tracks_near_a_box_the_nearer_goes_on_and_the_other_waits() -> None:
-    found = match([one(number=1), one(30, number=2)], [Box(25, 0, 100, 100)], 0.1)
+    found = match([one(number=1), one(30, number=2)], (), [Box(25, 0, 100, 100)], 0.1)
     assert (found.continued, found.begun) == ({2: 0}, ())
 
 
@@ -57,14 +58,14 @@ def test_of_two_tracks_near_a_box_the_nearer_goes_on_and_the_other_waits() -> No
     ids=["that jumps", "that suddenly doubles"],
 )
 def test_a_face_is_a_new_one(box: Box) -> None:
-    found = match([one()], [box], 0.1)
+    found = match([one()], (), [box], 0.1)
     assert (found.continued, found.begun) == ({}, (0,))
 
 
 def test_a_face_may_have_gone_farther_the_longer_it_was_not_found() -> None:
     away = [Box(90, 0, 100, 100)]
-    assert match([one()], away, 0.1).continued == {}
-    assert match([one()], away, 0.5).continued == {1: 0}
+    assert match([one()], (), away, 0.1).continued == {}
+    assert match([one()], (), away, 0.5).continued == {1: 0}
 
 
 @pytest.mark.parametrize(("at_s", "alive"), [(5.0, True), (6.0, True), (6.01, False), (4.9, False)])
@@ -79,7 +80,7 @@ def test_a_track_lives_for_leave_s_after_its_face_and_never_before_it(
 def test_each_box_is_told_once_and_no_track_gets_two(
     known: list[Track], found: list[Box], at_s: float
 ) -> None:
-    told = match(known, found, at_s)
+    told = match(known, (), found, at_s)
     assert sorted([*told.continued.values(), *told.begun]) == list(range(len(found)))
     assert set(told.continued) <= {track.track_id for track in known}
 
@@ -89,7 +90,28 @@ def test_each_box_is_told_once_and_no_track_gets_two(
 def test_a_track_that_waits_is_near_no_box_that_began_anew(
     known: list[Track], found: list[Box], at_s: float
 ) -> None:
-    told = match(known, found, at_s)
+    told = match(known, (), found, at_s)
     waiting = [track for track in known if track.track_id not in told.continued]
     left = [found[place] for place in told.begun]
-    assert match(waiting, left, at_s).continued == {}
+    assert match(waiting, (), left, at_s).continued == {}
+
+
+def test_a_face_found_near_a_followed_one_continues_the_other_track_or_none() -> None:
+    both = [one(number=1), one(60, number=2)]
+    found = match(both, {1}, [Box(5, 0, 100, 100)], 0.1)
+    assert (found.continued, found.begun) == ({2: 0}, ())
+    found = match(both, {1, 2}, [Box(5, 0, 100, 100)], 0.1)
+    assert (found.continued, found.begun) == ({}, (0,))
+
+
+@settings(deadline=None)
+@given(tracks, st.data(), st.lists(boxes, max_size=6), st.floats(1, 3))
+def test_a_track_whose_face_is_followed_gets_no_other_face(
+    known: list[Track], data: st.DataObject, found: list[Box], at_s: float
+) -> None:
+    numbers = [track.track_id for track in known]
+    followed = data.draw(st.sets(st.sampled_from(numbers))) if numbers else set()
+    told = match(known, followed, found, at_s)
+    assert not followed & set(told.continued)
+    others = [track for track in known if track.track_id not in followed]
+    assert told == match(others, (), found, at_s)

@@ -153,6 +153,14 @@ def test_who_was_found_again_after_being_hidden_is_not_sure_to_be_the_same(
     assert not back.sure
 
 
+def test_who_jumps_aside_between_two_frames_keeps_the_track_but_is_not_sure_to_be_the_same(
+    camera: Camera, stage: Stage
+) -> None:
+    camera.watch(lambda _: stage.frame((OBAMA, 300, 220)), 5)
+    (jumped,) = camera.see(stage.frame((OBAMA, 300 + 0.7 * FACE_PX, 220)))
+    assert (jumped.track.track_id, jumped.sure) == (1, False)
+
+
 def test_nothing_is_seen_where_a_face_has_just_left(camera: Camera, stage: Stage) -> None:
     camera.watch(lambda _: stage.frame((OBAMA, 300, 220), noise=3.0), 10)
     assert camera.watch(lambda _: stage.frame(noise=3.0), 40) == [[]] * 40
