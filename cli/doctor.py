@@ -68,7 +68,8 @@ def doctor(
     (`--config`, or /etc/oneglance/oneglance.toml) also at what that file speaks of: the daemon's
     keys, sequence, gallery and cameras, the lock's key, memory and pins, the screen's key, and
     the broker.
-    Exit code 0 if nothing is broken; parts that are simply not installed are no fault.
+    Exit code 0 if nothing is broken; parts that are not installed, or in a version
+    that does not fit, are no fault here: only who uses a part needs it.
 
     `--tune` measures instead: one face with each variant of the configured model, in turn. The
     fastest of those that the manifest allows is kept beside the gallery, for the daemon's next

@@ -44,10 +44,10 @@ def join_folders(
 
     The first gives name, licences and the id of the templates. Each other one is measured
     against it on pictures of people that training never saw; where that is good enough
-    (`model_interchange.objections`), a gallery survives a switch between the two. `default` is
-    what is loaded where nobody chose, the first unless given. The folder appears whole or not
-    at all. Raises ConfigError for folders that do not belong together, ModelError for a damaged
-    one, ImageError for pictures that cannot measure anything.
+    (`objections` in faces/model/interchange.py), a gallery survives a switch between the two.
+    `default` is what is loaded where nobody chose, the first unless given. The folder appears
+    whole or not at all. Raises ConfigError for folders that do not belong together, ModelError
+    for a damaged one, ImageError for pictures that cannot measure anything.
     """
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")

@@ -80,8 +80,8 @@ class Intake:
                 self._health.bad_frames(bad_before, now_s)
             self._health.frame(pixels, now_s)
 
-    def wants(self) -> bool:
-        """Whether a live camera's next picture is wanted, or comes too soon and is skipped."""
+    def admit(self) -> bool:
+        """Let a live camera's next picture in, unless it comes too soon: then it is skipped."""
         now_s = self._clock_s()
         if 0 <= now_s - self._taken_at_s < 1 / MOST_FPS_TAKEN:
             self.skipped += 1

@@ -63,21 +63,21 @@ class Reader(threading.Thread):
         """Open and read; what fails is told to the intake, and tried again."""
         intake, name = self._intake, self._config.name
         pause_s = self._delay_s
-        while self._counts() and not self._stopping.wait(pause_s):
+        while self._is_current() and not self._stopping.wait(pause_s):
             before = intake.captured
             try:
                 ended = self._read_all()
             except CameraError as error:
-                if not self._counts():
+                if not self._is_current():
                     return
                 intake.lost(error)
             except Exception as error:
                 # An unforeseen failure of a driver is a lost camera, not a silent one.
                 log.exception("camera %s", name)
-                if self._counts():
+                if self._is_current():
                     intake.lost(CameraError(f"failed: {error}", where=f"camera {name}"))
             else:
-                if ended and self._counts():
+                if ended and self._is_current():
                     intake.ended()
                 return
             self.due_s = float("inf")
@@ -86,7 +86,7 @@ class Reader(threading.Thread):
             worked = intake.captured > before
             pause_s = REOPEN_MIN_S if worked else min(max(2 * pause_s, REOPEN_MIN_S), REOPEN_MAX_S)
 
-    def _counts(self) -> bool:
+    def _is_current(self) -> bool:
         return not self._given_up and not self._stopping.is_set()
 
     def _read_all(self) -> bool:
@@ -96,15 +96,15 @@ class Reader(threading.Thread):
         try:
             started_s = self._clock_s()
             index = 0
-            if self._counts():
+            if self._is_current():
                 self._intake.opened()
-            while self._counts():
+            while self._is_current():
                 pixels = self._read_one(source)
                 if pixels is None:
                     return True
-                if not self._counts():
+                if not self._is_current():
                     return False
-                if source.fps is None and not self._intake.wants():
+                if source.fps is None and not self._intake.admit():
                     continue
                 at_s = None if source.fps is None else index / source.fps
                 if not self._pace(at_s, started_s):
@@ -129,11 +129,11 @@ class Reader(threading.Thread):
                 bad += 1
                 since_s = since_s if bad > 1 else self._clock_s()
                 bearable = bad < MAX_BAD_READS and 0 <= self._clock_s() - since_s <= MAX_BAD_S
-                if not bearable or not self._counts():
+                if not bearable or not self._is_current():
                     raise
                 continue
             self.due_s = float("inf")
-            if pixels is not None and self._counts():
+            if pixels is not None and self._is_current():
                 self._intake.picture(pixels, bad_before=bad)
             return pixels
 
@@ -142,6 +142,6 @@ class Reader(threading.Thread):
         if at_s is None:
             return True
         if self._config.pace == "every":
-            return self._intake.wait_idle(lambda: not self._counts())
+            return self._intake.wait_idle(lambda: not self._is_current())
         early_s = started_s + at_s - self._clock_s()
         return early_s <= 0 or not self._stopping.wait(early_s)

@@ -1,1 +1,1 @@
-"""What one face's visit comes to: its looks, and the verdict on them."""
+"""What the visits come to: the looks at each face, the verdict, and the faces of a whole frame."""

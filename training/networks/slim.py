@@ -28,7 +28,7 @@ _STEM, _BLOCK, _TAIL = 5, 5, 5
 def slim(wide: keras.Model, narrow: keras.Model, chips: NDArray[np.uint8]) -> None:
     """Give `narrow`, a mobileface with less `inner`, the best of `wide`'s weights.
 
-    Both are made by `networks.mobileface` with the same `width`, `depth` and template size.
+    Both are made by `face_networks.mobileface` with the same `width`, `depth` and template size.
     `chips` uint8 (n, 112, 112, 3) are faces; some hundred are enough. Raises ConfigError if the
     networks do not fit.
     """
