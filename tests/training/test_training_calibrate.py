@@ -9,7 +9,7 @@ import pytest
 from oneglance.faces.evaluation.thresholds import all_pairs
 from oneglance.training.engine.progress import shown_on
 from oneglance.training.faces.face_sources import cut_faces, drawn_faces
-from oneglance.training.faces.siamese import calibrate, encode
+from oneglance.training.faces.siamese_training import calibrate, encode
 from oneglance.training.networks.face_networks import mobileface, siamese
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -16,7 +16,7 @@ from oneglance.training.faces.metric import (
     pair_distances,
     student,
 )
-from oneglance.training.faces.siamese import scores_of
+from oneglance.training.faces.siamese_training import scores_of
 from oneglance.training.networks.backbones import compact_faces
 from oneglance.training.networks.face_networks import siamese
 from oneglance.training.networks.heads import CosineHead, Distance, WeightedL1Head, make_head

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from oneglance.training.engine.pairs import PairBatches, calibration, relational_loss
-from oneglance.training.faces.siamese import Faces, unseen, worn
+from oneglance.training.faces.siamese_training import Faces, unseen, worn
 
 
 def test_scores_that_are_minus_the_teachers_distance_cost_nothing() -> None:

@@ -26,7 +26,7 @@ from oneglance.training.faces.face_sources import (
     training_faces,
 )
 from oneglance.training.faces.face_training import make_sampler, train_faces
-from oneglance.training.faces.siamese import unseen
+from oneglance.training.faces.siamese_training import unseen
 from oneglance.training.networks.backbones import IMAGENET, make_encoder, need_data
 from oneglance.training.networks.heads import make_head
 from oneglance.training.networks.keras_files import load_aligner

@@ -30,7 +30,7 @@ from oneglance.training.engine.progress import Stage
 from oneglance.training.faces.drawn_faces import draw_people
 from oneglance.training.faces.face_table import FaceTable, build_face_table
 from oneglance.training.faces.landmark_teacher import LandmarkTeacher
-from oneglance.training.faces.siamese import Faces
+from oneglance.training.faces.siamese_training import Faces
 from oneglance.training.recipes.recipe import (
     AlignerRecipe,
     DataSource,

@@ -29,7 +29,7 @@ from oneglance.training.faces.metric import (
     student,
 )
 from oneglance.training.faces.samplers import PairSampler, PeopleSampler
-from oneglance.training.faces.siamese import Faces, calibrate, check_pair
+from oneglance.training.faces.siamese_training import Faces, calibrate, check_pair
 from oneglance.training.networks.face_networks import siamese
 from oneglance.training.networks.heads import Head
 from oneglance.training.networks.penalty import penalise

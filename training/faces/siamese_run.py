@@ -18,7 +18,7 @@ from oneglance.training.faces.face_sources import (
     need_pairs,
     training_faces,
 )
-from oneglance.training.faces.siamese import (
+from oneglance.training.faces.siamese_training import (
     encode,
     make_twin,
     teacher_templates,

@@ -10,7 +10,7 @@ import keras
 from oneglance.faces.find.align import CHIP_SIZE
 from oneglance.training.networks.face_networks import Vector
 
-# Channels inside the first block, inside the others, out; as in networks.mobileface.
+# Channels inside the first block, inside the others, out; as in face_networks.mobileface.
 _CHANNELS = ((128, 128, 64), (256, 256, 128), (512, 256, 128))
 
 
