@@ -37,8 +37,8 @@ def fresh(
     It has `mode`, less the umask, from the first moment. Its `name` is a path in the same folder
     with the suffix of `path`, for who needs a path: write into that file, do not replace it.
     `durable`: when this returns, the content survives a power cut (where the file system can sync
-    a folder at all); without it a power cut soon
-    after may leave an empty file, but a crash of the process or a full disk may not.
+    a folder at all); without it a power cut soon after may leave an empty file, but a crash of
+    the process or a full disk may not.
     `for_folders_owner`: made by root, it belongs to the owner of the folder.
 
     Raises OSError, and what is raised inside: the draft is then removed, and `path` is as it was
