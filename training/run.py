@@ -9,7 +9,7 @@ from typing import Any
 
 from oneglance.training.drawings.compact_run import run_compact
 from oneglance.training.drawings.koch_run import run_koch
-from oneglance.training.engine import run_folder
+from oneglance.training.engine import distribute, run_folder
 from oneglance.training.engine.progress import Stage
 from oneglance.training.engine.record import command_line, record_start
 from oneglance.training.faces.aligner_run import run_aligner
@@ -30,6 +30,8 @@ def run_recipe(
     Raises ConfigError for a recipe, folder or file that does not fit, ImageError for pictures and
     ModelError for a teacher.
     """
+    if isinstance(recipe, SiameseRecipe | CompactRecipe):
+        distribute.current().need_whole_batches(recipe.kind)
     settings = recipe.model_dump(mode="json")
     run_folder.open_run(out, settings, resume=resume)
 

@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from several_processes import both_said, child, said
 
 from oneglance.errors import ConfigError
+from oneglance.training.engine import distribute
 from oneglance.training.engine.distribute import OneDevice, shared_out
+from oneglance.training.engine.progress import silent
+from oneglance.training.recipes.recipe import load_recipe
+from oneglance.training.run import run_recipe
 
 # TensorFlow's variables do not know NumPy 2's `copy` yet; saving a model says so.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -109,3 +113,16 @@ def test_nothing_is_shared_where_there_is_one_device(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TF_CONFIG", "{")
     with shared_out("none") as spread:
         assert type(spread) is OneDevice
+
+
+def test_tensorflows_processes_refuse_a_kind_that_compares_the_whole_batch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # One of two processes, without waiting for the other.
+    monkeypatch.setattr(distribute, "_current", object.__new__(distribute._TensorFlow))
+    with pytest.raises(ConfigError, match="'siamese' compares") as caught:
+        run_recipe(
+            load_recipe("smoke"), data_dir=tmp_path, out=tmp_path, resume=False, stage=silent
+        )
+    assert "JAX" in caught.value.fix
+    assert list(tmp_path.iterdir()) == []

@@ -47,6 +47,9 @@ class OneDevice:
         """Whether this process writes checkpoints, and can do so whenever it likes."""
         return self.writes
 
+    def need_whole_batches(self, kind: str) -> None:
+        """ConfigError if a step's loss does not see the whole batch, which recipes `kind` need."""
+
     @contextmanager
     def folder_of_checkpoints(self, folder: Path) -> Iterator[Path | None]:
         """Where this process has to save after an epoch; None: nowhere."""
@@ -172,6 +175,14 @@ class _TensorFlow(_Shared):
     def saves_alone(self) -> bool:
         # To read batch norms' means every process must take part: after an epoch they all do.
         return False
+
+    def need_whole_batches(self, kind: str) -> None:
+        raise ConfigError(
+            f"TensorFlow's processes each see their part of a batch alone, and {kind!r} compares "
+            "all of it",
+            where="kind",
+            fix="train with JAX (KERAS_BACKEND=jax), or in one process: --distribute none",
+        )
 
     @contextmanager
     def folder_of_checkpoints(self, folder: Path) -> Iterator[Path | None]:
