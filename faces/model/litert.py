@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import MissingPartError, ModelError
+from oneglance.faces.model.quiet import without_no_news
 
 
 def interpreter_class() -> Any:
@@ -58,6 +60,7 @@ class Signatures:
         content: bytes | None = None,
     ) -> None:
         self._lock = threading.Lock()
+        self._has_run = False
         self._outputs = {name: output for name, (_, output) in wanted.items()}
         make = interpreter or interpreter_class()
         fix = "install the model again, or convert it anew"
@@ -96,8 +99,9 @@ class Signatures:
 
     def run(self, signature: str, **tensors: NDArray[Any]) -> NDArray[np.float32]:
         """Run one signature once; the result is a copy that the caller may keep."""
-        with self._lock:
+        with self._lock, nullcontext() if self._has_run else without_no_news():
             result = self._runners[signature](**tensors)[self._outputs[signature]]
+            self._has_run = True
             return np.array(result, np.float32)
 
 
