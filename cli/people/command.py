@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Enrol people, list them, give them their data, and delete them for good.",
 )
 
+_WIDEST = 1_000
 PersonId = Annotated[str, typer.Argument(help="The id that 'oneglance people list' shows.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -251,7 +252,10 @@ def _print_table(people: list[Person]) -> None:
         )
         # Text, since a name may look like rich's markup.
         table.add_row(*(Text(cell) for cell in cells))
-    Console().print(table)
+    console = Console()
+    # As wide as it is: an id that was cut to fit a terminal could not be given to 'delete'.
+    whole = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+    Console(width=max(whole, console.width)).print(table)
 
 
 def _confirm(yes: bool, question: str) -> None:

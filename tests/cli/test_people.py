@@ -343,3 +343,15 @@ def test_the_wrong_key_is_a_gallery_error(door: Path) -> None:
     error = error_of(people(door, "list"))
     assert isinstance(error, GalleryError)
     assert "another key" in str(error)
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "200"])
+def test_a_listed_id_is_never_cut_however_narrow_the_terminal(
+    door: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    long_id, name = "visitor-" + "0123456789" * 5, "Ada " + "Augusta " * 6 + "King"
+    enrol_drawn(door, name, "--id", long_id)
+    lines = people(door, "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [long_id]
+    assert name in lines[1]
