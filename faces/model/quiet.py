@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # Written by native code when a process first runs a model; no switch of the runtime turns it off.
 NO_NEWS = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
@@ -35,7 +35,8 @@ def without_no_news() -> Iterator[None]:
             os.dup2(shown, 2)
             os.close(shown)
             os.lseek(held, 0, os.SEEK_SET)
-            with os.fdopen(held, "rb") as lines:
+            # A standard error on a full disk, or that nobody reads, must not keep a door shut.
+            with suppress(OSError), os.fdopen(held, "rb") as lines:
                 for line in lines:
                     if line.strip() != NO_NEWS:
                         os.write(2, line)

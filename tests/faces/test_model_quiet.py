@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,17 @@ def test_a_process_without_standard_error_can_use_the_model() -> None:
         check=False,
     )
     assert (run.returncode, run.stdout) == (0, "used\n")
+
+
+def test_a_standard_error_that_takes_nothing_stops_no_model() -> None:
+    code = (
+        "import os;"
+        "from oneglance.faces.model.quiet import without_no_news\n"
+        "with without_no_news(): os.write(2, b'lost')\n"
+        "print('on')"
+    )
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert (run.returncode, run.stdout) == (0, b"on\n")
