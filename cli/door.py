@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from oneglance.cli.options import ConfigOption
 
+RequireLiveness = Annotated[
+    bool | None,
+    typer.Option(
+        "--require-liveness/--no-require-liveness",
+        help="Open only for who was seen to be alive; unless given, as the configuration says.",
+        show_default=False,
+    ),
+]
 
-def door(config_file: ConfigOption = None) -> None:
+
+def door(config_file: ConfigOption = None, require_liveness: RequireLiveness = None) -> None:
     """Open the lock when the daemon says so: one pulse for each accepted visit.
 
     Acts only on a decision that is signed by this door's daemon, meant for this door, fresh, and
@@ -24,6 +37,9 @@ def door(config_file: ConfigOption = None) -> None:
     from oneglance.signals import stop_on_signals
 
     config = load_config(config_file)
+    if require_liveness is not None:
+        asked = config.door.model_copy(update={"require_liveness": require_liveness})
+        config = config.model_copy(update={"door": asked})
     app = DoorApp(config)
     settings = config.door
     factory = factory_name(settings.pin_factory)
@@ -35,5 +51,7 @@ def door(config_file: ConfigOption = None) -> None:
     console.print(f"door {config.site.name}/{config.site.door}")
     console.print(f"pin  {settings.pin} ({note}); shut is {idle}, open for {settings.pulse_s:g} s")
     console.print(f"key  {key}")
+    alive = "required" if app.requires_liveness else "not required: a photograph may open this door"
+    console.print(f"liveness {alive}")
     with stop_on_signals(app.stop):
         app.run()

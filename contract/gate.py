@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from oneglance.contract.messages import Decision
+from oneglance.contract.messages import Decision, Liveness, Outcome
 from oneglance.contract.signing import check
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
@@ -88,13 +88,15 @@ class Gate:
     """Lets through what a consumer of one door may act on, each decision once.
 
     `last_sequence` is the highest sequence seen; whoever acts on decisions keeps it on disk
-    *before* acting (see oneglance.door), so that a restart cannot open the door twice.
+    *before* acting (see oneglance.door), so that a restart cannot open the door twice. With
+    `require_liveness` nobody is accepted who was not seen to be alive.
     """
 
     topics: Topics
     key: Ed25519PublicKey
     wall: Callable[[], datetime]
     monotonic_s: Callable[[], float]
+    require_liveness: bool = False
     last_sequence: int = 0
     clock: ClockGuard = field(default_factory=ClockGuard)
 
@@ -129,6 +131,13 @@ class Gate:
                 where=where,
             )
         self.last_sequence = decision.sequence
+        accepted = decision.outcome is Outcome.ACCEPTED
+        if accepted and self.require_liveness and decision.liveness is not Liveness.PASSED:
+            raise MessageError(
+                "accepted without looking for a presentation attack, which is required here",
+                where=where,
+                fix="set liveness.policy at the daemon, or require_liveness = false here",
+            )
         return decision
 
     def is_fresh(self, decision: Decision) -> bool:

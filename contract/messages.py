@@ -1,4 +1,4 @@
-"""What is said on the wire: one frozen type a message, version 1.
+"""What is said on the wire: one frozen type a message. A decision has version 2, the others 1.
 
 Every message is a JSON object in UTF-8 with `v` (this version) and `kind`. Unknown fields are
 refused: a field that a consumer does not know could change what the message means. Times are
@@ -42,13 +42,13 @@ Text = Annotated[str, StringConstraints(max_length=200)]
 
 
 class Message(BaseModel):
-    """What all messages share: strict, frozen, no unknown fields."""
+    """What all messages share: strict, frozen, no unknown fields. Each says its version, `v`."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, json_schema_serialization_defaults_required=True
     )
 
-    v: Literal[1] = 1
+    v: int
     issued_at: Time
 
     def to_payload(self) -> bytes:
@@ -67,6 +67,7 @@ class ServiceState(StrEnum):
 class Status(Message):
     """The daemon about itself; retained, and `offline` as its Last Will."""
 
+    v: Literal[1] = 1
     kind: Literal["status"] = "status"
     state: ServiceState
     reasons: tuple[Text, ...] = Field(
@@ -113,6 +114,7 @@ class FaceBox(BaseModel):
 class VisitState(Message):
     """What the screen shows while somebody stands there; never a ground to open a door."""
 
+    v: Literal[1] = 1
     kind: Literal["visit"] = "visit"
     visit_id: Text = Field(description="the same for all messages about one visit; '' when idle")
     phase: Phase
@@ -135,12 +137,37 @@ class Mode(StrEnum):
     IDENTIFY = "identify"
 
 
+class Liveness(StrEnum):
+    """Whether it was a living face, and not a presentation attack (ISO/IEC 30107-1).
+
+    NOT_REQUIRED: the door's policy does not ask, or the visit was rejected before it mattered.
+    """
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_REQUIRED = "not_required"
+
+
+class Factor(StrEnum):
+    """What an accepted visitor has shown."""
+
+    FACE = "face"
+    BADGE = "badge"
+    PIN = "pin"
+
+
+# Why a visit was rejected though it may have been somebody who is enrolled.
+PRESENTATION_ATTACK = "presentation_attack"
+NOT_PERMITTED = "not_permitted"
+
+
 class Decision(Message):
     """The daemon's answer about one visit: signed, sequenced and short-lived.
 
     A consumer acts only on `accepted`, and only after `oneglance.contract.gate` let it pass.
     """
 
+    v: Literal[2] = 2
     kind: Literal["decision"] = "decision"
     event_id: Text = Field(
         min_length=8, description="unique; the same event delivered twice is one"
@@ -158,6 +185,10 @@ class Decision(Message):
     threshold: FiniteFloat
     model_id: Text
     mode: Mode
+    liveness: Liveness
+    factors: tuple[Factor, ...] = Field(
+        description="what an accepted visitor has shown, 'face' among it; empty when rejected"
+    )
     expires_at: Time
     sequence: Annotated[int, Field(ge=1, lt=2**53)] = Field(
         description="strictly increasing for one signing key, over restarts too"
@@ -172,8 +203,12 @@ class Decision(Message):
                 raise ValueError("an accepted decision names a person_id")
             if self.score < self.threshold:
                 raise ValueError("an accepted decision has a score at or above its threshold")
-        elif self.person_id is not None or self.person_name is not None:
-            raise ValueError("a rejected decision names nobody")
+            if self.liveness is Liveness.FAILED:
+                raise ValueError("an accepted decision is not about a presentation attack")
+            if Factor.FACE not in self.factors:
+                raise ValueError("an accepted decision is about a face")
+        elif self.person_id is not None or self.person_name is not None or self.factors:
+            raise ValueError("a rejected decision names nobody and no factors")
         return self
 
 
@@ -188,6 +223,7 @@ class LockState(StrEnum):
 class DoorState(Message):
     """The lock's own word; retained, and `fault` as its Last Will."""
 
+    v: Literal[1] = 1
     kind: Literal["door_state"] = "door_state"
     state: LockState
     cause: Text = Field(default="", description="event_id of the decision, or why it is a fault")
@@ -196,6 +232,7 @@ class DoorState(Message):
 class Reply(Message):
     """The answer to a command, on its response topic with its correlation data."""
 
+    v: Literal[1] = 1
     kind: Literal["reply"] = "reply"
     ok: bool
     code: Text = Field(description="stable, for programs: 'ok', 'unknown_command', 'gallery_error'")
@@ -221,5 +258,5 @@ def parse(payload: bytes, kind: type[M], topic: str = "") -> M:
         # The sender may name its fields as it likes, and as long.
         place = ".".join(str(part) for part in first["loc"])[:MAX_PLACE] or "the message"
         raise MessageError(
-            f"not a valid {kind.__name__} (version 1): {place}: {first['msg']}", where=topic
+            f"not a valid {kind.__name__}: {place}: {first['msg']}", where=topic
         ) from None

@@ -1,9 +1,9 @@
-"""Ed25519 signatures over the canonical JSON of a decision.
+"""Ed25519 signatures over the canonical JSON of a message.
 
 What is signed: the JSON object without its `signature` member, in the JSON Canonicalization
 Scheme (RFC 8785). The signature is added as `signature`, base64 without line breaks. A consumer
 in any language takes the received object, removes `signature`, canonicalises and checks.
-`kind` and `v` are inside, so no other message can pass for a decision.
+`kind` and `v` are inside, so no message can pass for one of another kind.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from oneglance import key_files
-from oneglance.contract.messages import MAX_PAYLOAD_BYTES, Decision, parse
+from oneglance.contract.messages import MAX_PAYLOAD_BYTES, Decision, M, Message, parse
 from oneglance.errors import MessageError
 from oneglance.key_files import create_key_pair, load_private_key
 
@@ -42,15 +42,20 @@ def load_public_key(public_file: Path) -> Ed25519PublicKey:
     return key_files.load_public_key(public_file, "copy the daemon's signing.pub here")
 
 
-def sign(decision: Decision, key: Ed25519PrivateKey) -> bytes:
-    """The decision as a signed JSON payload."""
-    body: dict[str, Any] = json.loads(decision.to_payload())
+def sign(message: Message, key: Ed25519PrivateKey) -> bytes:
+    """The message as a signed JSON payload."""
+    body: dict[str, Any] = json.loads(message.to_payload())
     body["signature"] = base64.b64encode(key.sign(rfc8785.dumps(body))).decode()
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def check(payload: bytes, key: Ed25519PublicKey, topic: str = "") -> Decision:
     """The decision inside a signed payload; MessageError if signature or shape is wrong."""
+    return check_as(payload, Decision, key, topic)
+
+
+def check_as(payload: bytes, kind: type[M], key: Ed25519PublicKey, topic: str = "") -> M:
+    """The message of type `kind` inside a signed payload; MessageError as `check`."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise MessageError(f"a message of {len(payload)} bytes", where=topic)
     try:
@@ -59,7 +64,7 @@ def check(payload: bytes, key: Ed25519PublicKey, topic: str = "") -> Decision:
         signature = _from_base64(body.pop("signature"))
         canonical = rfc8785.dumps(body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
-        raise MessageError("not a signed decision", where=topic) from None
+        raise MessageError(f"not a signed {kind.__name__.lower()}", where=topic) from None
     try:
         key.verify(signature, canonical)
     except InvalidSignature:
@@ -68,7 +73,13 @@ def check(payload: bytes, key: Ed25519PublicKey, topic: str = "") -> Decision:
             where=topic,
             fix="give the consumer the public key of this door's daemon",
         ) from None
-    return parse(canonical, Decision, topic)
+    if kind is Decision and (body.get("kind"), body.get("v")) == ("decision", 1):
+        raise MessageError(
+            "a decision of version 1, which does not say whether the face was alive",
+            where=topic,
+            fix="bring daemon and consumer to the same version of oneglance",
+        )
+    return parse(canonical, kind, topic)
 
 
 def _from_base64(text: str) -> bytes:

@@ -66,7 +66,9 @@ class DoorApp:
             self._wall = wall
             self._memory = SequenceMemory(config.door.state_file)
             key = load_public_key(config.door.public_key_file)
-            self._gate = Gate(self._topics, key, wall, monotonic_s)
+            self._gate = Gate(
+                self._topics, key, wall, monotonic_s, require_liveness=_require_liveness(config)
+            )
             self._notifier = notifier or Notifier()
             self._link = self._make_link(config)
         except BaseException:
@@ -85,6 +87,11 @@ class DoorApp:
                 topics.door_state, self._state(LockEvent(LockState.FAULT, "connection lost"))
             ),
         )
+
+    @property
+    def requires_liveness(self) -> bool:
+        """Whether only somebody who was seen to be alive comes in."""
+        return self._gate.require_liveness
 
     def stop(self) -> None:
         """End `run` soon: from any thread, or from a signal handler."""
@@ -180,3 +187,8 @@ class DoorApp:
 
     def _state(self, event: LockEvent) -> bytes:
         return DoorState(issued_at=self._wall(), state=event.state, cause=event.cause).to_payload()
+
+
+def _require_liveness(config: Config) -> bool:
+    asked = config.door.require_liveness
+    return config.liveness.policy != "off" if asked is None else asked

@@ -129,6 +129,16 @@ class DecisionConfig(Section):
     min_face_px: Annotated[int, Field(ge=24, le=1000)] = 80
 
 
+class LivenessConfig(Section):
+    """What is asked of a face besides resembling somebody: docs/liveness.md.
+
+    `passive` looks for a photograph, screen or mask on the way; `passive+challenge` also has the
+    kiosk ask for a movement. With `off` a photograph of an enrolled person opens the door.
+    """
+
+    policy: Literal["off", "passive", "passive+challenge"] = "off"
+
+
 class CameraConfig(Section):
     """One camera: a V4L2 device or index, an RTSP or HTTP URL, a video file or an image folder.
 
@@ -151,7 +161,11 @@ class MetricsConfig(Section):
 
 
 class DoorConfig(Section):
-    """The lock: whose signature it trusts, which pin it pulses, where its memory is."""
+    """The lock: whose signature it trusts, which pin it pulses, where its memory is.
+
+    `require_liveness` refuses who was not seen to be alive; unless it is given, it is on where
+    this file's liveness.policy is.
+    """
 
     public_key_file: Path = ETC_DIR / "signing.pub"
     state_file: Path = STATE_DIR / "door" / "sequence"
@@ -159,6 +173,7 @@ class DoorConfig(Section):
     pin_factory: Literal["auto", "mock", "lgpio", "rpigpio", "pigpio", "native"] = "auto"
     active_high: bool = True
     pulse_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+    require_liveness: bool | None = None
 
 
 class KioskConfig(Section):
@@ -178,6 +193,7 @@ class Config(Section):
     gallery: GalleryConfig = GalleryConfig()
     model: ModelConfig = ModelConfig()
     decision: DecisionConfig = DecisionConfig()
+    liveness: LivenessConfig = LivenessConfig()
     camera: tuple[CameraConfig, ...] = ()
     metrics: MetricsConfig = MetricsConfig()
     door: DoorConfig = DoorConfig()

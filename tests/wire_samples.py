@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from oneglance.contract.messages import Decision, Mode, Outcome
+from oneglance.contract.messages import Decision, Factor, Liveness, Mode, Outcome
 from oneglance.contract.topics import Topics
 
 TOPICS = Topics("home", "front")
@@ -28,8 +28,10 @@ def make_decision(sequence: int, **changes: Any) -> Decision:
         "threshold": 1.0,
         "model_id": "test-1",
         "mode": Mode.IDENTIFY,
+        "liveness": Liveness.PASSED,
+        "factors": (Factor.FACE,),
         "sequence": sequence,
     }
     if changes.get("outcome") is Outcome.REJECTED:
-        values |= {"person_id": None, "person_name": None, "score": 0.0}
+        values |= {"person_id": None, "person_name": None, "score": 0.0, "factors": ()}
     return Decision(**(values | changes))

@@ -18,7 +18,7 @@ from oneglance.contract.gate import (
     ClockGuard,
     Gate,
 )
-from oneglance.contract.messages import Decision
+from oneglance.contract.messages import Decision, Liveness, Outcome
 from oneglance.contract.signing import sign
 from oneglance.errors import MessageError
 
@@ -86,6 +86,17 @@ def test_a_retained_decision_never_passes() -> None:
     refused(gate, payload, "retained", retained=True)
     # Nor does it use up the sequence of the one that comes properly.
     assert gate.admit(payload, retained=False)
+
+
+def test_who_was_not_seen_to_be_alive_is_refused_where_that_is_required() -> None:
+    clocks = Clocks()
+    gate = gate_with(clocks)
+    gate.require_liveness = True
+    payload = signed(clocks, 1, liveness=Liveness.NOT_REQUIRED)
+    refused(gate, payload, "presentation attack, which is required")
+    assert gate.admit(signed(clocks, 2), retained=False)
+    rejected = signed(clocks, 3, outcome=Outcome.REJECTED, liveness=Liveness.NOT_REQUIRED)
+    assert gate.admit(rejected, retained=False)
 
 
 def test_an_expired_decision_never_passes() -> None:

@@ -110,6 +110,14 @@ def test_a_member_that_stands_twice_is_refused() -> None:
         check(twice, KEY.public_key())
 
 
+def test_a_decision_of_the_first_version_is_refused_by_name() -> None:
+    body = json.loads(DECISION.to_payload()) | {"v": 1}
+    del body["liveness"], body["factors"]
+    body["signature"] = base64.b64encode(KEY.sign(rfc8785.dumps(body))).decode()
+    with pytest.raises(MessageError, match=r"of version 1, .*the same version"):
+        check(json.dumps(body).encode(), KEY.public_key())
+
+
 def test_a_signed_object_that_is_no_decision_is_refused() -> None:
     body = {"v": 1, "kind": "status", "state": "online"}
     body["signature"] = base64.b64encode(KEY.sign(rfc8785.dumps(body))).decode()

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from wire_samples import TOPICS, make_decision
 
 from oneglance.broker import embedded_broker
-from oneglance.config import Config
+from oneglance.config import Config, LivenessConfig
 from oneglance.contract.gate import Gate
-from oneglance.contract.messages import Outcome, ServiceState, Status
+from oneglance.contract.messages import Liveness, Outcome, ServiceState, Status
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign
 from oneglance.door.app import MAX_WAITING, DoorApp
 from oneglance.door.lock import Lock
@@ -62,6 +62,40 @@ def test_an_accepted_decision_opens_once_and_the_lock_says_why(
     ]
     assert rig.opened == 1
     assert not rig.pin_active
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "required"),
+    [
+        ("off", None, False),
+        ("passive", None, True),
+        ("passive+challenge", None, True),
+        ("passive", False, False),
+        ("off", True, True),
+    ],
+)
+def test_liveness_is_required_where_the_policy_or_the_lock_says_so(
+    make_rig: MakeRig,
+    door_config: Config,
+    wait_until: Wait,
+    policy: str,
+    asked: bool | None,
+    required: bool,
+) -> None:
+    door = door_config.door.model_copy(update={"require_liveness": asked})
+    config = door_config.model_copy(
+        update={"door": door, "liveness": LivenessConfig.model_validate({"policy": policy})}
+    )
+    rig = make_rig(config)
+    assert rig.app.requires_liveness is required
+    unseen = rig.decide(1, liveness=Liveness.NOT_REQUIRED)
+    if not required:
+        wait_until(
+            lambda: any(s.state == "locked" and s.cause == unseen.event_id for s in rig.states),
+            "it opens and shuts",
+        )
+    settle(rig, wait_until, 2)
+    assert (unseen.event_id in rig.opened_for) is not required
 
 
 def test_the_sequence_is_on_disk_before_the_pin_moves(

@@ -18,6 +18,8 @@ from oneglance.broker import embedded_broker
 from oneglance.config import Config, KioskConfig, MqttConfig
 from oneglance.contract.messages import (
     Decision,
+    Factor,
+    Liveness,
     Mode,
     Outcome,
     Phase,
@@ -195,6 +197,8 @@ def _signed_welcome(key_file: Path) -> bytes:
         threshold=1.0,
         model_id="m",
         mode=Mode.IDENTIFY,
+        liveness=Liveness.NOT_REQUIRED,
+        factors=(Factor.FACE,),
         sequence=1,
     )
     return sign(decision, load_signing_key(key_file))

@@ -16,6 +16,8 @@ from oneglance.broker import embedded_broker
 from oneglance.config import Config, KioskConfig, MqttConfig
 from oneglance.contract.messages import (
     Decision,
+    Factor,
+    Liveness,
     Mode,
     Outcome,
     Phase,
@@ -56,6 +58,8 @@ def make_decision(sequence: int, *, issued_at: datetime, door: str = "front") ->
         threshold=1.0,
         model_id="m",
         mode=Mode.IDENTIFY,
+        liveness=Liveness.NOT_REQUIRED,
+        factors=(Factor.FACE,),
         sequence=sequence,
     )
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from oneglance.contract.messages import (
     Decision,
+    Factor,
     Hint,
+    Liveness,
     Mode,
     Outcome,
     Phase,
@@ -70,6 +72,8 @@ def decision(name: str | None = "Ada", visit_id: str = "v1", reason: str = "") -
             threshold=1.0,
             model_id="m",
             mode=Mode.IDENTIFY,
+            liveness=Liveness.NOT_REQUIRED,
+            factors=(Factor.FACE,) if accepted else (),
             sequence=1,
         )
     )
