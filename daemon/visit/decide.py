@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oneglance.contract.messages import Factor, Liveness, Mode
 from oneglance.daemon.visit.evidence import (
     LOOKS_KEPT_PER_FRAME_NEEDED,
     LOOKS_PER_FRAME_NEEDED,
@@ -112,7 +113,8 @@ class Verdict:
     """The answer about one visit. `person_id` only when accepted, `reason` only when rejected.
 
     `score` is the mean logit of the looks that were most like the person who leads in them;
-    `threshold` is the score that each of them had to reach.
+    `threshold` is the score that each of them had to reach. `mode` says whether a person was
+    claimed, `shown` what an accepted visitor has shown, `liveness` what was found about that.
     """
 
     visit_id: str
@@ -120,6 +122,9 @@ class Verdict:
     score: float
     threshold: float
     reason: str = ""
+    liveness: Liveness = Liveness.NOT_REQUIRED
+    mode: Mode = Mode.IDENTIFY
+    shown: tuple[Factor, ...] = (Factor.FACE,)
 
     @property
     def accepted(self) -> bool:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from oneglance.clocks import Clocks
 from oneglance.contract.gate import ClockGuard
-from oneglance.contract.messages import Decision, Factor, Liveness, Mode, Outcome
+from oneglance.contract.messages import Decision, Outcome
 from oneglance.contract.signing import sign
 from oneglance.contract.topics import Topics
 from oneglance.daemon.visit.decide import Verdict
@@ -91,9 +91,9 @@ class Issuer:
                 score=verdict.score,
                 threshold=verdict.threshold,
                 model_id=self._model_id,
-                mode=Mode.IDENTIFY,
-                liveness=Liveness.NOT_REQUIRED,
-                factors=(Factor.FACE,) if verdict.accepted else (),
+                mode=verdict.mode,
+                liveness=verdict.liveness,
+                factors=verdict.shown if verdict.accepted else (),
                 expires_at=issued_at + self._lifetime,
                 sequence=sequence,
             )
