@@ -43,10 +43,14 @@ def load_public_key(public_file: Path) -> Ed25519PublicKey:
 
 
 def sign(message: Message, key: Ed25519PrivateKey) -> bytes:
-    """The message as a signed JSON payload."""
+    """The message as a signed JSON payload.
+
+    It is canonical, too, with `signature` in its place: a consumer without a JSON library can cut
+    that member out and verify the bytes that are left.
+    """
     body: dict[str, Any] = json.loads(message.to_payload())
     body["signature"] = base64.b64encode(key.sign(rfc8785.dumps(body))).decode()
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    return rfc8785.dumps(body)
 
 
 def check(payload: bytes, key: Ed25519PublicKey, topic: str = "") -> Decision:

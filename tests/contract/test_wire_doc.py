@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import rfc8785
 from cryptography.exceptions import InvalidSignature
 from wire_examples import (
     AT,
@@ -104,6 +105,6 @@ def test_every_link_into_the_repository_exists() -> None:
                 assert (document.parent / target).exists(), f"{name}: {target}"
 
 
-def test_the_example_decision_is_compact_json() -> None:
+def test_a_signed_message_travels_in_the_canonical_form() -> None:
     payload = decision_payload()
-    assert json.dumps(json.loads(payload), separators=(",", ":")).encode() == payload
+    assert rfc8785.dumps(json.loads(payload)) == payload
