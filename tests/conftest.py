@@ -60,6 +60,20 @@ def photos() -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_photos(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, 480 px on the longer side: searched through five times faster."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("small")
+    for file in photos.iterdir():
+        image = cv2.imread(str(file))
+        scale = 480 / max(image.shape[:2])
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / file.name), small)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The training data beside the checkout, where there is any."""
     if not SHARED_DATA.is_dir():

@@ -28,11 +28,11 @@ PEOPLE = {"obama.jpg": "first", "obama2.jpg": "first", "biden.jpg": "second"}
 
 
 @pytest.fixture
-def portraits(photos: Path, tmp_path: Path) -> Path:
+def portraits(small_photos: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "portraits"
     folder.mkdir()
     for name in PEOPLE:
-        shutil.copy(photos / name, folder / name)
+        shutil.copy(small_photos / name, folder / name)
     return folder
 
 
@@ -109,7 +109,7 @@ def test_int8_takes_its_ranges_from_the_faces_of_the_pictures(
     for name in PEOPLE:
         # Small: the untrained aligner doubts every face, so each is searched for again and again.
         image = cv2.imread(str(portraits / name))
-        image = cv2.resize(image, (240, 240 * image.shape[0] // image.shape[1]))
+        image = cv2.resize(image, (160, 160 * image.shape[0] // image.shape[1]))
         cv2.imwrite(str(portraits / name), image)
         for light in range(6):
             dimmed = np.clip(image * (0.7 + 0.1 * light), 0, 255).astype(np.uint8)

@@ -298,11 +298,11 @@ def test_unfit_calibration_is_refused(trained: Job, tmp_path: Path, kind: str, t
 
 
 def test_too_few_faces_to_calibrate_with_are_counted(
-    trained: Job, photos: Path, tmp_path: Path
+    trained: Job, small_photos: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
-    (folder / "one.jpg").write_bytes((photos / "obama.jpg").read_bytes())
+    (folder / "one.jpg").write_bytes((small_photos / "obama.jpg").read_bytes())
     job = replace(trained, calibration=str(folder), out=str(tmp_path / "made"))
     with pytest.raises(ConfigError, match="1 faces in 1 pictures are too few"):
         run_job(job)

@@ -136,11 +136,11 @@ def run_evaluate(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_standard_output_is_exactly_one_json_object(photos: Path, tmp_path: Path) -> None:
+def test_standard_output_is_exactly_one_json_object(small_photos: Path, tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.csv"
     rows = ["1,obama.jpg,obama2.jpg,1", "1,obama.jpg,biden.jpg,0"]
     pairs.write_text(HEADER + "\n".join(rows) + "\n")
-    done = run_evaluate("--images", str(photos), "--pairs", str(pairs), "--json")
+    done = run_evaluate("--images", str(small_photos), "--pairs", str(pairs), "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["pairs"] == 2
