@@ -1,0 +1,1 @@
+"""Whether a living face stands before the camera, or a picture of one."""

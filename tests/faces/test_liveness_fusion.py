@@ -1,0 +1,159 @@
+"""How cues are weighed: nothing that is missing, or no number, ever helps a face to pass."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from oneglance.errors import ModelError
+from oneglance.faces.liveness.fusion import Fusion, Verdict, read_fusion
+from oneglance.faces.liveness.judge import STALE_S, Liveness, gathered
+from oneglance.faces.liveness.trace import Trace
+
+NAMES = ("bump", "ring_near", "minifas-2.7")
+DOCUMENT: dict[str, Any] = {
+    "format": "fusion-1",
+    "bias": -1.0,
+    "cues": {
+        "bump": {"at": [0.0, 0.5, 1.0], "odds": [-2.0, 0.0, 3.0]},
+        "ring_near": {"at": [-2.0, 2.0], "odds": [2.0, -6.0]},
+        "minifas-2.7": {"at": [-5.0, 5.0], "odds": [-1.0, 1.0]},
+    },
+    "passes": 1.5,
+    "fails": -4.0,
+    "fitted_on": {"films": 100},
+}
+VALUES = st.floats(allow_nan=True, allow_infinity=True)
+CUES = st.dictionaries(st.sampled_from([*NAMES, "unheard-of"]), VALUES)
+
+
+def fusion() -> Fusion:
+    return read_fusion(DOCUMENT, "manifest.json")
+
+
+@given(CUES)
+def test_what_is_no_number_weighs_like_what_is_missing(cues: dict[str, float]) -> None:
+    known = {name: value for name, value in cues.items() if math.isfinite(value)}
+    judged, without = fusion().weigh(cues), fusion().weigh(known)
+    assert judged.log_odds == without.log_odds
+    assert judged.verdict is without.verdict
+    assert math.isfinite(judged.log_odds)
+
+
+@given(CUES, st.sampled_from(NAMES))
+def test_losing_a_cue_takes_its_say_and_no_more(cues: dict[str, float], name: str) -> None:
+    told = fusion().evidence(cues)
+    lost = fusion().evidence({**cues, name: math.nan})
+    assert lost[name] == 0.0
+    assert all(lost[other] == told[other] for other in NAMES if other != name)
+
+
+@given(st.lists(st.sampled_from(NAMES), unique=True), VALUES)
+def test_nothing_measured_never_passes(names: list[str], value: float) -> None:
+    judged = fusion().weigh(dict.fromkeys(names, math.nan) | {"unheard-of": value})
+    assert judged.verdict is Verdict.UNDECIDED
+    assert not judged.passed
+
+
+def test_a_table_is_followed_between_its_points_and_level_beyond() -> None:
+    told = [fusion().evidence({"bump": value})["bump"] for value in (-9.0, 0.25, 0.75, 9.0)]
+    assert told == [-2.0, -1.0, 1.5, 3.0]
+
+
+def test_the_thresholds_themselves_pass_and_fail() -> None:
+    passing, failing = {"bump": 11 / 12}, {"ring_near": 0.5}
+    assert fusion().weigh(passing).log_odds == pytest.approx(1.5)
+    assert fusion().weigh({"bump": 0.95}).verdict is Verdict.PASSED
+    assert fusion().weigh({"bump": 0.9}).verdict is Verdict.UNDECIDED
+    assert fusion().weigh(failing).log_odds == pytest.approx(-4.0)
+    assert fusion().weigh(failing).verdict is Verdict.FAILED
+    assert fusion().weigh({"ring_near": 0.4}).verdict is Verdict.UNDECIDED
+
+
+def altered(**changes: Any) -> dict[str, Any]:
+    return {**json.loads(json.dumps(DOCUMENT)), **changes}
+
+
+def table(**changes: Any) -> dict[str, Any]:
+    return altered(cues={"bump": {**DOCUMENT["cues"]["bump"], **changes}})
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (None, "judges nothing"),
+        ([], "not of the known shape"),
+        (altered(format="fusion-2"), "format"),
+        (altered(bias="0"), "bias"),
+        (altered(bias=1.5), "nothing was measured would pass"),
+        (altered(fails=1.5), "fails does not lie below passes"),
+        (altered(cues={}), "cues"),
+        (altered(extra=1), "extra"),
+        (table(at=[0.0, 0.0, 1.0]), "at does not rise"),
+        (table(at=[0.0, 1.0]), "different lengths"),
+        (table(odds=[0.0, 0.0, 9.0]), "odds"),
+        (table(odds=[0.0, 0.0, None]), "odds"),
+        ({name: DOCUMENT[name] for name in DOCUMENT if name != "fitted_on"}, "fitted_on"),
+    ],
+)
+def test_another_fusion_is_refused_in_one_line(document: Any, told: str) -> None:
+    with pytest.raises(ModelError, match=told) as caught:
+        read_fusion(document, "models/liveness-1/manifest.json")
+    assert "\n" not in str(caught.value)
+    assert caught.value.where == "models/liveness-1/manifest.json"
+
+
+class Says:
+    """A witness that tells what it was given."""
+
+    cues = ("minifas-2.7",)
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def witness(
+        self, pixels: NDArray[np.uint8], points: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        return np.array([self._value])
+
+
+def test_a_witness_of_no_number_leaves_a_face_undecided() -> None:
+    liveness, trace = Liveness(Says(math.nan), fusion()), Trace()
+    frame, points = np.zeros((480, 640, 3), np.uint8), np.full((5, 2), np.nan)
+    for step in range(5):
+        trace.see(frame, points, step / 10)
+        liveness.look(trace, frame, points, step / 10)
+    judged = liveness.judge(trace, 0.4)
+    assert judged.verdict is Verdict.UNDECIDED
+    assert judged.log_odds == -1.0
+    assert set(judged.cues) >= set(Says.cues)
+
+
+def test_a_look_of_long_ago_judges_nothing() -> None:
+    trace = Trace()
+    liveness = Liveness(Says(0.0), fusion())
+    trace.look({"bump": 1.0}, 1.0)
+    assert liveness.judge(trace, 1.0).passed
+    assert liveness.judge(trace, 1.0 + STALE_S + 0.1).verdict is Verdict.UNDECIDED
+    assert liveness.judge(trace, 0.5).verdict is Verdict.UNDECIDED
+    trace.begin_anew()
+    assert liveness.judge(trace, 1.0).verdict is Verdict.UNDECIDED
+
+
+def test_looks_are_gathered_by_their_mean_and_a_blink_by_its_height() -> None:
+    looks = [
+        {"bump": 1.0, "blink": 0.2, "soft": math.nan},
+        {"bump": math.nan, "blink": 0.9},
+        {"bump": 2.0, "blink": math.nan, "soft": math.inf},
+    ]
+    told = gathered(looks)
+    assert told["bump"] == 1.5
+    assert told["blink"] == 0.9
+    assert math.isnan(told["soft"])

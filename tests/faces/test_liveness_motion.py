@@ -1,0 +1,178 @@
+"""What is kept of a face's frames, and what their motion tells: planes are planes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from liveness_scenes import (
+    POINTS,
+    Depth,
+    Scene,
+    bent_depth,
+    head_depth,
+    no_depth,
+    wander,
+)
+
+from oneglance.faces.liveness import motion
+from oneglance.faces.liveness.trace import (
+    FACE_PX,
+    GLANCE_EVERY_S,
+    KEPT_S,
+    MOST_GLANCES,
+    MOST_LOOKS,
+    SURROUND_PX,
+    Glance,
+    Trace,
+)
+
+STEP_S = 0.06
+FRAMES = 7
+FRAME = np.full((480, 640, 3), 90, np.uint8)
+FACE = POINTS * 120 + [320, 240]
+# Of 25 scenes each: no sheet's bump was above 0.3 nor its softness above -0.75, and the median
+# head's were 0.54 and -0.18.
+MOST_BUMP, MOST_SOFT = 0.6, -0.6
+
+
+def traced(scene: Scene, seed: int, size: float = 1.0) -> tuple[Glance, ...]:
+    trace = Trace()
+    for step, pose in enumerate(wander(np.random.default_rng(seed), FRAMES, STEP_S, size)):
+        pixels, points = scene.draw(pose)
+        trace.see(pixels, points, step * STEP_S)
+    return trace.glances
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 10_000), st.sampled_from([no_depth, bent_depth]))
+def test_no_way_of_moving_a_sheet_shows_a_nose(seed: int, depth: Depth) -> None:
+    cues = motion.measure(traced(Scene(seed, depth, (1.2, 1.2)), seed))
+    assert cues["bump"] < MOST_BUMP
+    assert cues["soft"] < MOST_SOFT
+    assert cues["ring_near"] > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_head_before_a_wall_is_no_plane_and_the_wall_stays(seed: int) -> None:
+    head = motion.measure(traced(Scene(seed, head_depth), seed))
+    sheet = motion.measure(traced(Scene(seed, no_depth, (1.2, 1.2)), seed))
+    assert head["soft"] > sheet["soft"] + 0.3
+    assert head["ring_near"] < -1
+    assert head["ring_far"] < -1
+
+
+def test_most_heads_that_turn_show_a_nose() -> None:
+    bumps = [motion.measure(traced(Scene(seed), seed, 1.6))["bump"] for seed in range(5)]
+    assert np.median(bumps) > 0.4
+
+
+def test_what_never_moves_tells_nothing_of_its_surroundings() -> None:
+    cues = motion.measure(traced(Scene(3), 3, size=0.0))
+    assert math.isnan(cues["ring_near"])
+    assert math.isnan(cues["ring_far"])
+    moved = motion.measure(traced(Scene(3), 3))
+    assert cues["stir"] < moved["stir"] - 0.5
+
+
+def test_one_glance_tells_nothing() -> None:
+    trace = Trace()
+    assert all(math.isnan(value) for value in motion.measure(trace.glances).values())
+    trace.see(FRAME, FACE, 0.0)
+    assert all(math.isnan(value) for value in motion.measure(trace.glances).values())
+
+
+def test_both_eyes_shut_for_a_moment_is_a_blink() -> None:
+    scene, poses = Scene(5, no_depth), wander(np.random.default_rng(5), 12, STEP_S, 0.1)
+    plain, blinking = Trace(), Trace()
+    for step, pose in enumerate(poses):
+        pixels, points = scene.draw(pose)
+        plain.see(pixels, points, step * STEP_S)
+        if step in (6, 7):
+            pixels = pixels.copy()
+            for x, y in points[:2].astype(int):
+                half = round(0.07 * pose.side)
+                pixels[y - half : y + half, x - 2 * half : x + 2 * half] = 190
+        blinking.see(pixels, points, step * STEP_S)
+    assert motion.measure(blinking.glances)["blink"] > motion.measure(plain.glances)["blink"] + 0.15
+
+
+def test_a_face_of_one_colour_measures_nothing_that_is_no_number_as_a_number() -> None:
+    trace = Trace()
+    for step in range(6):
+        trace.see(FRAME, FACE + 6.0 * step, step * STEP_S)
+    cues = motion.measure(trace.glances)
+    assert set(cues) == set(motion.CUES)
+    assert not any(math.isinf(value) for value in cues.values())
+
+
+@given(st.lists(st.floats(0, 1e4), min_size=1, max_size=60))
+def test_memory_is_bounded_and_time_never_runs_back_in_it(times: list[float]) -> None:
+    trace = Trace()
+    for at_s in times:
+        trace.see(FRAME, FACE, at_s)
+        trace.look({"stir": 0.0}, at_s)
+    kept = [glance.at_s for glance in trace.glances]
+    assert kept == sorted(kept)
+    assert kept[-1] - kept[0] <= KEPT_S
+    assert len(trace.looks) <= MOST_LOOKS
+
+
+def test_a_long_stay_keeps_its_last_seconds() -> None:
+    trace = Trace()
+    for step in range(3 * MOST_GLANCES):
+        trace.see(FRAME, FACE, 0.01 * step)
+    gaps = np.diff([glance.at_s for glance in trace.glances])
+    assert len(trace.glances) <= MOST_GLANCES
+    assert gaps.min() >= GLANCE_EVERY_S - 1e-9
+    newest = trace.glances[-1]
+    assert newest.surround.shape == (SURROUND_PX, SURROUND_PX)
+    assert newest.face.shape == (FACE_PX, FACE_PX)
+
+
+def test_time_that_runs_back_begins_anew() -> None:
+    trace = Trace()
+    for at_s in (5.0, 5.1, 5.2):
+        trace.see(FRAME, FACE, at_s)
+    trace.look({"bump": 1.0}, 5.2)
+    trace.see(FRAME, FACE, 1.0)
+    assert [glance.at_s for glance in trace.glances] == [1.0]
+    assert trace.looks == ()
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.full((5, 2), np.nan),
+        np.full((5, 2), 100.0),
+        FACE + 5000.0,
+        FACE * 1e9,
+        np.zeros((4, 2)),
+    ],
+)
+def test_points_of_no_face_are_passed_over(points: np.ndarray) -> None:
+    trace = Trace()
+    trace.see(FRAME, points, 0.0)
+    assert trace.glances == ()
+
+
+@pytest.mark.parametrize("at_s", [math.nan, math.inf, -math.inf])
+def test_a_time_that_is_no_number_is_passed_over(at_s: float) -> None:
+    trace = Trace()
+    trace.see(FRAME, FACE, 1.0)
+    trace.see(FRAME, FACE, at_s)
+    trace.look({"bump": 1.0}, at_s)
+    assert len(trace.glances) == 1
+    assert trace.looks == ()
+
+
+def test_a_face_at_the_edge_knows_what_the_frame_covers() -> None:
+    trace = Trace()
+    trace.see(FRAME, POINTS * 120 + [40, 240], 0.0)
+    (glance,) = trace.glances
+    left, top, right, bottom = glance.inside
+    assert left > 30
+    assert (top, right, bottom) == (0, SURROUND_PX, SURROUND_PX)

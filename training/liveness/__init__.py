@@ -1,0 +1,1 @@
+"""Made films of visits and of presentation attacks: to fit a judge of liveness, and to judge it."""
