@@ -6,6 +6,7 @@ import base64
 import hashlib
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -47,7 +48,7 @@ def load_private_key(private_file: Path, what: str, fix: str) -> Ed25519PrivateK
     data = read_secret(private_file, what, fix)
     try:
         key = serialization.load_pem_private_key(data, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError("not an Ed25519 private key in PEM", where=str(private_file), fix=fix)
@@ -66,7 +67,7 @@ def load_public_key(public_file: Path, fix: str) -> Ed25519PublicKey:
         raise ConfigError("the public key is missing", where=str(public_file), fix=fix) from None
     except OSError as error:
         raise ConfigError(f"cannot read it: {error.strerror}", where=str(public_file)) from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         pass
     if not isinstance(key, Ed25519PublicKey):
         raise ConfigError("not an Ed25519 public key in PEM", where=str(public_file), fix=fix)

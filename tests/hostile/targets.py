@@ -1,0 +1,237 @@
+"""Every parser that reads what comes from outside, and what it may do with it.
+
+A target takes any bytes. It returns, or raises an OneglanceError of a kind that its callers expect;
+whatever else it does is a finding. `scripts/fuzz.py` feeds them for as long as it is told to; what
+it finds is kept in `found/TARGET/`, and tests feed that again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from wire_samples import TOPICS, make_decision
+
+from oneglance.cli.wire_text import explain
+from oneglance.config import parse_config
+from oneglance.contract.gate import Gate
+from oneglance.contract.messages import (
+    DoorState,
+    LockState,
+    Message,
+    Phase,
+    Reply,
+    ServiceState,
+    Status,
+    VisitState,
+    parse,
+)
+from oneglance.contract.schemas import MESSAGES
+from oneglance.contract.signing import sign
+from oneglance.daemon.camera.recordings import Video
+from oneglance.errors import (
+    CameraError,
+    ConfigError,
+    GalleryError,
+    ImageError,
+    MessageError,
+    ModelError,
+)
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import TemplateKey
+from oneglance.faces.model.manifest import read_document
+from oneglance.faces.model.signature import check_signature
+from oneglance.faces.reader import load_image
+from oneglance.key_files import load_private_key, load_public_key
+from oneglance.models import default_model_dir
+from oneglance.number_file import read_number
+
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+SIGNING_KEY = Ed25519PrivateKey.from_private_bytes(b"an example key, it guards no one")
+GALLERY_KEY = TemplateKey(b"a key of 32 bytes, for no secret")
+
+
+@dataclass(frozen=True)
+class Target:
+    """`seeds` are inputs to begin with; `run` is fed them and whatever they are made into."""
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], Sequence[bytes]]
+
+
+def samples() -> list[Message]:
+    """One message of each kind."""
+    return [
+        Status(issued_at=NOW, state=ServiceState.DEGRADED, software="0.1.0", reasons=("a",)),
+        VisitState(issued_at=NOW, visit_id="v", phase=Phase.LOOK),
+        make_decision(7, issued_at=NOW, expires_at=NOW + timedelta(seconds=5)),
+        DoorState(issued_at=NOW, state=LockState.LOCKED),
+        Reply(issued_at=NOW, ok=True, code="ok", text="done"),
+    ]
+
+
+def _message(data: bytes) -> None:
+    for kind in MESSAGES.values():
+        with suppress(MessageError):
+            parse(data, kind)
+
+
+@cache
+def genuine() -> bytes:
+    """A payload that a gate lets through."""
+    decision = make_decision(
+        7, issued_at=NOW, expires_at=NOW + timedelta(seconds=5), event_id="event-0007"
+    )
+    return sign(decision, SIGNING_KEY)
+
+
+def _gate(data: bytes) -> None:
+    gate = Gate(TOPICS, SIGNING_KEY.public_key(), lambda: NOW, lambda: 0.0)
+    try:
+        decision = gate.admit(data, retained=False)
+    except MessageError:
+        return
+    # Order and spaces are not signed; what it says is.
+    assert sign(decision, SIGNING_KEY) == genuine()
+
+
+def _shown(data: bytes) -> None:
+    for topic in (TOPICS.status, TOPICS.visit, TOPICS.decision, TOPICS.door_state):
+        line = explain(TOPICS, topic, data, retained=False, key=SIGNING_KEY.public_key(), now=NOW)
+        assert line.text.isprintable()
+
+
+def _config(data: bytes) -> None:
+    try:
+        document = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return
+    with suppress(ConfigError):
+        parse_config(document, "fuzzed")
+
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="oneglance-fuzz-", dir=os.environ.get("FUZZ_DIR")))
+
+
+def _file(name: str, data: bytes) -> Path:
+    path = _folder() / name
+    path.write_bytes(data)
+    path.chmod(0o600)
+    return path
+
+
+def _manifest(data: bytes) -> None:
+    path = _file("manifest.json", data)
+    with suppress(ModelError):
+        read_document(path.parent)
+    with suppress(ValueError, RecursionError):
+        document = json.loads(data)
+        if isinstance(document, dict):
+            with suppress(ModelError):
+                check_signature(document, SIGNING_KEY.public_key(), "fuzzed")
+
+
+def _keys(data: bytes) -> None:
+    path = _file("key.pem", data)
+    with suppress(ConfigError):
+        load_public_key(path, "fix")
+    with suppress(ConfigError):
+        load_private_key(path, "key", "fix")
+    with suppress(ValueError):
+        read_number(path)
+
+
+@cache
+def _gallery_seed() -> bytes:
+    path = _folder() / "seed.db"
+    with Gallery.open(path, GALLERY_KEY, create=True) as gallery:
+        for name in ("Ada", "Grace"):
+            template = np.eye(1, 8, len(name), dtype=np.float32)
+            gallery.enrol(name, template, "fuzz-1", consent_at=NOW, source="photo")
+    return path.read_bytes()
+
+
+def _gallery(data: bytes) -> None:
+    path = _file("gallery.db", data)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    with suppress(GalleryError), Gallery.open(path, GALLERY_KEY) as gallery:
+        gallery.list_people()
+        gallery.snapshot("fuzz-1", NOW)
+
+
+def _image(data: bytes) -> None:
+    with suppress(ImageError):
+        picture = load_image(data)
+        assert picture.dtype == np.uint8
+        assert picture.ndim == 3
+
+
+def _picture(extension: str) -> bytes:
+    rows, columns = np.mgrid[0:24, 0:32]
+    picture = np.dstack([rows * 8, columns * 7, rows * columns]).astype(np.uint8)
+    return cv2.imencode(extension, picture)[1].tobytes()
+
+
+def _pictures() -> Sequence[bytes]:
+    return [_picture(extension) for extension in (".jpg", ".png", ".webp", ".bmp", ".tiff")]
+
+
+def _video(data: bytes) -> None:
+    path = _file("film.avi", data)
+    with suppress(CameraError):
+        video = Video(path)
+        try:
+            for _ in range(3):
+                if video.read() is None:
+                    break
+        finally:
+            video.close()
+
+
+@cache
+def _film() -> bytes:
+    path = _folder() / "seed.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    for level in range(3):
+        writer.write(np.full((48, 64, 3), 60 * level, np.uint8))
+    writer.release()
+    return path.read_bytes()
+
+
+def _public_pem() -> bytes:
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return SIGNING_KEY.public_key().public_bytes(encoding, form)
+
+
+TARGETS: dict[str, Target] = {
+    "message": Target(_message, lambda: [m.to_payload() for m in samples()]),
+    "gate": Target(_gate, lambda: [genuine()]),
+    "shown": Target(_shown, lambda: [genuine(), *(m.to_payload() for m in samples())]),
+    "config": Target(
+        _config,
+        lambda: [
+            b'[site]\nname = "home"\n[decision]\nfar = "1e-3"\nframes = 3\n[[camera]]\n'
+            b'name = "front"\nsource = 0\n[mqtt]\nhost = "127.0.0.1"\nport = 1883\n'
+        ],
+    ),
+    "manifest": Target(_manifest, lambda: [(default_model_dir() / "manifest.json").read_bytes()]),
+    "keys": Target(_keys, lambda: [_public_pem(), b"1795500000123\n"]),
+    "gallery": Target(_gallery, lambda: [_gallery_seed()]),
+    "image": Target(_image, _pictures),
+    "video": Target(_video, lambda: [_film()]),
+}
