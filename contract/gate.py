@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from oneglance.contract.keyring import Keyring, Standing, check_any
 from oneglance.contract.messages import Decision, Liveness, Outcome
-from oneglance.contract.signing import check
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 
@@ -24,6 +24,12 @@ MAX_CLOCK_STEP_S = 1.0
 # NTP slews a clock by at most this fraction (adjtimex(2), 500 ppm). On Linux the monotonic clock is
 # slewed with it, so that there even this is never seen.
 MAX_CLOCK_DRIFT = 500e-6
+
+_SAID = {
+    Standing.NOT_YET: "does not count yet",
+    Standing.EXPIRED: "has expired",
+    Standing.REVOKED: "was revoked",
+}
 
 
 @dataclass(slots=True)
@@ -68,6 +74,10 @@ class ClockGuard:
         self._trust(wall, monotonic_s, after_pause=paused)
         return True
 
+    def not_before(self, moment: datetime) -> None:
+        """Let `now` never be earlier than `moment`: a time known from before a restart."""
+        self._earliest = moment if self._earliest is None else max(moment, self._earliest)
+
     def now(self, wall: datetime) -> datetime:
         """The time by which to judge what has expired; `wall` has just been observed."""
         return wall if self._earliest is None else max(wall, self._earliest)
@@ -87,13 +97,15 @@ class ClockGuard:
 class Gate:
     """Lets through what a consumer of one door may act on, each decision once.
 
+    `key` is the daemon's, or a keyring: then several daemon's keys may sign, each while it counts,
+    judged by the time of `clock`. There is one sequence over all of them.
     `last_sequence` is the highest sequence seen; whoever acts on decisions keeps it on disk
     *before* acting (see oneglance.door), so that a restart cannot open the door twice. With
     `require_liveness` nobody is accepted who was not seen to be alive.
     """
 
     topics: Topics
-    key: Ed25519PublicKey
+    key: Ed25519PublicKey | Keyring
     wall: Callable[[], datetime]
     monotonic_s: Callable[[], float]
     require_liveness: bool = False
@@ -109,10 +121,18 @@ class Gate:
         where = self.topics.decision
         if retained:
             raise MessageError("a retained decision is never acted on", where=where)
-        decision = check(payload, self.key, where)
+        ring = self.key if isinstance(self.key, Keyring) else Keyring.of(self.key)
+        decision, signer = check_any(payload, ring, where)
         wall = self.wall().astimezone(UTC)
         if not self.clock.observe(wall, self.monotonic_s()):
             raise MessageError("the clock was just set, nothing is fresh for a while", where=where)
+        standing = signer.standing(self.clock.now(wall))
+        if standing is not Standing.VALID:
+            raise MessageError(
+                f"signed with the key {signer.id!r}, which {_SAID[standing]}",
+                where=where,
+                fix="if it is the daemon's own, make it a new one with 'oneglance keys rotate'",
+            )
         if (decision.site, decision.door) != (self.topics.site, self.topics.door):
             raise MessageError(
                 f"meant for {decision.site}/{decision.door}, not for this door", where=where

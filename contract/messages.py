@@ -27,6 +27,8 @@ from oneglance.topic_level import Level
 
 MAX_PAYLOAD_BYTES = 16_384
 MAX_PLACE = 100
+# A list of everybody who is enrolled is long, and still a message like any other.
+MAX_REPLY_TEXT = 2_500
 
 
 def format_time(moment: datetime) -> str:
@@ -235,19 +237,19 @@ class Reply(Message):
     v: Literal[1] = 1
     kind: Literal["reply"] = "reply"
     ok: bool
-    code: Text = Field(description="stable, for programs: 'ok', 'unknown_command', 'gallery_error'")
-    text: Text = Field(description="for people")
+    code: Text = Field(description="stable, for programs: 'ok', 'not_signed', 'gallery_error'")
+    text: Annotated[str, StringConstraints(max_length=MAX_REPLY_TEXT)] = Field(
+        description="for people"
+    )
 
 
 M = TypeVar("M", bound=Message)
 
 
-def parse(payload: bytes, kind: type[M], topic: str = "") -> M:
+def parse(payload: bytes, kind: type[M], topic: str = "", longest: int = MAX_PAYLOAD_BYTES) -> M:
     """Read one message of type `kind`; MessageError says which field is wrong and why."""
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise MessageError(
-            f"a message of {len(payload)} bytes (at most {MAX_PAYLOAD_BYTES})", where=topic
-        )
+    if len(payload) > longest:
+        raise MessageError(f"a message of {len(payload)} bytes (at most {longest})", where=topic)
     try:
         message = kind.model_validate_json(payload)
         if not {"v", "kind"} <= message.model_fields_set:

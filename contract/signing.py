@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,51 @@ def check(payload: bytes, key: Ed25519PublicKey, topic: str = "") -> Decision:
 
 def check_as(payload: bytes, kind: type[M], key: Ed25519PublicKey, topic: str = "") -> M:
     """The message of type `kind` inside a signed payload; MessageError as `check`."""
-    if len(payload) > MAX_PAYLOAD_BYTES:
+    signed = unpack(payload, kind, topic)
+    if not signed.is_by(key):
+        raise MessageError(
+            "the signature does not match",
+            where=topic,
+            fix="give the consumer the public key of this door's daemon",
+        )
+    return signed.message(kind, topic)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A payload taken apart. Nothing in it is to be believed before `is_by` said yes."""
+
+    body: dict[str, Any]
+    canonical: bytes
+    signature: bytes
+
+    def is_by(self, key: Ed25519PublicKey) -> bool:
+        """Whether it was signed with this key."""
+        try:
+            key.verify(self.signature, self.canonical)
+        except InvalidSignature:
+            return False
+        return True
+
+    def message(self, kind: type[M], topic: str = "", longest: int = MAX_PAYLOAD_BYTES) -> M:
+        """The message of type `kind`; MessageError if it is of another kind or shape."""
+        if kind is Decision and (self.body.get("kind"), self.body.get("v")) == ("decision", 1):
+            raise MessageError(
+                "a decision of version 1, which does not say whether the face was alive",
+                where=topic,
+                fix="bring daemon and consumer to the same version of oneglance",
+            )
+        return parse(self.canonical, kind, topic, longest)
+
+
+def unpack(
+    payload: bytes, kind: type[Message], topic: str = "", longest: int = MAX_PAYLOAD_BYTES
+) -> Signed:
+    """Take a signed payload of at most `longest` bytes apart, believing nothing yet.
+
+    Raises MessageError if it is none, or not in the one spelling that a signed payload has.
+    """
+    if len(payload) > longest:
         raise MessageError(f"a message of {len(payload)} bytes", where=topic)
     try:
         # Given bytes, json.loads would also take UTF-16, UTF-32 and a byte order mark.
@@ -69,21 +114,7 @@ def check_as(payload: bytes, kind: type[M], key: Ed25519PublicKey, topic: str = 
         canonical = rfc8785.dumps(body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         raise MessageError(f"not a signed {kind.__name__.lower()}", where=topic) from None
-    try:
-        key.verify(signature, canonical)
-    except InvalidSignature:
-        raise MessageError(
-            "the signature does not match",
-            where=topic,
-            fix="give the consumer the public key of this door's daemon",
-        ) from None
-    if kind is Decision and (body.get("kind"), body.get("v")) == ("decision", 1):
-        raise MessageError(
-            "a decision of version 1, which does not say whether the face was alive",
-            where=topic,
-            fix="bring daemon and consumer to the same version of oneglance",
-        )
-    return parse(canonical, kind, topic)
+    return Signed(body, canonical, signature)
 
 
 def _from_base64(text: str) -> bytes:

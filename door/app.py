@@ -15,8 +15,8 @@ from typing import Any
 
 from oneglance.config import Config
 from oneglance.contract.gate import Gate
+from oneglance.contract.keyring_file import PinnedKeys, read_pins
 from oneglance.contract.messages import DoorState, LockState, Outcome
-from oneglance.contract.signing import load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.door.lock import Lock, LockEvent, factory_name, open_factory
 from oneglance.door.memory import SequenceMemory
@@ -65,9 +65,10 @@ class DoorApp:
             self._topics = Topics(config.site.name, config.site.door)
             self._wall = wall
             self._memory = SequenceMemory(config.door.state_file)
-            key = load_public_key(config.door.public_key_file)
+            keys = read_pins(config.door.public_key_file)
+            self._pins = PinnedKeys(config.door.public_key_file)
             self._gate = Gate(
-                self._topics, key, wall, monotonic_s, require_liveness=_require_liveness(config)
+                self._topics, keys, wall, monotonic_s, require_liveness=_require_liveness(config)
             )
             self._notifier = notifier or Notifier()
             self._link = self._make_link(config)
@@ -139,6 +140,7 @@ class DoorApp:
 
     def _tick(self) -> None:
         self._gate.tick()
+        self._gate.key = self._pins.current()
         self._lock.relock_if_due()
         if self._lock.event.state is LockState.FAULT:
             # A fresh start takes the pin anew and drives it to shut; this one may never be obeyed.

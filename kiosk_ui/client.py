@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 
 from oneglance.config import Config
 from oneglance.contract.gate import Gate
+from oneglance.contract.keyring_file import PinnedKeys, read_pins
 from oneglance.contract.messages import Status, VisitState, parse
-from oneglance.contract.signing import load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 from oneglance.kiosk_ui.reducer import (
@@ -59,8 +59,9 @@ class KioskClient:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topics = Topics(config.site.name, config.site.door)
-        key = load_public_key(config.kiosk.public_key_file)
-        self._gate = Gate(self._topics, key, wall, monotonic_s)
+        keys = read_pins(config.kiosk.public_key_file)
+        self._pins = PinnedKeys(config.kiosk.public_key_file)
+        self._gate = Gate(self._topics, keys, wall, monotonic_s)
         self._waiting: deque[Arrival | Connected | Disconnected] = deque()
         self._link = Link(
             config.mqtt,
@@ -96,6 +97,7 @@ class KioskClient:
         unreadable status is reported, as not knowing.
         """
         self._gate.tick()
+        self._gate.key = self._pins.current()
         events: list[Event] = []
         for _ in range(len(self._waiting)):
             waiting = self._waiting.popleft()

@@ -1,0 +1,114 @@
+"""Keyrings as files, and a consumer's pins: a keyring, or the one public key of a daemon in PEM."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oneglance.contract.keyring import MAX_KEYRING_BYTES, Keyring, Role, parse_keyring
+from oneglance.contract.signing import load_public_key
+from oneglance.errors import ConfigError
+from oneglance.whole_file import write_whole
+
+log = logging.getLogger(__name__)
+
+_FIX = "make one with 'oneglance keys make'"
+
+
+def read_keyring(path: Path) -> Keyring:
+    """The keyring in a file; ConfigError if it is missing, unreadable or no keyring."""
+    return parse_keyring(_content(path), str(path))
+
+
+def read_pins(path: Path) -> Keyring:
+    """Whose decisions a consumer believes: a keyring file, or a single public key in PEM.
+
+    Raises ConfigError if there is neither, or a keyring without any key of a daemon.
+    """
+    if not path.is_file() or not _content(path).lstrip().startswith(b"{"):
+        return Keyring.of(load_public_key(path))
+    ring = read_keyring(path)
+    if not any(ring.of_role(Role.DAEMON)):
+        raise ConfigError(
+            "this keyring has no key of a daemon",
+            where=str(path),
+            fix="copy the keyring from the daemon's machine here",
+        )
+    return ring
+
+
+def write_keyring(path: Path, ring: Keyring) -> None:
+    """Replace the file, mode 0644, durably. Raises ConfigError if it cannot be written."""
+    try:
+        write_whole(path, ring.to_text().encode(), 0o644, durable=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write the keyring: {error.strerror}", where=str(path)) from None
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other processes from changing this keyring meanwhile. Raises ConfigError."""
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot open its folder: {error.strerror}", where=str(path), fix="make it first"
+        ) from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+class PinnedKeys:
+    """A keyring file that may change while we run: a revoked key stops counting without a restart.
+
+    `read` is `read_keyring` or `read_pins`. The first reading is `current()`'s as well.
+    """
+
+    def __init__(self, path: Path, read: Callable[[Path], Keyring] = read_pins) -> None:
+        self._path = path
+        self._read = read
+        self._seen: tuple[int, ...] | None = None
+        self._ring = Keyring()
+        self._failure = ""
+
+    def current(self) -> Keyring:
+        """What the file holds now; empty, so that nothing passes, while it cannot be used."""
+        try:
+            # What changes between the two calls is seen at the next call.
+            seen = _mark(self._path)
+            if seen is None or seen != self._seen:
+                self._ring = self._read(self._path)
+                self._seen, self._failure = seen, ""
+        except ConfigError as error:
+            level = logging.ERROR if str(error) != self._failure else logging.DEBUG
+            log.log(level, "nobody's signature counts: %s", error)
+            self._ring, self._seen, self._failure = Keyring(), None, str(error)
+        return self._ring
+
+
+def _content(path: Path) -> bytes:
+    try:
+        # A FIFO or a device in its place would hang for ever.
+        if path.exists() and not path.is_file():
+            raise ConfigError("not a file", where=str(path), fix=_FIX)
+        with path.open("rb") as file:
+            return file.read(MAX_KEYRING_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError("the keyring is missing", where=str(path), fix=_FIX) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read it: {error.strerror}", where=str(path)) from None
+
+
+def _mark(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
