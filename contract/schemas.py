@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from oneglance.contract.commands import Command
 from oneglance.contract.messages import Decision, DoorState, Message, Reply, Status, VisitState
 
 MESSAGES: dict[str, type[Message]] = {
@@ -14,13 +15,16 @@ MESSAGES: dict[str, type[Message]] = {
     "decision": Decision,
     "door_state": DoorState,
     "reply": Reply,
+    "command": Command,
 }
+# What counts only with the signature that its sender puts beside it.
+SIGNED = {"decision", "command"}
 
 
 def schema(kind: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of one message as it stands on the wire."""
     body = MESSAGES[kind].model_json_schema(mode="serialization")
-    if kind == "decision":
+    if kind in SIGNED:
         body["properties"]["signature"] = {
             "type": "string",
             "contentEncoding": "base64",

@@ -7,14 +7,18 @@ import numpy as np
 
 from oneglance.clocks import Clocks
 from oneglance.config import Config
+from oneglance.contract.keyring_file import PinnedKeys, read_keyring
 from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
+from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.visit.decide import Rule
-from oneglance.daemon.voice.commands import CommandDesk
+from oneglance.daemon.voice.authority import Authority
+from oneglance.daemon.voice.commands import CommandDesk, OnCommand
 from oneglance.daemon.voice.issuer import Issuer
+from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.outlet import Outlet
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.sequence import SequenceFile
@@ -82,7 +86,12 @@ def open_sequence(config: Config, clocks: Clocks) -> SequenceFile:
 
 
 def build_outlet(
-    config: Config, model: FaceModel, watch: GalleryWatch, sequence: SequenceFile, clocks: Clocks
+    config: Config,
+    model: FaceModel,
+    watch: GalleryWatch,
+    sequence: SequenceFile,
+    clocks: Clocks,
+    on_command: OnCommand | None = None,
 ) -> Outlet:
     """What decisions leave by. Raises ConfigError for a key or password not usable."""
     topics = Topics(config.site.name, config.site.door)
@@ -94,10 +103,10 @@ def build_outlet(
         lifetime_s=config.decision.lifetime_s,
         clocks=clocks,
     )
-
-    def reload() -> str:
-        return f"the gallery was read again: {watch.reload()} people count"
-
+    keys = PinnedKeys(config.keyring_file, read_keyring)
+    verbs = gallery_verbs(config, watch)
+    memory = NonceFile(config.nonce_file)
+    authority = Authority(topics, keys.current, verbs, memory, clocks)
     publisher = Publisher(
         config.mqtt,
         topics,
@@ -106,5 +115,5 @@ def build_outlet(
         clocks=clocks,
         on_command=lambda arrival: desk.arrived(arrival),
     )
-    desk = CommandDesk(topics, {"reload": reload}, publisher.reply, clocks.wall)
+    desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, on_command)
     return Outlet(issuer, publisher, desk, clocks)

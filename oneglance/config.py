@@ -105,6 +105,18 @@ class GalleryConfig(Section):
     key_file: Secret = ETC_DIR / "gallery.key"
 
 
+class CommandsConfig(Section):
+    """Whose commands the daemon takes, and where it remembers which were carried out.
+
+    `key_file` is the administrator's, with which `oneglance command` signs. What is not given
+    stands where a new house has it: see `Config`.
+    """
+
+    keyring_file: Path | None = None
+    nonce_file: Path | None = None
+    key_file: Secret | None = None
+
+
 class ModelConfig(Section):
     """The model's folder (the shipped one if not given) and the threads it may use.
 
@@ -177,9 +189,13 @@ class DoorConfig(Section):
 
 
 class KioskConfig(Section):
-    """The screen at the door; `public_key_file` says whose decisions it believes."""
+    """The screen at the door; `public_key_file` says whose decisions it believes.
+
+    With `key_file`, a kiosk's key, it may also ask the daemon for something.
+    """
 
     public_key_file: Path = ETC_DIR / "signing.pub"
+    key_file: Secret | None = None
     fullscreen: bool = True
     result_s: Annotated[float, Field(ge=0.5, le=60)] = 4.0
 
@@ -190,6 +206,7 @@ class Config(Section):
     site: SiteConfig = SiteConfig()
     mqtt: MqttConfig = MqttConfig()
     signing: SigningConfig = SigningConfig()
+    commands: CommandsConfig = CommandsConfig()
     gallery: GalleryConfig = GalleryConfig()
     model: ModelConfig = ModelConfig()
     decision: DecisionConfig = DecisionConfig()
@@ -198,6 +215,22 @@ class Config(Section):
     metrics: MetricsConfig = MetricsConfig()
     door: DoorConfig = DoorConfig()
     kiosk: KioskConfig = KioskConfig()
+
+    @property
+    def keyring_file(self) -> Path:
+        """`commands.keyring_file`, or keyring.json beside the lock's public key."""
+        return self.commands.keyring_file or self.door.public_key_file.with_name("keyring.json")
+
+    @property
+    def nonce_file(self) -> Path:
+        """`commands.nonce_file`, or `commands` beside the sequence."""
+        return self.commands.nonce_file or self.signing.sequence_file.with_name("commands")
+
+    @property
+    def command_key_file(self) -> Path:
+        """`commands.key_file`, or administrator.key beside the lock's public key."""
+        beside = self.door.public_key_file.with_name("administrator.key")
+        return self.commands.key_file or beside
 
 
 def load_config(path: Path | None = None) -> Config:

@@ -149,10 +149,12 @@ class Link:
         retain: bool = False,
         expiry_s: int | None = None,
         correlation: bytes | None = None,
+        response_topic: str | None = None,
     ) -> bool:
         """Hand one message to the network thread. False if not connected: nothing is kept.
 
-        `expiry_s` is MQTT 5's Message Expiry Interval in whole seconds.
+        `expiry_s` is MQTT 5's Message Expiry Interval in whole seconds; `response_topic` says where
+        an answer is to go.
         """
         if not self.connected:
             return False
@@ -161,6 +163,8 @@ class Link:
             properties.MessageExpiryInterval = expiry_s
         if correlation is not None:
             properties.CorrelationData = correlation
+        if response_topic is not None:
+            properties.ResponseTopic = response_topic
         info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         if qos > 0:
             self._remember(info.mid, topic)

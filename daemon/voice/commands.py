@@ -1,15 +1,21 @@
-"""Commands that come over the wire, each answered once on its response topic."""
+"""Commands that come over the wire: who may give them, and the one answer to each."""
 
 from __future__ import annotations
 
 import logging
 import queue
-from collections.abc import Callable
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from oneglance.contract.messages import Reply
+from oneglance.clocks import Clocks
+from oneglance.contract.commands import Code
+from oneglance.contract.messages import MAX_REPLY_TEXT, Reply
 from oneglance.contract.topics import ROOT, Topics
+from oneglance.daemon.voice.answers import Answers, SendReply
+from oneglance.daemon.voice.authority import Authority, Order
+from oneglance.daemon.voice.verbs import CommandRefusedError, Verb
 from oneglance.errors import OneglanceError
 from oneglance.link import Arrival
 
@@ -17,13 +23,16 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 8
 MAX_TOPIC_BYTES = 256
+# A flood of refusals is told in one line each time, not in one line each.
+TELL_EVERY_S = 10.0
 
-SendReply = Callable[[str, bytes | None, Reply], None]
+# key_id, verb, code, and how many times: `key_id` is empty where no signature proved it.
+OnCommand = Callable[[str, str, str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """One known command and where its answer goes."""
+class _Request:
+    """What came, and where its answer goes."""
 
     verb: str
     response_topic: str | None
@@ -31,64 +40,119 @@ class Command:
 
 
 class CommandDesk:
-    """Takes commands from the network thread and lets the vision thread carry them out.
+    """Takes commands from the network thread; the thread that owns what verbs touch does them.
 
-    `verbs` maps each known verb to what does it and returns a text for people; what it raises
-    as OneglanceError becomes the answer.
+    `on_command` hears of each command that was carried out or failed, before its answer leaves,
+    and of refused ones in sums: what it raises as OneglanceError becomes the answer.
     """
 
     def __init__(
         self,
         topics: Topics,
-        verbs: dict[str, Callable[[], str]],
+        verbs: Mapping[str, Verb],
+        authority: Authority,
         reply: SendReply,
-        wall: Callable[[], datetime],
+        clocks: Clocks,
+        on_command: OnCommand | None = None,
     ) -> None:
         self._prefix = topics.commands.removesuffix("+")
         self._verbs = verbs
-        self._reply = reply
-        self._wall = wall
-        self._waiting: queue.Queue[Command] = queue.Queue(MAX_WAITING)
+        self._authority = authority
+        self._clocks = clocks
+        self._on_command = on_command
+        self._answers = Answers(reply, clocks.monotonic_s)
+        self._waiting: queue.Queue[tuple[_Request, Order]] = queue.Queue(MAX_WAITING)
+        self._lock = threading.Lock()
+        self._refusals: Counter[tuple[str, str, str]] = Counter()
+        self._tell_at_s = float("-inf")
 
     def arrived(self, arrival: Arrival) -> None:
-        """Queue a known command; answer an unknown one, or one too many, at once."""
+        """Queue a command whose sender may give it; answer any other at once."""
         verb = arrival.topic.removeprefix(self._prefix)
         response_topic = arrival.response_topic
         if response_topic is not None and not may_answer_on(response_topic):
             log.warning("a command asked for its answer on a topic that is not for answers")
             response_topic = None
-        command = Command(verb, response_topic, arrival.correlation)
-        if arrival.retained:
-            self._answer(command, "retained", "commands must not be retained")
-        elif verb not in self._verbs:
-            known = ", ".join(sorted(self._verbs))
-            self._answer(command, "unknown_command", f"this daemon knows: {known}")
-        else:
-            try:
-                self._waiting.put_nowait(command)
-            except queue.Full:
-                self._answer(command, "busy", "too many commands at once, try again")
+        request = _Request(verb, response_topic, arrival.correlation)
+        try:
+            if arrival.retained:
+                raise CommandRefusedError(Code.RETAINED, "commands must not be retained")
+            if verb not in self._verbs:
+                known = ", ".join(sorted(self._verbs))
+                raise CommandRefusedError(Code.UNKNOWN_COMMAND, f"this daemon knows: {known}")
+            self._enqueue(request, self._authority.admit(verb, arrival.payload))
+        except CommandRefusedError as refusal:
+            with self._lock:
+                known_verb = verb if verb in self._verbs else "?"
+                self._refusals[refusal.key_id, known_verb, refusal.code] += 1
+            self._answer(request, refusal.code, refusal)
 
     def work(self) -> None:
-        """Carry out what waits; call it from the thread that owns what the verbs touch."""
+        """Carry out what waits; call it often, from the thread that owns what the verbs touch."""
+        self._authority.tick()
         while True:
             try:
-                command = self._waiting.get_nowait()
+                request, order = self._waiting.get_nowait()
             except queue.Empty:
-                return
-            try:
-                text = self._verbs[command.verb]()
-            except OneglanceError as error:
-                # Paths stay here: who may send commands need not know this machine.
-                self._answer(command, _code(error), f"{error.what}. {error.fix}".rstrip(". "))
-            else:
-                self._answer(command, "ok", text)
+                break
+            self._carry_out(request, order)
+        self._tell_refusals()
+        self._answers.flush()
 
-    def _answer(self, command: Command, code: str, text: str) -> None:
-        log.info("command: %s", code)
-        if command.response_topic is not None:
-            reply = Reply(issued_at=self._wall(), ok=code == "ok", code=code, text=text[:200])
-            self._reply(command.response_topic, command.correlation, reply)
+    def _enqueue(self, request: _Request, order: Order) -> None:
+        try:
+            self._waiting.put_nowait((request, order))
+        except queue.Full:
+            refusal = CommandRefusedError(Code.BUSY, "too many commands at once, try again")
+            refusal.key_id = order.sender.key_id
+            raise refusal from None
+
+    def _carry_out(self, request: _Request, order: Order) -> None:
+        code: str = Code.OK
+        said: str | OneglanceError
+        try:
+            self._authority.confirm(order)
+            said = self._verbs[order.verb].run(order.args, order.sender)
+        except OneglanceError as error:
+            code, said = _code(error), error
+        log.info("command %s of %s: %s", order.verb, order.sender.key_id, code)
+        try:
+            if self._on_command is not None:
+                self._on_command(order.sender.key_id, order.verb, code, 1)
+        except OneglanceError as error:
+            code, said = _code(error), error
+        self._answer(request, code, said)
+
+    def _tell_refusals(self) -> None:
+        now_s = self._clocks.monotonic_s()
+        with self._lock:
+            if not self._refusals or now_s < self._tell_at_s:
+                return
+            self._tell_at_s = now_s + TELL_EVERY_S
+            refusals, self._refusals = self._refusals, Counter()
+        sums: Counter[str] = Counter()
+        for (key_id, verb, code), times in refusals.items():
+            sums[code] += times
+            try:
+                if self._on_command is not None:
+                    self._on_command(key_id, verb, code, times)
+            except OneglanceError as error:
+                log.error("%s", error)
+        log.info("refused commands: %s", ", ".join(f"{c} {n}" for c, n in sorted(sums.items())))
+
+    def _answer(self, request: _Request, code: str, said: str | OneglanceError) -> None:
+        if request.response_topic is None:
+            return
+        if isinstance(said, OneglanceError):
+            # Paths stay here: who may send commands need not know this machine.
+            said = f"{said.what}. {said.fix}".rstrip(". ")
+        reply = Reply(
+            issued_at=self._clocks.wall(),
+            ok=code == Code.OK,
+            code=code,
+            text=said[:MAX_REPLY_TEXT],
+        )
+        self._answers.give(request.response_topic, request.correlation, reply)
 
 
 def may_answer_on(topic: str) -> bool:
@@ -103,5 +167,7 @@ def may_answer_on(topic: str) -> bool:
 
 
 def _code(error: OneglanceError) -> str:
+    if isinstance(error, CommandRefusedError):
+        return error.code
     name = type(error).__name__.removesuffix("Error").lower()
     return f"{name}_error"

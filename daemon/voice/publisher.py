@@ -105,9 +105,9 @@ class Publisher:
         """Tell the screen; lost if the broker is away."""
         self.link.publish(self._topics.visit, visit.to_payload(), qos=0, expiry_s=1)
 
-    def reply(self, topic: str, correlation: bytes | None, reply: Reply) -> None:
-        """Answer a command."""
-        self.link.publish(
+    def reply(self, topic: str, correlation: bytes | None, reply: Reply) -> bool:
+        """Answer a command. False if the link does not take it now."""
+        return self.link.publish(
             topic, reply.to_payload(), qos=1, expiry_s=REPLY_EXPIRY_S, correlation=correlation
         )
 

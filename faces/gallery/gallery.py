@@ -159,6 +159,14 @@ class Gallery:
             self._insert(person_id, rows, model_id, created_at, source)
         return self.show(person_id)
 
+    def edit(self, person_id: str, *, name: str) -> Person:
+        """Give a person another name to be greeted by; GalleryError if it does not fit."""
+        name = checked_name(name)
+        with self._writing():
+            self._require(person_id)
+            self._database.execute("UPDATE person SET name = ? WHERE id = ?", (name, person_id))
+        return self.show(person_id)
+
     def list_people(self) -> list[Person]:
         """Everybody, by id, those whose enrolment has expired included."""
         with reading(self._path):

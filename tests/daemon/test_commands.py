@@ -1,87 +1,235 @@
+"""The desk: who gets which answer, exactly once."""
+
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from command_samples import make_ring, write
 
-from oneglance.contract.messages import Reply
+from oneglance.clocks import Clocks
+from oneglance.contract.commands import Args
+from oneglance.contract.keyring import Role
+from oneglance.contract.messages import MAX_REPLY_TEXT, Reply
 from oneglance.contract.topics import Topics
-from oneglance.daemon.voice.commands import MAX_WAITING, CommandDesk, may_answer_on
-from oneglance.errors import GalleryError
+from oneglance.daemon.voice.answers import MAX_WAITING as MAX_ANSWERS
+from oneglance.daemon.voice.answers import STALE_S
+from oneglance.daemon.voice.authority import Authority
+from oneglance.daemon.voice.commands import MAX_WAITING, TELL_EVERY_S, CommandDesk, may_answer_on
+from oneglance.daemon.voice.nonces import NonceFile
+from oneglance.daemon.voice.rate import BURST
+from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb
+from oneglance.errors import GalleryError, OneglanceError
 from oneglance.link import Arrival
 
 TOPICS = Topics("test", "front")
+ADMIN = frozenset({Role.ADMINISTRATOR})
 
 
 class Desk:
-    """A desk with one verb, and what it answered."""
+    """A desk with the verb `reload`, its clocks, and what it answered."""
 
-    def __init__(self, does: Callable[[], str] = lambda: "done") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        does: Callable[[Args, Sender], str] = lambda _args, _sender: "done",
+        on_command: Callable[[str, str, str, int], None] | None = None,
+    ) -> None:
         self.replies: list[tuple[str, bytes | None, Reply]] = []
-        self.desk = CommandDesk(
-            TOPICS,
-            {"reload": does},
-            lambda topic, correlation, reply: self.replies.append((topic, correlation, reply)),
-            lambda: datetime.now(UTC),
-        )
+        self.listening = True
+        self.now_s = 0.0
+        clocks = Clocks(self.wall, lambda: self.now_s)
+        verbs = {"reload": Verb(ADMIN, does)}
+        memory = NonceFile(folder / "commands")
+        authority = Authority(TOPICS, make_ring, verbs, memory, clocks)
+        self.desk = CommandDesk(TOPICS, verbs, authority, self._reply, clocks, on_command)
+
+    def wall(self) -> datetime:
+        return datetime(2026, 11, 24, tzinfo=UTC) + timedelta(seconds=self.now_s)
+
+    @property
+    def codes(self) -> list[str]:
+        return [reply.code for _, _, reply in self.replies]
 
     def send(
-        self, verb: str, *, retained: bool = False, response_topic: str | None = "me/reply"
-    ) -> None:
-        self.desk.arrived(Arrival(TOPICS.command(verb), b"", retained, response_topic, b"number 7"))
+        self,
+        payload: bytes | None = None,
+        *,
+        verb: str = "reload",
+        role: Role = Role.ADMINISTRATOR,
+        retained: bool = False,
+        response_topic: str | None = "me/reply",
+    ) -> bytes:
+        payload = payload or write(TOPICS, role, verb, wall=self.wall)
+        topic = TOPICS.command(verb)
+        self.desk.arrived(Arrival(topic, payload, retained, response_topic, b"number 7"))
+        return payload
+
+    def _reply(self, topic: str, correlation: bytes | None, reply: Reply) -> bool:
+        if self.listening:
+            self.replies.append((topic, correlation, reply))
+        return self.listening
 
 
-def test_a_known_command_is_answered_when_it_is_done() -> None:
-    desk = Desk()
-    desk.send("reload")
+def test_a_signed_command_is_answered_when_it_is_done(tmp_path: Path) -> None:
+    heard: list[Sender] = []
+    desk = Desk(tmp_path, lambda _args, sender: heard.append(sender) or "done")
+    desk.send()
     assert desk.replies == []
     desk.desk.work()
     ((topic, correlation, reply),) = desk.replies
     assert (topic, correlation) == ("me/reply", b"number 7")
     assert (reply.ok, reply.code, reply.text) == (True, "ok", "done")
+    assert heard == [Sender("administrator", Role.ADMINISTRATOR)]
 
 
-def test_an_unknown_command_is_answered_at_once_with_what_is_known() -> None:
-    desk = Desk()
-    desk.send("explode")
-    assert [r.code for _, _, r in desk.replies] == ["unknown_command"]
+def test_an_unknown_command_is_answered_at_once_with_what_is_known(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.send(verb="explode")
+    assert desk.codes == ["unknown_command"]
     assert "reload" in desk.replies[0][2].text
 
 
-def test_a_command_that_fails_says_why_without_naming_paths() -> None:
-    def fail() -> str:
+@pytest.mark.parametrize("payload", [b"{}", b"reload", b"\xff"])
+def test_what_is_not_signed_is_not_carried_out(tmp_path: Path, payload: bytes) -> None:
+    desk = Desk(tmp_path, lambda _args, _sender: pytest.fail("carried out"))
+    desk.send(payload)
+    desk.desk.work()
+    assert desk.codes == ["not_signed"]
+
+
+def test_a_command_that_fails_says_why_without_naming_paths(tmp_path: Path) -> None:
+    def fail(_args: Args, _sender: Sender) -> str:
         raise GalleryError("the gallery is damaged", where="/secret/place", fix="restore it")
 
-    desk = Desk(fail)
-    desk.send("reload")
+    desk = Desk(tmp_path, fail)
+    desk.send()
     desk.desk.work()
     ((_, _, reply),) = desk.replies
     assert (reply.ok, reply.code) == (False, "gallery_error")
     assert reply.text == "the gallery is damaged. restore it"
 
 
-def test_a_retained_command_is_never_carried_out() -> None:
-    desk = Desk(lambda: pytest.fail("carried out"))
-    desk.send("reload", retained=True)
+def test_a_verb_may_refuse_with_a_code_of_its_own(tmp_path: Path) -> None:
+    def refuse(_args: Args, _sender: Sender) -> str:
+        raise CommandRefusedError("locked_out", "wait 30 s")
+
+    desk = Desk(tmp_path, refuse)
+    desk.send()
     desk.desk.work()
-    assert [r.code for _, _, r in desk.replies] == ["retained"]
+    assert desk.codes == ["locked_out"]
 
 
-def test_a_command_without_a_response_topic_is_carried_out_silently() -> None:
-    done = []
-    desk = Desk(lambda: done.append(1) or "done")
-    desk.send("reload", response_topic=None)
+def test_an_answer_is_cut_to_what_a_message_holds(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, lambda _args, _sender: "é" * 10_000)
+    desk.send()
+    desk.desk.work()
+    assert len(desk.replies[0][2].text) == MAX_REPLY_TEXT
+
+
+def test_a_retained_command_is_never_carried_out(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, lambda _args, _sender: pytest.fail("carried out"))
+    desk.send(retained=True)
+    desk.desk.work()
+    assert desk.codes == ["retained"]
+
+
+def test_a_command_without_a_response_topic_is_carried_out_silently(tmp_path: Path) -> None:
+    done: list[int] = []
+    desk = Desk(tmp_path, lambda _args, _sender: done.append(1) or "done")
+    desk.send(response_topic=None)
     desk.desk.work()
     assert done == [1]
     assert desk.replies == []
 
 
-def test_a_flood_of_commands_is_turned_away_not_queued() -> None:
-    desk = Desk()
-    for _ in range(MAX_WAITING + 3):
-        desk.send("reload")
-    assert [r.code for _, _, r in desk.replies] == ["busy"] * 3
+def test_more_commands_than_can_wait_are_turned_away_as_busy(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for _ in range(BURST):
+        desk.send()
+    assert desk.codes == ["busy"] * (BURST - MAX_WAITING)
+
+
+def test_each_of_301_requests_gets_exactly_one_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    desk = Desk(tmp_path)
+    desk.listening = False
+    for _ in range(301):
+        desk.send()
+    desk.desk.work()
+    desk.listening = True
+    desk.desk.work()
+    assert len(desk.codes) == 301
+    assert desk.codes.count("ok") == MAX_WAITING
+    assert desk.codes.count("rate_limited") == 301 - BURST
+    (told,) = [r.message for r in caplog.records if "refused commands" in r.message]
+    assert told == f"refused commands: busy {BURST - MAX_WAITING}, rate_limited {301 - BURST}"
+
+
+def test_what_finds_no_room_for_its_answer_is_told_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(tmp_path)
+    desk.listening = False
+    for _ in range(MAX_ANSWERS + 5):
+        desk.send(b"junk")
+    desk.listening = True
+    desk.desk.work()
+    assert len(desk.codes) == MAX_ANSWERS
+    assert [r.message for r in caplog.records if "no answer" in r.message] == [
+        "5 commands got no answer: too many at once, or no broker"
+    ]
+
+
+def test_a_stale_answer_is_dropped_not_sent(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.listening = False
+    desk.send(b"junk")
+    desk.now_s += STALE_S + 0.5
+    desk.listening = True
+    desk.desk.work()
+    assert desk.replies == []
+
+
+def test_whoever_keeps_records_hears_of_all_but_is_not_flooded(tmp_path: Path) -> None:
+    heard: list[tuple[str, str, str, int]] = []
+    desk = Desk(tmp_path, on_command=lambda *what: heard.append(what))
+    desk.desk.work()
+    payload = desk.send()
+    for _ in range(50):
+        desk.send(payload)
+        desk.send(b"junk")
+        desk.send(b"junk", verb="explode")
+    desk.desk.work()
+    done = ("administrator", "reload", "ok", 1)
+    sums = {
+        ("administrator", "reload", "replayed", 50),
+        ("", "reload", "not_signed", 50),
+        ("", "?", "unknown_command", 50),
+    }
+    assert heard[0] == done
+    assert set(heard[1:]) == sums
+    desk.send(b"junk")
+    desk.desk.work()
+    assert len(heard) == 4
+    desk.now_s += TELL_EVERY_S
+    desk.desk.work()
+    assert heard[4:] == [("", "reload", "not_signed", 1)]
+
+
+def test_what_cannot_be_recorded_is_not_answered_as_done(tmp_path: Path) -> None:
+    def full(*_what: object) -> None:
+        raise OneglanceError("the disk is full")
+
+    desk = Desk(tmp_path, on_command=full)
+    desk.send()
+    desk.desk.work()
+    assert desk.codes == ["oneglance_error"]
 
 
 @pytest.mark.parametrize(
@@ -100,9 +248,9 @@ def test_a_flood_of_commands_is_turned_away_not_queued() -> None:
     ],
 )
 def test_a_commander_cannot_make_the_daemon_speak_on_a_topic_of_its_own(
-    topic: str, allowed: bool
+    tmp_path: Path, topic: str, allowed: bool
 ) -> None:
     assert may_answer_on(topic) is allowed
-    desk = Desk()
-    desk.send("explode", response_topic=topic)
+    desk = Desk(tmp_path)
+    desk.send(verb="explode", response_topic=topic)
     assert len(desk.replies) == int(allowed)

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_samples import ring_file, write
 from numpy.typing import NDArray
 
 from oneglance.broker import embedded_broker, free_port
-from oneglance.config import Config, ModelConfig, MqttConfig
+from oneglance.config import CommandsConfig, Config, ModelConfig, MqttConfig
+from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Decision, Phase, Reply, VisitState, parse
 from oneglance.contract.signing import check, load_public_key
 from oneglance.contract.topics import Topics
@@ -259,34 +261,36 @@ def test_a_lost_camera_degrades_the_status_and_comes_back(
     wait_until(lambda: listener.states()[-1] == ("offline", ()), "no farewell")
 
 
-def test_reload_reads_the_gallery_again_and_answers(
+def test_reload_reads_the_gallery_again_and_answers_only_who_may_ask(
     house: House,
+    tmp_path: Path,
     network_camera: Any,
     broker: MqttConfig,
     listen: Callable[..., Any],
     wait_until: Wait,
 ) -> None:
     listener = listen(broker)
-    with running(Daemon(house(network_camera.url, mqtt=broker))):
+    commands = CommandsConfig(keyring_file=ring_file(tmp_path))
+    with running(Daemon(house(network_camera.url, mqtt=broker, commands=commands))):
         wait_until(lambda: listener.states() != [], "never there")
-        answers = f"{TOPICS.base}/reply/me"
+        answers = TOPICS.reply("me")
 
-        def ask(verb: str, number: bytes) -> Reply:
-            from paho.mqtt.packettypes import PacketTypes
-            from paho.mqtt.properties import Properties
-
-            properties = Properties(PacketTypes.PUBLISH)
-            properties.ResponseTopic = answers
-            properties.CorrelationData = number
-            listener.link._client.publish(TOPICS.command(verb), b"", qos=1, properties=properties)
+        def ask(verb: str, payload: bytes, number: bytes) -> Reply:
+            topic = TOPICS.command(verb)
+            listener.link.publish(topic, payload, qos=1, response_topic=answers, correlation=number)
             wait_until(lambda: listener.on(answers)[-1:] != [], "no answer")
             wait_until(lambda: listener.on(answers)[-1].correlation == number, "no answer")
             return parse(listener.on(answers)[-1].payload, Reply)
 
-        reload = ask("reload", b"1")
+        payload = write(TOPICS, Role.ADMINISTRATOR, "reload")
+        reload = ask("reload", payload, b"1")
         assert (reload.ok, reload.code) == (True, "ok")
         assert "0 people" in reload.text
-        assert ask("open", b"2").code == "unknown_command"
+        assert ask("reload", payload, b"2").code == "replayed"
+        assert ask("reload", b"", b"3").code == "not_signed"
+        kiosks = write(TOPICS, Role.KIOSK, "reload")
+        assert ask("reload", kiosks, b"4").code == "not_allowed"
+        assert ask("open", payload, b"5").code == "unknown_command"
 
 
 def test_a_crash_in_the_vision_thread_ends_the_process_after_saying_offline(

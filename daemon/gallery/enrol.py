@@ -1,0 +1,59 @@
+"""Enrol a person from photographs that came in a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from oneglance.config import Config
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.enrolment import (
+    AGREEMENT_FMR,
+    LOOKALIKE_FMR,
+    check_agreement,
+    check_lookalike,
+)
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.person import Person, UnfitTemplatesError
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.setup import load_configured
+from oneglance.faces.reader import load_image, read_one_face
+
+
+def enrol_pictures(
+    config: Config, name: str, person_id: str | None, photos: Sequence[bytes]
+) -> Person:
+    """Store the templates of photographs (JPEG or PNG files) that show one person alone.
+
+    It loads a model of its own: the one that watches the door belongs to another thread. Raises
+    ImageError or GalleryError, with nothing stored, if they do not show one new person.
+    """
+    key = load_key(config.gallery.key_file)
+    model = load_configured(config)
+    detector = FaceDetector()
+    labels = [f"photo {number}" for number in range(1, len(photos) + 1)]
+    templates = np.stack(
+        [
+            read_one_face(load_image(photo), detector, model, where=label).template
+            for photo, label in zip(photos, labels, strict=True)
+        ]
+    )
+    check_agreement(model.compare(templates, templates), labels, model.threshold(AGREEMENT_FMR))
+    now = datetime.now(UTC)
+    with Gallery.open(config.gallery.path, key, create=True) as gallery:
+        try:
+            enrolled = gallery.snapshot(model.model_id, now, template_size=model.template_size)
+        except UnfitTemplatesError as error:
+            raise error.naming() from None
+        scores = model.compare(templates, enrolled.templates)
+        check_lookalike(scores, enrolled.person_ids, model.threshold(LOOKALIKE_FMR))
+        return gallery.enrol(
+            name,
+            templates,
+            model.model_id,
+            person_id=person_id,
+            consent_at=now,
+            source="photo",
+        )

@@ -1,0 +1,107 @@
+"""Commands about the gallery: reload, list, enrol, rename, delete. For administrators."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+
+from oneglance.config import Config
+from oneglance.contract.commands import Args, Code
+from oneglance.contract.keyring import Role
+from oneglance.contract.messages import MAX_REPLY_TEXT
+from oneglance.daemon.gallery.enrol import enrol_pictures
+from oneglance.daemon.gallery.watch import GalleryWatch
+from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb, only, text_of
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import load_key
+
+ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
+MAX_PHOTOS = 8
+
+
+def gallery_verbs(config: Config, watch: GalleryWatch) -> dict[str, Verb]:
+    """The verbs, for the thread that `watch` belongs to. What they change counts at once."""
+
+    def opened() -> Gallery:
+        return Gallery.open(config.gallery.path, load_key(config.gallery.key_file))
+
+    def reload(args: Args, _sender: Sender) -> str:
+        only(args)
+        return f"the gallery was read again: {watch.reload()} people count"
+
+    def listed(args: Args, _sender: Sender) -> str:
+        only(args)
+        with opened() as gallery:
+            return _lines(
+                [f"{person.person_id}  {person.name}" for person in gallery.list_people()]
+            )
+
+    def rename(args: Args, _sender: Sender) -> str:
+        only(args, "id", "name")
+        with opened() as gallery:
+            person = gallery.edit(text_of(args, "id"), name=text_of(args, "name"))
+        watch.reload()
+        return f"{person.person_id} is now called {person.name}"
+
+    def delete(args: Args, _sender: Sender) -> str:
+        only(args, "id")
+        person_id = text_of(args, "id")
+        try:
+            with opened() as gallery:
+                gallery.delete(person_id)
+        finally:
+            # Deleted, though bytes may remain: then an error says so, and the person is out.
+            watch.reload()
+        return f"{person_id} was deleted for good"
+
+    def enrol(args: Args, _sender: Sender) -> str:
+        only(args, "name", "id", "photos", "consent")
+        if args.get("consent") is not True:
+            raise CommandRefusedError(
+                Code.BAD_ARGUMENTS,
+                "nobody is enrolled without having agreed to it",
+                fix="send consent=true if this person has",
+            )
+        person_id = text_of(args, "id") if "id" in args else None
+        person = enrol_pictures(config, text_of(args, "name"), person_id, _photos(args))
+        watch.reload()
+        return f"{person.name} is enrolled as {person.person_id}"
+
+    verbs: Mapping[str, Callable[[Args, Sender], str]] = {
+        "reload": reload,
+        "list": listed,
+        "rename": rename,
+        "delete": delete,
+        "enrol": enrol,
+    }
+    return {name: Verb(ADMINISTRATOR, run) for name, run in verbs.items()}
+
+
+def _lines(lines: list[str]) -> str:
+    """All lines, or as many as an answer holds and how many more there are."""
+    if not lines:
+        return "nobody is enrolled"
+    text = "\n".join(lines)
+    kept = len(lines)
+    while len(text) > MAX_REPLY_TEXT:
+        kept -= 1
+        rest = f"and {len(lines) - kept} more: 'oneglance people list' on the daemon's machine"
+        text = "\n".join([*lines[:kept], rest])
+    return text
+
+
+def _photos(args: Args) -> list[bytes]:
+    """The photographs in the argument `photos`: base64 of JPEG or PNG files."""
+    given = args.get("photos")
+    photos = (given,) if isinstance(given, str) else given
+    if not isinstance(photos, tuple) or not 0 < len(photos) <= MAX_PHOTOS:
+        raise CommandRefusedError(
+            Code.BAD_ARGUMENTS,
+            f"'photos' has to be 1 to {MAX_PHOTOS} pictures in base64",
+            fix="larger ones: 'oneglance people enrol' on the daemon's machine",
+        )
+    try:
+        return [base64.b64decode(photo, validate=True) for photo in photos]
+    except (binascii.Error, ValueError):
+        raise CommandRefusedError(Code.BAD_ARGUMENTS, "a photo is not base64") from None

@@ -1,0 +1,193 @@
+"""Whether a command may be carried out: whose it is, whether it is fresh, and that it is the first.
+
+Cheap questions come first and in the network's thread. What only an authentic command can cost,
+a token of its key's rate, a place in memory and a write to disk, is paid after its signature.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from oneglance.clocks import Clocks
+from oneglance.contract.commands import MAX_COMMAND_BYTES, MAX_COMMAND_LIFE, Args, Code, Command
+from oneglance.contract.gate import MAX_CLOCK_SKEW, ClockGuard
+from oneglance.contract.keyring import Keyring, Standing
+from oneglance.contract.signing import Signed, unpack
+from oneglance.contract.topics import Topics
+from oneglance.daemon.voice.nonces import NonceFile, Nonces
+from oneglance.daemon.voice.rate import TokenBucket
+from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb
+from oneglance.errors import MessageError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command whose sender may give it."""
+
+    verb: str
+    args: Args
+    sender: Sender
+    expires_at: datetime
+
+
+class Authority:
+    """Judges commands to one door. `admit` and `confirm` may be called from two threads.
+
+    `keys` gives the keyring of this moment. Raises ConfigError if the memory of commands cannot be
+    read. A damaged one is begun anew after a pause in which all that it held expires.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        keys: Callable[[], Keyring],
+        verbs: Mapping[str, Verb],
+        memory: NonceFile,
+        clocks: Clocks,
+    ) -> None:
+        self._topics = topics
+        self._keys = keys
+        self._verbs = verbs
+        self._memory = memory
+        self._clocks = clocks
+        self._lock = threading.Lock()
+        self._rates: dict[str, TokenBucket] = {}
+        self._guard = ClockGuard()
+        self._open_from_s = float("-inf")
+        kept = memory.load()
+        if kept is None:
+            log.warning("%s: damaged, so that commands wait until all it held expired", memory.path)
+            pause_s = (MAX_COMMAND_LIFE + MAX_CLOCK_SKEW).total_seconds()
+            self._open_from_s = clocks.monotonic_s() + pause_s
+        self._nonces = Nonces() if kept is None else kept
+        self._guard.not_before(self._nonces.latest)
+        if self._nonces.latest > clocks.wall() + MAX_CLOCK_SKEW:
+            log.warning(
+                "the clock is behind %s, when the last command came: commands have to wait for it."
+                " If the clock is right now, stop the daemon, wait 12 seconds and delete %s",
+                self._nonces.latest.isoformat(timespec="seconds"),
+                memory.path,
+            )
+
+    def tick(self) -> None:
+        """Look at the clocks; call it at least once a second."""
+        with self._lock:
+            self._clock_is_trusted()
+
+    def admit(self, verb: str, payload: bytes) -> Order:
+        """The order in a payload that came on the topic of `verb`, which is a known one.
+
+        Raises CommandRefusedError, which says by its code why not.
+        """
+        signed, sender, standing = self._authentic(payload)
+        try:
+            return self._order(verb, signed, sender, standing)
+        except CommandRefusedError as refusal:
+            refusal.key_id = sender.key_id
+            raise
+
+    def confirm(self, order: Order) -> None:
+        """Let an admitted order be carried out now: it is on disk that it was.
+
+        Raises CommandRefusedError if it has expired while it waited, ConfigError if it cannot be
+        kept on disk; it must not be carried out then.
+        """
+        with self._lock:
+            now = self._fresh(None, order.expires_at)
+            self._nonces.drop_expired(now)
+            data = self._nonces.to_bytes()
+        # Not under the lock: a slow disk must not hold up the network.
+        self._memory.save(data)
+
+    def _order(self, verb: str, signed: Signed, sender: Sender, standing: Standing) -> Order:
+        command = _shaped(signed)
+        if standing is not Standing.VALID:
+            raise _unfit(sender.key_id, standing)
+        if sender.role not in self._verbs[verb].roles:
+            raise CommandRefusedError(
+                Code.NOT_ALLOWED, f"a key of the role {sender.role} may not ask for {verb}"
+            )
+        if (command.site, command.door, command.verb) != (
+            self._topics.site,
+            self._topics.door,
+            verb,
+        ):
+            raise CommandRefusedError(Code.WRONG_DOOR, "meant for another door, or another command")
+        with self._lock:
+            self._fresh(command.issued_at, command.expires_at)
+            if command.nonce in self._nonces:
+                raise CommandRefusedError(Code.REPLAYED, "this very command came before")
+            bucket = self._rates.setdefault(sender.key_id, TokenBucket())
+            if not bucket.take(self._clocks.monotonic_s()):
+                raise CommandRefusedError(Code.RATE_LIMITED, "too many commands with this key")
+            if self._nonces.full:
+                raise CommandRefusedError(Code.BUSY, "too many commands at once, try again")
+            self._nonces.add(command.nonce, command.expires_at)
+        return Order(verb, command.args, sender, command.expires_at)
+
+    def _authentic(self, payload: bytes) -> tuple[Signed, Sender, Standing]:
+        try:
+            signed = unpack(payload, Command, longest=MAX_COMMAND_BYTES)
+        except MessageError:
+            raise CommandRefusedError(
+                Code.NOT_SIGNED, "not a signed command", fix="send it with 'oneglance command'"
+            ) from None
+        key_id = signed.body.get("key_id")
+        entry = self._keys().find(key_id) if isinstance(key_id, str) else None
+        if entry is None:
+            raise CommandRefusedError(
+                Code.UNKNOWN_KEY,
+                "this key is not in the daemon's keyring",
+                fix="add it there with 'oneglance keys trust', or make one: 'oneglance keys make'",
+            )
+        if not signed.is_by(entry.key):
+            raise CommandRefusedError(Code.NOT_SIGNED, "the signature is not that key's")
+        with self._lock:
+            now = self._guard.now(self._clocks.wall().astimezone(UTC))
+        return signed, Sender(entry.id, entry.role), entry.standing(now)
+
+    def _fresh(self, issued_at: datetime | None, expires_at: datetime) -> datetime:
+        """The time by which it is fresh; CommandRefusedError if it is not."""
+        if self._clocks.monotonic_s() < self._open_from_s:
+            raise CommandRefusedError(
+                Code.BUSY, "the memory of commands was damaged", fix="try again in some seconds"
+            )
+        if not self._clock_is_trusted():
+            raise CommandRefusedError(
+                Code.CLOCK_SET, "the clock was just set", fix="try again in some seconds"
+            )
+        wall = self._clocks.wall().astimezone(UTC)
+        now = self._guard.now(wall)
+        if now >= expires_at:
+            raise CommandRefusedError(
+                Code.EXPIRED, "expired", fix="if this repeats, compare the clocks"
+            )
+        if issued_at is not None and issued_at > wall + MAX_CLOCK_SKEW:
+            raise CommandRefusedError(
+                Code.EXPIRED, "issued in the future", fix="set the clocks of both machines by NTP"
+            )
+        return now
+
+    def _clock_is_trusted(self) -> bool:
+        return self._guard.observe(self._clocks.wall(), self._clocks.monotonic_s())
+
+
+def _shaped(signed: Signed) -> Command:
+    try:
+        return signed.message(Command, longest=MAX_COMMAND_BYTES)
+    except MessageError as error:
+        raise CommandRefusedError(Code.BAD_ARGUMENTS, error.what) from None
+
+
+def _unfit(key_id: str, standing: Standing) -> CommandRefusedError:
+    if standing is Standing.REVOKED:
+        return CommandRefusedError(Code.REVOKED, f"the key {key_id} was revoked")
+    if standing is Standing.EXPIRED:
+        return CommandRefusedError(Code.EXPIRED, f"the key {key_id} has expired")
+    return CommandRefusedError(Code.NOT_ALLOWED, f"the key {key_id} does not count yet")
