@@ -22,11 +22,14 @@ import cv2
 import numpy as np
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from command_samples import make_command, make_ring
 from wire_samples import TOPICS, make_decision
 
 from oneglance.cli.wire_text import explain
 from oneglance.config import parse_config
+from oneglance.contract.commands import Command
 from oneglance.contract.gate import Gate
+from oneglance.contract.keyring import parse_keyring
 from oneglance.contract.messages import (
     DoorState,
     LockState,
@@ -39,7 +42,7 @@ from oneglance.contract.messages import (
     parse,
 )
 from oneglance.contract.schemas import MESSAGES
-from oneglance.contract.signing import sign
+from oneglance.contract.signing import sign, unpack
 from oneglance.daemon.camera.recordings import Video
 from oneglance.errors import (
     CameraError,
@@ -155,6 +158,16 @@ def _keys(data: bytes) -> None:
         read_number(path)
 
 
+def _keyring(data: bytes) -> None:
+    with suppress(ConfigError):
+        parse_keyring(data)
+
+
+def _command(data: bytes) -> None:
+    with suppress(MessageError):
+        unpack(data, Command, "topic").message(Command, "topic")
+
+
 @cache
 def _gallery_seed() -> bytes:
     path = _folder() / "seed.db"
@@ -231,6 +244,8 @@ TARGETS: dict[str, Target] = {
     ),
     "manifest": Target(_manifest, lambda: [(default_model_dir() / "manifest.json").read_bytes()]),
     "keys": Target(_keys, lambda: [_public_pem(), b"1795500000123\n"]),
+    "keyring": Target(_keyring, lambda: [make_ring().to_text().encode()]),
+    "command": Target(_command, lambda: [sign(make_command(NOW), SIGNING_KEY)]),
     "gallery": Target(_gallery, lambda: [_gallery_seed()]),
     "image": Target(_image, _pictures),
     "video": Target(_video, lambda: [_film()]),
