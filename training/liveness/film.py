@@ -1,0 +1,53 @@
+"""A short film of one face before a door: what the renderer makes, and what a recording gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+GENUINE_KINDS = ("visit", "visit_two_photos")
+RECORDED_KIND = "visit_recorded"
+PRINT_KINDS = (
+    "print_still",
+    "print_tilted",
+    "print_bent",
+    "print_shaken",
+    "print_approaching",
+    "print_cut_eyes",
+    "print_over_body",
+)
+PHOTO_SCREEN_KINDS = ("phone_photo", "tablet_photo")
+REPLAY_KINDS = ("phone_replay", "tablet_replay")
+SCREEN_KINDS = (*PHOTO_SCREEN_KINDS, *REPLAY_KINDS)
+ATTACK_KINDS = (*PRINT_KINDS, *SCREEN_KINDS)
+KINDS = (*GENUINE_KINDS, *ATTACK_KINDS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Film:
+    """One film: `frames` uint8 (H, W, 3) BGR, taken at `at_s` float64 (n,), from 0.
+
+    `person` is whose face is shown, `live` whether they are there themselves, `made` whether it was
+    rendered, `style` by which style ("recorded" if by none). `points` float64 (n, 5, 2) are the
+    five points of the face in px as they were drawn (eyes, nose, corners of the mouth, left in the
+    picture first), or as the aligner found them in a recording.
+    """
+
+    kind: str
+    person: str
+    live: bool
+    made: bool
+    style: str
+    frames: tuple[Image, ...]
+    at_s: NDArray[np.float64]
+    points: Points
+
+    @property
+    def fps(self) -> float:
+        """Frames a second, the mean over the film."""
+        return (len(self.at_s) - 1) / float(self.at_s[-1] - self.at_s[0])

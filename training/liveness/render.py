@@ -1,0 +1,369 @@
+"""Make a film of a visit or of a presentation attack from photographs.
+
+Visits and attacks stand at the same places, in the same rooms, before the same cameras; only what
+is held before the camera differs. Pure: all chance comes from the generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.training.liveness.acts import Act, amount
+from oneglance.training.liveness.camera import Camera
+from oneglance.training.liveness.film import (
+    ATTACK_KINDS,
+    GENUINE_KINDS,
+    KINDS,
+    REPLAY_KINDS,
+    SCREEN_KINDS,
+    Film,
+    Image,
+    Points,
+)
+from oneglance.training.liveness.head import Head
+from oneglance.training.liveness.motion import in_hand, wander
+from oneglance.training.liveness.portrait import UNIT_PX, Portrait
+from oneglance.training.liveness.rooms import room
+from oneglance.training.liveness.sheet import (
+    Motion,
+    Print,
+    Screen,
+    Sheet,
+    Shown,
+    device,
+    paper,
+)
+from oneglance.training.liveness.stand import Path, Stand, stand, times
+from oneglance.training.liveness.styles import Style, draw
+from oneglance.training.liveness.warp import Canvas, lay
+
+# What draws into a frame, and says where the face's points are.
+Draw = Callable[[Canvas, int], Points]
+
+_TILT_DEG, _LOOK_UP_DEG = 30.0, 22.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """What all parts of one film share."""
+
+    style: Style
+    rng: np.random.Generator
+    at_s: Path
+    acts: tuple[Act, ...]
+    others: tuple[Portrait, ...]
+    room: Canvas
+    stand: Stand
+
+    def someone(self) -> Portrait | None:
+        return self.others[int(self.rng.integers(len(self.others)))] if self.others else None
+
+
+def render(
+    kind: str,
+    portraits: Sequence[Portrait],
+    others: Sequence[Portrait],
+    style: Style,
+    rng: np.random.Generator,
+    *,
+    acts: Sequence[Act] = (),
+    seconds: float | None = None,
+    fps: float | None = None,
+    footage: Film | None = None,
+) -> Film:
+    """A film of one of KINDS that shows the person of `portraits`.
+
+    `others` are portraits of other people: they hold photographs up, and a bit of their pictures
+    hangs in the room; without any, nobody is behind a photograph. A visitor does the `acts`;
+    whoever holds something flat turns and moves that, and a replay shows what was filmed before.
+    `footage` is what a replay shows, else a visit made for it. Raises ValueError for an unknown
+    kind, no portrait, less than two for "visit_two_photos", or footage whose points are not known.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of film {kind!r}; there are {', '.join(KINDS)}")
+    if len(portraits) < (2 if kind == "visit_two_photos" else 1):
+        raise ValueError(f"{kind} needs more than {len(portraits)} portraits")
+    if footage is not None and not len(footage.points):
+        raise ValueError("a replay needs to know where the face is in its footage")
+    at_s = times(rng, seconds, fps)
+    grow = float(rng.uniform(1.5, 2.4)) if kind == "print_approaching" else None
+    place = stand(at_s, rng, grow=grow, acts=acts)
+    form = style.rooms[int(rng.integers(len(style.rooms)))]
+    behind = room(form, place.size, list(others), rng)
+    shared = _Set(style, rng, at_s, tuple(acts), tuple(others), behind, place)
+    if kind in GENUINE_KINDS:
+        draws = _visit(kind, portraits, shared)
+    elif kind in SCREEN_KINDS:
+        draws = _on_screen(kind, portraits, shared, footage)
+    else:
+        draws = _on_paper(kind, portraits, shared)
+    camera = Camera(place.size, at_s, style, rng)
+    frames, points = [], []
+    for index in range(len(at_s)):
+        frame = behind.copy()
+        for draw_part in draws:
+            seen = draw_part(frame, index)
+        frames.append(camera.take(frame, index))
+        points.append(seen)
+    return Film(
+        kind,
+        portraits[0].person,
+        kind not in ATTACK_KINDS,
+        True,
+        style.name,
+        tuple(frames),
+        at_s,
+        np.stack(points),
+    )
+
+
+def _gain(portrait: Portrait, rng: np.random.Generator) -> float:
+    """How a photograph's light becomes the room's: half-way to a common brightness."""
+    level = max(portrait.brightness, 20.0)
+    return float(np.clip((120 / level) ** 0.5 * rng.uniform(0.85, 1.15), 0.6, 1.6))
+
+
+def _visit(kind: str, portraits: Sequence[Portrait], on: _Set) -> list[Draw]:
+    rng = on.rng
+    first = portraits[int(rng.integers(len(portraits)))]
+    gain = _gain(first, rng)
+    head = Head(first, on.stand, on.style, rng, on.acts, gain=gain)
+    if kind == "visit":
+        return [head.draw]
+    rest = [portrait for portrait in portraits if portrait is not first]
+    second = rest[int(rng.integers(len(rest)))]
+    return [_Morph(head, second, gain, on).draw]
+
+
+class _Morph:
+    """One head whose face goes over into another photograph's of the same person, and back.
+
+    Hair, neck and clothes stay those of the first.
+    """
+
+    def __init__(self, head: Head, portrait: Portrait, gain: float, on: _Set) -> None:
+        self._one = head
+        self._other = head.same_motion(portrait, gain * _colour_of(head.portrait, portrait))
+        part = 0.5 + 0.8 * wander(on.style, on.at_s, 0.35, on.rng)
+        self._part = np.clip(part, 0, 1)
+
+    def draw(self, frame: Canvas, index: int) -> Points:
+        part = float(self._part[index])
+        apart = self._other.portrait.points - self._one.portrait.points
+        self._one.shifts = part * apart
+        self._other.shifts = (part - 1) * apart
+        points = self._one.draw(frame, index)
+        seen = self._other.layers(index)
+        if seen is not None and part > 0:
+            placed, layers = seen
+            x, y = placed.units[..., 0], placed.units[..., 1]
+            out = np.sqrt((x / 0.95) ** 2 + ((y - 0.05) / 1.25) ** 2)
+            layers[..., 3] *= np.float32(part) * np.clip((1 - out) / 0.3, 0, 1)
+            lay(frame, placed, layers)
+        return points
+
+
+def _colour_of(one: Portrait, other: Portrait) -> NDArray[np.float32]:
+    """Factors (3,) that give the face of one portrait the colour of another's."""
+    wanted, own = one.colour, np.maximum(other.colour, 8.0)
+    return np.asarray(np.clip(wanted / own, 0.5, 2.0), np.float32)
+
+
+def _shown(portraits: Sequence[Portrait], on: _Set, half: tuple[float, float]) -> Shown:
+    """What an attacker has: the photograph cut to a frame, or the person before another wall.
+
+    `half` is how far it reaches aside and up or down, in units, if the photograph does.
+    """
+    rng = on.rng
+    portrait = portraits[int(rng.integers(len(portraits)))]
+    if rng.random() < 0.4:
+        picture, (x, y) = _still(portrait, on)
+    else:
+        picture, (x, y) = portrait.picture, portrait.origin
+    up = float(rng.uniform(0.85, 1.1))
+    left, right = max(0, round(x - half[0] * UNIT_PX)), round(x + half[0] * UNIT_PX)
+    top, bottom = max(0, round(y - up * half[1] * UNIT_PX)), round(y + half[1] * UNIT_PX)
+    cut = np.ascontiguousarray(picture[top:bottom, left:right])
+    return Shown(cut, (x - left, y - top), UNIT_PX, portrait.points)
+
+
+def _still(portrait: Portrait, on: _Set) -> tuple[Image, tuple[float, float]]:
+    """The person photographed before another wall."""
+    rng, side = on.rng, round(7 * UNIT_PX)
+    form = on.style.rooms[int(rng.integers(len(on.style.rooms)))]
+    frame = room(form, (side, side), list(on.others), rng)
+    once = np.zeros(1)
+    middle = np.array([side / 2])
+    unit = np.array([UNIT_PX])
+    there = Stand((side, side), once, middle, 0.95 * middle, unit, np.array([12.0]), 0.0)
+    calm = replace(on.style, sway_yaw_deg=(0.0, 1.0))
+    head = Head(portrait, there, calm, rng, gain=_gain(portrait, rng))
+    head.closed[:] = 0
+    seen = head.layers(0)
+    if seen is not None:
+        lay(frame, *seen)
+    x, y = head.forward(np.zeros((1, 2)), 0)[0]
+    return np.clip(np.round(frame), 0, 255).astype(np.uint8), (float(x), float(y))
+
+
+def _motion(kind: str, on: _Set) -> Motion:
+    """How an attacker moves what they hold."""
+    rng, style, at_s = on.rng, on.style, on.at_s
+    hand = in_hand(style, at_s, rng)
+    tilt = np.zeros((len(at_s), 2))
+    if kind == "print_still":
+        # It hangs: only the wall trembles.
+        hand *= 0.01
+    elif kind == "print_tilted":
+        widest = draw(style.tilt_deg, rng)
+        steady = rng.uniform(-0.4, 0.4, 2) * widest
+        tilt = steady + widest * np.stack([wander(style, at_s, 0.5, rng) for _ in range(2)], 1)
+        tilt = np.clip(tilt, -38, 38)
+    elif kind == "print_shaken":
+        hz, far = draw(style.shake_hz, rng), draw(style.shake, rng)
+        phases = rng.uniform(0, 2 * np.pi, 4)
+        swing = np.sin(2 * np.pi * hz * at_s[:, None] * [1, 1.13, 0.91, 1.07] + phases)
+        hand[:, 0] += far * swing[:, 0]
+        hand[:, 1] += 0.7 * far * swing[:, 1]
+        hand[:, 3:5] += 25 * far * swing[:, 2:]
+    turn = amount(on.acts, "turn_left", at_s) - amount(on.acts, "turn_right", at_s)
+    up = amount(on.acts, "look_up", at_s)
+    return Motion(
+        hand[:, 0],
+        hand[:, 1],
+        np.clip(hand[:, 3] + tilt[:, 0] + _TILT_DEG * turn, -50, 50),
+        np.clip(hand[:, 4] + tilt[:, 1] + _LOOK_UP_DEG * up, -45, 45),
+        hand[:, 5],
+    )
+
+
+def _on_paper(kind: str, portraits: Sequence[Portrait], on: _Set) -> list[Draw]:
+    rng, style = on.rng, on.style
+    half = float(rng.uniform(1.7, 3.0))
+    tall = float(rng.uniform(1.0, 1.45))
+    shown = _shown(portraits, on, (half, min(3.2, half * tall)))
+    over_body = kind in {"print_over_body", "print_cut_eyes"}
+    held = kind != "print_still"
+    hands = held and (over_body or rng.random() < 0.7)
+    texture = paper(shown, style, rng, hands=hands, eye_holes=kind == "print_cut_eyes")
+    bend, axis, ripple = 0.0, 0.0, None
+    if kind == "print_bent" or (held and rng.random() < 0.25):
+        bend = float(rng.choice([-1, 1], p=[0.25, 0.75])) * draw(style.bend, rng)
+        bend *= (1.0 if kind == "print_bent" else 0.3) / half
+        axis = float(rng.uniform(-20, 20)) if rng.random() < 0.8 else float(rng.uniform(70, 110))
+        ripple = 0.25 * wander(style, on.at_s, 0.7, rng)
+    sheet = Sheet(
+        texture, shown.points, on.stand, _motion(kind, on), bend=bend, axis_deg=axis, ripple=ripple
+    )
+    layer = Print(sheet, style, rng)
+    if kind == "print_cut_eyes":
+        return [*_eyes_behind(sheet, shown, on), layer.draw]
+    if over_body or (held and rng.random() < 0.5):
+        return [*_body_behind(sheet, on), layer.draw]
+    return [layer.draw]
+
+
+def _body_behind(sheet: Sheet, on: _Set) -> list[Draw]:
+    """Who holds it: their face is behind it, their shoulders show below."""
+    holder = on.someone()
+    if holder is None:
+        return []
+    there = on.stand
+    back = replace(there, unit_px=0.8 * there.unit_px, distance=1.25 * there.distance, shutter=0.0)
+    return [Head(holder, back, on.style, on.rng, gain=_gain(holder, on.rng)).draw]
+
+
+def _eyes_behind(sheet: Sheet, shown: Shown, on: _Set) -> list[Draw]:
+    """A live face behind the sheet, the eyes at its holes; it keeps them there only roughly."""
+    holder = on.someone()
+    if holder is None:
+        return []
+    rng, there = on.rng, on.stand
+    holes = np.stack([sheet.points(i)[:2] for i in range(len(on.at_s))])
+    eyes = holder.points[:2]
+    apart = float(np.linalg.norm(eyes[1] - eyes[0]))
+    wide = np.linalg.norm(shown.points[1] - shown.points[0])
+    unit_px = there.unit_px * float(wide) / max(apart, 0.3)
+    middle = holes.mean(1) - np.outer(unit_px, eyes.mean(0))
+    slip = 0.04 * np.stack([wander(on.style, on.at_s, 0.8, rng) for _ in range(2)], 1)
+    middle = middle + slip * unit_px[:, None]
+    behind = replace(there, x=middle[:, 0], y=middle[:, 1], unit_px=unit_px, shutter=0.0)
+    acts = tuple(act for act in on.acts if act.name == "blink")
+    calm = replace(on.style, sway_yaw_deg=(0.0, 2.0))
+    head = Head(holder, behind, calm, rng, acts, gain=_gain(holder, rng))
+    head.right[:] = head.down[:] = 0
+    return [head.draw]
+
+
+def _on_screen(
+    kind: str, portraits: Sequence[Portrait], on: _Set, footage: Film | None
+) -> list[Draw]:
+    rng, style = on.rng, on.style
+    phone = kind.startswith("phone")
+    tall = float(rng.uniform(1.7, 2.15)) if phone else float(rng.choice([0.72, 1.33]))
+    replayed: list[Image] = []
+    if kind in REPLAY_KINDS:
+        film = footage or _footage(portraits, on)
+        shown, replayed = _window(film, on, tall)
+    else:
+        half = float(rng.uniform(1.4, 3.0))
+        shown = _shown(portraits, on, (half, min(3.2, half * tall)))
+    there = device(shown, tall, style, rng, hands=bool(rng.random() < 0.7))
+    # A tablet mostly stands or is held by both hands: it moves less.
+    sheet = Sheet(there.texture, shown.points, on.stand, _motion(kind, on))
+    layer = Screen(sheet, there.inside, on.room, style, rng)
+    behind = _body_behind(sheet, on) if rng.random() < 0.5 else []
+    if not replayed:
+        return [*behind, layer.draw]
+    film_s = film.at_s
+    points = (film.points - np.asarray(_origin(film))) / _unit(film)
+
+    def replay(frame: Canvas, index: int) -> Points:
+        # It plays round and round.
+        now_s = on.at_s[index] % film_s[-1]
+        number = int(np.searchsorted(film_s, now_s, "right")) - 1
+        there.show(replayed[number])
+        layer.draw(frame, index)
+        return sheet.forward(points[number], index)
+
+    return [*behind, replay]
+
+
+def _footage(portraits: Sequence[Portrait], on: _Set) -> Film:
+    """A visit filmed before: by another camera, in another room."""
+    return render(
+        "visit", portraits, on.others, on.style, on.rng, seconds=float(on.at_s[-1]), fps=15.0
+    )
+
+
+def _unit(film: Film) -> float:
+    spread = np.linalg.norm(film.points[:, 1] - film.points[:, 0], axis=1)
+    return float(np.median(spread))
+
+
+def _origin(film: Film) -> tuple[float, float]:
+    x, y = np.median(film.points[:, :3].mean(1), 0)
+    return float(x), float(y)
+
+
+def _window(film: Film, on: _Set, tall: float) -> tuple[Shown, list[Image]]:
+    """The part of a film around its face, as large as its frame allows, enlarged for a screen."""
+    unit, (x, y) = _unit(film), _origin(film)
+    height, width = film.frames[0].shape[:2]
+    half_x = min(float(on.rng.uniform(1.6, 3.2)) * unit, x, width - x)
+    half_y = min(half_x * tall, 3.5 * unit)
+    left, right = round(x - half_x), round(x + half_x)
+    top, bottom = max(0, round(y - half_y)), min(height, round(y + half_y))
+    scale = min(2.0, UNIT_PX / unit)
+    size = (round((right - left) * scale), round((bottom - top) * scale))
+    pictures = [
+        np.asarray(cv2.resize(f[top:bottom, left:right], size), np.uint8) for f in film.frames
+    ]
+    points = (film.points[0] - [x, y]) / unit
+    origin = ((x - left) * scale, (y - top) * scale)
+    return Shown(pictures[0], origin, unit * scale, points), pictures

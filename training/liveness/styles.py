@@ -1,0 +1,180 @@
+"""How films are made: two sets of parameters, one to fit on and one to judge by.
+
+Nothing that a judge of films could learn by heart is in both: each range of one style lies beside
+that of the other (half-open, so that no value is in both), and each form is one of other forms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Ranges [low, high) from which each film draws, and forms of what has no one number.
+
+    Lengths on a face are in distances between its eyes, angles in degrees, light in grey levels or
+    as a factor. What is equal in both styles, because it is what the door sees (size and place of
+    the face, frame rate, length), is not here but in `stand`.
+    """
+
+    name: str
+    # The room: "hall" | "office" and so on, drawn by `rooms`.
+    rooms: tuple[str, ...]
+    # Heads: how deep a face is, and by which shape.
+    head_shape: str
+    head_depth: Range
+    nose_depth: Range
+    # Smooth motion: "sines" | "filtered".
+    wander: str
+    sway_yaw_deg: Range
+    sway_hz: Range
+    # Hands: drift and tremor; by how many radians half a sheet is bent.
+    hand_drift: Range
+    tremor: Range
+    tremor_hz: Range
+    tilt_deg: Range
+    bend: Range
+    shake: Range
+    shake_hz: Range
+    # Prints: "dots" | "grain" is how the ink lies.
+    ink: str
+    ink_strength: Range
+    ink_pitch_px: Range
+    paper_gamma: Range
+    paper_black: Range
+    paper_warmth: Range
+    paper_blur: Range
+    paper_margin: Range
+    gloss: Range
+    # Screens.
+    pixel_pitch_px: Range
+    moire: Range
+    banding: Range
+    banding_rows: Range
+    screen_blue: Range
+    screen_bright: Range
+    reflection: Range
+    bezel: Range
+    bezel_grey: Range
+    # The camera.
+    lens_blur: Range
+    noise_greys: Range
+    vignette: Range
+    exposure_drift: Range
+    sharpen: Range
+    jpeg_quality: Range
+    # What is carried over between frames by the codec: "each" | "differences".
+    codec: str
+
+
+FIT = Style(
+    name="fit",
+    rooms=("hall", "office"),
+    head_shape="paraboloid",
+    head_depth=(0.95, 1.2),
+    nose_depth=(0.28, 0.36),
+    wander="sines",
+    sway_yaw_deg=(3.0, 6.5),
+    sway_hz=(0.25, 0.6),
+    hand_drift=(0.06, 0.14),
+    tremor=(0.006, 0.014),
+    tremor_hz=(7.0, 11.0),
+    tilt_deg=(16.0, 27.0),
+    bend=(0.55, 0.9),
+    shake=(0.18, 0.34),
+    shake_hz=(1.4, 2.4),
+    ink="dots",
+    ink_strength=(3.0, 7.0),
+    ink_pitch_px=(1.15, 1.9),
+    paper_gamma=(1.0, 1.25),
+    paper_black=(22.0, 45.0),
+    paper_warmth=(0.0, 0.06),
+    paper_blur=(0.7, 1.6),
+    paper_margin=(0.12, 0.4),
+    gloss=(0.0, 0.35),
+    pixel_pitch_px=(1.15, 1.75),
+    moire=(4.0, 12.0),
+    banding=(0.03, 0.10),
+    banding_rows=(180.0, 420.0),
+    screen_blue=(0.03, 0.10),
+    screen_bright=(0.85, 1.15),
+    reflection=(0.02, 0.07),
+    bezel=(0.12, 0.30),
+    bezel_grey=(8.0, 30.0),
+    lens_blur=(0.45, 0.75),
+    noise_greys=(1.5, 3.5),
+    vignette=(0.04, 0.16),
+    exposure_drift=(0.01, 0.03),
+    sharpen=(0.1, 0.4),
+    jpeg_quality=(82.0, 96.0),
+    codec="each",
+)
+
+JUDGE = Style(
+    name="judge",
+    rooms=("brick", "window"),
+    head_shape="ellipsoid",
+    head_depth=(1.2, 1.4),
+    nose_depth=(0.36, 0.45),
+    wander="filtered",
+    sway_yaw_deg=(2.0, 3.0),
+    sway_hz=(0.6, 0.9),
+    hand_drift=(0.03, 0.06),
+    tremor=(0.002, 0.006),
+    tremor_hz=(4.5, 7.0),
+    tilt_deg=(8.0, 16.0),
+    bend=(0.25, 0.55),
+    shake=(0.08, 0.18),
+    shake_hz=(2.4, 3.6),
+    ink="grain",
+    ink_strength=(1.5, 3.0),
+    ink_pitch_px=(1.9, 3.1),
+    paper_gamma=(0.85, 1.0),
+    paper_black=(8.0, 22.0),
+    paper_warmth=(-0.05, 0.0),
+    paper_blur=(0.3, 0.7),
+    paper_margin=(0.0, 0.12),
+    gloss=(0.35, 0.6),
+    pixel_pitch_px=(1.75, 2.9),
+    moire=(1.5, 4.0),
+    banding=(0.0, 0.03),
+    banding_rows=(420.0, 900.0),
+    screen_blue=(-0.02, 0.03),
+    screen_bright=(0.7, 0.85),
+    reflection=(0.07, 0.14),
+    bezel=(0.03, 0.12),
+    bezel_grey=(30.0, 200.0),
+    lens_blur=(0.75, 1.05),
+    noise_greys=(3.5, 5.5),
+    vignette=(0.16, 0.3),
+    exposure_drift=(0.03, 0.06),
+    sharpen=(0.4, 0.7),
+    jpeg_quality=(62.0, 82.0),
+    codec="differences",
+)
+
+
+def draw(span: Range, rng: np.random.Generator) -> float:
+    """One value of a range."""
+    return float(rng.uniform(*span))
+
+
+def shared(one: Style, other: Style) -> list[str]:
+    """The fields in which two styles could draw the same: ranges that overlap, forms in both."""
+    both = []
+    for field in fields(Style):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, str):
+            same = a == b
+        elif isinstance(a[0], str):
+            same = bool(set(a) & set(b))
+        else:
+            same = max(a[0], b[0]) < min(a[1], b[1])
+        if same:
+            both.append(field.name)
+    return both
