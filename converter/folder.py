@@ -100,7 +100,7 @@ def write_model_folder(
         "reference": precision,
         "default": chosen,
         "tune_among": [chosen],
-        "tools": _tools(),
+        "tools": tool_versions(),
         **told,
         **({"notes": {**told.get("notes", {}), **rest}} if rest else {}),
     }
@@ -212,7 +212,8 @@ def _files(contents: Mapping[str, tuple[bytes, Wanted]]) -> dict[str, Any]:
     return {file: described(data, wanted) for file, (data, wanted) in contents.items()}
 
 
-def _tools() -> dict[str, str]:
+def tool_versions() -> dict[str, str]:
+    """The versions of the packages that a model is made with."""
     found = {}
     for package in _TOOLS:
         try:

@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 DEFAULT_MODEL = "mobileface-2"
+LIVENESS_MODEL = "liveness-1"
 
 
 def default_model_dir() -> Path:

@@ -1,0 +1,159 @@
+"""What one picture tells about whether a face is there in the flesh: small pretrained networks.
+
+A weak witness. It sees paper, pixels and moire where the camera resolves them, and the edge of
+what is held up; it never decides alone (docs/liveness.md).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from numpy.typing import NDArray
+
+from oneglance.errors import ModelError
+from oneglance.faces.find.align import box_around, cut
+from oneglance.faces.liveness.manifest import (
+    Cue,
+    LivenessDocument,
+    Network,
+    default_folder,
+    read_liveness,
+)
+from oneglance.faces.model.document import Signature
+from oneglance.faces.model.litert import Signatures, TensorSpec
+from oneglance.faces.model.manifest import FIX, ModelFile, verified_bytes
+
+WANTED: dict[str, tuple[tuple[str, ...], str]] = {"liveness": (("crops",), "logits")}
+# A crop shrinks to what the frame holds, as in the networks' own programs. Under this part of a
+# box the face itself is cut off, which no network was shown.
+LEAST_CROP = 1.0
+
+
+class Texture:
+    """The networks of one liveness model's folder. One instance may serve several threads."""
+
+    def __init__(self, document: LivenessDocument, networks: dict[str, Signatures]) -> None:
+        self.document = document
+        self.cues = tuple(cue.name for cue in document.cues)
+        self._networks = networks
+
+    def witness(
+        self, pixels: NDArray[np.uint8], points: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """How live a face looks, float64 (k,), a value for each of `cues`: natural log-odds.
+
+        `pixels` are a BGR frame uint8 (H, W, 3), `points` the face's five points float64 (5, 2)
+        in px of it. Higher means more live, about -20 to 12; the odds are those of the networks'
+        own training, not of this door. NaN where the frame does not hold the face.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ValueError(f"expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
+        if points.shape != (5, 2):
+            raise ValueError(f"expected points (5, 2), got {points.shape}")
+        told = np.full(len(self.cues), np.nan)
+        for file, network in self._networks.items():
+            facts = self.document.networks[file]
+            crops: dict[int, NDArray[np.uint8]] = {}
+            for column, cue in enumerate(self.document.cues):
+                if cue.file == file:
+                    crop = _crop(pixels, points, cue, facts)
+                    if crop is not None:
+                        crops[column] = crop
+            if crops:
+                logits = network.run("liveness", crops=np.stack(list(crops.values())))
+                told[list(crops)] = log_odds(logits, facts.live)
+        return told
+
+
+def load_texture(
+    folder: Path | None = None,
+    *,
+    threads: int = 1,
+    public_key: Ed25519PublicKey | None = None,
+) -> Texture:
+    """Load a liveness model's folder (None: the shipped one) after checking each file's SHA-256.
+
+    With `public_key`, only a folder whose manifest that key has signed. Raises ModelError, with
+    what, where and what to do, if a file is missing, was changed or offers other tensors than
+    the manifest says.
+    """
+    folder = default_folder() if folder is None else folder
+    return open_texture(folder, read_liveness(folder, public_key=public_key), threads=threads)
+
+
+def open_texture(folder: Path, document: LivenessDocument, *, threads: int = 1) -> Texture:
+    """Load the networks that a manifest read from `folder` names. Raises as `load_texture`."""
+    return Texture(
+        document, {name: _open(folder, document, name, threads) for name in document.files}
+    )
+
+
+def log_odds(logits: NDArray[np.floating], live: int) -> NDArray[np.float64]:
+    """The natural log-odds (n,) of class `live` against all others, of logits (n, classes)."""
+    others = np.delete(np.asarray(logits, np.float64), live, axis=1)
+    most = others.max(axis=1)
+    rest = most + np.log(np.exp(others - most[:, None]).sum(axis=1))
+    return np.asarray(logits[:, live] - rest, np.float64)
+
+
+def crop_square(
+    height: int, width: int, points: NDArray[np.float64], scale: float
+) -> tuple[float, float, float] | None:
+    """The square (left, top, side) in px around a face, `scale` boxes wide, inside the frame.
+
+    Where the frame holds no such square it is made smaller, then moved inside; None if less than
+    `LEAST_CROP` of the face's box would be seen, or its centre lies outside.
+    """
+    box = box_around(points)
+    x, y = box.centre
+    if not (math.isfinite(box.width) and box.width > 0 and 0 <= x <= width and 0 <= y <= height):
+        return None
+    side = min(box.width * scale, width, height)
+    left = min(max(x - side / 2, 0.0), width - side)
+    top = min(max(y - side / 2, 0.0), height - side)
+    half = LEAST_CROP * box.width / 2
+    inside = (
+        left <= x - half and x + half <= left + side and top <= y - half and y + half <= top + side
+    )
+    return (left, top, side) if inside else None
+
+
+def _crop(
+    pixels: NDArray[np.uint8], points: NDArray[np.float64], cue: Cue, facts: Network
+) -> NDArray[np.uint8] | None:
+    height, width, _ = pixels.shape
+    square = crop_square(height, width, points, cue.crop_scale)
+    if square is None:
+        return None
+    left, top, side = square
+    return cut(pixels, np.array([[side, 0.0, left], [0.0, side, top]]), facts.side)
+
+
+def _open(folder: Path, document: LivenessDocument, name: str, threads: int) -> Signatures:
+    described, facts = document.files[name], document.networks[name]
+    content = verified_bytes(folder, ModelFile(name, described.sha256))
+    opened = Signatures(folder / name, WANTED, threads=threads, content=content)
+    wanted = (
+        [TensorSpec("crops", (-1, facts.side, facts.side, 3), "uint8")],
+        [TensorSpec("logits", (-1, facts.classes), "float32")],
+    )
+    found = opened.tensors()["liveness"]
+    told = described.signatures.get("liveness")
+    if found != wanted or (told is not None and _spoken(told) != found):
+        raise ModelError(
+            "signature liveness has other tensors than the manifest says",
+            where=str(folder / name),
+            fix=FIX,
+        )
+    return opened
+
+
+def _spoken(signature: Signature) -> tuple[list[TensorSpec], list[TensorSpec]]:
+    inputs, outputs = (
+        [TensorSpec(t.name, t.shape, t.dtype) for t in tensors]
+        for tensors in (signature.inputs, signature.outputs)
+    )
+    return inputs, outputs
