@@ -128,6 +128,13 @@ def _configured(config: Config) -> Iterator[Finding]:
         yield from _checked("door", "pin factory", partial(_pin_factory, config))
     if "kiosk" in sections:
         yield from _checked("kiosk", "public key", partial(_public, config.kiosk.public_key_file))
+        if config.kiosk.key_file is not None:
+            yield from _checked(
+                "kiosk", "key", partial(_command_key, config, config.kiosk.key_file)
+            )
+    if config.commands.key_file is not None:
+        key_file = config.commands.key_file
+        yield from _checked("commands", "key", partial(_command_key, config, key_file))
     yield from _checked("broker", "connection", lambda: _broker(config))
 
 
@@ -140,6 +147,17 @@ def _daemon(config: Config) -> Iterator[Finding]:
 
     yield from _checked("daemon", "signing key", signing)
     yield from _checked("daemon", "sequence", partial(_sequence, config))
+    if config.keyring_file.exists():
+        yield from _checked("daemon", "may give commands", partial(_keyring, config))
+        yield from _checked("daemon", "memory of commands", partial(_nonces, config))
+    else:
+        yield Finding(
+            "daemon",
+            "may give commands",
+            Verdict.MISSING,
+            f"nobody: there is no {config.keyring_file}",
+            "oneglance keys make administrator",
+        )
     yield from _checked("daemon", "door's model", partial(_doors_model, config))
     yield from _checked("daemon", "gallery", lambda: _gallery(config))
     if not config.camera:
@@ -155,10 +173,59 @@ def _daemon(config: Config) -> Iterator[Finding]:
 
 
 def _public(key_file: Path) -> str:
-    from oneglance.contract.signing import load_public_key
+    from datetime import UTC, datetime
+
+    from oneglance.contract.keyring import Role
+    from oneglance.contract.keyring_file import read_pins
+    from oneglance.errors import ConfigError
     from oneglance.key_files import fingerprint
 
-    return fingerprint(load_public_key(key_file))
+    keys = read_pins(key_file).valid(Role.DAEMON, datetime.now(UTC))
+    if not keys:
+        raise ConfigError(
+            "no key of a daemon in it counts at this moment",
+            where=str(key_file),
+            fix="copy the keyring from the daemon's machine here",
+        )
+    return ", ".join(fingerprint(key.key) for key in keys)
+
+
+def _keyring(config: Config) -> str:
+    """Who may give commands; and that the daemon's own key, if it stands there, counts."""
+    from datetime import UTC, datetime
+
+    from oneglance.contract.keyring import Role, Standing
+    from oneglance.contract.keyring_file import read_keyring
+    from oneglance.contract.signing import load_signing_key
+    from oneglance.errors import ConfigError
+
+    ring, now = read_keyring(config.keyring_file), datetime.now(UTC)
+    own = ring.id_of(load_signing_key(config.signing.key_file).public_key())
+    entry = None if own is None else ring.find(own)
+    if entry is not None and entry.standing(now) is not Standing.VALID:
+        raise ConfigError(
+            f"the daemon signs with {own!r}, which is {entry.standing(now)}",
+            where=str(config.keyring_file),
+            fix="make it a new key with 'oneglance keys rotate'",
+        )
+    counts = [(role, len(ring.valid(role, now))) for role in Role if role is not Role.DAEMON]
+    return ", ".join(f"{count} {role}" for role, count in counts if count) or "nobody"
+
+
+def _command_key(config: Config, key_file: Path) -> str:
+    from oneglance.contract.commands import open_writer
+    from oneglance.contract.topics import Topics
+
+    writer = open_writer(Topics(config.site.name, config.site.door), key_file)
+    return f"{key_file}, as {writer.key_id}"
+
+
+def _nonces(config: Config) -> str:
+    from oneglance.daemon.voice.nonces import NonceFile
+
+    if NonceFile(config.nonce_file).load() is None:
+        return f"{config.nonce_file}: damaged; the daemon begins a new one by itself"
+    return str(config.nonce_file)
 
 
 def _sequence(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -30,7 +31,8 @@ def door(config_file: ConfigOption = None, require_liveness: RequireLiveness = N
     from rich.console import Console
 
     from oneglance.config import load_config
-    from oneglance.contract.signing import load_public_key
+    from oneglance.contract.keyring import Role
+    from oneglance.contract.keyring_file import read_pins
     from oneglance.door.app import DoorApp
     from oneglance.door.lock import factory_name
     from oneglance.key_files import fingerprint
@@ -45,12 +47,16 @@ def door(config_file: ConfigOption = None, require_liveness: RequireLiveness = N
     factory = factory_name(settings.pin_factory)
     note = "mock: no real pin moves" if factory == "mock" else factory
     idle = "low" if settings.active_high else "high"
-    key = fingerprint(load_public_key(settings.public_key_file))
+    now = datetime.now(UTC)
+    keys = read_pins(settings.public_key_file).valid(Role.DAEMON, now)
 
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(f"door {config.site.name}/{config.site.door}")
     console.print(f"pin  {settings.pin} ({note}); shut is {idle}, open for {settings.pulse_s:g} s")
-    console.print(f"key  {key}")
+    for key in keys:
+        console.print(f"key  {fingerprint(key.key)} ({key.id})")
+    if not keys:
+        console.print("key  none that counts: nothing opens this door")
     alive = "required" if app.requires_liveness else "not required: a photograph may open this door"
     console.print(f"liveness {alive}")
     with stop_on_signals(app.stop):

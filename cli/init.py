@@ -6,6 +6,7 @@ import os
 import tempfile
 import tomllib
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,10 @@ port = 1883
 key_file = "signing.key"              # stays on this machine
 sequence_file = "{state}/sequence"
 
+[commands]
+keyring_file = "keyring.json"         # whose signatures count; public
+key_file = "administrator.key"        # 'oneglance command' signs with it
+
 [gallery]
 path = "{state}/gallery.db"
 key_file = "gallery.key"              # stays on this machine
@@ -47,17 +52,26 @@ name = "{door}"
 source = {camera}
 
 [door]
-public_key_file = "signing.pub"       # the lock needs only this one
+public_key_file = "keyring.json"      # the lock needs only this one
 state_file = "{state}/door/sequence"
 pin = "GPIO17"
 
 [kiosk]
-public_key_file = "signing.pub"
+public_key_file = "keyring.json"
+key_file = "kiosk.key"                # the screen signs with it what it asks for
 """
 
 
 # The configuration last: with it, the door is made.
-_FILES = ("gallery.key", "signing.pub", "signing.key", "oneglance.toml")
+_FILES = (
+    "gallery.key",
+    "administrator.key",
+    "kiosk.key",
+    "keyring.json",
+    "signing.pub",
+    "signing.key",
+    "oneglance.toml",
+)
 
 
 def init(
@@ -74,7 +88,7 @@ def init(
         str, typer.Option(help="Index, /dev/video*, RTSP or HTTP URL, video file or folder.")
     ] = "0",
 ) -> None:
-    """Make a door: a configuration file, a signing key pair and a gallery key.
+    """Make a door: a configuration file, its keys, and the keyring that says which count.
 
     Nothing that exists is overwritten: keys made again would lock everybody out. If it fails,
     no key is left behind.
@@ -111,9 +125,30 @@ def init(
     console.print(f"A new door, {site}/{door}, in {folder}:")
     console.print("  oneglance.toml  what you may change; 'oneglance doctor -c' checks it")
     console.print("  signing.key     signs decisions; never leaves this machine")
-    console.print("  signing.pub     for the lock and the screen")
+    console.print("  administrator.key, kiosk.key")
+    console.print("                  sign commands to the daemon: 'oneglance command', the screen")
+    console.print("  keyring.json    which of them count, and the daemon's: for lock and screen")
+    console.print("  signing.pub     the daemon's alone, for a lock of your own")
     console.print("  gallery.key     seals the templates; without it the gallery is unreadable")
     console.print(f"Next: oneglance people enrol NAME PHOTO --consent -c {folder}/oneglance.toml")
+
+
+def _make_keyring(folder: Path) -> None:
+    """Keys for commands beside the daemon's, and the keyring of them all."""
+    from oneglance.contract.keyring import Keyring, Role, entry
+    from oneglance.contract.keyring_file import write_keyring
+    from oneglance.contract.signing import load_public_key
+    from oneglance.key_files import create_key_pair
+
+    now = datetime.now(UTC)
+    ring = Keyring().with_entry(
+        entry("daemon", Role.DAEMON, load_public_key(folder / "signing.pub"), now)
+    )
+    for role in (Role.ADMINISTRATOR, Role.KIOSK):
+        public = folder / f"{role}.pub"
+        create_key_pair(folder / f"{role}.key", public)
+        ring = ring.with_entry(entry(role, role, load_public_key(public), now))
+    write_keyring(folder / "keyring.json", ring)
 
 
 def _configuration(site: str, door: str, state: Path, camera: str) -> str:
@@ -146,6 +181,7 @@ def _make(folder: Path, text: str, *, private: bool) -> None:
         drafts = Path(draft)
         create_signing_key(drafts / "signing.key", drafts / "signing.pub")
         create_key(drafts / "gallery.key")
+        _make_keyring(drafts)
         # Not for everybody: a camera's URL may carry its password.
         mode = 0o640 if private else 0o644
         write_whole(drafts / "oneglance.toml", text.encode(), mode, durable=True)

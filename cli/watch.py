@@ -18,10 +18,9 @@ from rich.text import Text
 from oneglance.cli.options import ConfigOption
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     from oneglance.cli.wire_text import Line
     from oneglance.config import Config
+    from oneglance.contract.keyring import Keyring
     from oneglance.link import Arrival
 
 CONNECT_S = 10.0
@@ -55,7 +54,7 @@ def watch(
 
     config = load_config(config_file)
     topics = Topics(config.site.name, config.site.door)
-    key = _key(config)
+    keys = _keys(config)
     console = Console(highlight=False, soft_wrap=True)
     shown = 0
     last: tuple[str, ...] = ()
@@ -66,7 +65,7 @@ def watch(
                 arrival.topic,
                 arrival.payload,
                 retained=arrival.retained,
-                key=key,
+                keys=keys,
                 now=arrived_at,
             )
             if as_json:
@@ -126,12 +125,12 @@ def _arrivals(
         link.stop()
 
 
-def _key(config: Config) -> Ed25519PublicKey | None:
-    from oneglance.contract.signing import load_public_key
+def _keys(config: Config) -> Keyring | None:
+    from oneglance.contract.keyring_file import read_pins
     from oneglance.errors import ConfigError
 
     try:
-        return load_public_key(config.door.public_key_file)
+        return read_pins(config.door.public_key_file)
     except ConfigError as error:
         Console(stderr=True, soft_wrap=True).print(
             Text(f"signatures are not checked: {error}", style="yellow")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from oneglance.contract.commands import MAX_COMMAND_BYTES, Command
+from oneglance.contract.keyring import Keyring, Standing, check_any
 from oneglance.contract.messages import (
     Decision,
     DoorState,
@@ -24,7 +24,7 @@ from oneglance.contract.messages import (
     VisitState,
     parse,
 )
-from oneglance.contract.signing import check
+from oneglance.contract.signing import unpack
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 
@@ -62,13 +62,13 @@ def explain(
     payload: bytes,
     *,
     retained: bool,
-    key: Ed25519PublicKey | None,
+    keys: Keyring | None,
     now: datetime,
 ) -> Line:
     """The line for one message of this door. Never raises for anything in the message."""
     tail = topic.removeprefix(topics.base + "/")
     try:
-        line = _explain(topics, topic, tail, payload, key, now)
+        line = _explain(topics, topic, tail, payload, keys, now)
     except MessageError as error:
         line = Line(
             safe(tail), f"malformed: {safe(error.what)}", "bold red", error=safe(error.what)
@@ -84,11 +84,11 @@ def _explain(
     topic: str,
     tail: str,
     payload: bytes,
-    key: Ed25519PublicKey | None,
+    keys: Keyring | None,
     now: datetime,
 ) -> Line:
     if topic == topics.decision:
-        return _decision(tail, payload, key, now)
+        return _decision(tail, payload, keys, now)
     if topic == topics.status:
         return _status(tail, parse(payload, Status))
     if topic == topics.visit:
@@ -102,9 +102,21 @@ def _explain(
     if tail == "preview":
         return Line(tail, f"a picture of {len(payload)} bytes", "dim", same_as=("preview",))
     if tail.startswith("command/"):
-        return Line(safe(tail), f"asks: {safe(payload.decode('utf-8', 'replace'))}", "cyan")
+        return _command(safe(tail), payload)
     shown = safe(payload.decode("utf-8", "replace"))
     return Line(safe(tail), f"unknown: {shown}", "yellow", error="unknown topic")
+
+
+def _command(tail: str, payload: bytes) -> Line:
+    """Who asks, and never with which arguments: a PIN may be one of them."""
+    try:
+        command = unpack(payload, Command, longest=MAX_COMMAND_BYTES).message(
+            Command, longest=MAX_COMMAND_BYTES
+        )
+    except MessageError:
+        return Line(tail, "asks, not as a signed command does", "yellow")
+    told = command.model_dump(mode="json", exclude={"args"})
+    return Line(tail, safe(f"asks, by the key {command.key_id} (not checked)"), "cyan", told)
 
 
 def _status(tail: str, status: Status) -> Line:
@@ -135,12 +147,15 @@ def _door(tail: str, door: DoorState) -> Line:
     )
 
 
-def _decision(tail: str, payload: bytes, key: Ed25519PublicKey | None, now: datetime) -> Line:
-    if key is None:
+def _decision(tail: str, payload: bytes, keys: Keyring | None, now: datetime) -> Line:
+    if keys is None:
         decision, signature = _unsigned(payload), "not checked"
     else:
         try:
-            decision, signature = check(payload, key), "valid"
+            decision, signer = check_any(payload, keys)
+            standing = signer.standing(now)
+            valid = standing is Standing.VALID
+            signature = "valid" if valid else f"NOT valid: the key {signer.id} is {standing}"
         except MessageError:
             decision, signature = _unsigned(payload), "NOT valid"
     if decision.outcome is Outcome.ACCEPTED:
@@ -153,7 +168,7 @@ def _decision(tail: str, payload: bytes, key: Ed25519PublicKey | None, now: date
         f"#{decision.sequence}, signature {signature}{late}"
     )
     good = decision.outcome is Outcome.ACCEPTED and signature == "valid" and not late
-    style = "bold red" if signature == "NOT valid" else "bold green" if good else "yellow"
+    style = "bold red" if signature.startswith("NOT") else "bold green" if good else "yellow"
     return Line(tail, safe(text), style, decision.model_dump(mode="json"), signature)
 
 

@@ -127,6 +127,10 @@ class Keyring(BaseModel):
         """All entries of one role, in their order, revoked and expired ones too."""
         return (entry for entry in self.keys if entry.role is role)
 
+    def valid(self, role: Role, now: datetime) -> list[KeyEntry]:
+        """The entries of one role that count at `now`, in their order."""
+        return [entry for entry in self.of_role(role) if entry.standing(now) is Standing.VALID]
+
     def with_entry(self, new: KeyEntry) -> Keyring:
         """The same with `new`, which takes the place of an entry of its id.
 
@@ -143,6 +147,21 @@ class Keyring(BaseModel):
                 f"a keyring holds at most {MAX_KEYS} keys", fix="begin a new one, without old keys"
             )
         return Keyring(keys=tuple(kept))
+
+    def changed(self, key_id: str, **changes: datetime) -> Keyring:
+        """The same with other times for the key of that id. Raises ConfigError if there is none."""
+        old = self.find(key_id)
+        if old is None:
+            raise ConfigError(
+                f"there is no key {key_id!r} in the keyring",
+                fix="see the ids with 'oneglance keys list'",
+            )
+        return self.with_entry(KeyEntry.model_validate(dict(old) | changes))
+
+    def id_of(self, key: Ed25519PublicKey) -> str | None:
+        """Under which id this key stands here, if it does."""
+        raw = raw_text(key)
+        return next((entry.id for entry in self.keys if entry.public_key == raw), None)
 
     def to_text(self) -> str:
         """The file's content, for `parse_keyring`."""

@@ -21,23 +21,23 @@ def create_key_pair(private_file: Path, public_file: Path) -> None:
     Raises ConfigError if either file exists (an old key is never overwritten), or if one cannot be
     written.
     """
+    _, private, public = new_key_pair()
+    _write_key(private_file, private, 0o600)
+    _write_key(public_file, public, 0o644)
+
+
+def new_key_pair() -> tuple[Ed25519PublicKey, bytes, bytes]:
+    """A new public key, its private key as PKCS #8 PEM, and itself as PEM."""
     key = Ed25519PrivateKey.generate()
-    _write_key(
-        private_file,
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-        0o600,
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
-    _write_key(
-        public_file,
-        key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ),
-        0o644,
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+    return key.public_key(), private, public
 
 
 def load_private_key(private_file: Path, what: str, fix: str) -> Ed25519PrivateKey:

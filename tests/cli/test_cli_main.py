@@ -16,7 +16,11 @@ from oneglance.cli import options
 from oneglance.cli.init import init
 from oneglance.cli.main import COMMANDS
 from oneglance.config import Config, load_config
-from oneglance.contract.signing import load_public_key, load_signing_key
+from oneglance.contract.commands import Command, open_writer
+from oneglance.contract.keyring import Role
+from oneglance.contract.keyring_file import read_keyring, read_pins
+from oneglance.contract.signing import check_as, load_public_key, load_signing_key
+from oneglance.contract.topics import Topics
 from oneglance.errors import ConfigError
 from oneglance.faces.gallery.vault import load_key
 
@@ -62,9 +66,18 @@ def test_init_makes_a_door_that_every_part_can_load(tmp_path: Path) -> None:
     assert (config.site.name, config.site.door) == ("home", "back")
     load_key(config.gallery.key_file)
     private = load_signing_key(config.signing.key_file)
-    public = load_public_key(config.door.public_key_file)
-    assert private.public_key() == public
-    for secret in (config.gallery.key_file, config.signing.key_file):
+    (pin,) = read_pins(config.door.public_key_file).of_role(Role.DAEMON)
+    assert private.public_key() == pin.key == load_public_key(house / "signing.pub")
+    assert config.kiosk.key_file is not None
+    topics = Topics("home", "back")
+    ring = read_keyring(config.keyring_file)
+    for secret in (config.kiosk.key_file, config.command_key_file):
+        writer = open_writer(topics, secret)
+        entry = ring.find(writer.key_id)
+        assert entry is not None
+        assert check_as(writer.write("reload"), Command, entry.key).key_id == entry.role
+    secrets = (config.gallery.key_file, config.signing.key_file, config.kiosk.key_file)
+    for secret in (*secrets, config.command_key_file):
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 

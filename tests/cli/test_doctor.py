@@ -44,7 +44,7 @@ def house(tmp_path: Path, broker: MqttConfig) -> Path:
 def test_of_a_whole_door_every_part_is_looked_at(house: Path) -> None:
     found = looked_at(house)
     assert broken(found) == {("daemon", "camera front")}
-    assert {part for part, _ in found} == {"daemon", "door", "kiosk", "broker"}
+    assert {part for part, _ in found} == {"daemon", "door", "kiosk", "commands", "broker"}
 
 
 def test_a_lock_on_a_machine_of_its_own_is_whole_without_a_daemon(

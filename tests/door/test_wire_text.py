@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from command_samples import write
 from hypothesis import given
 from hypothesis import strategies as st
 from wire_samples import TOPICS, make_decision
 
 from oneglance.cli.wire_text import Line, explain, safe
+from oneglance.contract.keyring import Keyring, Role
 from oneglance.contract.messages import (
     DoorState,
     Hint,
@@ -33,10 +34,10 @@ def line_for(
     topic: str,
     payload: bytes,
     *,
-    key: Ed25519PublicKey | None = None,
+    keys: Keyring | None = None,
     retained: bool = False,
 ) -> Line:
-    return explain(TOPICS, topic, payload, retained=retained, key=key, now=NOW)
+    return explain(TOPICS, topic, payload, retained=retained, keys=keys, now=NOW)
 
 
 def fresh(**changes: object) -> object:
@@ -45,7 +46,7 @@ def fresh(**changes: object) -> object:
 
 def test_a_valid_decision_says_who_and_that_it_is_signed(key_files: tuple[Path, Path]) -> None:
     payload = sign(fresh(), load_signing_key(key_files[0]))
-    line = line_for(TOPICS.decision, payload, key=load_public_key(key_files[1]))
+    line = line_for(TOPICS.decision, payload, keys=Keyring.of(load_public_key(key_files[1])))
     assert line.text == ("accepted Ada Lovelace, score 3.50 (threshold 1.00), #7, signature valid")
     assert line.signature == "valid"
     assert line.tail == "decision"
@@ -53,14 +54,16 @@ def test_a_valid_decision_says_who_and_that_it_is_signed(key_files: tuple[Path, 
 
 def test_a_forged_decision_is_shown_as_such(key_files: tuple[Path, Path]) -> None:
     payload = sign(fresh(), load_signing_key(key_files[0])).replace(b"Lovelace", b"Loveless")
-    line = line_for(TOPICS.decision, payload, key=load_public_key(key_files[1]))
+    line = line_for(TOPICS.decision, payload, keys=Keyring.of(load_public_key(key_files[1])))
     assert "accepted Ada Loveless" in line.text
     assert "signature NOT valid" in line.text
     assert "red" in line.style
 
 
 def test_an_unsigned_decision_is_not_valid(key_files: tuple[Path, Path]) -> None:
-    line = line_for(TOPICS.decision, fresh().to_payload(), key=load_public_key(key_files[1]))
+    line = line_for(
+        TOPICS.decision, fresh().to_payload(), keys=Keyring.of(load_public_key(key_files[1]))
+    )
     assert line.signature == "NOT valid"
 
 
@@ -76,11 +79,29 @@ def test_expired_and_retained_are_said(key_files: tuple[Path, Path]) -> None:
         7, issued_at=NOW - timedelta(seconds=9), expires_at=NOW - timedelta(seconds=4)
     )
     line = line_for(
-        TOPICS.decision, sign(old, key), key=load_public_key(key_files[1]), retained=True
+        TOPICS.decision,
+        sign(old, key),
+        keys=Keyring.of(load_public_key(key_files[1])),
+        retained=True,
     )
     assert "EXPIRED" in line.text
     assert line.text.startswith("RETAINED, nobody may act on it")
     assert line.signature == "valid"
+
+
+def test_a_command_is_shown_without_its_arguments() -> None:
+    line = line_for(TOPICS.command("claim"), write(TOPICS, Role.KIOSK, "claim", pin="739154"))
+    assert line.text == "asks, by the key kiosk (not checked)"
+    assert line.message is not None
+    assert line.message["verb"] == "claim"
+    assert "739154" not in repr(line)
+
+
+def test_a_decision_of_a_revoked_key_is_not_valid(key_files: tuple[Path, Path]) -> None:
+    keys = Keyring.of(load_public_key(key_files[1])).changed("signing", revoked_at=NOW)
+    line = line_for(TOPICS.decision, sign(fresh(), load_signing_key(key_files[0])), keys=keys)
+    assert "signature NOT valid: the key signing is revoked" in line.text
+    assert line.style == "bold red"
 
 
 def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
@@ -124,7 +145,7 @@ def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
             Reply(issued_at=NOW, ok=False, code="unknown_command", text="no such").to_payload(),
             "refused: unknown_command no such",
         ),
-        (TOPICS.command("reload"), b"{}", "asks: {}"),
+        (TOPICS.command("reload"), b"{}", "asks, not as a signed command does"),
         (f"{TOPICS.base}/preview", b"\xff\xd8\xff", "a picture of 3 bytes"),
         (f"{TOPICS.base}/what/ever", b"hello", "unknown: hello"),
         (TOPICS.status, b"hello", "malformed: "),
@@ -142,7 +163,7 @@ def test_a_hostile_payload_cannot_drive_the_terminal() -> None:
     for topic in (f"{TOPICS.base}/x", TOPICS.command("reload"), TOPICS.base + "/\x1b[2J"):
         line = line_for(topic, attack.encode())
         assert (line.tail + line.text).isprintable()
-        assert "\\x1b" in line.text
+        assert "\\x1b" in line.text or topic == TOPICS.command("reload")
     state = json.loads(DoorState(issued_at=NOW, state=LockState.LOCKED).to_payload())
     line = line_for(TOPICS.door_state, json.dumps(state | {"cause": attack}).encode())
     assert line.text.isprintable()

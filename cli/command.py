@@ -1,0 +1,182 @@
+"""`oneglance command`: ask the daemon for something, signed, and wait for its answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+import queue
+import re
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oneglance.cli.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from oneglance.config import Config
+    from oneglance.contract.commands import Arg
+    from oneglance.contract.messages import Reply
+    from oneglance.link import Arrival
+
+CONNECT_S = 10.0
+# Plenty for a face, and several such pictures fit into one command.
+PHOTO_PX = 640
+PHOTO_QUALITY = 85
+
+
+def command(
+    verb: Annotated[str, typer.Argument(help="What to do, e.g. reload, list, rename, delete.")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=VALUE]...",
+            help="Its arguments. true and false are yes and no, NAME=@FILE is a photograph (made "
+            "small enough), NAME:=JSON any other value. A name given twice makes a list.",
+            show_default=False,
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Sign with this key, ID.key; the configuration's unless given."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.5, max=600, help="Wait at most so long for the answer.")
+    ] = 10.0,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a signed command to the daemon, and print its answer.
+
+    It signs with the administrator's key (`[commands] key_file`), which must be in the daemon's
+    keyring: docs/keys.md. What there is to ask for: docs/wire.md. Exit code 0 if it was done, 1
+    if the daemon refused or did not answer, 7 if there is no broker.
+
+    Examples: `oneglance command reload`,
+    `oneglance command rename id=ada-lovelace name="Ada King"`,
+    `oneglance command enrol name="Ada King" photos=@ada.jpg consent=true`
+    """
+    from oneglance.config import load_config
+    from oneglance.contract.commands import open_writer
+    from oneglance.contract.topics import Topics
+
+    settings = load_config(config)
+    topics = Topics(settings.site.name, settings.site.door)
+    topic = topics.command(verb)
+    writer = open_writer(topics, key or settings.command_key_file)
+    args = _arguments(arguments or [])
+    reply = _asked(settings, topic, lambda: writer.write(verb, **args), seconds)
+    if as_json:
+        typer.echo(reply.to_payload().decode())
+    else:
+        from oneglance.cli.wire_text import safe
+
+        lines = [safe(line, len(line)) for line in reply.text.splitlines()]
+        typer.echo("\n".join(lines) if reply.ok else f"{safe(reply.code)}: {' '.join(lines)}")
+    if not reply.ok:
+        raise typer.Exit(1)
+
+
+def _asked(settings: Config, topic: str, payload: Callable[[], bytes], seconds: float) -> Reply:
+    """Send it and wait for the answer. Raises BrokerError, or OneglanceError if none comes."""
+    from oneglance.contract.messages import Reply, parse
+    from oneglance.contract.topics import Topics
+    from oneglance.errors import BrokerError, OneglanceError
+    from oneglance.link import Link
+
+    answers = Topics(settings.site.name, settings.site.door).reply(_asker(settings))
+    number = secrets.token_bytes(8)
+    heard: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
+    link = Link(
+        settings.mqtt,
+        f"oneglance-command-{number.hex()}",
+        subscriptions=((answers, 1),),
+        on_message=heard.put,
+    )
+    link.start()
+    try:
+        if not link.wait_connected(CONNECT_S):
+            where = f"{settings.mqtt.host}:{settings.mqtt.port}"
+            raise link.failure or BrokerError(f"no answer within {CONNECT_S:g} s", where=where)
+        if link.subscriptions_refused:
+            raise BrokerError("the broker keeps the answer", where=answers, fix="check its ACL")
+        # Not before: what waits for a connection would expire.
+        link.publish(topic, payload(), qos=1, response_topic=answers, correlation=number)
+        deadline_s = time.monotonic() + seconds
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if link.publishes_refused:
+                raise BrokerError(
+                    "the broker does not pass it on", where=topic, fix="check its ACL"
+                )
+            try:
+                arrival = heard.get(timeout=min(0.2, left_s))
+            except queue.Empty:
+                continue
+            if arrival.correlation == number and not arrival.retained:
+                return parse(arrival.payload, Reply, answers)
+    finally:
+        link.stop()
+    raise OneglanceError(
+        f"the daemon did not answer within {seconds:g} s",
+        where=topic,
+        fix="does it run? 'oneglance watch' shows what it says",
+    )
+
+
+def _asker(settings: Config) -> str:
+    """The ACL lets each user read the answers to its own name."""
+    from oneglance.topic_level import LEVEL_PATTERN
+
+    user = settings.mqtt.user or ""
+    return user if re.fullmatch(LEVEL_PATTERN, user) else "command"
+
+
+def _arguments(words: list[str]) -> dict[str, Arg]:
+    """What NAME=VALUE says; raises typer.BadParameter for anything else."""
+    arguments: dict[str, Arg] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name.strip(":"):
+            raise typer.BadParameter(f"{word!r} is not NAME=VALUE")
+        value = _json(name, text) if name.endswith(":") else _value(text)
+        name = name.removesuffix(":")
+        if name in arguments:
+            before = arguments[name]
+            if not isinstance(value, str) or not isinstance(before, (str, tuple)):
+                raise typer.BadParameter(f"{name!r} stands twice, and is no text")
+            value = (*((before,) if isinstance(before, str) else before), value)
+        arguments[name] = value
+    return arguments
+
+
+def _value(text: str) -> Arg:
+    if text in {"true", "false"}:
+        return text == "true"
+    return _photograph(Path(text[1:])) if text.startswith("@") else text
+
+
+def _json(name: str, text: str) -> Arg:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise typer.BadParameter(f"{name}={text!r}: no JSON stands after ':='") from None
+    if isinstance(value, dict):
+        raise typer.BadParameter(f"{name}={text!r}: an argument is no object")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _photograph(file: Path) -> str:
+    """The base64 of a JPEG of at most PHOTO_PX on its longer side, without the file's EXIF data."""
+    import cv2
+
+    from oneglance.faces.reader import load_image
+
+    image: cv2.typing.MatLike = load_image(file)
+    scale = PHOTO_PX / max(image.shape[:2])
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, PHOTO_QUALITY])
+    return base64.b64encode(data.tobytes()).decode()
