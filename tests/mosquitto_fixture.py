@@ -26,6 +26,7 @@ ROLES = {
     "kiosk": "oneglance-kiosk",
     "admin": "oneglance-admin",
     "reader": "homeassistant",
+    "badge": "oneglance-reader",
 }
 
 

@@ -1,0 +1,234 @@
+"""Each role of the shipped ACL tries each topic, and each command with each role's key."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_samples import make_ring, write
+from mosquitto_fixture import ROLES, Mosquitto
+from wire_samples import TOPICS
+
+from oneglance.clocks import Clocks
+from oneglance.contract.commands import Args
+from oneglance.contract.keyring import Role
+from oneglance.contract.messages import Reply, parse
+from oneglance.daemon.voice import authority as authority_module
+from oneglance.daemon.voice.authority import Authority
+from oneglance.daemon.voice.commands import CommandDesk
+from oneglance.daemon.voice.nonces import NonceFile
+from oneglance.daemon.voice.rate import TokenBucket
+from oneglance.daemon.voice.verbs import Sender, Verb
+from oneglance.link import Arrival, Link
+
+Wait = Callable[..., None]
+
+ADMIN = {Role.ADMINISTRATOR}
+# Whose key may ask for what, and which users' messages the broker lets through to the daemon.
+COMMANDS: dict[str, tuple[set[Role], set[str]]] = {
+    "reload": (ADMIN, {"admin"}),
+    "list": (ADMIN, {"admin"}),
+    "rename": (ADMIN, {"admin"}),
+    "delete": (ADMIN, {"admin"}),
+    "enrol": (ADMIN, {"admin"}),
+    "reset-lockout": (ADMIN, {"admin"}),
+    "verify-now": ({Role.KIOSK}, {"kiosk", "admin"}),
+    "challenge-shown": ({Role.KIOSK}, {"kiosk", "admin"}),
+    "claim": ({Role.KIOSK, Role.READER}, {"kiosk", "badge"}),
+}
+# Who may publish on each other topic, and who hears what is published there.
+SPEAKERS = {
+    TOPICS.status: {"daemon"},
+    TOPICS.visit: {"daemon"},
+    TOPICS.decision: {"daemon"},
+    TOPICS.reply("oneglance-kiosk"): {"daemon"},
+    TOPICS.door_state: {"lock"},
+    f"{TOPICS.base}/anything": set(),
+    "oneglance/v2/home/front/decision": set(),
+}
+LISTENERS = {
+    TOPICS.status: {"kiosk", "admin", "reader", "badge"},
+    TOPICS.visit: {"kiosk", "admin"},
+    TOPICS.decision: {"lock", "kiosk", "admin", "reader"},
+    TOPICS.reply("oneglance-kiosk"): {"kiosk", "admin"},
+    TOPICS.reply("oneglance-reader"): {"badge", "admin"},
+    TOPICS.reply("homeassistant"): {"reader", "admin"},
+    TOPICS.door_state: {"kiosk", "admin", "reader"},
+    TOPICS.command("reload"): {"daemon", "admin"},
+    TOPICS.command("claim"): {"daemon"},
+}
+
+
+class Told(Link):
+    """A link that keeps what the broker says to each of its messages."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.told: list[bool] = []
+        super().__init__(*arguments, **options)
+
+    def _published(self, client: Any, userdata: Any, mid: int, reason: Any, more: Any) -> None:
+        self.told.append(not reason.is_failure)
+        super()._published(client, userdata, mid, reason, more)
+
+
+@contextmanager
+def everybody(mosquitto: Mosquitto) -> Iterator[tuple[dict[str, Told], dict[str, list[Arrival]]]]:
+    """All roles, connected and listening to all that they are let hear."""
+    heard: dict[str, list[Arrival]] = {role: [] for role in ROLES}
+    with ExitStack() as parts:
+        links = {
+            role: Told(
+                mosquitto.mqtt(role),
+                f"test-{role}",
+                subscriptions=(("oneglance/#", 1),),
+                on_message=heard[role].append,
+            )
+            for role in ROLES
+        }
+        for link in links.values():
+            link.start()
+            parts.callback(link.stop)
+        for link in links.values():
+            assert link.wait_connected(20)
+        yield links, heard
+
+
+def test_each_role_says_only_what_is_its_own(
+    mosquitto: Mosquitto, wait_until: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    topics = SPEAKERS | {TOPICS.command(verb): users for verb, (_, users) in COMMANDS.items()}
+    with everybody(mosquitto) as (links, _):
+        passed: dict[str, set[str]] = {}
+        for number, topic in enumerate(topics, 1):
+            for link in links.values():
+                link.publish(topic, b"{}", qos=1)
+            wait_until(
+                lambda number=number: all(len(link.told) == number for link in links.values()),
+                f"{topic}: all are told",
+            )
+            passed[topic] = {role for role, link in links.items() if link.told[-1]}
+    assert passed == topics
+
+
+def test_each_role_hears_only_what_it_may(mosquitto: Mosquitto, wait_until: Wait) -> None:
+    # The broker knows no user who may say all this: a second one without its ACL does.
+    acl = mosquitto.folder / "acl"
+    mosquitto.stop()
+    acl.write_text(f"{acl.read_text()}\nuser {ROLES['lock']}\ntopic write oneglance/#\n")
+    mosquitto.start()
+    last = TOPICS.status
+    with everybody(mosquitto) as (links, heard):
+        for topic in LISTENERS:
+            links["lock"].publish(topic, b"{}", qos=1)
+        links["lock"].publish(TOPICS.decision, b"the last", qos=1)
+        links["lock"].publish(last, b"the last", qos=1)
+        for role in ROLES:
+            at_the_end = lambda role=role: any(a.payload == b"the last" for a in heard[role])  # noqa: E731
+            if role in LISTENERS[last] | LISTENERS[TOPICS.decision]:
+                wait_until(at_the_end, f"{role}: the last")
+        wait_until(lambda: len(heard["daemon"]) == 2, "the daemon hears both commands")
+    found = {
+        topic: {role for role in ROLES if any(a.topic == topic for a in heard[role])}
+        for topic in LISTENERS
+    }
+    assert found == LISTENERS
+
+
+def test_each_role_tries_each_command_with_each_key(
+    mosquitto: Mosquitto,
+    tmp_path: Path,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    monkeypatch.setattr(authority_module, "TokenBucket", lambda: TokenBucket(burst=1e9))
+    done: list[tuple[str, Role]] = []
+
+    def doing(verb: str) -> Callable[[Args, Sender], str]:
+        return lambda _args, sender: done.append((verb, sender.role)) or "done"
+
+    verbs = {verb: Verb(frozenset(keys), doing(verb)) for verb, (keys, _) in COMMANDS.items()}
+    clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
+    authority = Authority(TOPICS, make_ring, verbs, NonceFile(tmp_path / "commands"), clocks)
+
+    def reply(topic: str, correlation: bytes | None, answer: Reply) -> bool:
+        return daemon.publish(topic, answer.to_payload(), qos=1, correlation=correlation)
+
+    desk = CommandDesk(TOPICS, verbs, authority, reply, clocks)
+    stopping = threading.Event()
+
+    def work() -> None:
+        while not stopping.wait(0.005):
+            desk.work()
+
+    heard: dict[str, list[Arrival]] = {role: [] for role in ROLES}
+    daemon = Link(
+        mosquitto.mqtt("daemon"),
+        "desk",
+        subscriptions=((TOPICS.commands, 1),),
+        on_message=desk.arrived,
+    )
+    thread = threading.Thread(target=work)
+    codes: dict[tuple[str, str, Role], str] = {}
+    with ExitStack() as parts:
+        daemon.start()
+        parts.callback(daemon.stop)
+        assert daemon.wait_connected(20)
+        thread.start()
+        parts.callback(thread.join)
+        parts.callback(stopping.set)
+        for role, user in ROLES.items():
+            answers = TOPICS.reply(user)
+            link = Told(
+                mosquitto.mqtt(role),
+                f"asking-{role}",
+                subscriptions=((answers, 1),),
+                on_message=heard[role].append,
+            )
+            link.start()
+            parts.callback(link.stop)
+            assert link.wait_connected(20)
+            for verb in COMMANDS:
+                numbers = {secrets.token_bytes(4): key for key in Role}
+                for number, key in numbers.items():
+                    payload = write(TOPICS, key, verb)
+                    link.publish(
+                        TOPICS.command(verb),
+                        payload,
+                        qos=1,
+                        response_topic=answers,
+                        correlation=number,
+                    )
+                wait_until(lambda link=link: len(link.told) >= len(Role), f"{role} {verb}: told")
+                told, link.told = link.told, []
+                if not any(told):
+                    codes |= {(role, verb, key): "the broker" for key in Role}
+                    continue
+                wait_until(lambda role=role: len(heard[role]) >= len(Role), f"{role}: answered")
+                for answer in heard[role]:
+                    key = numbers.pop(answer.correlation or b"")
+                    codes[role, verb, key] = parse(answer.payload, Reply).code
+                heard[role].clear()
+    expected = {
+        (role, verb, key): "the broker"
+        if role not in users
+        else "ok"
+        if key in keys
+        else "not_allowed"
+        for role in ROLES
+        for verb, (keys, users) in COMMANDS.items()
+        for key in Role
+    }
+    assert codes == expected
+    assert len(done) == sum(code == "ok" for code in expected.values())
+    assert set(done) <= {(verb, key) for verb, (keys, _) in COMMANDS.items() for key in keys}
