@@ -190,10 +190,20 @@ if has_role daemon; then
         "$program" init --dir "$fresh" --site "$site" --door "$door" >/dev/null
         # A gallery key that is there already opens the gallery that is there already.
         [ -e "$etc/gallery.key" ] || mv "$fresh/gallery.key" "$etc/gallery.key"
+        [ -e "$etc/keyring.json" ] || mv "$fresh/administrator.key" "$fresh/kiosk.key" \
+            "$fresh/keyring.json" "$etc"
         mv "$fresh/signing.pub" "$etc/signing.pub"
         mv "$fresh/signing.key" "$etc/signing.key"
         rm -r "$fresh"
         say "made: $etc/signing.pub, $etc/signing.key, $etc/gallery.key"
+    fi
+    # A house from before there was a keyring: its locks and screens go on with signing.pub.
+    if [ ! -e "$etc/keyring.json" ]; then
+        run "$program" keys trust "$etc/signing.pub" --role daemon --id daemon \
+            --keyring "$etc/keyring.json"
+        for who in administrator kiosk; do
+            run "$program" keys make "$who" --keyring "$etc/keyring.json"
+        done
     fi
     case $camera in
     *[!0-9]*) camera="\"$camera\"" ;;
@@ -209,6 +219,9 @@ $(mqtt_section daemon)
 [signing]
 key_file = "credential:signing.key"
 sequence_file = "/var/lib/oneglance/sequence"
+
+[commands]
+keyring_file = "keyring.json"
 
 [gallery]
 path = "/var/lib/oneglance/gallery.db"
@@ -228,7 +241,7 @@ $(site_section)
 $(mqtt_section lock)
 
 [door]
-public_key_file = "signing.pub"
+public_key_file = "keyring.json"
 state_file = "/var/lib/oneglance-door/sequence"
 pin = "GPIO17"
 pin_factory = "auto"
@@ -243,7 +256,8 @@ $(site_section)
 $(mqtt_section kiosk)
 
 [kiosk]
-public_key_file = "signing.pub"
+public_key_file = "keyring.json"
+key_file = "credential:kiosk.key"
 TEXT
 fi
 
@@ -252,18 +266,22 @@ if has_role broker; then
     mosquitto=$prefix/etc/mosquitto/oneglance
     run install -d "$prefix/etc/mosquitto/conf.d"
     run install -d -m 0750 "$mosquitto"
-    for who in daemon lock kiosk admin; do
+    for who in daemon lock kiosk reader admin; do
         random_word | write_new "$etc/$who.password" 0600
     done
     random_word | write_new "$etc/homeassistant.password" 0600
     write_new "$etc/admin.toml" 0644 <<TEXT
-# For the administrator: sudo oneglance watch -c /etc/oneglance/admin.toml
+# For the administrator: sudo oneglance watch -c /etc/oneglance/admin.toml, and
+# sudo oneglance command reload -c /etc/oneglance/admin.toml
 $(site_section)
 
 $(mqtt_section admin)
 
+[commands]
+key_file = "administrator.key"
+
 [door]
-public_key_file = "signing.pub"
+public_key_file = "keyring.json"
 TEXT
     if [ ! -e "$etc/ca.crt" ]; then
         case $host in
@@ -279,7 +297,7 @@ TEXT
     else
         (
             umask 077
-            for who in daemon lock kiosk admin; do
+            for who in daemon lock kiosk reader admin; do
                 echo "oneglance-$who:$(cat "$etc/$who.password")"
             done >"$mosquitto/passwords.new"
             echo "homeassistant:$(cat "$etc/homeassistant.password")" >>"$mosquitto/passwords.new"
@@ -294,7 +312,9 @@ TEXT
     fi
 else
     for role in $roles; do
-        for file in ca.crt "$role.password" signing.pub; do
+        key=''
+        if [ "$role" = kiosk ]; then key=kiosk.key; fi
+        for file in ca.crt "$role.password" keyring.json $key; do
             [ -e "$etc/$file" ] ||
                 say "still needed: $etc/$file, copied from the machine of the broker and daemon"
         done

@@ -14,6 +14,11 @@ from mosquitto_fixture import ROLES, Mosquitto, find_binary
 
 from oneglance.broker import free_port
 from oneglance.config import load_config
+from oneglance.contract.commands import open_writer
+from oneglance.contract.keyring import Role
+from oneglance.contract.keyring_file import read_keyring, read_pins
+from oneglance.contract.signing import load_signing_key
+from oneglance.contract.topics import Topics
 from oneglance.link import Link
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
@@ -75,7 +80,7 @@ def test_the_second_run_changes_no_key_password_or_configuration(tmp_path: Path)
 def test_secrets_are_private(tmp_path: Path) -> None:
     install(*ALL, "--prefix", str(tmp_path))
     secret = [name for name in tree(tmp_path) if name.endswith((".key", ".password", "passwords"))]
-    assert len(secret) == 9
+    assert len(secret) == 12
     for name in secret:
         assert tree(tmp_path)[name][0] == 0o600, name
     words = [(tmp_path / name).read_text() for name in secret if name.endswith(".password")]
@@ -102,6 +107,13 @@ def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.Mo
     }
     assert files["daemon"].camera[0].source == "rtsp://camera/1"
     assert files["daemon"].signing.key_file == etc / "oneglance" / "signing.key"
+    ring = read_keyring(files["daemon"].keyring_file)
+    assert read_pins(files["lock"].door.public_key_file) == ring
+    assert read_pins(files["kiosk"].kiosk.public_key_file) == ring
+    topics, kiosk = Topics("home", "back"), files["kiosk"].kiosk.key_file
+    assert kiosk is not None
+    for key_file in (kiosk, files["admin"].command_key_file):
+        assert ring.find(open_writer(topics, key_file).key_id) is not None
     server = Mosquitto.__new__(Mosquitto)
     server.folder, server.port, server._process = tmp_path, free_port(), None
     conf = (etc / "mosquitto/conf.d/oneglance.conf").read_text()
@@ -125,12 +137,29 @@ def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_lock_on_a_machine_of_its_own_is_told_what_it_still_needs(tmp_path: Path) -> None:
     said = install("--role", "lock", "--host", "door.lan", "--prefix", str(tmp_path))
-    for file in ("ca.crt", "lock.password", "signing.pub"):
+    for file in ("ca.crt", "lock.password", "keyring.json"):
         assert f"still needed: {tmp_path}/etc/oneglance/{file}" in said
     assert "oneglance doctor -c /etc/oneglance/door.toml" in said
     assert "oneglance.toml" not in said
     assert not (tmp_path / "etc/oneglance/signing.key").exists()
     assert load_config(tmp_path / "etc/oneglance/door.toml").mqtt.host == "door.lan"
+
+
+def test_a_house_from_before_keyrings_gets_one_and_keeps_its_signing_key(tmp_path: Path) -> None:
+    install("--role", "daemon", "--prefix", str(tmp_path))
+    etc = tmp_path / "etc/oneglance"
+    signing = (etc / "signing.key").read_bytes()
+    for name in ("keyring.json", "administrator.key", "kiosk.key"):
+        (etc / name).unlink()
+    install("--role", "daemon", "--prefix", str(tmp_path))
+    ring = read_keyring(etc / "keyring.json")
+    assert {key.id: key.role for key in ring.keys} == {
+        "daemon": Role.DAEMON,
+        "administrator": Role.ADMINISTRATOR,
+        "kiosk": Role.KIOSK,
+    }
+    assert ring.id_of(load_signing_key(etc / "signing.key").public_key()) == "daemon"
+    assert (etc / "signing.key").read_bytes() == signing
 
 
 @pytest.mark.parametrize(

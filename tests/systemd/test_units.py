@@ -116,7 +116,8 @@ def test_only_the_daemon_gets_the_private_keys() -> None:
     assert credentials == {
         "oneglance": {"signing.key", "gallery.key", "daemon.password"},
         "oneglance-door": {"lock.password"},
-        "oneglance-kiosk": {"kiosk.password"},
+        # Its own key, with which nothing is opened.
+        "oneglance-kiosk": {"kiosk.password", "kiosk.key"},
     }
 
 
