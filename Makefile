@@ -9,7 +9,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := contract faces models training converter daemon kiosk_ui door cli
+ROOMS := audit contract faces models training converter daemon kiosk_ui door cli
 SOURCES := oneglance $(ROOMS) tests benchmarks
 DATA ?= ../shared/data
 TEST_PACKAGES := mosquitto ffmpeg nodejs xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1 \

@@ -166,6 +166,18 @@ class CameraConfig(Section):
     read_deadline_s: Seconds = 5.0
 
 
+class AuditConfig(Section):
+    """The log of what happened; in the folder `audit` beside the gallery unless one is given.
+
+    With `snapshots` a sealed picture of each visitor who got a decision is kept as well.
+    """
+
+    folder: Path | None = None
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+    snapshots: bool = False
+    snapshot_days: Annotated[int, Field(ge=1, le=365)] = 7
+
+
 class MetricsConfig(Section):
     """The port on 127.0.0.1 where Prometheus may ask; nothing is served unless it is given."""
 
@@ -212,6 +224,7 @@ class Config(Section):
     decision: DecisionConfig = DecisionConfig()
     liveness: LivenessConfig = LivenessConfig()
     camera: tuple[CameraConfig, ...] = ()
+    audit: AuditConfig = AuditConfig()
     metrics: MetricsConfig = MetricsConfig()
     door: DoorConfig = DoorConfig()
     kiosk: KioskConfig = KioskConfig()
@@ -231,6 +244,16 @@ class Config(Section):
         """`commands.key_file`, or administrator.key beside the lock's public key."""
         beside = self.door.public_key_file.with_name("administrator.key")
         return self.commands.key_file or beside
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit log stands."""
+        return self.audit.folder or self.gallery.path.parent / "audit"
+
+    @property
+    def snapshot_folder(self) -> Path:
+        """Where sealed pictures of visitors are kept, if they are."""
+        return self.audit_folder / "snapshots"
 
 
 def load_config(path: Path | None = None) -> Config:

@@ -75,3 +75,15 @@ class MissingPartError(OneglanceError):
     """An optional part of oneglance (an extra) is not installed."""
 
     exit_code = 10
+
+
+class AuditError(OneglanceError):
+    """The audit log cannot be read or written, or is not as it was written."""
+
+    exit_code = 11
+
+
+class TamperedError(AuditError):
+    """An entry of the audit log was altered, removed, moved or inserted."""
+
+    exit_code = 12

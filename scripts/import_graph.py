@@ -40,6 +40,7 @@ left out.%s</font>>
 """
 _RED = "#c62828"
 _COLOURS = {
+    "audit": "#fbe6e3",
     "cli": "#efe6f7",
     "daemon": "#e2f1e2",
     "door": "#e2f1e2",

@@ -1,0 +1,1 @@
+"""What happened at the door, in an append-only, hash-chained file: docs/audit.md."""

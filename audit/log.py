@@ -1,0 +1,389 @@
+"""The audit log as its writers see it: each entry is on disk before the writer goes on."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from oneglance.audit.entry import (
+    EMPTY,
+    Entry,
+    Head,
+    Signer,
+    key_id,
+    looks_signed,
+    make_line,
+    read_line,
+)
+from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms, Sealer
+from oneglance.audit.segments import (
+    Line,
+    entries_backwards,
+    lines,
+    open_segment,
+    segment_name,
+    segments,
+)
+from oneglance.errors import AuditError, TamperedError
+from oneglance.ownership import give_to_folders_owner
+
+log = logging.getLogger(__name__)
+
+# Small enough to be read whole at a start, large enough that years are some dozens of files.
+SEGMENT_BYTES = 4 * 1024 * 1024
+# Another process holds the lock for one write; a longer wait means that it hangs.
+BUSY_S = 5.0
+KEPT_OF_CUT_BYTES = 4096
+
+_FULL = "make room on the disk: nothing goes unlogged, so nobody is let in until then"
+_REFUSED = "run this as the user that owns the gallery, in a folder that this user can write to"
+_TAMPERED = (
+    "see what is left with 'oneglance audit verify', keep a copy as evidence, "
+    "then move the folder away to begin a new log"
+)
+
+
+class Audit:
+    """An open audit log: a folder of segments. Threads and processes may write to it at once.
+
+    With a `signer` every entry is signed, which vouches for all entries before it, too. `keys`
+    are the public keys by which the last signature in the log is checked when it is opened; one
+    of another key than these is left to `oneglance audit verify`. `sealer` keeps who has which
+    pseudonym. `monotonic_s` and `pause` are for waiting for the lock.
+
+    Opening reads the log from its last signature on; an entry that a power cut left incomplete is
+    taken away and told in a new entry `cut_off`. Raises AuditError if the log cannot be read or
+    written, TamperedError if what was read is not as it was written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        wall: Callable[[], datetime],
+        *,
+        signer: Signer | None = None,
+        keys: Iterable[Ed25519PublicKey] = (),
+        sealer: Sealer | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._folder = folder
+        self._wall = wall
+        self._signer = signer
+        self._keys = {key_id(key): key for key in keys}
+        self._pseudonyms = None if sealer is None else Pseudonyms(folder / PEOPLE_FILE, sealer)
+        self._segment_bytes = segment_bytes
+        self._monotonic_s = monotonic_s
+        self._pause = pause
+        self._mutex = threading.Lock()
+        # What was read or written last: everything is known up to this byte of this segment.
+        self._segment: Path | None = None
+        self._inode = 0
+        self._size = 0
+        self._month = ""
+        self._last: Entry | None = None
+        self._signed: Entry | None = None
+        _make_folder(folder)
+        self.head()
+
+    @property
+    def signed_with(self) -> str:
+        """The id of the key that signed the last signed entry; "" if none is signed."""
+        return "" if self._signed is None else self._signed.key
+
+    def head(self) -> Head:
+        """The place of the last entry, whoever wrote it. Raises AuditError."""
+        with self._exclusive():
+            return self._head
+
+    def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> Entry:
+        """Write one entry; when this returns, it survives a power cut.
+
+        `person_id` is written as `person`, by pseudonym: no name or id of a person stands in
+        `body`. Raises AuditError, with nothing written, if the entry cannot be kept; ValueError
+        for a body or kind that is none.
+        """
+        with self._exclusive():
+            if person_id is not None:
+                body = {**body, "person": self._names().of(person_id)}
+            return self._append(kind, body)
+
+    def checkpoint(self) -> Entry | None:
+        """Sign for what others wrote since the last signature; None if there is nothing such."""
+        with self._exclusive():
+            if self._last is None or self._last.key:
+                return None
+            return self._append("checkpoint", {})
+
+    def last(self, kind: str) -> Entry | None:
+        """The newest entry of a kind, None if there is none. Raises AuditError."""
+        return next(entries_backwards(self._folder, (kind,)), None)
+
+    def forget(self, gone: Callable[[str], bool]) -> None:
+        """Make the pseudonyms of all people whose id is `gone` nobody's. Raises AuditError."""
+        with self._exclusive():
+            self._names().forget(gone)
+
+    def reseal(self, sealer: Sealer) -> None:
+        """Seal the pseudonyms with another key from now on. Raises AuditError."""
+        with self._exclusive():
+            self._names().reseal(sealer)
+
+    def retain(self, since: datetime) -> None:
+        """Remove whole segments, but the newest, in which all is older than `since`.
+
+        It needs a signer.
+
+        A signed entry first says up to which number, and which hash that one had. Raises
+        AuditError.
+        """
+        with self._exclusive():
+            found = segments(self._folder)
+            through = EMPTY
+            old = []
+            for segment in found[:-1]:
+                last = _last_entry(segment)
+                if last is None or last.at > since:
+                    break
+                old.append(segment)
+                through = last.head
+            if not old:
+                return
+            self._append("retention", {"through": through.number, "hash": through.hash})
+            try:
+                # The oldest first, so that what is left after a crash is a whole chain.
+                for segment in old:
+                    segment.unlink()
+                _sync_folder(self._folder)
+            except OSError as error:
+                raise AuditError(
+                    f"old entries cannot be removed: {error.strerror}", where=str(self._folder)
+                ) from None
+
+    @property
+    def _head(self) -> Head:
+        return EMPTY if self._last is None else self._last.head
+
+    def _names(self) -> Pseudonyms:
+        if self._pseudonyms is None:
+            raise ValueError("people are logged only where their pseudonyms can be sealed")
+        return self._pseudonyms
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Nobody else writes meanwhile, and all that was written is known."""
+        with self._mutex, _locked(self._folder / "lock", self._monotonic_s, self._pause):
+            self._catch_up()
+            yield
+
+    def _catch_up(self) -> None:
+        found = segments(self._folder)
+        opening = self._segment is None
+        if self._segment is None:
+            found = _from_last_signature(found)
+        elif self._segment in found:
+            found = found[found.index(self._segment) :]
+        else:
+            raise _tampered(self._segment, "it was removed while it was in use")
+        cut: dict[str, Any] = {}
+        for segment in found:
+            cut = self._read(segment, is_last=segment == found[-1])
+        if opening and self._signed is not None:
+            # Before anything is signed on top of it.
+            self._check_signature(self._signed)
+        if cut:
+            self._append("cut_off", cut)
+
+    def _read(self, segment: Path, *, is_last: bool) -> dict[str, Any]:
+        """Know a segment to its end; an incomplete entry is taken away, and what to say of it."""
+        try:
+            descriptor = open_segment(segment, os.O_RDWR)
+            try:
+                status = os.fstat(descriptor)
+                if segment != self._segment:
+                    self._segment, self._size, self._inode = segment, 0, status.st_ino
+                if status.st_ino != self._inode or status.st_size < self._size:
+                    raise _tampered(segment, "it was cut or replaced while it was in use")
+                if status.st_size == self._size:
+                    return {}
+                for line in lines(segment, self._size):
+                    if not line.complete and is_last:
+                        return self._cut(descriptor, line, status.st_size)
+                    self._take(line)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _failed(segment, error) from None
+        return {}
+
+    def _take(self, line: Line) -> None:
+        place = f"entry {self._head.number + 1}"
+        try:
+            entry = read_line(line.data)
+        except ValueError:
+            raise _tampered(line.segment, f"{place} was altered") from None
+        begins = self._last is None and entry.number > 1
+        if not begins and (entry.number, entry.prev) != (self._head.number + 1, self._head.hash):
+            raise _tampered(line.segment, f"{place} does not follow the one before")
+        self._keep(entry, len(line.data) + 1)
+
+    def _keep(self, entry: Entry, size: int) -> None:
+        if not self._size:
+            self._month = f"{entry.at:%Y-%m}"
+        self._size += size
+        self._last = entry
+        if entry.key:
+            self._signed = entry
+
+    def _cut(self, descriptor: int, line: Line, size: int) -> dict[str, Any]:
+        log.warning("audit log: the last entry was cut off by a power loss and is taken away")
+        data = base64.b64encode(line.data[:KEPT_OF_CUT_BYTES]).decode()
+        os.ftruncate(descriptor, self._size)
+        os.fsync(descriptor)
+        return {"bytes": size - self._size, "data": data}
+
+    def _check_signature(self, entry: Entry) -> None:
+        key = self._keys.get(entry.key)
+        if key is not None and not entry.is_signed_by(key):
+            raise _tampered(self._folder, f"the signature of entry {entry.number} is wrong")
+
+    def _append(self, kind: str, body: dict[str, Any]) -> Entry:
+        now = self._wall()
+        line = make_line(self._head, now, kind, body, self._signer)
+        entry = read_line(line[:-1])
+        full = self._size + len(line) > self._segment_bytes or self._month != f"{entry.at:%Y-%m}"
+        if self._segment is None or (full and self._size):
+            self._write(self._folder / segment_name(entry.number), line, os.O_CREAT | os.O_EXCL)
+        else:
+            self._write(self._segment, line, 0)
+        self._keep(entry, len(line))
+        return entry
+
+    def _write(self, segment: Path, line: bytes, how: int) -> None:
+        size = 0 if how else self._size
+        try:
+            descriptor = open_segment(segment, os.O_WRONLY | os.O_APPEND | how)
+            try:
+                if how:
+                    give_to_folders_owner(descriptor, self._folder)
+                    _sync_folder(self._folder)
+                try:
+                    rest = line
+                    while rest:
+                        # On a disk just full, a part of it fits.
+                        rest = rest[os.write(descriptor, rest) :]
+                    os.fdatasync(descriptor)
+                except OSError:
+                    # What stays behind if this fails as well, the next writer takes away.
+                    with suppress(OSError):
+                        os.ftruncate(descriptor, size)
+                    raise
+                inode = os.fstat(descriptor).st_ino
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _failed(segment, error) from None
+        if how:
+            self._segment, self._size, self._inode = segment, 0, inode
+
+
+def _from_last_signature(found: list[Path]) -> list[Path]:
+    """The segments from the newest one on in which an entry is signed."""
+    for place in range(len(found) - 1, 0, -1):
+        if any(looks_signed(line.data) for line in lines(found[place])):
+            return found[place:]
+    return found
+
+
+def _last_entry(segment: Path) -> Entry | None:
+    last = None
+    for line in lines(segment):
+        last = line
+    try:
+        return None if last is None else read_line(last.data)
+    except ValueError:
+        return None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise _failed(folder, error) from None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            give_to_folders_owner(descriptor, folder.parent)
+        finally:
+            os.close(descriptor)
+        _sync_folder(folder.parent)
+    except OSError as error:
+        raise _failed(folder, error) from None
+
+
+@contextmanager
+def _locked(
+    file: Path, monotonic_s: Callable[[], float], pause: Callable[[float], None]
+) -> Iterator[None]:
+    until_s = monotonic_s() + BUSY_S
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(file, flags, 0o600)
+    except OSError as error:
+        raise _failed(file, error) from None
+    try:
+        try:
+            give_to_folders_owner(descriptor, file.parent)
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if monotonic_s() > until_s:
+                        raise AuditError(
+                            "another program keeps the audit log busy",
+                            where=str(file),
+                            fix="see who holds it with fuser",
+                        ) from None
+                    pause(0.002)
+        except OSError as error:
+            raise _failed(file, error) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failed(path: Path, error: OSError) -> AuditError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return AuditError(
+        f"the audit log cannot be written: {error.strerror}",
+        where=str(path),
+        fix=_FULL if full else _REFUSED,
+    )
+
+
+def _tampered(path: Path, what: str) -> TamperedError:
+    return TamperedError(f"the audit log was tampered with: {what}", where=str(path), fix=_TAMPERED)

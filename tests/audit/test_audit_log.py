@@ -1,0 +1,417 @@
+"""Writing: durable, by many at once, over power cuts, full disks and people who interfere."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from audit_rig import KEY, SEALER, Wall, only_segment, proof_of
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from oneglance.audit.entry import MAX_LINE_BYTES, Signer, read_line
+from oneglance.audit.log import Audit
+from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
+from oneglance.audit.segments import entries, segments
+from oneglance.errors import AuditError, OneglanceError, TamperedError
+from oneglance.faces.gallery.vault import TemplateKey
+
+Opened = Callable[..., Audit]
+
+
+def texts(folder: Path) -> list[tuple[int, str]]:
+    return [(entry.number, entry.kind) for entry in entries(folder)]
+
+
+def test_entries_are_numbered_chained_private_and_found_again(opened: Opened, folder: Path) -> None:
+    audit = opened()
+    first = audit.append("start", {"software": "1"})
+    second = audit.append("decision", {"score": 1.5, "reason": "unkönnt\n"})
+    assert (first.number, second.number, second.prev) == (1, 2, first.hash)
+    assert audit.head() == (2, second.hash)
+    assert opened().head() == audit.head()
+    assert [entry.body for entry in entries(folder)] == [first.body, second.body]
+    assert audit.last("start") == first
+    assert audit.last("stop") is None
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(only_segment(folder).stat().st_mode) == 0o600
+    proof = proof_of(folder)
+    assert (proof.problem, proof.first, proof.head, proof.unsigned) == (None, 1, second.head, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("gossip", {}),
+        ("decision", {"score": float("nan")}),
+        ("decision", {"sequence": 2**60}),
+        ("decision", {"reason": "x" * MAX_LINE_BYTES}),
+        ("decision", {"reason": "\ud800"}),
+        ("decision", {"at": datetime(2026, 1, 1, tzinfo=UTC)}),
+    ],
+)
+def test_what_is_no_entry_is_refused_and_nothing_written(
+    opened: Opened, kind: str, body: dict[str, object]
+) -> None:
+    audit = opened()
+    audit.append("start", {})
+    before = audit.head()
+    with pytest.raises(ValueError):  # noqa: PT011
+        audit.append(kind, body)
+    assert audit.head() == before
+
+
+def test_who_has_no_key_writes_what_the_daemon_signs_for_later(
+    opened: Opened, folder: Path
+) -> None:
+    daemon, command = opened(), opened(signer=None)
+    daemon.append("start", {})
+    assert daemon.checkpoint() is None
+    command.append("enrolment", {}, person_id="ada")
+    with pytest.raises(ValueError, match="has to be signed"):
+        command.append("decision", {})
+    assert proof_of(folder).unsigned == 1
+    assert daemon.checkpoint() is not None
+    assert proof_of(folder).unsigned == 0
+    assert texts(folder) == [(1, "start"), (2, "enrolment"), (3, "checkpoint")]
+
+
+def test_a_person_has_one_pseudonym_until_forgotten_and_the_log_never_a_name(
+    opened: Opened, folder: Path
+) -> None:
+    daemon, command = opened(), opened(signer=None)
+    names = [a.append("enrolment", {}, person_id="ada").body["person"] for a in (command, daemon)]
+    other = daemon.append("enrolment", {}, person_id="eve").body["person"]
+    assert names[0] == names[1] != other
+    assert re.fullmatch("person-[0-9a-f]{8}", names[0])
+    people = Pseudonyms(folder / PEOPLE_FILE, SEALER)
+    assert people.people() == {names[0]: "ada", other: "eve"}
+    assert stat.S_IMODE((folder / PEOPLE_FILE).stat().st_mode) == 0o600
+
+    command.forget(lambda person_id: person_id == "ada")
+    assert people.people() == {other: "eve"}
+    assert proof_of(folder).problem is None
+    again = daemon.append("decision", {}, person_id="ada").body["person"]
+    assert again != names[0]
+    everything = b"".join(file.read_bytes() for file in folder.iterdir())
+    assert b"ada" not in everything
+    assert b"eve" not in everything
+
+
+def test_pseudonyms_sealed_with_another_key_or_changed_are_refused(
+    opened: Opened, folder: Path
+) -> None:
+    opened().append("enrolment", {}, person_id="ada")
+    file = folder / PEOPLE_FILE
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(AuditError, match="changed, or sealed with another key"):
+        opened().append("decision", {}, person_id="ada")
+    assert texts(folder) == [(1, "enrolment")]
+
+
+def test_pseudonyms_are_sealed_with_another_key_when_that_is_changed(
+    opened: Opened, folder: Path
+) -> None:
+    audit, other = opened(), TemplateKey(b"o" * 32)
+    before = audit.append("enrolment", {}, person_id="ada").body["person"]
+    audit.reseal(other)
+    assert audit.append("decision", {}, person_id="ada").body["person"] == before
+    assert Pseudonyms(folder / PEOPLE_FILE, other).people() == {before: "ada"}
+    with pytest.raises(AuditError, match="another key"):
+        Pseudonyms(folder / PEOPLE_FILE, SEALER).people()
+
+
+def test_a_power_cut_at_any_byte_loses_nothing_complete_and_is_told(
+    opened: Opened, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    audit = opened()
+    for kind in ("start", "decision", "stop"):
+        audit.append(kind, {"n": kind})
+    segment = only_segment(folder)
+    whole = segment.read_bytes()
+    ends = [match.end() for match in re.finditer(b"\n", whole)]
+    for length in range(len(whole) + 1):
+        segment.write_bytes(whole[:length])
+        complete = sum(end <= length for end in ends)
+        torn = whole[([0, *ends])[complete] : length]
+        assert proof_of(folder).cut_off_bytes == len(torn)
+        caplog.clear()
+        opened()
+        kept = list(entries(folder))
+        assert [entry.number for entry in kept] == list(range(1, complete + bool(torn) + 1))
+        assert segment.read_bytes().startswith(whole[: len(whole[:length]) - len(torn)])
+        if torn:
+            assert kept[-1].kind == "cut_off"
+            assert kept[-1].body["bytes"] == len(torn)
+            assert base64.b64decode(kept[-1].body["data"]) == torn
+            assert "cut off by a power loss" in caplog.text
+        proof = proof_of(folder)
+        assert (proof.problem, proof.cut_off_bytes) == (None, 0)
+
+
+def test_blocks_that_were_never_written_are_no_entry(opened: Opened, folder: Path) -> None:
+    opened().append("start", {})
+    with only_segment(folder).open("ab") as file:
+        file.write(bytes(100_000))
+    opened()
+    (_, cut) = entries(folder)
+    assert (cut.kind, cut.body["bytes"]) == ("cut_off", 100_000)
+
+
+_WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from oneglance.audit.log import Audit
+audit = Audit(Path(sys.argv[1]), lambda: datetime.now(UTC), segment_bytes=4000)
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(int(sys.argv[3])):
+    audit.append("rename", {"who": sys.argv[2], "n": number})
+"""
+
+
+def test_processes_that_write_at_once_make_one_chain(folder: Path) -> None:
+    count = 60
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITER, folder, who, str(count)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for who in ("one", "two")
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.communicate("go\n", timeout=60)
+        assert writer.returncode == 0
+    found = list(entries(folder))
+    assert [entry.number for entry in found] == list(range(1, 2 * count + 1))
+    for who in ("one", "two"):
+        assert [e.body["n"] for e in found if e.body["who"] == who] == list(range(count))
+    assert len(segments(folder)) > 3
+    assert proof_of(folder).problem is None
+
+
+_FULL = """
+import resource, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from oneglance.audit.log import Audit
+from oneglance.errors import AuditError
+audit = Audit(Path(sys.argv[1]), lambda: datetime.now(UTC))
+audit.append("rename", {})
+before = audit.head()
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+refused = 0
+for _ in range(3):
+    try:
+        audit.append("rename", {"why": "x" * 300})
+    except AuditError as error:
+        refused += 1
+        print(error)
+assert refused == 3 and audit.head() == before, (refused, audit.head())
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert audit.append("rename", {"why": "x" * 300}).number == before.number + 1
+"""
+
+
+@pytest.mark.parametrize("limit", [240, 300, 400])
+def test_a_full_disk_refuses_an_entry_leaves_no_half_and_is_got_over(
+    folder: Path, limit: int
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", _FULL, folder, str(limit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "cannot be written" in result.stdout
+    assert "make room" in result.stdout
+    assert texts(folder) == [(1, "rename"), (2, "rename")]
+    assert proof_of(folder).problem is None
+
+
+def test_a_device_that_takes_nothing_is_no_log(opened: Opened, folder: Path) -> None:
+    opened().append("start", {})
+    segment = only_segment(folder)
+    segment.unlink()
+    segment.symlink_to("/dev/full")
+    with pytest.raises(AuditError):
+        opened()
+
+
+def test_a_log_that_is_no_file_of_its_owner_alone_is_refused(
+    opened: Opened, folder: Path, tmp_path: Path
+) -> None:
+    audit = opened()
+    audit.append("start", {})
+    segment = only_segment(folder)
+    segment.chmod(0o644)
+    for write in (opened, lambda: audit.append("stop", {})):
+        with pytest.raises(AuditError, match="only its owner"):
+            write()
+    segment.unlink()
+    os.mkfifo(segment, 0o600)
+    with pytest.raises(AuditError):
+        opened()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, wall: Wall) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AuditError, match="cannot be written") as raised:
+        Audit(tmp_path / "file" / "audit", wall)
+    assert raised.value.exit_code == 11
+
+
+def test_who_waits_too_long_for_the_lock_gives_up(opened: Opened, folder: Path) -> None:
+    waited: list[float] = []
+    audit = opened(monotonic_s=lambda: sum(waited), pause=lambda _s: waited.append(1.0))
+    with (folder / "lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(AuditError, match="keeps the audit log busy"):
+            audit.append("start", {})
+    assert audit.append("start", {}).number == 1
+
+
+@pytest.mark.parametrize("how", ["cut", "replaced", "removed"])
+def test_a_log_that_is_cut_or_changed_while_in_use_is_noticed(
+    opened: Opened, folder: Path, how: str
+) -> None:
+    audit = opened()
+    audit.append("start", {})
+    audit.append("decision", {})
+    segment = only_segment(folder)
+    data = segment.read_bytes()
+    if how == "cut":
+        os.truncate(segment, data.index(b"\n") + 1)
+    else:
+        segment.rename(folder / "aside")
+    if how == "replaced":
+        segment.write_bytes(data)
+        segment.chmod(0o600)
+    with pytest.raises(TamperedError, match=how if how == "removed" else "cut or replaced"):
+        audit.append("stop", {})
+
+
+def test_another_writers_forged_entries_are_not_built_upon(opened: Opened, folder: Path) -> None:
+    audit = opened()
+    audit.append("start", {})
+    segment = only_segment(folder)
+    data = segment.read_bytes()
+    segment.write_bytes(data + data)
+    with pytest.raises(TamperedError, match="does not follow"):
+        audit.append("stop", {})
+    segment.write_bytes(data + data.replace(b"start", b"stoop"))
+    with pytest.raises(TamperedError, match="entry 2 was altered"):
+        opened()
+
+
+def test_a_log_that_somebody_else_signed_in_our_name_is_not_built_upon(
+    opened: Opened, folder: Path
+) -> None:
+    false = Signer(Signer.of(KEY).key_id, Ed25519PrivateKey.generate().sign)
+    opened(signer=false).append("start", {})
+    before = only_segment(folder).read_bytes()
+    # A torn entry behind it must not make us sign, either.
+    only_segment(folder).write_bytes(before + b'{"entry":')
+    with pytest.raises(TamperedError, match="the signature of entry 1 is wrong"):
+        opened()
+    assert only_segment(folder).read_bytes() == before
+
+
+def test_the_log_goes_on_in_a_new_segment_by_size_and_month(
+    opened: Opened, folder: Path, wall: Wall
+) -> None:
+    audit = opened(segment_bytes=1200)
+    for _ in range(9):
+        audit.append("decision", {})
+    by_size = len(segments(folder))
+    assert by_size > 2
+    assert all(file.stat().st_size <= 1200 for file in segments(folder))
+    wall.now += timedelta(days=31)
+    audit.append("decision", {})
+    assert len(segments(folder)) == by_size + 1
+    again = opened(segment_bytes=1200)
+    assert again.head() == audit.head()
+    again.append("stop", {})
+    assert audit.append("start", {}).number == 12
+    assert proof_of(folder).problem is None
+
+
+def test_old_segments_go_and_a_signed_entry_says_so(
+    opened: Opened, folder: Path, wall: Wall
+) -> None:
+    audit = opened()
+    for _ in range(4):
+        for _ in range(3):
+            audit.append("decision", {})
+        wall.now += timedelta(days=32)
+    assert len(segments(folder)) == 4
+    audit.retain(wall.now - timedelta(days=400))
+    assert len(segments(folder)) == 4
+    audit.retain(wall.now - timedelta(days=80))
+    assert next(entries(folder)).number == 7
+    told = audit.last("retention")
+    assert told is not None
+    assert told.body["through"] == 6
+    proof = proof_of(folder)
+    assert (proof.problem, proof.first) == (None, 7)
+    assert opened().append("stop", {}).number == told.number + 1
+
+    # Nobody else may do the same.
+    segments(folder)[0].unlink()
+    problem = proof_of(folder).problem
+    assert problem is not None
+    assert problem.how == "removed"
+    assert "no signed entry permits that" in problem.text
+
+
+def test_a_removal_of_old_segments_that_a_crash_left_half_done_is_whole(
+    opened: Opened, folder: Path, wall: Wall
+) -> None:
+    audit = opened()
+    for _ in range(3):
+        audit.append("decision", {})
+        wall.now += timedelta(days=32)
+    last = audit.append("decision", {})
+    second, third = segments(folder)[1:3]
+    kept = {file: file.read_bytes() for file in (second, third)}
+    audit.retain(last.at - timedelta(days=1))
+    assert next(entries(folder)).number == 4
+    for file, data in kept.items():
+        file.write_bytes(data)
+        file.chmod(0o600)
+    proof = proof_of(folder)
+    assert (proof.problem, proof.first) == (None, 2)
+    second.unlink()
+    third.unlink()
+    assert proof_of(folder).problem is None
+
+
+def test_reading_an_entry_never_fails_otherwise() -> None:
+    nested = b'{"a":' * 4000 + b"{}" + b"}" * 4000
+    for line in (b"", b"{}", nested, b"\xff" * 100):
+        with pytest.raises(ValueError, match="not an entry"):
+            read_line(line)
+
+
+def test_errors_are_one_line(opened: Opened, folder: Path) -> None:
+    opened().append("start", {})
+    only_segment(folder).write_bytes(b"\x1b[2J\n" * 3)
+    with pytest.raises(OneglanceError) as raised:
+        opened()
+    assert "\n" not in str(raised.value)
+    assert "\x1b" not in str(raised.value)
