@@ -136,11 +136,12 @@ def _keeper(
     if outlet is None:
         return GalleryKeeper(watch, clocks.monotonic_s)
     # Commands are about the gallery, which belongs to its keeper's thread.
-    return GalleryKeeper(watch, clocks.monotonic_s, outlet.desk.work)
+    return GalleryKeeper(watch, clocks.monotonic_s, outlet.work)
 
 
 def _farewell(outlet: Outlet) -> Callable[[object, BaseException | None, object], None]:
     def leave(_kind: object, error: BaseException | None, _traceback: object) -> None:
+        outlet.scribe.stop(failed=error is not None)
         outlet.publisher.stop(("failed",) if error is not None else ())
 
     return leave

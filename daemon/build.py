@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import cv2
 import numpy as np
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from oneglance import __version__
+from oneglance.audit.entry import Signer
+from oneglance.audit.log import Audit
+from oneglance.audit.snapshots import Snapshots
 from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.contract.keyring_file import PinnedKeys, read_keyring
@@ -16,11 +24,12 @@ from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.visit.decide import Rule
 from oneglance.daemon.voice.authority import Authority
-from oneglance.daemon.voice.commands import CommandDesk, OnCommand
+from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.outlet import Outlet
 from oneglance.daemon.voice.publisher import Publisher
+from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.vault import load_key
@@ -32,6 +41,8 @@ from oneglance.timing import OnStage
 # Two looks in a row of one person are far more alike than two photographs: a rate of false
 # matches that is lax between strangers' photographs is strict here.
 SAME_FACE_FMR = "1e-3"
+# What of the configuration decides nothing. A camera's URL may carry its password.
+NO_POLICY = frozenset({"mqtt", "metrics", "kiosk", "camera"})
 
 
 def rule_of(config: Config, model: FaceModel) -> Rule:
@@ -86,25 +97,22 @@ def open_sequence(config: Config, clocks: Clocks) -> SequenceFile:
 
 
 def build_outlet(
-    config: Config,
-    model: FaceModel,
-    watch: GalleryWatch,
-    sequence: SequenceFile,
-    clocks: Clocks,
-    on_command: OnCommand | None = None,
+    config: Config, model: FaceModel, watch: GalleryWatch, sequence: SequenceFile, clocks: Clocks
 ) -> Outlet:
     """What decisions leave by. Raises ConfigError for a key or password not usable."""
     topics = Topics(config.site.name, config.site.door)
+    key = load_signing_key(config.signing.key_file)
     issuer = Issuer(
         topics,
-        load_signing_key(config.signing.key_file),
+        key,
         sequence,
         model_id=model.model_id,
         lifetime_s=config.decision.lifetime_s,
         clocks=clocks,
     )
     keys = PinnedKeys(config.keyring_file, read_keyring)
-    verbs = gallery_verbs(config, watch)
+    scribe = build_scribe(config, model, key, clocks)
+    verbs = gallery_verbs(config, watch, scribe)
     memory = NonceFile(config.nonce_file)
     authority = Authority(topics, keys.current, verbs, memory, clocks)
     publisher = Publisher(
@@ -115,5 +123,33 @@ def build_outlet(
         clocks=clocks,
         on_command=lambda arrival: desk.arrived(arrival),
     )
-    desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, on_command)
-    return Outlet(issuer, publisher, desk, clocks)
+    desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, scribe.command)
+    return Outlet(issuer, publisher, desk, scribe, clocks)
+
+
+def build_scribe(
+    config: Config, model: FaceModel, key: Ed25519PrivateKey, clocks: Clocks
+) -> Scribe:
+    """Who writes the audit log, which is opened now if it can be."""
+    sealer = load_key(config.gallery.key_file)
+    signer = Signer.of(key)
+    folder = config.audit_folder
+
+    def open_audit() -> Audit:
+        return Audit(folder, clocks.wall, signer=signer, keys=[key.public_key()], sealer=sealer)
+
+    return Scribe(
+        open_audit,
+        signer.key_id,
+        {"software": __version__, "model_id": model.model_id, "policy": policy_hash(config)},
+        clocks,
+        keep_days=config.audit.keep_days,
+        snapshots=Snapshots(config.snapshot_folder, sealer) if config.audit.snapshots else None,
+        snapshot_days=config.audit.snapshot_days,
+    )
+
+
+def policy_hash(config: Config) -> str:
+    """The SHA-256, in hex, of all of a configuration that says who is let in, and how."""
+    policy = config.model_dump(mode="json", exclude=set(NO_POLICY))
+    return hashlib.sha256(rfc8785.dumps(policy)).hexdigest()

@@ -6,12 +6,15 @@ import logging
 import threading
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oneglance.clocks import Clocks
 from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.visit.decide import Verdict
-from oneglance.daemon.visit.report import StepReport
+from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.daemon.voice.outlet import Outlet
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.sdnotify import Notifier
@@ -20,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # Without frames the loop still looks around this often.
 TICK_S = 0.25
+# How much larger than a face its snapshot is.
+FACE_MARGIN = 1.6
 
 
 class Vision(threading.Thread):
@@ -108,14 +113,14 @@ class Vision(threading.Thread):
         for report in reports:
             for view in report.tracks:
                 if view.verdict is not None:
-                    self._conclude(view.verdict)
+                    self._conclude(view.verdict, _face(report.frame, view))
             if self._on_step is not None:
                 self._on_step(report)
         if self._outlet is not None:
             self._outlet.show(reports)
 
-    def _conclude(self, verdict: Verdict) -> None:
-        if self._outlet is not None and not self._left(verdict, self._outlet):
+    def _conclude(self, verdict: Verdict, face: NDArray[np.uint8]) -> None:
+        if self._outlet is not None and not self._left(verdict, self._outlet, face):
             self._pipeline.reopen(verdict.visit_id)
             return
         if verdict.accepted:
@@ -125,13 +130,13 @@ class Vision(threading.Thread):
         outcome = "accepted" if verdict.accepted else f"rejected, {verdict.reason}"
         log.info("visit %s: %s, score %.2f", verdict.visit_id, outcome, verdict.score)
 
-    def _left(self, verdict: Verdict, outlet: Outlet) -> bool:
+    def _left(self, verdict: Verdict, outlet: Outlet, face: NDArray[np.uint8]) -> bool:
         held = self._gallery.held if self._gallery is not None else None
         if held is not None and held.version != self._version:
             # Somebody may have been deleted while the encoder was at work.
             return False
         names = held.snapshot.names if held is not None and held.snapshot is not None else {}
-        return outlet.send(verdict, names)
+        return outlet.send(verdict, names, face)
 
     def _progressed(self) -> None:
         period_s = self._notifier.watchdog_period_s
@@ -139,3 +144,10 @@ class Vision(threading.Thread):
         if period_s is not None and now_s - self._fed_at_s >= period_s / 2:
             self._fed_at_s = now_s
             self._notifier.watchdog()
+
+
+def _face(frame: Frame, view: TrackView) -> NDArray[np.uint8]:
+    """The part of a frame that shows a face and what is close round it."""
+    box = view.box.scaled(FACE_MARGIN)
+    left, top = max(0, int(box.x)), max(0, int(box.y))
+    return frame.pixels[top : int(box.y + box.height), left : int(box.x + box.width)]

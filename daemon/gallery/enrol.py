@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from oneglance.config import Config
+from oneglance.daemon.gallery.logged import Log, logged
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.enrolment import (
     AGREEMENT_FMR,
@@ -16,19 +17,20 @@ from oneglance.faces.gallery.enrolment import (
     check_lookalike,
 )
 from oneglance.faces.gallery.gallery import Gallery
-from oneglance.faces.gallery.person import Person, UnfitTemplatesError
+from oneglance.faces.gallery.person import Person, UnfitTemplatesError, person_id_from
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.setup import load_configured
 from oneglance.faces.reader import load_image, read_one_face
 
 
 def enrol_pictures(
-    config: Config, name: str, person_id: str | None, photos: Sequence[bytes]
+    config: Config, name: str, person_id: str | None, photos: Sequence[bytes], log: Log
 ) -> Person:
     """Store the templates of photographs (JPEG or PNG files) that show one person alone.
 
     It loads a model of its own: the one that watches the door belongs to another thread. Raises
-    ImageError or GalleryError, with nothing stored, if they do not show one new person.
+    ImageError or GalleryError, with nothing stored, if they do not show one new person, AuditError
+    if the enrolment cannot be logged.
     """
     key = load_key(config.gallery.key_file)
     model = load_configured(config)
@@ -49,11 +51,14 @@ def enrol_pictures(
             raise error.naming() from None
         scores = model.compare(templates, enrolled.templates)
         check_lookalike(scores, enrolled.person_ids, model.threshold(LOOKALIKE_FMR))
-        return gallery.enrol(
-            name,
-            templates,
-            model.model_id,
-            person_id=person_id,
-            consent_at=now,
-            source="photo",
-        )
+        person_id = person_id or person_id_from(name)
+        said = {"model_id": model.model_id, "templates": len(templates), "source": "photo"}
+        with logged(log, gallery, "enrolment", said, person_id):
+            return gallery.enrol(
+                name,
+                templates,
+                model.model_id,
+                person_id=person_id,
+                consent_at=now,
+                source="photo",
+            )

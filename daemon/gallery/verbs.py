@@ -11,6 +11,7 @@ from oneglance.contract.commands import Args, Code
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import MAX_REPLY_TEXT
 from oneglance.daemon.gallery.enrol import enrol_pictures
+from oneglance.daemon.gallery.logged import Log, logged
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb, only, text_of
 from oneglance.faces.gallery.gallery import Gallery
@@ -20,8 +21,11 @@ ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 MAX_PHOTOS = 8
 
 
-def gallery_verbs(config: Config, watch: GalleryWatch) -> dict[str, Verb]:
-    """The verbs, for the thread that `watch` belongs to. What they change counts at once."""
+def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Verb]:
+    """The verbs, for the thread that `watch` belongs to. What they change counts at once.
+
+    It is written to `log` before it is done.
+    """
 
     def opened() -> Gallery:
         return Gallery.open(config.gallery.path, load_key(config.gallery.key_file))
@@ -39,8 +43,9 @@ def gallery_verbs(config: Config, watch: GalleryWatch) -> dict[str, Verb]:
 
     def rename(args: Args, _sender: Sender) -> str:
         only(args, "id", "name")
-        with opened() as gallery:
-            person = gallery.edit(text_of(args, "id"), name=text_of(args, "name"))
+        person_id = text_of(args, "id")
+        with opened() as gallery, logged(log, gallery, "rename", {}, person_id):
+            person = gallery.edit(person_id, name=text_of(args, "name"))
         watch.reload()
         return f"{person.person_id} is now called {person.name}"
 
@@ -48,7 +53,7 @@ def gallery_verbs(config: Config, watch: GalleryWatch) -> dict[str, Verb]:
         only(args, "id")
         person_id = text_of(args, "id")
         try:
-            with opened() as gallery:
+            with opened() as gallery, logged(log, gallery, "deletion", {}, person_id):
                 gallery.delete(person_id)
         finally:
             # Deleted, though bytes may remain: then an error says so, and the person is out.
@@ -64,7 +69,7 @@ def gallery_verbs(config: Config, watch: GalleryWatch) -> dict[str, Verb]:
                 fix="send consent=true if this person has",
             )
         person_id = text_of(args, "id") if "id" in args else None
-        person = enrol_pictures(config, text_of(args, "name"), person_id, _photos(args))
+        person = enrol_pictures(config, text_of(args, "name"), person_id, _photos(args), log)
         watch.reload()
         return f"{person.name} is enrolled as {person.person_id}"
 

@@ -1,9 +1,12 @@
-"""What decisions leave by: who signs, who publishes, who takes commands, who tells the screen."""
+"""What decisions leave by: who signs, logs, publishes, takes commands, tells the screen."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oneglance.clocks import Clocks
 from oneglance.daemon.visit.decide import Verdict
@@ -11,6 +14,7 @@ from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.publisher import Publisher
+from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.visit_feed import VisitFeed
 from oneglance.errors import OneglanceError
 
@@ -20,15 +24,21 @@ log = logging.getLogger(__name__)
 class Outlet:
     """The vision thread's way out: `turn` once a turn, `send` for a verdict, `show` for the screen.
 
-    `publisher` and `desk` belong to other threads as well; whoever builds the daemon starts and
-    stops them.
+    `publisher`, `desk` and `scribe` belong to other threads as well; whoever builds the daemon
+    starts and stops them.
     """
 
     def __init__(
-        self, issuer: Issuer, publisher: Publisher, desk: CommandDesk, clocks: Clocks
+        self,
+        issuer: Issuer,
+        publisher: Publisher,
+        desk: CommandDesk,
+        scribe: Scribe,
+        clocks: Clocks,
     ) -> None:
         self.publisher = publisher
         self.desk = desk
+        self.scribe = scribe
         self._issuer = issuer
         self._clocks = clocks
         self._feed = VisitFeed()
@@ -37,7 +47,7 @@ class Outlet:
     @property
     def problem(self) -> str:
         """Why no decision can leave now, as a status reason; nothing if it can."""
-        return self._issuer.problem
+        return self._issuer.problem or self.scribe.problem
 
     def turn(self) -> list[str]:
         """Look at the clocks and send what waits; call it at least once a second.
@@ -51,13 +61,20 @@ class Outlet:
             log.warning("visit %s: its decision expired before it could leave", visit_id)
         return lost
 
-    def send(self, verdict: Verdict, names: Mapping[str, str]) -> bool:
-        """Sign a verdict and send it on its way; `names` are the people's, by id.
+    def work(self) -> None:
+        """Carry out commands and what the audit log needs; call it from the gallery's thread."""
+        self.desk.work()
+        self.scribe.work()
 
-        False if no decision can be issued now; the reason is logged, once while it lasts.
+    def send(self, verdict: Verdict, names: Mapping[str, str], face: NDArray[np.uint8]) -> bool:
+        """Sign a verdict, log it and send it on its way; `names` are the people's, by id.
+
+        `face` is a picture of who got it, uint8 (H, W, 3) BGR. False if no decision can be issued
+        or logged now; the reason is logged, once while it lasts.
         """
         try:
             message = self._issuer.issue(verdict, names)
+            event_id = self.scribe.decision(message.payload)
         except OneglanceError as error:
             level = logging.ERROR if str(error) != self._refusal else logging.DEBUG
             log.log(level, "no decision: %s", error)
@@ -65,6 +82,7 @@ class Outlet:
             return False
         self._refusal = ""
         self.publisher.decision(message)
+        self.scribe.snapshot(event_id, face)
         return True
 
     def show(self, reports: Sequence[StepReport]) -> None:

@@ -1,0 +1,182 @@
+"""Writes down for good what the daemon does, before it is done; what is kept too long goes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.audit.entry import Entry
+from oneglance.audit.log import Audit
+from oneglance.audit.snapshots import Snapshots
+from oneglance.clocks import Clocks
+from oneglance.errors import AuditError, OneglanceError
+
+log = logging.getLogger(__name__)
+
+# How soon the daemon signs for what other commands wrote, and tries again what failed.
+SIGN_EVERY_S = 10.0
+TIDY_EVERY_S = 3600.0
+# What of a decision is written down: nothing by which a person is known, whatever is added to it.
+LOGGED = (
+    "event_id",
+    "visit_id",
+    "outcome",
+    "reason",
+    "score",
+    "threshold",
+    "model_id",
+    "mode",
+    "liveness",
+    "factors",
+    "sequence",
+)
+
+
+class Scribe:
+    """The daemon's hand in the audit log; `append`, `decision` and `work` may come from any thread.
+
+    `open_audit` opens the log, now or, if that fails, each time that something is to be written;
+    then the entry `start` says `start`, which holds the hash `policy` of what decides.
+    """
+
+    def __init__(
+        self,
+        open_audit: Callable[[], Audit],
+        key_id: str,
+        start: dict[str, Any],
+        clocks: Clocks,
+        *,
+        keep_days: int,
+        snapshots: Snapshots | None,
+        snapshot_days: int,
+    ) -> None:
+        self._open_audit = open_audit
+        self._key_id = key_id
+        self._start = start
+        self._clocks = clocks
+        self._keep = timedelta(days=keep_days)
+        self._snapshots = snapshots
+        self._snapshot_days = snapshot_days
+        self._opening = threading.Lock()
+        self._audit: Audit | None = None
+        self._failure: AuditError | None = None
+        self._sign_at_s = clocks.monotonic_s() + SIGN_EVERY_S
+        self._tidy_at_s = float("-inf")
+        self._try(self._opened)
+
+    @property
+    def problem(self) -> str:
+        """`audit_error` while nothing can be written, so that nobody is let in."""
+        return "" if self._failure is None else "audit_error"
+
+    def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> Entry:
+        """Write an entry as `Audit.append` does. Raises AuditError: then what it says must not be.
+
+        Raises ValueError for what cannot stand in the log.
+        """
+        try:
+            entry = self._opened().append(kind, body, person_id=person_id)
+        except AuditError as error:
+            self._failure = error
+            raise
+        self._failure = None
+        return entry
+
+    def forget(self, gone: Callable[[str], bool]) -> None:
+        """Make the pseudonyms of people nobody's, as `Audit.forget` does. Raises AuditError."""
+        self._opened().forget(gone)
+
+    def decision(self, payload: bytes) -> str:
+        """Write down a signed decision that is about to leave; returns its event_id.
+
+        Raises AuditError: then it must not leave.
+        """
+        said = json.loads(payload)
+        body = {name: said[name] for name in LOGGED if name in said}
+        self.append("decision", body, person_id=said["person_id"])
+        event_id: str = said["event_id"]
+        return event_id
+
+    def command(self, key_id: str, verb: str, code: str, times: int) -> None:
+        """Write down what became of a command, or of as many alike. Raises AuditError."""
+        self.append("command", {"key": key_id, "verb": verb, "code": code, "times": times})
+
+    def snapshot(self, event_id: str, face: NDArray[np.uint8]) -> None:
+        """Keep a picture, uint8 (H, W, 3) BGR, of who got a decision, if that is wanted."""
+        if self._snapshots is None or not face.size:
+            return
+        _, picture = cv2.imencode(".jpg", face)
+        try:
+            self._snapshots.keep(event_id, self._clocks.wall(), picture.tobytes())
+        except AuditError as error:
+            log.error("%s", error)
+
+    def work(self) -> None:
+        """Sign for what others wrote, try again what failed, remove what is old; call it often."""
+        now_s = self._clocks.monotonic_s()
+        if now_s < self._sign_at_s:
+            return
+        self._sign_at_s = now_s + SIGN_EVERY_S
+        if self._failure is not None:
+            self._try(lambda: self._opened().append("checkpoint", {}))
+        else:
+            self._try(lambda: self._opened().checkpoint())
+        if now_s >= self._tidy_at_s and not self.problem:
+            self._tidy_at_s = now_s + TIDY_EVERY_S
+            self._try(self._tidy)
+
+    def stop(self, *, failed: bool) -> None:
+        """Write down that the daemon ends, and why; the log's last words for now."""
+        audit = self._audit
+        if audit is not None:
+            self._try(lambda: audit.append("stop", {"failed": failed}))
+            self._try(lambda: log.info("audit log: ends at %s", audit.head()))
+
+    def _opened(self) -> Audit:
+        with self._opening:
+            if self._audit is None:
+                self._audit = self._begin()
+            return self._audit
+
+    def _begin(self) -> Audit:
+        audit = self._open_audit()
+        # In the journal too, which is another place: 'audit verify --head' takes it.
+        log.info("audit log: begins at %s", audit.head())
+        former = audit.signed_with
+        if former not in ("", self._key_id):
+            log.warning("audit log: it was signed with another key before, %s", former)
+            audit.append("key_change", {"former": former, "key": self._key_id})
+        before = audit.last("start")
+        audit.append("start", self._start)
+        if before is None or before.body.get("policy") != self._start["policy"]:
+            audit.append("policy_change", {"policy": self._start["policy"]})
+        return audit
+
+    def _tidy(self) -> None:
+        now = self._clocks.wall()
+        self._opened().retain(now - self._keep)
+        if self._snapshots is not None:
+            self._snapshots.remove_expired(now, self._snapshot_days)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except AuditError as error:
+            self._failed(error)
+        except OneglanceError as error:
+            self._failed(AuditError(error.what, where=error.where, fix=error.fix))
+        else:
+            self._failure = None
+
+    def _failed(self, error: AuditError) -> None:
+        level = logging.DEBUG if str(error) == str(self._failure) else logging.ERROR
+        log.log(level, "nobody is let in: %s", error)
+        self._failure = error

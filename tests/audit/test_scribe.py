@@ -1,0 +1,209 @@
+"""The daemon's hand in the log: nothing of a decision leaves that was not written down."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from audit_rig import KEY, SEALER, Wall, proof_of
+
+from oneglance.audit.entry import Signer
+from oneglance.audit.log import Audit
+from oneglance.audit.segments import entries, segments
+from oneglance.audit.snapshots import Snapshots, expired
+from oneglance.clocks import Clocks
+from oneglance.daemon.voice.scribe import SIGN_EVERY_S, TIDY_EVERY_S, Scribe
+from oneglance.errors import AuditError
+
+ACCEPTED = {
+    "event_id": "0f8fad5bd9cb469fa16570867728950e",
+    "visit_id": "visit-1",
+    "outcome": "accepted",
+    "person_id": "ada",
+    "person_name": "Ada Lovelace",
+    "score": 5.5,
+    "sequence": 7,
+    "signature": "AAAA",
+    "unheard_of": "Ada's aunt",
+}
+PAYLOAD = json.dumps(ACCEPTED).encode()
+
+
+class Rig:
+    """A scribe, its log and its clocks; with `broken` its log cannot be opened."""
+
+    def __init__(self, folder: Path, wall: Wall) -> None:
+        self.folder = folder
+        self.wall = wall
+        self.now_s = 0.0
+        self.broken = False
+
+    def open(self) -> Audit:
+        if self.broken:
+            raise AuditError("it is broken")
+        key = KEY.public_key()
+        return Audit(self.folder, self.wall, signer=Signer.of(KEY), keys=[key], sealer=SEALER)
+
+    def scribe(self, *, policy: str = "p", snapshots: bool = False) -> Scribe:
+        return Scribe(
+            self.open,
+            Signer.of(KEY).key_id,
+            {"software": "1", "policy": policy},
+            Clocks(self.wall, lambda: self.now_s),
+            keep_days=30,
+            snapshots=Snapshots(self.folder / "snapshots", SEALER) if snapshots else None,
+            snapshot_days=7,
+        )
+
+    def kinds(self) -> list[str]:
+        return [entry.kind for entry in entries(self.folder)]
+
+
+@pytest.fixture
+def rig(folder: Path, wall: Wall) -> Rig:
+    return Rig(folder, wall)
+
+
+def test_a_decision_is_written_down_without_what_names_a_person(rig: Rig) -> None:
+    scribe = rig.scribe()
+    assert scribe.decision(PAYLOAD) == ACCEPTED["event_id"]
+    assert scribe.problem == ""
+    *_, entry = entries(rig.folder)
+    assert entry.kind == "decision"
+    assert entry.body.keys() == {
+        *("event_id", "visit_id", "outcome", "score", "sequence", "person")
+    }
+    scribe.decision(json.dumps({**ACCEPTED, "person_id": None}).encode())
+    everything = b"".join(file.read_bytes() for file in rig.folder.iterdir())
+    for secret in (b"ada", b"Ada", b"AAAA", b"aunt"):
+        assert secret not in everything
+
+
+def test_starts_stops_and_changes_of_policy_are_written_down(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for policy in ("one", "one", "two"):
+        rig.scribe(policy=policy).stop(failed=False)
+    assert rig.kinds() == [
+        *("start", "policy_change", "stop", "start", "stop", "start", "policy_change", "stop")
+    ]
+    assert f"ends at {proof_of(rig.folder).head}" in caplog.text
+
+
+def test_a_new_key_is_written_down(rig: Rig, folder: Path, wall: Wall) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    Audit(folder, wall, signer=Signer.of(Ed25519PrivateKey.generate())).append("start", {})
+    rig.scribe()
+    assert rig.kinds() == ["start", "key_change", "start", "policy_change"]
+
+
+def test_what_others_wrote_is_signed_soon(rig: Rig, folder: Path, wall: Wall) -> None:
+    scribe = rig.scribe()
+    Audit(folder, wall, sealer=SEALER).append("enrolment", {}, person_id="ada")
+    scribe.work()
+    assert rig.kinds()[-1] == "enrolment"
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    assert rig.kinds()[-1] == "checkpoint"
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    assert rig.kinds().count("checkpoint") == 1
+
+
+def test_while_nothing_can_be_written_no_decision_leaves_and_it_is_got_over(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.broken = True
+    scribe = rig.scribe()
+    for _ in range(2):
+        with pytest.raises(AuditError, match="it is broken"):
+            scribe.decision(PAYLOAD)
+    assert scribe.problem == "audit_error"
+    assert caplog.text.count("nobody is let in: it is broken") == 1
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    assert scribe.problem == "audit_error"
+    scribe.stop(failed=True)
+    rig.broken = False
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    assert scribe.problem == ""
+    scribe.decision(PAYLOAD)
+    assert rig.kinds() == ["start", "policy_change", "checkpoint", "decision"]
+
+    (segment,) = segments(rig.folder)
+    segment.chmod(0o644)
+    with pytest.raises(AuditError, match="only its owner"):
+        scribe.decision(PAYLOAD)
+    assert scribe.problem == "audit_error"
+    segment.chmod(0o600)
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    assert scribe.problem == ""
+    assert rig.kinds()[-1] == "checkpoint"
+
+
+def test_what_is_kept_too_long_goes(rig: Rig) -> None:
+    scribe = rig.scribe(snapshots=True)
+    event = scribe.decision(PAYLOAD)
+    scribe.snapshot(event, np.full((60, 50, 3), 127, np.uint8))
+    (kept,) = (rig.folder / "snapshots").iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert kept.parent.stat().st_mode & 0o077 == 0
+    assert b"JFIF" not in kept.read_bytes()
+    assert Snapshots(kept.parent, SEALER).picture(event).startswith(b"\xff\xd8")
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    assert kept.exists()
+    rig.wall.now += timedelta(days=8)
+    rig.now_s += TIDY_EVERY_S
+    scribe.work()
+    assert not kept.exists()
+    with pytest.raises(AuditError, match="no snapshot of event"):
+        Snapshots(kept.parent, SEALER).picture(event)
+
+    rig.wall.now += timedelta(days=80)
+    rig.now_s += TIDY_EVERY_S
+    scribe.decision(PAYLOAD)
+    scribe.work()
+    assert next(entries(rig.folder)).number > 1
+    assert "retention" in rig.kinds()
+    assert proof_of(rig.folder).problem is None
+
+
+def test_no_picture_is_kept_unless_wanted_and_one_that_cannot_be_kept_stops_nothing(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    face = np.zeros((40, 40, 3), np.uint8)
+    scribe = rig.scribe()
+    scribe.snapshot(scribe.decision(PAYLOAD), face)
+    assert not (rig.folder / "snapshots").exists()
+    (rig.folder / "snapshots").touch()
+    scribe = rig.scribe(snapshots=True)
+    scribe.snapshot(scribe.decision(PAYLOAD), face)
+    scribe.snapshot(scribe.decision(PAYLOAD), face[:0])
+    assert "a snapshot cannot be kept" in caplog.text
+    assert scribe.problem == ""
+
+
+def test_a_snapshot_is_sealed_for_its_event(rig: Rig) -> None:
+    snapshots = Snapshots(rig.folder, SEALER)
+    rig.folder.mkdir()
+    snapshots.keep("a" * 32, rig.wall(), b"picture")
+    (file,) = rig.folder.iterdir()
+    file.rename(file.with_name(file.name.replace("a" * 32, "b" * 32)))
+    with pytest.raises(Exception, match="was changed, moved"):
+        snapshots.picture("b" * 32)
+
+
+def test_only_old_snapshots_expire(wall: Wall) -> None:
+    event = "0" * 32
+    names = [f"{time}-{event}.sealed" for time in ("20261101T000000Z", "20261124T000000Z")]
+    others = ["20270101T000000Z-0.sealed", "notes.txt", f"20269901T000000Z-{event}.sealed"]
+    assert expired([*names, *others], wall(), keep_days=7) == names[:1]
+    assert expired(names, wall(), keep_days=40) == []

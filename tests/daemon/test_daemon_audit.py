@@ -1,0 +1,71 @@
+"""A whole daemon and its audit log: what is not written down does not leave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneglance.audit.entry import key_id
+from oneglance.audit.proof import prove
+from oneglance.audit.segments import entries
+from oneglance.config import Config, MqttConfig
+from oneglance.contract.signing import load_public_key
+from oneglance.contract.topics import Topics
+from oneglance.daemon.app import Daemon
+from oneglance.daemon.visit.report import StepReport
+
+TOPICS = Topics("test", "front")
+
+
+def test_a_decision_leaves_only_once_it_is_written_down(
+    house: Callable[..., Config],
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    wait_until: Callable[..., None],
+    key_files: tuple[Path, Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    config = house(walk_up("obama2.jpg", frames=20), mqtt=broker)
+    # Where the log should be there is something else: no entry can be written.
+    config.audit_folder.touch()
+    listener = listen(broker)
+    problems: list[str] = []
+    verdicts = 0
+
+    def on_step(report: StepReport) -> None:
+        nonlocal verdicts
+        for view in report.tracks:
+            if view.verdict is not None:
+                verdicts += 1
+                assert daemon._outlet is not None
+                problems.append(daemon._outlet.problem)
+                if config.audit_folder.is_file():
+                    config.audit_folder.unlink()
+
+    daemon = Daemon(config, on_step=on_step)
+    totals = daemon.run()
+    assert (verdicts, totals.accepted) == (2, 1)
+    assert problems == ["audit_error", ""]
+    assert "the audit log cannot be written" in caplog.text
+    wait_until(lambda: len(listener.on(TOPICS.decision)) == 1, "the decision did not arrive")
+    wait_until(lambda: listener.states()[-1] == ("offline", ()), "no farewell")
+    assert any("audit_error" in reasons for _, reasons in listener.states())
+
+    (published,) = listener.on(TOPICS.decision)
+    logged = list(entries(config.audit_folder))
+    assert [entry.kind for entry in logged] == ["start", "policy_change", "decision", "stop"]
+    assert logged[2].body["event_id"] == json.loads(published.payload)["event_id"]
+    assert b"obama" not in b"".join(
+        file.read_bytes().lower() for file in config.audit_folder.iterdir()
+    )
+    public = load_public_key(key_files[1])
+    proof = prove(config.audit_folder, {key_id(public): public})
+    assert (proof.problem, proof.unsigned, proof.unproven) == (None, 0, "")
