@@ -28,6 +28,7 @@ COMMANDS = {
     "door": "door",
     "watch": "watch",
     "command": "command",
+    "audit": "audit",
     "collect": "collect.command",
     "data": "data",
     "evaluate": "evaluate.command",
@@ -47,6 +48,7 @@ EXTRA_OF = {
     "door": "door",
     "watch": "daemon",
     "command": "daemon",
+    "audit": "daemon",
     "collect": "daemon",
     "train": "training",
     "convert": "training",
@@ -115,7 +117,8 @@ def oneglance(
     then `oneglance run`. Something missing? `oneglance doctor`.
 
     Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 configuration, 4 camera, 5 model,
-    6 gallery, 7 broker, 8 message, 9 picture, 10 a part is not installed.
+    6 gallery, 7 broker, 8 message, 9 picture, 10 a part is not installed,
+    11 audit log, 12 the audit log was tampered with.
     """
     set_up_logging(verbose)
 

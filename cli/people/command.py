@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -150,7 +151,8 @@ def delete(person_id: PersonId, yes: YesOption = False, config: ConfigOption = N
             f"Delete {person.name} ({person.person_id}) with {person.templates} template(s)?"
             " This is for good and cannot be undone.",
         )
-        gallery.delete(person_id)
+        with _deletion(config, gallery, person_id):
+            gallery.delete(person_id)
     typer.echo(f"Deleted {person.name} ({person.person_id}) for good.")
 
 
@@ -200,7 +202,8 @@ def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
         ]
         if expired:
             _confirm(yes, f"Delete {', '.join(expired)} for good? This cannot be undone.")
-        purged = gallery.purge_expired(now)
+        with _deletion(config, gallery, *expired):
+            purged = gallery.purge_expired(now)
     typer.echo(f"Deleted for good: {', '.join(purged) if purged else 'nobody had expired'}.")
 
 
@@ -216,6 +219,16 @@ def _open(config: Path | None) -> Gallery:
 
     settings = load_config(config).gallery
     return Gallery.open(settings.path, load_key(settings.key_file))
+
+
+def _deletion(
+    config: Path | None, gallery: Gallery, *person_ids: str
+) -> AbstractContextManager[None]:
+    from oneglance.cli.people.audit_log import open_audit
+    from oneglance.config import load_config
+    from oneglance.daemon.gallery.logged import logged
+
+    return logged(open_audit(load_config(config)), gallery, "deletion", {}, *person_ids)
 
 
 def _as_json(person: Person) -> dict[str, Any]:

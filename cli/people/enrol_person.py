@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from oneglance.cli.people.audit_log import open_audit
 from oneglance.cli.people.enrol_faces import Shot, camera_config, from_camera, from_photos
 from oneglance.config import Config
+from oneglance.daemon.gallery.logged import logged
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.enrolment import (
     AGREEMENT_FMR,
@@ -19,7 +21,7 @@ from oneglance.faces.gallery.enrolment import (
     check_lookalike,
 )
 from oneglance.faces.gallery.gallery import Gallery
-from oneglance.faces.gallery.person import Person, UnfitTemplatesError
+from oneglance.faces.gallery.person import Person, UnfitTemplatesError, person_id_from
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured
@@ -59,15 +61,19 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
         if not wish.force:
             scores = model.compare(templates, enrolled.templates)
             check_lookalike(scores, enrolled.person_ids, model.threshold(LOOKALIKE_FMR))
-        return gallery.enrol(
-            wish.name,
-            templates,
-            model.model_id,
-            person_id=wish.person_id,
-            consent_at=wish.consent_at,
-            expires_at=wish.expires_at,
-            source="photo" if wish.photos else "camera",
-        )
+        person_id = wish.person_id or person_id_from(wish.name)
+        source = "photo" if wish.photos else "camera"
+        said = {"model_id": model.model_id, "templates": len(templates), "source": source}
+        with logged(open_audit(config), gallery, "enrolment", said, person_id):
+            return gallery.enrol(
+                wish.name,
+                templates,
+                model.model_id,
+                person_id=person_id,
+                consent_at=wish.consent_at,
+                expires_at=wish.expires_at,
+                source=source,
+            )
 
 
 def _shots(wish: Wish, config: Config, model: FaceModel, say: Callable[[str], None]) -> list[Shot]:
