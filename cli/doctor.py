@@ -331,8 +331,8 @@ def _gallery(config: Config) -> str:
 
     from oneglance.daemon.build import rule_of
     from oneglance.faces.gallery.file import is_there
-    from oneglance.faces.gallery.gallery import Gallery
     from oneglance.faces.gallery.person import UnfitTemplatesError
+    from oneglance.faces.gallery.setup import open_configured
     from oneglance.faces.gallery.vault import load_key
     from oneglance.faces.model.setup import load_configured
 
@@ -340,13 +340,11 @@ def _gallery(config: Config) -> str:
     if not is_there(config.gallery.path):
         load_key(config.gallery.key_file)
         return "empty: enrol somebody with 'oneglance people enrol'"
-    key = load_key(config.gallery.key_file)
-    with Gallery.open(config.gallery.path, key) as gallery:
+    with open_configured(config.gallery) as gallery:
         try:
             snapshot = gallery.snapshot(model.model_id, datetime.now(UTC))
         except UnfitTemplatesError as error:
             raise error.naming() from None
-        gallery.list_people()
     decides = rule_of(config, model).fits(len(snapshot.person_ids))
     return f"{len(set(snapshot.person_ids))} people; {decides}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
+from datetime import timedelta
 
 import cv2
 import numpy as np
@@ -32,7 +34,9 @@ from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.setup import configured_witness
 from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.gallery.witness import RestoredGalleryError, StaleLogError
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured
 from oneglance.faces.model.tail import tail_of
@@ -75,7 +79,11 @@ def build_pipeline(
 
 
 def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWatch:
-    """A watch on the gallery, which is opened once to see that it can be. Raises GalleryError."""
+    """A watch on the gallery, which is opened once to see that it can be. Raises GalleryError.
+
+    An older copy of it raises nothing: the daemon starts, tells, and lets nobody in until an
+    administrator has decided.
+    """
     watch = GalleryWatch(
         config.gallery.path,
         load_key(config.gallery.key_file),
@@ -84,8 +92,11 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWat
         wall=clocks.wall,
         fits=rule_of(config, model).fits,
         head=L1Head.behind(model.compare, model.template_size),
+        witness=configured_witness(config.gallery),
+        keep_expired=timedelta(days=config.gallery.keep_expired_days),
     )
-    watch.reload()
+    with suppress(RestoredGalleryError, StaleLogError):
+        watch.reload()
     # It is opened anew in its keeper's thread, which owns it from then on.
     watch.close()
     return watch

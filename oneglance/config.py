@@ -99,10 +99,16 @@ class SigningConfig(Section):
 
 
 class GalleryConfig(Section):
-    """The enrolled people's templates and the key that seals them."""
+    """The enrolled people's templates and the key that seals them.
+
+    `generation_file` (beside the gallery if not given) remembers how far the gallery had come, so
+    that an older copy of it is noticed. Who has expired is deleted after `keep_expired_days`.
+    """
 
     path: Path = STATE_DIR / "gallery.db"
     key_file: Secret = ETC_DIR / "gallery.key"
+    generation_file: Path | None = None
+    keep_expired_days: Annotated[int, Field(ge=0, le=36_500)] = 30
 
 
 class CommandsConfig(Section):

@@ -26,6 +26,33 @@ app = typer.Typer(
 _WIDEST = 1_000
 PersonId = Annotated[str, typer.Argument(help="The id that 'oneglance people list' shows.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+_DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
+GroupsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        "-g",
+        help="A group, e.g. family, that the door's policy speaks of. May be given several times.",
+        show_default=False,
+    ),
+]
+FromOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--from",
+        formats=_DATES,
+        help="Not before this day (local time, from its beginning).",
+        show_default=False,
+    ),
+]
+ExpiresOption = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=_DATES,
+        help="From this day (local time, from its beginning) on the door stays shut.",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
@@ -38,14 +65,9 @@ def enrol(
     consent: Annotated[
         bool, typer.Option("--consent", help="This person has agreed to be enrolled.")
     ] = False,
-    expires: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
-            help="From this day (local time, from its beginning) on the door stays shut.",
-            show_default=False,
-        ),
-    ] = None,
+    groups: GroupsOption = None,
+    valid_from: FromOption = None,
+    expires: ExpiresOption = None,
     person_id: Annotated[
         str | None, typer.Option("--id", help="Instead of an id made of the name.")
     ] = None,
@@ -73,15 +95,21 @@ def enrol(
 
     Example: `oneglance people enrol "Ada Lovelace" ada1.jpg ada2.jpg --consent`
 
-    Or: `oneglance people enrol "Guest" --camera 0 --consent --expires 2027-01-01 --id guest-7`
+    Or: `oneglance people enrol "Guest" --camera 0 --consent --group guest --expires 2027-01-01`
     """
     _one_origin(photos, camera, source)
-    from oneglance.faces.gallery.person import checked_dates, checked_name, checked_person_id
+    from oneglance.faces.gallery.person import (
+        checked_dates,
+        checked_groups,
+        checked_name,
+        checked_person_id,
+    )
 
     consent_at = datetime.now(UTC) if consent else None
-    expires_at = None if expires is None else expires.astimezone(UTC)
+    begins_at, expires_at = _moment(valid_from), _moment(expires)
     checked_name(name)
-    checked_dates(consent_at, expires_at, datetime.now(UTC))
+    checked_groups(groups or ())
+    checked_dates(consent_at, begins_at, expires_at, datetime.now(UTC))
     if person_id is not None:
         checked_person_id(person_id)
 
@@ -92,6 +120,8 @@ def enrol(
         name=name,
         person_id=person_id,
         consent_at=consent_at,
+        groups=groups or (),
+        valid_from=begins_at,
         expires_at=expires_at,
         photos=photos or (),
         source=(source or "") if camera is None else camera,
@@ -104,6 +134,56 @@ def enrol(
     else:
         pictures = "1 picture" if person.templates == 1 else f"{person.templates} pictures"
         typer.echo(f"Enrolled {person.name} as {person.person_id!r}, from {pictures}.")
+
+
+@app.command()
+def edit(
+    person_id: PersonId,
+    name: Annotated[
+        str | None, typer.Option(help="The name to greet from now on.", show_default=False)
+    ] = None,
+    groups: GroupsOption = None,
+    valid_from: FromOption = None,
+    expires: ExpiresOption = None,
+    no_groups: Annotated[bool, typer.Option("--no-groups", help="In no group any more.")] = False,
+    no_from: Annotated[bool, typer.Option("--no-from", help="From enrolment on.")] = False,
+    no_expiry: Annotated[bool, typer.Option("--no-expiry", help="Without an end.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change a person's name, groups or dates; what is not given stays as it is.
+
+    The groups given are all that the person is in afterwards. A date that has passed ends the
+    enrolment now. The id never changes.
+
+    Example: `oneglance people edit ada-lovelace --name "Ada King" --group family --no-expiry`
+    """
+    from oneglance.faces.gallery.gallery import Changes
+
+    for one, other, option in (
+        (groups, no_groups, "--group"),
+        (valid_from, no_from, "--from"),
+        (expires, no_expiry, "--expires"),
+    ):
+        if one and other:
+            raise typer.BadParameter(f"{option} and its opposite contradict each other")
+    changes: Changes = {}
+    if name is not None:
+        changes["name"] = name
+    if groups or no_groups:
+        changes["groups"] = groups or ()
+    if valid_from is not None or no_from:
+        changes["valid_from"] = _moment(valid_from)
+    if expires is not None or no_expiry:
+        changes["expires_at"] = _moment(expires)
+    if not changes:
+        raise typer.BadParameter("give what is to be changed, e.g. --name 'Ada King'")
+    with _open(config) as gallery:
+        person = gallery.edit(person_id, **changes)
+    if as_json:
+        typer.echo(json.dumps(_as_json(person)))
+    else:
+        _print_table([person])
 
 
 @app.command("list")
@@ -134,8 +214,9 @@ def show(person_id: PersonId, config: ConfigOption = None, as_json: JsonOption =
         typer.echo(json.dumps(_as_json(person)))
         return
     for label, value in _as_json(person).items():
-        shown = ", ".join(value) if isinstance(value, list) else value
-        typer.echo(f"{label:<12}{'never' if value is None else shown}")
+        shown = ", ".join(value) or "none" if isinstance(value, list) else value
+        absent = "at once" if label == "valid_from" else "never"
+        typer.echo(f"{label:<12}{absent if value is None else shown}")
 
 
 @app.command()
@@ -188,8 +269,9 @@ def export(
 def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
     """Delete everybody whose enrolment has expired, for good.
 
-    The door ignores them already; this removes their names and templates too. Run it daily, e.g.
-    from a timer, with --yes; a wrong clock would delete those who have not expired yet.
+    The door ignores them already; this removes their names and templates too. A running daemon
+    does so by itself, some days later (gallery.keep_expired_days). A wrong clock would delete
+    those who have not expired yet.
 
     Example: `oneglance people purge --yes`
     """
@@ -207,6 +289,35 @@ def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
     typer.echo(f"Deleted for good: {', '.join(purged) if purged else 'nobody had expired'}.")
 
 
+@app.command("accept-restore")
+def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
+    """Let a gallery count that was put back from a backup on purpose.
+
+    The door refuses a gallery that is older than what it has seen: whoever was deleted since would
+    be let in again. Look through the list first, and delete them again afterwards.
+
+    Example: `oneglance people accept-restore`
+    """
+    from oneglance.config import load_config
+    from oneglance.faces.gallery.gallery import Gallery
+    from oneglance.faces.gallery.setup import configured_witness
+    from oneglance.faces.gallery.vault import load_key
+
+    settings = load_config(config).gallery
+    witness = configured_witness(settings)
+    with Gallery.open(settings.path, load_key(settings.key_file)) as gallery:
+        people = gallery.list_people()
+        if not yes:
+            _print_table(people)
+        _confirm(
+            yes,
+            f"This copy is of generation {gallery.change_counter()}, {witness.highest()} was seen."
+            f" Let its {len(people)} people count?",
+        )
+        generation = gallery.accept(witness)
+    typer.echo(f"The gallery counts again, as generation {generation}, with {len(people)} people.")
+
+
 def _one_origin(photos: list[Path] | None, camera: int | None, source: str | None) -> None:
     if [bool(photos), camera is not None, source is not None].count(True) != 1:
         raise typer.BadParameter("give either photos, or --camera, or --source")
@@ -214,11 +325,13 @@ def _one_origin(photos: list[Path] | None, camera: int | None, source: str | Non
 
 def _open(config: Path | None) -> Gallery:
     from oneglance.config import load_config
-    from oneglance.faces.gallery.gallery import Gallery
-    from oneglance.faces.gallery.vault import load_key
+    from oneglance.faces.gallery.setup import open_configured
 
-    settings = load_config(config).gallery
-    return Gallery.open(settings.path, load_key(settings.key_file))
+    return open_configured(load_config(config).gallery)
+
+
+def _moment(local: datetime | None) -> datetime | None:
+    return None if local is None else local.astimezone(UTC)
 
 
 def _deletion(
@@ -237,7 +350,9 @@ def _as_json(person: Person) -> dict[str, Any]:
         "name": person.name,
         "created_at": person.created_at.isoformat(),
         "consent_at": person.consent_at.isoformat(),
+        "valid_from": None if person.valid_from is None else person.valid_from.isoformat(),
         "expires_at": None if person.expires_at is None else person.expires_at.isoformat(),
+        "groups": sorted(person.groups),
         "templates": person.templates,
         "model_ids": list(person.model_ids),
     }
@@ -249,8 +364,13 @@ def _print_table(people: list[Person]) -> None:
     from rich.text import Text
 
     now = datetime.now(UTC)
-    table = Table("id", "name", "templates", "consent", "expires", box=None)
+    table = Table("id", "name", "groups", "templates", "consent", "from", "expires", box=None)
     for person in people:
+        begins = "at once"
+        if person.valid_from is not None:
+            begins = f"{person.valid_from.astimezone():%Y-%m-%d %H:%M}"
+            if person.valid_from > now:
+                begins += " (not yet)"
         expires = "never"
         if person.expires_at is not None:
             expires = f"{person.expires_at.astimezone():%Y-%m-%d %H:%M}"
@@ -259,8 +379,10 @@ def _print_table(people: list[Person]) -> None:
         cells = (
             person.person_id,
             person.name,
+            ", ".join(sorted(person.groups)) or "none",
             str(person.templates),
             f"{person.consent_at.astimezone():%Y-%m-%d}",
+            begins,
             expires,
         )
         # Text, since a name may look like rich's markup.

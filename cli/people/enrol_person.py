@@ -20,8 +20,8 @@ from oneglance.faces.gallery.enrolment import (
     check_agreement,
     check_lookalike,
 )
-from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.person import Person, UnfitTemplatesError, person_id_from
+from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured
@@ -34,6 +34,8 @@ class Wish:
     name: str
     person_id: str | None
     consent_at: datetime | None
+    groups: Sequence[str]
+    valid_from: datetime | None
     expires_at: datetime | None
     photos: Sequence[Path]
     source: str | int
@@ -44,14 +46,14 @@ class Wish:
 def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Person:
     """Take the pictures, check them, and store their templates; nothing is stored on an error."""
     # Before anybody poses: a missing key is known at once.
-    key = load_key(config.gallery.key_file)
+    load_key(config.gallery.key_file)
     model = load_configured(config)
     shots = _shots(wish, config, model, say)
     templates = np.stack([shot.template for shot in shots])
     if not wish.force:
         scores = model.compare(templates, templates)
         check_agreement(scores, [shot.label for shot in shots], model.threshold(AGREEMENT_FMR))
-    with Gallery.open(config.gallery.path, key, create=True) as gallery:
+    with open_configured(config.gallery, create=True) as gallery:
         try:
             enrolled = gallery.snapshot(
                 model.model_id, datetime.now(UTC), template_size=model.template_size
@@ -71,6 +73,8 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
                 model.model_id,
                 person_id=person_id,
                 consent_at=wish.consent_at,
+                groups=wish.groups,
+                valid_from=wish.valid_from,
                 expires_at=wish.expires_at,
                 source=source,
             )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from oneglance.daemon.visit.decide import UnsupportedTargetError
-from oneglance.errors import GalleryError
+from oneglance.errors import OneglanceError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.file import is_there
 from oneglance.faces.gallery.gallery import Gallery
@@ -16,6 +16,7 @@ from oneglance.faces.gallery.identify import with_codes
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.gallery.rows import Unsealed
 from oneglance.faces.gallery.vault import TemplateKey
+from oneglance.faces.gallery.witness import RestoredGalleryError, StaleLogError, Witness
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,16 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
 # A clock that goes back this far was set: what had expired may not have, and the other way round.
 CLOCK_BACK_S = 1.0
+# Who has expired long ago is deleted so often, and only by a clock that was not set meanwhile: one
+# that was may say anything, and what is deleted does not come back.
+TIDY_EVERY_S = 3600.0
+CLOCK_STEP_S = 60.0
+
+_PROBLEMS: tuple[tuple[type[OneglanceError], str], ...] = (
+    (UnsupportedTargetError, "far_unsupported"),
+    (RestoredGalleryError, "gallery_restored"),
+    (StaleLogError, "audit_behind"),
+)
 
 
 class GalleryWatch:
@@ -31,7 +42,9 @@ class GalleryWatch:
     While the gallery cannot be read, or `fits` refuses its number of templates, nobody is in it:
     `snapshot` is None and `problem` says so. What `fits` answers is logged. With the model's
     `head` a large gallery is made fast to search. Templates that were unsealed once are not
-    unsealed again, so that one more person costs little.
+    unsealed again, so that one more person costs little. An older copy of the gallery than
+    `witness` knows of counts for nothing. Who has expired for longer than `keep_expired` is
+    deleted for good; `on_deleted` gets their ids.
     `version` grows whenever what is in memory was replaced.
     """
 
@@ -45,6 +58,9 @@ class GalleryWatch:
         wall: Callable[[], datetime],
         fits: Callable[[int], str] = "{} templates".format,
         head: L1Head | None = None,
+        witness: Witness | None = None,
+        keep_expired: timedelta | None = None,
+        on_deleted: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         self._path = path
         self._key = key
@@ -53,11 +69,15 @@ class GalleryWatch:
         self._wall = wall
         self._fits = fits
         self._head = head
+        self._witness = witness
+        self._keep_expired = keep_expired
+        self._on_deleted = on_deleted
+        self._tidied: tuple[float, datetime] | None = None
         self._unsealed = Unsealed()
         self._gallery: Gallery | None = None
         self._changes = -1
         self._read_at = datetime.min.replace(tzinfo=UTC)
-        self._expires_at: datetime | None = None
+        self._changes_at: datetime | None = None
         self._next_look_s = float("-inf")
         self._failure = ""
         self._problem = "gallery_error"
@@ -66,28 +86,37 @@ class GalleryWatch:
 
     @property
     def problem(self) -> str:
-        """`gallery_error`, `far_unsupported`, `gallery_empty`, or nothing."""
+        """What is wrong, or nothing.
+
+        One of `gallery_error`, `gallery_restored`, `audit_behind`, `far_unsupported`,
+        `gallery_empty`.
+        """
         if self.snapshot is None:
             return self._problem
         return "" if self.snapshot.person_ids else "gallery_empty"
 
     def refresh(self, now_s: float) -> None:
         """Look, at most every LOOK_EVERY_S, whether anything changed; never raises."""
-        expired = self._expires_at is not None and self._wall() >= self._expires_at
-        if now_s < self._next_look_s and not expired:
+        due = self._changes_at is not None and self._wall() >= self._changes_at
+        if now_s < self._next_look_s and not due:
             return
         self._next_look_s = now_s + LOOK_EVERY_S
         try:
             self._look()
-        except GalleryError as error:
+        except OneglanceError as error:
             self._give_up(error)
+        else:
+            self._tidy(now_s)
 
     def reload(self) -> int:
-        """Read it anew now; returns how many people count. Raises GalleryError, then empty."""
+        """Read it anew now; returns how many people count.
+
+        Raises GalleryError, or what the witness's log raises; then it is empty.
+        """
         try:
             self.close()
             self._look()
-        except GalleryError as error:
+        except OneglanceError as error:
             self._give_up(error)
             raise
         return len(set(self.snapshot.person_ids)) if self.snapshot else 0
@@ -104,14 +133,15 @@ class GalleryWatch:
             if not is_there(self._path):
                 self._nobody_yet()
                 return
-            self._gallery = Gallery.open(self._path, self._key, now=self._wall)
+            self._gallery = Gallery.open(
+                self._path, self._key, now=self._wall, witness=self._witness
+            )
         changes = self._gallery.change_counter()
         now = self._wall()
         set_back = (self._read_at - now).total_seconds() > CLOCK_BACK_S
-        expired = self._expires_at is not None and now >= self._expires_at
-        if changes == self._changes and not set_back and not expired:
+        due = self._changes_at is not None and now >= self._changes_at
+        if changes == self._changes and not set_back and not due:
             return
-        people = self._gallery.list_people()
         snapshot = self._gallery.snapshot(
             self._model_id, now, template_size=self._template_size, unsealed=self._unsealed
         )
@@ -119,10 +149,7 @@ class GalleryWatch:
         snapshot = with_codes(snapshot, self._head)
         self._changes = changes
         self._read_at = now
-        self._expires_at = min(
-            (p.expires_at for p in people if p.expires_at is not None and p.expires_at > now),
-            default=None,
-        )
+        self._changes_at = snapshot.changes_at
         self.snapshot = snapshot
         self.version += 1
         self._failure = ""
@@ -135,19 +162,40 @@ class GalleryWatch:
             self.snapshot = Snapshot.empty(self._template_size)
             self.version += 1
         self._failure = ""
-        self._expires_at = None
+        self._changes_at = None
 
-    def _give_up(self, error: GalleryError) -> None:
+    def _tidy(self, now_s: float) -> None:
+        """Delete whom retention asks for, and what an interrupted deletion left; never raises."""
+        if self._keep_expired is None or self._gallery is None:
+            return
+        wall = self._wall()
+        if self._tidied is None:
+            self._tidied = now_s, wall
+        before_s, before = self._tidied
+        if now_s - before_s < TIDY_EVERY_S:
+            return
+        self._tidied = now_s, wall
+        if abs((wall - before).total_seconds() - (now_s - before_s)) > CLOCK_STEP_S:
+            return
+        try:
+            deleted = self._gallery.purge_expired(wall - self._keep_expired)
+            if deleted:
+                log.info("gallery: %d people who had expired were deleted", len(deleted))
+                self._on_deleted(deleted)
+        except OneglanceError as error:
+            log.warning("%s", error)
+
+    def _give_up(self, error: OneglanceError) -> None:
         level = logging.ERROR if str(error) != self._failure else logging.DEBUG
         log.log(level, "nobody is let in: %s", error)
         self._failure = str(error)
-        unsupported = isinstance(error, UnsupportedTargetError)
-        self._problem = "far_unsupported" if unsupported else "gallery_error"
-        self._expires_at = None
+        known = (problem for kind, problem in _PROBLEMS if isinstance(error, kind))
+        self._problem = next(known, "gallery_error")
+        self._changes_at = None
         if self.snapshot is not None:
             self.snapshot = None
             self.version += 1
         try:
             self.close()
-        except GalleryError as closing:
+        except OneglanceError as closing:
             log.debug("%s", closing)

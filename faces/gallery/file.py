@@ -6,25 +6,26 @@ import os
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery.schema import APPLICATION_ID, SCHEMA_VERSION, migrate, schema_version
+from oneglance.faces.gallery.schema import APPLICATION_ID, SCHEMA_VERSION, schema_version
 from oneglance.ownership import give_to_folders_owner
 
 # Another process holds the write lock for milliseconds; a longer wait means that it hangs.
 BUSY_TIMEOUT_S = 5.0
 
-_RESTORE = "restore the gallery from a backup; the file was left as it is"
+RESTORE = "restore the gallery from a backup; the file was left as it is"
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, upgrade: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     """Open the gallery's database, in autocommit mode, for the thread that calls.
 
-    An older gallery is migrated. Raises GalleryError if it is missing, open to others, damaged,
-    another program's, or of a newer version; then the file is left as it is.
+    `upgrade` is called with the database of an older gallery. Raises GalleryError if it is
+    missing, open to others, damaged, another program's, or of a newer version; then the file is
+    left as it is.
     """
     _check_file(path)
     with wrapped(path):
@@ -32,18 +33,19 @@ def connect(path: Path) -> sqlite3.Connection:
         try:
             _check_content(database, path)
             _configure(database)
-            migrate(database)
+            if schema_version(database) < SCHEMA_VERSION:
+                upgrade(database)
         except BaseException:
             database.close()
             raise
     return database
 
 
-def make(path: Path, key_check: bytes) -> None:
-    """Make an empty gallery of mode 0600, its folder too (0700), unless there is a file already.
+def make(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Make a gallery of mode 0600, its folder too (0700), unless there is a file already.
 
-    It is made aside and appears whole: neither a crash nor a second process can leave or see half
-    a gallery. Raises GalleryError if it cannot be written.
+    `fill` makes its tables. It is made aside and appears whole: neither a crash nor a second
+    process can leave or see half a gallery. Raises GalleryError if it cannot be written.
     """
     try:
         if path.exists():
@@ -60,13 +62,12 @@ def make(path: Path, key_check: bytes) -> None:
                 database = _connect(draft)
                 try:
                     _configure(database)
-                    migrate(database)
-                    database.execute("INSERT INTO meta VALUES ('key_check', ?)", (key_check,))
+                    fill(database)
                 finally:
                     database.close()
             # Unlike a rename, a link never replaces what another process made meanwhile.
             os.link(draft, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         return
     except OSError as error:
@@ -110,7 +111,7 @@ def reading(path: Path) -> Iterator[None]:
             yield
         except (ValueError, TypeError, LookupError, ArithmeticError):
             # What the value was stays out of the text: it may be a name.
-            raise GalleryError("the gallery is damaged", where=str(path), fix=_RESTORE) from None
+            raise GalleryError("the gallery is damaged", where=str(path), fix=RESTORE) from None
 
 
 def erase_old_pages(database: sqlite3.Connection) -> bool:
@@ -136,7 +137,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """When this returns, a power cut does not undo what was made or renamed there; OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -171,7 +173,7 @@ def _check_content(database: sqlite3.Connection, path: Path) -> None:
     (application_id,) = database.execute("PRAGMA application_id").fetchone()
     version = schema_version(database)
     if path.stat().st_size == 0:
-        raise GalleryError("the gallery is an empty file", where=str(path), fix=_RESTORE)
+        raise GalleryError("the gallery is an empty file", where=str(path), fix=RESTORE)
     if application_id != APPLICATION_ID or version < 1:
         raise GalleryError(
             "a database, but not a gallery of oneglance",
@@ -186,7 +188,7 @@ def _check_content(database: sqlite3.Connection, path: Path) -> None:
         )
     (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise GalleryError("the gallery is damaged", where=str(path), fix=_RESTORE)
+        raise GalleryError("the gallery is damaged", where=str(path), fix=RESTORE)
 
 
 def _configure(database: sqlite3.Connection) -> None:
@@ -211,7 +213,7 @@ def _explain(error: sqlite3.Error) -> tuple[str, str]:
     code = _code(error)
     if code is None and str(error).startswith("Could not decode"):
         # This text would go on with the name that is no UTF-8.
-        return "the gallery is damaged", _RESTORE
+        return "the gallery is damaged", RESTORE
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "another program keeps the gallery busy", "try again; see who holds it with fuser"
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
@@ -219,7 +221,7 @@ def _explain(error: sqlite3.Error) -> tuple[str, str]:
             "make room on the disk, or check it; what was stored before is still there"
         )
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT):
-        return "the gallery is damaged, or not a gallery", _RESTORE
+        return "the gallery is damaged, or not a gallery", RESTORE
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return "the gallery cannot be opened for writing", (
             "run this as the user that owns it, in a folder that this user can write to"

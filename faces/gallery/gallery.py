@@ -5,53 +5,65 @@ from __future__ import annotations
 import base64
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery.file import connect, erase_old_pages, make, reading, wrapped
+from oneglance.faces.gallery.file import connect, erase_old_pages, make, wrapped
 from oneglance.faces.gallery.person import (
     Person,
     Snapshot,
     UnfitTemplatesError,
     checked_dates,
+    checked_groups,
     checked_name,
     checked_person_id,
     checked_templates,
+    checked_validity,
     person_id_from,
     utc,
 )
+from oneglance.faces.gallery.register import Draft, Register, Whole, laid_out
 from oneglance.faces.gallery.rows import (
-    PERSON_QUERY,
+    Record,
+    TemplateNote,
     Unsealed,
-    from_text,
-    person_from_row,
     seal_template,
+    tampered_template,
+    template_context,
     to_text,
     to_text_or_none,
-    unseal_template,
 )
 from oneglance.faces.gallery.schema import transaction
+from oneglance.faces.gallery.upgrade import upgrade_from_1
 from oneglance.faces.gallery.vault import TemplateKey
+from oneglance.faces.gallery.witness import Witness
 
-__all__ = ["Gallery", "Person", "Snapshot"]
+__all__ = ["Changes", "Gallery", "Person", "Snapshot"]
 
-_KEY_CHECK = b"oneglance gallery"
-_KEY_CHECK_CONTEXT = b"key check"
+
+class Changes(TypedDict, total=False):
+    """What may be changed of a person who is enrolled."""
+
+    name: str
+    groups: Iterable[str]
+    valid_from: datetime | None
+    expires_at: datetime | None
 
 
 class Gallery:
     """An open gallery; it belongs to the thread that opened it.
 
     Several processes may have it open. Every write is one transaction: it happens as a whole or
-    not at all, whenever the power goes. All methods raise GalleryError and nothing else.
+    not at all, whenever the power goes. All methods raise GalleryError, and what the log of a
+    `witness` raises, and nothing else. What was changed in the file by any other way is refused.
     """
 
     def __init__(
@@ -60,11 +72,12 @@ class Gallery:
         path: Path,
         key: TemplateKey,
         now: Callable[[], datetime],
+        witness: Witness | None,
     ) -> None:
         self._database = database
         self._path = path
-        self._key = key
         self._now = now
+        self._register = Register(database, path, key, witness)
         self._file = _identity(path)
 
     @classmethod
@@ -75,17 +88,27 @@ class Gallery:
         *,
         create: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        witness: Witness | None = None,
     ) -> Self:
         """Open the gallery at `path`, or make it with `create`; use it in a `with` block.
+
+        A gallery of an older version is brought to today's. With a `witness` a copy that is older
+        than what was seen before is refused when it is read or written.
 
         Raises GalleryError if it is missing, damaged, open to others, or sealed with another key.
         """
         if create:
-            make(path, key.seal(_KEY_CHECK, _KEY_CHECK_CONTEXT))
-        database = connect(path)
-        gallery = cls(database, path, key, now)
+            first = 1 if witness is None else witness.floor() + 1
+
+            def fill(database: sqlite3.Connection) -> None:
+                with transaction(database), laid_out(database, path, key, first):
+                    pass
+
+            make(path, fill)
+        database = connect(path, lambda older: upgrade_from_1(older, path, key))
+        gallery = cls(database, path, key, now, witness)
         try:
-            gallery._check_key()
+            gallery._register.generation()
         except BaseException:
             database.close()
             raise
@@ -115,6 +138,8 @@ class Gallery:
         *,
         person_id: str | None = None,
         consent_at: datetime | None,
+        groups: Iterable[str] = (),
+        valid_from: datetime | None = None,
         expires_at: datetime | None = None,
         source: str,
     ) -> Person:
@@ -126,116 +151,143 @@ class Gallery:
         name = checked_name(name)
         person_id = person_id_from(name) if person_id is None else checked_person_id(person_id)
         rows = checked_templates(templates)
-        created_at = utc(self._now(), "the clock")
-        consent_at, expires_at = checked_dates(consent_at, expires_at, created_at)
-        with self._writing():
-            if self._exists(person_id):
+        now = utc(self._now(), "the clock")
+        consent_at, valid_from, expires_at = checked_dates(consent_at, valid_from, expires_at, now)
+        person = Person(
+            person_id, name, now, consent_at, expires_at, 0, (), checked_groups(groups), valid_from
+        )
+        notes = _notes(len(rows), model_id, now, source)
+        with self._register.writing() as draft:
+            if draft.whole.record(person_id) is not None:
                 raise GalleryError(
                     f"there is a person {person_id!r} already",
                     where=str(self._path),
                     fix="delete that person first, or choose another id",
                 )
-            self._database.execute(
-                "INSERT INTO person VALUES (?, ?, ?, ?, ?)",
-                (
-                    person_id,
-                    name,
-                    to_text(created_at),
-                    to_text(consent_at),
-                    to_text_or_none(expires_at),
-                ),
-            )
-            self._insert(person_id, rows, model_id, created_at, source)
-        return self.show(person_id)
+            record = Record.of(person, notes)
+            self._insert(draft, record, notes, rows)
+        return record.person
 
     def add_templates(
         self, person_id: str, templates: ArrayLike, model_id: str, *, source: str
     ) -> Person:
         """Store further templates float32 (k, d) of a person; GalleryError if there is no such."""
         rows = checked_templates(templates)
-        created_at = utc(self._now(), "the clock")
-        with self._writing():
-            self._require(person_id)
-            self._insert(person_id, rows, model_id, created_at, source)
-        return self.show(person_id)
+        notes = _notes(len(rows), model_id, utc(self._now(), "the clock"), source)
+        with self._register.writing() as draft:
+            known = self._required(draft.whole, person_id)
+            record = Record.of(known.person, (*known.templates, *notes))
+            self._insert(draft, record, notes, rows)
+        return record.person
 
-    def edit(self, person_id: str, *, name: str) -> Person:
-        """Give a person another name to be greeted by; GalleryError if it does not fit."""
-        name = checked_name(name)
-        with self._writing():
-            self._require(person_id)
-            self._database.execute("UPDATE person SET name = ? WHERE id = ?", (name, person_id))
-        return self.show(person_id)
+    def edit(self, person_id: str, **changes: Unpack[Changes]) -> Person:
+        """Change what is given of a person, and nothing else; GalleryError if it does not fit.
+
+        An expiry that has passed already is taken: it ends the enrolment now.
+        """
+        with self._register.writing() as draft:
+            known = self._required(draft.whole, person_id)
+            person = known.person
+            valid_from, expires_at = checked_validity(
+                changes.get("valid_from", person.valid_from),
+                changes.get("expires_at", person.expires_at),
+            )
+            person = replace(
+                person,
+                name=checked_name(changes.get("name", person.name)),
+                groups=checked_groups(changes.get("groups", person.groups)),
+                valid_from=valid_from,
+                expires_at=expires_at,
+            )
+            draft.put(Record(person, known.templates))
+        return person
 
     def list_people(self) -> list[Person]:
-        """Everybody, by id, those whose enrolment has expired included."""
-        with reading(self._path):
-            rows = self._database.execute(f"{PERSON_QUERY} GROUP BY p.id ORDER BY p.id")
-            return [person_from_row(row) for row in rows]
+        """Everybody, by id, also those whose enrolment has expired or not yet begun."""
+        with self._register.reading() as whole:
+            return [record.person for record in whole.records()]
 
     def show(self, person_id: str) -> Person:
         """One person; GalleryError if there is no such."""
-        with reading(self._path):
-            self._require(person_id)
-            query = f"{PERSON_QUERY} WHERE p.id = ? GROUP BY p.id"
-            return person_from_row(self._database.execute(query, (person_id,)).fetchone())
+        with self._register.reading() as whole:
+            return self._required(whole, person_id).person
 
     def delete(self, person_id: str) -> None:
-        """Remove a person for good: afterwards no byte of name or templates is in the files.
+        """Remove a person for good: afterwards no byte of the record or templates is in the files.
 
         Raises GalleryError if there is no such person, or if the person is deleted but another
-        program holds on to an old page, so that bytes remain until `purge_expired` runs.
+        program holds on to an old page, so that bytes remain until `erase` runs.
         """
-        with self._writing():
-            self._require(person_id)
-            self._database.execute("DELETE FROM person WHERE id = ?", (person_id,))
-        self._erase()
+        with self._register.writing() as draft:
+            self._required(draft.whole, person_id)
+            draft.drop(person_id)
+        self.erase()
 
     def purge_expired(self, now: datetime) -> list[str]:
         """Delete everybody whose enrolment has expired at `now`, for good; returns their ids.
 
-        It also finishes what an interrupted `delete` left. Raises GalleryError as `delete` does.
+        It also finishes what an interrupted deletion left. Raises GalleryError as `delete` does.
         """
-        with self._writing():
-            rows = self._database.execute(
-                "DELETE FROM person WHERE expires_at <= ? RETURNING id",
-                (to_text(utc(now, "the clock")),),
-            ).fetchall()
-        self._erase()
-        return sorted(row[0] for row in rows)
+        moment = utc(now, "the clock")
+        gone = [
+            person.person_id
+            for person in self.list_people()
+            if person.expires_at is not None and person.expires_at <= moment
+        ]
+        if gone:
+            with self._register.writing() as draft:
+                # Another process may have deleted one meanwhile, or given one a longer life.
+                gone = [one for one in gone if _has_expired(draft.whole.record(one), moment)]
+                for person_id in gone:
+                    draft.drop(person_id)
+        self.erase()
+        return gone
+
+    def erase(self) -> None:
+        """Overwrite what was removed, if bytes of it are left; GalleryError if some must stay."""
+        if not self._register.unerased():
+            return
+        with wrapped(self._path):
+            clean = erase_old_pages(self._database)
+        if not clean:
+            raise GalleryError(
+                "deleted, but another program still reads old pages, so that bytes remain",
+                where=str(self._path),
+                fix="run 'oneglance people purge' when it is done",
+            )
+        self._register.erased()
 
     def export(self, person_id: str) -> dict[str, Any]:
         """All that is stored about one person, as JSON-ready values, for that person to have.
 
-        Each template is unsealed, as base64 of little-endian float32 values.
+        Each template is unsealed, as base64 of little-endian float32 values. There are no pictures
+        in a gallery.
         """
-        with reading(self._path):
-            person = self.show(person_id)
-            rows = self._database.execute(
-                "SELECT id, model_id, created_at, source, sealed FROM template"
-                " WHERE person_id = ? ORDER BY rowid",
-                (person_id,),
-            ).fetchall()
-            return {
-                "person_id": person.person_id,
-                "name": person.name,
-                "created_at": to_text(person.created_at),
-                "consent_at": to_text(person.consent_at),
-                "expires_at": to_text_or_none(person.expires_at),
-                "templates": [
-                    {
-                        "template_id": template_id,
-                        "model_id": model_id,
-                        "created_at": created_at,
-                        "source": source,
-                        "encoding": "base64 of little-endian float32",
-                        "values": base64.b64encode(
-                            self._unseal(sealed, person_id, template_id, model_id).tobytes()
-                        ).decode(),
-                    }
-                    for template_id, model_id, created_at, source, sealed in rows
-                ],
-            }
+        with self._register.reading() as whole:
+            record = self._required(whole, person_id)
+            rows = self._templates(whole, [record])
+        person = record.person
+        return {
+            "person_id": person.person_id,
+            "name": person.name,
+            "created_at": to_text(person.created_at),
+            "consent_at": to_text(person.consent_at),
+            "valid_from": to_text_or_none(person.valid_from),
+            "expires_at": to_text_or_none(person.expires_at),
+            "groups": sorted(person.groups),
+            "templates": [
+                {
+                    "template_id": note.template_id.hex(),
+                    "model_id": note.model_id,
+                    "created_at": note.created_at,
+                    "source": note.source,
+                    "encoding": "base64 of little-endian float32",
+                    "values": base64.b64encode(row.astype("<f4").tobytes()).decode(),
+                }
+                for note, row in zip(record.templates, rows, strict=True)
+            ],
+            "pictures": [],
+        }
 
     def snapshot(
         self,
@@ -245,7 +297,7 @@ class Gallery:
         template_size: int | None = None,
         unsealed: Unsealed | None = None,
     ) -> Snapshot:
-        """The templates that count at `now`: everybody whose enrolment has not expired.
+        """The templates that count at `now`: of everybody who is valid then.
 
         With `template_size` (d), an empty gallery gives templates of shape (0, d), and stored
         ones of another size are refused; without, an empty gallery gives (0, 0). `unsealed` holds
@@ -253,54 +305,38 @@ class Gallery:
 
         Raises UnfitTemplatesError if one was tampered with, or made by another model: then nobody
         can be compared until those people are enrolled again. A clock that stands before the
-        newest enrolment is wrong, so that expiry is then judged by that enrolment's time.
+        newest enrolment is wrong, so that validity is then judged by that enrolment's time.
         """
-        with reading(self._path):
-            (newest,) = self._database.execute("SELECT max(created_at) FROM person").fetchone()
-            moment = max(to_text(utc(now, "the clock")), newest or "")
-            rows = self._database.execute(
-                "SELECT p.id, p.name, t.id, t.model_id, t.sealed, p.expires_at"
-                " FROM template t JOIN person p ON p.id = t.person_id"
-                " WHERE p.expires_at IS NULL OR p.expires_at > ?"
-                " ORDER BY p.id, t.rowid",
-                (moment,),
-            ).fetchall()
-            # A date that is none may sort after every other.
-            for expires_at in {row[5] for row in rows} - {None}:
-                from_text(expires_at)
-        others = sorted({row[0] for row in rows if row[3] != model_id})
-        if others:
-            raise UnfitTemplatesError(
-                f"{_count(others)} enrolled with another model than {model_id}",
-                others,
-                where=str(self._path),
-                fix="delete them and enrol them again from their photos, or use the former model",
-            )
+        moment = utc(now, "the clock")
         unsealed = Unsealed() if unsealed is None else unsealed
         try:
-            templates = [unsealed.row(self._unseal, row[4], row[0], row[2], row[3]) for row in rows]
-            sizes = {template.size for template in templates}
-            if len(sizes | ({template_size} if template_size is not None else set())) > 1:
-                raise GalleryError(
-                    f"templates of {model_id} have the sizes {sorted(sizes)}, not {template_size}",
-                    where=str(self._path),
-                    fix="enrol these people again",
-                )
+            with self._register.reading() as whole:
+                records = whole.records()
+                moment = max([moment, *(record.person.created_at for record in records)])
+                valid = [record for record in records if record.person.counts_at(moment)]
+                self._check_model(records, model_id, moment)
+                templates = self._templates(whole, valid, unsealed)
+                self._check_sizes(templates, model_id, template_size)
         except GalleryError:
             unsealed.forget()
             raise
-        if not templates:
-            unsealed.forget()
-            return Snapshot.empty(template_size or 0)
         # Row by row, as one call for all would hold up every other thread meanwhile.
-        matrix = np.empty((len(templates), templates[0].size), np.float32)
+        size = templates[0].size if templates else template_size or 0
+        matrix = np.empty((len(templates), size), np.float32)
         for number, template in enumerate(templates):
             matrix[number] = template
         unsealed.keep(matrix)
-        return Snapshot(tuple(row[0] for row in rows), {row[0]: row[1] for row in rows}, matrix)
+        people = {record.person.person_id: record.person for record in valid}
+        return Snapshot(
+            tuple(record.person.person_id for record in valid for _ in record.templates),
+            {person_id: person.name for person_id, person in people.items()},
+            matrix,
+            people=people,
+            changes_at=_next_change((record.person for record in records), moment),
+        )
 
     def change_counter(self) -> int:
-        """A number that grows with every write of any process; cheap enough for each frame.
+        """The generation: it grows with every write of any process; cheap enough for each frame.
 
         Raises GalleryError if the file was deleted or replaced: what is in memory then counts for
         nothing, and the gallery has to be opened anew.
@@ -311,84 +347,136 @@ class Gallery:
                 where=str(self._path),
                 fix="open it again",
             )
-        with reading(self._path):
-            query = "SELECT value FROM meta WHERE name = 'changes'"
-            return int(self._database.execute(query).fetchone()[0])
+        return self._register.generation()
 
-    def _check_key(self) -> None:
-        with reading(self._path):
-            query = "SELECT value FROM meta WHERE name = 'key_check'"
-            sealed = self._database.execute(query).fetchone()[0]
-            if not isinstance(sealed, bytes):
-                raise TypeError("the key check is no BLOB")
-        try:
-            self._key.open(sealed, _KEY_CHECK_CONTEXT)
-        except GalleryError:
-            raise GalleryError(
-                "the gallery was made with another key",
-                where=str(self._path),
-                fix="name that key as gallery.key_file, or begin a new gallery under this one",
-            ) from None
+    def accept(self, witness: Witness) -> int:
+        """Let this copy count although `witness` saw a later one; returns its new generation.
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with wrapped(self._path), transaction(self._database):
-            yield
-            self._database.execute("UPDATE meta SET value = value + 1 WHERE name = 'changes'")
+        That is above all that was seen, so that every other copy stays refused. For a gallery that
+        was opened without a witness.
+        """
+        with self._register.writing(above=witness.highest()):
+            pass
+        generation = self._register.generation()
+        witness.note(generation)
+        return generation
 
-    def _exists(self, person_id: str) -> bool:
-        query = "SELECT 1 FROM person WHERE id = ?"
-        return self._database.execute(query, (person_id,)).fetchone() is not None
+    def keys(self) -> tuple[bool, bool]:
+        """Whether this key is the gallery's present one, and whether a former one opens it too."""
+        return self._register.keys()
 
-    def _require(self, person_id: str) -> None:
-        if not self._exists(person_id):
+    def reseal(self, successor: TemplateKey) -> None:
+        """Seal everything anew; then `successor` opens it, and for the time being this key too."""
+        with self._register.writing() as draft:
+            records = draft.whole.records()
+            templates = iter(self._templates(draft.whole, records))
+            self._register.renew(draft, successor)
+            for record in records:
+                rows = [next(templates) for _ in record.templates]
+                self._insert(draft, record, record.templates, rows)
+
+    def forget_former_key(self) -> None:
+        """End what `reseal` began: the former key opens nothing any more, and its bytes go."""
+        with self._register.writing() as draft:
+            self._register.forget_former(draft)
+        self.erase()
+
+    def _required(self, whole: Whole, person_id: str) -> Record:
+        record = whole.record(person_id)
+        if record is None:
             raise GalleryError(
                 f"nobody has the id {person_id!r}",
                 where=str(self._path),
                 fix="see the ids with 'oneglance people list'",
             )
+        return record
 
     def _insert(
         self,
-        person_id: str,
-        rows: NDArray[np.float32],
-        model_id: str,
-        created_at: datetime,
-        source: str,
+        draft: Draft,
+        record: Record,
+        notes: Iterable[TemplateNote],
+        rows: Iterable[NDArray[np.float32]],
     ) -> None:
-        if not model_id or not source:
-            raise GalleryError("a template needs a model_id and a source")
-        for row in rows:
-            template_id = secrets.token_hex(16)
-            sealed = seal_template(
-                self._key, row, person_id=person_id, template_id=template_id, model_id=model_id
-            )
+        row_key = draft.put(record)
+        for note, row in zip(notes, rows, strict=True):
+            context = template_context(row_key, note.template_id)
             self._database.execute(
-                "INSERT INTO template VALUES (?, ?, ?, ?, ?, ?)",
-                (template_id, person_id, model_id, to_text(created_at), source, sealed),
+                "INSERT INTO template VALUES (?, ?, ?)",
+                (note.template_id, row_key, seal_template(draft.data_key, row, context)),
             )
 
-    def _unseal(
-        self, sealed: bytes, person_id: str, template_id: str, model_id: str
-    ) -> NDArray[np.float32]:
-        try:
-            return unseal_template(
-                self._key, sealed, person_id=person_id, template_id=template_id, model_id=model_id
-            )
-        except UnfitTemplatesError as error:
+    def _templates(
+        self, whole: Whole, records: Iterable[Record], unsealed: Unsealed | None = None
+    ) -> list[NDArray[np.float32]]:
+        """The templates float32 (d,) of these people, in their order; inside `reading` only.
+
+        UnfitTemplatesError if one is missing or not as it was stored, or if there is one too many.
+        """
+        unsealed = Unsealed() if unsealed is None else unsealed
+        found = []
+        query = "SELECT id, sealed FROM template WHERE person = ?"
+        for record in records:
+            person_id = record.person.person_id
+            row_key = whole.key_of(person_id)
+            stored = dict(self._database.execute(query, (row_key,)).fetchall())
+            if stored.keys() != {note.template_id for note in record.templates}:
+                raise tampered_template(person_id, str(self._path))
+            for note in record.templates:
+                sealed = stored[note.template_id]
+                context = template_context(row_key, note.template_id)
+                try:
+                    found.append(unsealed.row(whole.data_key, sealed, context))
+                except GalleryError:
+                    raise tampered_template(person_id, str(self._path)) from None
+        return found
+
+    def _check_model(self, records: Iterable[Record], model_id: str, moment: datetime) -> None:
+        """Also those whose time comes later: better today than on that morning."""
+        others = [
+            record.person.person_id
+            for record in records
+            if set(record.person.model_ids) - {model_id}
+            and (record.person.expires_at is None or record.person.expires_at > moment)
+        ]
+        if others:
             raise UnfitTemplatesError(
-                error.what, error.person_ids, where=str(self._path), fix=error.remedy
-            ) from None
-
-    def _erase(self) -> None:
-        with wrapped(self._path):
-            clean = erase_old_pages(self._database)
-        if not clean:
-            raise GalleryError(
-                "deleted, but another program still reads old pages, so that bytes remain",
+                f"{_count(others)} enrolled with another model than {model_id}",
+                others,
                 where=str(self._path),
-                fix="run 'oneglance people purge' when it is done",
+                fix="delete them and enrol them again from their photos, or use the former model",
             )
+
+    def _check_sizes(
+        self, templates: Iterable[NDArray[np.float32]], model_id: str, wanted: int | None
+    ) -> None:
+        sizes = {template.size for template in templates}
+        if len(sizes | ({wanted} if wanted is not None else set())) > 1:
+            raise GalleryError(
+                f"templates of {model_id} have the sizes {sorted(sizes)}, not {wanted}",
+                where=str(self._path),
+                fix="enrol these people again",
+            )
+
+
+def _notes(count: int, model_id: str, now: datetime, source: str) -> tuple[TemplateNote, ...]:
+    if not model_id or not source:
+        raise GalleryError("a template needs a model_id and a source")
+    return tuple(
+        TemplateNote(secrets.token_bytes(16), model_id, to_text(now), source) for _ in range(count)
+    )
+
+
+def _has_expired(record: Record | None, moment: datetime) -> bool:
+    if record is None or record.person.expires_at is None:
+        return False
+    return record.person.expires_at <= moment
+
+
+def _next_change(people: Iterable[Person], moment: datetime) -> datetime | None:
+    """When the first of these begins or ceases to count, after `moment`."""
+    dates = (date for one in people for date in (one.valid_from, one.expires_at))
+    return min((date for date in dates if date is not None and date > moment), default=None)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -32,8 +33,7 @@ def with_codes(snapshot: Snapshot, head: L1Head | None) -> Snapshot:
     """
     if head is None or len(snapshot.templates) < _CODED_FROM:
         return snapshot
-    codes = Codes.of(snapshot.templates, head)
-    return Snapshot(snapshot.person_ids, snapshot.names, snapshot.templates, codes)
+    return replace(snapshot, codes=Codes.of(snapshot.templates, head))
 
 
 def most_alike(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oneglance.faces.gallery.codes import Codes
 
 MAX_NAME_CHARS = 64
+MAX_GROUPS = 16
 NORM_TOLERANCE = 1e-3
 
 _PERSON_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -48,7 +49,11 @@ class UnfitTemplatesError(GalleryError):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One enrolled person, without the templates themselves. All times are UTC."""
+    """One enrolled person, without the templates themselves. All times are UTC.
+
+    The person counts from `valid_from` (None: from enrolment on) until before `expires_at` (None:
+    for good). `groups` say nothing by themselves: who may enter when is the door's policy.
+    """
 
     person_id: str
     name: str
@@ -57,6 +62,13 @@ class Person:
     expires_at: datetime | None
     templates: int
     model_ids: tuple[str, ...]
+    groups: frozenset[str] = frozenset()
+    valid_from: datetime | None = None
+
+    def counts_at(self, moment: datetime) -> bool:
+        """Whether the person is valid at `moment`."""
+        begun = self.valid_from is None or self.valid_from <= moment
+        return begun and (self.expires_at is None or moment < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,13 +77,17 @@ class Snapshot:
 
     `templates` is float32 (n, d), read-only, one L2-normalised template a row; `person_ids[i]`
     owns row i; `names` maps each person_id to the name to greet. `owners` (n,) numbers the
-    persons of the rows. `codes` make the search of a large gallery fast.
+    persons of the rows. `codes` make the search of a large gallery fast. `people` has what else is
+    known of those who count, by person_id; `changes_at` is when the next person, of all that are
+    enrolled, begins or ceases to count.
     """
 
     person_ids: tuple[str, ...]
     names: Mapping[str, str]
     templates: NDArray[np.float32]
     codes: Codes | None = None
+    people: Mapping[str, Person] = field(default_factory=dict)
+    changes_at: datetime | None = None
     owners: NDArray[np.int32] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -87,6 +103,7 @@ class Snapshot:
         owners = [numbers.setdefault(person, len(numbers)) for person in self.person_ids]
         object.__setattr__(self, "owners", np.array(owners, np.int32))
         object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
+        object.__setattr__(self, "people", MappingProxyType(dict(self.people)))
 
     @classmethod
     def empty(cls, template_size: int) -> Snapshot:
@@ -97,7 +114,13 @@ class Snapshot:
         """The same with nobody but `person_id`, for a claim to be verified; may be empty."""
         rows = [i for i, owner in enumerate(self.person_ids) if owner == person_id]
         names = {person_id: self.names[person_id]} if rows else {}
-        return Snapshot((person_id,) * len(rows), names, self.templates[rows])
+        people = {person_id: self.people[person_id]} if person_id in self.people else {}
+        return Snapshot((person_id,) * len(rows), names, self.templates[rows], None, people)
+
+    def groups_of(self, person_id: str) -> frozenset[str]:
+        """The person's groups; none for who does not count."""
+        person = self.people.get(person_id)
+        return frozenset() if person is None else person.groups
 
 
 def checked_name(name: str) -> str:
@@ -169,10 +192,22 @@ def utc(moment: datetime, what: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def checked_dates(
-    consent_at: datetime | None, expires_at: datetime | None, now: datetime
-) -> tuple[datetime, datetime | None]:
-    """Consent and expiry of a new enrolment, in UTC; GalleryError if they do not fit `now`."""
+def checked_groups(groups: Iterable[str]) -> frozenset[str]:
+    """The groups as a set; GalleryError if one is not named as an id is, or there are too many."""
+    found = frozenset(groups)
+    for group in found:
+        if not _PERSON_ID.fullmatch(group):
+            raise GalleryError(
+                f"{group!r} cannot be a group",
+                fix="use 1 to 64 lower-case letters, digits, '-' or '_', e.g. 'family'",
+            )
+    if len(found) > MAX_GROUPS:
+        raise GalleryError(f"{len(found)} groups are too many", fix=f"use at most {MAX_GROUPS}")
+    return found
+
+
+def checked_consent(consent_at: datetime | None, now: datetime) -> datetime:
+    """When the person agreed, in UTC; GalleryError if never, or not yet."""
     if consent_at is None:
         raise GalleryError(
             "this person's consent is missing", fix="ask first, then enrol with --consent"
@@ -180,8 +215,29 @@ def checked_dates(
     consent_at = utc(consent_at, "the date of consent")
     if consent_at > now:
         raise GalleryError("the date of consent lies in the future", fix="check the clock")
-    if expires_at is not None:
-        expires_at = utc(expires_at, "the expiry date")
-        if expires_at <= now:
-            raise GalleryError("the expiry date has passed already", fix="give a later one")
-    return consent_at, expires_at
+    return consent_at
+
+
+def checked_validity(
+    valid_from: datetime | None, expires_at: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """From when until when, in UTC; GalleryError if the one does not come before the other."""
+    valid_from = None if valid_from is None else utc(valid_from, "the first day")
+    expires_at = None if expires_at is None else utc(expires_at, "the expiry date")
+    if valid_from is not None and expires_at is not None and valid_from >= expires_at:
+        raise GalleryError("it expires before it begins", fix="let the expiry date be the later")
+    return valid_from, expires_at
+
+
+def checked_dates(
+    consent_at: datetime | None,
+    valid_from: datetime | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> tuple[datetime, datetime | None, datetime | None]:
+    """The dates of a new enrolment, in UTC; GalleryError if they do not fit `now`."""
+    consent_at = checked_consent(consent_at, now)
+    valid_from, expires_at = checked_validity(valid_from, expires_at)
+    if expires_at is not None and expires_at <= now:
+        raise GalleryError("the expiry date has passed already", fix="give a later one")
+    return consent_at, valid_from, expires_at

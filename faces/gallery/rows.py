@@ -1,24 +1,57 @@
-"""What one row of the gallery means: people, times, and templates sealed to their place."""
+"""What one row of the gallery means: people and templates, each sealed to its place."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery.person import Person, UnfitTemplatesError, checked_templates
+from oneglance.faces.gallery.person import Person, UnfitTemplatesError
 from oneglance.faces.gallery.vault import TemplateKey
 
-PERSON_QUERY = """
-    SELECT p.id, p.name, p.created_at, p.consent_at, p.expires_at, count(t.id),
-           json_group_array(DISTINCT t.model_id) FILTER (WHERE t.model_id IS NOT NULL)
-    FROM person p LEFT JOIN template t ON t.person_id = p.id"""
+
+@dataclass(frozen=True, slots=True)
+class TemplateNote:
+    """What is known of one stored template: its row, the model that made it, when, from what."""
+
+    template_id: bytes
+    model_id: str
+    created_at: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that one row says of a person; the templates stand in rows of their own."""
+
+    person: Person
+    templates: tuple[TemplateNote, ...]
+
+    @classmethod
+    def of(cls, person: Person, templates: Iterable[TemplateNote]) -> Record:
+        """The record of a person who has these templates."""
+        notes = tuple(templates)
+        models = tuple(sorted({note.model_id for note in notes}))
+        return cls(
+            Person(
+                person.person_id,
+                person.name,
+                person.created_at,
+                person.consent_at,
+                person.expires_at,
+                len(notes),
+                models,
+                person.groups,
+                person.valid_from,
+            ),
+            notes,
+        )
 
 
 def to_text(moment: datetime) -> str:
@@ -32,81 +65,105 @@ def to_text_or_none(moment: datetime | None) -> str | None:
 
 
 def from_text(text: str) -> datetime:
-    """What `to_text` wrote; ValueError for any other text, since it would not sort as times do."""
+    """What `to_text` wrote; ValueError for what is no time with a time zone."""
     moment = datetime.fromisoformat(text)
-    if to_text(moment) != text:
-        raise ValueError("not a time in UTC with microseconds")
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
     return moment
 
 
-def person_from_row(row: tuple[Any, ...]) -> Person:
-    """The person that one row of PERSON_QUERY describes; ValueError if a time is none."""
-    person_id, name, created_at, consent_at, expires_at, templates, model_ids = row
-    return Person(
-        person_id,
-        name,
-        from_text(created_at),
-        from_text(consent_at),
-        None if expires_at is None else from_text(expires_at),
-        templates,
-        tuple(sorted(json.loads(model_ids))),
+def from_text_or_none(text: str | None) -> datetime | None:
+    """As `from_text`; None stays None."""
+    return None if text is None else from_text(text)
+
+
+def seal_record(key: TemplateKey, row_key: bytes, record: Record) -> bytes:
+    """Seal so that it opens only in the row `row_key`."""
+    person = record.person
+    said = {
+        "id": person.person_id,
+        "name": person.name,
+        "created_at": to_text(person.created_at),
+        "consent_at": to_text(person.consent_at),
+        "valid_from": to_text_or_none(person.valid_from),
+        "expires_at": to_text_or_none(person.expires_at),
+        "groups": sorted(person.groups),
+        "templates": [
+            [note.template_id.hex(), note.model_id, note.created_at, note.source]
+            for note in record.templates
+        ],
+    }
+    return key.seal(json.dumps(said, ensure_ascii=False).encode(), b"person" + row_key)
+
+
+def open_record(key: TemplateKey, row_key: bytes, sealed: bytes) -> Record:
+    """The record again; ValueError, TypeError or LookupError if it is none of this row."""
+    try:
+        said = json.loads(key.open(sealed, b"person" + row_key))
+    except GalleryError as error:
+        raise ValueError("a person's record was changed or moved") from error
+    notes = tuple(
+        TemplateNote(bytes.fromhex(template_id), model_id, created_at, source)
+        for template_id, model_id, created_at, source in said["templates"]
+    )
+    return Record(
+        Person(
+            said["id"],
+            said["name"],
+            from_text(said["created_at"]),
+            from_text(said["consent_at"]),
+            from_text_or_none(said["expires_at"]),
+            len(notes),
+            tuple(sorted({note.model_id for note in notes})),
+            frozenset(said["groups"]),
+            from_text_or_none(said["valid_from"]),
+        ),
+        notes,
     )
 
 
-def seal_template(
-    key: TemplateKey,
-    template: NDArray[np.float32],
-    *,
-    person_id: str,
-    template_id: str,
-    model_id: str,
-) -> bytes:
-    """Seal float32 (d,) so that it opens only in the row of this person, template and model."""
-    values = template.astype("<f4").tobytes()
-    return key.seal(values, _context(person_id, template_id, model_id))
+def template_context(row_key: bytes, template_id: bytes) -> bytes:
+    """What a template is sealed to: its own row, and that of its person."""
+    return b"template" + row_key + template_id
 
 
-def unseal_template(
-    key: TemplateKey, sealed: bytes, *, person_id: str, template_id: str, model_id: str
-) -> NDArray[np.float32]:
-    """The template float32 (d,) again; UnfitTemplatesError if it was changed or moved."""
-    try:
-        values = key.open(sealed, _context(person_id, template_id, model_id))
-        rows = checked_templates(np.frombuffer(values, "<f4")[np.newaxis])
-    except (GalleryError, ValueError):
-        raise UnfitTemplatesError(
-            "a template was tampered with, or is damaged",
-            [person_id],
-            fix="restore a backup, or delete this person and enrol again",
-        ) from None
-    template: NDArray[np.float32] = rows[0]
-    return template
+def seal_template(key: TemplateKey, template: NDArray[np.float32], context: bytes) -> bytes:
+    """Seal float32 (d,) so that it opens only under the same context."""
+    return key.seal(template.astype("<f4").tobytes(), context)
+
+
+def open_template(key: TemplateKey, sealed: bytes, context: bytes) -> NDArray[np.float32]:
+    """The template float32 (d,) again; GalleryError if it was changed or moved."""
+    return np.frombuffer(key.open(sealed, context), "<f4").astype(np.float32, copy=False)
+
+
+def tampered_template(person_id: str, where: str) -> UnfitTemplatesError:
+    """The error that a template of this person is not what was stored, or not where it was."""
+    return UnfitTemplatesError(
+        "a template was tampered with, or is damaged",
+        [person_id],
+        where=where,
+        fix="restore a backup, or delete this person and enrol again",
+    )
 
 
 class Unsealed:
     """Templates of one gallery that were unsealed before, so that reading it again is cheap.
 
-    A template is known by its person, id and model, and by its sealed bytes: one that was changed
-    since is unsealed, and so checked, again. It keeps what the last gallery read held, no more.
+    A template is known by its place and by its sealed bytes: one that was changed since is
+    unsealed, and so checked, again. It keeps what the last gallery read held, no more.
     """
 
     def __init__(self) -> None:
         self._rows: dict[bytes, NDArray[np.float32]] = {}
         self._next: dict[bytes, NDArray[np.float32]] = {}
 
-    def row(
-        self,
-        unseal: Callable[[bytes, str, str, str], NDArray[np.float32]],
-        sealed: bytes,
-        person_id: str,
-        template_id: str,
-        model_id: str,
-    ) -> NDArray[np.float32]:
-        """The template float32 (d,), by `unseal` where it is not known; raises as that does."""
-        mark = hashlib.sha256(_context(person_id, template_id, model_id) + sealed).digest()
+    def row(self, key: TemplateKey, sealed: bytes, context: bytes) -> NDArray[np.float32]:
+        """The template float32 (d,); raises as `open_template` does."""
+        mark = hashlib.sha256(context + sealed).digest()
         row = self._rows.get(mark)
         if row is None:
-            row = unseal(sealed, person_id, template_id, model_id)
+            row = open_template(key, sealed, context)
         self._next[mark] = row
         return row
 
@@ -118,9 +175,3 @@ class Unsealed:
     def forget(self) -> None:
         """Nothing is known."""
         self._rows, self._next = {}, {}
-
-
-def _context(person_id: str, template_id: str, model_id: str) -> bytes:
-    """Each part as a hash of fixed length, so that no two contexts can run into each other."""
-    parts = (person_id, template_id, model_id)
-    return b"template" + b"".join(hashlib.sha256(part.encode()).digest() for part in parts)

@@ -1,4 +1,4 @@
-"""The gallery's tables, version by version."""
+"""The gallery's tables, and what one transaction is."""
 
 from __future__ import annotations
 
@@ -8,44 +8,20 @@ from contextlib import contextmanager
 
 # "OGGL": says that the file is ours, so that no other program's database is ever written to.
 APPLICATION_ID = 0x4F47474C
+SCHEMA_VERSION = 2
 
-# Step i brings schema version i to i + 1. Steps are only ever added.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        f"PRAGMA application_id = {APPLICATION_ID}",
-        "CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT",
-        "INSERT INTO meta VALUES ('changes', 0)",
-        """CREATE TABLE person (
-            id TEXT PRIMARY KEY,
-            name TEXT NOT NULL,
-            created_at TEXT NOT NULL,
-            consent_at TEXT NOT NULL,
-            expires_at TEXT
-        ) STRICT""",
-        """CREATE TABLE template (
-            id TEXT PRIMARY KEY,
-            person_id TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
-            model_id TEXT NOT NULL,
-            created_at TEXT NOT NULL,
-            source TEXT NOT NULL,
-            sealed BLOB NOT NULL
-        ) STRICT""",
-        "CREATE INDEX template_by_person ON template (person_id)",
-    ),
+# A person's row is found by the pseudonym of the id, a template's by a random number. What is said
+# of them stands inside what is sealed, and nowhere else.
+TABLES = (
+    "CREATE TABLE person (key BLOB PRIMARY KEY, sealed BLOB NOT NULL) STRICT",
+    """CREATE TABLE template (
+        id BLOB PRIMARY KEY,
+        person BLOB NOT NULL REFERENCES person (key) ON DELETE CASCADE,
+        sealed BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX template_by_person ON template (person)",
 )
-SCHEMA_VERSION = len(_MIGRATIONS)
-
-
-def migrate(database: sqlite3.Connection) -> None:
-    """Bring the tables to SCHEMA_VERSION, from an empty database or an older gallery."""
-    if schema_version(database) == SCHEMA_VERSION:
-        return
-    with transaction(database):
-        # Read again under the write lock: another process may have been faster.
-        for statements in _MIGRATIONS[schema_version(database) :]:
-            for statement in statements:
-                database.execute(statement)
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT"
 
 
 def schema_version(database: sqlite3.Connection) -> int:
@@ -53,10 +29,32 @@ def schema_version(database: sqlite3.Connection) -> int:
     return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
+def set_versions(database: sqlite3.Connection) -> None:
+    """Inside a transaction: mark the database as a gallery of SCHEMA_VERSION."""
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
     """All or nothing: the write lock from the first statement on, undone on any exception."""
-    database.execute("BEGIN IMMEDIATE")
+    with _between(database, "BEGIN IMMEDIATE"):
+        yield
+
+
+@contextmanager
+def one_view(database: sqlite3.Connection) -> Iterator[None]:
+    """Whatever is read inside is of one moment, also while other processes write."""
+    if database.in_transaction:
+        yield
+        return
+    with _between(database, "BEGIN"):
+        yield
+
+
+@contextmanager
+def _between(database: sqlite3.Connection, begin: str) -> Iterator[None]:
+    database.execute(begin)
     try:
         yield
         database.execute("COMMIT")

@@ -1,13 +1,16 @@
-"""The key that seals templates, and how a template is sealed with it."""
+"""The key that seals people and templates, and how it does so."""
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from pathlib import Path
 from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from oneglance.errors import GalleryError
 from oneglance.secret_file import read_secret
@@ -16,6 +19,7 @@ from oneglance.whole_file import write_new
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
+PSEUDONYM_BYTES = 16
 
 
 class TemplateKey:
@@ -25,18 +29,24 @@ class TemplateKey:
     than a gallery holds.
     """
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "_lookup")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise GalleryError(f"a template key has {KEY_BYTES} bytes, not {len(key)}")
         self._cipher = AESGCM(key)
+        # A key for each use (RFC 5869): what HMAC gives away tells nothing about what is sealed.
+        self._lookup = HKDFExpand(SHA256(), KEY_BYTES, b"oneglance lookup").derive(key)
 
     def __repr__(self) -> str:
         return "TemplateKey(hidden)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a template key is never pickled")
+
+    def pseudonym(self, text: str) -> bytes:
+        """16 bytes that stand for `text`: always the same, and no use without the key."""
+        return hmac.digest(self._lookup, text.encode(), "sha256")[:PSEUDONYM_BYTES]
 
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """Encrypt; `context` is authenticated but not stored. Returns nonce + ciphertext + tag."""

@@ -122,7 +122,7 @@ def test_a_gallery_that_may_not_be_looked_for_is_a_finding(house: Path) -> None:
     assert "cannot look for the gallery" in looked_at(file)["daemon", "gallery"].detail
 
 
-def test_a_date_that_is_none_is_found_as_the_daemon_would_find_it(house: Path) -> None:
+def test_a_record_that_is_none_is_found_as_the_daemon_would_find_it(house: Path) -> None:
     gallery_file = house.parent / "state" / "gallery.db"
     with Gallery.open(gallery_file, load_key(house.parent / "gallery.key"), create=True) as gallery:
         gallery.enrol(
@@ -133,7 +133,7 @@ def test_a_date_that_is_none_is_found_as_the_daemon_would_find_it(house: Path) -
             source="test",
         )
     database = sqlite3.connect(gallery_file)
-    database.execute("UPDATE person SET consent_at = 'yesterday'")
+    database.execute("UPDATE person SET sealed = x'00'")
     database.commit()
     database.close()
-    assert "damaged" in looked_at(house)["daemon", "gallery"].detail
+    assert "tampered with" in looked_at(house)["daemon", "gallery"].detail

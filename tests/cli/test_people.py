@@ -331,7 +331,8 @@ def test_listing_needs_neither_opencv_nor_the_model(door: Path) -> None:
 
 
 def test_each_command_teaches_by_example() -> None:
-    for command in ("enrol", "list", "show", "delete", "export", "purge"):
+    commands = ("enrol", "list", "show", "edit", "delete", "export", "purge")
+    for command in (*commands, "accept-restore"):
         result = CliRunner().invoke(app, [command, "--help"])
         assert result.exit_code == 0
         assert f"oneglance people {command}" in result.stdout
@@ -355,3 +356,75 @@ def test_a_listed_id_is_never_cut_however_narrow_the_terminal(
     lines = people(door, "list").stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [long_id]
     assert name in lines[1]
+
+
+def test_groups_and_dates_are_kept_shown_and_exported(door: Path) -> None:
+    dates = ("--from", "2098-01-01", "--expires", "2099-01-01T12:30")
+    enrol_drawn(door, "Ada", "--group", "family", "-g", "staff", *dates)
+    (person,) = listed(door)
+    assert person["groups"] == ["family", "staff"]
+    valid_from, expires_at = str(person["valid_from"]), str(person["expires_at"])
+    assert datetime.fromisoformat(valid_from) == datetime(2098, 1, 1).astimezone()
+    assert datetime.fromisoformat(expires_at) == datetime(2099, 1, 1, 12, 30).astimezone()
+    table = people(door, "list").stdout
+    assert "family, staff" in table
+    assert "2098-01-01 00:00 (not yet)" in table
+    exported = json.loads(people(door, "export", "ada", "--json").stdout)
+    assert exported["groups"] == ["family", "staff"]
+    assert datetime.fromisoformat(exported["valid_from"]).isoformat() == valid_from
+    assert exported["pictures"] == []
+
+
+def test_an_edit_changes_what_is_given_and_nothing_else(door: Path) -> None:
+    enrol_drawn(door, "Ada", "--group", "family", "--expires", "2099-01-01")
+    (before,) = listed(door)
+    result = people(door, "edit", "ada", "--name", "Ada King", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == before | {"name": "Ada King"} == listed(door)[0]
+    assert "Ada King" in people(door, "edit", "ada", "--group", "guest").stdout
+    assert people(door, "edit", "ada", "--from", "2098-01-01", "--no-expiry").exit_code == 0
+    (after,) = listed(door)
+    assert (after["groups"], after["expires_at"]) == (["guest"], None)
+    assert after["valid_from"] is not None
+    assert people(door, "edit", "ada", "--no-groups", "--no-from").exit_code == 0
+    assert listed(door)[0] == before | {"name": "Ada King", "groups": [], "expires_at": None}
+    assert people(door, "edit", "ada", "--expires", "2020-01-01").exit_code == 0
+    assert "(expired)" in people(door, "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--name", "Ada\x1b"], "control character"),
+        (["--group", "Not A Group"], "cannot be a group"),
+        (["--from", "2099-01-01", "--expires", "2098-01-01"], "expires before it begins"),
+    ],
+)
+def test_an_edit_that_does_not_fit_changes_nothing(
+    door: Path, options: list[str], complaint: str
+) -> None:
+    enrol_drawn(door, "Ada")
+    before = listed(door)
+    assert complaint in str(error_of(people(door, "edit", "ada", *options)))
+    assert "nobody has the id" in str(error_of(people(door, "edit", "bob", "--name", "Bob")))
+    for wrong in ([], ["--group", "a", "--no-groups"], ["--expires", "2099-01-01", "--no-expiry"]):
+        assert people(door, "edit", "ada", *wrong).exit_code == 2
+    assert listed(door) == before
+
+
+def test_a_restored_gallery_is_refused_until_it_is_accepted(door: Path) -> None:
+    enrol_drawn(door, "Ada")
+    gallery = door / "state" / "gallery.db"
+    backup = gallery.read_bytes()
+    assert people(door, "delete", "ada", "--yes").exit_code == 0
+    gallery.write_bytes(backup)
+    for command in (["list"], ["show", "ada"], ["export", "ada", "--json"], ["purge", "--yes"]):
+        assert "an older copy of the gallery" in str(error_of(people(door, *command)))
+    refused = people(door, "accept-restore", answer="n\n")
+    assert refused.exit_code == 1
+    assert "ada" in refused.stdout
+    assert "Let its 1 people count?" in refused.stderr
+    assert people(door, "accept-restore", "--yes").exit_code == 0
+    assert [person["id"] for person in listed(door)] == ["ada"]
+    gallery.write_bytes(backup)
+    assert "an older copy" in str(error_of(people(door, "list")))

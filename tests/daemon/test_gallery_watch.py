@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from oneglance.config import GalleryConfig
-from oneglance.daemon.gallery.watch import LOOK_EVERY_S, GalleryWatch
+from oneglance.clocks import Clocks
+from oneglance.config import Config, GalleryConfig
+from oneglance.daemon.build import open_gallery
+from oneglance.daemon.gallery.watch import LOOK_EVERY_S, TIDY_EVERY_S, GalleryWatch
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.setup import configured_witness, open_configured
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 
@@ -155,13 +159,12 @@ def test_a_gallery_of_another_model_lets_nobody_in_and_says_so(
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE template SET model_id = 'another:0123456789ab'",
         "UPDATE template SET sealed = x'00'",
-        "UPDATE person SET name = CAST(x'41646180' AS TEXT)",
-        "UPDATE person SET created_at = 'Ada'",
-        "UPDATE person SET expires_at = '2027-01-01'",
-        "UPDATE meta SET value = 'ada' WHERE name = 'changes'",
-        "UPDATE meta SET value = 'ada' WHERE name = 'key_check'",
+        "UPDATE person SET sealed = x'00'",
+        "DELETE FROM person",
+        "DELETE FROM template",
+        "UPDATE meta SET value = 'ada' WHERE name = 'head'",
+        "UPDATE meta SET value = 'ada' WHERE name = 'data_key'",
     ],
 )
 def test_no_damage_ends_the_watch_or_brings_a_name_into_the_log(
@@ -226,3 +229,145 @@ def test_reload_tells_how_many_people_count(
     enrol("Ada", templates=np.concatenate([template(model, 1), template(model, 2)]))
     enrol("Bob", templates=template(model, 3))
     assert watch.reload() == 2
+
+
+def test_who_is_not_valid_yet_counts_from_that_moment_on(
+    watch: GalleryWatch, gallery_file: GalleryConfig, model: FaceModel, clock: Clock
+) -> None:
+    now = datetime.now(UTC)
+    with open_configured(gallery_file) as gallery:
+        gallery.enrol(
+            "Guest",
+            template(model),
+            model.model_id,
+            consent_at=now,
+            groups=["guest"],
+            valid_from=now + timedelta(hours=1),
+            expires_at=now + timedelta(hours=2),
+            source="photo",
+        )
+    watch.refresh(0.0)
+    assert (people(watch), watch.problem) == (set(), "gallery_empty")
+    clock.offset = timedelta(hours=1, seconds=1)
+    watch.refresh(0.01)
+    assert people(watch) == {"guest"}
+    assert watch.snapshot is not None
+    assert watch.snapshot.groups_of("guest") == {"guest"}
+    assert watch.snapshot.groups_of("stranger") == set()
+    clock.offset = timedelta(hours=2, seconds=1)
+    watch.refresh(0.02)
+    assert people(watch) == set()
+
+
+def test_a_daemon_starts_beside_an_older_copy_and_lets_nobody_in_until_it_is_accepted(
+    gallery_file: GalleryConfig,
+    model: FaceModel,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backup = gallery_file.path.with_name("backup.db")
+    with open_configured(gallery_file) as gallery:
+        for name in ("Ada", "Bob"):
+            gallery.enrol(
+                *(name, template(model), model.model_id), consent_at=clock(), source="photo"
+            )
+    shutil.copyfile(gallery_file.path, backup)
+    with open_configured(gallery_file) as gallery:
+        gallery.delete("bob")
+    shutil.copyfile(backup, gallery_file.path)
+    watch = open_gallery(Config(gallery=gallery_file), model, Clocks(clock, lambda: 0.0))
+    assert (watch.snapshot, watch.problem) == (None, "gallery_restored")
+    assert "an older copy of the gallery" in caplog.text
+    for moment_s in (0.0, 1.0, 2.0):
+        watch.refresh(moment_s)
+        assert (watch.snapshot, watch.problem) == (None, "gallery_restored")
+    with Gallery.open(gallery_file.path, load_key(gallery_file.key_file)) as gallery:
+        gallery.accept(configured_witness(gallery_file))
+    watch.refresh(3.0)
+    assert (people(watch), watch.problem) == ({"ada", "bob"}, "")
+
+
+def test_a_log_that_is_behind_the_gallery_has_a_problem_of_its_own(
+    gallery_file: GalleryConfig, model: FaceModel, clock: Clock
+) -> None:
+    class Behind:
+        def highest_generation(self) -> int | None:
+            return 1
+
+        def note_generation(self, generation: int) -> None:
+            raise AssertionError
+
+    with open_configured(gallery_file) as gallery:
+        gallery.enrol("Ada", template(model), model.model_id, consent_at=clock(), source="photo")
+    watch = GalleryWatch(
+        gallery_file.path,
+        load_key(gallery_file.key_file),
+        model.model_id,
+        model.template_size,
+        wall=clock,
+        witness=configured_witness(gallery_file, Behind()),
+    )
+    watch.refresh(0.0)
+    assert (watch.snapshot, watch.problem) == (None, "audit_behind")
+
+
+@pytest.fixture
+def tidy(
+    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, enrol: Enrol
+) -> tuple[GalleryWatch, list[str]]:
+    """A watch that keeps the expired for 10 days, and whom it deleted; Guest expires in a day."""
+    deleted: list[str] = []
+    enrol("Ada", templates=template(model))
+    enrol("Guest", templates=template(model), expires_at=clock() + timedelta(days=1))
+    watch = GalleryWatch(
+        gallery_file.path,
+        load_key(gallery_file.key_file),
+        model.model_id,
+        model.template_size,
+        wall=clock,
+        keep_expired=timedelta(days=10),
+        on_deleted=deleted.extend,
+    )
+    return watch, deleted
+
+
+def enrolled(gallery_file: GalleryConfig) -> list[str]:
+    with open_configured(gallery_file) as gallery:
+        return [person.person_id for person in gallery.list_people()]
+
+
+def test_who_expired_long_ago_is_deleted_by_the_daemon_and_not_named_in_the_log(
+    tidy: tuple[GalleryWatch, list[str]],
+    clock: Clock,
+    gallery_file: GalleryConfig,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch, deleted = tidy
+    caplog.set_level("INFO")
+    for day in range(11):
+        for hour in range(24):
+            clock.offset = timedelta(days=day, hours=hour)
+            watch.refresh(clock.offset.total_seconds())
+    assert (enrolled(gallery_file), deleted) == (["ada", "guest"], [])
+    clock.offset = timedelta(days=11, minutes=1)
+    watch.refresh(clock.offset.total_seconds())
+    assert (enrolled(gallery_file), deleted) == (["ada"], ["guest"])
+    assert "1 people who had expired were deleted" in caplog.text
+    assert "guest" not in caplog.text.lower()
+    watch.refresh(clock.offset.total_seconds() + LOOK_EVERY_S)
+    assert people(watch) == {"ada"}
+
+
+def test_a_clock_that_was_set_forward_deletes_nobody_for_an_hour(
+    tidy: tuple[GalleryWatch, list[str]], clock: Clock, gallery_file: GalleryConfig
+) -> None:
+    watch, deleted = tidy
+    watch.refresh(0.0)
+    clock.offset = timedelta(days=3650)
+    watch.refresh(TIDY_EVERY_S)
+    watch.refresh(2 * TIDY_EVERY_S - 1)
+    assert people(watch) == {"ada"}
+    assert (enrolled(gallery_file), deleted) == (["ada", "guest"], [])
+    clock.offset += timedelta(seconds=TIDY_EVERY_S)
+    watch.refresh(2 * TIDY_EVERY_S)
+    assert (enrolled(gallery_file), deleted) == (["ada"], ["guest"])

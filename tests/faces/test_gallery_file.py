@@ -111,86 +111,6 @@ def test_another_key_is_noticed_and_nothing_is_lost(path: Path) -> None:
         assert len(gallery.snapshot(MODEL, NOON).person_ids) == 4
 
 
-def tamper(path: Path, statement: str) -> None:
-    database = sqlite3.connect(path)
-    changed = database.execute(statement).rowcount
-    database.commit()
-    database.close()
-    assert changed > 0
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        # A byte of the ciphertext, of the nonce, the tag; a shorter blob; an empty one.
-        "UPDATE template SET sealed = CAST(substr(sealed, 1, 50) || x'00' || substr(sealed, 52)"
-        " AS BLOB) WHERE person_id = 'ada'",
-        "UPDATE template SET sealed = CAST(x'00' || substr(sealed, 2) AS BLOB)",
-        "UPDATE template SET sealed = substr(sealed, 1, length(sealed) - 1)",
-        "UPDATE template SET sealed = x''",
-        # Ada's templates given to Bob: the rows, then only what is sealed in them.
-        "UPDATE template SET person_id = 'bob' WHERE person_id = 'ada'",
-        "UPDATE template SET sealed = (SELECT o.sealed FROM template o WHERE o.person_id = 'ada')"
-        " WHERE person_id = 'bob'",
-        # One template of Ada's in place of her other one.
-        "UPDATE template SET sealed = (SELECT max(o.sealed) FROM template o"
-        " WHERE o.person_id = 'ada') WHERE person_id = 'ada'",
-        # A template of one model passed off as another's.
-        "UPDATE template SET model_id = model_id || 'x'",
-    ],
-)
-def test_tampered_and_swapped_templates_are_never_compared(path: Path, statement: str) -> None:
-    tamper(path, statement)
-    model_id = f"{MODEL}x" if "model_id =" in statement else MODEL
-    with (
-        Gallery.open(path, KEY) as gallery,
-        pytest.raises(GalleryError, match="tampered with") as caught,
-    ):
-        gallery.snapshot(model_id, NOON)
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE person SET created_at = 'gestern'",
-        "UPDATE person SET consent_at = '2026-11-24'",
-        "UPDATE person SET expires_at = '9'",
-        "UPDATE person SET expires_at = '2027-01-01'",
-        "UPDATE person SET expires_at = '2027-01-01T00:00:00.000000+01:00'",
-        "UPDATE person SET name = CAST(x'41646180' AS TEXT)",
-        "UPDATE template SET model_id = CAST(x'80' AS TEXT)",
-        "UPDATE meta SET value = 'x' WHERE name = 'changes'",
-        "UPDATE meta SET value = 9e999 WHERE name = 'changes'",
-        "DELETE FROM meta WHERE name = 'changes'",
-        "UPDATE meta SET value = 'x' WHERE name = 'key_check'",
-        "UPDATE meta SET value = 99999999999 WHERE name = 'key_check'",
-        "DELETE FROM meta WHERE name = 'key_check'",
-    ],
-)
-def test_a_value_that_is_not_ours_is_damage_and_is_not_repeated(path: Path, statement: str) -> None:
-    """SQLite finds nothing wrong with these rows."""
-    tamper(path, statement)
-
-    def read_all() -> None:
-        with Gallery.open(path, KEY) as gallery:
-            gallery.change_counter()
-            gallery.list_people()
-            gallery.snapshot(MODEL, NOON)
-
-    with pytest.raises(GalleryError, match="the gallery is damaged") as caught:
-        read_all()
-    assert "Ada" not in str(caught.value)
-    assert "restore the gallery" in caught.value.fix
-
-
-def test_an_expiry_that_is_no_date_never_counts_as_a_late_one(path: Path) -> None:
-    tamper(path, "UPDATE person SET expires_at = '9'")
-    with Gallery.open(path, KEY) as gallery, pytest.raises(GalleryError, match="damaged"):
-        gallery.snapshot(MODEL, NOON)
-
-
 def test_a_gallery_that_may_not_be_looked_for_is_a_gallery_error(tmp_path: Path) -> None:
     # A name too long stands in for a folder that is closed to this user: root may enter all.
     hidden = tmp_path / ("x" * 300)
@@ -333,17 +253,19 @@ CHILD = """
 
     NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
-    class SlowKey(TemplateKey):
-        '''Seals as always, but stops for ever before the template that is to be the last.'''
-        __slots__ = ("left",)
+    seal = TemplateKey.seal
 
-        def seal(self, plaintext, context):
+    def stop_at(left):
+        '''Seal as always, but stop for ever before the template that is to be the last.'''
+        def seal_until(self, plaintext, context):
+            nonlocal left
             if context.startswith(b"template"):
-                self.left -= 1
-                if self.left == 0:
+                left -= 1
+                if left == 0:
                     print("inside", flush=True)
                     time.sleep(3600)
-            return super().seal(plaintext, context)
+            return seal(self, plaintext, context)
+        TemplateKey.seal = seal_until
 """
 
 
@@ -359,10 +281,10 @@ def test_a_kill_in_the_middle_of_an_enrolment_leaves_the_old_gallery_whole(
     path: Path, templates: int
 ) -> None:
     code = f"""
-        key = SlowKey(b"k" * 32)
-        key.left = {templates}
+        stop_at({templates})
         rows = np.eye({templates}, 512, dtype=np.float32)
         rows[:, 0] = rows[:, 0] + (rows.sum(axis=1) == 0)
+        key = TemplateKey(b"k" * 32)
         with Gallery.open(Path(sys.argv[1]), key, now=lambda: NOON) as gallery:
             gallery.enrol("Cleo", rows, "{MODEL}", consent_at=NOON, source="photo")
     """
