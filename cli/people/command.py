@@ -289,6 +289,26 @@ def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
     typer.echo(f"Deleted for good: {', '.join(purged) if purged else 'nobody had expired'}.")
 
 
+@app.command()
+def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
+    """Make a new gallery key and seal everything anew under it; the old key is then worthless.
+
+    Cut short at any moment, the key file opens the gallery all the same; run it again to finish.
+    Afterwards restart the daemon, and copy the new key to where its backup lies. A backup of the
+    gallery from before opens only with a copy of the old key.
+
+    Example: `oneglance people rekey --yes && systemctl restart oneglance`
+    """
+    from oneglance.config import load_config
+    from oneglance.faces.gallery.rekey import rekey as make_anew
+    from oneglance.faces.gallery.setup import configured_witness
+
+    settings = load_config(config).gallery
+    _confirm(yes, f"Replace the key {settings.key_file}, and seal the whole gallery anew?")
+    make_anew(settings.path, settings.key_file, configured_witness(settings))
+    typer.echo(f"The gallery has a new key, in {settings.key_file}. Restart the daemon.")
+
+
 @app.command("accept-restore")
 def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
     """Let a gallery count that was put back from a backup on purpose.

@@ -332,7 +332,7 @@ def test_listing_needs_neither_opencv_nor_the_model(door: Path) -> None:
 
 def test_each_command_teaches_by_example() -> None:
     commands = ("enrol", "list", "show", "edit", "delete", "export", "purge")
-    for command in (*commands, "accept-restore"):
+    for command in (*commands, "rekey", "accept-restore"):
         result = CliRunner().invoke(app, [command, "--help"])
         assert result.exit_code == 0
         assert f"oneglance people {command}" in result.stdout
@@ -428,3 +428,14 @@ def test_a_restored_gallery_is_refused_until_it_is_accepted(door: Path) -> None:
     assert [person["id"] for person in listed(door)] == ["ada"]
     gallery.write_bytes(backup)
     assert "an older copy" in str(error_of(people(door, "list")))
+
+
+def test_a_new_key_is_made_when_it_was_asked_for(door: Path) -> None:
+    enrol_drawn(door, "Ada")
+    key, before = (door / "gallery.key").read_bytes(), listed(door)
+    assert people(door, "rekey", answer="n\n").exit_code == 1
+    assert (door / "gallery.key").read_bytes() == key
+    result = people(door, "rekey", "--yes")
+    assert "Restart the daemon" in result.stdout
+    assert (door / "gallery.key").read_bytes() != key
+    assert listed(door) == before
