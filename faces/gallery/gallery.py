@@ -414,19 +414,21 @@ class Gallery:
         UnfitTemplatesError if one is missing or not as it was stored, or if there is one too many.
         """
         unsealed = Unsealed() if unsealed is None else unsealed
+        stored: dict[bytes, dict[bytes, bytes]] = {}
+        query = "SELECT person, id, sealed FROM template"
+        for row_key, template_id, sealed in self._database.execute(query).fetchall():
+            stored.setdefault(row_key, {})[template_id] = sealed
         found = []
-        query = "SELECT id, sealed FROM template WHERE person = ?"
         for record in records:
             person_id = record.person.person_id
             row_key = whole.key_of(person_id)
-            stored = dict(self._database.execute(query, (row_key,)).fetchall())
-            if stored.keys() != {note.template_id for note in record.templates}:
+            own = stored.get(row_key, {})
+            if own.keys() != {note.template_id for note in record.templates}:
                 raise tampered_template(person_id, str(self._path))
             for note in record.templates:
-                sealed = stored[note.template_id]
                 context = template_context(row_key, note.template_id)
                 try:
-                    found.append(unsealed.row(whole.data_key, sealed, context))
+                    found.append(unsealed.row(whole.data_key, own[note.template_id], context))
                 except GalleryError:
                     raise tampered_template(person_id, str(self._path)) from None
         return found

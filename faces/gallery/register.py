@@ -266,8 +266,6 @@ def _open_head(key: TemplateKey, meta: Mapping[str, object]) -> tuple[int, str]:
 
 
 def _digest(rows: Mapping[bytes, bytes]) -> str:
-    digest = hashlib.sha256()
-    for key in sorted(rows):
-        # With the lengths: no two sets of rows are written alike.
-        digest.update(b"%d,%d:" % (len(key), len(rows[key])) + key + rows[key])
-    return digest.hexdigest()
+    # With the lengths: no two sets of rows are written alike.
+    parts = (b"%d,%d:%b%b" % (len(key), len(rows[key]), key, rows[key]) for key in sorted(rows))
+    return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ from oneglance.faces.gallery.person import Person, UnfitTemplatesError
 from oneglance.faces.gallery.vault import TemplateKey
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateNote:
+# A tuple, as a gallery has thousands of them, and is read while visitors wait.
+class TemplateNote(NamedTuple):
     """What is known of one stored template: its row, the model that made it, when, from what."""
 
     template_id: bytes
