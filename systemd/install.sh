@@ -181,15 +181,15 @@ TEXT
 }
 
 if has_role daemon; then
-    if [ -e "$etc/signing.key" ]; then
-        say "kept: $etc/signing.key"
+    if [ -e "$etc/signing.key" ] || [ -e "$etc/signing.key.cred" ]; then
+        say "kept: $etc/signing.key (or encrypted, with .cred)"
     elif [ "$dry" = yes ]; then
         echo "would make: $etc/signing.pub, $etc/signing.key, $etc/gallery.key"
     else
         fresh=$(mktemp -d "$etc/.new.XXXXXX")
         "$program" init --dir "$fresh" --site "$site" --door "$door" >/dev/null
         # A gallery key that is there already opens the gallery that is there already.
-        [ -e "$etc/gallery.key" ] || mv "$fresh/gallery.key" "$etc/gallery.key"
+        [ -e "$etc/gallery.key" ] || [ -e "$etc/gallery.key.cred" ] || mv "$fresh/gallery.key" "$etc/gallery.key"
         [ -e "$etc/keyring.json" ] || mv "$fresh/administrator.key" "$fresh/kiosk.key" \
             "$fresh/keyring.json" "$etc"
         mv "$fresh/signing.pub" "$etc/signing.pub"

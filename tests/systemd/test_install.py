@@ -76,6 +76,16 @@ def test_the_second_run_changes_no_key_password_or_configuration(tmp_path: Path)
     assert "kept: " in said
 
 
+def test_keys_that_are_there_encrypted_only_are_not_made_again(tmp_path: Path) -> None:
+    install("--role", "daemon", "--prefix", str(tmp_path))
+    etc = tmp_path / "etc/oneglance"
+    for name in ("signing.key", "gallery.key"):
+        (etc / name).rename(etc / f"{name}.cred")
+    before = tree(tmp_path)
+    install("--role", "daemon", "--prefix", str(tmp_path))
+    assert tree(tmp_path) == before
+
+
 @needs_broker_tools
 def test_secrets_are_private(tmp_path: Path) -> None:
     install(*ALL, "--prefix", str(tmp_path))
