@@ -20,9 +20,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from command_samples import make_command, make_ring
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from command_samples import make_command, make_ring
 from wire_samples import TOPICS, make_decision
 
 from oneglance.cli.wire_text import explain
@@ -112,7 +112,7 @@ def _gate(data: bytes) -> None:
 
 def _shown(data: bytes) -> None:
     for topic in (TOPICS.status, TOPICS.visit, TOPICS.decision, TOPICS.door_state):
-        line = explain(TOPICS, topic, data, retained=False, key=SIGNING_KEY.public_key(), now=NOW)
+        line = explain(TOPICS, topic, data, retained=False, keys=make_ring(), now=NOW)
         assert line.text.isprintable()
 
 
