@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from oneglance.audit.entry import (
     EMPTY,
+    SIGNED_KINDS,
     Entry,
     Head,
     Signer,
@@ -90,12 +91,14 @@ class Audit:
         self._pause = pause
         self._mutex = threading.Lock()
         # What was read or written last: everything is known up to this byte of this segment.
+        self._opening = True
         self._segment: Path | None = None
         self._inode = 0
         self._size = 0
         self._month = ""
         self._last: Entry | None = None
         self._signed: Entry | None = None
+        self._newest: dict[str, Entry | None] = {}
         _make_folder(folder)
         self.head()
 
@@ -129,8 +132,14 @@ class Audit:
             return self._append("checkpoint", {})
 
     def last(self, kind: str) -> Entry | None:
-        """The newest entry of a kind, None if there is none. Raises AuditError."""
-        return next(entries_backwards(self._folder, (kind,)), None)
+        """The newest entry of a kind, None if there is none; cheap but for the first time.
+
+        Raises AuditError.
+        """
+        with self._exclusive():
+            if kind not in self._newest:
+                self._newest[kind] = next(entries_backwards(self._folder, (kind,)), None)
+            return self._newest[kind]
 
     def forget(self, gone: Callable[[str], bool]) -> None:
         """Make the pseudonyms of all people whose id is `gone` nobody's. Raises AuditError."""
@@ -145,10 +154,8 @@ class Audit:
     def retain(self, since: datetime) -> None:
         """Remove whole segments, but the newest, in which all is older than `since`.
 
-        It needs a signer.
-
-        A signed entry first says up to which number, and which hash that one had. Raises
-        AuditError.
+        A signed entry first says up to which number, and which hash that one had; so it needs a
+        signer. Raises AuditError.
         """
         with self._exclusive():
             found = segments(self._folder)
@@ -191,7 +198,6 @@ class Audit:
 
     def _catch_up(self) -> None:
         found = segments(self._folder)
-        opening = self._segment is None
         if self._segment is None:
             found = _from_last_signature(found)
         elif self._segment in found:
@@ -201,9 +207,10 @@ class Audit:
         cut: dict[str, Any] = {}
         for segment in found:
             cut = self._read(segment, is_last=segment == found[-1])
-        if opening and self._signed is not None:
+        if self._opening and self._signed is not None:
             # Before anything is signed on top of it.
             self._check_signature(self._signed)
+        self._opening = False
         if cut:
             self._append("cut_off", cut)
 
@@ -238,13 +245,18 @@ class Audit:
         begins = self._last is None and entry.number > 1
         if not begins and (entry.number, entry.prev) != (self._head.number + 1, self._head.hash):
             raise _tampered(line.segment, f"{place} does not follow the one before")
+        if not entry.key and entry.kind in SIGNED_KINDS:
+            raise _tampered(line.segment, f"{place} was forged")
+        if not self._opening:
+            # Hardly anybody but us signs, and we know what we wrote.
+            self._check_signature(entry)
         self._keep(entry, len(line.data) + 1)
 
     def _keep(self, entry: Entry, size: int) -> None:
         if not self._size:
             self._month = f"{entry.at:%Y-%m}"
         self._size += size
-        self._last = entry
+        self._last = self._newest[entry.kind] = entry
         if entry.key:
             self._signed = entry
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import os
 import re
 import stat
@@ -17,7 +18,8 @@ import pytest
 from audit_rig import KEY, SEALER, Wall, only_segment, proof_of
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from oneglance.audit.entry import MAX_LINE_BYTES, Signer, read_line
+from oneglance.audit.entry import MAX_LINE_BYTES, Signer, make_line, read_line
+from oneglance.audit.generations import Generations
 from oneglance.audit.log import Audit
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.segments import entries, segments
@@ -170,6 +172,7 @@ _WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from oneglance.audit.generations import Generations
 from oneglance.audit.log import Audit
 audit = Audit(Path(sys.argv[1]), lambda: datetime.now(UTC), segment_bytes=4000)
 print("ready", flush=True)
@@ -208,6 +211,7 @@ _FULL = """
 import resource, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from oneglance.audit.generations import Generations
 from oneglance.audit.log import Audit
 from oneglance.errors import AuditError
 audit = Audit(Path(sys.argv[1]), lambda: datetime.now(UTC))
@@ -330,6 +334,39 @@ def test_a_log_that_somebody_else_signed_in_our_name_is_not_built_upon(
     with pytest.raises(TamperedError, match="the signature of entry 1 is wrong"):
         opened()
     assert only_segment(folder).read_bytes() == before
+
+
+def test_the_gallerys_generation_is_found_again(opened: Opened) -> None:
+    daemon, command = Generations(opened()), Generations(opened(signer=None))
+    assert daemon.highest_generation() is None
+    command.note_generation(3)
+    assert daemon.highest_generation() == 3
+    daemon.note_generation(4)
+    assert command.highest_generation() == 4
+    audit = opened()
+    audit.append("start", {})
+    assert Generations(audit).highest_generation() == 4
+
+
+def test_what_is_forged_while_the_daemon_runs_is_not_built_upon(
+    opened: Opened, folder: Path
+) -> None:
+    daemon = opened()
+    daemon.append("start", {})
+    before = only_segment(folder).read_bytes()
+    forger = Signer(Signer.of(KEY).key_id, Ed25519PrivateKey.generate().sign)
+    signed = make_line(daemon.head(), datetime.now(UTC), "decision", {}, forger)
+    text = re.sub(
+        rb'"key":"[^"]*",', b"", signed[len(b'{"entry":') : signed.index(b',"signature"')]
+    )
+    unsigned = b'{"entry":%s,"sum":"%s"}\n' % (text, hashlib.sha256(text).hexdigest().encode())
+    for line, said in ((signed, "the signature of entry 2 is wrong"), (unsigned, "was forged")):
+        only_segment(folder).write_bytes(before + line)
+        for write in (lambda: daemon.append("decision", {}), opened):
+            with pytest.raises(TamperedError, match=said):
+                write()
+    only_segment(folder).write_bytes(before)
+    assert daemon.append("decision", {}).number == 2
 
 
 def test_the_log_goes_on_in_a_new_segment_by_size_and_month(
