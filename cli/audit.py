@@ -106,7 +106,8 @@ def verify(
     key: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The daemon's public key, and those before it; door.public_key_file unless given.",
+            help="The daemon's public key, those before it, or a keyring that holds them; what the "
+            "lock trusts unless given.",
             show_default=False,
         ),
     ] = None,
@@ -134,13 +135,20 @@ def verify(
     from oneglance.audit.proof import prove
     from oneglance.audit.segments import segments
     from oneglance.config import load_config
+    from oneglance.contract.keyring import Role
+    from oneglance.contract.keyring_file import read_pins
     from oneglance.errors import AuditError, TamperedError
-    from oneglance.key_files import load_public_key
 
     noted = None if head is None else _head(head)
     settings = load_config(config)
     files = key or [settings.door.public_key_file]
-    public = [load_public_key(file, "give the daemon's signing.pub as --key") for file in files]
+    public = [
+        entry.key
+        for file in files
+        for entry in read_pins(file).of_role(Role.DAEMON)
+        # One that has expired signed what it signed; one that was revoked may have been stolen.
+        if entry.revoked_at is None
+    ]
     folder = settings.audit_folder
     if noted is None and not segments(folder):
         raise AuditError("there is no audit log", where=str(folder), fix="see audit.folder")

@@ -299,13 +299,18 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
 
     Example: `oneglance people rekey --yes && systemctl restart oneglance`
     """
+    from oneglance.cli.people.audit_log import reseal
     from oneglance.config import load_config
     from oneglance.faces.gallery.rekey import rekey as make_anew
     from oneglance.faces.gallery.setup import configured_witness
 
-    settings = load_config(config).gallery
+    whole = load_config(config)
+    settings = whole.gallery
     _confirm(yes, f"Replace the key {settings.key_file}, and seal the whole gallery anew?")
-    make_anew(settings.path, settings.key_file, configured_witness(settings))
+    make_anew(
+        *(settings.path, settings.key_file, configured_witness(settings)),
+        also=lambda key: reseal(whole, key),
+    )
     typer.echo(f"The gallery has a new key, in {settings.key_file}. Restart the daemon.")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from oneglance.errors import GalleryError
@@ -19,8 +20,17 @@ from oneglance.faces.gallery.witness import Witness
 from oneglance.whole_file import write_whole
 
 
-def rekey(gallery_file: Path, key_file: Path, witness: Witness) -> None:
-    """Give the gallery a new key, in `key_file`. Raises GalleryError; nothing is lost then."""
+def rekey(
+    gallery_file: Path,
+    key_file: Path,
+    witness: Witness,
+    also: Callable[[TemplateKey], None] = lambda _: None,
+) -> None:
+    """Give the gallery a new key, in `key_file`. Raises GalleryError; nothing is lost then.
+
+    `also` seals with the new key whatever else the old one has sealed; after a crash it may be
+    called once more with the same.
+    """
     key_file = key_file.resolve()
     following = key_file.with_name(f"{key_file.name}.next")
     with Gallery.open(gallery_file, load_key(key_file), witness=witness) as gallery:
@@ -29,6 +39,7 @@ def rekey(gallery_file: Path, key_file: Path, witness: Witness) -> None:
             gallery.reseal(next_key(key_file, following))
             present = False
     if not present:
+        also(load_key(following))
         take_place(following, key_file)
     with Gallery.open(gallery_file, load_key(key_file), witness=witness) as gallery:
         gallery.forget_former_key()

@@ -14,10 +14,11 @@ from typer.testing import CliRunner, Result
 
 from oneglance.audit.entry import Signer
 from oneglance.audit.log import Audit
+from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.snapshots import Snapshots
 from oneglance.cli.audit import app
 from oneglance.cli.init import init
-from oneglance.cli.people.audit_log import open_audit
+from oneglance.cli.people.audit_log import open_audit, reseal
 from oneglance.cli.people.command import app as people_app
 from oneglance.config import Config, load_config
 from oneglance.contract.signing import load_signing_key
@@ -25,7 +26,7 @@ from oneglance.daemon.gallery.logged import logged
 from oneglance.errors import AuditError, ConfigError, GalleryError, OneglanceError, TamperedError
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.person import person_id_from
-from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.gallery.vault import TemplateKey, load_key
 
 EVENT = "0f8fad5bd9cb469fa16570867728950e"
 
@@ -266,3 +267,15 @@ def test_an_enrolment_that_failed_says_so_and_keeps_no_pseudonym(door: Door) -> 
     ):
         raise ZeroDivisionError
     assert {entry.get("person_id") for entry in door.listed()} == {"ada-lovelace", None}
+
+
+def test_a_new_gallery_key_opens_the_pseudonyms_too(door: Door) -> None:
+    command = ["rekey", "--yes", "--config", str(door.file)]
+    for _ in range(2):
+        assert CliRunner().invoke(people_app, command).exit_code == 0
+        assert door.listed()[2]["person_name"] == "Ada Lovelace"
+    # As a crash leaves it: the pseudonyms have the next key, the gallery's is the old one still.
+    following = TemplateKey(b"f" * 32)
+    reseal(door.config, following)
+    reseal(door.config, following)
+    assert Pseudonyms(door.config.audit_folder / PEOPLE_FILE, following).people()
