@@ -14,6 +14,7 @@ import rfc8785
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from oneglance.contract.commands import Command
 from oneglance.contract.messages import (
     Decision,
     DoorState,
@@ -67,6 +68,23 @@ def decision_payload() -> bytes:
     )
 
 
+def command_payload() -> bytes:
+    """The document's command, as it would travel."""
+    return sign(
+        Command(
+            issued_at=AT,
+            expires_at=AT + timedelta(seconds=5),
+            site="home",
+            door="front",
+            verb="rename",
+            args={"id": "ada", "name": "Ada King"},
+            key_id="administrator",
+            nonce="7f3c1a9be54d208866f0c2d19b7ae351",
+        ),
+        KEY,
+    )
+
+
 def examples() -> dict[str, str]:
     """The text of each block."""
     messages: dict[str, Message] = {
@@ -91,6 +109,7 @@ def examples() -> dict[str, str]:
     }
     texts = {name: _pretty(message.to_payload()) for name, message in messages.items()}
     texts["decision"] = _pretty(decision_payload())
+    texts["command"] = _pretty(command_payload())
     body = json.loads(decision_payload())
     del body["signature"]
     texts["canonical"] = rfc8785.dumps(body).decode() + "\n"
