@@ -18,7 +18,8 @@ from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key
 
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
-MAX_PHOTOS = 8
+# Reading one takes a small machine seconds, in which nobody watches the gallery.
+MAX_PHOTOS = 3
 
 
 def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Verb]:

@@ -12,6 +12,7 @@ import pytest
 from oneglance.cli.doctor import Finding, Verdict, examine
 from oneglance.cli.init import init
 from oneglance.config import MqttConfig
+from oneglance.contract.keyring_file import read_keyring, write_keyring
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import load_model
@@ -45,6 +46,24 @@ def test_of_a_whole_door_every_part_is_looked_at(house: Path) -> None:
     found = looked_at(house)
     assert broken(found) == {("daemon", "camera front")}
     assert {part for part, _ in found} == {"daemon", "door", "kiosk", "commands", "broker"}
+
+
+def test_who_may_give_commands_is_told(house: Path) -> None:
+    ring = house.with_name("keyring.json")
+    told = looked_at(house)["daemon", "may give commands"]
+    assert (told.verdict, told.detail) == (Verdict.GOOD, "1 kiosk, 1 administrator")
+    write_keyring(ring, read_keyring(ring).changed("daemon", revoked_at=datetime.now(UTC)))
+    found = looked_at(house)
+    assert {("daemon", "may give commands"), ("door", "public key")} <= broken(found)
+    assert "oneglance keys rotate" in found["daemon", "may give commands"].fix
+    # As a house from before keyrings is: nothing is broken in it.
+    ring.unlink()
+    house.write_text(house.read_text().replace("keyring.json", "signing.pub", 3))
+    text = house.read_text().replace('keyring_file = "signing.pub"', 'keyring_file = "none.json"')
+    house.write_text(text)
+    found = looked_at(house)
+    assert found["daemon", "may give commands"].verdict is Verdict.MISSING
+    assert broken(found) == {("daemon", "camera front")}
 
 
 def test_a_lock_on_a_machine_of_its_own_is_whole_without_a_daemon(

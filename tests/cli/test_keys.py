@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import stat
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_desk import serving
 from typer.testing import CliRunner
 from wire_samples import make_decision
 
 from oneglance.cli import command, keys
 from oneglance.cli.init import init
-from oneglance.clocks import Clocks
 from oneglance.config import Config, load_config
 from oneglance.contract.commands import Args
 from oneglance.contract.gate import Gate
@@ -26,12 +23,8 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, read_keyring, read_pins
 from oneglance.contract.signing import load_signing_key, sign
 from oneglance.contract.topics import Topics
-from oneglance.daemon.voice.authority import Authority
-from oneglance.daemon.voice.commands import CommandDesk
-from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.verbs import Sender, Verb
 from oneglance.errors import BrokerError, ConfigError, MessageError, OneglanceError
-from oneglance.link import Link
 
 TOPICS = Topics("home", "front")
 RUNNER = CliRunner()
@@ -171,37 +164,11 @@ def test_revoking_asks_first_and_cannot_be_undone(house: Path) -> None:
     assert "nobody gets in" in run(house, "revoke", "daemon", "--yes")
 
 
-@contextmanager
-def desk(config: Config, verb: str, does: Callable[[Args, Sender], str]) -> Iterator[Link]:
-    """What answers commands in a daemon, with one verb of its own, on the real broker."""
-    clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
+def desk(config: Config, verb: str, does: Callable[[Args, Sender], str]) -> Any:
+    """A desk with one verb of its own, on the configuration's broker."""
     verbs = {verb: Verb(frozenset({Role.ADMINISTRATOR}), does)}
     ring = PinnedKeys(config.keyring_file, read_keyring)
-    authority = Authority(TOPICS, ring.current, verbs, NonceFile(config.nonce_file), clocks)
-
-    def reply(topic: str, correlation: bytes | None, answer: Any) -> bool:
-        return link.publish(topic, answer.to_payload(), qos=1, correlation=correlation)
-
-    table = CommandDesk(TOPICS, verbs, authority, reply, clocks)
-    stopping = threading.Event()
-
-    def work() -> None:
-        while not stopping.wait(0.01):
-            table.work()
-
-    thread = threading.Thread(target=work)
-    link = Link(
-        config.mqtt, "desk", subscriptions=((TOPICS.commands, 1),), on_message=table.arrived
-    )
-    link.start()
-    assert link.wait_connected(20)
-    thread.start()
-    try:
-        yield link
-    finally:
-        stopping.set()
-        thread.join()
-        link.stop()
+    return serving(config.mqtt, verbs, ring.current, config.nonce_file)
 
 
 @pytest.fixture

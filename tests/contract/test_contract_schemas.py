@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from command_samples import write
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator, ValidationError
 from test_contract_messages import SAMPLES
-from wire_samples import make_decision
+from wire_samples import TOPICS, make_decision
 
+from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Decision, Message, Outcome
 from oneglance.contract.schemas import MESSAGES, export, schema
 from oneglance.contract.signing import sign
@@ -34,6 +36,17 @@ def test_each_schema_is_a_schema(kind: str) -> None:
 def test_a_real_signed_decision_is_valid(outcome: Outcome) -> None:
     payload = sign(make_decision(1, outcome=outcome), Ed25519PrivateKey.generate())
     Draft202012Validator(schema("decision")).validate(json.loads(payload))
+
+
+def test_a_real_signed_command_is_valid_and_nothing_more() -> None:
+    args = {"name": "Ada", "photos": ("YQ==",), "consent": True, "n": 1.5, "none": None}
+    body = json.loads(write(TOPICS, Role.ADMINISTRATOR, "enrol", **args))
+    validator = Draft202012Validator(schema("command"))
+    validator.validate(body)
+    for name in body:
+        assert not validator.is_valid({k: v for k, v in body.items() if k != name})
+    for change in ({"surprise": 1}, {"nonce": "1234"}, {"args": {"x": {}}}, {"verb": "a/b"}):
+        assert not validator.is_valid(body | change)
 
 
 def test_an_unsigned_decision_is_not_valid() -> None:

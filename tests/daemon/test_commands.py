@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from command_desk import serving
 from command_samples import make_ring, write
 
 from oneglance.clocks import Clocks
+from oneglance.config import MqttConfig
 from oneglance.contract.commands import Args
 from oneglance.contract.keyring import Role
-from oneglance.contract.messages import MAX_REPLY_TEXT, Reply
+from oneglance.contract.messages import MAX_REPLY_TEXT, Reply, parse
 from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.answers import MAX_WAITING as MAX_ANSWERS
 from oneglance.daemon.voice.answers import STALE_S
@@ -23,9 +27,10 @@ from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.rate import BURST
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb
 from oneglance.errors import GalleryError, OneglanceError
-from oneglance.link import Arrival
+from oneglance.link import Arrival, Link
 
 TOPICS = Topics("test", "front")
+HOME = Topics("home", "front")
 ADMIN = frozenset({Role.ADMINISTRATOR})
 
 
@@ -169,6 +174,37 @@ def test_each_of_301_requests_gets_exactly_one_answer(
     assert desk.codes.count("rate_limited") == 301 - BURST
     (told,) = [r.message for r in caplog.records if "refused commands" in r.message]
     assert told == f"refused commands: busy {BURST - MAX_WAITING}, rate_limited {301 - BURST}"
+
+
+def test_a_flood_over_a_real_broker_is_answered_to_the_last(
+    broker: MqttConfig, tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    heard: list[Arrival] = []
+    verbs = {"reload": Verb(ADMIN, lambda _args, _sender: "done")}
+    answers = HOME.reply("me")
+    asking = Link(broker, "asking", subscriptions=((answers, 1),), on_message=heard.append)
+    with serving(broker, verbs, make_ring, tmp_path / "commands"):
+        asking.start()
+        try:
+            assert asking.wait_connected(20)
+            for number in range(301):
+                payload = write(HOME, Role.ADMINISTRATOR, "reload")
+                correlation = b"%d" % number
+                while not asking.publish(
+                    HOME.command("reload"),
+                    payload,
+                    qos=1,
+                    response_topic=answers,
+                    correlation=correlation,
+                ):
+                    time.sleep(0.002)
+            wait_until(lambda: len(heard) >= 301, "an answer to each")
+        finally:
+            asking.stop()
+    assert sorted(int(a.correlation or b"-1") for a in heard) == list(range(301))
+    codes = Counter(parse(arrival.payload, Reply).code for arrival in heard)
+    assert set(codes) <= {"ok", "busy", "rate_limited"}
+    assert codes["ok"] >= MAX_WAITING
 
 
 def test_what_finds_no_room_for_its_answer_is_told_in_one_line(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from door_rig import Rig
 from gpiozero.pins.mock import MockFactory, MockPin
 from hypothesis import HealthCheck, given, settings
@@ -21,8 +22,15 @@ from wire_samples import TOPICS, make_decision
 from oneglance.broker import embedded_broker
 from oneglance.config import Config, LivenessConfig
 from oneglance.contract.gate import Gate
+from oneglance.contract.keyring import Keyring, Role, entry
+from oneglance.contract.keyring_file import write_keyring
 from oneglance.contract.messages import Liveness, Outcome, ServiceState, Status
-from oneglance.contract.signing import create_signing_key, load_signing_key, sign
+from oneglance.contract.signing import (
+    create_signing_key,
+    load_public_key,
+    load_signing_key,
+    sign,
+)
 from oneglance.door.app import MAX_WAITING, DoorApp
 from oneglance.door.lock import Lock
 from oneglance.door.memory import SequenceMemory
@@ -580,3 +588,36 @@ def test_a_start_that_fails_has_shut_what_a_killed_predecessor_left_open(
     assert not pin.state
     # And the pin is free again.
     Lock(door_config.door, factory, lambda _: None).close()
+
+
+def test_a_key_that_is_revoked_while_the_lock_runs_opens_nothing_more(
+    make_rig: MakeRig,
+    door_config: Config,
+    key_files: tuple[Path, Path],
+    tmp_path: Path,
+    wait_until: Wait,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    new = Ed25519PrivateKey.generate()
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    both = Keyring.of(load_public_key(key_files[1]), "old").with_entry(
+        entry("new", Role.DAEMON, new.public_key(), began)
+    )
+    file = tmp_path / "keyring.json"
+    write_keyring(file, both)
+    door = door_config.door.model_copy(update={"public_key_file": file})
+    rig = make_rig(door_config.model_copy(update={"door": door}))
+    settle(rig, wait_until, 1)
+    revoked = both.changed("old", revoked_at=began)
+    write_keyring(file, revoked)
+    wait_until(lambda: rig.app._gate.key == revoked, "the lock has read the keyring again")
+    rig.decide(2)
+    rig.key = new
+    settle(rig, wait_until, 3)
+    assert "signed with the key 'old', which was revoked" in caplog.text
+    file.write_text("{")
+    wait_until(lambda: rig.app._gate.key == Keyring(), "a keyring that is none counts for nothing")
+    rig.decide(4)
+    write_keyring(file, revoked)
+    wait_until(lambda: rig.app._gate.key == revoked, "back")
+    settle(rig, wait_until, 5)

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_desk import serving
 from command_samples import make_ring, write
 from mosquitto_fixture import ROLES, Mosquitto
 from wire_samples import TOPICS
 
-from oneglance.clocks import Clocks
 from oneglance.contract.commands import Args
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Reply, parse
 from oneglance.daemon.voice import authority as authority_module
-from oneglance.daemon.voice.authority import Authority
-from oneglance.daemon.voice.commands import CommandDesk
-from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.rate import TokenBucket
 from oneglance.daemon.voice.verbs import Sender, Verb
 from oneglance.link import Arrival, Link
@@ -158,35 +152,11 @@ def test_each_role_tries_each_command_with_each_key(
         return lambda _args, sender: done.append((verb, sender.role)) or "done"
 
     verbs = {verb: Verb(frozenset(keys), doing(verb)) for verb, (keys, _) in COMMANDS.items()}
-    clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
-    authority = Authority(TOPICS, make_ring, verbs, NonceFile(tmp_path / "commands"), clocks)
-
-    def reply(topic: str, correlation: bytes | None, answer: Reply) -> bool:
-        return daemon.publish(topic, answer.to_payload(), qos=1, correlation=correlation)
-
-    desk = CommandDesk(TOPICS, verbs, authority, reply, clocks)
-    stopping = threading.Event()
-
-    def work() -> None:
-        while not stopping.wait(0.005):
-            desk.work()
-
     heard: dict[str, list[Arrival]] = {role: [] for role in ROLES}
-    daemon = Link(
-        mosquitto.mqtt("daemon"),
-        "desk",
-        subscriptions=((TOPICS.commands, 1),),
-        on_message=desk.arrived,
-    )
-    thread = threading.Thread(target=work)
     codes: dict[tuple[str, str, Role], str] = {}
     with ExitStack() as parts:
-        daemon.start()
-        parts.callback(daemon.stop)
-        assert daemon.wait_connected(20)
-        thread.start()
-        parts.callback(thread.join)
-        parts.callback(stopping.set)
+        serve = serving(mosquitto.mqtt("daemon"), verbs, make_ring, tmp_path / "commands")
+        parts.enter_context(serve)
         for role, user in ROLES.items():
             answers = TOPICS.reply(user)
             link = Told(

@@ -1,0 +1,146 @@
+"""Commands about the gallery, on a real one, with the real model."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer import BadParameter
+
+from oneglance.cli.command import _arguments
+from oneglance.clocks import Clocks
+from oneglance.config import Config
+from oneglance.contract.commands import MAX_COMMAND_BYTES, Args
+from oneglance.contract.keyring import Role
+from oneglance.contract.messages import MAX_REPLY_TEXT
+from oneglance.daemon.build import open_gallery
+from oneglance.daemon.gallery.verbs import gallery_verbs
+from oneglance.daemon.gallery.watch import GalleryWatch
+from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
+from oneglance.errors import GalleryError, ImageError
+from oneglance.faces.model.face_model import FaceModel
+
+SENDER = Sender("administrator", Role.ADMINISTRATOR)
+
+
+class Office:
+    """The verbs on one gallery."""
+
+    def __init__(self, config: Config, watch: GalleryWatch) -> None:
+        self.watch = watch
+        self._verbs = gallery_verbs(config, watch)
+
+    def do(self, verb: str, **args: Any) -> str:
+        return self._verbs[verb].run(args, SENDER)
+
+    def who(self) -> dict[str, str]:
+        assert self.watch.snapshot is not None
+        return dict(self.watch.snapshot.names)
+
+
+@pytest.fixture
+def office(house: Callable[..., Config], model: FaceModel, tmp_path: Path) -> Iterator[Office]:
+    config = house(tmp_path / "none.mp4")
+    watch = open_gallery(config, model, Clocks(lambda: datetime.now(UTC), time.monotonic))
+    office = Office(config, watch)
+    yield office
+    watch.close()
+
+
+def unit(row: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.eye(256, dtype=np.float32)[row : row + 1]
+
+
+def test_all_of_them_are_for_administrators(office: Office) -> None:
+    assert {verb.roles for verb in office._verbs.values()} == {frozenset({Role.ADMINISTRATOR})}
+
+
+def test_people_are_listed_renamed_and_deleted_at_once(
+    office: Office, enrol: Callable[..., None]
+) -> None:
+    assert office.do("list") == "nobody is enrolled"
+    enrol("Ada Lovelace", templates=unit(0))
+    enrol("Grace Hopper", templates=unit(1))
+    assert office.do("list") == "ada-lovelace  Ada Lovelace\ngrace-hopper  Grace Hopper"
+    said = office.do("rename", id="ada-lovelace", name="Ada King")
+    assert said == "ada-lovelace is now called Ada King"
+    assert office.who()["ada-lovelace"] == "Ada King"
+    office.do("delete", id="grace-hopper")
+    assert office.who() == {"ada-lovelace": "Ada King"}
+    assert office.do("reload") == "the gallery was read again: 1 people count"
+
+
+def test_a_long_list_says_how_many_more_there_are(
+    office: Office, enrol: Callable[..., None]
+) -> None:
+    for number in range(45):
+        enrol(f"Somebody with a Very Long Name Number {number:02}", templates=unit(number))
+    lines = office.do("list").splitlines()
+    assert len("\n".join(lines)) <= MAX_REPLY_TEXT
+    assert lines[-1].startswith(f"and {45 - len(lines) + 1} more: ")
+
+
+@pytest.mark.parametrize(
+    ("verb", "args", "code"),
+    [
+        ("reload", {"now": True}, "bad_arguments"),
+        ("rename", {"id": "ada"}, "bad_arguments"),
+        ("rename", {"id": "ada", "name": 5}, "bad_arguments"),
+        ("delete", {}, "bad_arguments"),
+        ("enrol", {"name": "Ada", "photos": "YQ=="}, "bad_arguments"),
+        ("enrol", {"name": "Ada", "photos": "YQ==", "consent": "true"}, "bad_arguments"),
+        ("enrol", {"name": "Ada", "consent": True}, "bad_arguments"),
+        ("enrol", {"name": "Ada", "photos": (), "consent": True}, "bad_arguments"),
+        ("enrol", {"name": "Ada", "photos": ("YQ==",) * 4, "consent": True}, "bad_arguments"),
+        ("enrol", {"name": "Ada", "photos": "nö", "consent": True}, "bad_arguments"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_change_nothing(office: Office, verb: str, args: Args, code: str) -> None:
+    with pytest.raises(CommandRefusedError) as caught:
+        office.do(verb, **args)
+    assert caught.value.code == code
+
+
+def test_what_the_gallery_refuses_is_its_own_error(
+    office: Office, enrol: Callable[..., None]
+) -> None:
+    for verb, args in (("rename", {"name": "Eve"}), ("delete", {})):
+        with pytest.raises(GalleryError, match="nobody has the id"):
+            office.do(verb, id="eve", **args)
+    enrol("Ada", templates=unit(0))
+    with pytest.raises(GalleryError, match="control character"):
+        office.do("rename", id="ada", name="Ada\x1b[31m")
+    junk = base64.b64encode(b"no picture").decode()
+    with pytest.raises(ImageError, match="not a picture"):
+        office.do("enrol", name="Eve", photos=junk, consent=True)
+    office.do("reload")
+    assert office.who() == {"ada": "Ada"}
+
+
+def test_a_person_is_enrolled_from_the_photographs_of_a_command(
+    office: Office, photos: Path
+) -> None:
+    words = [f"photos=@{photos / name}" for name in ("obama.jpg", "obama2.jpg")]
+    args = _arguments(["name=Barack Obama", "consent=true", *words])
+    pictures = args["photos"]
+    assert isinstance(pictures, tuple)
+    assert sum(len(str(picture)) for picture in pictures) < MAX_COMMAND_BYTES
+    assert office.do("enrol", **args) == "Barack Obama is enrolled as barack-obama"
+    assert office.who() == {"barack-obama": "Barack Obama"}
+    with pytest.raises(GalleryError, match="looks like 'barack-obama'"):
+        office.do("enrol", **(args | {"name": "Eve", "photos": pictures[1]}))
+
+
+def test_a_photograph_that_is_none_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "ada.jpg").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match="not a picture"):
+        _arguments([f"photos=@{tmp_path / 'ada.jpg'}"])
+    with pytest.raises(BadParameter, match="stands twice"):
+        _arguments(["x=true", "x=false"])
