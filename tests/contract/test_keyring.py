@@ -150,29 +150,34 @@ def body() -> dict[str, Any]:
     return ring
 
 
+FIRST, SECOND = body()["keys"][:2]
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "why"),
     [
-        {"v": 2},
-        {"kind": "decision"},
-        {"surprise": 1},
-        {"keys": None},
-        {"keys": [body()["keys"][0]] * 2},
-        {"keys": [body()["keys"][0] | {"role": "owner"}]},
-        {"keys": [body()["keys"][0] | {"id": "a/b"}]},
-        {"keys": [body()["keys"][0] | {"public_key": "AAAA"}]},
-        {"keys": [body()["keys"][0] | {"public_key": body()["keys"][0]["public_key"][:-2] + "1="}]},
-        {"keys": [body()["keys"][0] | {"not_before": "2026-01-01T00:00:00"}]},
-        {"keys": [body()["keys"][0] | {"note": "mine"}]},
-        {"keys": [{k: v for k, v in body()["keys"][0].items() if k != "revoked_at"}]},
-        {"keys": [body()["keys"][0], body()["keys"][1] | {"id": "old"}]},
-        {"keys": [body()["keys"][0] | {"id": f"k{n}"} for n in range(MAX_KEYS + 1)]},
+        ({"v": 2}, "v: Input should be 1"),
+        ({"kind": "decision"}, "kind: Input should be 'keyring'"),
+        ({"surprise": 1}, "surprise: Extra inputs"),
+        ({"keys": None}, "keys: Input should be a valid tuple"),
+        ({"keys": [FIRST | {"role": "owner"}]}, "keys.0.role"),
+        ({"keys": [FIRST | {"id": "a/b"}]}, "keys.0.id"),
+        ({"keys": [FIRST | {"public_key": "AAAA"}]}, "raw Ed25519 public key"),
+        ({"keys": [FIRST | {"public_key": "A" * 42 + "B="}]}, "raw Ed25519 public key"),
+        ({"keys": [FIRST | {"not_before": "2026-01-01T00:00:00"}]}, "keys.0.not_before"),
+        ({"keys": [FIRST | {"note": "mine"}]}, "keys.0.note: Extra inputs"),
+        ({"keys": [{k: v for k, v in FIRST.items() if k != "revoked_at"}]}, "revoked_at: Field"),
+        ({"keys": [FIRST, SECOND | {"id": "old"}]}, "the same id stands twice"),
+        ({"keys": [FIRST, FIRST | {"id": "new"}]}, "the same public_key stands twice"),
+        ({"keys": [FIRST] * (MAX_KEYS + 1)}, "at most 64 items"),
     ],
-    ids=str,
+    ids=range(14),
 )
-def test_a_keyring_of_another_shape_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="not a keyring"):
+def test_a_keyring_of_another_shape_is_refused(change: dict[str, Any], why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
         parse_keyring(json.dumps(body() | change).encode())
+    assert caught.value.what.startswith("not a keyring: ")
+    assert why in caught.value.what
 
 
 @pytest.mark.parametrize("missing", ["v", "kind", "keys"])
