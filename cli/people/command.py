@@ -309,7 +309,7 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
     _confirm(yes, f"Replace the key {settings.key_file}, and seal the whole gallery anew?")
     make_anew(
         *(settings.path, settings.key_file, configured_witness(settings)),
-        also=lambda key: reseal(whole, key),
+        others=lambda _former, successor: reseal(whole, successor),
     )
     typer.echo(f"The gallery has a new key, in {settings.key_file}. Restart the daemon.")
 

@@ -1,8 +1,8 @@
 """A new gallery key: everything is sealed anew, and wherever it is cut short, one key opens it.
 
-The new key is kept beside the old one first; then the gallery is sealed so that both open it; then
-the new key takes the old one's place; then the old one opens nothing any more. Run again after a
-crash, it goes on where it was.
+The new key is kept beside the old one first; then the gallery is sealed so that both open it, and
+what else the old key seals is sealed with the new one; then the new key takes the old one's place;
+then the old one opens nothing any more. Run again after a crash, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -24,22 +24,24 @@ def rekey(
     gallery_file: Path,
     key_file: Path,
     witness: Witness,
-    also: Callable[[TemplateKey], None] = lambda _: None,
+    others: Callable[[TemplateKey, TemplateKey], None] = lambda _former, _successor: None,
 ) -> None:
     """Give the gallery a new key, in `key_file`. Raises GalleryError; nothing is lost then.
 
-    `also` seals with the new key whatever else the old one has sealed; after a crash it may be
-    called once more with the same.
+    `others` seals anew whatever else the key file's key seals, given that key and its successor.
+    It is called again after a crash, so that it must take what is sealed anew already; what it
+    raises leaves the old key in its place, and the gallery open to both.
     """
     key_file = key_file.resolve()
     following = key_file.with_name(f"{key_file.name}.next")
-    with Gallery.open(gallery_file, load_key(key_file), witness=witness) as gallery:
+    key = load_key(key_file)
+    with Gallery.open(gallery_file, key, witness=witness) as gallery:
         present, former = gallery.keys()
         if not former or not (present or _is_present_key(gallery_file, following)):
             gallery.reseal(next_key(key_file, following))
             present = False
     if not present:
-        also(load_key(following))
+        others(key, load_key(following))
         take_place(following, key_file)
     with Gallery.open(gallery_file, load_key(key_file), witness=witness) as gallery:
         gallery.forget_former_key()

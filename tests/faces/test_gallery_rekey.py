@@ -18,7 +18,7 @@ import pytest
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.rekey import rekey
-from oneglance.faces.gallery.vault import create_key, load_key
+from oneglance.faces.gallery.vault import TemplateKey, create_key, load_key
 from oneglance.faces.gallery.witness import RestoredGalleryError, Witness
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -169,6 +169,32 @@ def test_a_folder_that_takes_no_key_leaves_all_as_it_was(door: Path) -> None:
         rekeyed(door)
     assert "nothing was changed" in caught.value.fix
     assert before == {file.name: file.read_bytes() for file in door.iterdir() if file.is_file()}
+
+
+def test_what_else_the_key_seals_is_sealed_anew_before_the_old_key_goes(door: Path) -> None:
+    beside = door / "beside"
+    beside.write_bytes(load_key(door / "gallery.key").seal(b"names", b""))
+    fails = [True]
+
+    def others(former: TemplateKey, successor: TemplateKey) -> None:
+        try:
+            plain = successor.open(beside.read_bytes(), b"")
+        except GalleryError:
+            plain = former.open(beside.read_bytes(), b"")
+        beside.write_bytes(successor.seal(plain, b""))
+        if fails.pop():
+            raise GalleryError("the disk is full")
+
+    before, key = everybody(door), (door / "gallery.key").read_bytes()
+    where = door / "gallery.db", door / "gallery.key", Witness(door / "generation")
+    with pytest.raises(GalleryError, match="full"):
+        rekey(*where, others)
+    assert (door / "gallery.key").read_bytes() == key
+    assert everybody(door) == before
+    fails.append(False)
+    rekey(*where, others)
+    assert everybody(door) == before
+    assert load_key(door / "gallery.key").open(beside.read_bytes(), b"") == b"names"
 
 
 def test_an_older_copy_is_not_given_a_new_key(door: Path) -> None:
