@@ -112,10 +112,13 @@ def _cover(picture: Image, origin: tuple[float, float], points: Points) -> NDArr
 
     mask = np.full((height, width), cv2.GC_BGD, np.uint8)
     # Hair may be there, shoulders and a head are likely to be, face, neck and chest are.
-    ellipse((0, -0.4), (1.9, 2.4), cv2.GC_PR_BGD)
+    # Of a turned face, the rest of the head is on the side that it turned from.
+    back = -float(points[2, 0] - points[:2, 0].mean())
+    ellipse((back, -0.45), (2.1, 2.55), cv2.GC_PR_BGD)
     ellipse((0, 3.6), (_SHOULDERS + 0.3, 2.1), cv2.GC_PR_FGD)
-    ellipse((0, -0.35), (1.5, 2.1), cv2.GC_PR_FGD)
-    ellipse((0, -0.25), (1.1, 1.65), cv2.GC_FGD)
+    ellipse((back, -0.45), (1.75, 2.25), cv2.GC_PR_FGD)
+    # With hair, whose colours are nowhere else on a person: without it, it would be cut off.
+    ellipse((0.7 * back, -0.45), (1.3, 1.85), cv2.GC_FGD)
     ellipse((0, 1.5), (0.6, 0.8), cv2.GC_FGD)
     ellipse((0, 3.8), (1.6, 1.7), cv2.GC_FGD)
     near, far = np.zeros((1, 65)), np.zeros((1, 65))

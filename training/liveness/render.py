@@ -82,16 +82,15 @@ def render(
     hangs in the room; without any, nobody is behind a photograph. A visitor does the `acts`;
     whoever holds something flat turns and moves that, and a replay shows what was filmed before.
     `footage` is what a replay shows, else a visit made for it. Raises ValueError for an unknown
-    kind, no portrait, less than two for "visit_two_photos", or footage whose points are not known.
+    kind, no portrait, or less than two for "visit_two_photos".
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of film {kind!r}; there are {', '.join(KINDS)}")
-    if len(portraits) < (2 if kind == "visit_two_photos" else 1):
-        raise ValueError(f"{kind} needs more than {len(portraits)} portraits")
-    if footage is not None and not len(footage.points):
-        raise ValueError("a replay needs to know where the face is in its footage")
+    needed = "2 portraits" if kind == "visit_two_photos" else "1 portrait"
+    if len(portraits) < int(needed[0]):
+        raise ValueError(f"{kind} needs {needed}, not {len(portraits)}")
     at_s = times(rng, seconds, fps)
-    grow = float(rng.uniform(1.5, 2.4)) if kind == "print_approaching" else None
+    grow = {"print_approaching": float(rng.uniform(1.5, 2.4)), "print_still": 1.0}.get(kind)
     place = stand(at_s, rng, grow=grow, acts=acts)
     form = style.rooms[int(rng.integers(len(style.rooms)))]
     behind = room(form, place.size, list(others), rng)
@@ -295,7 +294,8 @@ def _eyes_behind(sheet: Sheet, shown: Shown, on: _Set) -> list[Draw]:
     behind = replace(there, x=middle[:, 0], y=middle[:, 1], unit_px=unit_px, shutter=0.0)
     acts = tuple(act for act in on.acts if act.name == "blink")
     calm = replace(on.style, sway_yaw_deg=(0.0, 2.0))
-    head = Head(holder, behind, calm, rng, acts, gain=_gain(holder, rng))
+    # It is darker behind a sheet.
+    head = Head(holder, behind, calm, rng, acts, gain=0.8 * _gain(holder, rng))
     head.right[:] = head.down[:] = 0
     return [head.draw]
 
@@ -337,7 +337,7 @@ def _on_screen(
 def _footage(portraits: Sequence[Portrait], on: _Set) -> Film:
     """A visit filmed before: by another camera, in another room."""
     return render(
-        "visit", portraits, on.others, on.style, on.rng, seconds=float(on.at_s[-1]), fps=15.0
+        "visit", portraits, on.others, on.style, on.rng, seconds=float(on.at_s[-1]) + 0.5, fps=15.0
     )
 
 

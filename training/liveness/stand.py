@@ -14,7 +14,7 @@ from oneglance.training.liveness.portrait import BOX_UNITS
 Path = NDArray[np.float64]
 
 SIZES = ((640, 480), (640, 360))
-FACE_PX = (80.0, 220.0)
+FACE_PX = (90.0, 220.0)
 SECONDS = (1.5, 4.0)
 FPS = (15.0, 30.0)
 _FOCAL_PX = (480.0, 760.0)
@@ -58,8 +58,9 @@ def times(rng: np.random.Generator, seconds: float | None, fps: float | None) ->
 def stand(
     at_s: Path, rng: np.random.Generator, *, grow: float | None = None, acts: Sequence[Act] = ()
 ) -> Stand:
-    """A place before the camera. Every other one is walked up to; with `grow` the face grows by
-    that factor over the whole film instead.
+    """A place before the camera. Every other one is walked up to.
+
+    With `grow` the face grows by that factor over the whole film instead; 1 is to hang there.
     """
     size = SIZES[int(rng.integers(len(SIZES)))]
     width, height = size
