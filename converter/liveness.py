@@ -1,10 +1,10 @@
 """Make the liveness model's folder of the package's file.
 
-    python -m oneglance.converter.liveness fr_liveness.onnx ABOUT.json OUT
+    python -m oneglance.converter.liveness fr_liveness.onnx READOUT.npz ABOUT.json OUT
 
-ABOUT.json is models/about-liveness-1.json: what people tell of the model, the crops that are
-looked at, and how the cues lie. What the judgement over a track is fitted to comes after, into
-the manifest's `fusion`.
+READOUT.npz is what oneglance.training.liveness.fit_texture has fitted. ABOUT.json is
+models/about-liveness-1.json: what people tell of the model, the cues that are read, and how they
+lie. What the judgement over a track is fitted to comes after, into the manifest's `fusion`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ from oneglance.faces.liveness.manifest import FORMAT, parse_liveness
 from oneglance.faces.liveness.texture import WANTED
 from oneglance.faces.model.folder import described
 from oneglance.faces.model.manifest import MANIFEST_NAME, read_json_manifest
-from oneglance.training.liveness.texture_files import CLASSES, LIVE, SIDE, rebuild
+from oneglance.training.liveness.texture_files import (
+    OUTPUTS,
+    SIDE,
+    read_readout,
+    rebuild,
+    with_readout,
+)
 from oneglance.whole_file import write_whole
 
 FILE = "minifas-int8-weights.tflite"
@@ -54,7 +60,7 @@ def write_folder(out: Path, content: bytes, about: Mapping[str, Any]) -> None:
     """
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
-    network = {"side": SIDE, "order": "BGR", "range": (0, 255), "classes": CLASSES, "live": LIVE}
+    network = {"side": SIDE, "order": "BGR", "range": (0, 255), "outputs": OUTPUTS}
     document = {
         "format": FORMAT,
         "name": "liveness-1",
@@ -76,14 +82,17 @@ def write_folder(out: Path, content: bytes, about: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Make argv[3] of argv[1] and argv[2]."""
-    if len(sys.argv) != 4:
-        sys.exit("usage: python -m oneglance.converter.liveness fr_liveness.onnx ABOUT.json OUT")
-    source, about, out = (Path(argument) for argument in sys.argv[1:])
+    """Make argv[4] of argv[1], argv[2] and argv[3]."""
+    if len(sys.argv) != 5:
+        sys.exit(
+            "usage: python -m oneglance.converter.liveness "
+            "fr_liveness.onnx READOUT.npz ABOUT.json OUT"
+        )
+    source, readout, about, out = (Path(argument) for argument in sys.argv[1:])
     try:
         told = read_json_manifest(about)
         model, difference = rebuild(source)
-        write_folder(out, convert(model), told)
+        write_folder(out, convert(with_readout(model, *read_readout(readout))), told)
     except OneglanceError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

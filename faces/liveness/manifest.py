@@ -30,29 +30,27 @@ CueName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max
 
 
 class Network(Part):
-    """What one network takes and gives: BGR crops 0..255 of `side` px to `classes` logits."""
+    """What one network takes and gives: BGR crops 0..255 of `side` px to `outputs` logits."""
 
     side: Annotated[int, Field(ge=8, le=_MOST_SIDE)]
     order: Literal["BGR"] = Field(description="colours of the crop, as in a frame")
     range: tuple[Literal[0], Literal[255]] = Field(description="of the crop's values, uint8")
-    classes: Annotated[int, Field(ge=2, le=16)]
-    live: Annotated[int, Field(ge=0, lt=16)] = Field(description="the class of true faces")
-
-    @model_validator(mode="after")
-    def _within(self) -> Self:
-        if self.live >= self.classes:
-            raise ValueError(f"live is class {self.live} of {self.classes}")
-        return self
+    outputs: Annotated[int, Field(ge=1, le=16)]
 
 
 class Cue(Part):
-    """One column of the witness: a network's file, and how much around the face it sees."""
+    """One column of the witness: a network's file, how much around the face it sees, and how
+    its logits are read: log-odds of `live` against all of `against`, or `live` alone.
+    """
 
     name: CueName
     file: FileName
     crop_scale: Annotated[float, Field(ge=0.5, le=_MOST_CROP, allow_inf_nan=False)] = Field(
         description="side of the crop in sides of the detector's box"
     )
+    live: Annotated[int, Field(ge=0, lt=16)]
+    against: tuple[Annotated[int, Field(ge=0, lt=16)], ...] = ()
+    fitted_on: Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
 class Spread(Part):
@@ -88,6 +86,10 @@ class LivenessDocument(About):
             raise ValueError("networks and files do not name the same files")
         if {cue.file for cue in self.cues} != set(self.files):
             raise ValueError("cues and files do not name the same files")
+        for cue in self.cues:
+            read = (cue.live, *cue.against)
+            if max(read) >= self.networks[cue.file].outputs or len(set(read)) != len(read):
+                raise ValueError(f"cue {cue.name} reads outputs that are not there, or one twice")
         names = [cue.name for cue in self.cues]
         if len(set(names)) != len(names):
             raise ValueError("a cue's name stands twice")

@@ -7,6 +7,7 @@ what is held up; it never decides alone (docs/liveness.md).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
-from oneglance.faces.find.align import box_around, cut
+from oneglance.faces.find.align import CROP_SCALE, apply, crop_around, cut
 from oneglance.faces.liveness.manifest import (
-    Cue,
     LivenessDocument,
-    Network,
     default_folder,
     read_liveness,
 )
@@ -55,16 +54,20 @@ class Texture:
             raise ValueError(f"expected points (5, 2), got {points.shape}")
         told = np.full(len(self.cues), np.nan)
         for file, network in self._networks.items():
-            facts = self.document.networks[file]
-            crops: dict[int, NDArray[np.uint8]] = {}
-            for column, cue in enumerate(self.document.cues):
-                if cue.file == file:
-                    crop = _crop(pixels, points, cue, facts)
-                    if crop is not None:
-                        crops[column] = crop
-            if crops:
-                logits = network.run("liveness", crops=np.stack(list(crops.values())))
-                told[list(crops)] = log_odds(logits, facts.live)
+            cues = [(at, cue) for at, cue in enumerate(self.document.cues) if cue.file == file]
+            side = self.document.networks[file].side
+            crops: dict[float, NDArray[np.uint8]] = {}
+            for scale in {cue.crop_scale for _, cue in cues}:
+                crop = _crop(pixels, points, scale, side)
+                if crop is not None:
+                    crops[scale] = crop
+            if not crops:
+                continue
+            logits = network.run("liveness", crops=np.stack(list(crops.values())))
+            by_scale = dict(zip(crops, logits, strict=True))
+            for at, cue in cues:
+                if cue.crop_scale in by_scale:
+                    told[at] = log_odds(by_scale[cue.crop_scale], cue.live, cue.against)
         return told
 
 
@@ -91,12 +94,19 @@ def open_texture(folder: Path, document: LivenessDocument, *, threads: int = 1) 
     )
 
 
-def log_odds(logits: NDArray[np.floating], live: int) -> NDArray[np.float64]:
-    """The natural log-odds (n,) of class `live` against all others, of logits (n, classes)."""
-    others = np.delete(np.asarray(logits, np.float64), live, axis=1)
-    most = others.max(axis=1)
-    rest = most + np.log(np.exp(others - most[:, None]).sum(axis=1))
-    return np.asarray(logits[:, live] - rest, np.float64)
+def log_odds(logits: NDArray[np.floating], live: int, against: Sequence[int]) -> float:
+    """The natural log-odds of one of `logits` (n,) against others; it alone where there are none.
+
+    NaN if the logits are not finite.
+    """
+    if not np.isfinite(logits).all():
+        return math.nan
+    told = float(logits[live])
+    if against:
+        others = np.asarray(logits, np.float64)[list(against)]
+        most = float(others.max())
+        told -= most + math.log(float(np.exp(others - most).sum()))
+    return told
 
 
 def crop_square(
@@ -107,14 +117,17 @@ def crop_square(
     Where the frame holds no such square it is made smaller, then moved inside; None if less than
     `LEAST_CROP` of the face's box would be seen, or its centre lies outside.
     """
-    box = box_around(points)
-    x, y = box.centre
-    if not (math.isfinite(box.width) and box.width > 0 and 0 <= x <= width and 0 <= y <= height):
+    if not np.isfinite(points).all():
         return None
-    side = min(box.width * scale, width, height)
+    around = crop_around(points)
+    box = math.hypot(around[0, 0], around[1, 0]) / CROP_SCALE
+    x, y = apply(around, np.array([0.5, 0.5])).tolist()
+    if not (box > 0 and 0 <= x <= width and 0 <= y <= height):
+        return None
+    side = min(box * scale, width, height)
     left = min(max(x - side / 2, 0.0), width - side)
     top = min(max(y - side / 2, 0.0), height - side)
-    half = LEAST_CROP * box.width / 2
+    half = LEAST_CROP * box / 2
     inside = (
         left <= x - half and x + half <= left + side and top <= y - half and y + half <= top + side
     )
@@ -122,14 +135,14 @@ def crop_square(
 
 
 def _crop(
-    pixels: NDArray[np.uint8], points: NDArray[np.float64], cue: Cue, facts: Network
+    pixels: NDArray[np.uint8], points: NDArray[np.float64], scale: float, size: int
 ) -> NDArray[np.uint8] | None:
     height, width, _ = pixels.shape
-    square = crop_square(height, width, points, cue.crop_scale)
+    square = crop_square(height, width, points, scale)
     if square is None:
         return None
     left, top, side = square
-    return cut(pixels, np.array([[side, 0.0, left], [0.0, side, top]]), facts.side)
+    return cut(pixels, np.array([[side, 0.0, left], [0.0, side, top]]), size)
 
 
 def _open(folder: Path, document: LivenessDocument, name: str, threads: int) -> Signatures:
@@ -138,7 +151,7 @@ def _open(folder: Path, document: LivenessDocument, name: str, threads: int) -> 
     opened = Signatures(folder / name, WANTED, threads=threads, content=content)
     wanted = (
         [TensorSpec("crops", (-1, facts.side, facts.side, 3), "uint8")],
-        [TensorSpec("logits", (-1, facts.classes), "float32")],
+        [TensorSpec("logits", (-1, facts.outputs), "float32")],
     )
     found = opened.tensors()["liveness"]
     told = described.signatures.get("liveness")

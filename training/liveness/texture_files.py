@@ -22,14 +22,17 @@ from numpy.typing import NDArray
 from oneglance.errors import MissingPartError, ModelError
 
 SIDE = 128
-CLASSES = 3
-LIVE = 0
+FEATURES = 512
+# The original's three, and the fitted read-out.
+OUTPUTS = 4
 _SHA256 = "afa783b7e902fdfcf323a7240cac2a1c580c25314ea4161129dc1b0d100dc32d"
 # What onnxruntime 1.32.0 makes of the original file and the two `drawn` crops. The evaluator that
 # onnx itself brings is no measure here: its logits are up to 0.08 away from onnxruntime's.
 ORIGINAL_LOGITS = ((1.02272, 1.12537, -2.14806), (0.57045, 1.63928, -2.20971))
 _MOST_DIFFERENCE = 1e-3
 _FIX = "give fr_liveness.onnx of the npm package faceplugin-face-recognition-js 0.0.1"
+
+_READOUT_FIX = "make it with python -m oneglance.training.liveness.fit_texture"
 
 Tensors = dict[str, Any]
 Values = dict[str, NDArray[np.float32]]
@@ -68,6 +71,35 @@ def rebuild(source: Path) -> tuple[keras.Model, float]:
             f"the rebuilt network differs by {difference:.1e}", where=str(source), fix=_FIX
         )
     return model, difference
+
+
+def features(model: keras.Model) -> keras.Model:
+    """The rebuilt network up to the 512 numbers before its last two layers."""
+    flat = next(layer for layer in model.layers if isinstance(layer, keras.layers.Flatten))
+    return keras.Model(model.input, flat.output)
+
+
+def read_readout(file: Path) -> tuple[NDArray[np.float32], float]:
+    """Weights (512,) and bias that oneglance.training.liveness.fit_texture has written.
+
+    Raises ModelError for any other file.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            weights, bias = arrays["weights"], float(arrays["bias"])
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ModelError("not a fitted read-out", where=str(file), fix=_READOUT_FIX) from error
+    if weights.shape != (FEATURES,) or not np.isfinite([*weights, bias]).all():
+        raise ModelError("not a fitted read-out", where=str(file), fix=_READOUT_FIX)
+    return np.asarray(weights, np.float32), bias
+
+
+def with_readout(model: keras.Model, weights: NDArray[np.float32], bias: float) -> keras.Model:
+    """The network with a fourth output: a linear read-out, weights (512,), of its features."""
+    readout = keras.layers.Dense(1)
+    joined = keras.layers.Concatenate()([model.output, readout(features(model).output)])
+    readout.set_weights([weights[:, None], np.array([bias], np.float32)])
+    return keras.Model(model.input, joined)
 
 
 def _of_graph(graph: Any) -> keras.Model:

@@ -1,0 +1,76 @@
+"""How well each texture cue tells made attacks from made visits, one picture at a time.
+
+    python -m oneglance.training.liveness.judge_texture MODEL_FOLDER DATA
+
+Films in the style JUDGE of people of LFW fold 8: other people, backgrounds and parameters than
+the read-out was fitted on. Frames of one film are alike: the figures are of pictures, and their
+bounds wider than so many independent pictures would have.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.errors import OneglanceError
+from oneglance.faces.liveness.manifest import read_liveness
+from oneglance.faces.liveness.texture import WANTED, log_odds
+from oneglance.faces.model.litert import Signatures
+from oneglance.faces.model.manifest import ModelFile, verified_bytes
+from oneglance.training.liveness.fit_texture import made_crops
+from oneglance.training.liveness.people import Lfw, split_people
+from oneglance.training.liveness.styles import JUDGE
+
+PEOPLE = 20
+BPCER = 0.03
+_SEED = 2
+
+
+def area(live: NDArray[np.floating], attacks: NDArray[np.floating]) -> float:
+    """How often a value of `live` (n,) lies above one of `attacks` (m,): the area under the ROC."""
+    above = (live[:, None] > attacks[None]).mean() + 0.5 * (live[:, None] == attacks[None]).mean()
+    return float(above)
+
+
+def apcer(live: NDArray[np.floating], attacks: NDArray[np.floating], bpcer: float = BPCER) -> float:
+    """The part of `attacks` (m,) above the value under which `bpcer` of `live` (n,) lie."""
+    return float((attacks >= np.quantile(live, bpcer)).mean())
+
+
+def main() -> None:
+    """Judge the folder argv[1] on films of the data argv[2]."""
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m oneglance.training.liveness.judge_texture MODEL_FOLDER DATA")
+    folder, data = Path(sys.argv[1]), Path(sys.argv[2])
+    try:
+        document = read_liveness(folder)
+        lfw = Lfw(data / "lfw_folds1-8.zip")
+        names = list(split_people(data / "lfw_people_folds1-8.csv")["judge"])
+        crops, live, kinds = made_crops(
+            lfw, names, JUDGE, np.random.default_rng(_SEED), people=PEOPLE
+        )
+        for cue in document.cues:
+            file = ModelFile(cue.file, document.files[cue.file].sha256)
+            network = Signatures(folder / cue.file, WANTED, content=verified_bytes(folder, file))
+            logits = np.concatenate([network.run("liveness", crops=crop[None]) for crop in crops])
+            told = np.array([log_odds(row, cue.live, cue.against) for row in logits])
+            for kind in (
+                "all",
+                *sorted({k for k, real in zip(kinds, live, strict=True) if not real}),
+            ):
+                chosen = ~live if kind == "all" else np.array(kinds) == kind
+                sys.stdout.write(
+                    f"{cue.name} {kind}: {live.sum()} live, {chosen.sum()} attacks, "
+                    f"AUC {area(told[live], told[chosen]):.3f}, "
+                    f"APCER {apcer(told[live], told[chosen]):.3f} at BPCER {BPCER}\n"
+                )
+    except OneglanceError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
