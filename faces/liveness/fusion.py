@@ -55,6 +55,9 @@ class FusionDocument(Part):
     format: Literal["fusion-1"]
     bias: Number = Field(description="the log odds where nothing could be measured")
     cues: Annotated[Mapping[CueName, Table], Field(min_length=1, max_length=64)]
+    needs: Annotated[tuple[CueName, ...], Field(max_length=16)] = Field(
+        description="cues without which no face passes, whatever the others say"
+    )
     passes: Number = Field(description="at or above these log odds a face is taken for alive")
     fails: Number = Field(description="at or below these it is taken for a picture at once")
     fitted_on: Mapping[str, JsonValue]
@@ -65,6 +68,8 @@ class FusionDocument(Part):
             raise ValueError("fails does not lie below passes")
         if not self.passes > self.bias:
             raise ValueError("a face of which nothing was measured would pass")
+        if not set(self.needs) <= set(self.cues):
+            raise ValueError("needs names a cue that has no table")
         return self
 
 
@@ -115,13 +120,17 @@ class Fusion:
     def weigh(self, cues: Mapping[str, float]) -> Judgement:
         """The judgement that the cues come to. One that has no table does not count."""
         log_odds = self.document.bias + math.fsum(self.evidence(cues).values())
-        if log_odds >= self.document.passes:
+        if log_odds >= self.document.passes and self.enough(cues):
             verdict = Verdict.PASSED
         elif log_odds <= self.document.fails:
             verdict = Verdict.FAILED
         else:
             verdict = Verdict.UNDECIDED
         return Judgement(log_odds, verdict, dict(cues))
+
+    def enough(self, cues: Mapping[str, float]) -> bool:
+        """Whether everything was measured that passing needs."""
+        return all(math.isfinite(cues.get(name, math.nan)) for name in self.document.needs)
 
     def _of(self, name: str, value: float) -> float:
         if not math.isfinite(value):

@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from numpy.typing import NDArray
 
+from oneglance.errors import ModelError
 from oneglance.faces.liveness import motion
-from oneglance.faces.liveness.fusion import Fusion, Judgement, Verdict
+from oneglance.faces.liveness.fusion import Fusion, Judgement, Verdict, read_fusion
+from oneglance.faces.liveness.manifest import default_folder, read_liveness
+from oneglance.faces.liveness.texture import open_texture
 from oneglance.faces.liveness.trace import Trace
+from oneglance.faces.model.manifest import FIX, MANIFEST_NAME
 
 # What was looked at longer ago says nothing about who stands there now.
 STALE_S = 1.0
+BUMPS_OF_NOTHING = 2
 
 
 class Witness(Protocol):
     """Whoever can tell cues from one picture."""
 
-    @property
-    def cues(self) -> tuple[str, ...]:
-        """Their names."""
+    cues: tuple[str, ...]
 
     def witness(
         self, pixels: NDArray[np.uint8], points: NDArray[np.float64]
@@ -68,7 +73,8 @@ class Liveness:
 def gathered(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """One value of each cue: its mean over the looks that measured it, NaN where none did.
 
-    Of `blink`, which is over in a moment, the highest.
+    A nose that was seen to move once or twice may be noise: `bump` is drawn to 0, what a sheet
+    shows, as by `BUMPS_OF_NOTHING` looks more.
     """
     values: dict[str, list[float]] = {}
     for cues in looks:
@@ -77,8 +83,34 @@ def gathered(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
             if math.isfinite(value):
                 values[name].append(value)
     return {
-        name: (max(known) if name == "blink" else math.fsum(known) / len(known))
+        name: math.fsum(known) / (len(known) + (BUMPS_OF_NOTHING if name == "bump" else 0))
         if known
         else math.nan
         for name, known in values.items()
     }
+
+
+def load_liveness(
+    folder: Path | None = None,
+    *,
+    threads: int = 1,
+    public_key: Ed25519PublicKey | None = None,
+) -> Liveness:
+    """Load a liveness model's folder (None: the shipped one) after checking each file's SHA-256.
+
+    With `public_key`, only a folder whose manifest that key has signed. Raises ModelError, one
+    line, for what is missing, was changed, or is not of the known shape.
+    """
+    folder = default_folder() if folder is None else folder
+    document = read_liveness(folder, public_key=public_key)
+    where = str(folder / MANIFEST_NAME)
+    fusion = read_fusion(document.fusion, where)
+    texture = open_texture(folder, document, threads=threads)
+    unknown = fusion.cues - {*motion.CUES, *texture.cues}
+    if unknown:
+        raise ModelError(
+            f"the fusion weighs {', '.join(sorted(unknown))}, which nothing measures",
+            where=where,
+            fix=FIX,
+        )
+    return Liveness(texture, fusion)

@@ -3,16 +3,17 @@
 Each cue is a number in its own unit, NaN where it cannot be measured: too little moved, or too
 little is seen. None is an answer; `fusion` weighs them.
 
-- `ring_near`, `ring_far`: does what lies beside the head move with it (a sheet or a screen that
-  is held) or stay where it is (a wall behind a visitor)? The log of how much better "it moved
-  with the face" explains the pictures than "it stayed"; positive speaks for a picture.
+- `ring`: does what lies beside the head move with it (a sheet or a screen that is held) or stay
+  (a wall behind a visitor)? The log of how much better "it moved with the face" explains the
+  pictures than "it stayed", over the parts of the ring that tell; positive speaks for a picture.
+- `carried`: the share 0..1 of the ring of which "it moved with the face" is clearly truer.
+- `sway`: how far the ring itself moved in the picture, as what a hand holds does and a wall does
+  not, in samples of the surroundings; log10. The camera must stand still.
 - `bump`: how far the nose moves against the face around it, after all that a plane and even a
   bent sheet can do was taken out, against the noise of tracking (plane and parallax: Irani and
   Anandan, ECCV 1996); log10.
 - `soft`: how much of the face's motion no plane explains, px of the upright face; log10.
 - `stir`: how far the face moved about in the picture, in its own sides; log10.
-- `blink`: how much more both eyes changed together at some moment than the rest of the face
-  did; log10.
 """
 
 from __future__ import annotations
@@ -26,23 +27,29 @@ from numpy.typing import NDArray
 from oneglance.faces.find.align import MEAN_POINTS, apply, fit_similarity
 from oneglance.faces.liveness.trace import FACE_PX, SURROUND_PX, SURROUND_SIDES, Glance
 
-CUES = ("ring_near", "ring_far", "bump", "soft", "stir", "blink")
+CUES = ("ring", "carried", "sway", "bump", "soft", "stir")
 
 # Glances closer in time than this differ by less than what tracking can tell.
 LEAST_APART_S = 0.12
-# Pictures of one face at more different sizes than this are hard to compare.
-MOST_GROWTH = 1.7
+# A head turns, and a hand drifts, by too little in less than this.
+FINE_APART_S = 0.3
+# Faces at more different sizes than this are hard to compare; their fine motion sooner.
+MOST_GROWTH, MOST_FINE_GROWTH = 1.7, 1.25
 # Where "moved" and "stayed" are less than this apart, in samples, nothing is told.
-LEAST_MOVE = 1.0
-MOST_FACES = 40
+LEAST_MOVE = 0.5
+# The ring's own motion is measured over about so long.
+SWAY_S = 0.5
 
 _NOTHING = float("nan")
 _CELL = 8
 _CELLS = SURROUND_PX // _CELL
 # The face's side in samples of its surroundings.
 _SIDE = SURROUND_PX / SURROUND_SIDES
-# Squared grey levels that camera noise leaves between two sharpened samples.
-_NOISE = 8.0
+# Squared grey levels that camera noise leaves between two sharpened samples; a cell in which
+# nothing differs by more than `_RICH` shows too little to tell anything.
+_NOISE, _RICH = 8.0, 24.0
+# The log of a ratio from which on "it moved with the face" is clearly truer.
+_CLEARLY = 0.5
 _TRACKING = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.02)
 _STAYED = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -53,15 +60,32 @@ def measure(glances: Sequence[Glance]) -> dict[str, float]:
     if len(glances) < 2:
         return cues
     points = np.stack([glance.points for glance in glances])
-    cues["stir"] = _stir(points)
-    new = glances[-1]
-    moved, turned = _most_moved(glances, points)
-    if moved is not None and turned is not None:
-        cues["ring_near"], cues["ring_far"] = _ring(glances[moved], new)
-        found = [_relief(glances[old], new) for old in {moved, turned}]
-        cues["bump"], cues["soft"] = np.fmax.reduce(found)
-    cues["blink"] = _blink(glances[-MOST_FACES:])
+    sides = _sides(points)
+    cues["stir"] = _stir(points, sides)
+    since_s = np.array([glances[-1].at_s - glance.at_s for glance in glances])
+    growth = np.abs(np.log(sides / sides[-1]))
+    fit = (since_s >= LEAST_APART_S) & (growth <= np.log(MOST_GROWTH))
+    if not fit.any():
+        return cues
+    middles, new = points.mean(1), glances[-1]
+    moved = np.abs(middles - middles[-1]).max(1) / sides[-1] + growth
+    cues["ring"], cues["carried"] = _ring(_of(glances, moved, fit), new)
+    fit &= since_s >= FINE_APART_S
+    if not fit.any():
+        return cues
+    cues["sway"] = _sway(_of(glances, -np.abs(since_s - SWAY_S), fit), new)
+    fine = fit & (growth <= np.log(MOST_FINE_GROWTH))
+    if fine.any():
+        shapes = (points - middles[:, None]) / sides[:, None, None]
+        turned = np.abs(shapes - shapes[-1]).max((1, 2))
+        two = (_of(glances, turned, fine), _of(glances, -np.abs(since_s - SWAY_S), fine))
+        cues["bump"], cues["soft"] = np.mean([_relief(old, new) for old in two], 0).tolist()
     return cues
+
+
+def _of(glances: Sequence[Glance], value: NDArray[np.floating], fit: NDArray[np.bool_]) -> Glance:
+    """The glance with the highest value of those that fit."""
+    return glances[int(np.argmax(np.where(fit, value, -np.inf)))]
 
 
 def _sides(points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -69,38 +93,12 @@ def _sides(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(points - points.mean(-2, keepdims=True), axis=-1).mean(-1) * 3)
 
 
-def _stir(points: NDArray[np.float64]) -> float:
-    sides = _sides(points)
+def _stir(points: NDArray[np.float64], sides: NDArray[np.float64]) -> float:
     middles = points.mean(1) / np.median(sides)
     return float(np.log10(np.ptp(middles, 0).max() + np.ptp(np.log(sides)) + 1e-3))
 
 
-def _most_moved(
-    glances: Sequence[Glance], points: NDArray[np.float64]
-) -> tuple[int | None, int | None]:
-    """The older glances against which the newest moved most, and against which it turned most."""
-    at_s = np.array([glance.at_s for glance in glances])
-    sides = _sides(points)
-    growth = np.abs(np.log(sides / sides[-1]))
-    fit = (at_s <= at_s[-1] - LEAST_APART_S) & (growth <= np.log(MOST_GROWTH))
-    if not fit.any():
-        return None, None
-    middles = points.mean(1, keepdims=True)
-    moved = np.abs((middles - middles[-1])[:, 0] / sides[-1]).max(1) + growth
-    shapes = (points - middles) / sides[:, None, None]
-    turned = np.abs(shapes - shapes[-1]).max((1, 2))
-    return int(np.argmax(np.where(fit, moved, -1))), int(np.argmax(np.where(fit, turned, -1)))
-
-
 # --- what lies beside the head
-
-
-def _ring_cells(least: float, most: float) -> NDArray[np.bool_]:
-    at = (np.arange(_CELLS) + 0.5) * _CELL / _SIDE - SURROUND_SIDES / 2
-    x, y = np.meshgrid(at, at)
-    beside = (np.abs(x) >= least) & (np.abs(x) < most) & (y > -1.0) & (y < 0.35)
-    above = (np.abs(x) < least) & (y <= -least - 0.3) & (y > -most - 0.1)
-    return np.asarray(beside | above)
 
 
 def _square_grid(low: float, high: float, count: int) -> NDArray[np.float64]:
@@ -109,15 +107,28 @@ def _square_grid(low: float, high: float, count: int) -> NDArray[np.float64]:
     return np.stack([x.ravel(), y.ravel()], 1)
 
 
-_NEAR, _FAR = _ring_cells(0.6, 0.95), _ring_cells(0.95, 1.6)
-# The corners of the cells, in samples; and points on the face to track.
+def _in_ring(samples: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of these lie beside or above a head, and not where its body is."""
+    x, y = np.moveaxis((samples + 0.5) / _SIDE - SURROUND_SIDES / 2, -1, 0)
+    beside = (np.abs(x) >= 0.6) & (y > -1.0) & (y < 0.35)
+    above = (np.abs(x) < 0.95) & (y <= -0.95)
+    return np.asarray(beside | above)
+
+
+# The middles and the corners of the cells, in samples; and points on the face to track.
+_MIDDLES = _square_grid((_CELL - 1) / 2, SURROUND_PX - (_CELL + 1) / 2, _CELLS)
+_RING = _in_ring(_MIDDLES).reshape(_CELLS, _CELLS)
 _CORNERS = _square_grid(-0.5, SURROUND_PX - 0.5, _CELLS + 1)
 _ON_FACE = _square_grid(-0.42 * _SIDE, 0.42 * _SIDE, 6) + (SURROUND_PX - 1) / 2
 _ON_FACE_32 = _ON_FACE.astype(np.float32)
+_IN_RING = _square_grid(6.0, SURROUND_PX - 7.0, 16)
+_IN_RING = _IN_RING[_in_ring(_IN_RING)]
+# Half of what tracking looks at around a point, and some.
+_REACH = 5.0
 
 
 def _ring(old: Glance, new: Glance) -> tuple[float, float]:
-    """How much better "moved with the face" explains the ring than "stayed": near, and far."""
+    """`ring` and `carried` of two glances."""
     moved = _refined(new, old, _between(new, old, fit_similarity(new.points, old.points)))
     stayed = _between(new, old, _STAYED)
     by_move, by_stay = apply(moved, _CORNERS), apply(stayed, _CORNERS)
@@ -125,17 +136,44 @@ def _ring(old: Glance, new: Glance) -> tuple[float, float]:
     told = seen & (np.abs(by_move - by_stay).max(1) >= LEAST_MOVE)
     # A cell counts if its first and its last corner do.
     told = told.reshape(_CELLS + 1, _CELLS + 1)
-    cells = told[:-1, :-1] & told[1:, 1:]
-    near, far = cells & _NEAR, cells & _FAR
-    if near.sum() < 4 and far.sum() < 6:
+    cells = told[:-1, :-1] & told[1:, 1:] & _RING
+    if cells.sum() < 6:
         return _NOTHING, _NOTHING
     one, other = _sharpened(new.surround), _sharpened(old.surround)
-    unlike_moved, unlike_stayed = _unlike(one, other, moved), _unlike(one, other, stayed)
+    unlike_moved = _unlike(one, other, moved)[cells]
+    unlike_stayed = _unlike(one, other, stayed)[cells]
     ratio = np.log((unlike_stayed + _NOISE) / (unlike_moved + _NOISE))
+    rich = np.maximum(unlike_moved, unlike_stayed) > _RICH
     return (
-        float(ratio[near].mean()) if near.sum() >= 4 else _NOTHING,
-        float(ratio[far].mean()) if far.sum() >= 6 else _NOTHING,
+        float(ratio[rich].mean()) if rich.sum() >= 4 else _NOTHING,
+        float((ratio > _CLEARLY).mean()),
     )
+
+
+def _sway(old: Glance, new: Glance) -> float:
+    stayed = _between(new, old, _STAYED)
+    start = apply(stayed, _IN_RING)
+    seen = _whole(_IN_RING, new) & _whole(start, old)
+    if seen.sum() < 8:
+        return _NOTHING
+    start = start[seen]
+    found, good, unlike = cv2.calcOpticalFlowPyrLK(
+        new.surround,
+        old.surround,
+        _IN_RING[seen].astype(np.float32),
+        start.astype(np.float32),
+        winSize=(9, 9),
+        maxLevel=0,
+        criteria=_TRACKING,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        minEigThreshold=2e-3,
+    )
+    drift = found - start
+    ok = (good.ravel() == 1) & (np.abs(drift).max(1) < 4) & (unlike.ravel() < 12)
+    if ok.sum() < 6:
+        return _NOTHING
+    # The median is deaf to hair and hands that move by themselves.
+    return float(np.log10(np.linalg.norm(np.median(drift[ok], 0)) + 0.03))
 
 
 def _between(new: Glance, old: Glance, to_old: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -191,6 +229,11 @@ def _inside(samples: NDArray[np.float64], glance: Glance) -> NDArray[np.bool_]:
     left, top, right, bottom = glance.inside
     x, y = samples[:, 0], samples[:, 1]
     return (x >= left - 0.6) & (y >= top - 0.6) & (x <= right - 0.4) & (y <= bottom - 0.4)
+
+
+def _whole(samples: NDArray[np.float64], glance: Glance) -> NDArray[np.bool_]:
+    """Around which samples (n, 2) the frame covers all that tracking looks at."""
+    return _inside(samples - _REACH, glance) & _inside(samples + _REACH, glance)
 
 
 # --- the face itself
@@ -254,30 +297,3 @@ def _relief(old: Glance, new: Glance) -> tuple[float, float]:
     rest = (_PLANE @ plane - target) ** 2 * both
     soft = float(np.sqrt(2 * rest.sum() / both.sum()))
     return float(np.log10(bump + 0.1)), float(np.log10(soft + 0.01))
-
-
-def _patch(centre: NDArray[np.floating], across: int, down: int) -> NDArray[np.intp]:
-    """Where a patch of the upright face picture is in it, flat."""
-    x, y = np.rint(centre * FACE_PX).astype(int)
-    rows, columns = np.mgrid[y - down : y + down + 1, x - across : x + across + 1]
-    return np.asarray((rows * FACE_PX + columns).ravel(), np.intp)
-
-
-_EYES = [_patch(MEAN_POINTS[k], 5, 3) for k in (0, 1)]
-_BRIDGE = (MEAN_POINTS[0] + MEAN_POINTS[1]) / 2 + [0.0, 0.06]
-_CHEEKS = [(MEAN_POINTS[2] + MEAN_POINTS[k]) / 2 for k in (3, 4)]
-_REST = [_patch(_BRIDGE, 3, 5), *(_patch(cheek, 5, 3) for cheek in _CHEEKS)]
-_PATCHES = np.stack([*_EYES, *_REST])
-
-
-def _blink(glances: Sequence[Glance]) -> float:
-    """By how much both eyes differ at most from what they mostly are, against the rest."""
-    if len(glances) < 5:
-        return _NOTHING
-    seen = np.stack([glance.face.ravel()[_PATCHES] for glance in glances]).astype(np.float32)
-    seen -= seen.mean((1, 2), keepdims=True)
-    usual = seen.mean(0)
-    changes = ((seen - usual) ** 2).mean(2) / (usual.var(1) + 25.0)
-    both = changes[:, :2].min(1)
-    rest = changes[:, 2:].max(1)
-    return float(np.log10((both + 0.02) / (rest + 0.05)).max())

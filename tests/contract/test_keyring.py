@@ -159,7 +159,7 @@ FIRST, SECOND = body()["keys"][:2]
         ({"v": 2}, "v: Input should be 1"),
         ({"kind": "decision"}, "kind: Input should be 'keyring'"),
         ({"surprise": 1}, "surprise: Extra inputs"),
-        ({"keys": None}, "keys: Input should be a valid tuple"),
+        ({"keys": None}, "keys: Input should be a valid array"),
         ({"keys": [FIRST | {"role": "owner"}]}, "keys.0.role"),
         ({"keys": [FIRST | {"id": "a/b"}]}, "keys.0.id"),
         ({"keys": [FIRST | {"public_key": "AAAA"}]}, "raw Ed25519 public key"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
 from oneglance.faces.liveness.fusion import Fusion, Verdict, read_fusion
-from oneglance.faces.liveness.judge import STALE_S, Liveness, gathered
+from oneglance.faces.liveness.judge import STALE_S, Liveness, gathered, load_liveness
+from oneglance.faces.liveness.manifest import default_folder, read_liveness
 from oneglance.faces.liveness.trace import Trace
 
 NAMES = ("bump", "ring_near", "minifas-2.7")
@@ -26,6 +29,7 @@ DOCUMENT: dict[str, Any] = {
         "ring_near": {"at": [-2.0, 2.0], "odds": [2.0, -6.0]},
         "minifas-2.7": {"at": [-5.0, 5.0], "odds": [-1.0, 1.0]},
     },
+    "needs": [],
     "passes": 1.5,
     "fails": -4.0,
     "fitted_on": {"films": 100},
@@ -77,6 +81,17 @@ def test_the_thresholds_themselves_pass_and_fail() -> None:
     assert fusion().weigh({"ring_near": 0.4}).verdict is Verdict.UNDECIDED
 
 
+@given(CUES)
+def test_nobody_passes_without_what_is_needed(cues: dict[str, float]) -> None:
+    needing = read_fusion({**DOCUMENT, "needs": ["bump", "ring_near"]}, "manifest.json")
+    judged = needing.weigh(cues)
+    assert judged.log_odds == fusion().weigh(cues).log_odds
+    if not all(math.isfinite(cues.get(name, math.nan)) for name in ("bump", "ring_near")):
+        assert judged.verdict is not Verdict.PASSED
+    else:
+        assert judged.verdict is fusion().weigh(cues).verdict
+
+
 def altered(**changes: Any) -> dict[str, Any]:
     return {**json.loads(json.dumps(DOCUMENT)), **changes}
 
@@ -96,6 +111,7 @@ def table(**changes: Any) -> dict[str, Any]:
         (altered(fails=1.5), "fails does not lie below passes"),
         (altered(cues={}), "cues"),
         (altered(extra=1), "extra"),
+        (altered(needs=["soft"]), "needs names a cue"),
         (table(at=[0.0, 0.0, 1.0]), "at does not rise"),
         (table(at=[0.0, 1.0]), "different lengths"),
         (table(odds=[0.0, 0.0, 9.0]), "odds"),
@@ -139,7 +155,7 @@ def test_a_witness_of_no_number_leaves_a_face_undecided() -> None:
 def test_a_look_of_long_ago_judges_nothing() -> None:
     trace = Trace()
     liveness = Liveness(Says(0.0), fusion())
-    trace.look({"bump": 1.0}, 1.0)
+    trace.look({"ring_near": -2.0, "minifas-2.7": 5.0}, 1.0)
     assert liveness.judge(trace, 1.0).passed
     assert liveness.judge(trace, 1.0 + STALE_S + 0.1).verdict is Verdict.UNDECIDED
     assert liveness.judge(trace, 0.5).verdict is Verdict.UNDECIDED
@@ -147,13 +163,32 @@ def test_a_look_of_long_ago_judges_nothing() -> None:
     assert liveness.judge(trace, 1.0).verdict is Verdict.UNDECIDED
 
 
-def test_looks_are_gathered_by_their_mean_and_a_blink_by_its_height() -> None:
-    looks = [
-        {"bump": 1.0, "blink": 0.2, "soft": math.nan},
-        {"bump": math.nan, "blink": 0.9},
-        {"bump": 2.0, "blink": math.nan, "soft": math.inf},
-    ]
+def test_looks_are_gathered_by_their_mean_and_few_bumps_count_for_less() -> None:
+    looks = [{"ring": 1.0, "soft": math.nan}, {"ring": math.nan}, {"ring": 2.0, "soft": math.inf}]
     told = gathered(looks)
-    assert told["bump"] == 1.5
-    assert told["blink"] == 0.9
+    assert told["ring"] == 1.5
     assert math.isnan(told["soft"])
+    few, many = gathered([{"bump": 1.0}]), gathered([{"bump": 1.0}] * 12)
+    assert 0 < few["bump"] < many["bump"] < 1
+
+
+def test_the_shipped_fusion_lets_no_single_picture_pass_a_face() -> None:
+    document = read_liveness()
+    fusion = read_fusion(document.fusion, "manifest.json").document
+    assert fusion.passes > max(0.0, fusion.bias)
+    assert "bump" in fusion.needs
+    for cue in document.cues:
+        assert fusion.bias + max(fusion.cues[cue.name].odds) < fusion.passes
+
+
+def test_a_fusion_of_cues_that_nothing_measures_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "liveness-1"
+    shutil.copytree(default_folder(), folder)
+    assert load_liveness(folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "fusion": DOCUMENT}))
+    with pytest.raises(ModelError, match="weighs minifas-2\\.7, ring_near, which"):
+        load_liveness(folder)
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "fusion": None}))
+    with pytest.raises(ModelError, match="judges nothing"):
+        load_liveness(folder)
