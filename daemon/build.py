@@ -123,6 +123,7 @@ def build_outlet(
     )
     keys = PinnedKeys(config.keyring_file, read_keyring)
     scribe = build_scribe(config, model, key, clocks)
+    watch.on_deleted = scribe.expired
     verbs = gallery_verbs(config, watch, scribe)
     memory = NonceFile(config.nonce_file)
     authority = Authority(topics, keys.current, verbs, memory, clocks)

@@ -71,7 +71,7 @@ class GalleryWatch:
         self._head = head
         self._witness = witness
         self._keep_expired = keep_expired
-        self._on_deleted = on_deleted
+        self.on_deleted = on_deleted
         self._tidied: tuple[float, datetime] | None = None
         self._unsealed = Unsealed()
         self._gallery: Gallery | None = None
@@ -181,7 +181,7 @@ class GalleryWatch:
             deleted = self._gallery.purge_expired(wall - self._keep_expired)
             if deleted:
                 log.info("gallery: %d people who had expired were deleted", len(deleted))
-                self._on_deleted(deleted)
+                self.on_deleted(deleted)
         except OneglanceError as error:
             log.warning("%s", error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -108,6 +108,12 @@ class Scribe:
     def command(self, key_id: str, verb: str, code: str, times: int) -> None:
         """Write down what became of a command, or of as many alike. Raises AuditError."""
         self.append("command", {"key": key_id, "verb": verb, "code": code, "times": times})
+
+    def expired(self, person_ids: Sequence[str]) -> None:
+        """Write down whom retention has deleted, and forget them. Raises AuditError."""
+        for person_id in person_ids:
+            self.append("deletion", {"expired": True}, person_id=person_id)
+        self.forget(set(person_ids).__contains__)
 
     def snapshot(self, event_id: str, face: NDArray[np.uint8]) -> None:
         """Keep a picture, uint8 (H, W, 3) BGR, of who got a decision, if that is wanted."""

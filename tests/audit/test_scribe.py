@@ -12,6 +12,7 @@ from audit_rig import KEY, SEALER, Wall, proof_of
 
 from oneglance.audit.entry import Signer
 from oneglance.audit.log import Audit
+from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.segments import entries, segments
 from oneglance.audit.snapshots import Snapshots, expired
 from oneglance.clocks import Clocks
@@ -100,6 +101,17 @@ def test_a_new_key_is_written_down(rig: Rig, folder: Path, wall: Wall) -> None:
     Audit(folder, wall, signer=Signer.of(Ed25519PrivateKey.generate())).append("start", {})
     rig.scribe()
     assert rig.kinds() == ["start", "key_change", "start", "policy_change"]
+
+
+def test_whom_retention_deletes_is_written_down_and_forgotten(rig: Rig, folder: Path) -> None:
+    scribe = rig.scribe()
+    scribe.decision(PAYLOAD)
+    scribe.append("enrolment", {}, person_id="eve")
+    scribe.expired(["ada"])
+    *_, decision, _, deletion = entries(folder)
+    assert deletion.kind == "deletion"
+    assert deletion.body == {"expired": True, "person": decision.body["person"]}
+    assert set(Pseudonyms(folder / PEOPLE_FILE, SEALER).people().values()) == {"eve"}
 
 
 def test_what_others_wrote_is_signed_soon(rig: Rig, folder: Path, wall: Wall) -> None:
