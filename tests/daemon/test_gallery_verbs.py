@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from typer import BadParameter
 
+from oneglance.audit.log import Audit
+from oneglance.audit.segments import entries
 from oneglance.cli.command import _arguments
 from oneglance.clocks import Clocks
 from oneglance.config import Config
@@ -24,17 +26,21 @@ from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
 from oneglance.errors import GalleryError, ImageError
+from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 
 SENDER = Sender("administrator", Role.ADMINISTRATOR)
 
 
 class Office:
-    """The verbs on one gallery."""
+    """The verbs on one gallery, and the log of what they do."""
 
     def __init__(self, config: Config, watch: GalleryWatch) -> None:
         self.watch = watch
-        self._verbs = gallery_verbs(config, watch)
+        self.folder = config.audit_folder
+        key = load_key(config.gallery.key_file)
+        log = Audit(self.folder, lambda: datetime.now(UTC), sealer=key)
+        self._verbs = gallery_verbs(config, watch, log)
 
     def do(self, verb: str, **args: Any) -> str:
         return self._verbs[verb].run(args, SENDER)
@@ -73,6 +79,7 @@ def test_people_are_listed_renamed_and_deleted_at_once(
     assert office.who()["ada-lovelace"] == "Ada King"
     office.do("delete", id="grace-hopper")
     assert office.who() == {"ada-lovelace": "Ada King"}
+    assert [entry.kind for entry in entries(office.folder)] == ["rename", "deletion"]
     assert office.do("reload") == "the gallery was read again: 1 people count"
 
 
