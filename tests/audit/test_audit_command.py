@@ -117,7 +117,7 @@ def test_list_names_who_is_enrolled_and_after_a_deletion_shows_a_pseudonym(door:
     assert str(bodies[0]["person"]) in table  # type: ignore[index]
     assert door.audit("verify").exit_code == 0
     for file in door.config.audit_folder.iterdir():
-        assert b"ada" not in file.read_bytes().lower()
+        assert b"lovelace" not in file.read_bytes().lower()
 
 
 def test_list_and_export_take_what_is_asked_for(door: Door, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_who_has_no_key_writes_what_the_daemon_signs_for_later(
     daemon, command = opened(), opened(signer=None)
     daemon.append("start", {})
     assert daemon.checkpoint() is None
-    command.append("enrolment", {}, person_id="ada")
+    command.append("enrolment", {}, person_id="ada-lovelace")
     with pytest.raises(ValueError, match="has to be signed"):
         command.append("decision", {})
     assert proof_of(folder).unsigned == 1
@@ -90,32 +90,35 @@ def test_a_person_has_one_pseudonym_until_forgotten_and_the_log_never_a_name(
     opened: Opened, folder: Path
 ) -> None:
     daemon, command = opened(), opened(signer=None)
-    names = [a.append("enrolment", {}, person_id="ada").body["person"] for a in (command, daemon)]
-    other = daemon.append("enrolment", {}, person_id="eve").body["person"]
+    names = [
+        a.append("enrolment", {}, person_id="ada-lovelace").body["person"]
+        for a in (command, daemon)
+    ]
+    other = daemon.append("enrolment", {}, person_id="eve-polastri").body["person"]
     assert names[0] == names[1] != other
     assert re.fullmatch("person-[0-9a-f]{8}", names[0])
     people = Pseudonyms(folder / PEOPLE_FILE, SEALER)
-    assert people.people() == {names[0]: "ada", other: "eve"}
+    assert people.people() == {names[0]: "ada-lovelace", other: "eve-polastri"}
     assert stat.S_IMODE((folder / PEOPLE_FILE).stat().st_mode) == 0o600
 
-    command.forget(lambda person_id: person_id == "ada")
-    assert people.people() == {other: "eve"}
+    command.forget(lambda person_id: person_id == "ada-lovelace")
+    assert people.people() == {other: "eve-polastri"}
     assert proof_of(folder).problem is None
-    again = daemon.append("decision", {}, person_id="ada").body["person"]
+    again = daemon.append("decision", {}, person_id="ada-lovelace").body["person"]
     assert again != names[0]
     everything = b"".join(file.read_bytes() for file in folder.iterdir())
-    assert b"ada" not in everything
-    assert b"eve" not in everything
+    assert b"lovelace" not in everything
+    assert b"polastri" not in everything
 
 
 def test_pseudonyms_sealed_with_another_key_or_changed_are_refused(
     opened: Opened, folder: Path
 ) -> None:
-    opened().append("enrolment", {}, person_id="ada")
+    opened().append("enrolment", {}, person_id="ada-lovelace")
     file = folder / PEOPLE_FILE
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(AuditError, match="changed, or sealed with another key"):
-        opened().append("decision", {}, person_id="ada")
+        opened().append("decision", {}, person_id="ada-lovelace")
     assert texts(folder) == [(1, "enrolment")]
 
 
@@ -123,10 +126,10 @@ def test_pseudonyms_are_sealed_with_another_key_when_that_is_changed(
     opened: Opened, folder: Path
 ) -> None:
     audit, other = opened(), TemplateKey(b"o" * 32)
-    before = audit.append("enrolment", {}, person_id="ada").body["person"]
+    before = audit.append("enrolment", {}, person_id="ada-lovelace").body["person"]
     audit.reseal(other)
-    assert audit.append("decision", {}, person_id="ada").body["person"] == before
-    assert Pseudonyms(folder / PEOPLE_FILE, other).people() == {before: "ada"}
+    assert audit.append("decision", {}, person_id="ada-lovelace").body["person"] == before
+    assert Pseudonyms(folder / PEOPLE_FILE, other).people() == {before: "ada-lovelace"}
     with pytest.raises(AuditError, match="another key"):
         Pseudonyms(folder / PEOPLE_FILE, SEALER).people()
 
