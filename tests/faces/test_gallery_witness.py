@@ -182,6 +182,17 @@ def test_the_first_witness_of_a_gallery_takes_what_it_finds(path: Path, file: Pa
         assert log.noted == [read_number(file)] == [gallery.change_counter()]
 
 
+def test_a_log_that_begins_beside_an_old_number_is_told_at_the_first_reading(
+    path: Path, file: Path
+) -> None:
+    made(path, Witness(file))
+    log = Log()
+    for _ in range(2):
+        with opened(path, Witness(file, log)) as gallery:
+            gallery.list_people()
+    assert log.noted == [read_number(file)]
+
+
 def test_a_damaged_witness_shuts_the_gallery_until_it_is_accepted(path: Path, file: Path) -> None:
     witness = Witness(file)
     made(path, witness)
