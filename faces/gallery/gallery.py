@@ -105,7 +105,15 @@ class Gallery:
                     pass
 
             make(path, fill)
-        database = connect(path, lambda older: upgrade_from_1(older, path, key))
+
+        def upgrade(database: sqlite3.Connection) -> None:
+            # Without a witness the lowest generation, which one that saw any gallery refuses: what
+            # version 1 says of its own age, anybody could have written.
+            if witness is not None:
+                witness.check_first(path)
+            upgrade_from_1(database, path, key, 0 if witness is None else 1)
+
+        database = connect(path, upgrade)
         gallery = cls(database, path, key, now, witness)
         try:
             gallery._register.generation()

@@ -34,7 +34,9 @@ from oneglance.faces.gallery.vault import TemplateKey
 _Template = tuple[TemplateNote, NDArray[np.float32]]
 
 
-def upgrade_from_1(database: sqlite3.Connection, path: Path, key: TemplateKey) -> None:
+def upgrade_from_1(
+    database: sqlite3.Connection, path: Path, key: TemplateKey, generation: int
+) -> None:
     """Seal everybody anew, in one transaction, and erase what stood there in the clear.
 
     If another program still reads old pages, `Gallery.erase` has to finish that. Whether a name or
@@ -54,7 +56,7 @@ def upgrade_from_1(database: sqlite3.Connection, path: Path, key: TemplateKey) -
         ]
         for table in ("template", "person", "meta"):
             database.execute(f"DROP TABLE {table}")
-        with laid_out(database, path, key, int(meta["changes"]) + 1) as draft:
+        with laid_out(database, path, key, generation) as draft:
             for person, templates in people:
                 _store(database, draft, person, templates)
             draft.must_erase()

@@ -86,6 +86,16 @@ class Witness:
                 fix=f"put the newer one back; {_ACCEPT}",
             )
 
+    def check_first(self, where: Path) -> None:
+        """A gallery without a generation may only be the first; RestoredGalleryError."""
+        seen = self.highest()
+        if seen:
+            raise RestoredGalleryError(
+                f"an older copy of the gallery (without a generation, {seen} was seen)",
+                where=str(where),
+                fix=f"put the newer one back; {_ACCEPT}",
+            )
+
     def note(self, generation: int) -> None:
         """Remember it, if it is higher. Raises GalleryError, and what the log raises."""
         if self._log is not None and generation > (self._logged() or 0):
