@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from contextlib import suppress
 from datetime import timedelta
 
@@ -33,14 +34,18 @@ from oneglance.daemon.voice.outlet import Outlet
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
+from oneglance.errors import ModelError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.setup import configured_witness
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.gallery.witness import RestoredGalleryError, StaleLogError
+from oneglance.faces.liveness.judge import Liveness, load_liveness
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured
 from oneglance.faces.model.tail import tail_of
 from oneglance.timing import OnStage
+
+log = logging.getLogger(__name__)
 
 # Two looks in a row of one person are far more alike than two photographs: a rate of false
 # matches that is lax between strangers' photographs is strict here.
@@ -59,12 +64,16 @@ def rule_of(config: Config, model: FaceModel) -> Rule:
 def build_pipeline(
     config: Config, clocks: Clocks, on_stage: OnStage | None = None
 ) -> tuple[FaceModel, Pipeline]:
-    """The model, warmed up, and the pipeline that uses it. Raises ModelError."""
+    """The model, warmed up, and the pipeline that uses it. Raises ModelError.
+
+    Without the liveness model that the policy needs the daemon runs, says so, and accepts nobody.
+    """
     cv2.setNumThreads(config.model.threads)
     model = load_configured(config)
     # The first inference allocates; nobody should stand at the door meanwhile.
     model.encode(np.zeros((1, 112, 112, 3), np.uint8))
     decision = config.decision
+    liveness, problem = _liveness(config)
     pipeline = Pipeline(
         model,
         door_detector(),
@@ -73,9 +82,22 @@ def build_pipeline(
         min_face_px=decision.min_face_px,
         lifetime_s=decision.lifetime_s,
         clock_s=clocks.monotonic_s,
+        liveness=liveness,
+        problem=problem,
         on_stage=on_stage,
     )
     return model, pipeline
+
+
+def _liveness(config: Config) -> tuple[Liveness | None, str]:
+    if config.liveness.policy == "off":
+        log.warning("liveness.policy is off: a photograph of somebody enrolled opens this door")
+        return None, ""
+    try:
+        return load_liveness(config.liveness.folder, threads=config.model.threads), ""
+    except ModelError as error:
+        log.error("nobody is accepted: %s", error)
+        return None, "liveness_model"
 
 
 def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWatch:

@@ -15,20 +15,31 @@ from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.daemon.sight.watcher import Seen, Watcher
+from oneglance.daemon.visit.alive import confirm, refused
 from oneglance.daemon.visit.attention import Attention, Batch, worth
-from oneglance.daemon.visit.decide import POOR_QUALITY, Bar, Rule, Verdict, judge, leading_score
+from oneglance.daemon.visit.decide import (
+    POOR_QUALITY,
+    Bar,
+    Rule,
+    Verdict,
+    is_over,
+    judge,
+    leading_score,
+)
 from oneglance.daemon.visit.evidence import Look, Visit
 from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.identify import most_alike
 from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.liveness.judge import Liveness
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import sharpness
 from oneglance.timing import OnStage, stage
 
-# In the order in which a step goes through them.
-STAGES = ("follow", "search", "cut", "encode", "compare", "judge")
+# In the order in which a step goes through them; without liveness, two of them are left out.
+STAGES = ("follow", "search", "trace", "cut", "encode", "compare", "texture", "judge")
+LIVENESS_STAGES = ("trace", "texture")
 # What the camera saw longer ago than this says nothing about who stands there now.
 MAX_FRAME_AGE_S = 2.0
 
@@ -70,7 +81,9 @@ class Pipeline:
     """Turns frames into verdicts by `rule`.
 
     `same_face` is the score at or above which two looks in a row are one face. `clock_s` is the
-    monotonic clock that stamps the frames. `on_stage` is told what each stage took.
+    monotonic clock that stamps the frames. With a `liveness` nobody is accepted whom it has not
+    seen to live; while there is a `problem`, a status reason, nobody is accepted at all.
+    `on_stage` is told what each stage took.
     """
 
     def __init__(
@@ -83,9 +96,12 @@ class Pipeline:
         min_face_px: int,
         lifetime_s: float,
         clock_s: Callable[[], float],
+        liveness: Liveness | None = None,
+        problem: str = "",
         on_stage: OnStage | None = None,
     ) -> None:
         self.counts = Counts()
+        self.problem = problem
         self._model = model
         self._detector = detector
         self._rule = rule
@@ -93,6 +109,7 @@ class Pipeline:
         self._min_face_px = min_face_px
         self._lifetime_s = lifetime_s
         self._clock_s = clock_s
+        self._liveness = liveness
         self._on_stage = on_stage
         self._batch = Batch()
         self._watchers: dict[str, Watcher] = {}
@@ -106,6 +123,12 @@ class Pipeline:
         self.counts.stale += len(frames) - len(fresh)
         self.counts.frames += len(fresh)
         faces = [face for frame in fresh for face in self._find(frame)]
+        if self._liveness is not None:
+            with stage("trace", self._on_stage):
+                for face in faces:
+                    face.seen.visitor.trace.see(
+                        face.frame.pixels, face.seen.points, face.frame.at_s
+                    )
         with stage("cut", self._on_stage):
             wanted = self._wanted(faces, judged=gallery is not None)
         due = self._due(wanted)
@@ -212,6 +235,15 @@ class Pipeline:
             if not np.isfinite(template).all():
                 continue
             face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
+            self._look_alive(face, same=same)
+
+    def _look_alive(self, face: _Face, *, same: bool) -> None:
+        trace = face.seen.visitor.trace
+        if not same:
+            trace.begin_anew()
+        if self._liveness is not None and not face.visit.decided:
+            with stage("texture", self._on_stage):
+                self._liveness.look(trace, face.frame.pixels, face.seen.points, face.frame.at_s)
 
     def _resembles(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
         score = self._model.compare(one[np.newaxis], other[np.newaxis])[0, 0]
@@ -221,9 +253,28 @@ class Pipeline:
         for face in faces:
             # The encoder may have taken long; what it saw must still be true.
             if face.near and self._is_fresh(face.frame):
-                face.verdict = judge(face.visit, face.frame.at_s, self._rule, bar)
+                verdict = judge(face.visit, face.frame.at_s, self._rule, bar)
+                face.verdict = self._living(face, verdict)
                 if face.verdict is not None:
                     face.visit.decide(unseen=face.verdict.reason == POOR_QUALITY)
+
+    def _living(self, face: _Face, verdict: Verdict | None) -> Verdict | None:
+        """The verdict, unless it accepts somebody who was not seen to live, or not yet."""
+        visit, at_s = face.visit, face.frame.at_s
+        if verdict is None or not (verdict.accepted or visit.held_back):
+            return verdict
+        if self.problem:
+            visit.held_back = True
+            return None
+        if not verdict.accepted:
+            # It was recognised; that it was never seen to live is why it is rejected now.
+            return refused(verdict)
+        if self._liveness is None:
+            return verdict
+        found = self._liveness.judge(face.seen.visitor.trace, at_s).verdict
+        confirmed = confirm(verdict, found, over=is_over(visit, at_s, self._rule))
+        visit.held_back = confirmed is None
+        return confirmed
 
     def _view(self, face: _Face) -> TrackView:
         visit = face.visit

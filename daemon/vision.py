@@ -65,6 +65,7 @@ class Vision(threading.Thread):
         """Why nobody can be let in now, as status reasons."""
         found = [self._gallery.held.problem if self._gallery else ""]
         found.append(self._outlet.problem if self._outlet else "")
+        found.append(self._pipeline.problem)
         return tuple(problem for problem in found if problem)
 
     def run(self) -> None:

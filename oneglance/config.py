@@ -152,9 +152,11 @@ class LivenessConfig(Section):
 
     `passive` looks for a photograph, screen or mask on the way; `passive+challenge` also has the
     kiosk ask for a movement. With `off` a photograph of an enrolled person opens the door.
+    `folder` holds the model that judges; the shipped one if not given.
     """
 
     policy: Literal["off", "passive", "passive+challenge"] = "off"
+    folder: Path | None = None
 
 
 class CameraConfig(Section):

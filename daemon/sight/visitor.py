@@ -11,6 +11,7 @@ from oneglance.daemon.sight.follow import Sighting
 from oneglance.daemon.sight.tracker import Track
 from oneglance.daemon.visit.attention import Attention
 from oneglance.daemon.visit.evidence import Visit
+from oneglance.faces.liveness.trace import Trace
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +21,7 @@ class Visitor:
     `sighting` is where its points were when it was found last, `velocity` float64 (2,) how it
     moved then, in px a second; `missed` counts the frames since. `confirmed_at_s` is when a
     cascade last took it for a face, `asked_at_s` when one was last asked. `visit` is what its
-    looks have shown, `attention` what was spent on it.
+    looks have shown, `attention` what was spent on it, `trace` what tells whether it lives.
     """
 
     track: Track
@@ -31,6 +32,7 @@ class Visitor:
     velocity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     missed: int = 0
     attention: Attention = field(default_factory=Attention)
+    trace: Trace = field(default_factory=Trace)
 
     @property
     def track_id(self) -> int:

@@ -154,15 +154,19 @@ def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
         score = NOTHING_COMPARED if score is None else score
         return Verdict(visit.visit_id, None, score, bar.threshold, reason)
 
-    if len(looks) >= rule.frames:
-        over = visit.spent or _passed(visit.usable_since_s, at_s, rule.patience_s)
-        if over or _hopeless(looks, rule, bar):
-            return rejected("ambiguous" if len(people) > 1 else "not_recognised")
+    enough = len(looks) >= rule.frames
+    if enough and (is_over(visit, at_s, rule) or _hopeless(looks, rule, bar)):
+        return rejected("ambiguous" if len(people) > 1 else "not_recognised")
     # A face that never holds still, or is another one in each look, gets its answer too, but only
     # after more patience: the looks may just be about to become usable.
     if visit.spent or _passed(visit.near_since_s, at_s, 2 * rule.patience_s):
         return rejected(POOR_QUALITY)
     return None
+
+
+def is_over(visit: Visit, at_s: float, rule: Rule) -> bool:
+    """Whether the visit has had all its looks, or its patience: what it shows now must do."""
+    return visit.spent or _passed(visit.usable_since_s, at_s, rule.patience_s)
 
 
 def leading_score(looks: Sequence[Look]) -> float | None:

@@ -52,6 +52,8 @@ class Visit:
     were had. After the decision, as many looks in a row of another face as a decision needs
     make a new visit. So does one usable look if the decision was made without having `unseen`
     enough, but only with the looks that were left over.
+
+    `held_back` says that this face would have been accepted, were it seen to live.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Visit:
     def _begin(self) -> None:
         self.visit_id = self._make_id()
         self.decided = False
+        self.held_back = False
         self._unseen = False
         self._away_since_s: float | None = None
         self.near_since_s: float | None = None
@@ -175,5 +178,6 @@ class Visit:
 
     def drop_evidence(self) -> None:
         """Begin to gather anew: another face, or another gallery. The looks had stay had."""
+        self.held_back = False
         self._looks.clear()
         self.usable_since_s = None

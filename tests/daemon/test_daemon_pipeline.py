@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from people_on_stage import Stage
 
 from oneglance.contract.messages import Hint, Phase
+from oneglance.contract.messages import Liveness as ShownAlive
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import LIVENESS_STAGES, MAX_FRAME_AGE_S, STAGES, Pipeline
 from oneglance.daemon.sight.search import door_detector, find_faces
@@ -21,6 +22,9 @@ from oneglance.daemon.visit.attention import RECHECK_S
 from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.liveness.fusion import read_fusion
+from oneglance.faces.liveness.judge import Liveness
+from oneglance.faces.liveness.texture import load_texture
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
 from oneglance.faces.reader import load_image, read_central_face
@@ -39,6 +43,8 @@ class Bench:
         min_face_px: int = 80,
         detector: FaceDetector | None = None,
         on_stage: OnStage | None = None,
+        liveness: Liveness | None = None,
+        problem: str = "",
     ) -> None:
         self.now_s = 1000.0
         self.index = 0
@@ -50,6 +56,8 @@ class Bench:
             min_face_px=min_face_px,
             lifetime_s=5.0,
             clock_s=lambda: self.now_s,
+            liveness=liveness,
+            problem=problem,
             on_stage=on_stage,
         )
 
@@ -371,3 +379,83 @@ def test_each_stage_tells_what_it_took(
     bench.show(scene(portrait("obama2.jpg")), obama, 1)
     assert [name for name, _ in told] == [s for s in STAGES if s not in LIVENESS_STAGES]
     assert all(seconds > 0 for _, seconds in told)
+
+
+def judging(odds: float) -> Liveness:
+    """The shipped texture network, whose every finding counts for `odds`."""
+    document = {
+        "format": "fusion-1",
+        "bias": -1.0,
+        "cues": {"texture-2.7": {"at": [-100.0, 100.0], "odds": [odds, odds]}},
+        "needs": ["texture-2.7"],
+        "passes": 0.0,
+        "fails": -2.0,
+        "fitted_on": {},
+    }
+    return Liveness(load_texture(), read_fusion(document, "test"))
+
+
+def test_who_was_seen_to_live_is_accepted_and_the_verdict_says_so(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(8.0))
+    (verdict,) = bench.show(scene(portrait("obama2.jpg")), obama, 8)
+    assert (verdict.person_id, verdict.liveness) == ("obama", ShownAlive.PASSED)
+
+
+def test_what_is_no_living_face_is_rejected_at_once_as_an_attack(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(-8.0))
+    (verdict,) = bench.show(scene(portrait("obama2.jpg")), obama, 5)
+    assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
+    assert verdict.liveness is ShownAlive.FAILED
+
+
+def test_who_cannot_be_judged_is_rejected_when_patience_ends(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(0.0))
+    before = int(FPS * PATIENCE_S) - 2
+    assert bench.show(scene(portrait("obama2.jpg")), obama, before) == []
+    (verdict,) = bench.show(scene(portrait("obama2.jpg")), obama, 8)
+    assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
+
+
+def test_a_stranger_is_not_recognised_whether_alive_or_not(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(-8.0))
+    (verdict,) = bench.show(scene(portrait("biden.jpg")), obama, 20)
+    assert (verdict.reason, verdict.liveness) == ("not_recognised", ShownAlive.NOT_REQUIRED)
+
+
+def test_another_face_on_the_track_inherits_no_liveness(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(8.0))
+    bench.show(scene(portrait("biden.jpg")), obama, 3)
+    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    assert len(visitor.trace.looks) == 3
+    bench.show(scene(portrait("obama2.jpg")), obama, 1)
+    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    assert len(visitor.trace.looks) == 1
+
+
+def test_while_there_is_a_problem_nobody_is_accepted_and_strangers_are_rejected(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, problem="liveness_model")
+    assert bench.show(scene(portrait("obama2.jpg")), obama, 30) == []
+    other = Bench(model, problem="liveness_model")
+    (verdict,) = other.show(scene(portrait("biden.jpg")), obama, 20)
+    assert verdict.reason == "not_recognised"
+
+
+def test_with_liveness_each_stage_tells_what_it_took(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    told: list[str] = []
+    bench = Bench(model, liveness=judging(8.0), on_stage=lambda name, _: told.append(name))
+    bench.show(scene(portrait("obama2.jpg")), obama, 1)
+    assert told == list(STAGES)
