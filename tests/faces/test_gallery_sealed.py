@@ -65,7 +65,7 @@ def read_all(path: Path) -> None:
     "statements",
     [
         # A byte of a record; a shorter one; none; one person's record given to another.
-        ["UPDATE person SET sealed = CAST(x'00' || substr(sealed, 2) AS BLOB)"],
+        ["UPDATE person SET sealed = CAST(zeroblob(9) || substr(sealed, 10) AS BLOB)"],
         ["UPDATE person SET sealed = substr(sealed, 1, length(sealed) - 1)"],
         ["UPDATE person SET sealed = x''"],
         ["UPDATE person SET sealed = (SELECT sealed FROM person WHERE key = LAST)"],
@@ -97,7 +97,7 @@ def test_nobodys_record_can_be_changed_moved_added_or_taken_away(
         # A byte of the ciphertext, of the nonce, the tag; a shorter blob; an empty one.
         "UPDATE template SET sealed = CAST(substr(sealed, 1, 50) || x'00' || substr(sealed, 52)"
         " AS BLOB)",
-        "UPDATE template SET sealed = CAST(x'00' || substr(sealed, 2) AS BLOB)",
+        "UPDATE template SET sealed = CAST(zeroblob(9) || substr(sealed, 10) AS BLOB)",
         "UPDATE template SET sealed = substr(sealed, 1, length(sealed) - 1)",
         "UPDATE template SET sealed = x''",
         # One person's templates given to another: the rows, then only what is sealed in them.
@@ -127,7 +127,8 @@ def test_tampered_and_swapped_templates_are_never_compared(path: Path, statement
     [
         "UPDATE meta SET value = 'x' WHERE name = 'head'",
         "UPDATE meta SET value = 99999999999 WHERE name = 'head'",
-        "UPDATE meta SET value = CAST(x'00' || substr(value, 2) AS BLOB) WHERE name = 'head'",
+        "UPDATE meta SET value = CAST(zeroblob(9) || substr(value, 10) AS BLOB)"
+        " WHERE name = 'head'",
         "UPDATE meta SET value = x'' WHERE name = 'head'",
         "DELETE FROM meta WHERE name = 'head'",
         "UPDATE meta SET value = 'x' WHERE name = 'data_key'",
@@ -217,7 +218,8 @@ def test_a_trigger_that_somebody_planted_is_not_taken_for_ours(path: Path) -> No
     database = sqlite3.connect(path)
     database.execute(
         "CREATE TRIGGER planted AFTER INSERT ON template BEGIN"
-        " DELETE FROM person WHERE key = (SELECT min(key) FROM person); END"
+        " DELETE FROM person WHERE key = (SELECT min(key) FROM person WHERE key != NEW.person);"
+        " END"
     )
     database.close()
     with Gallery.open(path, KEY, now=lambda: NOON) as gallery:
