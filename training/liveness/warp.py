@@ -105,16 +105,14 @@ class Texture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """What a picture covers of a frame: for each px there the place in the picture.
+    """What a picture covers of a frame: `left`, `top` in px, and for each px the place in it.
 
-    `left`, `top` are in px, `units` float32 (h, w, 2). `sure` (h, w) 0..1 says for which px there
-    is such a place; None: for all.
+    `units` is float32 (h, w, 2), in units from the picture's origin.
     """
 
     left: int
     top: int
     units: NDArray[np.float32]
-    sure: NDArray[np.float32] | None
 
     @property
     def window(self) -> tuple[slice, slice]:
@@ -127,8 +125,8 @@ def place(texture: Texture, forward: Forward, size: tuple[int, int]) -> Placed |
     """Where in a frame of `size` (width, height) each point of a picture comes; None if nowhere.
 
     The inverse of `forward` is found on a coarse grid by Newton's method, from the homography of
-    the corners on, which is the whole truth about a plane. Where a surface folds over itself, one
-    side of the fold comes out, or nothing.
+    the corners on, which is the whole truth about a plane. Where a surface folds over itself, the
+    fold comes out smeared.
     """
     corners = texture.corners()
     low, high = corners.min(0), corners.max(0)
@@ -145,23 +143,18 @@ def place(texture: Texture, forward: Forward, size: tuple[int, int]) -> Placed |
     grid_y = top + _CELL_PX * (np.arange(cells[1]) + 0.5) - 0.5
     wanted = np.stack(np.meshgrid(grid_x, grid_y), -1)
     step = (high - low) / (_NODES - 1)
-    nodes, lost = _inverse(there, wanted)
+    nodes = _inverse(there, wanted)
     full_size = (int(cells[0] * _CELL_PX), int(cells[1] * _CELL_PX))
-    part = slice(0, int(bottom - top)), slice(0, int(right - left))
     units = np.asarray(low + nodes * step, np.float32)
-    full = cv2.resize(units, full_size, interpolation=cv2.INTER_LINEAR)[part]
-    sure = None
-    if lost.any():
-        found = cv2.dilate(lost.astype(np.float32), np.ones((3, 3), np.uint8))
-        spread = cv2.resize(found, full_size, interpolation=cv2.INTER_LINEAR)[part]
-        sure = np.asarray(1 - spread, np.float32)
-    return Placed(int(left), int(top), np.asarray(full, np.float32), sure)
+    full = cv2.resize(units, full_size, interpolation=cv2.INTER_LINEAR)
+    part = slice(0, int(bottom - top)), slice(0, int(right - left))
+    return Placed(int(left), int(top), np.asarray(full[part], np.float32))
 
 
-def _inverse(there: Floats, wanted: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def _inverse(there: Floats, wanted: Floats) -> Floats:
     """Where in a grid (n, n, 2), whose nodes are at `there`, the places `wanted` (..., 2) are.
 
-    In nodes from the first; and which of them, within the grid, are not where they should be.
+    In nodes from the first. What is not found lies between its neighbours that are.
     """
     last = float(_NODES - 1)
     ends = np.array([[0, 0], [last, 0], [last, last], [0, last]], np.float32)
@@ -187,7 +180,12 @@ def _inverse(there: Floats, wanted: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     nodes = np.clip(nodes, -last, 2 * last)
     near = ((nodes > -2) & (nodes < last + 2)).all(-1)
     lost = near & ((off**2).sum(-1) > _LOST_PX**2)
-    return np.asarray(nodes, np.float64), np.asarray(lost, np.bool_)
+    if lost.any():
+        found = (near & ~lost).astype(np.float64)
+        weight = cv2.GaussianBlur(found, (0, 0), 2.0)
+        around = cv2.GaussianBlur(nodes * found[..., None], (0, 0), 2.0)
+        nodes[lost] = (around / np.maximum(weight, 1e-9)[..., None])[lost]
+    return np.asarray(nodes, np.float64)
 
 
 def sample(texture: Texture, placed: Placed, unit_px: float) -> Canvas:
@@ -205,8 +203,6 @@ def sample(texture: Texture, placed: Placed, unit_px: float) -> Canvas:
     )
     out = layers.astype(np.float32)
     out[..., 3] *= np.float32(1 / 255)
-    if placed.sure is not None:
-        out[..., 3] *= placed.sure
     return out
 
 
