@@ -1,0 +1,484 @@
+"""make attack: a whole house is attacked, on the wire and before the camera.
+
+Broker, daemon, lock and kiosk run for real. On the wire every hostile message is one that a
+different mistake would let through (hostile_messages.py); each must have been refused by the lock,
+which is counted, not assumed. Honest visits come from made films of the demo's photographs; the
+presentation attacks are made from the same photographs in the style that nothing was fitted to.
+
+Exit code 0 only if nothing hostile opened the lock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import cv2
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gpiozero.pins.mock import MockFactory
+from hostile_messages import HOSTILE, Capture, Keys
+from rich.console import Console
+from rich.table import Table
+
+from oneglance.broker import embedded_broker
+from oneglance.cli.demo.house import ScreenLogic
+from oneglance.cli.photos import PHOTOS, fetch_photos, photo_folder
+from oneglance.config import (
+    CameraConfig,
+    CommandsConfig,
+    Config,
+    DoorConfig,
+    GalleryConfig,
+    KioskConfig,
+    LivenessConfig,
+    MqttConfig,
+    SigningConfig,
+    SiteConfig,
+)
+from oneglance.contract.commands import CommandWriter
+from oneglance.contract.keyring import KeyEntry, Keyring, Role, entry
+from oneglance.contract.keyring_file import write_keyring
+from oneglance.contract.messages import DoorState, LockState, Outcome, Reply, parse
+from oneglance.contract.signing import check, create_signing_key, load_signing_key
+from oneglance.contract.topics import Topics
+from oneglance.daemon.app import Daemon
+from oneglance.door.app import DoorApp
+from oneglance.errors import MessageError
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.vault import create_key, load_key
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.reader import load_image, read_one_face
+from oneglance.link import Arrival, Link
+from oneglance.training.liveness.film import ATTACK_KINDS
+from oneglance.training.liveness.portrait import Portrait, read_portrait
+from oneglance.training.liveness.render import render
+from oneglance.training.liveness.styles import JUDGE
+
+TOPICS = Topics("attacked", "front")
+ENROLLED = "obama.jpg"
+OF_THE_ENROLLED = ("obama2.jpg", "obama3.jpg")
+OTHERS = ("biden.jpg", "astronaut.png")
+FPS = 12.0
+VISIT_S = 2.5
+# A face that left is forgotten after 1.5 s.
+PAUSE_S = 2.0
+PULSE_S = 0.05
+# The lock keeps so many decisions waiting: more would be dropped unjudged, and count for nothing.
+MOST_WAITING = 12
+COMMANDS_A_VISIT = 4
+
+
+class Ledger(logging.Handler):
+    """What the lock made of each message, as its own log says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = 0
+        self.dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one line."""
+        text = record.getMessage()
+        self.refused += text.startswith("refused:")
+        self.dropped += "is dropped" in text
+
+
+@dataclass
+class Attacker:
+    """Hears all that is said, and answers each accepted decision with every hostile message."""
+
+    mqtt: MqttConfig
+    keys: Keys
+    ledger: Ledger
+    attempts: Counter[str] = field(default_factory=Counter)
+    commands: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    opened_for: Counter[str] = field(default_factory=Counter)
+    accepted: list[str] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    lock_state: LockState | None = None
+
+    def __post_init__(self) -> None:
+        self._former = b""
+        self._busy = False
+        self._sent_by_us: set[bytes] = set()
+        self._heard: list[Capture] = []
+        self._stopping = threading.Event()
+        self._news = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self.link = Link(
+            self.mqtt, "attacker", subscriptions=((TOPICS.everything, 1),), on_message=self._hear
+        )
+
+    def start(self) -> None:
+        """Begin to listen and to attack."""
+        self.link.start()
+        if not self.link.wait_connected(20):
+            raise SystemExit("the attacker found no broker")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Attack no more, once all that was heard is answered."""
+        self._stopping.set()
+        self._news.set()
+        self._thread.join()
+        self.link.stop()
+
+    @property
+    def done(self) -> bool:
+        """Whether all that was heard is answered, and every answer judged."""
+        return not self._heard and not self._busy and not self.waiting
+
+    @property
+    def waiting(self) -> int:
+        """How many hostile messages the lock has not judged yet."""
+        return self.attempts.total() - self.ledger.refused - self.ledger.dropped
+
+    def _hear(self, arrival: Arrival) -> None:
+        try:
+            if arrival.topic == TOPICS.door_state and arrival.payload:
+                state = parse(arrival.payload, DoorState)
+                self.lock_state = state.state
+                if state.state is LockState.UNLOCKED:
+                    self.opened_for[state.cause] += 1
+            elif arrival.topic == TOPICS.reply("attacker"):
+                self.answers[parse(arrival.payload, Reply).code] += 1
+            elif arrival.topic == TOPICS.decision and arrival.payload not in self._sent_by_us:
+                self._judge(arrival.payload)
+        except MessageError:
+            return
+
+    def _judge(self, payload: bytes) -> None:
+        decision = check(payload, self.keys.daemon.public_key())
+        if decision.outcome is not Outcome.ACCEPTED:
+            self.rejected[decision.reason] += 1
+            return
+        self.accepted.append(decision.event_id)
+        former, self._former = self._former or payload, payload
+        self._heard.append(Capture(payload, decision, former, datetime.now(UTC)))
+        self._news.set()
+
+    def _work(self) -> None:
+        while True:
+            self._news.wait()
+            self._news.clear()
+            while self._heard:
+                self._busy = True
+                capture = self._heard.pop(0)
+                for name, make in HOSTILE.items():
+                    event_id = f"{name} {len(self.accepted)}"
+                    self._send(name, make(replace(capture, event_id=event_id), self.keys))
+                self._command(capture)
+            self._busy = False
+            if self._stopping.is_set():
+                return
+
+    def _send(self, name: str, payload: bytes) -> None:
+        self._sent_by_us.add(payload)
+        while self.waiting >= MOST_WAITING and not self._stopping.is_set():
+            time.sleep(0.002)
+        while not self.link.publish(TOPICS.decision, payload, qos=1):
+            time.sleep(0.005)
+        self.attempts[name] += 1
+
+    def _command(self, capture: Capture) -> None:
+        def now() -> datetime:
+            return datetime.now(UTC)
+
+        kiosk = CommandWriter(TOPICS, "kiosk", self.keys.kiosk, now).write("delete", person="ada")
+        forged = CommandWriter(TOPICS, "administrator", self.keys.stranger, now)
+        stolen = CommandWriter(TOPICS, "daemon-old", self.keys.revoked, now)
+        for name, verb, payload in (
+            ("unsigned", "reload", b"{}"),
+            ("delete, by the kiosk", "delete", kiosk),
+            ("delete, forged", "delete", forged.write("delete", person="ada")),
+            ("delete, with a revoked key", "delete", stolen.write("delete", person="ada")),
+        ):
+            self.link.publish(
+                TOPICS.command(verb),
+                payload,
+                qos=1,
+                response_topic=TOPICS.reply("attacker"),
+                correlation=capture.decision.event_id.encode(),
+            )
+            self.commands[name] += 1
+
+
+@dataclass(frozen=True)
+class House:
+    """A door with its keys, its lock and its screen, attacked by one who hears everything."""
+
+    config: Config
+    attacker: Attacker
+    factory: MockFactory
+
+    @property
+    def openings(self) -> int:
+        """How often the pin became active."""
+        levels = [state.state for state in self.factory.pin("GPIO17").states]
+        return sum(now and not before for before, now in pairwise(levels))
+
+
+def _ring(keys: Keys) -> Keyring:
+    beginning = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def one(name: str, role: Role, key: Ed25519PrivateKey) -> KeyEntry:
+        return entry(name, role, key.public_key(), beginning)
+
+    revoked = one("daemon-old", Role.DAEMON, keys.revoked)
+    return Keyring(
+        keys=(
+            one("daemon", Role.DAEMON, keys.daemon),
+            revoked.model_copy(update={"revoked_at": beginning}),
+            one("kiosk", Role.KIOSK, keys.kiosk),
+            one("administrator", Role.ADMINISTRATOR, keys.administrator),
+        )
+    )
+
+
+@contextmanager
+def house(policy: Literal["off", "passive", "passive+challenge"]) -> Iterator[House]:
+    """Everything but the daemon, which reads its film later."""
+    with TemporaryDirectory(prefix="oneglance-attack-") as private, embedded_broker() as mqtt:
+        folder = Path(private)
+        create_signing_key(folder / "signing.key", folder / "signing.pub")
+        create_key(folder / "gallery.key")
+        made = [Ed25519PrivateKey.generate() for _ in range(4)]
+        keys = Keys(load_signing_key(folder / "signing.key"), *made)
+        write_keyring(folder / "keyring.json", _ring(keys))
+        config = Config(
+            site=SiteConfig(name=TOPICS.site, door=TOPICS.door),
+            mqtt=mqtt,
+            signing=SigningConfig(
+                key_file=folder / "signing.key", sequence_file=folder / "sequence"
+            ),
+            commands=CommandsConfig(
+                keyring_file=folder / "keyring.json", nonce_file=folder / "nonces"
+            ),
+            gallery=GalleryConfig(path=folder / "gallery.db", key_file=folder / "gallery.key"),
+            liveness=LivenessConfig(policy=policy),
+            door=DoorConfig(
+                public_key_file=folder / "keyring.json",
+                state_file=folder / "door-sequence",
+                pin_factory="mock",
+                pulse_s=PULSE_S,
+                require_liveness=True,
+            ),
+            kiosk=KioskConfig(public_key_file=folder / "keyring.json"),
+        )
+        ledger = Ledger()
+        logger = logging.getLogger("oneglance.door.app")
+        logger.addHandler(ledger)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        attacker = Attacker(mqtt, keys, ledger)
+        factory = MockFactory()
+        lock = DoorApp(config, factory=factory)
+        thread = threading.Thread(target=lock.run, daemon=True)
+        screen = ScreenLogic(config)
+        attacker.start()
+        thread.start()
+        screen.start()
+        try:
+            deadline_s = time.monotonic() + 20
+            while attacker.lock_state is None:
+                if time.monotonic() > deadline_s:
+                    raise SystemExit("the lock did not start")
+                time.sleep(0.02)
+            yield House(config, attacker, factory)
+        finally:
+            screen.stop()
+            attacker.stop()
+            lock.stop()
+            thread.join(10)
+            logger.removeHandler(ledger)
+            logger.propagate = True
+
+
+def enrol(config: Config, model: FaceModel) -> None:
+    """One photograph of one person."""
+    photo = photo_folder() / ENROLLED
+    sample = read_one_face(load_image(photo), FaceDetector(), model, where=str(photo))
+    key = load_key(config.gallery.key_file)
+    with Gallery.open(config.gallery.path, key, create=True) as gallery:
+        gallery.enrol(
+            next(p.person for p in PHOTOS if p.file == ENROLLED),
+            sample.template[np.newaxis],
+            model.model_id,
+            consent_at=datetime.now(UTC),
+            source="photo",
+        )
+
+
+def portraits(names: Sequence[str], model: FaceModel) -> list[Portrait]:
+    """The demo's photographs as the renderer takes them."""
+    detector, found = FaceDetector(), []
+    for name in names:
+        picture = load_image(photo_folder() / name)
+        portrait = read_portrait(picture, person=name, detector=detector, model=model)
+        if portrait is None:
+            raise SystemExit(f"no face for the renderer in {name}")
+        found.append(portrait)
+    return found
+
+
+def write_film(file: Path, kind: str, count: int, model: FaceModel, seed: int) -> None:
+    """`count` films of one kind after each other, with an empty picture between them."""
+    own, others = portraits(OF_THE_ENROLLED, model), portraits(OTHERS, model)
+    rng = np.random.default_rng(seed)
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (640, 480))
+    empty = np.full((480, 640, 3), 96, np.uint8)
+    for number in range(count):
+        # One photograph a visit: the renderer takes what it is given.
+        shown = [own[number % len(own)]]
+        film = render(kind, shown, others, JUDGE, rng, seconds=VISIT_S, fps=FPS)
+        for _ in range(round(PAUSE_S * FPS)):
+            writer.write(empty)
+        for frame in film.frames:
+            writer.write(cv2.resize(frame, (640, 480)) if frame.shape[:2] != (480, 640) else frame)
+    for _ in range(round(PAUSE_S * FPS)):
+        writer.write(empty)
+    writer.release()
+
+
+def repeated(film: Path, times: int) -> Path:
+    """The same film so often, without encoding it again."""
+    whole = film.with_name(f"repeated-{film.name}")
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise SystemExit("ffmpeg is not installed: apt install ffmpeg")
+    command = [ffmpeg, "-v", "error", "-y", "-stream_loop", str(times - 1), "-i", film]
+    subprocess.run([*command, "-c", "copy", whole], check=True)
+    return whole
+
+
+def watch(home: House, film: Path) -> None:
+    """Let the daemon see a film to its end, as fast as it can."""
+    camera = CameraConfig(name="front", source=str(film), pace="every")
+    Daemon(home.config.model_copy(update={"camera": (camera,)})).run()
+    time.sleep(4 * PULSE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of attack, or the honest visits."""
+
+    kind: str
+    attempted: int
+    openings: int
+
+
+def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> list[Row]:
+    """Honest visits, each followed by every hostile message and some hostile commands."""
+    film = folder / "honest.avi"
+    write_film(film, "visit", different, model, seed=7)
+    film = repeated(film, max(1, visits // different))
+    with house("passive") as home:
+        enrol(home.config, model)
+        watch(home, film)
+        attacker = home.attacker
+        deadline_s = time.monotonic() + 30
+        while not attacker.done and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        honest = set(attacker.accepted)
+        for_honest = sum(1 for event in honest if attacker.opened_for[event] >= 1)
+        twice = sum(
+            attacker.opened_for[event] - 1 for event in honest if event in attacker.opened_for
+        )
+        others = sum(n for event, n in attacker.opened_for.items() if event not in honest)
+        unjudged = attacker.attempts.total() - attacker.ledger.refused
+        carried_out = attacker.answers["ok"]
+        by_kind = Counter[str]()
+        for event, count in attacker.opened_for.items():
+            if event not in honest:
+                by_kind[event.rpartition(" ")[0]] += count
+        # A replay that opened would bear the event of the honest decision.
+        by_kind["replayed"] += twice
+        rows = [Row(name, count, by_kind[name]) for name, count in attacker.attempts.items()]
+        rows.append(Row("hostile commands", attacker.commands.total(), carried_out))
+        print(
+            f"honest visits {visits // different * different}: accepted {len(honest)},"
+            f" rejected {dict(attacker.rejected)}; the lock opened {home.openings} times,"
+            f" for {for_honest} of them"
+        )
+        print(
+            f"hostile decisions: refused by the lock {attacker.ledger.refused},"
+            f" dropped in a flood {attacker.ledger.dropped}, not judged {unjudged};"
+            f" answers to hostile commands {dict(attacker.answers)}"
+        )
+        if unjudged or home.openings != for_honest + twice + others:
+            rows.append(Row("unexplained", max(1, abs(unjudged)), 1))
+        rows.append(Row("HONEST", visits // different * different, for_honest))
+    return rows
+
+
+def before_the_camera(count: int, model: FaceModel, folder: Path, policy: str) -> list[Row]:
+    """Every kind of presentation attack, by a photograph of the enrolled person."""
+    rows = []
+    for number, kind in enumerate(ATTACK_KINDS):
+        film = folder / f"{kind}.avi"
+        write_film(film, kind, count, model, seed=100 + number)
+        with house(policy) as home:  # type: ignore[arg-type]
+            enrol(home.config, model)
+            watch(home, film)
+            rows.append(Row(kind, count, home.openings))
+            print(
+                f"{kind:20} {count} attempts, {home.openings} openings;"
+                f" rejected {dict(home.attacker.rejected)}"
+            )
+        film.unlink()
+    return rows
+
+
+def main() -> None:
+    """Read the command line, attack, and say what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visits", type=int, default=1000, help="honest visits on the wire")
+    parser.add_argument("--different", type=int, default=10, help="of them so many are different")
+    parser.add_argument("--presentations", type=int, default=20, help="attempts of each kind")
+    parser.add_argument("--policy", default="passive", help="for the presentations")
+    parser.add_argument("--out", type=Path, help="also write the table as JSON")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    fetch_photos()
+    model = load_model()
+    with TemporaryDirectory(prefix="oneglance-films-") as films:
+        rows = on_the_wire(options.visits, options.different, model, Path(films))
+        if options.presentations:
+            rows += before_the_camera(options.presentations, model, Path(films), options.policy)
+    table = Table(title="Attacks")
+    for heading in ("what", "attempted", "blocked", "openings"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    hostile = [row for row in rows if row.kind != "HONEST"]
+    for row in rows:
+        blocked = "" if row.kind == "HONEST" else str(row.attempted - row.openings)
+        table.add_row(row.kind, str(row.attempted), blocked, str(row.openings))
+    Console().print(table)
+    if options.out:
+        body = [{"what": r.kind, "attempted": r.attempted, "openings": r.openings} for r in rows]
+        options.out.write_text(json.dumps(body, indent=1) + "\n")
+    openings = sum(row.openings for row in hostile)
+    print(f"hostile messages and presentations: {sum(row.attempted for row in hostile)}")
+    print(f"hostile openings: {openings}")
+    sys.exit(1 if openings else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What an attacker on the broker may send after hearing one genuine decision. Pure.
+
+He has what nobody should have: the network without an ACL, keys of other roles, a revoked key of
+the daemon, and a second door's decisions. For what only a faulty clock, an older daemon or one with
+another policy would say, the daemon's own key is used.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from oneglance.contract.messages import Decision, Liveness
+from oneglance.contract.signing import sign
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Whose signatures are at hand."""
+
+    daemon: Ed25519PrivateKey
+    revoked: Ed25519PrivateKey
+    kiosk: Ed25519PrivateKey
+    administrator: Ed25519PrivateKey
+    stranger: Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A genuine payload, the decision in it, the payload before it (or the same), and the time.
+
+    `event_id` is what a message that is made up calls itself.
+    """
+
+    payload: bytes
+    decision: Decision
+    former: bytes
+    now: datetime
+    event_id: str = "hostile-event"
+
+
+def _changed(capture: Capture, key: Ed25519PrivateKey, **changes: object) -> bytes:
+    now = capture.now
+    fresh: dict[str, object] = {
+        "issued_at": now,
+        "expires_at": now + timedelta(seconds=5),
+        "sequence": capture.decision.sequence + 1,
+        "event_id": capture.event_id,
+    }
+    return sign(capture.decision.model_copy(update=fresh | changes), key)
+
+
+def _reordered(capture: Capture, _keys: Keys) -> bytes:
+    body = json.loads(capture.payload)
+    return json.dumps(dict(reversed(body.items())), indent=1).encode()
+
+
+def _altered(capture: Capture, _keys: Keys) -> bytes:
+    body = json.loads(capture.payload)
+    body["sequence"] += 1
+    return rfc8785.dumps(body)
+
+
+def _first_version(capture: Capture, keys: Keys) -> bytes:
+    body = json.loads(_changed(capture, keys.daemon)) | {"v": 1}
+    for member in ("signature", "liveness", "factors"):
+        del body[member]
+    signature = base64.b64encode(keys.daemon.sign(rfc8785.dumps(body))).decode()
+    return rfc8785.dumps(body | {"signature": signature})
+
+
+def _duplicated(capture: Capture, keys: Keys) -> bytes:
+    return b'{"sequence":%d,' % (capture.decision.sequence + 1) + capture.payload[1:]
+
+
+Make = Callable[[Capture, Keys], bytes]
+HOUR = timedelta(hours=1)
+HOSTILE: Mapping[str, Make] = {
+    "replayed": lambda c, _: c.payload,
+    "the former one, late": lambda c, _: c.former,
+    "replayed, members re-ordered": _reordered,
+    "replayed in UTF-16": lambda c, _: c.payload.decode().encode("utf-16"),
+    "altered: a higher sequence": _altered,
+    "a member twice": _duplicated,
+    "forged with a stranger's key": lambda c, k: _changed(c, k.stranger),
+    "signed with a revoked key": lambda c, k: _changed(c, k.revoked),
+    "signed by the kiosk": lambda c, k: _changed(c, k.kiosk),
+    "signed by the administrator": lambda c, k: _changed(c, k.administrator),
+    "for another door": lambda c, k: _changed(c, k.daemon, door="back"),
+    "for another site": lambda c, k: _changed(c, k.daemon, site="office"),
+    "stale": lambda c, k: _changed(
+        c,
+        k.daemon,
+        issued_at=c.now - timedelta(seconds=9),
+        expires_at=c.now - timedelta(milliseconds=1),
+    ),
+    "from the future": lambda c, k: _changed(
+        c, k.daemon, issued_at=c.now + HOUR, expires_at=c.now + HOUR + timedelta(seconds=5)
+    ),
+    "living for an hour": lambda c, k: _changed(c, k.daemon, expires_at=c.now + HOUR),
+    "of version 1": _first_version,
+    "without liveness": lambda c, k: _changed(c, k.daemon, liveness=Liveness.NOT_REQUIRED),
+}
