@@ -14,6 +14,8 @@ from typing import Any
 from oneglance.contract.commands import MAX_COMMAND_BYTES, Command
 from oneglance.contract.keyring import Keyring, Standing, check_any
 from oneglance.contract.messages import (
+    AccessState,
+    Challenge,
     Decision,
     DoorState,
     LockState,
@@ -93,6 +95,10 @@ def _explain(
         return _status(tail, parse(payload, Status))
     if topic == topics.visit:
         return _visit(tail, parse(payload, VisitState))
+    if topic == topics.access:
+        return _access(tail, parse(payload, AccessState))
+    if topic == topics.challenge:
+        return _challenge(tail, unpack(payload, Challenge).message(Challenge))
     if topic == topics.door_state:
         return _door(tail, parse(payload, DoorState))
     if tail.startswith("reply/"):
@@ -139,6 +145,20 @@ def _visit(tail: str, visit: VisitState) -> Line:
     return Line(tail, text, "dim", visit.model_dump(mode="json"), same_as=same)
 
 
+def _access(tail: str, access: AccessState) -> Line:
+    told = [] if access.claim is None else [f"{access.claim} claims, {access.claim_s:.0f} s left"]
+    told += [f"{wait.of} waits {wait.seconds:.0f} s" for wait in access.waits]
+    text = safe(", ".join(told) or "nobody is claimed, nobody waits")
+    same = ("access", access.claim or "", *(wait.of for wait in access.waits))
+    return Line(tail, text, "dim", access.model_dump(mode="json"), same_as=same)
+
+
+def _challenge(tail: str, asked: Challenge) -> Line:
+    which = f"{asked.number} of {asked.steps}, attempt {asked.attempt}"
+    text = f"asks the visitor to {asked.step.replace('_', ' ')} ({which}), #{asked.sequence}"
+    return Line(tail, safe(text), "cyan", asked.model_dump(mode="json"))
+
+
 def _door(tail: str, door: DoorState) -> Line:
     style = {LockState.LOCKED: "blue", LockState.UNLOCKED: "bold green", LockState.FAULT: "red"}
     cause = f" ({door.cause})" if door.cause else ""
@@ -152,7 +172,7 @@ def _decision(tail: str, payload: bytes, keys: Keyring | None, now: datetime) ->
         decision, signature = _unsigned(payload), "not checked"
     else:
         try:
-            decision, signer = check_any(payload, keys)
+            decision, signer = check_any(payload, Decision, keys)
             standing = signer.standing(now)
             valid = standing is Standing.VALID
             signature = "valid" if valid else f"NOT valid: the key {signer.id} is {standing}"

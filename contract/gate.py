@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from oneglance.contract.keyring import Keyring, Standing, check_any
-from oneglance.contract.messages import Decision, Liveness, Outcome
+from oneglance.contract.messages import Challenge, Decision, Liveness, Outcome
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 
@@ -24,6 +25,8 @@ MAX_CLOCK_STEP_S = 1.0
 # NTP slews a clock by at most this fraction (adjtimex(2), 500 ppm). On Linux the monotonic clock is
 # slewed with it, so that there even this is never seen.
 MAX_CLOCK_DRIFT = 500e-6
+
+S = TypeVar("S", Decision, Challenge)
 
 _SAID = {
     Standing.NOT_YET: "does not count yet",
@@ -101,7 +104,8 @@ class Gate:
     judged by the time of `clock`. There is one sequence over all of them.
     `last_sequence` is the highest sequence seen; whoever acts on decisions keeps it on disk
     *before* acting (see oneglance.door), so that a restart cannot open the door twice. With
-    `require_liveness` nobody is accepted who was not seen to be alive.
+    `require_liveness` nobody is accepted who was not seen to be alive. `last_challenge` is the
+    same for challenges, which only a screen asks for.
     """
 
     topics: Topics
@@ -110,6 +114,7 @@ class Gate:
     monotonic_s: Callable[[], float]
     require_liveness: bool = False
     last_sequence: int = 0
+    last_challenge: int = 0
     clock: ClockGuard = field(default_factory=ClockGuard)
 
     def tick(self) -> bool:
@@ -121,8 +126,30 @@ class Gate:
         where = self.topics.decision
         if retained:
             raise MessageError("a retained decision is never acted on", where=where)
+        decision = self._check(payload, Decision, self.last_sequence, where)
+        self.last_sequence = decision.sequence
+        accepted = decision.outcome is Outcome.ACCEPTED
+        if accepted and self.require_liveness and decision.liveness is not Liveness.PASSED:
+            raise MessageError(
+                "accepted without looking for a presentation attack, which is required here",
+                where=where,
+                fix="set liveness.policy at the daemon, or require_liveness = false here",
+            )
+        return decision
+
+    def admit_challenge(self, payload: bytes, *, retained: bool) -> Challenge:
+        """The challenge, if a screen may show it now; MessageError says why not otherwise."""
+        where = self.topics.challenge
+        if retained:
+            raise MessageError("a retained challenge is never shown", where=where)
+        challenge = self._check(payload, Challenge, self.last_challenge, where)
+        self.last_challenge = challenge.sequence
+        return challenge
+
+    def _check(self, payload: bytes, kind: type[S], last: int, where: str) -> S:
+        """What a daemon's key signed for this door and this moment, above the sequence `last`."""
         ring = self.key if isinstance(self.key, Keyring) else Keyring.of(self.key)
-        decision, signer = check_any(payload, ring, where)
+        message, signer = check_any(payload, kind, ring, where)
         wall = self.wall().astimezone(UTC)
         if not self.clock.observe(wall, self.monotonic_s()):
             raise MessageError("the clock was just set, nothing is fresh for a while", where=where)
@@ -133,32 +160,23 @@ class Gate:
                 where=where,
                 fix="if it is the daemon's own, make it a new one with 'oneglance keys rotate'",
             )
-        if (decision.site, decision.door) != (self.topics.site, self.topics.door):
+        if (message.site, message.door) != (self.topics.site, self.topics.door):
             raise MessageError(
-                f"meant for {decision.site}/{decision.door}, not for this door", where=where
+                f"meant for {message.site}/{message.door}, not for this door", where=where
             )
-        if decision.expires_at - decision.issued_at > MAX_LIFETIME:
-            raise MessageError("lives longer than a decision may", where=where)
-        if self.clock.now(wall) >= decision.expires_at:
+        if message.expires_at - message.issued_at > MAX_LIFETIME:
+            raise MessageError(f"lives longer than a {message.kind} may", where=where)
+        if self.clock.now(wall) >= message.expires_at:
             raise MessageError("expired", where=where, fix="if this repeats, compare the clocks")
-        if decision.issued_at > wall + MAX_CLOCK_SKEW:
+        if message.issued_at > wall + MAX_CLOCK_SKEW:
             raise MessageError(
                 "issued in the future", where=where, fix="set the clocks of both machines by NTP"
             )
-        if decision.sequence <= self.last_sequence:
+        if message.sequence <= last:
             raise MessageError(
-                f"sequence {decision.sequence} is not above {self.last_sequence}: a replay",
-                where=where,
+                f"sequence {message.sequence} is not above {last}: a replay", where=where
             )
-        self.last_sequence = decision.sequence
-        accepted = decision.outcome is Outcome.ACCEPTED
-        if accepted and self.require_liveness and decision.liveness is not Liveness.PASSED:
-            raise MessageError(
-                "accepted without looking for a presentation attack, which is required here",
-                where=where,
-                fix="set liveness.policy at the daemon, or require_liveness = false here",
-            )
-        return decision
+        return message
 
     def is_fresh(self, decision: Decision) -> bool:
         """Whether an admitted decision may still be acted on at this moment."""

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.functional_validators import AfterValidator
 
-from oneglance.contract.messages import Decision, Time
+from oneglance.contract.messages import M, Time
 from oneglance.contract.signing import unpack
 from oneglance.errors import ConfigError, MessageError
 from oneglance.topic_level import Level
@@ -186,15 +186,15 @@ def entry(
     )
 
 
-def check_any(payload: bytes, ring: Keyring, topic: str = "") -> tuple[Decision, KeyEntry]:
-    """The decision inside a signed payload, and which daemon's key signed it, be it expired.
+def check_any(payload: bytes, kind: type[M], ring: Keyring, topic: str = "") -> tuple[M, KeyEntry]:
+    """The message of type `kind` in a signed payload, and which daemon's key signed it.
 
-    Raises MessageError if it is none of the ring's, or no decision.
+    The key may have expired. Raises MessageError if it is none of the ring's, or of another type.
     """
-    signed = unpack(payload, Decision, topic)
+    signed = unpack(payload, kind, topic)
     for signer in ring.of_role(Role.DAEMON):
         if signed.is_by(signer.key):
-            return signed.message(Decision, topic), signer
+            return signed.message(kind, topic), signer
     raise MessageError(
         "the signature does not match",
         where=topic,

@@ -160,7 +160,10 @@ class Factor(StrEnum):
 
 # Why a visit was rejected though it may have been somebody who is enrolled.
 PRESENTATION_ATTACK = "presentation_attack"
+CHALLENGE_IGNORED = "challenge_ignored"
+CHALLENGE_NOT_SHOWN = "challenge_not_shown"
 NOT_PERMITTED = "not_permitted"
+FACTOR_MISSING = "factor_missing"
 
 
 class Decision(Message):
@@ -211,6 +214,82 @@ class Decision(Message):
                 raise ValueError("an accepted decision is about a face")
         elif self.person_id is not None or self.person_name is not None or self.factors:
             raise ValueError("a rejected decision names nobody and no factors")
+        return self
+
+
+class Wait(BaseModel):
+    """Who has to wait after failed attempts, and for how long from `issued_at` on.
+
+    `face`: who claims nobody; `badge`, `pin`: who claims by that; `claim`: the claim just made.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    of: Factor | Literal["claim"]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class AccessState(Message):
+    """What the screen shows of claims and failed attempts; never a ground to open a door."""
+
+    v: Literal[1] = 1
+    kind: Literal["access"] = "access"
+    claim: Factor | None = Field(
+        default=None, description="by what a person is claimed whose face is awaited"
+    )
+    claim_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=0.0, description="for how long from issued_at on that claim is good"
+    )
+    waits: Annotated[tuple[Wait, ...], Field(max_length=4)] = ()
+
+
+class Step(StrEnum):
+    """What a visitor is asked to do; left and right are their own."""
+
+    LOOK_STRAIGHT = "look_straight"
+    TURN_LEFT = "turn_left"
+    TURN_RIGHT = "turn_right"
+    LOOK_UP = "look_up"
+    COME_CLOSER = "come_closer"
+
+
+class Challenge(Message):
+    """What the screen asks of the visitor now; signed and short-lived like a decision.
+
+    It opens nothing. LOOK_STRAIGHT stands before, between and after the steps; what comes next is
+    never said before its time.
+    """
+
+    v: Literal[1] = 1
+    kind: Literal["challenge"] = "challenge"
+    challenge_id: Text = Field(
+        min_length=8, description="unique; who has shown it answers with 'challenge-shown'"
+    )
+    site: Level
+    door: Level
+    visit_id: Text
+    step: Step
+    number: Annotated[int, Field(ge=1, le=9)] = Field(
+        description="which of the steps it is, or which comes next"
+    )
+    steps: Annotated[int, Field(ge=1, le=9)] = Field(description="how many there are in all")
+    attempt: Annotated[int, Field(ge=1, le=9)] = Field(
+        description="1, or 2 after steps that were not done"
+    )
+    time_s: Annotated[float, Field(gt=0, le=10)] = Field(
+        description="how long the visitor has from when it is shown"
+    )
+    expires_at: Time = Field(description="it must not be shown any more from then on")
+    sequence: Annotated[int, Field(ge=1, lt=2**53)] = Field(
+        description="strictly increasing for one signing key, in one row with its decisions"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.expires_at <= self.issued_at:
+            raise ValueError("expires_at must lie after issued_at")
+        if self.number > self.steps:
+            raise ValueError("number must not be above steps")
         return self
 
 

@@ -7,18 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from oneglance.contract.commands import Command
-from oneglance.contract.messages import Decision, DoorState, Message, Reply, Status, VisitState
+from oneglance.contract.messages import (
+    AccessState,
+    Challenge,
+    Decision,
+    DoorState,
+    Message,
+    Reply,
+    Status,
+    VisitState,
+)
 
 MESSAGES: dict[str, type[Message]] = {
     "status": Status,
     "visit": VisitState,
+    "access": AccessState,
     "decision": Decision,
+    "challenge": Challenge,
     "door_state": DoorState,
     "reply": Reply,
     "command": Command,
 }
 # What counts only with the signature that its sender puts beside it.
-SIGNED = {"decision", "command"}
+SIGNED = {"decision", "challenge", "command"}
 
 
 def schema(kind: str) -> dict[str, Any]:

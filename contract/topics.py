@@ -51,9 +51,19 @@ class Topics:
         return f"{self.base}/visit"
 
     @property
+    def access(self) -> str:
+        """QoS 0: claims and waits, for the screen."""
+        return f"{self.base}/access"
+
+    @property
     def decision(self) -> str:
         """QoS 1, never retained: the signed answer about one visit."""
         return f"{self.base}/decision"
+
+    @property
+    def challenge(self) -> str:
+        """QoS 1, never retained: what the screen asks of the visitor now, signed."""
+        return f"{self.base}/challenge"
 
     @property
     def door_state(self) -> str:

@@ -8,18 +8,21 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
 )
 
+from oneglance.access_config import AccessConfig, access_mistakes
 from oneglance.errors import ConfigError
+from oneglance.schedule import zone_of
+from oneglance.section import Section
 from oneglance.topic_level import Level
 
 DEFAULT_CONFIG = Path("/etc/oneglance/oneglance.toml")
@@ -58,23 +61,24 @@ def _camera_source(value: object) -> object:
     return value
 
 
+def _zone(name: str) -> str:
+    zone_of(name)
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
 Secret = Annotated[Path, BeforeValidator(_secret_file)]
 Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$", max_length=253)]
 Source = Annotated[str | int, BeforeValidator(_camera_source)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
-class Section(BaseModel):
-    """A section of the file: unknown keys are mistakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class SiteConfig(Section):
-    """Which door this is; both names stand in every topic."""
+    """Which door this is; both names stand in every topic. `timezone`: where it hangs (IANA)."""
 
     name: Level = "home"
     door: Level = "front"
+    timezone: Zone | None = None
 
 
 class MqttConfig(Section):
@@ -208,6 +212,20 @@ class DoorConfig(Section):
     require_liveness: bool | None = None
 
 
+class ReaderConfig(Section):
+    """The badge reader: one that types (`wedge`, at `device`), or one on two pins (`wiegand`).
+
+    `key_file` is ID.key, the key that its claims are signed with.
+    """
+
+    kind: Literal["wedge", "wiegand"] = "wedge"
+    device: Path | None = None
+    d0: str = "GPIO23"
+    d1: str = "GPIO24"
+    pin_factory: Literal["auto", "mock", "lgpio", "rpigpio", "pigpio", "native"] = "auto"
+    key_file: Secret = ETC_DIR / "reader.key"
+
+
 class KioskConfig(Section):
     """The screen at the door; `public_key_file` says whose decisions it believes.
 
@@ -231,10 +249,12 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     decision: DecisionConfig = DecisionConfig()
     liveness: LivenessConfig = LivenessConfig()
+    access: AccessConfig = AccessConfig()
     camera: tuple[CameraConfig, ...] = ()
     audit: AuditConfig = AuditConfig()
     metrics: MetricsConfig = MetricsConfig()
     door: DoorConfig = DoorConfig()
+    reader: ReaderConfig = ReaderConfig()
     kiosk: KioskConfig = KioskConfig()
 
     @property
@@ -246,6 +266,16 @@ class Config(Section):
     def nonce_file(self) -> Path:
         """`commands.nonce_file`, or `commands` beside the sequence."""
         return self.commands.nonce_file or self.signing.sequence_file.with_name("commands")
+
+    @property
+    def attempts_file(self) -> Path:
+        """`access.attempts.file`, or `attempts` beside the sequence."""
+        return self.access.attempts.file or self.signing.sequence_file.with_name("attempts")
+
+    @property
+    def credentials_file(self) -> Path:
+        """`access.credentials_file`, or `credentials` beside the gallery."""
+        return self.access.credentials_file or self.gallery.path.with_name("credentials")
 
     @property
     def command_key_file(self) -> Path:
@@ -321,7 +351,7 @@ def _contradictions(config: Config) -> list[str]:
             f"decision: {decision.frames} frames within lifetime_s = {decision.lifetime_s:g} are "
             f"more than {LOOKS_PER_S} a second, so hardly anybody would be accepted"
         )
-    return mistakes
+    return mistakes + access_mistakes(config.access, config.site.timezone)
 
 
 def _is_this_machine(host: str) -> bool:
@@ -337,10 +367,10 @@ def _mistake(place: tuple[int | str, ...], kind: str, message: str) -> str:
         return f"{name}: {message}"
     model: type[BaseModel] = Config
     for part in place[:-1]:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        model = CameraConfig if part == "camera" else annotation  # type: ignore[assignment]
+        if isinstance(part, str):
+            annotation: Any = model.model_fields[part].annotation
+            # Of a tuple of sections: the section.
+            model = next(iter(get_args(annotation)), annotation)
     if place == ("decision", "fmr"):
         return (
             "decision.fmr: was the rate of one comparison; now write far, the rate of a whole "

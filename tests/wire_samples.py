@@ -6,7 +6,15 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from oneglance.contract.messages import Decision, Factor, Liveness, Mode, Outcome
+from oneglance.contract.messages import (
+    Challenge,
+    Decision,
+    Factor,
+    Liveness,
+    Mode,
+    Outcome,
+    Step,
+)
 from oneglance.contract.topics import Topics
 
 TOPICS = Topics("home", "front")
@@ -35,3 +43,22 @@ def make_decision(sequence: int, **changes: Any) -> Decision:
     if changes.get("outcome") is Outcome.REJECTED:
         values |= {"person_id": None, "person_name": None, "score": 0.0, "factors": ()}
     return Decision(**(values | changes))
+
+
+def make_challenge(sequence: int, **changes: Any) -> Challenge:
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {
+        "issued_at": now,
+        "expires_at": now + timedelta(seconds=5),
+        "challenge_id": uuid.uuid4().hex,
+        "site": "home",
+        "door": "front",
+        "visit_id": "visit-1",
+        "step": Step.TURN_LEFT,
+        "number": 1,
+        "steps": 2,
+        "attempt": 1,
+        "time_s": 5.0,
+        "sequence": sequence,
+    }
+    return Challenge(**(values | changes))

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from wire_samples import TOPICS, make_decision
+from wire_samples import TOPICS, make_challenge, make_decision
 
 from oneglance.contract.gate import (
     MAX_CLOCK_SKEW,
@@ -389,3 +389,65 @@ def test_a_decision_that_is_held_back_is_never_older_than_its_life(
     for _ in range(60):
         story.tell("wait", 0.5)
         story.tell("deliver", 0.0)
+
+
+def signed_challenge(clocks: Clocks, sequence: int, **changes: Any) -> bytes:
+    changes.setdefault("issued_at", clocks.wall)
+    changes.setdefault("expires_at", changes["issued_at"] + timedelta(seconds=5))
+    return sign(make_challenge(sequence, **changes), KEY)
+
+
+def test_a_fresh_challenge_for_this_door_is_shown_once() -> None:
+    clocks = Clocks()
+    gate = gate_with(clocks)
+    payload = signed_challenge(clocks, 7)
+    assert gate.admit_challenge(payload, retained=False).sequence == 7
+    with pytest.raises(MessageError, match="a replay"):
+        gate.admit_challenge(payload, retained=False)
+    with pytest.raises(MessageError, match="a replay"):
+        gate.admit_challenge(signed_challenge(clocks, 6), retained=False)
+    # What was asked says nothing about decisions, which a lock may hear alone.
+    assert gate.admit(signed(clocks, 3), retained=False).sequence == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"door": "back"}, "not for this door"),
+        ({"site": "office"}, "not for this door"),
+        ({"issued_at": START - timedelta(seconds=5)}, "expired"),
+        ({"issued_at": START + timedelta(seconds=3)}, "in the future"),
+        ({"expires_at": START + timedelta(seconds=11)}, "lives longer than a challenge may"),
+    ],
+)
+def test_a_challenge_that_is_not_for_here_and_now_is_not_shown(
+    changes: dict[str, Any], why: str
+) -> None:
+    clocks = Clocks()
+    gate = gate_with(clocks)
+    with pytest.raises(MessageError, match=why):
+        gate.admit_challenge(signed_challenge(clocks, 1, **changes), retained=False)
+
+
+def test_a_challenge_is_no_decision_and_the_reverse() -> None:
+    clocks = Clocks()
+    gate = gate_with(clocks)
+    refused(gate, signed_challenge(clocks, 1), "not a valid Decision")
+    with pytest.raises(MessageError, match="not a valid Challenge"):
+        gate.admit_challenge(signed(clocks, 1), retained=False)
+
+
+def test_a_challenge_must_be_signed_live_and_whole() -> None:
+    clocks = Clocks()
+    gate = gate_with(clocks)
+    payload = signed_challenge(clocks, 1)
+    with pytest.raises(MessageError, match="retained"):
+        gate.admit_challenge(payload, retained=True)
+    with pytest.raises(MessageError, match="the signature does not match"):
+        gate.admit_challenge(payload.replace(b"turn_left", b"turn_righ"), retained=False)
+    with pytest.raises(MessageError, match="not a signed challenge"):
+        gate.admit_challenge(make_challenge(1).to_payload(), retained=False)
+    gate.tick()
+    clocks.set_by(60)
+    with pytest.raises(MessageError, match="clock was just set"):
+        gate.admit_challenge(signed_challenge(clocks, 2), retained=False)

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from wire_samples import make_decision
+from wire_samples import make_challenge, make_decision
 
 from oneglance.contract.messages import (
     MAX_PAYLOAD_BYTES,
+    AccessState,
     Decision,
     DoorState,
     FaceBox,
+    Factor,
     LockState,
     Message,
     Outcome,
@@ -25,6 +27,7 @@ from oneglance.contract.messages import (
     ServiceState,
     Status,
     VisitState,
+    Wait,
     format_time,
     parse,
 )
@@ -40,8 +43,15 @@ SAMPLES: list[Message] = [
         face=FaceBox(x=0.1, y=0.2, width=0.3, height=0.4),
     ),
     make_decision(1, issued_at=NOW, expires_at=NOW + timedelta(seconds=5)),
+    make_challenge(1, issued_at=NOW, expires_at=NOW + timedelta(seconds=5)),
     DoorState(issued_at=NOW, state=LockState.LOCKED),
     Reply(issued_at=NOW, ok=True, code="ok", text="done"),
+    AccessState(
+        issued_at=NOW,
+        claim=Factor.PIN,
+        claim_s=3.5,
+        waits=(Wait(of=Factor.BADGE, seconds=1.0), Wait(of="claim", seconds=900.0)),
+    ),
 ]
 
 
@@ -168,3 +178,21 @@ def test_times_are_utc_with_milliseconds() -> None:
 def test_a_message_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         SAMPLES[0].state = ServiceState.OFFLINE  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": "blush"},
+        {"number": 3},
+        {"number": 0},
+        {"time_s": 0.0},
+        {"time_s": 11.0},
+        {"challenge_id": "short"},
+        {"expires_at": NOW},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_challenge_that_contradicts_itself_cannot_be_made(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        make_challenge(1, issued_at=NOW, **changes)

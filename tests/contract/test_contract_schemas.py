@@ -10,10 +10,10 @@ from command_samples import write
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator, ValidationError
 from test_contract_messages import SAMPLES
-from wire_samples import TOPICS, make_decision
+from wire_samples import TOPICS, make_challenge, make_decision
 
 from oneglance.contract.keyring import Role
-from oneglance.contract.messages import Decision, Message, Outcome
+from oneglance.contract.messages import Challenge, Decision, Message, Outcome
 from oneglance.contract.schemas import MESSAGES, export, schema
 from oneglance.contract.signing import sign
 
@@ -49,13 +49,20 @@ def test_a_real_signed_command_is_valid_and_nothing_more() -> None:
         assert not validator.is_valid(body | change)
 
 
+def test_a_real_signed_challenge_is_valid() -> None:
+    payload = sign(make_challenge(1), Ed25519PrivateKey.generate())
+    Draft202012Validator(schema("challenge")).validate(json.loads(payload))
+
+
 def test_an_unsigned_decision_is_not_valid() -> None:
     with pytest.raises(ValidationError, match="'signature' is a required property"):
         Draft202012Validator(schema("decision")).validate(json.loads(make_decision(1).to_payload()))
 
 
 @pytest.mark.parametrize(
-    "message", [m for m in SAMPLES if not isinstance(m, Decision)], ids=lambda m: m.kind
+    "message",
+    [m for m in SAMPLES if not isinstance(m, Decision | Challenge)],
+    ids=lambda m: m.kind,
 )
 def test_what_is_sent_is_valid_and_nothing_more(message: Message) -> None:
     kind = message.kind  # type: ignore[attr-defined]

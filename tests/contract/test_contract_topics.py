@@ -16,7 +16,9 @@ def test_the_topics_of_a_door() -> None:
     topics = Topics("home", "front")
     assert topics.status == "oneglance/v1/home/front/status"
     assert topics.visit == "oneglance/v1/home/front/visit"
+    assert topics.access == "oneglance/v1/home/front/access"
     assert topics.decision == "oneglance/v1/home/front/decision"
+    assert topics.challenge == "oneglance/v1/home/front/challenge"
     assert topics.door_state == "oneglance/v1/home/front/door/state"
     assert topics.command("reload") == "oneglance/v1/home/front/command/reload"
     assert topics.commands == "oneglance/v1/home/front/command/+"

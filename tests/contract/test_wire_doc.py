@@ -56,7 +56,10 @@ def test_the_examples_are_what_the_code_says() -> None:
 
 def test_the_document_names_every_topic() -> None:
     topics = Topics("s", "d")
-    for topic in (topics.status, topics.visit, topics.decision, topics.door_state):
+    for topic in (
+        *(topics.status, topics.visit, topics.access, topics.challenge),
+        *(topics.decision, topics.door_state),
+    ):
         assert f"| `{topic.removeprefix(topics.base + '/')}` |" in TEXT
     assert "| `command/<verb>` |" in TEXT
     assert "| `reply/<asker>` |" in TEXT

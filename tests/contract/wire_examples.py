@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oneglance.contract.commands import Command
 from oneglance.contract.messages import (
+    AccessState,
+    Challenge,
     Decision,
     DoorState,
     FaceBox,
@@ -30,7 +32,9 @@ from oneglance.contract.messages import (
     Reply,
     ServiceState,
     Status,
+    Step,
     VisitState,
+    Wait,
 )
 from oneglance.contract.signing import sign
 
@@ -63,6 +67,27 @@ def decision_payload() -> bytes:
             factors=(Factor.FACE,),
             expires_at=AT + timedelta(seconds=5),
             sequence=1795500000123,
+        ),
+        KEY,
+    )
+
+
+def challenge_payload() -> bytes:
+    """The document's challenge, as it would travel."""
+    return sign(
+        Challenge(
+            issued_at=AT,
+            challenge_id="7d2c9a4e1b6f4c3d8e5a0f9b2c1d4e6a",
+            site="home",
+            door="front",
+            visit_id="front-42",
+            step=Step.TURN_LEFT,
+            number=1,
+            steps=2,
+            attempt=1,
+            time_s=5.0,
+            expires_at=AT + timedelta(seconds=5),
+            sequence=1795500000122,
         ),
         KEY,
     )
@@ -104,10 +129,17 @@ def examples() -> dict[str, str]:
             progress=0.5,
             face=FaceBox(x=0.375, y=0.25, width=0.25, height=0.375),
         ),
+        "access": AccessState(
+            issued_at=AT,
+            claim=Factor.BADGE,
+            claim_s=12.5,
+            waits=(Wait(of=Factor.FACE, seconds=8.0),),
+        ),
         "door_state": DoorState(issued_at=AT, state=LockState.UNLOCKED, cause=EVENT),
         "reply": Reply(issued_at=AT, ok=True, code="ok", text="the gallery was read again"),
     }
     texts = {name: _pretty(message.to_payload()) for name, message in messages.items()}
+    texts["challenge"] = _pretty(challenge_payload())
     texts["decision"] = _pretty(decision_payload())
     texts["command"] = _pretty(command_payload())
     body = json.loads(decision_payload())

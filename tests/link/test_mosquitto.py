@@ -64,13 +64,15 @@ def test_the_daemon_speaks_and_all_who_may_hear_it(
         # The admin hears everything, so the last message tells that all have been routed.
         daemon.publish(TOPICS.status, status(ServiceState.ONLINE), qos=1, retain=True)
         daemon.publish(TOPICS.visit, b"{}", qos=1)
+        daemon.publish(TOPICS.challenge, b"{}", qos=1)
         daemon.publish(
             TOPICS.decision, sign(make_decision(1), load_signing_key(key_files[0])), qos=1
         )
         asking.publish(TOPICS.command("reload"), b"{}", qos=1)
-        wait_until(lambda: len(admin) == 4, "the admin hears all four")
-        wait_until(lambda: len(kiosk) == 3 and len(lock) == 1 and len(reader) == 2, "all heard")
-    assert {a.topic for a in kiosk} == {TOPICS.status, TOPICS.visit, TOPICS.decision}
+        wait_until(lambda: len(admin) == 5, "the admin hears all five")
+        wait_until(lambda: len(kiosk) == 4 and len(lock) == 1 and len(reader) == 2, "all heard")
+    heard_by_screen = {TOPICS.status, TOPICS.visit, TOPICS.challenge, TOPICS.decision}
+    assert {a.topic for a in kiosk} == heard_by_screen
     assert {a.topic for a in lock} == {TOPICS.decision}
     assert {a.topic for a in reader} == {TOPICS.status, TOPICS.decision}
     assert not lock[0].retained
@@ -81,14 +83,18 @@ def test_the_daemon_speaks_and_all_who_may_hear_it(
     [
         ("lock", TOPICS.decision),
         ("lock", TOPICS.status),
+        ("lock", TOPICS.challenge),
         ("lock", TOPICS.command("reload")),
         ("kiosk", TOPICS.decision),
+        ("kiosk", TOPICS.challenge),
         ("kiosk", TOPICS.door_state),
         ("kiosk", TOPICS.command("reload")),
         ("kiosk", TOPICS.command("delete")),
         ("admin", TOPICS.decision),
+        ("admin", TOPICS.challenge),
         ("admin", TOPICS.door_state),
         ("reader", TOPICS.decision),
+        ("reader", TOPICS.challenge),
         ("reader", TOPICS.command("reload")),
         ("daemon", TOPICS.door_state),
         ("daemon", TOPICS.command("reload")),
