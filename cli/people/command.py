@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneglance.cli.options import ConfigOption, JsonOption
+from oneglance.cli.people import credentials
 
 if TYPE_CHECKING:
     from oneglance.faces.gallery.gallery import Gallery
@@ -233,6 +234,7 @@ def delete(person_id: PersonId, yes: YesOption = False, config: ConfigOption = N
             " This is for good and cannot be undone.",
         )
         with _deletion(config, gallery, person_id):
+            credentials.forget(config, [person_id])
             gallery.delete(person_id)
     typer.echo(f"Deleted {person.name} ({person.person_id}) for good.")
 
@@ -257,7 +259,7 @@ def export(
     if (out is None) == (not as_json):
         raise typer.BadParameter("give either --out FILE or --json")
     with _open(config) as gallery:
-        stored = gallery.export(person_id)
+        stored = gallery.export(person_id) | credentials.has(config, person_id)
     if out is None:
         typer.echo(json.dumps(stored))
     else:
@@ -285,6 +287,7 @@ def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
         if expired:
             _confirm(yes, f"Delete {', '.join(expired)} for good? This cannot be undone.")
         with _deletion(config, gallery, *expired):
+            credentials.forget(config, expired)
             purged = gallery.purge_expired(now)
     typer.echo(f"Deleted for good: {', '.join(purged) if purged else 'nobody had expired'}.")
 
@@ -301,17 +304,26 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
     """
     from oneglance.cli.people.audit_log import reseal
     from oneglance.config import load_config
+    from oneglance.faces.gallery.credentials import seal_again
     from oneglance.faces.gallery.rekey import rekey as make_anew
     from oneglance.faces.gallery.setup import configured_witness
+    from oneglance.faces.gallery.vault import TemplateKey, load_key
 
     whole = load_config(config)
     settings = whole.gallery
     _confirm(yes, f"Replace the key {settings.key_file}, and seal the whole gallery anew?")
-    make_anew(
-        *(settings.path, settings.key_file, configured_witness(settings)),
-        others=lambda _former, successor: reseal(whole, successor),
-    )
+
+    def others(former: TemplateKey, successor: TemplateKey) -> None:
+        reseal(whole, successor)
+        seal_again(whole.credentials_file, former, also=successor)
+
+    make_anew(settings.path, settings.key_file, configured_witness(settings), others)
+    seal_again(whole.credentials_file, load_key(settings.key_file))
     typer.echo(f"The gallery has a new key, in {settings.key_file}. Restart the daemon.")
+
+
+app.command()(credentials.badge)
+app.command()(credentials.pin)
 
 
 @app.command("accept-restore")

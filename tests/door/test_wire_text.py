@@ -15,7 +15,9 @@ from wire_samples import TOPICS, make_decision
 from oneglance.cli.wire_text import Line, explain, safe
 from oneglance.contract.keyring import Keyring, Role
 from oneglance.contract.messages import (
+    AccessState,
     DoorState,
+    Factor,
     Hint,
     LockState,
     Outcome,
@@ -24,6 +26,7 @@ from oneglance.contract.messages import (
     ServiceState,
     Status,
     VisitState,
+    Wait,
 )
 from oneglance.contract.signing import load_public_key, load_signing_key, sign
 
@@ -134,6 +137,16 @@ def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
                 progress=0.5,
             ).to_payload(),
             "checking 50%, come_closer",
+        ),
+        (
+            TOPICS.access,
+            AccessState(
+                issued_at=NOW,
+                claim=Factor.BADGE,
+                claim_s=12.0,
+                waits=(Wait(of=Factor.FACE, seconds=8.0),),
+            ).to_payload(),
+            "badge claims, 12 s left, face waits 8 s",
         ),
         (
             TOPICS.door_state,

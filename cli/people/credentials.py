@@ -1,0 +1,98 @@
+"""`oneglance people badge` and `pin`: what claims a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oneglance.cli.options import ConfigOption
+
+if TYPE_CHECKING:
+    from oneglance.faces.gallery.credentials import Credentials
+
+PersonId = Annotated[str, typer.Argument(help="The id that 'oneglance people list' shows.")]
+NoneOption = Annotated[bool, typer.Option("--none", help="Take away what this person has.")]
+
+
+def badge(
+    person_id: PersonId,
+    number: Annotated[
+        str | None,
+        typer.Argument(
+            help="As 'oneglance reader --learn' shows it: 0-9, A-F.", show_default=False
+        ),
+    ] = None,
+    none: NoneOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Give a person a badge, or another one: shown to the reader, it claims that person.
+
+    The number is kept only as a keyed hash, and the running daemon knows it at once.
+
+    Example: `oneglance people badge ada-lovelace 0012345678`
+    """
+    if (number is None) != none:
+        raise typer.BadParameter("give either a badge's NUMBER or --none")
+    _change(config, person_id, lambda held, since: held.with_badge(person_id, since, number))
+    typer.echo(f"{person_id} has {'no badge any more' if none else 'this badge'}.")
+
+
+def pin(person_id: PersonId, none: NoneOption = False, config: ConfigOption = None) -> None:
+    """Give a person a PIN of 6 to 12 digits, or another one: entered at the door, it claims them.
+
+    It is asked for twice and shown nowhere, kept only as a salted scrypt hash, and known to the
+    running daemon at once. No two people have the same.
+
+    Example: `oneglance people pin ada-lovelace`
+    """
+    from oneglance.faces.gallery.credentials import checked_pin
+
+    digits = None
+    if not none:
+        digits = checked_pin(
+            typer.prompt("PIN", hide_input=True, confirmation_prompt="The same again", err=True)
+        )
+    _change(config, person_id, lambda held, since: held.with_pin(person_id, since, digits))
+    typer.echo(f"{person_id} has {'no PIN any more' if none else 'this PIN'}.")
+
+
+def forget(config: Path | None, person_ids: list[str]) -> None:
+    """Nobody of these has a badge or PIN any more. Raises GalleryError if it cannot be kept."""
+    from oneglance.config import load_config
+    from oneglance.faces.gallery.credentials import forget_credentials
+    from oneglance.faces.gallery.vault import load_key
+
+    settings = load_config(config)
+    forget_credentials(settings.credentials_file, load_key(settings.gallery.key_file), person_ids)
+
+
+def has(config: Path | None, person_id: str) -> dict[str, bool]:
+    """Whether this person has a badge, and a PIN, for the export of all that is stored."""
+    from oneglance.config import load_config
+    from oneglance.faces.gallery.credentials import read_credentials
+    from oneglance.faces.gallery.vault import load_key
+
+    settings = load_config(config)
+    held = read_credentials(settings.credentials_file, load_key(settings.gallery.key_file))
+    has_badge, has_pin = held.has(person_id)
+    return {"has_badge": has_badge, "has_pin": has_pin}
+
+
+def _change(
+    config: Path | None, person_id: str, change: Callable[[Credentials, datetime], Credentials]
+) -> None:
+    from oneglance.config import load_config
+    from oneglance.faces.gallery.credentials import changing
+    from oneglance.faces.gallery.setup import open_configured
+    from oneglance.faces.gallery.vault import load_key
+
+    settings = load_config(config)
+    with open_configured(settings.gallery) as gallery:
+        since = gallery.show(person_id).created_at
+    key = load_key(settings.gallery.key_file)
+    with changing(settings.credentials_file, key) as held:
+        held[0] = change(held[0], since)

@@ -1,0 +1,1 @@
+"""The badge reader: what a card says becomes a signed claim."""

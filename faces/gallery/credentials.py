@@ -1,0 +1,345 @@
+"""Badges and PINs: which person each claims. One small sealed file beside the gallery.
+
+Neither stands in it as it is. A badge's number is kept as its HMAC under a key of the file's own, a
+PIN as its scrypt (RFC 7914) under a salt of each person's own; the whole is sealed with the
+gallery's key, while that is changed with the old and the new one. A claim costs the same work
+whether anybody has that badge or PIN or not.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from oneglance.errors import GalleryError
+from oneglance.faces.gallery.vault import TemplateKey
+from oneglance.ownership import give_to_folders_owner
+from oneglance.whole_file import write_whole
+
+# A guess costs one scrypt for each person with a PIN; a claim must not hold up the door.
+MOST_PINS = 50
+# 8 MiB and some 50 ms a guess: the sealed file is the first fence, this the second.
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**13, 8, 1
+SALT_BYTES = 16
+MAX_BYTES = 4 << 20
+
+_MAGIC = b"oneglance credentials 1\n"
+_CONTEXT = b"credentials"
+_BADGE = re.compile(r"[0-9A-F]{1,32}")
+_PIN = re.compile(r"[0-9]{6,12}")
+_RESTORE = "restore it from a backup, or move it away and give out badges and PINs anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Whom a badge or PIN claims: nobody if `person_id` is None.
+
+    It counts only for the enrolment of `created_at`, not for a later one under the same id. `mark`
+    stands for the badge or PIN wherever tries are counted, and is no help in guessing it.
+    """
+
+    person_id: str | None
+    created_at: datetime | None
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    created_at: datetime
+    badge: bytes | None = None
+    salt: bytes = b""
+    pin: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who has which badge and PIN, at one moment. `badge_key` and `salt` are the file's own."""
+
+    badge_key: bytes
+    salt: bytes
+    entries: dict[str, _Entry]
+
+    @classmethod
+    def none(cls) -> Self:
+        """Nobody has any."""
+        return cls(secrets.token_bytes(32), secrets.token_bytes(SALT_BYTES), {})
+
+    def claimed_by_badge(self, number: str) -> Claimed:
+        """Whom this badge claims; GalleryError if it is no badge's number."""
+        wanted = self._badge(checked_badge(number))
+        person_id = None
+        for other, entry in self.entries.items():
+            if hmac.compare_digest(entry.badge or b"", wanted):
+                person_id = other
+        return self._claimed(person_id, wanted)
+
+    def claimed_by_pin(self, pin: str) -> Claimed:
+        """Whom this PIN claims; GalleryError if it is no PIN."""
+        digits = checked_pin(pin)
+        person_id = None
+        for other, entry in self.entries.items():
+            if entry.pin is not None and hmac.compare_digest(
+                entry.pin, _scrypt(digits, entry.salt)
+            ):
+                person_id = other
+        return self._claimed(person_id, _scrypt(digits, self.salt))
+
+    def has(self, person_id: str) -> tuple[bool, bool]:
+        """Whether this person has a badge, and whether a PIN."""
+        entry = self.entries.get(person_id)
+        return entry is not None and entry.badge is not None, (
+            entry is not None and entry.pin is not None
+        )
+
+    def with_badge(self, person_id: str, created_at: datetime, number: str | None) -> Self:
+        """The same, but with this badge, or none; GalleryError if another person has it."""
+        badge = None
+        if number is not None:
+            owner = self.claimed_by_badge(number).person_id
+            if owner not in (None, person_id):
+                raise GalleryError("another person has this badge", fix="take it away there first")
+            badge = self._badge(checked_badge(number))
+        return self._with(person_id, replace(self._entry(person_id, created_at), badge=badge))
+
+    def with_pin(self, person_id: str, created_at: datetime, pin: str | None) -> Self:
+        """The same, but with this PIN, or none; GalleryError if it cannot be this person's."""
+        entry = self._entry(person_id, created_at)
+        if pin is None:
+            return self._with(person_id, replace(entry, salt=b"", pin=None))
+        if self.claimed_by_pin(pin).person_id not in (None, person_id):
+            raise GalleryError("this PIN cannot be had", fix="choose another one")
+        others = sum(e.pin is not None for p, e in self.entries.items() if p != person_id)
+        if others >= MOST_PINS:
+            raise GalleryError(
+                f"{MOST_PINS} people have a PIN already, and no door has more",
+                fix="give this person a badge",
+            )
+        salt = secrets.token_bytes(SALT_BYTES)
+        hashed = _scrypt(checked_pin(pin), salt)
+        return self._with(person_id, replace(entry, salt=salt, pin=hashed))
+
+    def without(self, person_ids: Sequence[str]) -> Self:
+        """The same without anything of these people."""
+        kept = {person: e for person, e in self.entries.items() if person not in set(person_ids)}
+        return replace(self, entries=kept)
+
+    def _entry(self, person_id: str, created_at: datetime) -> _Entry:
+        """What this enrolment has; what an earlier one under the same id had is not its own."""
+        entry = self.entries.get(person_id)
+        fits = entry is not None and entry.created_at == created_at
+        return entry if entry is not None and fits else _Entry(created_at)
+
+    def _with(self, person_id: str, entry: _Entry) -> Self:
+        rest = self.without([person_id]).entries
+        has_any = entry.badge is not None or entry.pin is not None
+        return replace(self, entries=rest | ({person_id: entry} if has_any else {}))
+
+    def _badge(self, number: str) -> bytes:
+        return hmac.digest(self.badge_key, number.encode(), "sha256")
+
+    def _claimed(self, person_id: str | None, mark: bytes) -> Claimed:
+        created_at = None if person_id is None else self.entries[person_id].created_at
+        return Claimed(person_id, created_at, mark.hex()[:32])
+
+
+def checked_badge(number: str) -> str:
+    """The number as it is compared: hexadecimal in capitals, without leading zeros.
+
+    Raises GalleryError unless it is 1 to 32 of 0-9 and A-F.
+    """
+    plain = number.strip().upper()
+    if not _BADGE.fullmatch(plain):
+        raise GalleryError(
+            "this is no badge's number",
+            fix="write the 1 to 32 digits (0-9, A-F) that 'oneglance reader --learn' shows",
+        )
+    return plain.lstrip("0") or "0"
+
+
+def checked_pin(pin: str) -> str:
+    """The PIN itself; GalleryError unless it is 6 to 12 digits."""
+    if not _PIN.fullmatch(pin):
+        raise GalleryError("a PIN has 6 to 12 digits", fix="choose such a one")
+    return pin
+
+
+class CredentialFile:
+    """The file as it is at the moment of each claim."""
+
+    def __init__(self, path: Path, key: TemplateKey) -> None:
+        self._path = path
+        self._key = key
+
+    def badge(self, number: str) -> Claimed:
+        """Whom a badge claims; raises GalleryError as `read_credentials`, or for no number."""
+        return read_credentials(self._path, self._key).claimed_by_badge(number)
+
+    def pin(self, pin: str) -> Claimed:
+        """Whom a PIN claims; raises GalleryError as `read_credentials`, or for no PIN."""
+        return read_credentials(self._path, self._key).claimed_by_pin(pin)
+
+
+def read_credentials(path: Path, key: TemplateKey) -> Credentials:
+    """What the file holds; nobody has any if there is no file.
+
+    Raises GalleryError if it is damaged, open to others, or sealed with another key.
+    """
+    where = str(path)
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                raise GalleryError(
+                    "the credentials are open to other users",
+                    where=where,
+                    fix=f"run: chmod 600 {path}",
+                )
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return Credentials.none()
+    except OSError as error:
+        raise GalleryError(
+            f"cannot read the credentials: {error.strerror}",
+            where=where,
+            fix="run this as the user that owns them",
+        ) from None
+    if not data.startswith(_MAGIC) or len(data) > MAX_BYTES:
+        raise GalleryError("not a file of credentials, or a damaged one", where=where, fix=_RESTORE)
+    for line in data[len(_MAGIC) :].splitlines():
+        with suppress(GalleryError, ValueError, KeyError, TypeError, AttributeError):
+            return _from_json(json.loads(key.open(base64.b64decode(line, validate=True), _CONTEXT)))
+    raise GalleryError(
+        "the credentials were changed, or sealed with another key", where=where, fix=_RESTORE
+    )
+
+
+@contextmanager
+def changing(path: Path, key: TemplateKey) -> Iterator[list[Credentials]]:
+    """The credentials as a list of one, to be replaced in it; one process at a time.
+
+    When the block ends, what stands in the list then is on disk. Raises GalleryError if it cannot
+    be read or kept; then, and if the block raises, the file is as it was.
+    """
+    with _locked(path):
+        held = [read_credentials(path, key)]
+        before = held[0]
+        yield held
+        if held[0] != before:
+            write_credentials(path, key, held[0])
+
+
+def seal_again(path: Path, key: TemplateKey, *, also: TemplateKey | None = None) -> None:
+    """Seal what is there anew, so that `key` opens it, and `also` does, but no other.
+
+    Raises GalleryError if `key` does not open it, or if it cannot be kept.
+    """
+    if path.exists():
+        with _locked(path):
+            write_credentials(path, key, read_credentials(path, key), also=also)
+
+
+def write_credentials(
+    path: Path, key: TemplateKey, credentials: Credentials, *, also: TemplateKey | None = None
+) -> None:
+    """Replace the file as a whole, mode 0600; GalleryError if it cannot be kept."""
+    body = json.dumps(_to_json(credentials)).encode()
+    keys = (key,) if also is None else (key, also)
+    lines = [base64.b64encode(one.seal(body, _CONTEXT)) + b"\n" for one in keys]
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(
+            path,
+            _MAGIC + b"".join(lines),
+            0o600,
+            durable=True,
+            for_folders_owner=True,
+        )
+    except OSError as error:
+        raise GalleryError(
+            f"cannot keep the credentials: {error.strerror}",
+            where=str(path),
+            fix="make room on the disk, or run this as the user that owns the folder",
+        ) from None
+
+
+def forget_credentials(path: Path, key: TemplateKey, person_ids: Sequence[str]) -> None:
+    """Nobody of these has a badge or PIN any more; GalleryError if that cannot be kept."""
+    if path.exists():
+        with changing(path, key) as held:
+            held[0] = held[0].without(person_ids)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = path.with_name(path.name + ".lock")
+    try:
+        lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            give_to_folders_owner(descriptor, lock.parent)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise GalleryError(
+            f"cannot lock the credentials: {error.strerror}",
+            where=str(lock),
+            fix="run this as the user that owns the folder",
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _scrypt(pin: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(pin.encode(), salt=salt, n=SCRYPT_N, r=SCRYPT_R, p=SCRYPT_P, dklen=32)
+
+
+def _to_json(credentials: Credentials) -> dict[str, Any]:
+    return {
+        "badge_key": _text(credentials.badge_key),
+        "salt": _text(credentials.salt),
+        "people": {
+            person_id: {
+                "created_at": entry.created_at.isoformat(),
+                "badge": None if entry.badge is None else _text(entry.badge),
+                "salt": _text(entry.salt),
+                "pin": None if entry.pin is None else _text(entry.pin),
+            }
+            for person_id, entry in credentials.entries.items()
+        },
+    }
+
+
+def _from_json(body: Any) -> Credentials:
+    people = {
+        person_id: _Entry(
+            datetime.fromisoformat(entry["created_at"]),
+            None if entry["badge"] is None else _bytes(entry["badge"]),
+            _bytes(entry["salt"]),
+            None if entry["pin"] is None else _bytes(entry["pin"]),
+        )
+        for person_id, entry in body["people"].items()
+    }
+    return Credentials(_bytes(body["badge_key"]), _bytes(body["salt"]), people)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

@@ -1,0 +1,117 @@
+"""`oneglance people badge` and `pin`: a real gallery, a real sealed file."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from oneglance.cli.init import init
+from oneglance.cli.people.command import app
+from oneglance.config import load_config
+from oneglance.errors import GalleryError
+from oneglance.faces.gallery.credentials import Credentials, read_credentials
+from oneglance.faces.gallery.setup import open_configured
+from oneglance.faces.gallery.vault import load_key
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Path:
+    """A door at which ada and bob are enrolled."""
+    folder = tmp_path / "door"
+    init(folder, None, "home", "front", "0")
+    with open_configured(load_config(folder / "oneglance.toml").gallery, create=True) as gallery:
+        for number, name in enumerate(("Ada", "Bob")):
+            row = np.eye(2, dtype=np.float32)[[number]]
+            gallery.enrol(name, row, "m", consent_at=NOW - timedelta(days=1), source="test")
+    return folder
+
+
+def people(door: Path, *arguments: str, answer: str | None = None) -> Result:
+    command = [*arguments, "--config", str(door / "oneglance.toml")]
+    return CliRunner().invoke(app, command, input=answer)
+
+
+def held(door: Path) -> Credentials:
+    config = load_config(door / "oneglance.toml")
+    return read_credentials(config.credentials_file, load_key(config.gallery.key_file))
+
+
+def test_a_badge_is_given_changed_and_taken_away(door: Path) -> None:
+    assert people(door, "badge", "ada", "0012ab").exit_code == 0
+    assert held(door).claimed_by_badge("12AB").person_id == "ada"
+    assert people(door, "badge", "ada", "77").exit_code == 0
+    assert held(door).claimed_by_badge("12AB").person_id is None
+    assert people(door, "badge", "ada", "--none").exit_code == 0
+    assert held(door).has("ada") == (False, False)
+
+
+def test_a_pin_is_asked_for_twice_and_shown_nowhere(door: Path) -> None:
+    result = people(door, "pin", "ada", answer="271828\n271828\n")
+    assert result.exit_code == 0, result.output
+    assert "271828" not in result.output
+    assert held(door).claimed_by_pin("271828").person_id == "ada"
+    assert people(door, "pin", "ada", "--none").exit_code == 0
+    assert held(door).claimed_by_pin("271828").person_id is None
+
+
+def test_a_pin_is_never_an_argument(door: Path) -> None:
+    assert people(door, "pin", "ada", "271828").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "told"),
+    [
+        (("badge", "eve", "1"), None, "nobody has the id 'eve'"),
+        (("pin", "eve"), "123456\n123456\n", "nobody has the id 'eve'"),
+        (("badge", "ada", "xyz"), None, "no badge's number"),
+        (("pin", "ada"), "1234\n1234\n", "6 to 12 digits"),
+        (("badge", "bob", "B0B"), None, "another person has this badge"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_stored(
+    door: Path, arguments: tuple[str, ...], answer: str | None, told: str
+) -> None:
+    people(door, "badge", "ada", "B0B")
+    before = held(door)
+    result = people(door, *arguments, answer=answer)
+    assert isinstance(result.exception, GalleryError)
+    assert told in str(result.exception)
+    assert held(door) == before
+
+
+def test_a_badge_needs_a_number_or_none(door: Path) -> None:
+    assert people(door, "badge", "ada").exit_code == 2
+    assert people(door, "badge", "ada", "1", "--none").exit_code == 2
+
+
+def test_who_is_deleted_or_has_expired_leaves_no_badge(door: Path) -> None:
+    for person, number in (("ada", "1"), ("bob", "2")):
+        people(door, "badge", person, number)
+    assert people(door, "delete", "ada", "--yes").exit_code == 0
+    with open_configured(load_config(door / "oneglance.toml").gallery) as gallery:
+        gallery.edit("bob", expires_at=datetime.now(UTC))
+    assert people(door, "purge", "--yes").exit_code == 0
+    assert held(door).entries == {}
+
+
+def test_a_person_learns_that_a_badge_and_a_pin_are_stored(door: Path) -> None:
+    people(door, "badge", "ada", "1")
+    stored = json.loads(people(door, "export", "ada", "--json").stdout)
+    assert (stored["has_badge"], stored["has_pin"]) == (True, False)
+
+
+def test_a_new_gallery_key_opens_the_badges_and_the_old_one_no_more(door: Path) -> None:
+    people(door, "badge", "ada", "1")
+    config = load_config(door / "oneglance.toml")
+    old = load_key(config.gallery.key_file)
+    assert people(door, "rekey", "--yes").exit_code == 0
+    assert held(door).claimed_by_badge("1").person_id == "ada"
+    with pytest.raises(GalleryError):
+        read_credentials(config.credentials_file, old)
