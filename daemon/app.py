@@ -15,7 +15,14 @@ from datetime import UTC, datetime
 
 from oneglance.clocks import Clocks
 from oneglance.config import Config
-from oneglance.daemon.build import build_outlet, build_pipeline, open_gallery, open_sequence
+from oneglance.daemon.access.entrance import Entrance
+from oneglance.daemon.build import (
+    build_outlet,
+    build_pipeline,
+    open_entrance,
+    open_gallery,
+    open_sequence,
+)
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
@@ -89,9 +96,14 @@ class Daemon:
             model, pipeline = build_pipeline(self._config, self._clocks, on_stage)
             watch = open_gallery(self._config, model, self._clocks) if self._with_gallery else None
             outlet: Outlet | None = None
+            entrance: Entrance | None = None
             if self._with_mqtt and watch is not None:
                 sequence = parts.enter_context(open_sequence(self._config, self._clocks))
-                outlet = build_outlet(self._config, model, watch, sequence, self._clocks)
+                entrance = open_entrance(self._config, self._clocks)
+                outlet = build_outlet(
+                    *(self._config, model, watch, entrance, sequence, self._clocks),
+                    challenges=pipeline.challenges,
+                )
                 self._outlet = outlet
                 parts.push(_farewell(outlet))
                 outlet.publisher.start(BROKER_WAIT_S)
@@ -103,6 +115,7 @@ class Daemon:
                 *(exchange, pipeline, notifier, self._clocks),
                 gallery=keeper,
                 outlet=outlet,
+                entrance=entrance,
                 on_step=tally.step,
             )
             parts.callback(vision.stop)

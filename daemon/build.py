@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from random import SystemRandom
 
 import cv2
 import numpy as np
@@ -18,15 +20,20 @@ from oneglance.audit.log import Audit
 from oneglance.audit.snapshots import Snapshots
 from oneglance.clocks import Clocks
 from oneglance.config import Config
+from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, read_keyring
 from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
+from oneglance.daemon.access.entrance import Entrance
 from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
-from oneglance.daemon.visit.decide import Rule
+from oneglance.daemon.visit.access import Policy, permitted
+from oneglance.daemon.visit.challenges import Challenges
+from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.daemon.voice.authority import Authority
+from oneglance.daemon.voice.challenge_shown import challenge_shown
 from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.nonces import NonceFile
@@ -34,8 +41,11 @@ from oneglance.daemon.voice.outlet import Outlet
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
+from oneglance.daemon.voice.verbs import Verb
 from oneglance.errors import ModelError
 from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.credentials import CredentialFile, forget_credentials
+from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.gallery.setup import configured_witness
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.gallery.witness import RestoredGalleryError, StaleLogError
@@ -74,6 +84,14 @@ def build_pipeline(
     model.encode(np.zeros((1, 112, 112, 3), np.uint8))
     decision = config.decision
     liveness, problem = _liveness(config)
+    policy = Policy.of(config.access, config.site.timezone)
+
+    def permit(verdict: Verdict, gallery: Snapshot) -> Verdict:
+        groups = gallery.groups_of(verdict.person_id or "")
+        return permitted(verdict, policy, groups, clocks.wall())
+
+    asks = config.liveness.policy == "passive+challenge"
+    challenges = Challenges(SystemRandom(), clocks.monotonic_s) if asks else None
     pipeline = Pipeline(
         model,
         door_detector(),
@@ -84,6 +102,8 @@ def build_pipeline(
         clock_s=clocks.monotonic_s,
         liveness=liveness,
         problem=problem,
+        permit=permit,
+        challenges=challenges,
         on_stage=on_stage,
     )
     return model, pipeline
@@ -106,9 +126,10 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWat
     An older copy of it raises nothing: the daemon starts, tells, and lets nobody in until an
     administrator has decided.
     """
+    key = load_key(config.gallery.key_file)
     watch = GalleryWatch(
         config.gallery.path,
-        load_key(config.gallery.key_file),
+        key,
         model.model_id,
         model.template_size,
         wall=clocks.wall,
@@ -116,6 +137,7 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWat
         head=L1Head.behind(model.compare, model.template_size),
         witness=configured_witness(config.gallery),
         keep_expired=timedelta(days=config.gallery.keep_expired_days),
+        on_deleted=lambda ids: forget_credentials(config.credentials_file, key, ids),
     )
     with suppress(RestoredGalleryError, StaleLogError):
         watch.reload()
@@ -129,10 +151,25 @@ def open_sequence(config: Config, clocks: Clocks) -> SequenceFile:
     return SequenceFile(config.signing.sequence_file, lambda: int(clocks.wall().timestamp() * 1000))
 
 
+def open_entrance(config: Config, clocks: Clocks) -> Entrance:
+    """Claims and failed attempts. Raises ConfigError if the latter's file is damaged."""
+    credentials = CredentialFile(config.credentials_file, load_key(config.gallery.key_file))
+    return Entrance(config.access, config.attempts_file, credentials, clocks.monotonic_s)
+
+
 def build_outlet(
-    config: Config, model: FaceModel, watch: GalleryWatch, sequence: SequenceFile, clocks: Clocks
+    config: Config,
+    model: FaceModel,
+    watch: GalleryWatch,
+    entrance: Entrance,
+    sequence: SequenceFile,
+    clocks: Clocks,
+    challenges: Challenges | None = None,
 ) -> Outlet:
-    """What decisions leave by. Raises ConfigError for a key or password not usable."""
+    """What decisions leave by, and commands come in by: a screen's about `challenges` too.
+
+    Raises ConfigError for a key or password not usable.
+    """
     topics = Topics(config.site.name, config.site.door)
     key = load_signing_key(config.signing.key_file)
     issuer = Issuer(
@@ -145,8 +182,20 @@ def build_outlet(
     )
     keys = PinnedKeys(config.keyring_file, read_keyring)
     scribe = build_scribe(config, model, key, clocks)
-    watch.on_deleted = scribe.expired
-    verbs = gallery_verbs(config, watch, scribe)
+    sealer = load_key(config.gallery.key_file)
+
+    def deleted(person_ids: Sequence[str]) -> None:
+        forget_credentials(config.credentials_file, sealer, person_ids)
+        scribe.expired(person_ids)
+
+    watch.on_deleted = deleted
+    verbs = gallery_verbs(config, watch, scribe) | {
+        "claim": Verb(frozenset({Role.KIOSK, Role.READER}), entrance.claim),
+        "verify-now": Verb(frozenset({Role.KIOSK}), entrance.try_again),
+        "reset-lockout": Verb(frozenset({Role.ADMINISTRATOR}), entrance.reset),
+    }
+    if challenges is not None:
+        verbs["challenge-shown"] = challenge_shown(challenges)
     memory = NonceFile(config.nonce_file)
     authority = Authority(topics, keys.current, verbs, memory, clocks)
     publisher = Publisher(

@@ -5,7 +5,7 @@ follow and search -> chips -> quality -> ONE encoder call for all cameras -> com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
+from oneglance.daemon.sight.visitor import Visitor
 from oneglance.daemon.sight.watcher import Seen, Watcher
 from oneglance.daemon.visit.alive import confirm, refused
 from oneglance.daemon.visit.attention import Attention, Batch, worth
+from oneglance.daemon.visit.challenge import Challenge, Prompt
+from oneglance.daemon.visit.challenges import Challenges
+from oneglance.daemon.visit.claims import Claim, patient, verified
 from oneglance.daemon.visit.decide import (
     POOR_QUALITY,
     Bar,
@@ -67,6 +71,11 @@ class _Face:
     chip: NDArray[np.uint8] | None = None
     worth: float = 0.0
     verdict: Verdict | None = None
+    prompt: Prompt | None = None
+
+    @property
+    def challenge(self) -> Challenge | None:
+        return self.seen.visitor.challenge
 
     @property
     def visit(self) -> Visit:
@@ -82,7 +91,9 @@ class Pipeline:
 
     `same_face` is the score at or above which two looks in a row are one face. `clock_s` is the
     monotonic clock that stamps the frames. With a `liveness` nobody is accepted whom it has not
-    seen to live; while there is a `problem`, a status reason, nobody is accepted at all.
+    seen to live; while there is a `problem`, a status reason, nobody is accepted at all. `permit`
+    has the last word about who is recognised in a gallery: it returns the verdict, or its
+    rejection. `challenges`, where given, has each visitor asked to move who would be accepted.
     `on_stage` is told what each stage took.
     """
 
@@ -98,10 +109,13 @@ class Pipeline:
         clock_s: Callable[[], float],
         liveness: Liveness | None = None,
         problem: str = "",
+        permit: Callable[[Verdict, Snapshot], Verdict] = lambda verdict, _gallery: verdict,
+        challenges: Challenges | None = None,
         on_stage: OnStage | None = None,
     ) -> None:
         self.counts = Counts()
         self.problem = problem
+        self.challenges = challenges
         self._model = model
         self._detector = detector
         self._rule = rule
@@ -110,14 +124,18 @@ class Pipeline:
         self._lifetime_s = lifetime_s
         self._clock_s = clock_s
         self._liveness = liveness
+        self._permit = permit
         self._on_stage = on_stage
         self._batch = Batch()
         self._watchers: dict[str, Watcher] = {}
 
-    def step(self, frames: Sequence[Frame], gallery: Snapshot | None) -> list[StepReport]:
+    def step(
+        self, frames: Sequence[Frame], gallery: Snapshot | None, claim: Claim | None = None
+    ) -> list[StepReport]:
         """Work off at most one frame of each camera.
 
-        Without a gallery nobody can be judged: faces are found and encoded, and that is all.
+        Without a gallery nobody can be judged: faces are found and encoded, and that is all. Under
+        a `claim` the gallery is the claimed person's alone, and there is at most one verdict.
         """
         fresh = [frame for frame in frames if self._is_fresh(frame)]
         self.counts.stale += len(frames) - len(fresh)
@@ -135,9 +153,9 @@ class Pipeline:
         bar = None if gallery is None else self._rule.bar(len(gallery.templates))
         if due:
             self._look(due, gallery, bar)
-        if bar is not None:
+        if gallery is not None and bar is not None:
             with stage("judge", self._on_stage):
-                self._judge(faces, bar)
+                self._judge(faces, gallery, bar if claim is None else patient(bar), claim)
         return [
             StepReport(frame, tuple(self._view(face) for face in faces if face.frame is frame))
             for frame in fresh
@@ -145,17 +163,30 @@ class Pipeline:
 
     def drop_evidence(self) -> None:
         """Begin all evidence anew: the gallery it was gathered against is no longer the gallery."""
-        for visit in self._visits():
-            visit.drop_evidence()
+        for visitor in self._visitors():
+            visitor.visit.drop_evidence()
+            visitor.challenge = None
+
+    @property
+    def challenged(self) -> bool:
+        """Whether anybody in view is being asked to move."""
+        return any(visitor.challenge is not None for visitor in self._visitors())
+
+    def renew(self, *, decided_only: bool = False) -> None:
+        """Begin the visits of all faces in view anew, or of those that have their decision."""
+        for visitor in self._visitors():
+            if visitor.visit.decided or not decided_only:
+                visitor.visit.renew()
+                visitor.challenge = None
 
     def reopen(self, visit_id: str) -> None:
         """The visit's decision never left this machine: it may come to another, from new looks."""
-        for visit in self._visits():
-            if visit.visit_id == visit_id:
-                visit.reopen()
+        for visitor in self._visitors():
+            if visitor.visit.visit_id == visit_id:
+                visitor.visit.reopen()
 
-    def _visits(self) -> list[Visit]:
-        return [v.visit for watcher in self._watchers.values() for v in watcher.visitors.values()]
+    def _visitors(self) -> list[Visitor]:
+        return [v for watcher in self._watchers.values() for v in watcher.visitors.values()]
 
     def _begin_visit(self) -> Visit:
         self.counts.tracks += 1
@@ -180,15 +211,30 @@ class Pipeline:
                 face.visit.near(frame.at_s)
             else:
                 face.visit.away(frame.at_s)
+            self._challenged(face)
             faces.append(face)
         self.counts.faces += len(faces)
         return faces
+
+    def _challenged(self, face: _Face) -> None:
+        """A visitor who was asked to move is watched in every frame."""
+        if self.challenges is None or face.challenge is None:
+            return
+        before = face.challenge.prompt
+        seen = face.seen
+        self.challenges.see(face.challenge, seen.points, face.frame, followed=seen.sure)
+        if face.challenge.prompt is not before:
+            face.prompt = face.challenge.prompt
 
     def _wanted(self, faces: list[_Face], *, judged: bool) -> list[_Face]:
         """The faces whose picture in this frame is wanted, and good; each is given its hint."""
         wanted = []
         for face in faces:
             at_s, attention, seen = face.frame.at_s, face.attention, face.seen
+            if face.challenge is not None:
+                if self._is_wanted_by(face.challenge, face):
+                    wanted.append(face)
+                continue
             watched = face.visit.decided or not judged
             wants = (
                 attention.wants_recheck(at_s, sure=seen.sure) if watched else face.visit.due(at_s)
@@ -204,6 +250,14 @@ class Pipeline:
             if wants and attention.is_good(at_s, face.worth):
                 wanted.append(face)
         return wanted
+
+    def _is_wanted_by(self, challenge: Challenge, face: _Face) -> bool:
+        """Whether a challenge asks who this is; a head turned on request is not turned away."""
+        if not challenge.wants_look:
+            return False
+        face.chip = chip_from_points(face.frame.pixels, face.seen.points)
+        face.hint = picture_hint(face.chip, face.frame.pixels, face.seen.points)
+        return face.hint is Hint.NONE or (challenge.turned and face.hint is Hint.LOOK_AT_CAMERA)
 
     def _due(self, wanted: list[_Face]) -> list[_Face]:
         """As many as the encoder can take in time: who was put off most often, then the largest."""
@@ -234,6 +288,9 @@ class Pipeline:
             # What is no number says nothing about anybody.
             if not np.isfinite(template).all():
                 continue
+            if face.challenge is not None:
+                self._recognise(face, face.challenge, scores, bar, same=same)
+                continue
             face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
             self._look_alive(face, same=same)
 
@@ -245,18 +302,57 @@ class Pipeline:
             with stage("texture", self._on_stage):
                 self._liveness.look(trace, face.frame.pixels, face.seen.points, face.frame.at_s)
 
+    def _recognise(
+        self,
+        face: _Face,
+        challenge: Challenge,
+        scores: Mapping[str, float],
+        bar: Bar,
+        *,
+        same: bool,
+    ) -> None:
+        """Tell a challenge whose face it is: the visit's still, and straight also the person's."""
+        named = {name for name, score in scores.items() if score >= bar.threshold}
+        straight = named == {challenge.verdict.person_id}
+        before = challenge.prompt
+        challenge.looked(same=same and (straight or challenge.turned))
+        if challenge.prompt is not before:
+            face.prompt = challenge.prompt
+
     def _resembles(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
         score = self._model.compare(one[np.newaxis], other[np.newaxis])[0, 0]
         return bool(score >= self._same_face)
 
-    def _judge(self, faces: list[_Face], bar: Bar) -> None:
+    def _judge(self, faces: list[_Face], gallery: Snapshot, bar: Bar, claim: Claim | None) -> None:
         for face in faces:
             # The encoder may have taken long; what it saw must still be true.
-            if face.near and self._is_fresh(face.frame):
+            if not self._is_fresh(face.frame):
+                continue
+            verdict = None
+            if face.challenge is not None:
+                verdict = face.challenge.answer
+            elif face.near:
                 verdict = judge(face.visit, face.frame.at_s, self._rule, bar)
-                face.verdict = self._living(face, verdict)
-                if face.verdict is not None:
-                    face.visit.decide(unseen=face.verdict.reason == POOR_QUALITY)
+                verdict = self._living(face, verdict)
+            if verdict is not None and claim is not None:
+                verdict = verified(verdict, claim, self._rule.bar(1))
+            if face.challenge is None:
+                verdict = self._unless_challenged(face, verdict)
+            if verdict is None:
+                continue
+            face.verdict = self._permit(verdict, gallery)
+            face.visit.decide(unseen=face.verdict.reason == POOR_QUALITY)
+            face.seen.visitor.challenge = None
+            if claim is not None:
+                # It was good for one.
+                return
+
+    def _unless_challenged(self, face: _Face, verdict: Verdict | None) -> Verdict | None:
+        """The verdict, unless the visitor must move before it can be one."""
+        if verdict is None or not verdict.accepted or self.challenges is None:
+            return verdict
+        face.seen.visitor.challenge = self.challenges.begin(verdict)
+        return None
 
     def _living(self, face: _Face, verdict: Verdict | None) -> Verdict | None:
         """The verdict, unless it accepts somebody who was not seen to live, or not yet."""
@@ -289,4 +385,5 @@ class Pipeline:
             visit.progress,
             score,
             face.verdict,
+            face.prompt,
         )

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.clocks import Clocks
+from oneglance.contract.messages import Phase
+from oneglance.daemon.access.entrance import Entrance, News
 from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.pipeline import Pipeline
+from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.daemon.voice.outlet import Outlet
@@ -30,7 +33,8 @@ FACE_MARGIN = 1.6
 class Vision(threading.Thread):
     """Runs until `stop`, or until it fails; then `crash` holds why and `ended` is set either way.
 
-    Without an `outlet` it only counts; without a `gallery` it never judges.
+    Without an `outlet` it only counts; without a `gallery` it never judges; without an `entrance`
+    nobody is claimed, and failures cost nothing.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Vision(threading.Thread):
         *,
         gallery: GalleryKeeper | None,
         outlet: Outlet | None,
+        entrance: Entrance | None = None,
         on_step: Callable[[StepReport], None] | None = None,
     ) -> None:
         super().__init__(name="vision", daemon=True)
@@ -51,6 +56,8 @@ class Vision(threading.Thread):
         self._clocks = clocks
         self._gallery = gallery
         self._outlet = outlet
+        self._entrance = entrance
+        self._claim: Claim | None = None
         self._on_step = on_step
         self._stopping = threading.Event()
         self._version = 0
@@ -66,6 +73,7 @@ class Vision(threading.Thread):
         found = [self._gallery.held.problem if self._gallery else ""]
         found.append(self._outlet.problem if self._outlet else "")
         found.append(self._pipeline.problem)
+        found.append(self._entrance.problem if self._entrance else "")
         return tuple(problem for problem in found if problem)
 
     def run(self) -> None:
@@ -100,27 +108,51 @@ class Vision(threading.Thread):
         if held.version != self._version:
             self._version = held.version
             self._pipeline.drop_evidence()
-        return frames, held.snapshot
+        return frames, self._admitted(held.snapshot)
+
+    def _admitted(self, snapshot: Snapshot | None) -> Snapshot | None:
+        """Whom the faces are to be compared with now: a claim and a wait have a say in that."""
+        if self._entrance is None:
+            return snapshot
+        standing = self._entrance.turn(snapshot)
+        self._claim = standing.claim
+        if News.REGATHER in standing.news:
+            self._pipeline.drop_evidence()
+        if News.RENEW in standing.news:
+            self._pipeline.renew()
+        elif News.RETRY in standing.news:
+            self._pipeline.renew(decided_only=True)
+        return standing.gallery
 
     def _step(self, frames: list[Frame], snapshot: Snapshot | None) -> list[StepReport]:
         """What the frames have come to; a visit whose decision was lost may come to another."""
         if self._outlet is not None:
             for visit_id in self._outlet.turn():
                 self._pipeline.reopen(visit_id)
-        return self._pipeline.step(frames, snapshot) if frames else []
+        return self._pipeline.step(frames, snapshot, self._claim) if frames else []
 
     def _send(self, reports: list[StepReport]) -> None:
         """Let verdicts leave, count those that may, and tell the screen."""
         for report in reports:
             for view in report.tracks:
+                if self._entrance is not None and view.phase is Phase.CHECKING:
+                    self._entrance.tried()
+                if view.prompt is not None and self._outlet is not None:
+                    self._outlet.ask(view.prompt)
                 if view.verdict is not None:
                     self._conclude(view.verdict, _face(report.frame, view))
             if self._on_step is not None:
                 self._on_step(report)
+        if self._entrance is not None and self._pipeline.challenged:
+            self._entrance.hold()
         if self._outlet is not None:
             self._outlet.show(reports)
+            if self._entrance is not None:
+                self._outlet.tell(self._entrance.say(self._clocks.wall()))
 
     def _conclude(self, verdict: Verdict, face: NDArray[np.uint8]) -> None:
+        if self._entrance is not None:
+            self._entrance.concluded(verdict, self._claim)
         if self._outlet is not None and not self._left(verdict, self._outlet, face):
             self._pipeline.reopen(verdict.visit_id)
             return

@@ -14,6 +14,7 @@ from oneglance.daemon.gallery.enrol import enrol_pictures
 from oneglance.daemon.gallery.logged import Log, logged
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb, only, text_of
+from oneglance.faces.gallery.credentials import forget_credentials
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key
 
@@ -53,6 +54,8 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
     def delete(args: Args, _sender: Sender) -> str:
         only(args, "id")
         person_id = text_of(args, "id")
+        key = load_key(config.gallery.key_file)
+        forget_credentials(config.credentials_file, key, [person_id])
         try:
             with opened() as gallery, logged(log, gallery, "deletion", {}, person_id):
                 gallery.delete(person_id)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from oneglance.daemon.sight.follow import Sighting
 from oneglance.daemon.sight.tracker import Track
 from oneglance.daemon.visit.attention import Attention
+from oneglance.daemon.visit.challenge import Challenge
 from oneglance.daemon.visit.evidence import Visit
 from oneglance.faces.liveness.trace import Trace
 
@@ -21,7 +22,8 @@ class Visitor:
     `sighting` is where its points were when it was found last, `velocity` float64 (2,) how it
     moved then, in px a second; `missed` counts the frames since. `confirmed_at_s` is when a
     cascade last took it for a face, `asked_at_s` when one was last asked. `visit` is what its
-    looks have shown, `attention` what was spent on it, `trace` what tells whether it lives.
+    looks have shown, `attention` what was spent on it, `trace` what tells whether it lives,
+    `challenge` the one that it must pass before it is accepted, if any.
     """
 
     track: Track
@@ -33,6 +35,7 @@ class Visitor:
     missed: int = 0
     attention: Attention = field(default_factory=Attention)
     trace: Trace = field(default_factory=Trace)
+    challenge: Challenge | None = None
 
     @property
     def track_id(self) -> int:

@@ -16,6 +16,7 @@ with each other, in a gallery of so many templates: docs/decision.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,9 @@ from oneglance.faces.model.tail import ImpostorTail
 NOTHING_COMPARED = -1000.0
 # Why a visit was rejected of which hardly any picture was good enough to be looked at.
 POOR_QUALITY = "poor_quality"
+# Why others were: nobody is like this face, or more than one person is.
+NOT_RECOGNISED = "not_recognised"
+AMBIGUOUS = "ambiguous"
 
 
 class UnsupportedTargetError(GalleryError):
@@ -156,7 +160,7 @@ def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
 
     enough = len(looks) >= rule.frames
     if enough and (is_over(visit, at_s, rule) or _hopeless(looks, rule, bar)):
-        return rejected("ambiguous" if len(people) > 1 else "not_recognised")
+        return rejected(AMBIGUOUS if len(people) > 1 else NOT_RECOGNISED)
     # A face that never holds still, or is another one in each look, gets its answer too, but only
     # after more patience: the looks may just be about to become usable.
     if visit.spent or _passed(visit.near_since_s, at_s, 2 * rule.patience_s):
@@ -186,7 +190,7 @@ def _named(look: Look, threshold: float) -> set[str]:
 def _hopeless(looks: Sequence[Look], rule: Rule, bar: Bar) -> bool:
     if len(looks) < LOOKS_KEPT_PER_FRAME_NEEDED * rule.frames:
         return False
-    return all(look.best is None or look.best[1] < bar.hopeless for look in looks)
+    return all((-math.inf if look.best is None else look.best[1]) < bar.hopeless for look in looks)
 
 
 def _passed(since_s: float | None, at_s: float, patience_s: float) -> bool:

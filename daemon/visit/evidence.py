@@ -171,6 +171,10 @@ class Visit:
             self.near_since_s = None
             self.drop_evidence()
 
+    def renew(self) -> None:
+        """Another visit of the same face: it claims to be somebody, or asked for another try."""
+        self._begin()
+
     def forget_before(self, at_s: float) -> None:
         """Looks older than `at_s` stop counting."""
         while self._looks and self._looks[0].at_s < at_s:

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.camera.frames import Frame
+from oneglance.daemon.visit.challenge import Prompt
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.find.boxes import Box
 
 
 @dataclass(frozen=True, slots=True)
 class TrackView:
-    """One face of one frame as the pipeline sees it. `score`: the leading person's mean logit."""
+    """One face of one frame as the pipeline sees it. `score`: the leading person's mean logit.
+
+    `prompt` is what the screen is to ask of the visitor from now on, if that has changed.
+    """
 
     track_id: int
     visit_id: str
@@ -22,6 +26,7 @@ class TrackView:
     progress: float
     score: float | None
     verdict: Verdict | None
+    prompt: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From a verdict to a signed decision: number, times, signature; nothing leaves without them."""
+"""What is signed: decisions and challenges, each with number and times; none leaves without."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from oneglance.clocks import Clocks
 from oneglance.contract.gate import ClockGuard
-from oneglance.contract.messages import Decision, Outcome
+from oneglance.contract.messages import Challenge, Decision, Outcome
 from oneglance.contract.signing import sign
 from oneglance.contract.topics import Topics
+from oneglance.daemon.visit.challenge import Prompt
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.sequence import SequenceFile
@@ -22,7 +23,7 @@ from oneglance.errors import ConfigError, MessageError
 
 
 class Issuer:
-    """Signs decisions for one door with one key and one sequence.
+    """Signs decisions and challenges for one door with one key and one sequence.
 
     `problem` is `clock_set` or `sequence_error` while none can be issued.
     """
@@ -64,17 +65,9 @@ class Issuer:
         Raises MessageError while the clock was just set (its times would mean nothing), or when
         the verdict makes no valid decision; ConfigError if the sequence cannot be kept.
         """
-        self.tick()
-        if not self._clock_trusted:
-            raise MessageError("the clock was just set: no decisions for some seconds")
         if not math.isfinite(verdict.score):
             raise MessageError(f"a score of {verdict.score}")
-        try:
-            sequence = self._sequence.next()
-        except ConfigError:
-            self._sequence_failed = True
-            raise
-        self._sequence_failed = False
+        sequence = self._next_number()
         issued_at = self._clocks.wall().astimezone(UTC)
         deadline_s = self._clocks.monotonic_s() + self._lifetime.total_seconds()
         try:
@@ -105,3 +98,40 @@ class Issuer:
             place = ".".join(str(part) for part in mistake["loc"]) or "the decision"
             raise MessageError(f"no valid decision: {place}: {mistake['msg']}") from None
         return Outgoing(sign(decision, self._key), deadline_s, verdict.visit_id)
+
+    def issue_challenge(self, prompt: Prompt) -> Outgoing:
+        """The signed challenge; it may be shown for as long as a decision lives.
+
+        Raises MessageError while the clock was just set, ConfigError if the sequence cannot be
+        kept.
+        """
+        sequence = self._next_number()
+        issued_at = self._clocks.wall().astimezone(UTC)
+        deadline_s = self._clocks.monotonic_s() + self._lifetime.total_seconds()
+        challenge = Challenge(
+            issued_at=issued_at,
+            challenge_id=prompt.challenge_id,
+            site=self._topics.site,
+            door=self._topics.door,
+            visit_id=prompt.visit_id,
+            step=prompt.step,
+            number=prompt.number,
+            steps=prompt.steps,
+            attempt=prompt.attempt,
+            time_s=prompt.time_s,
+            expires_at=issued_at + self._lifetime,
+            sequence=sequence,
+        )
+        return Outgoing(sign(challenge, self._key), deadline_s, prompt.visit_id)
+
+    def _next_number(self) -> int:
+        self.tick()
+        if not self._clock_trusted:
+            raise MessageError("the clock was just set: no decisions for some seconds")
+        try:
+            sequence = self._sequence.next()
+        except ConfigError:
+            self._sequence_failed = True
+            raise
+        self._sequence_failed = False
+        return sequence

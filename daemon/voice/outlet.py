@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.clocks import Clocks
+from oneglance.contract.messages import AccessState
+from oneglance.daemon.visit.challenge import Prompt
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.commands import CommandDesk
@@ -22,7 +24,8 @@ log = logging.getLogger(__name__)
 
 
 class Outlet:
-    """The vision thread's way out: `turn` once a turn, `send` for a verdict, `show` for the screen.
+    """The vision thread's way out: `turn` once a turn, `send` for a verdict, `ask` and `show` for
+    the screen.
 
     `publisher`, `desk` and `scribe` belong to other threads as well; whoever builds the daemon
     starts and stops them.
@@ -85,8 +88,22 @@ class Outlet:
         self.scribe.snapshot(event_id, face)
         return True
 
+    def ask(self, prompt: Prompt) -> None:
+        """Have the screen ask the visitor for a movement; one that cannot leave is never shown."""
+        try:
+            message = self._issuer.issue_challenge(prompt)
+        except OneglanceError as error:
+            log.error("no challenge: %s", error)
+            return
+        self.publisher.challenge(message)
+
     def show(self, reports: Sequence[StepReport]) -> None:
         """Tell the screen what it needs to know of a step; call it without frames too."""
         state = self._feed.update(reports, self._clocks.monotonic_s(), self._clocks.wall())
         if state is not None:
             self.publisher.visit(state)
+
+    def tell(self, state: AccessState | None) -> None:
+        """Tell the screen of claims and waits, if there is anything new."""
+        if state is not None:
+            self.publisher.access(state)

@@ -1,4 +1,4 @@
-"""The daemon's voice: retained status, visits, signed decisions, answers to commands."""
+"""The daemon's voice: status, visits, signed decisions and challenges, answers to commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from collections.abc import Callable
 from oneglance import __version__
 from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
-from oneglance.contract.messages import Reply, ServiceState, Status, VisitState
+from oneglance.contract.messages import (
+    AccessState,
+    Reply,
+    ServiceState,
+    Status,
+    VisitState,
+)
 from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.outbox import Outbox, Outgoing
 from oneglance.link import Arrival, LastWill, Link
@@ -105,6 +111,14 @@ class Publisher:
         """Tell the screen; lost if the broker is away."""
         self.link.publish(self._topics.visit, visit.to_payload(), qos=0, expiry_s=1)
 
+    def access(self, state: AccessState) -> None:
+        """Tell the screen who has to wait; lost if the broker is away."""
+        self.link.publish(self._topics.access, state.to_payload(), qos=0, expiry_s=2)
+
+    def challenge(self, message: Outgoing) -> None:
+        """Have the screen ask the visitor for something; lost if the broker is away."""
+        self._publish(self._topics.challenge, message)
+
     def reply(self, topic: str, correlation: bytes | None, reply: Reply) -> bool:
         """Answer a command. False if the link does not take it now."""
         return self.link.publish(
@@ -121,11 +135,12 @@ class Publisher:
         self.link.publish(self._topics.status, self._status(self._reasons), qos=1, retain=True)
 
     def _transmit(self, message: Outgoing) -> bool:
+        return self._publish(self._topics.decision, message)
+
+    def _publish(self, topic: str, message: Outgoing) -> bool:
         # Expiry has whole seconds; the consumer checks expires_at to the millisecond.
         left_s = message.deadline_s - self._clocks.monotonic_s()
-        return self.link.publish(
-            self._topics.decision, message.payload, qos=1, expiry_s=max(1, math.ceil(left_s))
-        )
+        return self.link.publish(topic, message.payload, qos=1, expiry_s=max(1, math.ceil(left_s)))
 
     def _status(self, reasons: tuple[str, ...], *, offline: bool = False) -> bytes:
         if offline:

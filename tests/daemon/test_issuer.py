@@ -8,9 +8,10 @@ import pytest
 
 from oneglance.clocks import Clocks
 from oneglance.contract.gate import MAX_LIFETIME, Gate
-from oneglance.contract.messages import Mode, Outcome
+from oneglance.contract.messages import Mode, Outcome, Step
 from oneglance.contract.signing import check, load_public_key, load_signing_key
 from oneglance.contract.topics import Topics
+from oneglance.daemon.visit.challenge import Prompt
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.sequence import SequenceFile
@@ -19,6 +20,7 @@ from oneglance.errors import ConfigError, MessageError
 TOPICS = Topics("test", "front")
 ACCEPTED = Verdict("visit-1", "ada", 1.5, 0.5)
 REJECTED = Verdict("visit-2", None, -9.0, 0.5, "not_recognised")
+PROMPT = Prompt("0123456789", "visit-1", Step.LOOK_UP, 1, 2, 1, 5.0)
 NAMES = {"ada": "Ada Lovelace"}
 
 
@@ -134,3 +136,30 @@ def test_a_name_that_no_message_can_carry_is_refused_and_not_repeated(issuer: Is
 def test_somebody_who_is_not_in_the_gallery_is_never_accepted(issuer: Issuer) -> None:
     with pytest.raises(MessageError, match="not in the gallery"):
         issuer.issue(ACCEPTED, {"bob": "Bob"})
+
+
+def test_a_challenge_is_signed_and_numbered_in_one_row_with_the_decisions(
+    issuer: Issuer, key_files: tuple[Path, Path], time: Time
+) -> None:
+    gate = Gate(TOPICS, load_public_key(key_files[1]), lambda: time.wall, lambda: time.monotonic_s)
+    gate.tick()
+    message = issuer.issue_challenge(PROMPT)
+    challenge = gate.admit_challenge(message.payload, retained=False)
+    assert (challenge.step, challenge.challenge_id) == (Step.LOOK_UP, "0123456789")
+    assert (challenge.number, challenge.steps, challenge.attempt) == (1, 2, 1)
+    assert message.deadline_s == time.monotonic_s + 5
+    decision = gate.admit(issuer.issue(ACCEPTED, NAMES).payload, retained=False)
+    assert decision.sequence > challenge.sequence
+
+
+def test_without_a_trusted_clock_or_a_sequence_nothing_is_asked(
+    issuer: Issuer, time: Time, tmp_path: Path
+) -> None:
+    time.wall += timedelta(seconds=60)
+    with pytest.raises(MessageError, match="clock was just set"):
+        issuer.issue_challenge(PROMPT)
+    time.pass_s(20)
+    (tmp_path / "sequence").write_text("damaged")
+    with pytest.raises(ConfigError):
+        issuer.issue_challenge(PROMPT)
+    assert issuer.problem == "sequence_error"

@@ -110,6 +110,20 @@ def test_a_decision_is_delivered_and_never_retained(
         assert late.on(TOPICS.decision) == []
 
 
+def test_a_challenge_is_delivered_on_its_own_topic_and_never_retained(
+    broker: MqttConfig, listen: Listen, wait_until: Wait
+) -> None:
+    listener = listen(broker)
+    with publishing(broker) as publisher:
+        publisher.challenge(decision("asked", 5))
+        wait_until(lambda: listener.on(TOPICS.challenge), "the challenge arrives")
+        late = listen(broker, "late")
+        publisher.decision(decision("after", 5))
+        wait_until(lambda: late.on(TOPICS.decision), "the decision arrives")
+    assert [a.payload for a in listener.on(TOPICS.challenge)] == [b"asked"]
+    assert late.on(TOPICS.challenge) == []
+
+
 def test_a_decision_that_expired_before_the_broker_was_there_is_never_delivered(
     broker: MqttConfig, listen: Listen, wait_until: Wait
 ) -> None:

@@ -1,0 +1,323 @@
+"""The door's entrance: who is claimed just now, and who has to wait.
+
+The gallery's thread brings commands in, the vision thread asks what counts and says what came of
+it; one lock between them, never held over a disk or a scrypt.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from pathlib import Path
+from typing import Protocol
+
+from oneglance.access_config import AccessConfig
+from oneglance.contract.commands import Args
+from oneglance.contract.keyring import Role
+from oneglance.contract.messages import (
+    CHALLENGE_IGNORED,
+    PRESENTATION_ATTACK,
+    AccessState,
+    Factor,
+    Wait,
+)
+from oneglance.daemon.access.attempts_file import (
+    Kept,
+    damaged,
+    read_attempts,
+    write_attempts,
+)
+from oneglance.daemon.visit.attempts import Attempts
+from oneglance.daemon.visit.claims import Claim
+from oneglance.daemon.visit.decide import AMBIGUOUS, NOT_RECOGNISED, Verdict
+from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, only, text_of
+from oneglance.faces.gallery.credentials import Claimed
+from oneglance.faces.gallery.person import Snapshot
+
+log = logging.getLogger(__name__)
+
+# Why a visit was rejected that tried to be let in as somebody else, or as nobody.
+_FAILURES = {NOT_RECOGNISED, AMBIGUOUS, PRESENTATION_ATTACK, CHALLENGE_IGNORED}
+# As long a refused claim is told to the screen.
+REFUSAL_SHOWN_S = 5.0
+SAY_EVERY_S = 1.0
+# A PIN costs up to 51 scrypts in the gallery's thread, which a flood must not keep for itself.
+CLAIM_EVERY_S = 1.0
+# A claim lasts so long beyond the last frame of a challenge, and beyond its own time at most.
+HOLD_S = 2.0
+CHALLENGE_S = 45.0
+WRITE_AGAIN_S = 1.0
+_REMEMBERED = 64
+
+
+class CredentialReader(Protocol):
+    """What resolves a claim; raises OneglanceError where it cannot be read or is malformed."""
+
+    def badge(self, number: str) -> Claimed:
+        """Whom a badge claims."""
+
+    def pin(self, pin: str) -> Claimed:
+        """Whom a PIN claims."""
+
+
+class News(Enum):
+    """What has become of the visits under way."""
+
+    # A claim is over: what was compared with one person alone says nothing about the others.
+    REGATHER = auto()
+    # Another try was asked for: who was rejected gets it, who is being looked at loses nothing.
+    RETRY = auto()
+    # Somebody is claimed, or a wait is over.
+    RENEW = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What counts in this turn: `gallery` is whom to compare with, None to judge nobody.
+
+    `claim` says why `gallery` is one person's, or nobody's. `news` is what that means for
+    the visits under way.
+    """
+
+    gallery: Snapshot | None
+    claim: Claim | None
+    news: frozenset[News]
+
+
+class Entrance:
+    """Claims and attempts of one door. `monotonic_s` is the clock of all that is counted here.
+
+    Raises ConfigError if the file of failed attempts is damaged.
+    """
+
+    def __init__(
+        self,
+        config: AccessConfig,
+        attempts_file: Path,
+        credentials: CredentialReader,
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        self._claim_s = config.claim_s
+        self._file = attempts_file
+        self._credentials = credentials
+        self._monotonic_s = monotonic_s
+        self._lock = threading.Lock()
+        self._attempts = Attempts(config.attempts)
+        kept = read_attempts(attempts_file)
+        try:
+            self._attempts.load(kept, monotonic_s())
+        except ValueError:
+            raise damaged(attempts_file) from None
+        self._kept: Kept = kept
+        self._unwritten = False
+        self._write_at_s = -math.inf
+        self._claim: Claim | None = None
+        self._claimed_at_s = self._until_s = -math.inf
+        self._next_claim_s: dict[Factor, float] = {}
+        self._tried = False
+        self._waited = False
+        self._news: set[News] = set()
+        self._refused_until_s = -math.inf
+        self._refused_ready_s = -math.inf
+        self._counted: deque[str] = deque(maxlen=_REMEMBERED)
+        self._said: AccessState | None = None
+        self._said_at_s = -math.inf
+
+    @property
+    def problem(self) -> str:
+        """`attempts_error` while failures cannot be kept, and so nobody is let in; else ''."""
+        return "attempts_error" if self._unwritten else ""
+
+    # --- commands, in the gallery's thread ---------------------------------------------------
+
+    def claim(self, args: Args, sender: Sender) -> str:
+        """The command `claim`: a `badge` or a `pin` claims a person.
+
+        Whether there is such a person is never told. Raises CommandRefusedError with the code
+        `wait` after failures, OneglanceError for what is no badge or PIN at all.
+        """
+        only(args, "badge", "pin")
+        if len(args) != 1:
+            raise CommandRefusedError("bad_arguments", "give either 'badge' or 'pin'")
+        factor = Factor.BADGE if "badge" in args else Factor.PIN
+        if factor is Factor.BADGE and sender.role is not Role.READER:
+            raise CommandRefusedError("not_allowed", "only a reader reads badges")
+        value = text_of(args, factor.value, longest=64)
+        with self._lock:
+            self._must_not_wait(factor.value)
+            if self._monotonic_s() < self._next_claim_s.get(factor, -math.inf):
+                raise CommandRefusedError("wait", "one claim at a time: wait 1 s")
+        claimed = (
+            self._credentials.badge(value) if "badge" in args else self._credentials.pin(value)
+        )
+        now_s = self._monotonic_s()
+        self._next_claim_s[factor] = now_s + CLAIM_EVERY_S
+        claim = Claim(claimed, factor)
+        with self._lock:
+            self._must_not_wait(factor.value)
+            self._must_not_wait(claim.key)
+            self._end_claim(now_s)
+            self._claim, self._claimed_at_s = claim, now_s
+            self._until_s = now_s + self._claim_s
+            self._news.add(News.RENEW)
+        return "look at the camera"
+
+    def try_again(self, args: Args, _sender: Sender) -> str:
+        """The command `verify-now`: whoever stands there is looked at as if they had just come."""
+        only(args)
+        with self._lock:
+            self._must_not_wait(Factor.FACE.value)
+            self._news.add(News.RETRY)
+        return "look at the camera"
+
+    def reset(self, args: Args, sender: Sender) -> str:
+        """The command `reset-lockout`: all failed attempts are forgotten."""
+        only(args)
+        with self._lock:
+            self._attempts.reset()
+            self._refused_until_s = -math.inf
+        log.warning("failed attempts were forgotten, as %s asked", sender.key_id)
+        return "nobody has to wait any more"
+
+    def _must_not_wait(self, key: str) -> None:
+        now_s = self._monotonic_s()
+        wait_s = self._attempts.wait_s(key, now_s)
+        if wait_s > 0:
+            self._refused_until_s = now_s + REFUSAL_SHOWN_S
+            self._refused_ready_s = now_s + wait_s
+            raise CommandRefusedError("wait", f"too many failures: wait {math.ceil(wait_s)} s")
+
+    # --- the vision thread -------------------------------------------------------------------
+
+    def turn(self, gallery: Snapshot | None) -> Standing:
+        """What counts now; call it once a turn, before looking at frames."""
+        now_s = self._monotonic_s()
+        with self._lock:
+            if self._claim is not None and now_s >= self._until_s:
+                self._end_claim(now_s)
+            claim = self._claim
+            waits = claim is None and self._attempts.wait_s(Factor.FACE.value, now_s) > 0
+            if self._waited and not waits and claim is None:
+                self._news.add(News.RENEW)
+            news, self._news = self._news, set()
+            self._waited = waits
+        self._keep(now_s)
+        if waits or self._unwritten:
+            gallery = None
+        elif claim is not None and gallery is not None:
+            gallery = _claimed_alone(gallery, claim.claimed)
+        return Standing(gallery, claim, frozenset(news))
+
+    def tried(self) -> None:
+        """A face was looked at in this turn: a claim that is running is being tried."""
+        self._tried = True
+
+    def hold(self) -> None:
+        """Who is claimed is being asked to move: the claim waits for the end of that."""
+        now_s = self._monotonic_s()
+        with self._lock:
+            longest_s = self._claimed_at_s + self._claim_s + CHALLENGE_S
+            self._until_s = max(self._until_s, min(now_s + HOLD_S, longest_s))
+
+    def concluded(self, verdict: Verdict, claim: Claim | None) -> None:
+        """A visit has come to this, under the claim that `turn` told; it is kept on disk.
+
+        Call it before the verdict leaves. A verdict that is told twice counts once.
+        """
+        now_s = self._monotonic_s()
+        with self._lock:
+            ends = claim is not None and claim is self._claim
+            if ends:
+                self._claim, self._tried = None, False
+                self._news.add(News.REGATHER)
+            if verdict.visit_id in self._counted:
+                return
+            self._counted.append(verdict.visit_id)
+            if verdict.accepted:
+                self._attempts.succeeded(Factor.FACE.value if claim is None else claim.key)
+            elif verdict.reason in _FAILURES:
+                self._fail(claim, now_s)
+        self._keep(now_s)
+
+    def say(self, issued_at: datetime) -> AccessState | None:
+        """What the screen is to be told now; None if it knows."""
+        now_s = self._monotonic_s()
+        with self._lock:
+            state = self._state(now_s, issued_at)
+        silent = not state.waits and state.claim is None
+        if self._said is None and silent:
+            return None
+        same = self._said is not None and _shape(self._said) == _shape(state)
+        if same and now_s - self._said_at_s < SAY_EVERY_S:
+            return None
+        self._said, self._said_at_s = (None if silent else state), now_s
+        return state
+
+    def _state(self, now_s: float, issued_at: datetime) -> AccessState:
+        waits = [
+            Wait(of=factor, seconds=round(seconds, 1))
+            for factor in (Factor.FACE, Factor.BADGE, Factor.PIN)
+            if (seconds := self._attempts.wait_s(factor.value, now_s)) > 0
+        ]
+        if now_s < min(self._refused_until_s, self._refused_ready_s):
+            waits.append(Wait(of="claim", seconds=round(self._refused_ready_s - now_s, 1)))
+        claim = self._claim
+        return AccessState(
+            issued_at=issued_at,
+            claim=None if claim is None else claim.factor,
+            claim_s=0.0 if claim is None else max(0.0, round(self._until_s - now_s, 1)),
+            waits=tuple(waits),
+        )
+
+    def _end_claim(self, now_s: float) -> None:
+        """A claim ends without a verdict: it failed if a face was tried with it."""
+        claim, tried = self._claim, self._tried
+        self._claim, self._tried = None, False
+        if claim is not None:
+            self._news.add(News.REGATHER)
+            if tried:
+                self._fail(claim, now_s)
+
+    def _fail(self, claim: Claim | None, now_s: float) -> None:
+        if claim is None:
+            self._attempts.failed(Factor.FACE.value, now_s, locks_out=False)
+        else:
+            self._attempts.failed(claim.factor.value, now_s, locks_out=False)
+            self._attempts.failed(claim.key, now_s, locks_out=True)
+
+    def _keep(self, now_s: float) -> None:
+        """Write what changed; what could not be written is tried again a little later."""
+        with self._lock:
+            kept = self._attempts.dump(now_s)
+        if kept == self._kept:
+            self._unwritten = False
+            return
+        if self._unwritten and now_s < self._write_at_s:
+            return
+        try:
+            write_attempts(self._file, kept)
+        except OSError as error:
+            if not self._unwritten:
+                log.error("failed attempts cannot be kept, nobody is let in: %s", error.strerror)
+            self._unwritten = True
+            self._write_at_s = now_s + WRITE_AGAIN_S
+            return
+        self._kept = kept
+        self._unwritten = False
+
+
+def _claimed_alone(gallery: Snapshot, claimed: Claimed) -> Snapshot:
+    """The gallery of the claimed person alone; empty if there is none, or not of that enrolment."""
+    person = gallery.people.get(claimed.person_id or "")
+    fits = person is not None and person.created_at == claimed.created_at
+    return gallery.only(claimed.person_id if claimed.person_id and fits else "")
+
+
+def _shape(state: AccessState) -> tuple[object, ...]:
+    return state.claim, tuple(wait.of for wait in state.waits)

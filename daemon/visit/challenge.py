@@ -1,0 +1,303 @@
+"""One visitor asked to move: what is asked, and whether it was done. Pure: time is passed in.
+
+    rest -> step shown -> step done -> rest -> step shown -> step done -> rest -> passed
+
+At each rest the visitor looks straight and holds still for a random while, and a look at its end
+must show the face that was there before. A step counts only if the movement begins after the
+screen has shown it, comes gradually, is the one that was asked, and is made by a head: the nose
+must move against eyes and mouth as no flat picture's does. While the head is turned, a look must
+show the same face once more. Anything else ends the attempt; there are two, with steps drawn anew.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.contract.messages import (
+    CHALLENGE_IGNORED,
+    CHALLENGE_NOT_SHOWN,
+    PRESENTATION_ATTACK,
+    Liveness,
+    Step,
+)
+from oneglance.daemon.visit.decide import Verdict
+from oneglance.daemon.visit.movement import ALL_STEPS, TURNS, movement, sizes
+from oneglance.faces.find.pose import turn_and_nod, upright
+
+ATTEMPTS = 2
+STEPS = 2
+# Part of the way at which a movement has begun: nobody is stiller who stands as still as they can.
+BEGUN = 0.5
+# Of two pictures that were swapped there is none in between: a head was seen from this part on.
+ON_ITS_WAY = 0.2
+# Nobody reacts sooner to what they see.
+REACTION_S = 0.15
+# A screen that has not answered by then shows nothing.
+SHOWN_WITHIN_S = 2.0
+STEP_S = 5.0
+REST_S = 5.0
+OVERALL_S = 40.0
+# How long the visitor holds still before the next step is asked.
+PAUSE_S = (0.4, 1.2)
+# A face that was not seen for longer may be another one.
+GAP_S = 0.35
+# Who stands still changes in size by no more than this, and at first looks straight so far.
+STILL = 1.08
+STRAIGHT = 0.25
+# So many frames make the face at rest.
+REST_FRAMES = 4
+
+
+class End(StrEnum):
+    """How a challenge ended, or one attempt."""
+
+    PASSED = "passed"
+    NOT_SHOWN = "not_shown"
+    IGNORED = "ignored"
+    EARLY = "early"
+    WRONG = "wrong"
+    LOST = "lost"
+    OTHER_FACE = "other_face"
+
+
+_REASONS = {End.NOT_SHOWN: CHALLENGE_NOT_SHOWN, End.IGNORED: CHALLENGE_IGNORED}
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the screen is to show. `challenge_id` is never used twice; `time_s` from its showing."""
+
+    challenge_id: str
+    visit_id: str
+    step: Step
+    number: int
+    steps: int
+    attempt: int
+    time_s: float
+
+
+def new_challenge_id() -> str:
+    """A name that nobody can guess."""
+    return uuid.uuid4().hex
+
+
+class Challenge:
+    """The challenge of the visit that `verdict` would accept; it begins with the first `see`.
+
+    `see` gets each frame with the face, `shown` the screen's answer, `looked` what the look has
+    shown that `wants_look` asked for. `prompt` is what the screen is to show now, None before and
+    after. `end` is None until it has ended.
+    """
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        random: Random,
+        make_id: Callable[[], str] = new_challenge_id,
+    ) -> None:
+        self.verdict = verdict
+        self.end: End | None = None
+        self.prompt: Prompt | None = None
+        self._random = random
+        self._make_id = make_id
+        self._began_s: float | None = None
+        self._seen_s = 0.0
+        self._attempt = 0
+        self._failures: list[End] = []
+        self._order: list[Step] = []
+        self._number = 1
+        # The first rest, upright, by which all movement is measured, and the size at the last.
+        self._rest: NDArray[np.float64] | None = None
+        self._rest_sizes = np.zeros(2)
+        self._resting: list[NDArray[np.float64]] = []
+        self._pause_s = 0.0
+        self._still_since_s = 0.0
+        # The step that is asked, none at rest; since when, and since when the screen shows it.
+        self._asked: Step | None = None
+        self._since_s = 0.0
+        self._shown_s: float | None = None
+        self._part = 0.0
+        # Whether a look is wanted: after a rest, at the end of a turn; and whether the last one
+        # that was wanted showed another face.
+        self._rested = self._reached = self._another = False
+
+    @property
+    def answer(self) -> Verdict | None:
+        """The verdict, now that the challenge has ended; None while it goes on."""
+        if self.end is None:
+            return None
+        if self.end is End.PASSED:
+            return replace(self.verdict, liveness=Liveness.PASSED)
+        reason = _REASONS.get(self.end, PRESENTATION_ATTACK)
+        return replace(self.verdict, person_id=None, reason=reason, liveness=Liveness.FAILED)
+
+    @property
+    def wants_look(self) -> bool:
+        """Whether this frame is to be encoded: at the end of a rest, or of a turn."""
+        if self.end is not None:
+            return False
+        return self._rested if self._asked is None else self._reached
+
+    @property
+    def turned(self) -> bool:
+        """Whether the head is turned because it was asked to be."""
+        return self._asked in TURNS and self._reached
+
+    def shown(self, challenge_id: str, at_s: float) -> None:
+        """The screen shows `challenge_id` since `at_s`; any other is not what it should show."""
+        waits = self._asked is not None and self._shown_s is None
+        if waits and self.prompt is not None and challenge_id == self.prompt.challenge_id:
+            self._shown_s = at_s
+
+    def looked(self, *, same: bool) -> None:
+        """What the look showed that was wanted: whether it is the face that was there before."""
+        if not self.wants_look:
+            return
+        self._another = not same
+        if same and self._asked is None:
+            self._rest_is_over(self._seen_s)
+        elif same:
+            self._next_step(self._seen_s)
+
+    def see(self, points: NDArray[np.float64], at_s: float, *, followed: bool) -> None:
+        """The face in the frame at `at_s`: its points (5, 2) in px of the picture.
+
+        `followed` says that it is known to be the face of the frame before.
+        """
+        if self.end is not None:
+            return
+        if self._began_s is None:
+            self._began_s = self._seen_s = at_s
+            self._next_attempt(at_s)
+        lost = not followed or not 0 <= at_s - self._seen_s <= GAP_S
+        self._seen_s = at_s
+        if at_s - self._began_s > OVERALL_S:
+            self._finish(End.IGNORED)
+        elif lost and self._rest is not None:
+            self._fail(End.LOST, at_s)
+        elif self._asked is None or self._rest is None:
+            self._see_rest(points, at_s, lost=lost)
+        else:
+            self._see_step(self._asked, self._rest, points, at_s)
+
+    def _see_rest(self, points: NDArray[np.float64], at_s: float, *, lost: bool) -> None:
+        if at_s - self._since_s > REST_S:
+            self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)
+            return
+        if lost or not self._holds_still(points):
+            self._resting = [points] if self._is_straight(points) else []
+            self._still_since_s = at_s
+            self._rested = False
+            return
+        self._resting.append(points)
+        still_s = at_s - self._still_since_s
+        self._rested = len(self._resting) >= REST_FRAMES and still_s >= self._pause_s
+
+    def _rest_is_over(self, at_s: float) -> None:
+        """The visitor held still and was recognised at this moment."""
+        if self._rest is None:
+            uprights = [u for u in map(upright, self._resting) if u is not None]
+            self._rest = np.median(uprights, axis=0)
+        self._rest_sizes = np.median([sizes(p) for p in self._resting], axis=0)
+        if self._number > STEPS:
+            self._finish(End.PASSED)
+        else:
+            self._ask(self._order[self._number - 1], at_s)
+
+    def _is_straight(self, points: NDArray[np.float64]) -> bool:
+        """Whether a rest can begin: straight by itself at first, later as at the first rest."""
+        if upright(points) is None:
+            return False
+        if self._rest is None:
+            return abs(turn_and_nod(points)[0]) <= STRAIGHT
+        return movement(points, self._rest, sizes(points))[1] < BEGUN
+
+    def _holds_still(self, points: NDArray[np.float64]) -> bool:
+        if not self._resting or not self._is_straight(points):
+            return False
+        first = self._resting[0]
+        grown = sizes(points) / sizes(first)
+        still = bool((grown <= STILL).all() and (grown >= 1 / STILL).all())
+        return still and movement(points, first, sizes(points))[1] < BEGUN
+
+    def _see_step(
+        self, step: Step, rest: NDArray[np.float64], points: NDArray[np.float64], at_s: float
+    ) -> None:
+        if self._shown_s is None and at_s - self._since_s > SHOWN_WITHIN_S:
+            self._finish(End.NOT_SHOWN)
+            return
+        made, part = movement(points, rest, self._rest_sizes)
+        before = self._part
+        self._part = part if made is step else 0.0
+        if part >= BEGUN and (self._shown_s is None or at_s < self._shown_s + REACTION_S):
+            self._fail(End.EARLY, at_s)
+        elif part >= 1 and made is not step:
+            self._fail(End.WRONG, at_s)
+        elif self._shown_s is not None and at_s > self._shown_s + STEP_S:
+            self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)
+        else:
+            gradual = self._reached or before >= ON_ITS_WAY
+            self._reached = self._part >= 1 and gradual
+            if self._reached and step not in TURNS:
+                # Who came closer looks straight all the while: the next rest recognises them.
+                self._next_step(at_s)
+
+    def _next_attempt(self, at_s: float) -> None:
+        self._attempt += 1
+        before = self._order
+        while self._order == before:
+            self._order = self._random.sample(ALL_STEPS, STEPS)
+        self._number = 1
+        self._begin_rest(at_s)
+        self._show(Step.LOOK_STRAIGHT, REST_S)
+
+    def _next_step(self, at_s: float) -> None:
+        self._number += 1
+        self._begin_rest(at_s)
+        self._show(Step.LOOK_STRAIGHT, REST_S)
+
+    def _begin_rest(self, at_s: float) -> None:
+        self._asked = None
+        self._since_s = self._still_since_s = at_s
+        self._pause_s = self._random.uniform(*PAUSE_S)
+        self._resting = []
+        self._rested = self._reached = self._another = False
+
+    def _ask(self, step: Step, at_s: float) -> None:
+        self._asked = step
+        self._since_s = at_s
+        self._shown_s = None
+        self._part = 0.0
+        self._rested = self._reached = self._another = False
+        self._show(step, STEP_S)
+
+    def _show(self, step: Step, time_s: float) -> None:
+        self.prompt = Prompt(
+            self._make_id(),
+            self.verdict.visit_id,
+            step,
+            min(self._number, STEPS),
+            STEPS,
+            self._attempt,
+            time_s,
+        )
+
+    def _fail(self, end: End, at_s: float) -> None:
+        self._failures.append(end)
+        if self._attempt == ATTEMPTS:
+            self._finish(end)
+        else:
+            self._next_attempt(at_s)
+
+    def _finish(self, end: End) -> None:
+        # Who did something else in the first attempt, and nothing in the second, ignored nothing.
+        tried = [failure for failure in self._failures if failure is not End.IGNORED]
+        self.end = tried[0] if end is End.IGNORED and tried else end
+        self.prompt = None

@@ -1,0 +1,49 @@
+"""Which of the steps a visitor makes, and how much of it, by the five points alone. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.contract.messages import Step
+from oneglance.faces.find.pose import parallax
+
+TURNS = (Step.TURN_LEFT, Step.TURN_RIGHT, Step.LOOK_UP)
+ALL_STEPS = (*TURNS, Step.COME_CLOSER)
+# How far the nose moves against eyes and mouth, in distances of the eyes. docs/liveness.md has the
+# figures of heads, and of flat and bent pictures.
+TURNED = 0.17
+TURNED_UP = 0.09
+# How much larger the face is after a step towards the camera.
+CLOSER = 1.2
+
+
+def sizes(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How large a face is, float64 (2,) px: from eye to eye, and from the eyes to the mouth."""
+    across = points[1] - points[0]
+    down = (points[3] + points[4] - points[0] - points[1]) / 2
+    return np.array([np.hypot(*across), np.hypot(*down)])
+
+
+def movement(
+    points: NDArray[np.float64], rest: NDArray[np.float64], rest_sizes: NDArray[np.float64]
+) -> tuple[Step | None, float]:
+    """The step that `points` (5, 2) are furthest in, against those at `rest`, and how far.
+
+    1 and more is all of it; 0 is no movement, NaN points that say nothing. No step is the answer
+    for a head that looks down, which is none of them.
+    """
+    aside, up = parallax(points, rest)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        grown = float((sizes(points) / rest_sizes).min())
+    made = {
+        Step.TURN_LEFT: aside / TURNED,
+        Step.TURN_RIGHT: -aside / TURNED,
+        Step.LOOK_UP: up / TURNED_UP,
+        None: -up / TURNED_UP,
+        Step.COME_CLOSER: (grown - 1) / (CLOSER - 1),
+    }
+    if not np.isfinite(list(made.values())).all():
+        return None, float("nan")
+    step = max(made, key=lambda name: made[name])
+    return step, max(0.0, made[step])

@@ -1,0 +1,175 @@
+"""The challenge in the pipeline: real model, real photographs, and a nose that moves as asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from challenged import seeded
+from numpy.typing import NDArray
+from test_daemon_pipeline import PATIENCE_S, Bench, obama, portrait, scene
+
+from oneglance.contract.messages import Liveness, Step
+from oneglance.daemon.pipeline import Pipeline
+from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.visit.challenge import Prompt
+from oneglance.daemon.visit.challenges import Challenges
+from oneglance.daemon.visit.decide import Rule, Verdict
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.tail import tail_of
+
+__all__ = ["obama", "portrait"]
+
+Picture = NDArray[np.uint8]
+# Where the nose goes in each step, in distances of the eyes: right and down in the picture.
+NOSE = {
+    Step.LOOK_STRAIGHT: (0.0, 0.0),
+    Step.TURN_LEFT: (0.8, 0.0),
+    Step.TURN_RIGHT: (-0.8, 0.0),
+    Step.LOOK_UP: (0.0, -0.35),
+}
+
+
+class Asked(Bench):
+    """A bench whose visitors are challenged, ten pictures a second, by a screen that answers."""
+
+    def __init__(self, model: FaceModel, seed: int = 0) -> None:
+        super().__init__(model)
+        self.challenges = Challenges(seeded(seed), lambda: self.now_s)
+        self.pipeline = Pipeline(
+            model,
+            door_detector(),
+            Rule(1e-3, 3, PATIENCE_S, tail_of(model.manifest.raw["thresholds"])),
+            same_face=model.threshold("1e-3"),
+            min_face_px=80,
+            lifetime_s=5.0,
+            clock_s=lambda: self.now_s,
+            challenges=self.challenges,
+        )
+        self.prompts: list[Prompt] = []
+        self.verdicts: list[Verdict] = []
+        self.answers = True
+
+    @property
+    def step(self) -> Step | None:
+        return self.prompts[-1].step if self.prompts else None
+
+    def see(self, picture: Picture, gallery: Snapshot, frames: int = 1) -> None:
+        for _ in range(frames):
+            self.now_s += 0.1
+            for report in self.pipeline.step([self.frame(picture)], gallery):
+                for view in report.tracks:
+                    if view.prompt is not None:
+                        self.prompts.append(view.prompt)
+                        if self.answers:
+                            self.challenges.shown(view.prompt.challenge_id)
+                    if view.verdict is not None:
+                        self.verdicts.append(view.verdict)
+
+
+@pytest.fixture(scope="module")
+def head(portrait: Callable[..., Picture], model: FaceModel) -> Callable[[Step, float], Picture]:
+    """`head(step, part)`: the enrolled person so far in a step."""
+    person = portrait("obama2.jpg")
+    still = scene(person)
+    (box,) = FaceDetector().find(still)
+    points = model.points(still, [box])[0]
+    apart = float(np.linalg.norm(points[1] - points[0]))
+
+    def head(step: Step, part: float) -> Picture:
+        if step is Step.COME_CLOSER:
+            side = round(person.shape[0] * (1 + 0.4 * part))
+            return scene(np.asarray(cv2.resize(person, (side, side)), np.uint8))
+        right, down = NOSE[step]
+        y, x = np.mgrid[: still.shape[0], : still.shape[1]].astype(np.float32)
+        away = ((x - points[2, 0]) ** 2 + (y - points[2, 1]) ** 2) / (0.6 * apart) ** 2
+        bump = np.exp(-away).astype(np.float32) * np.float32(part * apart)
+        moved = cv2.remap(still, x - right * bump, y - down * bump, cv2.INTER_LINEAR)
+        return np.asarray(moved, np.uint8)
+
+    return head
+
+
+def test_who_moves_as_asked_is_accepted_and_known_to_be_alive(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
+) -> None:
+    door = Asked(model, seed=1)
+    closer = 0.0
+    for _ in range(120):
+        step = door.step or Step.LOOK_STRAIGHT
+        asked = len(door.prompts)
+        door.see(head(Step.COME_CLOSER, closer), obama)
+        if door.verdicts:
+            break
+        if step is Step.LOOK_STRAIGHT or len(door.prompts) != asked:
+            continue
+        door.see(head(Step.COME_CLOSER, closer), obama, 3)
+        for part in (0.2, 0.4, 0.6, 0.8, 1.0, 1.0):
+            if door.step is step:
+                door.see(head(step, part), obama)
+        closer = 1.0 if step is Step.COME_CLOSER else closer
+    assert [p.step is Step.LOOK_STRAIGHT for p in door.prompts] == [True, False, True, False, True]
+    (verdict,) = door.verdicts
+    assert (verdict.person_id, verdict.liveness) == ("obama", Liveness.PASSED)
+
+
+def test_a_photograph_that_does_nothing_is_refused(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
+) -> None:
+    door = Asked(model)
+    door.see(head(Step.LOOK_STRAIGHT, 0), obama, 150)
+    (verdict,) = door.verdicts
+    assert (verdict.person_id, verdict.reason) == (None, "challenge_ignored")
+    assert verdict.liveness is Liveness.FAILED
+
+
+def test_without_a_screen_nobody_is_accepted(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
+) -> None:
+    door = Asked(model)
+    door.answers = False
+    door.see(head(Step.LOOK_STRAIGHT, 0), obama, 50)
+    (verdict,) = door.verdicts
+    assert (verdict.person_id, verdict.reason) == (None, "challenge_not_shown")
+
+
+def test_a_stranger_is_asked_nothing(
+    model: FaceModel, obama: Snapshot, portrait: Callable[..., Picture]
+) -> None:
+    door = Asked(model)
+    door.see(scene(portrait("biden.jpg")), obama, 30)
+    assert door.prompts == []
+    assert [v.reason for v in door.verdicts] == ["not_recognised"]
+
+
+def test_another_person_who_takes_the_place_in_between_is_refused(
+    model: FaceModel,
+    obama: Snapshot,
+    head: Callable[[Step, float], Picture],
+    portrait: Callable[..., Picture],
+) -> None:
+    door = Asked(model)
+    while not door.prompts:
+        door.see(head(Step.LOOK_STRAIGHT, 0), obama)
+    for _ in range(130):
+        if not door.verdicts:
+            door.see(scene(portrait("biden.jpg")), obama)
+    (verdict,) = door.verdicts
+    assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
+
+
+def test_another_gallery_ends_the_challenge_and_evidence_begins_anew(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
+) -> None:
+    door = Asked(model)
+    while not door.prompts:
+        door.see(head(Step.LOOK_STRAIGHT, 0), obama)
+    door.pipeline.drop_evidence()
+    nobody = Snapshot.empty(model.template_size)
+    door.see(head(Step.LOOK_STRAIGHT, 0), nobody, 40)
+    assert [v.accepted for v in door.verdicts] == [False]
+    assert len(door.prompts) == 1

@@ -1,0 +1,247 @@
+"""Claims with the real model on real faces, and with a real broker from badge to decision."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from command_samples import ring_file, write
+from people_on_stage import Pixels, Stage
+
+from oneglance.access_config import AccessConfig, AccessRule
+from oneglance.config import CommandsConfig, Config, MqttConfig
+from oneglance.contract.keyring import Role
+from oneglance.contract.messages import AccessState, Decision, Factor, Mode, Reply, parse
+from oneglance.contract.signing import check, load_public_key
+from oneglance.contract.topics import Topics
+from oneglance.daemon.app import Daemon
+from oneglance.daemon.camera.frames import Frame
+from oneglance.daemon.pipeline import Pipeline
+from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.visit.claims import Claim
+from oneglance.daemon.visit.decide import NOTHING_COMPARED, Rule, Verdict
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.credentials import Claimed, Credentials, write_credentials
+from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.tail import tail_of
+from oneglance.faces.reader import load_image, read_central_face
+
+TOPICS = Topics("test", "front")
+FPS = 10.0
+PATIENCE_S = 1.0
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+
+
+class Bench:
+    """A pipeline whose clock and pictures the test gives, ten a second."""
+
+    def __init__(self, model: FaceModel) -> None:
+        self.now_s = 1000.0
+        self.rule = Rule(1e-3, 3, PATIENCE_S, tail_of(model.manifest.raw["thresholds"]))
+        self.pipeline = Pipeline(
+            model,
+            door_detector(),
+            self.rule,
+            same_face=model.threshold("1e-3"),
+            min_face_px=80,
+            lifetime_s=5.0,
+            clock_s=lambda: self.now_s,
+        )
+
+    def show(
+        self, pixels: Pixels, gallery: Snapshot, claim: Claim | None, frames: int
+    ) -> list[tuple[int, Verdict]]:
+        """Each verdict, and after how many frames it came."""
+        verdicts = []
+        for number in range(1, frames + 1):
+            self.now_s += 1 / FPS
+            frame = Frame(pixels, self.now_s, self.now_s, number, "cam")
+            for report in self.pipeline.step([frame], gallery, claim):
+                verdicts += [(number, v.verdict) for v in report.tracks if v.verdict is not None]
+        return verdicts
+
+
+@pytest.fixture
+def bench(model: FaceModel) -> Bench:
+    return Bench(model)
+
+
+@pytest.fixture(scope="module")
+def stage(photos: Path) -> Stage:
+    return Stage(photos, "obama2.jpg", "biden.jpg")
+
+
+@pytest.fixture(scope="module")
+def gallery(photos: Path, model: FaceModel) -> Snapshot:
+    """Obama with one template, Biden with three."""
+    rows = []
+    for name in ("biden.jpg", "obama.jpg"):
+        # A third of the size is plenty, and takes a tenth of the time.
+        image = cv2.resize(load_image(photos / name), None, fx=0.33, fy=0.33)
+        sample = read_central_face(np.asarray(image, np.uint8), FaceDetector(), model)
+        assert sample is not None
+        rows.append(sample.template)
+    names = {"biden": "Joe Biden", "obama": "Barack Obama"}
+    biden, obama = rows
+    return Snapshot(("biden",) * 3 + ("obama",), names, np.stack([biden, biden, biden, obama]))
+
+
+def claim_of(person_id: str | None) -> Claim:
+    return Claim(Claimed(person_id, NOW, "mark"), Factor.BADGE)
+
+
+OBAMA = ("obama2.jpg", 320.0, 240.0)
+
+
+def test_the_claimed_persons_face_is_verified_by_the_threshold_of_one_person(
+    bench: Bench, stage: Stage, gallery: Snapshot
+) -> None:
+    verdicts = bench.show(stage.frame(OBAMA), gallery.only("obama"), claim_of("obama"), 15)
+    ((_, verdict),) = verdicts
+    assert (verdict.person_id, verdict.mode) == ("obama", Mode.VERIFY)
+    assert verdict.shown == (Factor.FACE, Factor.BADGE)
+    assert verdict.threshold == bench.rule.bar(1).threshold < bench.rule.bar(4).threshold
+
+
+def test_who_is_enrolled_but_not_claimed_is_rejected(
+    bench: Bench, stage: Stage, gallery: Snapshot
+) -> None:
+    ((_, verdict),) = bench.show(stage.frame(OBAMA), gallery.only("biden"), claim_of("biden"), 40)
+    assert (verdict.person_id, verdict.reason) == (None, "not_recognised")
+    assert (verdict.mode, verdict.score) == (Mode.VERIFY, NOTHING_COMPARED)
+
+
+def test_a_wrong_face_gets_the_same_answer_after_the_same_time_if_nobody_is_claimed(
+    model: FaceModel, stage: Stage, gallery: Snapshot
+) -> None:
+    answers = []
+    for person_id in ("biden", None):
+        ((frames, verdict),) = Bench(model).show(
+            stage.frame(OBAMA), gallery.only(person_id or ""), claim_of(person_id), 40
+        )
+        answers.append((frames, verdict.reason, verdict.score, verdict.threshold, verdict.mode))
+    assert answers[0] == answers[1]
+
+
+def test_a_claim_is_spent_on_one_of_two_faces(
+    bench: Bench, stage: Stage, gallery: Snapshot
+) -> None:
+    both = stage.frame(("obama2.jpg", 160.0, 240.0), ("biden.jpg", 480.0, 240.0))
+    bench.show(both, gallery.only("obama"), claim_of("obama"), 2)
+    verdicts = bench.show(both, gallery.only("obama"), claim_of("obama"), 1)
+    assert [verdict.person_id for _, verdict in verdicts] == ["obama"]
+
+
+def test_whoever_stands_there_begins_a_new_visit_with_a_claim(
+    bench: Bench, stage: Stage, gallery: Snapshot
+) -> None:
+    ((_, first),) = bench.show(stage.frame(OBAMA), gallery, None, 10)
+    bench.pipeline.renew()
+    ((_, second),) = bench.show(stage.frame(OBAMA), gallery.only("obama"), claim_of("obama"), 10)
+    assert (first.person_id, second.person_id) == ("obama", "obama")
+    assert first.visit_id != second.visit_id
+
+
+def test_another_try_is_for_visits_that_have_their_decision(
+    bench: Bench, stage: Stage, gallery: Snapshot
+) -> None:
+    bench.show(stage.frame(OBAMA), gallery, None, 2)
+    bench.pipeline.renew(decided_only=True)
+    assert len(bench.show(stage.frame(OBAMA), gallery, None, 1)) == 1
+    bench.pipeline.renew(decided_only=True)
+    assert len(bench.show(stage.frame(OBAMA), gallery, None, 10)) == 1
+
+
+@contextmanager
+def running(daemon: Daemon) -> Iterator[None]:
+    thread = threading.Thread(target=daemon.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        daemon.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_from_a_badge_and_a_face_to_an_accepted_decision(
+    house: Callable[..., Config],
+    enrol: Callable[..., None],
+    gallery: Snapshot,
+    stage: Stage,
+    tmp_path: Path,
+    network_camera: Any,
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    key_files: tuple[Path, Path],
+    wait_until: Callable[..., None],
+) -> None:
+    enrol("Joe Biden", templates=gallery.templates[:1])
+    enrol("Barack Obama", templates=gallery.templates[3:])
+    config = house(
+        network_camera.url,
+        mqtt=broker,
+        pace="real",
+        commands=CommandsConfig(keyring_file=ring_file(tmp_path)),
+        access=AccessConfig(rules=(AccessRule(factors=("badge+face",)),)),
+    )
+    key = load_key(config.gallery.key_file)
+    with Gallery.open(config.gallery.path, key) as people:
+        since = {person.person_id: person.created_at for person in people.list_people()}
+    held = Credentials.none().with_badge("barack-obama", since["barack-obama"], "A1")
+    held = held.with_badge("joe-biden", since["joe-biden"], "B2")
+    write_credentials(config.credentials_file, key, held)
+    network_camera.period_s = 0.1
+    network_camera.show(stage.frame(OBAMA))
+    listener = listen(broker)
+    public_key = load_public_key(key_files[1])
+
+    def decisions() -> list[Decision]:
+        return [check(arrival.payload, public_key) for arrival in listener.on(TOPICS.decision)]
+
+    def shown(number: str) -> Reply:
+        answers = TOPICS.reply("reader")
+        answered = len(listener.on(answers))
+        payload = write(TOPICS, Role.READER, "claim", badge=number)
+        listener.link.publish(TOPICS.command("claim"), payload, qos=1, response_topic=answers)
+        wait_until(lambda: len(listener.on(answers)) > answered, "no answer")
+        return parse(listener.on(answers)[-1].payload, Reply)
+
+    def claim(number: str) -> Decision:
+        before = len(decisions())
+        # There is one claim a second.
+        while (reply := shown(number)).code == "wait":
+            threading.Event().wait(0.3)
+        assert (reply.code, reply.text) == ("ok", "look at the camera")
+        wait_until(lambda: len(decisions()) > before, "no decision")
+        return decisions()[-1]
+
+    with running(Daemon(config)):
+        wait_until(lambda: decisions() != [], "nobody saw the face")
+        (face_alone,) = decisions()
+        accepted = claim("a1")
+        wrong_face = claim("B2")
+        badge_of_nobody = claim("F00")
+    assert (face_alone.mode, face_alone.reason) == (Mode.IDENTIFY, "factor_missing")
+    assert face_alone.person_id is None
+    assert (accepted.mode, accepted.person_id) == (Mode.VERIFY, "barack-obama")
+    assert accepted.factors == (Factor.FACE, Factor.BADGE)
+    for refused in (wrong_face, badge_of_nobody):
+        assert (refused.mode, refused.outcome, refused.reason) == (
+            *("verify", "rejected"),
+            "not_recognised",
+        )
+        assert (refused.score, refused.factors) == (NOTHING_COMPARED, ())
+    assert len({d.visit_id for d in decisions()}) == 4
+    told = [parse(arrival.payload, AccessState) for arrival in listener.on(TOPICS.access)]
+    assert {state.claim for state in told} == {Factor.BADGE, None}
