@@ -11,6 +11,7 @@ from oneglance.config import Config
 from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window
 from oneglance.kiosk_ui.reducer import Tick, initial, reduce
+from oneglance.kiosk_ui.screen import Kind
 from oneglance.sdnotify import Notifier
 from oneglance.signals import stop_on_signals
 
@@ -68,6 +69,8 @@ class KioskApp:
             if self._state.screen.kind is not before:
                 self._tell()
         self._view.show(self._state.screen, time.monotonic())
+        if self._state.screen.kind is Kind.CHALLENGE and self._state.challenge is not None:
+            self._client.shown(self._state.challenge)
         self._feed_watchdog()
 
     def _tell(self) -> None:

@@ -19,12 +19,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from oneglance.config import Config
+from oneglance.contract.commands import COMMAND_LIFE, open_writer
 from oneglance.contract.gate import Gate
 from oneglance.contract.keyring_file import PinnedKeys, read_pins
-from oneglance.contract.messages import Status, VisitState, parse
+from oneglance.contract.messages import AccessState, Challenge, Status, VisitState, parse
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 from oneglance.kiosk_ui.reducer import (
+    AccessArrived,
+    ChallengeArrived,
     Connected,
     DecisionArrived,
     Disconnected,
@@ -46,7 +49,7 @@ def _utc_now() -> datetime:
 
 
 class KioskClient:
-    """Listens to one door's status, visits and decisions.
+    """Listens to one door's status, visits, challenges and decisions, and says what it has shown.
 
     Raises ConfigError at once if the public key, certificates or password cannot be used.
     """
@@ -62,6 +65,9 @@ class KioskClient:
         keys = read_pins(config.kiosk.public_key_file)
         self._pins = PinnedKeys(config.kiosk.public_key_file)
         self._gate = Gate(self._topics, keys, wall, monotonic_s)
+        key_file = config.kiosk.key_file
+        self._writer = None if key_file is None else open_writer(self._topics, key_file, wall)
+        self._told = ""
         self._waiting: deque[Arrival | Connected | Disconnected] = deque()
         self._link = Link(
             config.mqtt,
@@ -70,6 +76,8 @@ class KioskClient:
             subscriptions=(
                 (self._topics.status, 1),
                 (self._topics.visit, 0),
+                (self._topics.access, 0),
+                (self._topics.challenge, 1),
                 (self._topics.decision, 1),
             ),
             on_message=self._arrived,
@@ -89,6 +97,18 @@ class KioskClient:
     def stop(self) -> None:
         """Disconnect for good."""
         self._link.stop()
+
+    def shown(self, challenge: Challenge) -> None:
+        """The window shows it: tell the daemon, once, since only then an answer to it counts."""
+        if challenge.challenge_id == self._told:
+            return
+        self._told = challenge.challenge_id
+        if self._writer is None:
+            log.warning("shown, but without kiosk.key_file the daemon cannot know: it will refuse")
+            return
+        payload = self._writer.write("challenge-shown", challenge_id=challenge.challenge_id)
+        topic = self._topics.command("challenge-shown")
+        self._link.publish(topic, payload, qos=1, expiry_s=int(COMMAND_LIFE.total_seconds()))
 
     def drain(self) -> list[Event]:
         """What came since the last call, in order; call it at least once a second.
@@ -117,12 +137,19 @@ class KioskClient:
             if topic == self._topics.decision:
                 decision = self._gate.admit(arrival.payload, retained=arrival.retained)
                 return DecisionArrived(decision)
+            if topic == self._topics.challenge:
+                challenge = self._gate.admit_challenge(arrival.payload, retained=arrival.retained)
+                return ChallengeArrived(challenge)
             if topic == self._topics.visit:
                 return (
                     None
                     if arrival.retained
                     else VisitArrived(parse(arrival.payload, VisitState, topic))
                 )
+            if topic == self._topics.access:
+                if arrival.retained:
+                    return None
+                return AccessArrived(parse(arrival.payload, AccessState, topic))
             return StatusArrived(parse(arrival.payload, Status, topic))
         except MessageError as error:
             log.warning("not shown: %s", error)

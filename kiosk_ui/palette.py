@@ -27,8 +27,10 @@ ACCENTS: dict[Kind, Rgb] = {
     Kind.IDLE: _rgb(0x9FC0DC),
     Kind.LOOK_HERE: _SKY,
     Kind.CHECKING: _SKY,
+    Kind.CHALLENGE: _SKY,
     Kind.WELCOME: _rgb(0x35D6A0),
     Kind.NOT_RECOGNISED: _rgb(0xFFAE42),
+    Kind.WAIT: _rgb(0xFFAE42),
     Kind.CAMERA_LOST: _GREY,
     Kind.OFFLINE: _GREY,
 }
@@ -39,8 +41,10 @@ GLOW: dict[Kind, float] = {
     Kind.IDLE: 0.12,
     Kind.LOOK_HERE: 0.15,
     Kind.CHECKING: 0.15,
+    Kind.CHALLENGE: 0.15,
     Kind.WELCOME: 0.22,
     Kind.NOT_RECOGNISED: 0.18,
+    Kind.WAIT: 0.12,
     Kind.CAMERA_LOST: 0.0,
     Kind.OFFLINE: 0.0,
 }

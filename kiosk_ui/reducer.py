@@ -1,9 +1,9 @@
 """What happened, to what the screen shows. Pure: no clock, no broker, no window.
 
 The order in which things win: no connection or no daemon; a fresh result; a daemon that can let
-nobody in; somebody being looked at; a lost camera; idle. A name comes only from an accepted
-decision that the gate admitted, and it is forgotten as soon as its time is over or the connection
-breaks.
+nobody in; a wait after failures; what is asked of somebody; somebody being looked at or awaited; a
+lost camera; idle. A name comes only from an accepted decision that the gate admitted, and it is
+forgotten as soon as its time is over or the connection breaks.
 """
 
 from __future__ import annotations
@@ -11,20 +11,37 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from oneglance.contract.messages import (
+    AccessState,
+    Challenge,
     Decision,
+    Factor,
     Hint,
     Outcome,
     Phase,
     ServiceState,
     Status,
+    Step,
     VisitState,
 )
 from oneglance.kiosk_ui.names import clean_name
 from oneglance.kiosk_ui.screen import Kind, ScreenState
-from oneglance.kiosk_ui.words import HINTS, POOR_QUALITY, WORDS, welcome
+from oneglance.kiosk_ui.words import (
+    CLAIMED,
+    HINTS,
+    ONCE_MORE,
+    REFUSALS,
+    STEPS,
+    WORDS,
+    wait_line,
+    welcome,
+)
 
 # A visit about which nothing more is heard is over: the person left, or the daemon hangs.
 VISIT_SILENCE_S = 2.0
+# Claims and waits are told once a second while there are any.
+ACCESS_SILENCE_S = 3.0
+# How long a challenge whose time is over waits for the daemon to say what comes next.
+LINGER_S = 1.0
 # The daemon repeats its status every 30 s; a retained one that nobody repeats is an echo.
 STATUS_SILENCE_S = 75.0
 # How long a fresh screen waits for its broker and daemon before it calls itself out of service.
@@ -59,6 +76,13 @@ class VisitArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessArrived:
+    """Whether somebody is claimed, and who has to wait."""
+
+    access: AccessState
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionArrived:
     """A decision that `contract.gate.Gate` admitted: signed, fresh, for this door, never before."""
 
@@ -66,11 +90,27 @@ class DecisionArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class ChallengeArrived:
+    """What `contract.gate.Gate` let through to be asked of the visitor now."""
+
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Only time has passed."""
 
 
-Event = Connected | Disconnected | StatusArrived | VisitArrived | DecisionArrived | Tick
+Event = (
+    Connected
+    | Disconnected
+    | StatusArrived
+    | VisitArrived
+    | AccessArrived
+    | ChallengeArrived
+    | DecisionArrived
+    | Tick
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +136,11 @@ class KioskState:
     ever_online: bool = False
     visit: VisitState | None = None
     visit_at_s: float = 0.0
+    challenge: Challenge | None = None
+    challenge_at_s: float = 0.0
     decided_visit_id: str = ""
+    access: AccessState | None = None
+    access_at_s: float = 0.0
     result: Result | None = None
 
 
@@ -122,9 +166,15 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
             return replace(state, status=status, status_at_s=now_s, ever_online=True)
         case VisitArrived(visit):
             return _visited(state, visit, now_s)
+        case AccessArrived(access):
+            return replace(state, access=access, access_at_s=now_s)
+        case ChallengeArrived(challenge):
+            # Who is asked for something now must see it, over the answer to whoever was before.
+            return replace(state, challenge=challenge, challenge_at_s=now_s, result=None)
         case DecisionArrived(decision):
             return replace(
                 state,
+                challenge=None,
                 result=_result(decision, now_s),
                 decided_visit_id=decision.visit_id,
                 visit=None,
@@ -135,14 +185,21 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
 
 def _blank(state: KioskState, *, connected: bool) -> KioskState:
     return replace(
-        state, connected=connected, status=None, visit=None, result=None, decided_visit_id=""
+        state,
+        connected=connected,
+        status=None,
+        visit=None,
+        access=None,
+        challenge=None,
+        result=None,
+        decided_visit_id="",
     )
 
 
 def _visited(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
     match visit.phase:
         case Phase.IDLE:
-            return replace(state, visit=None)
+            return replace(state, visit=None, challenge=None)
         case Phase.DONE:
             # The decision travels on its own topic and may come a moment later: keep showing
             # the check until then, or until it has been silent for too long.
@@ -157,8 +214,7 @@ def _result(decision: Decision, now_s: float) -> Result:
     if decision.outcome is Outcome.ACCEPTED:
         title = welcome(clean_name(decision.person_name or ""))
         return Result(Kind.WELCOME, title, WORDS[Kind.WELCOME][1], now_s)
-    poor = decision.reason == "poor_quality"
-    title, line = POOR_QUALITY if poor else WORDS[Kind.NOT_RECOGNISED]
+    title, line = REFUSALS.get(decision.reason, WORDS[Kind.NOT_RECOGNISED])
     return Result(Kind.NOT_RECOGNISED, title, line, now_s)
 
 
@@ -169,6 +225,11 @@ def _forgotten(state: KioskState, now_s: float) -> KioskState:
         state = replace(state, result=None)
     if state.visit is not None and not 0 <= now_s - state.visit_at_s <= VISIT_SILENCE_S:
         state = replace(state, visit=None)
+    if state.access is not None and not 0 <= now_s - state.access_at_s <= ACCESS_SILENCE_S:
+        state = replace(state, access=None)
+    asked = state.challenge
+    if asked is not None and not 0 <= now_s - state.challenge_at_s <= asked.time_s + LINGER_S:
+        state = replace(state, challenge=None)
     return state
 
 
@@ -193,9 +254,34 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
         result = state.result
         return ScreenState(result.kind, result.title, result.line, now_s)
     rest = _at_rest(state.status.reasons)
-    if state.visit is not None and rest is not Kind.OFFLINE:
+    if rest is Kind.OFFLINE:
+        return _plain(rest, now_s)
+    if (wait_s := _wait_s(state, now_s)) > 0:
+        return replace(_plain(Kind.WAIT, now_s), line=wait_line(wait_s))
+    if state.challenge is not None:
+        left = 1 - (now_s - state.challenge_at_s) / state.challenge.time_s
+        return _challenge_screen(state.challenge, max(0.0, left), now_s)
+    if state.visit is not None:
         return _visit_screen(state.visit, now_s)
+    if _is_claimed(state, now_s):
+        return replace(_plain(Kind.LOOK_HERE, now_s), line=CLAIMED)
     return _plain(rest, now_s)
+
+
+def _wait_s(state: KioskState, now_s: float) -> float:
+    """How long whoever stands here has to wait: after a refused claim, or with a face alone."""
+    if state.access is None:
+        return 0.0
+    who = {"claim"} if _is_claimed(state, now_s) else {"claim", Factor.FACE}
+    passed_s = now_s - state.access_at_s
+    return max((w.seconds - passed_s for w in state.access.waits if w.of in who), default=0.0)
+
+
+def _is_claimed(state: KioskState, now_s: float) -> bool:
+    access = state.access
+    if access is None or access.claim is None:
+        return False
+    return now_s - state.access_at_s < access.claim_s
 
 
 def _at_rest(reasons: tuple[str, ...]) -> Kind:
@@ -224,6 +310,19 @@ def _visit_screen(visit: VisitState, now_s: float) -> ScreenState:
         since_s=now_s,
         progress=visit.progress if checking else 0.0,
         hint=visit.hint,
+    )
+
+
+def _challenge_screen(challenge: Challenge, left: float, now_s: float) -> ScreenState:
+    title, line = STEPS[challenge.step]
+    if challenge.step is Step.LOOK_STRAIGHT and challenge.attempt > 1 and challenge.number == 1:
+        title = ONCE_MORE
+    return ScreenState(
+        *(Kind.CHALLENGE, title, line, now_s),
+        progress=left,
+        step=challenge.step,
+        number=challenge.number,
+        steps=challenge.steps,
     )
 
 

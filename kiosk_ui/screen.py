@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from oneglance.contract.messages import Hint
+from oneglance.contract.messages import Hint, Step
 from oneglance.errors import MessageError
 
 
@@ -17,8 +17,10 @@ class Kind(StrEnum):
     IDLE = "idle"
     LOOK_HERE = "look_here"
     CHECKING = "checking"
+    CHALLENGE = "challenge"
     WELCOME = "welcome"
     NOT_RECOGNISED = "not_recognised"
+    WAIT = "wait"
     CAMERA_LOST = "camera_lost"
     OFFLINE = "offline"
 
@@ -27,9 +29,10 @@ class Kind(StrEnum):
 class ScreenState:
     """All that the window needs to draw itself.
 
-    `title` is the big text, `line` the small one. `progress` runs from 0 to 1 while CHECKING and
-    is 0 otherwise. `since_s` is the monotonic time at which this symbol and title came up;
-    animations count from it.
+    `title` is the big text, `line` the small one. `progress` runs from 0 to 1 while CHECKING, is
+    what is left of the time, from 1 to 0, in a CHALLENGE, and 0 otherwise. A CHALLENGE asks for
+    `step`, which is `number` of `steps`, or stands before it. `since_s` is the monotonic time at
+    which this symbol and title came up; animations count from it.
     """
 
     kind: Kind
@@ -38,6 +41,9 @@ class ScreenState:
     since_s: float
     progress: float = 0.0
     hint: Hint = Hint.NONE
+    step: Step = Step.LOOK_STRAIGHT
+    number: int = 0
+    steps: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.progress <= 1.0:
@@ -59,6 +65,9 @@ class ScreenState:
                 since_s=float(body["since_s"]),
                 progress=float(body["progress"]),
                 hint=Hint(body["hint"]),
+                step=Step(body["step"]),
+                number=int(body["number"]),
+                steps=int(body["steps"]),
             )
         except (ValueError, KeyError, TypeError):
             raise MessageError("not a screen state", where="kiosk") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from oneglance.contract.messages import Hint
+from oneglance.contract.messages import Hint, Step
 from oneglance.kiosk_ui.geometry import (
     Disc,
     Point,
@@ -29,6 +29,8 @@ _FADE_S = 0.18
 _FADE_FROM = 0.35
 _DRAW_S = 0.25
 _BREATH_S = 4.0
+# Half the gap in the ring of a challenge.
+_GAP_DEG = 26
 _BLINK_EVERY_S = 6.0
 _BLINK_S = 0.22
 # A face in the frame is drawn small to somebody who is too far, large to one who is too near.
@@ -46,10 +48,14 @@ def symbol(state: ScreenState, age_s: float) -> tuple[Shape, ...]:
             return _look_here(state.hint, age_s)
         case Kind.CHECKING:
             return _checking(state.progress, state.hint)
+        case Kind.CHALLENGE:
+            return _challenge(state, age_s)
         case Kind.WELCOME:
             return _welcome(age_s)
         case Kind.NOT_RECOGNISED:
             return _not_recognised(age_s)
+        case Kind.WAIT:
+            return _wait(age_s)
         case Kind.CAMERA_LOST:
             return _camera_lost()
         case Kind.OFFLINE:
@@ -96,14 +102,18 @@ def _eye(age_s: float) -> tuple[Shape, ...]:
     )
 
 
-def _face(size: float, strength: float = 1.0) -> tuple[Shape, ...]:
+def _face(
+    size: float, strength: float = 1.0, at: Point = _MIDDLE, looks: Point = _MIDDLE
+) -> tuple[Shape, ...]:
+    """A face at `at`; `looks` is where eyes and mouth have gone in it."""
     width = WIDTH * 0.8
+    x, y = at[0] + looks[0] * size, at[1] + looks[1] * size
     return (
-        Stroke(ring(_MIDDLE, 0.40 * size, 0.51 * size), width, closed=True, strength=strength),
-        Disc((-0.15 * size, 0.10 * size), 0.05 * size, 0.065 * size, strength),
-        Disc((0.15 * size, 0.10 * size), 0.05 * size, 0.065 * size, strength),
+        Stroke(ring(at, 0.40 * size, 0.51 * size), width, closed=True, strength=strength),
+        Disc((x - 0.15 * size, y + 0.10 * size), 0.05 * size, 0.065 * size, strength),
+        Disc((x + 0.15 * size, y + 0.10 * size), 0.05 * size, 0.065 * size, strength),
         Stroke(
-            arc((0.0, -0.02 * size), 0.23 * size, 0.25 * size, 228, 312),
+            arc((x, y - 0.02 * size), 0.23 * size, 0.25 * size, 228, 312),
             width * 0.85,
             False,
             strength,
@@ -133,6 +143,66 @@ def _checking(progress: float, hint: Hint) -> tuple[Shape, ...]:
     )
 
 
+def _challenge(state: ScreenState, age_s: float) -> tuple[Shape, ...]:
+    # The ring is the time that is left; in its gap there is a dot for each step.
+    whole = 360 - 2 * _GAP_DEG
+    begin = 270 - _GAP_DEG
+    left = 0.01 + 0.99 * state.progress
+    dots = tuple(_dot(i, state) for i in range(state.steps))
+    return (
+        Stroke(arc(_MIDDLE, _RADIUS, _RADIUS, begin, begin - whole), WIDTH * 0.8, strength=0.2),
+        Stroke(arc(_MIDDLE, _RADIUS, _RADIUS, begin, begin - whole * left), WIDTH * 0.8),
+        *dots,
+        *_asked(state.step, 0.06 * (1 - _wave(age_s, 1.2))),
+    )
+
+
+def _dot(index: int, state: ScreenState) -> Disc:
+    now, radius = index + 1 == state.number, 0.055
+    radius *= 1.4 if now else 1.0
+    middle = (0.22 * (index - (state.steps - 1) / 2), -_RADIUS)
+    return Disc(middle, radius, radius, 1.0 if index < state.number else 0.3)
+
+
+def _asked(step: Step, beckon: float) -> tuple[Shape, ...]:
+    """A face that does the step; the arrow moves along by `beckon`.
+
+    Who stands before the screen has their own left where its left is, as in a mirror.
+    """
+    match step:
+        case Step.LOOK_STRAIGHT:
+            return _face(1.0)
+        case Step.TURN_LEFT:
+            return _towards((-1.0, 0.0), beckon)
+        case Step.TURN_RIGHT:
+            return _towards((1.0, 0.0), beckon)
+        case Step.LOOK_UP:
+            return _towards((0.0, 1.0), beckon)
+        case Step.COME_CLOSER:
+            corners = tuple(
+                shape
+                for degrees in (45, 135, 225, 315)
+                for shape in _arrow(degrees, 0.36 + beckon, 0.70 + beckon, 0.17)
+            )
+            return (*_face(0.5), *corners)
+
+
+def _towards(way: Point, beckon: float) -> tuple[Shape, ...]:
+    degrees = math.degrees(math.atan2(way[1], way[0]))
+    face = _face(0.85, at=(-0.24 * way[0], -0.26 * way[1]), looks=(0.13 * way[0], 0.13 * way[1]))
+    return (*face, *_arrow(degrees, 0.26 + beckon, 0.64 + beckon, 0.2))
+
+
+def _arrow(degrees: float, begin: float, end: float, head: float) -> tuple[Shape, ...]:
+    """An arrow from the middle outwards, counter-clockwise from the right."""
+    shaft = ((begin, 0.0), (end, 0.0))
+    tip = ((end - head, head), (end, 0.0), (end - head, -head))
+    return (
+        Stroke(turned(shaft, degrees), WIDTH * 1.3),
+        Stroke(turned(tip, degrees), WIDTH * 1.3),
+    )
+
+
 def _welcome(age_s: float) -> tuple[Shape, ...]:
     around = arc(_MIDDLE, _RADIUS, _RADIUS, 90, -270)
     tick: tuple[Point, ...] = ((-0.42, -0.01), (-0.11, -0.32), (0.44, 0.33))
@@ -151,6 +221,17 @@ def _not_recognised(age_s: float) -> tuple[Shape, ...]:
         Stroke(rounded_box(-0.84, -0.84, 0.84, 0.84, 0.34), WIDTH, closed=True),
         Stroke(beginning(((-arm, arm), (arm, -arm)), share), WIDTH * 1.6),
         Stroke(beginning(((arm, arm), (-arm, -arm)), share), WIDTH * 1.6),
+    )
+
+
+def _wait(age_s: float) -> tuple[Shape, ...]:
+    # A clock; its long hand goes round once a minute.
+    hand = turned(((0.0, 0.0), (0.0, 0.58)), -6.0 * (age_s % 60))
+    return (
+        Stroke(ring(_MIDDLE, _RADIUS, _RADIUS), WIDTH, closed=True),
+        Stroke(((0.0, 0.0), (0.34, -0.2)), WIDTH * 1.2, strength=0.7),
+        Stroke(hand, WIDTH * 1.2),
+        Disc(_MIDDLE, 0.09, 0.09),
     )
 
 

@@ -159,7 +159,7 @@ class KioskView(FloatLayout):  # type: ignore[misc]
 
     def _glided(self, state: ScreenState) -> float:
         if state.kind is not Kind.CHECKING:
-            return 0.0
+            return state.progress
         return self._progress + _PROGRESS_STEP * (state.progress - self._progress)
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from oneglance.contract.messages import Hint
+import math
+
+from oneglance.contract.messages import (
+    CHALLENGE_IGNORED,
+    CHALLENGE_NOT_SHOWN,
+    FACTOR_MISSING,
+    NOT_PERMITTED,
+    PRESENTATION_ATTACK,
+    Hint,
+    Step,
+)
 from oneglance.kiosk_ui.screen import Kind
 
 # (big text, small text). What to do is always said; nothing blames the person.
@@ -11,8 +21,10 @@ WORDS: dict[Kind, tuple[str, str]] = {
     Kind.IDLE: ("Hello", "Look at the camera to come in"),
     Kind.LOOK_HERE: ("Look here", "One glance is enough"),
     Kind.CHECKING: ("Checking", "Keep looking here"),
+    Kind.CHALLENGE: ("Look here", "Look straight at the camera, and hold still"),
     Kind.WELCOME: ("Welcome", "Please come in"),
     Kind.NOT_RECOGNISED: ("Sorry, I do not know you", "Try once more, or ring the bell"),
+    Kind.WAIT: ("Please wait", "Then try once more"),
     Kind.CAMERA_LOST: ("I cannot see you", "The camera is off. Please ring the bell"),
     Kind.OFFLINE: ("Out of service", "Please ring the bell or use your key"),
 }
@@ -28,12 +40,45 @@ HINTS: dict[Hint, str] = {
     Hint.ONE_AT_A_TIME: "One person at a time, please",
 }
 
-# A visit that ended because the pictures were too poor says so; every other reason shows the
-# words of NOT_RECOGNISED, so that the screen tells nobody how close a stranger came.
+# What a challenge asks for; left and right are the visitor's own.
+STEPS: dict[Step, tuple[str, str]] = {
+    Step.LOOK_STRAIGHT: WORDS[Kind.CHALLENGE],
+    Step.TURN_LEFT: ("Turn left", "Turn your head to your left, and stay so"),
+    Step.TURN_RIGHT: ("Turn right", "Turn your head to your right, and stay so"),
+    Step.LOOK_UP: ("Look up", "Lift your chin, and stay so"),
+    Step.COME_CLOSER: ("Come closer", "Bring your face nearer to the camera"),
+}
+# Said as the big text before the second attempt.
+ONCE_MORE = "Once more"
+
+# A visit that ended because the pictures were too poor says so.
 POOR_QUALITY = ("I could not see you well", "Come closer, look here and try again")
+# Whoever holds up a photograph knows it; everybody else is told what helps.
+NOT_SURE = ("I could not be sure", "Show your whole face, or use your key")
+NOT_NOW = ("Not at this time", "Please ring the bell")
+# Every other reason shows the words of NOT_RECOGNISED, so that the screen tells nobody how close a
+# stranger came.
+REFUSALS: dict[str, tuple[str, str]] = {
+    "poor_quality": POOR_QUALITY,
+    PRESENTATION_ATTACK: NOT_SURE,
+    CHALLENGE_IGNORED: NOT_SURE,
+    CHALLENGE_NOT_SHOWN: NOT_SURE,
+    NOT_PERMITTED: NOT_NOW,
+    FACTOR_MISSING: ("One thing more", "Show your badge or enter your PIN, then look here"),
+}
+
+# Said instead of the small text while the face of somebody who is claimed is awaited.
+CLAIMED = "Now look at the camera"
 
 
 def welcome(name: str) -> str:
     """The big text for somebody who was recognised; `name` is cleaned and may be empty."""
     greeting = WORDS[Kind.WELCOME][0]
     return f"{greeting}, {name}" if name else greeting
+
+
+def wait_line(seconds: float) -> str:
+    """The small text for somebody who has to wait so long."""
+    if seconds > 90:
+        return f"You can try again in {math.ceil(seconds / 60)} minutes"
+    return f"You can try again in {max(1, math.ceil(seconds))} s"

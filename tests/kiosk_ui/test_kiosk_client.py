@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wire_samples import make_challenge
 
 from oneglance.broker import embedded_broker
 from oneglance.config import Config, KioskConfig, MqttConfig
+from oneglance.contract.commands import Command
 from oneglance.contract.messages import (
     Decision,
     Factor,
@@ -25,11 +27,12 @@ from oneglance.contract.messages import (
     Status,
     VisitState,
 )
-from oneglance.contract.signing import create_signing_key, load_signing_key, sign
+from oneglance.contract.signing import create_signing_key, load_signing_key, sign, unpack
 from oneglance.contract.topics import Topics
 from oneglance.errors import ConfigError
 from oneglance.kiosk_ui.client import MAX_WAITING, KioskClient
 from oneglance.kiosk_ui.reducer import (
+    ChallengeArrived,
     Connected,
     DecisionArrived,
     Disconnected,
@@ -161,6 +164,59 @@ def test_what_must_not_be_believed_is_not_shown_and_its_names_are_not_logged(
     assert len(refused) == 8
     assert "Zaphod" not in caplog.text
     assert "Arthur" not in caplog.text
+
+
+def test_only_a_signed_fresh_challenge_of_this_door_is_shown_and_once(
+    kiosk: Kiosk, key_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    key = load_signing_key(key_files[0])
+    create_signing_key(tmp_path / "other.key", tmp_path / "other.pub")
+    old = datetime.now(UTC) - timedelta(seconds=6)
+    for payload in (
+        sign(make_challenge(5), load_signing_key(tmp_path / "other.key")),
+        make_challenge(5).to_payload(),
+        sign(make_challenge(5, door="back"), key),
+        sign(make_challenge(5, issued_at=old, expires_at=old + timedelta(seconds=5)), key),
+        sign(make_decision(5, issued_at=datetime.now(UTC)), key),
+        *[sign(make_challenge(5, challenge_id="the-good-one"), key)] * 2,
+    ):
+        kiosk.send(TOPICS.challenge, payload)
+    kiosk.flush()
+    (shown,) = kiosk.saw(ChallengeArrived)
+    assert isinstance(shown, ChallengeArrived)
+    assert shown.challenge.challenge_id == "the-good-one"
+
+
+def test_what_is_shown_is_told_to_the_daemon_once_and_signed_by_the_kiosks_key(
+    config: Config, tmp_path: Path, wait_until: Wait
+) -> None:
+    create_signing_key(tmp_path / "kiosk.key", tmp_path / "kiosk.pub")
+    asks = config.kiosk.model_copy(update={"key_file": tmp_path / "kiosk.key"})
+    heard: list[Arrival] = []
+    daemon = Link(
+        config.mqtt, "daemon", subscriptions=((TOPICS.commands, 1),), on_message=heard.append
+    )
+    client = KioskClient(config.model_copy(update={"kiosk": asks}))
+    daemon.start()
+    client.start()
+    at_work = Kiosk(client, daemon, wait_until)
+    wait_until(lambda: daemon.connected and bool(at_work.saw(Connected)), "no connection")
+    first, second = make_challenge(1), make_challenge(2)
+    for challenge in (first, first, second):
+        client.shown(challenge)
+    wait_until(lambda: len(heard) == 2, "the daemon hears of both")
+    commands = [unpack(arrival.payload, Command).message(Command) for arrival in heard]
+    assert [c.args["challenge_id"] for c in commands] == [first.challenge_id, second.challenge_id]
+    assert {(c.verb, c.key_id) for c in commands} == {("challenge-shown", "kiosk")}
+    client.stop()
+    daemon.stop()
+
+
+def test_a_screen_without_a_key_shows_it_but_warns(
+    kiosk: Kiosk, caplog: pytest.LogCaptureFixture
+) -> None:
+    kiosk.client.shown(make_challenge(1))
+    assert "kiosk.key_file" in caplog.text
 
 
 def with_retained(topic: str, payload: bytes, config: Config, wait_until: Wait) -> Link:

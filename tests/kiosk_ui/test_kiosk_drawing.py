@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.contract.messages import Hint
+from oneglance.contract.messages import Hint, Step
 from oneglance.errors import MessageError
-from oneglance.kiosk_ui.geometry import Stroke, beginning, ribbon, smooth_pieces
+from oneglance.kiosk_ui.geometry import Disc, Shape, Stroke, beginning, ribbon, smooth_pieces
 from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, LINE, TITLE, contrast, mixed
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.soft_pixels import brush_pixels, glow_pixels
@@ -28,6 +29,9 @@ STATES = st.builds(
     since_s=st.floats(0, 1e6),
     progress=st.floats(0, 1),
     hint=st.sampled_from(Hint),
+    step=st.sampled_from(Step),
+    number=st.integers(0, 9),
+    steps=st.integers(0, 9),
 )
 
 
@@ -65,6 +69,39 @@ def test_more_progress_draws_a_longer_ring() -> None:
     lengths = [length(i / 10) for i in range(11)]
     assert lengths == sorted(lengths)
     assert lengths[0] > 0
+
+
+def asked(step: Step, **changes: Any) -> tuple[Shape, ...]:
+    return symbol(ScreenState(Kind.CHALLENGE, "", "", 0.0, 0.5, step=step, **changes), 0.0)
+
+
+def arrow_middle(step: Step) -> tuple[float, float]:
+    """The middle of what the step's symbol has more than the ring."""
+    points = [p for shape in asked(step)[2:] if isinstance(shape, Stroke) for p in shape.points]
+    tip = points[-3:]
+    return sum(x for x, _ in tip) / 3, sum(y for _, y in tip) / 3
+
+
+def test_the_arrow_to_the_visitors_left_points_to_the_screens_left() -> None:
+    assert arrow_middle(Step.TURN_LEFT)[0] < -0.4
+    assert arrow_middle(Step.TURN_RIGHT)[0] > 0.4
+    assert arrow_middle(Step.LOOK_UP)[1] > 0.4
+
+
+def test_every_step_has_a_symbol_of_its_own() -> None:
+    outlines = [frozenset(s.points for s in asked(step) if isinstance(s, Stroke)) for step in Step]
+    assert len(set(outlines)) == len(Step)
+
+
+def test_the_dots_of_a_challenge_say_which_step_it_is() -> None:
+    for number in (1, 2, 3):
+        dots = [
+            s
+            for s in asked(Step.LOOK_UP, number=number, steps=3)
+            if isinstance(s, Disc) and s.centre[1] < -0.8
+        ]
+        assert [dot.strength == 1.0 for dot in dots] == [i < number for i in range(3)]
+        assert max(dots, key=lambda dot: dot.radius_x) is dots[number - 1]
 
 
 def test_settled_symbols_all_differ_in_shape() -> None:

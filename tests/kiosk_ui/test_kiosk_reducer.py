@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from wire_samples import make_challenge
 
 from oneglance.contract.messages import (
+    AccessState,
     Decision,
     Factor,
     Hint,
@@ -17,12 +20,18 @@ from oneglance.contract.messages import (
     Phase,
     ServiceState,
     Status,
+    Step,
     VisitState,
+    Wait,
 )
 from oneglance.kiosk_ui.reducer import (
+    ACCESS_SILENCE_S,
+    LINGER_S,
     START_GRACE_S,
     STATUS_SILENCE_S,
     VISIT_SILENCE_S,
+    AccessArrived,
+    ChallengeArrived,
     Connected,
     DecisionArrived,
     Disconnected,
@@ -35,7 +44,17 @@ from oneglance.kiosk_ui.reducer import (
     reduce,
 )
 from oneglance.kiosk_ui.screen import Kind
-from oneglance.kiosk_ui.words import HINTS, POOR_QUALITY, WORDS
+from oneglance.kiosk_ui.words import (
+    CLAIMED,
+    HINTS,
+    NOT_NOW,
+    NOT_SURE,
+    ONCE_MORE,
+    POOR_QUALITY,
+    REFUSALS,
+    STEPS,
+    WORDS,
+)
 
 RESULT_S = 4.0
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
@@ -77,6 +96,20 @@ def decision(name: str | None = "Ada", visit_id: str = "v1", reason: str = "") -
             sequence=1,
         )
     )
+
+
+def access(
+    *waits: tuple[str, float], claim: Factor | None = None, claim_s: float = 0.0
+) -> AccessArrived:
+    told = tuple(
+        Wait(of="claim" if of == "claim" else Factor(of), seconds=seconds) for of, seconds in waits
+    )
+    return AccessArrived(AccessState(issued_at=NOW, claim=claim, claim_s=claim_s, waits=told))
+
+
+def challenge(step: Step = Step.TURN_LEFT, **changes: Any) -> ChallengeArrived:
+    values: dict[str, Any] = {"step": step, "visit_id": "v1", "time_s": 5.0}
+    return ChallengeArrived(make_challenge(1, **(values | changes)))
 
 
 def after(*steps: tuple[float, Event]) -> KioskState:
@@ -247,6 +280,65 @@ def test_progress_does_not_restart_the_animation() -> None:
     assert (state.screen.since_s, state.screen.progress) == (1.0, 0.6)
 
 
+def test_a_challenge_shows_its_step_and_the_time_that_is_left() -> None:
+    state = after(*ONLINE, (1.0, visit(Phase.CHECKING)), (1.5, challenge(number=2)))
+    screen = state.screen
+    assert (screen.kind, screen.step, screen.progress) == (Kind.CHALLENGE, Step.TURN_LEFT, 1.0)
+    assert (screen.title, screen.line) == STEPS[Step.TURN_LEFT]
+    assert (screen.number, screen.steps) == (2, 2)
+    state = reduce(state, visit(Phase.CHECKING, progress=1.0), 3.0)
+    state = reduce(state, Tick(), 4.0)
+    assert (state.screen.kind, state.screen.progress) == (Kind.CHALLENGE, 0.5)
+    assert state.screen.since_s == 1.5
+
+
+def test_every_step_has_words_of_its_own() -> None:
+    assert set(STEPS) == set(Step)
+    assert len(set(STEPS.values())) == len(Step)
+
+
+def test_the_second_attempt_says_so_and_blames_nobody() -> None:
+    again = challenge(Step.LOOK_STRAIGHT, attempt=2, number=1)
+    assert after(*ONLINE, (1.0, again)).screen.title == ONCE_MORE
+    between = challenge(Step.LOOK_STRAIGHT, attempt=2, number=2)
+    assert after(*ONLINE, (1.0, between)).screen.title == STEPS[Step.LOOK_STRAIGHT][0]
+
+
+def test_what_is_asked_now_takes_the_place_of_an_answer_to_somebody_else() -> None:
+    state = after(*ONLINE, (1.0, decision(visit_id="v0")), (1.5, challenge()))
+    assert state.screen.kind is Kind.CHALLENGE
+    assert state.result is None
+
+
+def test_a_challenge_ends_with_the_decision() -> None:
+    state = after(*ONLINE, (1.0, challenge()), (2.0, decision("Ada")))
+    assert state.screen.kind is Kind.WELCOME
+    assert reduce(state, Tick(), 2.0 + RESULT_S).screen.kind is Kind.IDLE
+
+
+def test_a_challenge_ends_when_the_visitor_leaves_or_the_daemon_says_no_more() -> None:
+    state = after(*ONLINE, (1.0, challenge()))
+    assert reduce(state, visit(Phase.IDLE, ""), 1.5).screen.kind is Kind.IDLE
+    assert reduce(state, Tick(), 1.0 + 5.0 + LINGER_S).screen.progress == 0.0
+    assert reduce(state, Tick(), 1.1 + 5.0 + LINGER_S).screen.kind is Kind.IDLE
+    assert reduce(state, Disconnected(), 1.5).challenge is None
+
+
+def test_a_daemon_that_can_let_nobody_in_asks_for_nothing() -> None:
+    state = after(
+        *ONLINE, (1.0, status(ServiceState.DEGRADED, "sequence_error")), (1.1, challenge())
+    )
+    assert state.screen.kind is Kind.OFFLINE
+
+
+def test_a_refusal_for_want_of_life_blames_nobody_and_says_what_to_do() -> None:
+    for reason in ("presentation_attack", "challenge_ignored", "challenge_not_shown"):
+        screen = after(*ONLINE, (1.0, decision(reason=reason))).screen
+        assert (screen.title, screen.line) == NOT_SURE
+    screen = after(*ONLINE, (1.0, decision(reason="not_permitted"))).screen
+    assert (screen.kind, screen.title, screen.line) == (Kind.NOT_RECOGNISED, *NOT_NOW)
+
+
 NAME = "Zaphod"
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.sampled_from(
@@ -259,6 +351,9 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
             status(ServiceState.DEGRADED, "camera_lost:front"),
             status(ServiceState.DEGRADED, "starting"),
             status(ServiceState.DEGRADED, "gallery_empty"),
+            access(),
+            access(("face", 5.0), ("pin", 60.0)),
+            access(claim=Factor.BADGE, claim_s=15.0),
         ]
     ),
     st.builds(
@@ -268,6 +363,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         st.floats(0, 1),
         st.sampled_from(Hint),
     ),
+    st.builds(challenge, st.sampled_from(Step), visit_id=st.sampled_from(["v1", "v2"])),
     st.builds(
         decision,
         st.just(NAME),
@@ -292,6 +388,8 @@ def test_a_name_stands_only_on_a_fresh_accepted_decision_while_connected(
             case DecisionArrived(decision_):
                 accepted = decision_.outcome is Outcome.ACCEPTED
                 welcome_until_s = now_s + RESULT_S if accepted else 0.0
+            case ChallengeArrived():
+                welcome_until_s = 0.0
             case Connected() | Disconnected() | StatusArrived(None):
                 welcome_until_s = 0.0
             case StatusArrived(status_) if status_.state is ServiceState.OFFLINE:
@@ -314,6 +412,7 @@ def test_with_time_alone_every_story_ends_at_rest(story: list[tuple[float, Event
     assert state.screen.kind in {Kind.IDLE, Kind.OFFLINE, Kind.CAMERA_LOST, Kind.STARTING}
     assert state.result is None
     assert state.visit is None
+    assert state.challenge is None
 
 
 @given(STORIES)
@@ -327,4 +426,67 @@ def test_a_screen_is_never_older_than_the_story_and_its_progress_is_a_share(
         before = state.screen
         state = reduce(state, event, now_s)
         assert before.since_s <= state.screen.since_s <= now_s
-        assert state.screen.progress == 0 or state.screen.kind is Kind.CHECKING
+        assert state.screen.progress == 0 or state.screen.kind in {Kind.CHECKING, Kind.CHALLENGE}
+
+
+def test_a_wait_counts_down_and_ends_by_itself() -> None:
+    state = after(*ONLINE, (1.0, access(("face", 2.5))))
+    shown = []
+    for now_s in (1.0, 1.6, 2.6, 3.4, 3.6):
+        state = reduce(state, Tick(), now_s)
+        shown.append((state.screen.kind, state.screen.line))
+    assert [kind for kind, _ in shown] == [Kind.WAIT] * 4 + [Kind.IDLE]
+    assert [line for kind, line in shown if kind is Kind.WAIT] == [
+        f"You can try again in {n} s" for n in (3, 2, 1, 1)
+    ]
+
+
+def test_a_countdown_is_one_screen_whose_clock_runs_on() -> None:
+    state = after(*ONLINE, (1.0, access(("face", 9.0))), (2.0, access(("face", 8.0))))
+    assert state.screen.since_s == 1.0
+
+
+def test_a_long_wait_is_told_in_minutes() -> None:
+    assert after(*ONLINE, (1.0, access(("claim", 900.0)))).screen.line.endswith("15 minutes")
+
+
+def test_a_daemon_that_says_no_more_of_a_wait_has_ended_it() -> None:
+    waits = (*ONLINE, (1.0, access(("face", 500.0))))
+    assert after(*waits, (1.0 + ACCESS_SILENCE_S, Tick())).screen.kind is Kind.WAIT
+    assert after(*waits, (1.1 + ACCESS_SILENCE_S, Tick())).screen.kind is Kind.IDLE
+    assert after(*waits, (2.0, access())).screen.kind is Kind.IDLE
+
+
+def test_who_can_still_come_in_is_not_told_to_wait() -> None:
+    for means in ("badge", "pin"):
+        assert after(*ONLINE, (1.0, access((means, 20.0)))).screen.kind is Kind.IDLE
+    claimed = access(("face", 20.0), claim=Factor.BADGE, claim_s=15.0)
+    state = after(*ONLINE, (1.0, claimed))
+    assert (state.screen.kind, state.screen.line) == (Kind.LOOK_HERE, CLAIMED)
+    state = reduce(state, visit(Phase.CHECKING, progress=0.5), 1.5)
+    assert state.screen.kind is Kind.CHECKING
+
+
+def test_a_claim_is_awaited_no_longer_than_it_is_good() -> None:
+    claimed = (*ONLINE, (1.0, access(claim=Factor.PIN, claim_s=1.5)))
+    assert after(*claimed, (2.4, Tick())).screen.kind is Kind.LOOK_HERE
+    assert after(*claimed, (2.5, Tick())).screen.kind is Kind.IDLE
+
+
+def test_a_result_comes_before_the_wait_that_it_costs() -> None:
+    state = after(*ONLINE, (1.0, access(("face", 9.0))), (1.1, decision(reason="not_recognised")))
+    assert state.screen.kind is Kind.NOT_RECOGNISED
+    state = reduce(state, access(("face", 5.0)), 1.2 + RESULT_S)
+    assert state.screen.kind is Kind.WAIT
+
+
+def test_who_is_known_but_may_not_enter_learns_what_is_missing() -> None:
+    for reason in ("factor_missing", "not_permitted"):
+        screen = after(*ONLINE, (1.0, decision(reason=reason))).screen
+        assert (screen.kind, (screen.title, screen.line)) == (Kind.NOT_RECOGNISED, REFUSALS[reason])
+
+
+def test_out_of_service_is_said_even_to_who_has_to_wait() -> None:
+    trouble = status(ServiceState.DEGRADED, "attempts_error")
+    state = after((0.1, Connected()), (0.2, trouble), (1.0, access(("face", 9.0))))
+    assert state.screen.kind is Kind.OFFLINE

@@ -22,7 +22,7 @@ from oneglance.kiosk_ui.display import virtual_display
 from oneglance.kiosk_ui.palette import ACCENTS
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.snapshot import render_states
-from oneglance.kiosk_ui.words import HINTS, POOR_QUALITY, WORDS, welcome
+from oneglance.kiosk_ui.words import HINTS, NOT_NOW, NOT_SURE, POOR_QUALITY, STEPS, WORDS, welcome
 
 SIZES = [(800, 480), (480, 800), (1280, 720), (480, 320), (1920, 1080)]
 LONG_NAMES = (
@@ -34,7 +34,11 @@ LONG_NAMES = (
 STATES = [
     *(ScreenState(kind, *WORDS[kind], since_s=0.0) for kind in Kind if kind is not Kind.WELCOME),
     ScreenState(Kind.CHECKING, *WORDS[Kind.CHECKING], since_s=0.0, progress=0.7),
-    ScreenState(Kind.NOT_RECOGNISED, *POOR_QUALITY, since_s=0.0),
+    *(
+        ScreenState(Kind.CHALLENGE, *words, 0.0, 0.6, step=step, number=1, steps=2)
+        for step, words in STEPS.items()
+    ),
+    *(ScreenState(Kind.NOT_RECOGNISED, *said, 0.0) for said in (POOR_QUALITY, NOT_SURE, NOT_NOW)),
     ScreenState(Kind.WELCOME, welcome("Ada"), WORDS[Kind.WELCOME][1], 0.0),
     *(
         ScreenState(Kind.LOOK_HERE, WORDS[Kind.LOOK_HERE][0], words, 0.0, hint=hint)
