@@ -62,6 +62,9 @@ sequence_file = "sequence"
 [gallery]
 path = "gallery.db"
 key_file = "gallery.key"
+[access.attempts]  # One stranger after the other comes: none is to wait for the ones before.
+first_wait_s = 0.001
+longest_wait_s = 0.001
 [[camera]]
 name = "door"
 source = "{film}"

@@ -7,7 +7,7 @@ usage() {
     cat <<'TEXT'
 Usage: install.sh [options]
 
-  --role ROLE     daemon, lock, kiosk or broker; may be given several times
+  --role ROLE     daemon, lock, kiosk, reader or broker; may be given several times
                   (default: daemon, lock and broker, all on this machine)
   --package SPEC  what pip installs: a wheel file or a requirement (default: this checkout)
   --venv DIR      use this environment, which has oneglance, instead of making one
@@ -59,7 +59,7 @@ done
 roles=${roles:- daemon lock broker}
 for role in $roles; do
     case $role in
-    daemon | lock | kiosk | broker) ;;
+    daemon | lock | kiosk | reader | broker) ;;
     *)
         echo "install.sh: unknown role $role" >&2
         exit 2
@@ -146,7 +146,7 @@ if [ -z "$venv" ]; then
     venv=/opt/oneglance/venv
     extras=''
     if has_role daemon; then extras=$extras,daemon; fi
-    if has_role lock; then extras=$extras,door; fi
+    if has_role lock || has_role reader; then extras=$extras,door; fi
     if has_role kiosk; then extras=$extras,kiosk; fi
     if [ ! -x "$prefix$venv/bin/python" ]; then
         run python3 -m venv "$prefix$venv"
@@ -205,6 +205,9 @@ if has_role daemon; then
             run "$program" keys make "$who" --keyring "$etc/keyring.json"
         done
     fi
+    if has_role reader && [ ! -e "$etc/reader.key" ]; then
+        run "$program" keys make reader --keyring "$etc/keyring.json"
+    fi
     case $camera in
     *[!0-9]*) camera="\"$camera\"" ;;
     esac
@@ -261,6 +264,20 @@ key_file = "credential:kiosk.key"
 TEXT
 fi
 
+if has_role reader; then
+    write_new "$etc/reader.toml" 0644 <<TEXT
+# The badge reader. All keys: docs/configuration.md; wiring: docs/access.md.
+$(site_section)
+
+$(mqtt_section reader)
+
+[reader]
+kind = "wedge"
+# device = "/dev/input/by-id/..."
+key_file = "credential:reader.key"
+TEXT
+fi
+
 # --- the broker ------------------------------------------------------------------------------
 if has_role broker; then
     mosquitto=$prefix/etc/mosquitto/oneglance
@@ -313,7 +330,7 @@ TEXT
 else
     for role in $roles; do
         key=''
-        if [ "$role" = kiosk ]; then key=kiosk.key; fi
+        case $role in kiosk | reader) key=$role.key ;; esac
         for file in ca.crt "$role.password" keyring.json $key; do
             [ -e "$etc/$file" ] ||
                 say "still needed: $etc/$file, copied from the machine of the broker and daemon"
@@ -326,6 +343,7 @@ units=''
 if has_role daemon; then units="$units oneglance.service"; fi
 if has_role lock; then units="$units oneglance-door.service"; fi
 if has_role kiosk; then units="$units oneglance-kiosk.service"; fi
+if has_role reader; then units="$units oneglance-reader.service"; fi
 run install -d "$prefix/etc/systemd/system"
 for unit in $units; do
     target=$prefix/etc/systemd/system/$unit
@@ -344,4 +362,7 @@ fi
 if has_role daemon; then say "to check it: oneglance doctor -c /etc/oneglance/oneglance.toml"; fi
 if has_role lock; then say "to check it: oneglance doctor -c /etc/oneglance/door.toml"; fi
 if has_role kiosk; then say "to check it: oneglance doctor -c /etc/oneglance/kiosk.toml"; fi
+if has_role reader; then
+    say "to check it: stop oneglance-reader, then oneglance reader --learn -c /etc/oneglance/reader.toml"
+fi
 say "done"

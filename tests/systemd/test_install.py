@@ -22,7 +22,9 @@ from oneglance.contract.topics import Topics
 from oneglance.link import Link
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
-ALL = ("--role", "daemon", "--role", "lock", "--role", "kiosk", "--role", "broker")
+ALL = tuple(
+    part for role in ("daemon", "lock", "kiosk", "reader", "broker") for part in ("--role", role)
+)
 
 needs_broker_tools = pytest.mark.skipif(
     find_binary("mosquitto_passwd") is None or shutil.which("openssl") is None,
@@ -90,7 +92,7 @@ def test_keys_that_are_there_encrypted_only_are_not_made_again(tmp_path: Path) -
 def test_secrets_are_private(tmp_path: Path) -> None:
     install(*ALL, "--prefix", str(tmp_path))
     secret = [name for name in tree(tmp_path) if name.endswith((".key", ".password", "passwords"))]
-    assert len(secret) == 12
+    assert len(secret) == 13
     for name in secret:
         assert tree(tmp_path)[name][0] == 0o600, name
     words = [(tmp_path / name).read_text() for name in secret if name.endswith(".password")]
@@ -112,6 +114,7 @@ def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.Mo
             "daemon": "oneglance.toml",
             "lock": "door.toml",
             "kiosk": "kiosk.toml",
+            "badge": "reader.toml",
             "admin": "admin.toml",
         }.items()
     }
@@ -122,7 +125,7 @@ def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_pins(files["kiosk"].kiosk.public_key_file) == ring
     topics, kiosk = Topics("home", "back"), files["kiosk"].kiosk.key_file
     assert kiosk is not None
-    for key_file in (kiosk, files["admin"].command_key_file):
+    for key_file in (kiosk, files["badge"].reader.key_file, files["admin"].command_key_file):
         assert ring.find(open_writer(topics, key_file).key_id) is not None
     server = Mosquitto.__new__(Mosquitto)
     server.folder, server.port, server._process = tmp_path, free_port(), None

@@ -70,7 +70,12 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
 @needs_systemd
 @pytest.mark.parametrize(
     ("unit", "at_most"),
-    [("oneglance.service", 20), ("oneglance-door.service", 20), ("oneglance-kiosk.service", 25)],
+    [
+        ("oneglance.service", 20),
+        ("oneglance-door.service", 20),
+        ("oneglance-kiosk.service", 25),
+        ("oneglance-reader.service", 20),
+    ],
 )
 def test_the_exposure_stays_low(unit: str, at_most: int) -> None:
     """systemd's own score, 0 (shut) to 100 (open)."""
@@ -118,6 +123,7 @@ def test_only_the_daemon_gets_the_private_keys() -> None:
         "oneglance-door": {"lock.password"},
         # Its own key, with which nothing is opened.
         "oneglance-kiosk": {"kiosk.password", "kiosk.key"},
+        "oneglance-reader": {"reader.password", "reader.key"},
     }
 
 
