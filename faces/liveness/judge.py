@@ -25,6 +25,8 @@ from oneglance.faces.model.manifest import FIX, MANIFEST_NAME
 # What was looked at longer ago says nothing about who stands there now.
 STALE_S = 1.0
 BUMPS_OF_NOTHING = 2
+# Pictures that follow each other look the same: to see half of them costs half as much.
+TEXTURE_EVERY = 2
 
 
 class Witness(Protocol):
@@ -56,9 +58,7 @@ class Liveness:
 
         `points` (5, 2) are the face's in px; what was measured is kept in the trace.
         """
-        told = self._texture.witness(pixels, np.asarray(points, np.float64))
-        cues = dict(zip(self._texture.cues, told.tolist(), strict=True))
-        trace.look({**cues, **motion.measure(trace.glances)}, at_s)
+        trace.look(measured(self._texture, trace, pixels, points), at_s)
 
     def judge(self, trace: Trace, at_s: float) -> Judgement:
         """What the looks of a trace come to at `at_s`. Changes nothing.
@@ -68,6 +68,17 @@ class Liveness:
         if not trace.looks or not 0 <= at_s - trace.looked_at_s <= STALE_S:
             return Judgement(self._fusion.document.bias, Verdict.UNDECIDED, {})
         return self._fusion.weigh(gathered(trace.looks))
+
+
+def measured(
+    texture: Witness, trace: Trace, pixels: NDArray[np.uint8], points: NDArray[np.floating]
+) -> dict[str, float]:
+    """The cues of one look, by name: motion's, and at every `TEXTURE_EVERY`th look texture's."""
+    cues = motion.measure(trace.glances)
+    if len(trace.looks) % TEXTURE_EVERY == 0:
+        told = texture.witness(pixels, np.asarray(points, np.float64))
+        cues |= zip(texture.cues, told.tolist(), strict=True)
+    return cues
 
 
 def gathered(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
