@@ -36,8 +36,10 @@ from hostile_messages import HOSTILE, Capture, Keys
 from rich.console import Console
 from rich.table import Table
 
+from oneglance.access_config import AccessConfig, AttemptsConfig
 from oneglance.broker import embedded_broker
 from oneglance.cli.demo.house import ScreenLogic
+from oneglance.cli.demo.video import full_height
 from oneglance.cli.photos import PHOTOS, fetch_photos, photo_folder
 from oneglance.config import (
     CameraConfig,
@@ -75,10 +77,10 @@ TOPICS = Topics("attacked", "front")
 ENROLLED = "obama.jpg"
 OF_THE_ENROLLED = ("obama2.jpg", "obama3.jpg")
 OTHERS = ("biden.jpg", "astronaut.png")
-FPS = 12.0
+FPS = 10.0
 VISIT_S = 2.5
 # A face that left is forgotten after 1.5 s.
-PAUSE_S = 2.0
+PAUSE_S = 1.7
 PULSE_S = 0.05
 # The lock keeps so many decisions waiting: more would be dropped unjudged, and count for nothing.
 MOST_WAITING = 12
@@ -274,6 +276,8 @@ def house(policy: Literal["off", "passive", "passive+challenge"]) -> Iterator[Ho
             ),
             gallery=GalleryConfig(path=folder / "gallery.db", key_file=folder / "gallery.key"),
             liveness=LivenessConfig(policy=policy),
+            # Every attempt is to be judged: none waits for the failures before it.
+            access=AccessConfig(attempts=AttemptsConfig(first_wait_s=0.001, longest_wait_s=0.001)),
             door=DoorConfig(
                 public_key_file=folder / "keyring.json",
                 state_file=folder / "door-sequence",
@@ -352,7 +356,7 @@ def write_film(file: Path, kind: str, count: int, model: FaceModel, seed: int) -
         for _ in range(round(PAUSE_S * FPS)):
             writer.write(empty)
         for frame in film.frames:
-            writer.write(cv2.resize(frame, (640, 480)) if frame.shape[:2] != (480, 640) else frame)
+            writer.write(full_height(frame))
     for _ in range(round(PAUSE_S * FPS)):
         writer.write(empty)
     writer.release()

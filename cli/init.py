@@ -47,6 +47,9 @@ key_file = "gallery.key"              # stays on this machine
 [decision]
 far = "1e-3"                          # how many strangers' visits may be let in
 
+[liveness]
+policy = "passive"                    # or "passive+challenge": the screen asks for a movement
+
 [[camera]]
 name = "{door}"
 source = {camera}

@@ -175,7 +175,7 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
             return replace(
                 state,
                 challenge=None,
-                result=_result(decision, now_s),
+                result=result_of(decision, now_s),
                 decided_visit_id=decision.visit_id,
                 visit=None,
             )
@@ -210,7 +210,8 @@ def _visited(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
             return replace(state, visit=visit, visit_at_s=now_s)
 
 
-def _result(decision: Decision, now_s: float) -> Result:
+def result_of(decision: Decision, now_s: float) -> Result:
+    """What the screen says about an admitted decision."""
     if decision.outcome is Outcome.ACCEPTED:
         title = welcome(clean_name(decision.person_name or ""))
         return Result(Kind.WELCOME, title, WORDS[Kind.WELCOME][1], now_s)

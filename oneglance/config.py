@@ -159,7 +159,7 @@ class LivenessConfig(Section):
     `folder` holds the model that judges; the shipped one if not given.
     """
 
-    policy: Literal["off", "passive", "passive+challenge"] = "off"
+    policy: Literal["off", "passive", "passive+challenge"] = "passive"
     folder: Path | None = None
 
 

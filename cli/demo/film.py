@@ -15,7 +15,7 @@ from rich.table import Table
 
 from oneglance.cli.demo.house import House, house
 from oneglance.cli.demo.sheet import ACCEPTED, LOOKING, REJECTED, Shot, annotate, write_sheet
-from oneglance.cli.demo.video import Scene, Visitor, write_film
+from oneglance.cli.demo.video import PHOTOGRAPH, VISIT, Scene, Visitor, write_film
 from oneglance.cli.photos import PHOTOS, photo_folder
 from oneglance.config import CameraConfig, Config
 from oneglance.contract.messages import Decision, Outcome
@@ -27,11 +27,19 @@ from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_faces, read_one_face
-from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.reducer import result_of
+from oneglance.kiosk_ui.screen import ScreenState
 from oneglance.kiosk_ui.snapshot import render_states
+from oneglance.training.liveness.portrait import portrait_of
 
 ENROLLED = "obama.jpg"
-WALKS = ("obama2.jpg", "biden.jpg", "obama3.jpg", "astronaut.png")
+COMES = (
+    ("obama2.jpg", VISIT),
+    ("biden.jpg", VISIT),
+    ("obama3.jpg", VISIT),
+    ("astronaut.png", VISIT),
+    ("obama2.jpg", PHOTOGRAPH),
+)
 NOISE_SEED = 20
 SHOTS_A_VISIT = 3
 SECOND_SHOT_MS = 1200.0
@@ -75,13 +83,17 @@ class Scribe:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one walk to the door, and whether it is what should have."""
+    """What became of one walk to the door, and whether it is what should have.
+
+    `expected` says whether it is to be let in: enrolled, and there themselves.
+    """
 
     name: str
     expected: bool
     decision: Decision | None
     waited_ms: float | None
     opened: bool
+    live: bool = True
 
     @property
     def right(self) -> bool:
@@ -96,11 +108,13 @@ class Row:
 def film_demo(console: Console, out: Path) -> bool:
     """Run it and print it; whether every visit ended as it should."""
     detector, model = FaceDetector(), load_model()
-    with console.status("Making a film of four visits to a door"):
+    with console.status(
+        "Making a film of four visits to a door, and of a photograph held up to it"
+    ):
         film = out / "visits.avi"
-        visitors = [_visitor(file, i, detector, model) for i, file in enumerate(WALKS)]
+        visitors = [_visitor(file, kind, detector, model) for file, kind in COMES]
         scenes = write_film(film, visitors, np.random.default_rng(NOISE_SEED))
-    console.print(f"A film of {len(scenes)} visits: {film}")
+    console.print(f"A film of {len(scenes)} visits, the last by a photograph: {film}")
     started_s = time.monotonic()
 
     def told(decision: Decision) -> None:
@@ -143,10 +157,11 @@ def film_demo(console: Console, out: Path) -> bool:
     return good
 
 
-def _visitor(file: str, index: int, detector: FaceDetector, model: FaceModel) -> Visitor:
+def _visitor(file: str, kind: str, detector: FaceDetector, model: FaceModel) -> Visitor:
     picture = load_image(photo_folder() / file)
-    face = read_faces(picture, detector, model)[0].box
-    return Visitor(_PERSON[file], picture, face, from_left=index % 2 == 0)
+    # The largest face: the portrait of a group's photograph is its first person's.
+    points = read_faces(picture, detector, model)[0].points
+    return Visitor(_PERSON[file], portrait_of(picture, points, person=_PERSON[file]), kind)
 
 
 def _enrol(config: Config, detector: FaceDetector, model: FaceModel) -> None:
@@ -184,8 +199,8 @@ def _rows(parts: House, scribe: Scribe) -> list[Row]:
         if decision is not None:
             waited_ms = 1000.0 * (heard[0].at_s - scribe.first_seen_s[decision.visit_id])
         opened = decision is not None and decision.event_id in parts.listener.opened_for
-        expected = scene.name == _PERSON[ENROLLED]
-        rows.append(Row(scene.name, expected, decision, waited_ms, opened))
+        expected = scene.name == _PERSON[ENROLLED] and scene.live
+        rows.append(Row(scene.name, expected, decision, waited_ms, opened, scene.live))
     return rows
 
 
@@ -204,9 +219,9 @@ def _table(rows: Sequence[Row]) -> Table:
     for row in rows:
         decision = row.decision
         table.add_row(
-            row.name,
-            "yes" if row.expected else "no",
-            "no decision" if decision is None else str(decision.outcome),
+            row.name if row.live else f"a photograph of {row.name}",
+            "yes" if row.name == _PERSON[ENROLLED] else "no",
+            _outcome(decision),
             "" if decision is None else f"{decision.score:+.1f}",
             "" if row.waited_ms is None else f"{row.waited_ms:.0f} ms",
             "opened" if row.opened else "shut",
@@ -215,23 +230,30 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _draw_screens(console: Console, screens: Sequence[ScreenState], out: Path) -> dict[Kind, Path]:
+def _outcome(decision: Decision | None) -> str:
+    if decision is None:
+        return "no decision"
+    why = f": {decision.reason.replace('_', ' ')}" if decision.reason else ""
+    return f"{decision.outcome}{why}"
+
+
+def _draw_screens(console: Console, screens: Sequence[ScreenState], out: Path) -> dict[str, Path]:
+    """Pictures of the screens, by their title."""
     try:
         files = render_states(screens, out / "screens")
     except (OneglanceError, ImportError) as error:
         console.print(f"No pictures of the screen: {error}", markup=False)
         return {}
     console.print(f"The screen, as it was shown ({len(files)} pictures): {out / 'screens'}")
-    return {screen.kind: file for screen, file in zip(screens, files, strict=True)}
+    return {screen.title: file for screen, file in zip(screens, files, strict=True)}
 
 
-def _sheet_rows(rows: Sequence[Row], scribe: Scribe, drawn: dict[Kind, Path]) -> list[list[Shot]]:
+def _sheet_rows(rows: Sequence[Row], scribe: Scribe, drawn: dict[str, Path]) -> list[list[Shot]]:
     sheet = []
     for index, row in enumerate(rows):
         shots = list(scribe.shots.get(index, []))
         if row.decision is not None:
-            accepted = row.decision.outcome is Outcome.ACCEPTED
-            file = drawn.get(Kind.WELCOME if accepted else Kind.NOT_RECOGNISED)
+            file = drawn.get(result_of(row.decision, 0.0).title)
             if file is not None:
                 lock = "the lock opened" if row.opened else "the lock stayed shut"
                 shots.append(Shot(load_image(file), f"the screen; {lock}"))

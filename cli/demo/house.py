@@ -79,7 +79,7 @@ class ScreenLogic:
         self._client = KioskClient(config)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
-        self.shown: dict[Kind, ScreenState] = {}
+        self.shown: dict[str, ScreenState] = {}
 
     def start(self) -> None:
         """Begin to listen."""
@@ -101,7 +101,7 @@ class ScreenLogic:
         while not self._stopping.wait(0.02):
             for event in (*self._client.drain(), Tick()):
                 self._state = reduce(self._state, event, time.monotonic())
-                self.shown[self._state.screen.kind] = self._state.screen
+                self.shown[self._state.screen.title] = self._state.screen
 
 
 @dataclass(slots=True)

@@ -16,6 +16,8 @@ LOOKS_KEPT_PER_FRAME_NEEDED = 2
 # The first looks follow each other at once, so that a glance is enough; the others are spread
 # over the rest of the patience, since frames that follow each other say nearly the same.
 LOOKS_AT_ONCE_PER_FRAME_NEEDED = 2
+# Whether a face lives shows in how it moves, and pictures much nearer to each other show the same.
+LIVING_EVERY_S = 0.3
 # A visit gets so many looks and no more: each is a try, and its false accept rate is kept for
 # just that many (docs/decision.md).
 LOOKS_PER_FRAME_NEEDED = 4
@@ -106,7 +108,9 @@ class Visit:
             return False
         # A recording's timeline may begin anew.
         waited_s = at_s - self._last_look_s
-        return self._had < self._at_once or waited_s >= self._spacing_s or waited_s < 0
+        if self.held_back:
+            return not 0 <= waited_s < LIVING_EVERY_S
+        return self._had < self._at_once or not 0 <= waited_s < self._spacing_s
 
     def near(self, at_s: float) -> None:
         """The face is near enough at `at_s` to be looked at, whether or not it is usable."""

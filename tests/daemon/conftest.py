@@ -21,6 +21,7 @@ from oneglance.config import (
     Config,
     DecisionConfig,
     GalleryConfig,
+    LivenessConfig,
     MqttConfig,
     SigningConfig,
     SiteConfig,
@@ -108,6 +109,8 @@ def house(
             "gallery": gallery_file,
             "camera": cameras,
             "decision": DecisionConfig(patience_s=1.0),
+            # Photographs on a stage do not live; tests/daemon/test_alive*.py are about that.
+            "liveness": LivenessConfig(policy="off"),
         }
         return Config(**(values | sections))  # type: ignore[arg-type]
 

@@ -66,6 +66,20 @@ def test_three_looks_at_the_same_person_accept() -> None:
     assert verdict.accepted
 
 
+def test_who_waits_to_be_seen_living_is_looked_at_three_times_a_second() -> None:
+    subject = visit()
+    taken = []
+    for frame in range(60):
+        at_s = frame / 20
+        if subject.due(at_s):
+            subject.add(look(at_s, ada=GOOD), same_face=True)
+            subject.held_back = len(subject.looks) >= RULE.frames
+            taken.append(at_s)
+    assert taken[:3] == [0.0, 0.05, 0.1]
+    assert np.diff(taken[2:]) == pytest.approx(0.3, abs=0.051)
+    assert len(taken) >= ALLOWED - 2
+
+
 def test_two_looks_never_accept() -> None:
     assert watch(visit(), [{"ada": 100.0}] * 2) is None
 
