@@ -3,6 +3,7 @@
 # make check   style, types, links between rooms
 # make bench   the figures of the shipped models, and oneglance beside its peers; DATA=DIR holds the data
 # make bench-realtime   the second part alone; QUICK=1 for a look
+# make attack  replays, forgeries, photographs: a whole house is attacked (VISITS=1000, an hour)
 # make fuzz    hostile input for every parser, for MINUTES=10 (x86-64 only)
 # make wheel   the distribution, in dist/
 # make graph   the picture of who loads whom, in docs/images/
@@ -16,7 +17,7 @@ TEST_PACKAGES := mosquitto ffmpeg nodejs xvfb libgl1 libgl1-mesa-dri libegl1 lib
 	gcc libc6-dev shellcheck systemd
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check typecheck bench bench-realtime fuzz wheel schemas graph clean
+.PHONY: demo test check typecheck bench bench-realtime attack fuzz wheel schemas graph clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -51,6 +52,10 @@ bench-realtime: $(VENV)/.dev .venv-peers/.made
 .venv-peers/.made: benchmarks/peers.txt benchmarks/peers-environment.sh
 	sh benchmarks/peers-environment.sh .venv-peers
 	touch $@
+
+attack: $(VENV)/.dev
+	sh scripts/debian-packages.sh ffmpeg
+	$(BIN)/python benchmarks/attack.py --visits $(or $(VISITS),1000) --out build/attack.json
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'
