@@ -6,6 +6,7 @@ What stands there names nobody: badges and PINs are counted by marks that mean n
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from oneglance.errors import ConfigError
@@ -34,7 +35,9 @@ def read_attempts(path: Path) -> Kept:
         kept = {str(key): [float(value) for value in pair] for key, pair in body["counts"].items()}
         if body["v"] != 1 or any(len(pair) != 2 for pair in kept.values()):
             raise ValueError("not ours")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        if not all(math.isfinite(value) for pair in kept.values() for value in pair):
+            raise ValueError("no numbers")
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise damaged(path) from None
     return kept
 

@@ -25,6 +25,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from wire_samples import TOPICS, make_decision
 
+from oneglance.audit.entry import Signer, key_id
+from oneglance.audit.log import Audit
+from oneglance.audit.proof import prove
+from oneglance.audit.segments import segments
 from oneglance.cli.wire_text import explain
 from oneglance.config import parse_config
 from oneglance.contract.commands import Command
@@ -43,8 +47,13 @@ from oneglance.contract.messages import (
 )
 from oneglance.contract.schemas import MESSAGES
 from oneglance.contract.signing import sign, unpack
+from oneglance.daemon.access.attempts_file import read_attempts, write_attempts
 from oneglance.daemon.camera.recordings import Video
+from oneglance.daemon.voice.nonces import NonceFile, Nonces
+from oneglance.door.reader.wedge import WedgeDecoder
+from oneglance.door.reader.wiegand import number_of
 from oneglance.errors import (
+    AuditError,
     CameraError,
     ConfigError,
     GalleryError,
@@ -52,8 +61,11 @@ from oneglance.errors import (
     MessageError,
     ModelError,
 )
+from oneglance.faces.gallery.credentials import Credentials, read_credentials, write_credentials
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import TemplateKey
+from oneglance.faces.liveness.fusion import read_fusion
+from oneglance.faces.liveness.manifest import default_folder, read_liveness
 from oneglance.faces.model.manifest import read_document
 from oneglance.faces.model.signature import check_signature
 from oneglance.faces.reader import load_image
@@ -168,6 +180,68 @@ def _command(data: bytes) -> None:
         unpack(data, Command, "topic").message(Command, "topic")
 
 
+def _audit(data: bytes) -> None:
+    folder = _folder() / "audit"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (file,) = _audit_files()
+    for other in folder.iterdir():
+        other.unlink()
+    (folder / file.name).write_bytes(data)
+    key = SIGNING_KEY.public_key()
+    with suppress(AuditError):
+        proof = prove(folder, {key_id(key): key})
+        if proof.problem is None and proof.signed_through:
+            # Nothing but a part of what was written is ever taken for proven.
+            assert file.read_bytes().startswith(data[: data.rfind(b"\n") + 1])
+    with suppress(AuditError):
+        Audit(folder, lambda: NOW, keys=[key]).head()
+
+
+@cache
+def _audit_files() -> list[Path]:
+    folder = _folder() / "audit-seed"
+    audit = Audit(folder, lambda: NOW, signer=Signer.of(SIGNING_KEY))
+    for kind, body in (("start", {"software": "1"}), ("decision", {"score": 1.5}), ("stop", {})):
+        audit.append(kind, body)
+    return segments(folder)
+
+
+def _kept(data: bytes) -> None:
+    path = _file("kept", data)
+    with suppress(ConfigError):
+        kept = read_attempts(path)
+        assert all(np.isfinite(pair).all() for pair in kept.values())
+    NonceFile(path).load()
+    with suppress(GalleryError):
+        read_credentials(path, GALLERY_KEY)
+
+
+def _kept_seeds() -> Sequence[bytes]:
+    path = _folder() / "attempts"
+    write_attempts(path, {"face": [3.0, 2.5], "badge": [0.0, 0.0]})
+    credentials = _folder() / "credentials"
+    write_credentials(credentials, GALLERY_KEY, Credentials.none())
+    nonces = Nonces({"0" * 32: NOW}, NOW).to_bytes()
+    return [path.read_bytes(), credentials.read_bytes(), nonces]
+
+
+def _liveness(data: bytes) -> None:
+    path = _file("manifest.json", data)
+    with suppress(ModelError):
+        document = read_liveness(path.parent)
+        read_fusion(document.fusion, "fuzzed")
+
+
+def _badge(data: bytes) -> None:
+    bits = [byte & 1 for byte in data]
+    number = number_of(bits)
+    assert number is None or (number.isdecimal() and len(bits) in (26, 34))
+    decoder = WedgeDecoder()
+    for place, byte in enumerate(data):
+        read = decoder.feed(byte >> 7, byte & 127, 1, place / 100)
+        assert read is None or (set(read) <= set("0123456789ABCDEF") and len(read) <= 32)
+
+
 @cache
 def _gallery_seed() -> bytes:
     path = _folder() / "seed.db"
@@ -246,6 +320,10 @@ TARGETS: dict[str, Target] = {
     "keys": Target(_keys, lambda: [_public_pem(), b"1795500000123\n"]),
     "keyring": Target(_keyring, lambda: [make_ring().to_text().encode()]),
     "command": Target(_command, lambda: [sign(make_command(NOW), SIGNING_KEY)]),
+    "audit": Target(_audit, lambda: [file.read_bytes() for file in _audit_files()]),
+    "kept": Target(_kept, _kept_seeds),
+    "liveness": Target(_liveness, lambda: [(default_folder() / "manifest.json").read_bytes()]),
+    "badge": Target(_badge, lambda: [bytes([0, 1] * 13), bytes([130, 131, 156] * 9)]),
     "gallery": Target(_gallery, lambda: [_gallery_seed()]),
     "image": Target(_image, _pictures),
     "video": Target(_video, lambda: [_film()]),
