@@ -17,6 +17,21 @@ from oneglance.contract.topics import Topics
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 KEYS = {role: Ed25519PrivateKey.generate() for role in Role}
+ADMINISTRATOR, KIOSK, READER = (
+    frozenset({role}) for role in (Role.ADMINISTRATOR, Role.KIOSK, Role.READER)
+)
+# Every verb of the daemon, and whose key may ask for it.
+VERB_ROLES = {
+    "reload": ADMINISTRATOR,
+    "list": ADMINISTRATOR,
+    "rename": ADMINISTRATOR,
+    "delete": ADMINISTRATOR,
+    "enrol": ADMINISTRATOR,
+    "reset-lockout": ADMINISTRATOR,
+    "verify-now": KIOSK,
+    "challenge-shown": KIOSK,
+    "claim": KIOSK | READER,
+}
 
 
 def make_ring() -> Keyring:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -621,3 +622,19 @@ def test_a_key_that_is_revoked_while_the_lock_runs_opens_nothing_more(
     write_keyring(file, revoked)
     wait_until(lambda: rig.app._gate.key == revoked, "back")
     settle(rig, wait_until, 5)
+
+
+def test_the_lock_logs_no_name(
+    make_rig: MakeRig, wait_until: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    rig = make_rig()
+    settle(rig, wait_until, 2)
+    refused = make_decision(sequence=1)
+    rig.send(sign(refused, rig.key))
+    settle(rig, wait_until, 3)
+    assert "already" in caplog.text or "sequence" in caplog.text
+    name = str(refused.person_name)
+    assert name
+    assert name.lower() not in caplog.text.lower()
+    assert not any(word.lower() in caplog.text.lower() for word in name.split())

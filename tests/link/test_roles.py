@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from command_desk import serving
-from command_samples import make_ring, write
+from command_samples import VERB_ROLES, make_ring, write
 from mosquitto_fixture import ROLES, Mosquitto
 from wire_samples import TOPICS
 
@@ -25,23 +25,16 @@ from oneglance.link import Arrival, Link
 
 Wait = Callable[..., None]
 
-ADMIN = {Role.ADMINISTRATOR}
 # Whose key may ask for what, and which users' messages the broker lets through to the daemon.
-COMMANDS: dict[str, tuple[set[Role], set[str]]] = {
-    "reload": (ADMIN, {"admin"}),
-    "list": (ADMIN, {"admin"}),
-    "rename": (ADMIN, {"admin"}),
-    "delete": (ADMIN, {"admin"}),
-    "enrol": (ADMIN, {"admin"}),
-    "reset-lockout": (ADMIN, {"admin"}),
-    "verify-now": ({Role.KIOSK}, {"kiosk", "admin"}),
-    "challenge-shown": ({Role.KIOSK}, {"kiosk", "admin"}),
-    "claim": ({Role.KIOSK, Role.READER}, {"kiosk", "badge"}),
-}
+USERS = {"verify-now": {"kiosk", "admin"}, "challenge-shown": {"kiosk", "admin"}}
+USERS["claim"] = {"kiosk", "badge"}
+COMMANDS = {verb: (roles, USERS.get(verb, {"admin"})) for verb, roles in VERB_ROLES.items()}
 # Who may publish on each other topic, and who hears what is published there.
 SPEAKERS = {
     TOPICS.status: {"daemon"},
     TOPICS.visit: {"daemon"},
+    TOPICS.access: {"daemon"},
+    TOPICS.challenge: {"daemon"},
     TOPICS.decision: {"daemon"},
     TOPICS.reply("oneglance-kiosk"): {"daemon"},
     TOPICS.door_state: {"lock"},
@@ -51,6 +44,8 @@ SPEAKERS = {
 LISTENERS = {
     TOPICS.status: {"kiosk", "admin", "reader", "badge"},
     TOPICS.visit: {"kiosk", "admin"},
+    TOPICS.access: {"kiosk", "admin"},
+    TOPICS.challenge: {"kiosk", "admin"},
     TOPICS.decision: {"lock", "kiosk", "admin", "reader"},
     TOPICS.reply("oneglance-kiosk"): {"kiosk", "admin"},
     TOPICS.reply("oneglance-reader"): {"badge", "admin"},
@@ -151,7 +146,7 @@ def test_each_role_tries_each_command_with_each_key(
     def doing(verb: str) -> Callable[[Args, Sender], str]:
         return lambda _args, sender: done.append((verb, sender.role)) or "done"
 
-    verbs = {verb: Verb(frozenset(keys), doing(verb)) for verb, (keys, _) in COMMANDS.items()}
+    verbs = {verb: Verb(keys, doing(verb)) for verb, (keys, _) in COMMANDS.items()}
     heard: dict[str, list[Arrival]] = {role: [] for role in ROLES}
     codes: dict[tuple[str, str, Role], str] = {}
     with ExitStack() as parts:
