@@ -44,6 +44,7 @@ class Code(StrEnum):
     UNKNOWN_COMMAND = "unknown_command"
     RETAINED = "retained"
     BUSY = "busy"
+    WAIT = "wait"
     NOT_SIGNED = "not_signed"
     UNKNOWN_KEY = "unknown_key"
     NOT_ALLOWED = "not_allowed"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oneglance.access_config import AccessConfig
-from oneglance.contract.commands import Args
+from oneglance.contract.commands import Args, Code
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import (
     CHALLENGE_IGNORED,
@@ -144,15 +144,15 @@ class Entrance:
         """
         only(args, "badge", "pin")
         if len(args) != 1:
-            raise CommandRefusedError("bad_arguments", "give either 'badge' or 'pin'")
+            raise CommandRefusedError(Code.BAD_ARGUMENTS, "give either 'badge' or 'pin'")
         factor = Factor.BADGE if "badge" in args else Factor.PIN
         if factor is Factor.BADGE and sender.role is not Role.READER:
-            raise CommandRefusedError("not_allowed", "only a reader reads badges")
+            raise CommandRefusedError(Code.NOT_ALLOWED, "only a reader reads badges")
         value = text_of(args, factor.value, longest=64)
         with self._lock:
             self._must_not_wait(factor.value)
             if self._monotonic_s() < self._next_claim_s.get(factor, -math.inf):
-                raise CommandRefusedError("wait", "one claim at a time: wait 1 s")
+                raise CommandRefusedError(Code.WAIT, "one claim at a time: wait 1 s")
         claimed = (
             self._credentials.badge(value) if "badge" in args else self._credentials.pin(value)
         )
@@ -191,7 +191,7 @@ class Entrance:
         if wait_s > 0:
             self._refused_until_s = now_s + REFUSAL_SHOWN_S
             self._refused_ready_s = now_s + wait_s
-            raise CommandRefusedError("wait", f"too many failures: wait {math.ceil(wait_s)} s")
+            raise CommandRefusedError(Code.WAIT, f"too many failures: wait {math.ceil(wait_s)} s")
 
     # --- the vision thread -------------------------------------------------------------------
 

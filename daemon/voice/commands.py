@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from oneglance import errors
 from oneglance.clocks import Clocks
 from oneglance.contract.commands import Code
 from oneglance.contract.messages import MAX_REPLY_TEXT, Reply
@@ -167,7 +168,8 @@ def may_answer_on(topic: str) -> bool:
 
 
 def _code(error: OneglanceError) -> str:
+    """A code that outlives a rename inside a room: that of the kind in oneglance/errors.py."""
     if isinstance(error, CommandRefusedError):
         return error.code
-    name = type(error).__name__.removesuffix("Error").lower()
-    return f"{name}_error"
+    kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    return f"{kind.__name__.removesuffix('Error').lower()}_error"

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 import pytest
 import rfc8785
+from command_samples import VERB_ROLES
 from cryptography.exceptions import InvalidSignature
 from wire_examples import (
     AT,
@@ -22,7 +24,20 @@ from wire_examples import (
 )
 from wire_samples import make_decision
 
+from oneglance.contract import messages
+from oneglance.contract.commands import Code
+from oneglance.contract.messages import (
+    Factor,
+    Hint,
+    Liveness,
+    LockState,
+    Mode,
+    Phase,
+    ServiceState,
+    Step,
+)
 from oneglance.contract.topics import Topics
+from oneglance.daemon.visit import decide
 
 TEXT = DOCUMENT.read_text()
 
@@ -63,6 +78,51 @@ def test_the_document_names_every_topic() -> None:
         assert f"| `{topic.removeprefix(topics.base + '/')}` |" in TEXT
     assert "| `command/<verb>` |" in TEXT
     assert "| `reply/<asker>` |" in TEXT
+
+
+def rows(header: str) -> dict[str, list[str]]:
+    """The table under that header: each row's first code word, and its other cells."""
+    table = TEXT.split(header + "\n")[1].split("\n\n")[0].splitlines()[1:]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+    return {name: rest for first, *rest in cells for name in re.findall(r"`([^`]+)`", first)}
+
+
+def test_the_document_names_every_code_of_an_answer() -> None:
+    kinds = ("audit", "config", "gallery", "image", "model", "tampered")
+    assert set(rows("| `code` | what |")) == set(Code) | {f"{kind}_error" for kind in kinds}
+
+
+def test_the_document_names_every_reason_of_a_rejection() -> None:
+    constants = {
+        value
+        for module in (messages, decide)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, str) and value.isidentifier()
+    }
+    assert set(rows("| `reason` | the visit was rejected, since |")) == constants
+
+
+def test_the_document_names_every_verb_and_whose_key_may_ask() -> None:
+    told = rows("| verb | roles | `args` | what |")
+    assert {verb: set(cells[0].split(", ")) for verb, cells in told.items()} == VERB_ROLES
+
+
+@pytest.mark.parametrize(
+    ("kind", "section"),
+    [
+        (ServiceState, "Status"),
+        (Phase, "Visit"),
+        (Hint, "Visit"),
+        (Mode, "Decision"),
+        (Factor, "Decision"),
+        (Liveness, "Decision"),
+        (Step, "Challenge"),
+        (LockState, "Door state"),
+    ],
+)
+def test_the_document_names_every_word_of_a_message(kind: type[StrEnum], section: str) -> None:
+    text = TEXT.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    assert [word for word in kind if f"`{word}`" not in text] == []
 
 
 def test_the_snippet_takes_the_documents_decision(opens: Callable[..., dict[str, Any]]) -> None:

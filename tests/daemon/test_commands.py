@@ -19,6 +19,7 @@ from oneglance.contract.commands import Args
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import MAX_REPLY_TEXT, Reply, parse
 from oneglance.contract.topics import Topics
+from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.daemon.voice.answers import MAX_WAITING as MAX_ANSWERS
 from oneglance.daemon.voice.answers import STALE_S
 from oneglance.daemon.voice.authority import Authority
@@ -27,6 +28,7 @@ from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.rate import BURST
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb
 from oneglance.errors import GalleryError, OneglanceError
+from oneglance.faces.gallery.witness import RestoredGalleryError
 from oneglance.link import Arrival, Link
 
 TOPICS = Topics("test", "front")
@@ -116,6 +118,19 @@ def test_a_command_that_fails_says_why_without_naming_paths(tmp_path: Path) -> N
     ((_, _, reply),) = desk.replies
     assert (reply.ok, reply.code) == (False, "gallery_error")
     assert reply.text == "the gallery is damaged. restore it"
+
+
+@pytest.mark.parametrize("kind", [GalleryError, RestoredGalleryError, UnsupportedTargetError])
+def test_a_failures_code_is_that_of_its_public_kind(
+    tmp_path: Path, kind: type[GalleryError]
+) -> None:
+    def fail(_args: Args, _sender: Sender) -> str:
+        raise kind("no")
+
+    desk = Desk(tmp_path, fail)
+    desk.send()
+    desk.desk.work()
+    assert desk.codes == ["gallery_error"]
 
 
 def test_a_verb_may_refuse_with_a_code_of_its_own(tmp_path: Path) -> None:
