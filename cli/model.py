@@ -79,15 +79,16 @@ def sign(
     """Sign a model folder's manifest, and with it the hash of every file in it.
 
     The files are checked first. A door whose configuration has `[model] public_key_file` loads
-    only what that key has signed.
+    only what that key has signed: the faces' model and that of liveness.
 
     Example: `oneglance model sign my-model --key model.key`
     """
+    from oneglance.faces.liveness.judge import sign_liveness
     from oneglance.faces.model.folder import sign_folder
     from oneglance.key_files import fingerprint, load_private_key
 
     private = load_private_key(key, "model key", "make one with 'oneglance model new-key'")
-    sign_folder(folder, private)
+    (sign_liveness if _is_liveness(folder) else sign_folder)(folder, private)
     typer.echo(f"{folder}: signed by {fingerprint(private.public_key())}")
 
 
@@ -102,13 +103,24 @@ def verify(
 
     Example: `oneglance model verify my-model --key model.pub`
     """
+    from oneglance.faces.liveness.judge import load_liveness
     from oneglance.faces.model.folder import check_files
     from oneglance.faces.model.manifest import read_document
     from oneglance.key_files import fingerprint, load_public_key
 
     public = load_public_key(key, "make one with 'oneglance model new-key'")
-    check_files(folder, read_document(folder, public_key=public))
+    if _is_liveness(folder):
+        load_liveness(folder, public_key=public)
+    else:
+        check_files(folder, read_document(folder, public_key=public))
     typer.echo(f"{folder}: whole, and signed by {fingerprint(public)}")
+
+
+def _is_liveness(folder: Path) -> bool:
+    from oneglance.faces.liveness.manifest import FORMAT
+    from oneglance.faces.model.manifest import MANIFEST_NAME, read_json_manifest
+
+    return read_json_manifest(folder / MANIFEST_NAME).get("format") == FORMAT
 
 
 @app.command("join")

@@ -51,7 +51,7 @@ from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.gallery.witness import RestoredGalleryError, StaleLogError
 from oneglance.faces.liveness.judge import Liveness, load_liveness
 from oneglance.faces.model.face_model import FaceModel
-from oneglance.faces.model.setup import load_configured
+from oneglance.faces.model.setup import load_configured, model_key
 from oneglance.faces.model.tail import tail_of
 from oneglance.timing import OnStage
 
@@ -114,7 +114,9 @@ def _liveness(config: Config) -> tuple[Liveness | None, str]:
         log.warning("liveness.policy is off: a photograph of somebody enrolled opens this door")
         return None, ""
     try:
-        return load_liveness(config.liveness.folder, threads=config.model.threads), ""
+        key = model_key(config)
+        folder, threads = config.liveness.folder, config.model.threads
+        return load_liveness(folder, threads=threads, public_key=key), ""
     except ModelError as error:
         log.error("nobody is accepted: %s", error)
         return None, "liveness_model"

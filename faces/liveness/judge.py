@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
@@ -20,7 +20,8 @@ from oneglance.faces.liveness.fusion import Fusion, Judgement, Verdict, read_fus
 from oneglance.faces.liveness.manifest import default_folder, read_liveness
 from oneglance.faces.liveness.texture import open_texture
 from oneglance.faces.liveness.trace import Trace
-from oneglance.faces.model.manifest import FIX, MANIFEST_NAME
+from oneglance.faces.model.folder import write_signed
+from oneglance.faces.model.manifest import FIX, MANIFEST_NAME, read_json_manifest
 
 # What was looked at longer ago says nothing about who stands there now.
 STALE_S = 1.0
@@ -125,3 +126,12 @@ def load_liveness(
             fix=FIX,
         )
     return Liveness(texture, fusion)
+
+
+def sign_liveness(folder: Path, key: Ed25519PrivateKey) -> None:
+    """Sign a liveness model's manifest, and with it the hash of every file that it names.
+
+    Raises ModelError for what no door would load: nothing is signed then.
+    """
+    load_liveness(folder)
+    write_signed(folder, read_json_manifest(folder / MANIFEST_NAME), key)

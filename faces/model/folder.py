@@ -85,12 +85,20 @@ def sign_folder(folder: Path, key: Ed25519PrivateKey) -> None:
             f"the model manifest is not of the known shape ({error})", where=str(path), fix=FIX
         ) from error
     check_files(folder, checked)
+    write_signed(folder, document, key)
+
+
+def write_signed(folder: Path, document: Mapping[str, Any], key: Ed25519PrivateKey) -> None:
+    """Replace the folder's manifest by `document`, signed; who calls has checked it.
+
+    Raises ModelError if it cannot be written.
+    """
     try:
         _replace(folder, signed(document, key))
     except OSError as error:
         raise ModelError(
             f"the manifest cannot be written ({error.strerror})",
-            where=str(path),
+            where=str(folder / MANIFEST_NAME),
             fix="run this as a user who may write there, or sign a copy of the folder",
         ) from error
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from model_folders import INTERCHANGE, write_folder
+from typer.testing import CliRunner
 
+from oneglance.cli.model import app
 from oneglance.clocks import Clocks
-from oneglance.config import CameraConfig, Config, GalleryConfig, ModelConfig
+from oneglance.config import CameraConfig, Config, GalleryConfig, LivenessConfig, ModelConfig
 from oneglance.converter.folder import update_manifest
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.build import build_pipeline
 from oneglance.errors import ModelError
+from oneglance.faces.liveness.manifest import default_folder
 from oneglance.faces.model.choice import Choice, Timing, folder_digest, machine_mark, write_choice
 from oneglance.faces.model.folder import sign_folder
 from oneglance.faces.model.manifest import read_document
@@ -42,6 +46,32 @@ def test_a_door_with_a_model_key_does_not_start_on_an_unsigned_or_changed_model(
     manifest.write_text(manifest.read_text().replace("for a test", "for no test"))
     with pytest.raises(ModelError, match="signature does not match"):
         Daemon(config, mqtt=False, gallery=False).run()
+
+
+def test_a_door_with_a_model_key_accepts_nobody_by_a_liveness_model_it_did_not_sign(
+    tmp_path: Path,
+) -> None:
+    faces = write_folder(tmp_path / "model")
+    liveness = tmp_path / "liveness"
+    shutil.copytree(default_folder(), liveness)
+    private, public = tmp_path / "model.key", tmp_path / "model.pub"
+    create_key_pair(private, public)
+    key = load_private_key(private, "model key", "")
+    sign_folder(faces, key)
+    config = Config(
+        model=ModelConfig(folder=faces, public_key_file=public),
+        liveness=LivenessConfig(folder=liveness),
+    )
+    assert build_pipeline(config, CLOCKS)[1].problem == "liveness_model"
+    sign = CliRunner().invoke(app, ["sign", str(liveness), "--key", str(private)])
+    assert sign.exit_code == 0, sign.output
+    assert build_pipeline(config, CLOCKS)[1].problem == ""
+    verify = ["verify", str(liveness), "--key", str(public)]
+    assert CliRunner().invoke(app, verify).exit_code == 0
+    manifest = liveness / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"bias": ', '"bias": 9'))
+    assert CliRunner().invoke(app, verify).exit_code != 0
+    assert build_pipeline(config, CLOCKS)[1].problem == "liveness_model"
 
 
 def test_the_pipeline_runs_the_variant_that_was_measured_fastest(tmp_path: Path) -> None:

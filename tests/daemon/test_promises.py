@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
 
 import pytest
 from command_samples import VERB_ROLES
 
-from oneglance.clocks import Clocks
 from oneglance.config import Config, LivenessConfig, MqttConfig
 from oneglance.contract.topics import Topics
 from oneglance.daemon import build
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.visit.challenges import Challenges
-from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.verbs import Verb
-from oneglance.faces.model.face_model import FaceModel
+from oneglance.errors import ConfigError
 
 TOPICS = Topics("test", "front")
 
@@ -66,21 +60,17 @@ def test_a_whole_visit_leaves_no_name_in_the_log(
 
 
 def test_the_daemons_verbs_are_those_that_each_role_tries(
-    house: Callable[..., Config], model: FaceModel, monkeypatch: pytest.MonkeyPatch
+    house: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[Mapping[str, Verb]] = []
 
-    def desk(topics: Topics, verbs: Mapping[str, Verb], *rest: Any) -> CommandDesk:
+    def desk(_topics: Topics, verbs: Mapping[str, Verb], *_rest: Any) -> None:
         served.append(verbs)
-        return CommandDesk(topics, verbs, *rest)
+        raise ConfigError("seen enough")
 
     monkeypatch.setattr(build, "CommandDesk", desk)
-    config = house("film.avi")
-    clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
-    with build.open_sequence(config, clocks) as sequence:
-        watch = build.open_gallery(config, model, clocks)
-        entrance = build.open_entrance(config, clocks)
-        challenges = Challenges(SystemRandom(), clocks.monotonic_s)
-        build.build_outlet(config, model, watch, entrance, sequence, clocks, challenges)
+    asking = LivenessConfig(policy="passive+challenge")
+    with pytest.raises(ConfigError, match="seen enough"):
+        Daemon(house("film.avi", liveness=asking)).run()
     (verbs,) = served
     assert {name: verb.roles for name, verb in verbs.items()} == VERB_ROLES
