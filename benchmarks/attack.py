@@ -78,9 +78,10 @@ ENROLLED = "obama.jpg"
 OF_THE_ENROLLED = ("obama2.jpg", "obama3.jpg")
 OTHERS = ("biden.jpg", "astronaut.png")
 FPS = 10.0
-VISIT_S = 2.5
+# As long as a visitor has patience, and the daemon with them.
+VISIT_S = 3.5
 # A face that left is forgotten after 1.5 s.
-PAUSE_S = 1.7
+PAUSE_S = 2.0
 PULSE_S = 0.05
 # The lock keeps so many decisions waiting: more would be dropped unjudged, and count for nothing.
 MOST_WAITING = 12
@@ -427,8 +428,10 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
             f" dropped in a flood {attacker.ledger.dropped}, not judged {unjudged};"
             f" answers to hostile commands {dict(attacker.answers)}"
         )
-        if unjudged or home.openings != for_honest + twice + others:
-            rows.append(Row("unexplained", max(1, abs(unjudged)), 1))
+        # A pulse within another is one; more of them than were asked for is a hole.
+        unexplained = max(0, home.openings - for_honest - twice - others)
+        if unjudged or unexplained:
+            rows.append(Row("not judged, or opened unasked", unjudged + unexplained, unexplained))
         rows.append(Row("HONEST", visits // different * different, for_honest))
     return rows
 
