@@ -98,6 +98,9 @@ def wrapped(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         what, fix = _explain(error)
         raise GalleryError(what, where=str(path), fix=fix) from None
+    except UnicodeDecodeError:
+        # SQLite's own message repeats what stands in a damaged schema, which may be no UTF-8.
+        raise GalleryError("the gallery is damaged", where=str(path), fix=RESTORE) from None
 
 
 @contextmanager

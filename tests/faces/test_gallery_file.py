@@ -365,3 +365,12 @@ def test_a_copy_made_while_nothing_has_it_open_is_a_backup(path: Path, tmp_path:
         gallery.delete("ada")
     with Gallery.open(backup, KEY) as gallery:
         assert [one.person_id for one in gallery.list_people()] == ["ada", "bob"]
+
+
+def test_a_schema_that_is_no_utf_8_is_damage(path: Path) -> None:
+    """SQLite then says what is wrong in bytes that Python cannot read: fuzzing found it."""
+    path.write_bytes(path.read_bytes().replace(b"CREATE INDEX", b"CREATE \xe9NDEX"))
+    before = everything(path)
+    with pytest.raises(GalleryError, match="the gallery is damaged"):
+        Gallery.open(path, KEY)
+    assert everything(path) == before
