@@ -42,6 +42,8 @@ KINDS = (
     "deletion",
     "rename",
     "expiry_change",
+    "group_change",
+    "credential_change",
     "policy_change",
     "lockout",
     "key_change",
@@ -55,6 +57,8 @@ KINDS = (
 SIGNED_KINDS = frozenset(
     {"start", "stop", "decision", "command", "policy_change", "lockout", "checkpoint", "retention"}
 )
+# Of these the newest counts, however old it is.
+LASTING_KINDS = ("gallery_generation",)
 
 _LINE = re.compile(
     rb'\{"entry":(\{"at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","body":(\{.*\}),'

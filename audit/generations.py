@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from oneglance.audit.entry import Entry
@@ -10,8 +11,10 @@ from oneglance.audit.entry import Entry
 class Log(Protocol):
     """An `Audit`, or what writes to one."""
 
-    def append(self, kind: str, body: dict[str, Any]) -> Entry:
-        """Write one entry. Raises AuditError."""
+    def append_unless(
+        self, known: Callable[[dict[str, Any]], bool], kind: str, body: dict[str, Any]
+    ) -> None:
+        """Write an entry unless the newest of its kind is `known` by its body. AuditError."""
 
     def last(self, kind: str) -> Entry | None:
         """The newest entry of a kind. Raises AuditError."""
@@ -26,9 +29,18 @@ class Generations:
     def highest_generation(self) -> int | None:
         """The generation that was noted last; None before the first. Raises AuditError."""
         entry = self._log.last("gallery_generation")
-        generation = None if entry is None else entry.body.get("generation")
-        return generation if isinstance(generation, int) else None
+        return None if entry is None else _generation(entry.body)
 
     def note_generation(self, generation: int) -> None:
-        """Keep it, on disk when this returns. Raises AuditError."""
-        self._log.append("gallery_generation", {"generation": generation})
+        """Keep it unless a higher one is, on disk when this returns. Raises AuditError."""
+        self._log.append_unless(
+            # Asked under the log's lock: a process that was overtaken must not write the lower one.
+            lambda body: (_generation(body) or 0) >= generation,
+            "gallery_generation",
+            {"generation": generation},
+        )
+
+
+def _generation(body: dict[str, Any]) -> int | None:
+    generation = body.get("generation")
+    return generation if isinstance(generation, int) else None

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from oneglance.audit.entry import (
     EMPTY,
+    LASTING_KINDS,
     SIGNED_KINDS,
     Entry,
     Head,
@@ -124,6 +125,18 @@ class Audit:
                 body = {**body, "person": self._names().of(person_id)}
             return self._append(kind, body)
 
+    def append_unless(
+        self, known: Callable[[dict[str, Any]], bool], kind: str, body: dict[str, Any]
+    ) -> None:
+        """As `append`, unless the newest entry of the kind is `known` by its body.
+
+        Nobody else writes between the question and the entry.
+        """
+        with self._exclusive():
+            newest = self._newest_of(kind)
+            if newest is None or not known(newest.body):
+                self._append(kind, body)
+
     def checkpoint(self) -> Entry | None:
         """Sign for what others wrote since the last signature; None if there is nothing such."""
         with self._exclusive():
@@ -137,9 +150,7 @@ class Audit:
         Raises AuditError.
         """
         with self._exclusive():
-            if kind not in self._newest:
-                self._newest[kind] = next(entries_backwards(self._folder, (kind,)), None)
-            return self._newest[kind]
+            return self._newest_of(kind)
 
     def forget(self, gone: Callable[[str], bool]) -> None:
         """Make the pseudonyms of all people whose id is `gone` nobody's. Raises AuditError."""
@@ -154,8 +165,8 @@ class Audit:
     def retain(self, since: datetime) -> None:
         """Remove whole segments, but the newest, in which all is older than `since`.
 
-        A signed entry first says up to which number, and which hash that one had; so it needs a
-        signer. Raises AuditError.
+        What still counts of them is written again. A signed entry first says up to which number,
+        and which hash that one had; so it needs a signer. Raises AuditError.
         """
         with self._exclusive():
             found = segments(self._folder)
@@ -169,6 +180,10 @@ class Audit:
                 through = last.head
             if not old:
                 return
+            for kind in LASTING_KINDS:
+                newest = self._newest_of(kind)
+                if newest is not None and newest.number <= through.number:
+                    self._append(kind, newest.body)
             self._append("retention", {"through": through.number, "hash": through.hash})
             try:
                 # The oldest first, so that what is left after a crash is a whole chain.
@@ -183,6 +198,11 @@ class Audit:
     @property
     def _head(self) -> Head:
         return EMPTY if self._last is None else self._last.head
+
+    def _newest_of(self, kind: str) -> Entry | None:
+        if kind not in self._newest:
+            self._newest[kind] = next(entries_backwards(self._folder, (kind,)), None)
+        return self._newest[kind]
 
     def _names(self) -> Pseudonyms:
         if self._pseudonyms is None:

@@ -35,6 +35,11 @@ class Snapshots:
                 f"a snapshot cannot be kept: {error.strerror}", where=str(self._folder)
             ) from None
 
+    def events(self) -> set[str]:
+        """The ids of all events of which there is a picture. Raises AuditError."""
+        matches = (_NAME.fullmatch(name) for name in _names(self._folder))
+        return {match[2] for match in matches if match is not None}
+
     def picture(self, event_id: str) -> bytes:
         """The picture of an event. Raises AuditError if there is none, or it was changed."""
         for name in _names(self._folder):

@@ -19,6 +19,8 @@ from oneglance.daemon.access.entrance import Entrance
 from oneglance.daemon.build import (
     build_outlet,
     build_pipeline,
+    build_scribe,
+    open_audit,
     open_entrance,
     open_gallery,
     open_sequence,
@@ -94,19 +96,24 @@ class Daemon:
         with ExitStack() as parts:
             parts.enter_context(stop_on_signals(self.stop))
             model, pipeline = build_pipeline(self._config, self._clocks, on_stage)
-            watch = open_gallery(self._config, model, self._clocks) if self._with_gallery else None
+            watch: GalleryWatch | None = None
             outlet: Outlet | None = None
             entrance: Entrance | None = None
-            if self._with_mqtt and watch is not None:
+            if self._with_mqtt:
                 sequence = parts.enter_context(open_sequence(self._config, self._clocks))
-                entrance = open_entrance(self._config, self._clocks)
+                scribe = build_scribe(self._config, model, self._clocks)
+                watch = open_gallery(self._config, model, self._clocks, scribe)
+                entrance = open_entrance(self._config, scribe, self._clocks)
                 outlet = build_outlet(
-                    *(self._config, model, watch, entrance, sequence, self._clocks),
+                    *(self._config, model, watch, entrance, sequence, scribe, self._clocks),
                     challenges=pipeline.challenges,
                 )
                 self._outlet = outlet
                 parts.push(_farewell(outlet))
                 outlet.publisher.start(BROKER_WAIT_S)
+            elif self._with_gallery:
+                audit = open_audit(self._config, self._clocks)
+                watch = open_gallery(self._config, model, self._clocks, audit)
             exchange = FrameExchange(tuple(camera.name for camera in self._config.camera))
             keeper = _keeper(watch, outlet, self._clocks)
             if keeper is not None:

@@ -12,10 +12,11 @@ from random import SystemRandom
 import cv2
 import numpy as np
 import rfc8785
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oneglance import __version__
 from oneglance.audit.entry import Signer
+from oneglance.audit.generations import Generations
+from oneglance.audit.generations import Log as GenerationsLog
 from oneglance.audit.log import Audit
 from oneglance.audit.snapshots import Snapshots
 from oneglance.clocks import Clocks
@@ -42,7 +43,7 @@ from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.daemon.voice.verbs import Verb
-from oneglance.errors import ModelError
+from oneglance.errors import AuditError, ModelError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.credentials import CredentialFile, forget_credentials
 from oneglance.faces.gallery.person import Snapshot
@@ -122,10 +123,13 @@ def _liveness(config: Config) -> tuple[Liveness | None, str]:
         return None, "liveness_model"
 
 
-def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWatch:
+def open_gallery(
+    config: Config, model: FaceModel, clocks: Clocks, audit_log: GenerationsLog
+) -> GalleryWatch:
     """A watch on the gallery, which is opened once to see that it can be. Raises GalleryError.
 
-    An older copy of it raises nothing: the daemon starts, tells, and lets nobody in until an
+    `audit_log` remembers how far it had come. An older copy of the gallery or of that log, and a
+    log that cannot be read, raise nothing: the daemon starts, tells, and lets nobody in until an
     administrator has decided.
     """
     key = load_key(config.gallery.key_file)
@@ -137,11 +141,11 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks) -> GalleryWat
         wall=clocks.wall,
         fits=rule_of(config, model).fits,
         head=L1Head.behind(model.compare, model.template_size),
-        witness=configured_witness(config.gallery),
+        witness=configured_witness(config.gallery, Generations(audit_log)),
         keep_expired=timedelta(days=config.gallery.keep_expired_days),
         on_deleted=lambda ids: forget_credentials(config.credentials_file, key, ids),
     )
-    with suppress(RestoredGalleryError, StaleLogError):
+    with suppress(RestoredGalleryError, StaleLogError, AuditError):
         watch.reload()
     # It is opened anew in its keeper's thread, which owns it from then on.
     watch.close()
@@ -153,10 +157,13 @@ def open_sequence(config: Config, clocks: Clocks) -> SequenceFile:
     return SequenceFile(config.signing.sequence_file, lambda: int(clocks.wall().timestamp() * 1000))
 
 
-def open_entrance(config: Config, clocks: Clocks) -> Entrance:
-    """Claims and failed attempts. Raises ConfigError if the latter's file is damaged."""
+def open_entrance(config: Config, scribe: Scribe, clocks: Clocks) -> Entrance:
+    """Claims and failed attempts; `scribe` writes lock-outs down.
+
+    Raises ConfigError if the file of failed attempts is damaged.
+    """
     credentials = CredentialFile(config.credentials_file, load_key(config.gallery.key_file))
-    return Entrance(config.access, config.attempts_file, credentials, clocks.monotonic_s)
+    return Entrance(config.access, config.attempts_file, credentials, scribe, clocks.monotonic_s)
 
 
 def build_outlet(
@@ -165,6 +172,7 @@ def build_outlet(
     watch: GalleryWatch,
     entrance: Entrance,
     sequence: SequenceFile,
+    scribe: Scribe,
     clocks: Clocks,
     challenges: Challenges | None = None,
 ) -> Outlet:
@@ -183,7 +191,6 @@ def build_outlet(
         clocks=clocks,
     )
     keys = PinnedKeys(config.keyring_file, read_keyring)
-    scribe = build_scribe(config, model, key, clocks)
     sealer = load_key(config.gallery.key_file)
 
     def deleted(person_ids: Sequence[str]) -> None:
@@ -208,14 +215,17 @@ def build_outlet(
         clocks=clocks,
         on_command=lambda arrival: desk.arrived(arrival),
     )
+    scribe.begin()
     desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, scribe.command)
     return Outlet(issuer, publisher, desk, scribe, clocks)
 
 
-def build_scribe(
-    config: Config, model: FaceModel, key: Ed25519PrivateKey, clocks: Clocks
-) -> Scribe:
-    """Who writes the audit log, which is opened now if it can be."""
+def build_scribe(config: Config, model: FaceModel, clocks: Clocks) -> Scribe:
+    """Who writes the audit log, which is opened when something is asked of it.
+
+    Raises ConfigError or GalleryError for a key that is not usable.
+    """
+    key = load_signing_key(config.signing.key_file)
     sealer = load_key(config.gallery.key_file)
     signer = Signer.of(key)
     folder = config.audit_folder
@@ -232,6 +242,11 @@ def build_scribe(
         snapshots=Snapshots(config.snapshot_folder, sealer) if config.audit.snapshots else None,
         snapshot_days=config.audit.snapshot_days,
     )
+
+
+def open_audit(config: Config, clocks: Clocks) -> Audit:
+    """The audit log for who signs nothing. Raises AuditError if it cannot be read or written."""
+    return Audit(config.audit_folder, clocks.wall)
 
 
 def policy_hash(config: Config) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ from oneglance.cli.options import ConfigOption, JsonOption
 from oneglance.cli.people import credentials
 
 if TYPE_CHECKING:
-    from oneglance.faces.gallery.gallery import Gallery
+    from oneglance.faces.gallery.gallery import Changes, Gallery
     from oneglance.faces.gallery.person import Person
 
 app = typer.Typer(
@@ -159,8 +159,6 @@ def edit(
 
     Example: `oneglance people edit ada-lovelace --name "Ada King" --group family --no-expiry`
     """
-    from oneglance.faces.gallery.gallery import Changes
-
     for one, other, option in (
         (groups, no_groups, "--group"),
         (valid_from, no_from, "--from"),
@@ -179,7 +177,10 @@ def edit(
         changes["expires_at"] = _moment(expires)
     if not changes:
         raise typer.BadParameter("give what is to be changed, e.g. --name 'Ada King'")
-    with _open(config) as gallery:
+    with _open(config) as gallery, ExitStack() as entries:
+        gallery.show(person_id)
+        for kind, said in _told(changes):
+            entries.enter_context(_logged(config, gallery, kind, said, person_id))
         person = gallery.edit(person_id, **changes)
     if as_json:
         typer.echo(json.dumps(_as_json(person)))
@@ -233,7 +234,7 @@ def delete(person_id: PersonId, yes: YesOption = False, config: ConfigOption = N
             f"Delete {person.name} ({person.person_id}) with {person.templates} template(s)?"
             " This is for good and cannot be undone.",
         )
-        with _deletion(config, gallery, person_id):
+        with _logged(config, gallery, "deletion", {}, person_id):
             credentials.forget(config, [person_id])
             gallery.delete(person_id)
     typer.echo(f"Deleted {person.name} ({person.person_id}) for good.")
@@ -249,7 +250,10 @@ def export(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a person all that is stored about them, unsealed templates included, as JSON.
+    """Give a person all that is stored about them, as JSON.
+
+    Unsealed templates, what the audit log says of this person under which pseudonym, and, if
+    pictures of visitors are kept, those in which this person was recognised.
 
     Templates are as sensitive as a fingerprint: the file can be read by you alone, and standard
     output is used only when you ask for it with --json.
@@ -258,8 +262,12 @@ def export(
     """
     if (out is None) == (not as_json):
         raise typer.BadParameter("give either --out FILE or --json")
+    from oneglance.cli.people.audit_log import held_on
+    from oneglance.config import load_config
+
     with _open(config) as gallery:
         stored = gallery.export(person_id) | credentials.has(config, person_id)
+    stored |= held_on(load_config(config), person_id)
     if out is None:
         typer.echo(json.dumps(stored))
     else:
@@ -286,7 +294,7 @@ def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
         ]
         if expired:
             _confirm(yes, f"Delete {', '.join(expired)} for good? This cannot be undone.")
-        with _deletion(config, gallery, *expired):
+        with _logged(config, gallery, "deletion", {}, *expired):
             credentials.forget(config, expired)
             purged = gallery.purge_expired(now)
     typer.echo(f"Deleted for good: {', '.join(purged) if purged else 'nobody had expired'}.")
@@ -302,11 +310,10 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
 
     Example: `oneglance people rekey --yes && systemctl restart oneglance`
     """
-    from oneglance.cli.people.audit_log import reseal
+    from oneglance.cli.people.audit_log import configured_witness, open_audit, reseal
     from oneglance.config import load_config
     from oneglance.faces.gallery.credentials import seal_again
     from oneglance.faces.gallery.rekey import rekey as make_anew
-    from oneglance.faces.gallery.setup import configured_witness
     from oneglance.faces.gallery.vault import TemplateKey, load_key
 
     whole = load_config(config)
@@ -317,7 +324,8 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
         reseal(whole, successor)
         seal_again(whole.credentials_file, former, also=successor)
 
-    make_anew(settings.path, settings.key_file, configured_witness(settings), others)
+    open_audit(whole).append("key_change", {"action": "replaced", "role": "gallery"})
+    make_anew(settings.path, settings.key_file, configured_witness(whole), others)
     seal_again(whole.credentials_file, load_key(settings.key_file))
     typer.echo(f"The gallery has a new key, in {settings.key_file}. Restart the daemon.")
 
@@ -335,13 +343,13 @@ def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
 
     Example: `oneglance people accept-restore`
     """
+    from oneglance.cli.people.audit_log import configured_witness, open_audit
     from oneglance.config import load_config
     from oneglance.faces.gallery.gallery import Gallery
-    from oneglance.faces.gallery.setup import configured_witness
     from oneglance.faces.gallery.vault import load_key
 
-    settings = load_config(config).gallery
-    witness = configured_witness(settings)
+    whole = load_config(config)
+    settings, witness = whole.gallery, configured_witness(whole)
     with Gallery.open(settings.path, load_key(settings.key_file)) as gallery:
         people = gallery.list_people()
         if not yes:
@@ -350,6 +358,10 @@ def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
             yes,
             f"This copy is of generation {gallery.change_counter()}, {witness.highest()} was seen."
             f" Let its {len(people)} people count?",
+        )
+        open_audit(whole).append(
+            "gallery_generation",
+            {"generation": witness.highest(), "accepts": gallery.change_counter()},
         )
         generation = gallery.accept(witness)
     typer.echo(f"The gallery counts again, as generation {generation}, with {len(people)} people.")
@@ -361,24 +373,32 @@ def _one_origin(photos: list[Path] | None, camera: int | None, source: str | Non
 
 
 def _open(config: Path | None) -> Gallery:
+    from oneglance.cli.people.audit_log import open_gallery
     from oneglance.config import load_config
-    from oneglance.faces.gallery.setup import open_configured
 
-    return open_configured(load_config(config).gallery)
+    return open_gallery(load_config(config))
 
 
 def _moment(local: datetime | None) -> datetime | None:
     return None if local is None else local.astimezone(UTC)
 
 
-def _deletion(
-    config: Path | None, gallery: Gallery, *person_ids: str
+def _told(changes: Changes) -> list[tuple[str, dict[str, Any]]]:
+    """What the audit log says of changes: the kind of each, without names, groups and dates."""
+    dates = sorted({"valid_from", "expires_at"} & changes.keys())
+    told: list[tuple[str, dict[str, Any]]] = [("rename", {})] if "name" in changes else []
+    told += [("group_change", {})] if "groups" in changes else []
+    return told + ([("expiry_change", {"of": dates})] if dates else [])
+
+
+def _logged(
+    config: Path | None, gallery: Gallery, kind: str, said: dict[str, Any], *person_ids: str
 ) -> AbstractContextManager[None]:
     from oneglance.cli.people.audit_log import open_audit
     from oneglance.config import load_config
     from oneglance.daemon.gallery.logged import logged
 
-    return logged(open_audit(load_config(config)), gallery, "deletion", {}, *person_ids)
+    return logged(open_audit(load_config(config)), gallery, kind, said, *person_ids)
 
 
 def _as_json(person: Person) -> dict[str, Any]:

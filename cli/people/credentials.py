@@ -37,7 +37,8 @@ def badge(
     """
     if (number is None) != none:
         raise typer.BadParameter("give either a badge's NUMBER or --none")
-    _change(config, person_id, lambda held, since: held.with_badge(person_id, since, number))
+    said = {"badge": "taken away" if none else "given"}
+    _change(config, person_id, said, lambda held, since: held.with_badge(person_id, since, number))
     typer.echo(f"{person_id} has {'no badge any more' if none else 'this badge'}.")
 
 
@@ -56,7 +57,8 @@ def pin(person_id: PersonId, none: NoneOption = False, config: ConfigOption = No
         digits = checked_pin(
             typer.prompt("PIN", hide_input=True, confirmation_prompt="The same again", err=True)
         )
-    _change(config, person_id, lambda held, since: held.with_pin(person_id, since, digits))
+    said = {"pin": "taken away" if none else "given"}
+    _change(config, person_id, said, lambda held, since: held.with_pin(person_id, since, digits))
     typer.echo(f"{person_id} has {'no PIN any more' if none else 'this PIN'}.")
 
 
@@ -83,16 +85,23 @@ def has(config: Path | None, person_id: str) -> dict[str, bool]:
 
 
 def _change(
-    config: Path | None, person_id: str, change: Callable[[Credentials, datetime], Credentials]
+    config: Path | None,
+    person_id: str,
+    said: dict[str, str],
+    change: Callable[[Credentials, datetime], Credentials],
 ) -> None:
+    from oneglance.cli.people.audit_log import open_audit, open_gallery
     from oneglance.config import load_config
+    from oneglance.daemon.gallery.logged import logged
     from oneglance.faces.gallery.credentials import changing
-    from oneglance.faces.gallery.setup import open_configured
     from oneglance.faces.gallery.vault import load_key
 
     settings = load_config(config)
-    with open_configured(settings.gallery) as gallery:
-        since = gallery.show(person_id).created_at
     key = load_key(settings.gallery.key_file)
-    with changing(settings.credentials_file, key) as held:
-        held[0] = change(held[0], since)
+    with open_gallery(settings) as gallery:
+        since = gallery.show(person_id).created_at
+        with (
+            logged(open_audit(settings), gallery, "credential_change", said, person_id),
+            changing(settings.credentials_file, key) as held,
+        ):
+            held[0] = change(held[0], since)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from oneglance.cli.people.audit_log import open_audit
+from oneglance.cli.people.audit_log import open_audit, open_gallery
 from oneglance.cli.people.enrol_faces import Shot, camera_config, from_camera, from_photos
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import logged
@@ -21,7 +21,6 @@ from oneglance.faces.gallery.enrolment import (
     check_lookalike,
 )
 from oneglance.faces.gallery.person import Person, UnfitTemplatesError, person_id_from
-from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured
@@ -53,7 +52,7 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
     if not wish.force:
         scores = model.compare(templates, templates)
         check_agreement(scores, [shot.label for shot in shots], model.threshold(AGREEMENT_FMR))
-    with open_configured(config.gallery, create=True) as gallery:
+    with open_gallery(config, create=True) as gallery:
         try:
             enrolled = gallery.snapshot(
                 model.model_id, datetime.now(UTC), template_size=model.template_size

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from oneglance.access_config import AccessConfig
 from oneglance.contract.commands import Args, Code
@@ -37,6 +37,7 @@ from oneglance.daemon.visit.attempts import Attempts
 from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import AMBIGUOUS, NOT_RECOGNISED, Verdict
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, only, text_of
+from oneglance.errors import AuditError
 from oneglance.faces.gallery.credentials import Claimed
 from oneglance.faces.gallery.person import Snapshot
 
@@ -53,6 +54,7 @@ CLAIM_EVERY_S = 1.0
 HOLD_S = 2.0
 CHALLENGE_S = 45.0
 WRITE_AGAIN_S = 1.0
+TELL_AGAIN_S = 10.0
 _REMEMBERED = 64
 
 
@@ -64,6 +66,13 @@ class CredentialReader(Protocol):
 
     def pin(self, pin: str) -> Claimed:
         """Whom a PIN claims."""
+
+
+class AttemptsLog(Protocol):
+    """Where lock-outs, and that they were forgotten, are written down: the daemon's `Scribe`."""
+
+    def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> object:
+        """Write one entry. Raises AuditError."""
 
 
 class News(Enum):
@@ -101,11 +110,13 @@ class Entrance:
         config: AccessConfig,
         attempts_file: Path,
         credentials: CredentialReader,
+        audit_log: AttemptsLog,
         monotonic_s: Callable[[], float],
     ) -> None:
         self._claim_s = config.claim_s
         self._file = attempts_file
         self._credentials = credentials
+        self._audit_log = audit_log
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._attempts = Attempts(config.attempts)
@@ -117,6 +128,8 @@ class Entrance:
         self._kept: Kept = kept
         self._unwritten = False
         self._write_at_s = -math.inf
+        self._locked_out: deque[tuple[Claim, float]] = deque()
+        self._tell_at_s = -math.inf
         self._claim: Claim | None = None
         self._claimed_at_s = self._until_s = -math.inf
         self._next_claim_s: dict[Factor, float] = {}
@@ -177,8 +190,9 @@ class Entrance:
         return "look at the camera"
 
     def reset(self, args: Args, sender: Sender) -> str:
-        """The command `reset-lockout`: all failed attempts are forgotten."""
+        """The command `reset-lockout`: all failed attempts are forgotten, once that is logged."""
         only(args)
+        self._audit_log.append("lockout", {"reset": True, "key": sender.key_id})
         with self._lock:
             self._attempts.reset()
             self._refused_until_s = -math.inf
@@ -290,9 +304,12 @@ class Entrance:
         else:
             self._attempts.failed(claim.factor.value, now_s, locks_out=False)
             self._attempts.failed(claim.key, now_s, locks_out=True)
+            if self._attempts.is_locked_out(claim.key):
+                self._locked_out.append((claim, self._attempts.wait_s(claim.key, now_s)))
 
     def _keep(self, now_s: float) -> None:
         """Write what changed; what could not be written is tried again a little later."""
+        self._tell(now_s)
         with self._lock:
             kept = self._attempts.dump(now_s)
         if kept == self._kept:
@@ -310,6 +327,19 @@ class Entrance:
             return
         self._kept = kept
         self._unwritten = False
+
+    def _tell(self, now_s: float) -> None:
+        """Write lock-outs into the audit log: who waits does so whether that works or not."""
+        while self._locked_out and now_s >= self._tell_at_s:
+            claim, wait_s = self._locked_out[0]
+            body = {"of": claim.factor.value, "seconds": round(wait_s)}
+            try:
+                self._audit_log.append("lockout", body, person_id=claim.claimed.person_id)
+            except AuditError as error:
+                log.error("a lock-out is not written down yet: %s", error)
+                self._tell_at_s = now_s + TELL_AGAIN_S
+                return
+            self._locked_out.popleft()
 
 
 def _claimed_alone(gallery: Snapshot, claimed: Claimed) -> Snapshot:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from oneglance.audit.generations import Generations
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import Log, logged
 from oneglance.faces.find.detect import FaceDetector
@@ -16,8 +17,8 @@ from oneglance.faces.gallery.enrolment import (
     check_agreement,
     check_lookalike,
 )
-from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.person import Person, UnfitTemplatesError, person_id_from
+from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.setup import load_configured
 from oneglance.faces.reader import load_image, read_one_face
@@ -32,7 +33,7 @@ def enrol_pictures(
     ImageError or GalleryError, with nothing stored, if they do not show one new person, AuditError
     if the enrolment cannot be logged.
     """
-    key = load_key(config.gallery.key_file)
+    load_key(config.gallery.key_file)
     model = load_configured(config)
     detector = FaceDetector()
     labels = [f"photo {number}" for number in range(1, len(photos) + 1)]
@@ -44,7 +45,7 @@ def enrol_pictures(
     )
     check_agreement(model.compare(templates, templates), labels, model.threshold(AGREEMENT_FMR))
     now = datetime.now(UTC)
-    with Gallery.open(config.gallery.path, key, create=True) as gallery:
+    with open_configured(config.gallery, create=True, log=Generations(log)) as gallery:
         try:
             enrolled = gallery.snapshot(model.model_id, now, template_size=model.template_size)
         except UnfitTemplatesError as error:

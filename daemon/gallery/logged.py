@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from oneglance.audit import generations
 from oneglance.audit.entry import Entry
 from oneglance.faces.gallery.gallery import Gallery
 
 
-class Log(Protocol):
+class Log(generations.Log, Protocol):
     """An `Audit`, or the daemon's `Scribe`."""
 
     def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> Entry:

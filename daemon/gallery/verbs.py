@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 
+from oneglance.audit.generations import Generations
 from oneglance.config import Config
 from oneglance.contract.commands import Args, Code
 from oneglance.contract.keyring import Role
@@ -16,6 +17,7 @@ from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb, only, text_of
 from oneglance.faces.gallery.credentials import forget_credentials
 from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
@@ -30,7 +32,7 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
     """
 
     def opened() -> Gallery:
-        return Gallery.open(config.gallery.path, load_key(config.gallery.key_file))
+        return open_configured(config.gallery, log=Generations(log))
 
     def reload(args: Args, _sender: Sender) -> str:
         only(args)

@@ -65,6 +65,11 @@ class Attempts:
         count = self._counts.get(key)
         return 0.0 if count is None else max(0.0, count.ready_at_s - now_s)
 
+    def is_locked_out(self, key: str) -> bool:
+        """Whether the failures of `key`, one that `locks_out`, have come to that."""
+        count = self._counts.get(key)
+        return count is not None and count.failures >= self.config.lock_out_after
+
     def wait_after(self, failures: int, *, locks_out: bool) -> float:
         """The wait in seconds that so many failures cost: never less for one more."""
         config = self.config

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -43,8 +44,8 @@ LOGGED = (
 class Scribe:
     """The daemon's hand in the audit log; `append`, `decision` and `work` may come from any thread.
 
-    `open_audit` opens the log, now or, if that fails, each time that something is to be written;
-    then the entry `start` says `start`, which holds the hash `policy` of what decides.
+    `open_audit` opens the log when something is first asked of it, or, if that fails, each time
+    again. `start` is what the entry of that name says: it holds the hash `policy` of what decides.
     """
 
     def __init__(
@@ -67,32 +68,45 @@ class Scribe:
         self._snapshot_days = snapshot_days
         self._opening = threading.Lock()
         self._audit: Audit | None = None
+        self._begun = False
         self._failure: AuditError | None = None
         self._sign_at_s = clocks.monotonic_s() + SIGN_EVERY_S
         self._tidy_at_s = float("-inf")
-        self._try(self._opened)
 
     @property
     def problem(self) -> str:
         """`audit_error` while nothing can be written, so that nobody is let in."""
         return "" if self._failure is None else "audit_error"
 
+    def begin(self) -> None:
+        """Write down that the daemon starts: now, or with the first entry that can be written.
+
+        A daemon that cannot start, however often it is tried again, fills no log.
+        """
+        self._try(self._started)
+
     def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> Entry:
         """Write an entry as `Audit.append` does. Raises AuditError: then what it says must not be.
 
         Raises ValueError for what cannot stand in the log.
         """
-        try:
-            entry = self._opened().append(kind, body, person_id=person_id)
-        except AuditError as error:
-            self._failure = error
-            raise
-        self._failure = None
-        return entry
+        with self._noted():
+            return self._started().append(kind, body, person_id=person_id)
+
+    def append_unless(
+        self, known: Callable[[dict[str, Any]], bool], kind: str, body: dict[str, Any]
+    ) -> None:
+        """Write an entry as `Audit.append_unless` does. Raises AuditError."""
+        with self._noted():
+            self._opened().append_unless(known, kind, body)
+
+    def last(self, kind: str) -> Entry | None:
+        """The newest entry of a kind, as `Audit.last` gives it. Raises AuditError."""
+        return self._opened().last(kind)
 
     def forget(self, gone: Callable[[str], bool]) -> None:
         """Make the pseudonyms of people nobody's, as `Audit.forget` does. Raises AuditError."""
-        self._opened().forget(gone)
+        self._started().forget(gone)
 
     def decision(self, payload: bytes) -> str:
         """Write down a signed decision that is about to leave; returns its event_id.
@@ -132,9 +146,9 @@ class Scribe:
             return
         self._sign_at_s = now_s + SIGN_EVERY_S
         if self._failure is not None:
-            self._try(lambda: self._opened().append("checkpoint", {}))
+            self._try(lambda: self._started().append("checkpoint", {}))
         else:
-            self._try(lambda: self._opened().checkpoint())
+            self._try(lambda: self._started().checkpoint())
         if now_s >= self._tidy_at_s and not self.problem:
             self._tidy_at_s = now_s + TIDY_EVERY_S
             self._try(self._tidy)
@@ -142,18 +156,35 @@ class Scribe:
     def stop(self, *, failed: bool) -> None:
         """Write down that the daemon ends, and why; the log's last words for now."""
         audit = self._audit
-        if audit is not None:
+        if audit is not None and self._begun:
             self._try(lambda: audit.append("stop", {"failed": failed}))
             self._try(lambda: log.info("audit log: ends at %s", audit.head()))
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """What is written inside tells whether anything can be written."""
+        try:
+            yield
+        except AuditError as error:
+            self._failure = error
+            raise
+        self._failure = None
 
     def _opened(self) -> Audit:
         with self._opening:
             if self._audit is None:
-                self._audit = self._begin()
+                self._audit = self._open_audit()
             return self._audit
 
-    def _begin(self) -> Audit:
-        audit = self._open_audit()
+    def _started(self) -> Audit:
+        audit = self._opened()
+        with self._opening:
+            if not self._begun:
+                self._write_start(audit)
+                self._begun = True
+        return audit
+
+    def _write_start(self, audit: Audit) -> None:
         # In the journal too, which is another place: 'audit verify --head' takes it.
         log.info("audit log: begins at %s", audit.head())
         former = audit.signed_with
@@ -164,7 +195,6 @@ class Scribe:
         audit.append("start", self._start)
         if before is None or before.body.get("policy") != self._start["policy"]:
             audit.append("policy_change", {"policy": self._start["policy"]})
-        return audit
 
     def _tidy(self) -> None:
         now = self._clocks.wall()

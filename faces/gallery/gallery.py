@@ -98,7 +98,7 @@ class Gallery:
         Raises GalleryError if it is missing, damaged, open to others, or sealed with another key.
         """
         if create:
-            first = 1 if witness is None else witness.floor() + 1
+            first = 1 if witness is None else witness.highest() + 1
 
             def fill(database: sqlite3.Connection) -> None:
                 with transaction(database), laid_out(database, path, key, first):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from oneglance.errors import GalleryError
 from oneglance.number_file import read_number, write_number
+from oneglance.whole_file import write_whole
 
 _ACCEPT = "if you restored it on purpose: oneglance people accept-restore"
 
@@ -16,7 +17,7 @@ class RestoredGalleryError(GalleryError):
 
 
 class StaleLogError(GalleryError):
-    """The log of generations is older than the gallery."""
+    """The log of generations is older than the gallery, or gone."""
 
 
 class GenerationLog(Protocol):
@@ -33,12 +34,14 @@ class Witness:
     """A number file beside or away from the gallery, and, where there is one, a log.
 
     Whoever writes the gallery notes the new generation here afterwards, the log before the file:
-    so the log never knows less than the file, but for a log that was put back. Either all who
-    open a gallery have its log, or none.
+    so the log never knows less than the file, but for a log that was put back. An empty file of
+    the same name and `-logged` says that there was a log, so that none is not taken for a first
+    one. Either all who open a gallery have its log, or none.
     """
 
     def __init__(self, file: Path, log: GenerationLog | None = None) -> None:
         self._file = file
+        self._begun_file = file.with_name(f"{file.name}-logged")
         self._log = log
 
     def floor(self) -> int:
@@ -49,6 +52,8 @@ class Witness:
         """
         try:
             number = read_number(self._file)
+            # Before the log is asked: another process may begin it now.
+            begun = self._begun_file.exists()
         except ValueError:
             raise GalleryError(
                 "what the gallery's generation is held against is damaged",
@@ -60,6 +65,12 @@ class Witness:
                 f"cannot read the gallery's generation: {error.strerror}", where=str(self._file)
             ) from None
         logged = self._logged()
+        if self._log is not None and logged is None and begun:
+            raise StaleLogError(
+                "the gallery's log is gone, or was begun anew",
+                where=str(self._file),
+                fix=f"restore the log; {_ACCEPT}",
+            )
         if logged is not None and logged < number:
             raise StaleLogError(
                 f"the gallery is newer than its log (generation {number}, the log ends at"
@@ -101,6 +112,8 @@ class Witness:
         if self._log is not None and generation > (self._logged() or 0):
             self._log.note_generation(generation)
         try:
+            if self._log is not None and generation and not self._begun_file.exists():
+                write_whole(self._begun_file, b"", 0o600, durable=True, for_folders_owner=True)
             if generation > self._number():
                 write_number(self._file, generation)
         except OSError as error:

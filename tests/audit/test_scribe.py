@@ -49,7 +49,7 @@ class Rig:
         return Audit(self.folder, self.wall, signer=Signer.of(KEY), keys=[key], sealer=SEALER)
 
     def scribe(self, *, policy: str = "p", snapshots: bool = False) -> Scribe:
-        return Scribe(
+        scribe = Scribe(
             self.open,
             Signer.of(KEY).key_id,
             {"software": "1", "policy": policy},
@@ -58,6 +58,8 @@ class Rig:
             snapshots=Snapshots(self.folder / "snapshots", SEALER) if snapshots else None,
             snapshot_days=7,
         )
+        scribe.begin()
+        return scribe
 
     def kinds(self) -> list[str]:
         return [entry.kind for entry in entries(self.folder)]

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from oneglance.audit.segments import entries
 from oneglance.cli.init import init
+from oneglance.cli.people.audit_log import open_gallery
 from oneglance.cli.people.command import app
 from oneglance.config import load_config
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery.credentials import Credentials, read_credentials
-from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 
 NOW = datetime.now(UTC)
@@ -26,7 +27,7 @@ def door(tmp_path: Path) -> Path:
     """A door at which ada and bob are enrolled."""
     folder = tmp_path / "door"
     init(folder, None, "home", "front", "0")
-    with open_configured(load_config(folder / "oneglance.toml").gallery, create=True) as gallery:
+    with open_gallery(load_config(folder / "oneglance.toml"), create=True) as gallery:
         for number, name in enumerate(("Ada", "Bob")):
             row = np.eye(2, dtype=np.float32)[[number]]
             gallery.enrol(name, row, "m", consent_at=NOW - timedelta(days=1), source="test")
@@ -59,6 +60,35 @@ def test_a_pin_is_asked_for_twice_and_shown_nowhere(door: Path) -> None:
     assert held(door).claimed_by_pin("271828").person_id == "ada"
     assert people(door, "pin", "ada", "--none").exit_code == 0
     assert held(door).claimed_by_pin("271828").person_id is None
+
+
+def test_what_is_changed_of_a_person_is_logged_without_what_it_was(door: Path) -> None:
+    people(door, "badge", "ada", "B0B")
+    people(door, "pin", "ada", answer="271828\n271828\n")
+    people(door, "pin", "ada", "--none")
+    assert people(door, "badge", "bob", "B0B").exit_code != 0
+    changed = people(
+        *(door, "edit", "ada", "--name", "Ada King", "--group", "countess"),
+        *("--from", "2026-01-01", "--expires", "2027-01-01"),
+    )
+    assert changed.exit_code == 0, changed.exception
+    assert people(door, "edit", "eve", "--name", "Eve").exit_code != 0
+    folder = load_config(door / "oneglance.toml").audit_folder
+    found = [e for e in entries(folder) if e.kind != "gallery_generation"]
+    ada, bob = found[0].body["person"], found[3].body["person"]
+    assert [(entry.kind, entry.body) for entry in found] == [
+        ("credential_change", {"badge": "given", "person": ada}),
+        ("credential_change", {"pin": "given", "person": ada}),
+        ("credential_change", {"pin": "taken away", "person": ada}),
+        ("credential_change", {"badge": "given", "person": bob}),
+        ("credential_change", {"failed": found[3].number}),
+        ("rename", {"person": ada}),
+        ("group_change", {"person": ada}),
+        ("expiry_change", {"of": ["expires_at", "valid_from"], "person": ada}),
+    ]
+    everything = b"".join(file.read_bytes() for file in folder.iterdir())
+    for secret in (b"B0B", b"b0b", b"271828", b"King", b"countess", b"2027"):
+        assert secret not in everything
 
 
 def test_a_pin_is_never_an_argument(door: Path) -> None:
@@ -95,7 +125,7 @@ def test_who_is_deleted_or_has_expired_leaves_no_badge(door: Path) -> None:
     for person, number in (("ada", "1"), ("bob", "2")):
         people(door, "badge", person, number)
     assert people(door, "delete", "ada", "--yes").exit_code == 0
-    with open_configured(load_config(door / "oneglance.toml").gallery) as gallery:
+    with open_gallery(load_config(door / "oneglance.toml")) as gallery:
         gallery.edit("bob", expires_at=datetime.now(UTC))
     assert people(door, "purge", "--yes").exit_code == 0
     assert held(door).entries == {}

@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from oneglance.daemon.access.entrance import CHALLENGE_S, REFUSAL_SHOWN_S, Entra
 from oneglance.daemon.visit.claims import patient, verified
 from oneglance.daemon.visit.decide import NOTHING_COMPARED, Bar, Verdict
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
-from oneglance.errors import ConfigError, GalleryError
+from oneglance.errors import AuditError, ConfigError, GalleryError
 from oneglance.faces.gallery.credentials import Claimed, Credentials
 from oneglance.faces.gallery.person import Person, Snapshot
 
@@ -63,12 +64,21 @@ class Door:
         self.now_s = 1000.0
         self.file = folder / "attempts"
         self.visits = 0
+        self.logged: list[dict[str, Any]] = []
+        self.broken = False
         self.open()
 
     def open(self) -> None:
         """Start (again)."""
         config = AccessConfig(claim_s=10, attempts=ATTEMPTS)
-        self.entrance = Entrance(config, self.file, Reader(), lambda: self.now_s)
+        self.entrance = Entrance(config, self.file, Reader(), self, lambda: self.now_s)
+
+    def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> None:
+        """The audit log."""
+        assert kind == "lockout"
+        if self.broken:
+            raise AuditError("its disk is full")
+        self.logged.append(body | {"person_id": person_id})
 
     def badge(self, number: str) -> str:
         """Show a badge, a second after the last one; returns the code of the answer."""
@@ -209,6 +219,27 @@ def test_a_wrong_face_locks_out_that_badge_but_no_other_and_no_pin(door: Door) -
     assert door.badge("A1") == "wait"
     assert (door.badge("E5"), door.pin("314159")) == ("ok", "ok")
     assert door.turn().gallery is not None
+    lockout = {"of": "badge", "seconds": 60 * ATTEMPTS.lock_out_minutes, "person_id": "ada"}
+    assert door.logged == [lockout]
+    door.entrance.reset({}, ADMIN)
+    assert door.logged[1:] == [{"reset": True, "key": "ada", "person_id": None}]
+
+
+def test_a_lock_out_that_cannot_be_logged_holds_and_is_logged_later(door: Door) -> None:
+    door.broken = True
+    for _ in range(ATTEMPTS.lock_out_after):
+        door.badge("B0B")
+        door.ends("not_recognised")
+        door.now_s += 31
+    assert door.badge("B0B") == "wait"
+    with pytest.raises(AuditError):
+        door.entrance.reset({}, ADMIN)
+    assert door.badge("B0B") == "wait"
+    door.broken = False
+    door.turn()
+    door.turn()
+    # Of a badge of nobody neither the number nor its mark is written down.
+    assert door.logged == [{"of": "badge", "seconds": 900, "person_id": None}]
 
 
 def test_unknown_faces_slow_down_faces_and_nothing_else(door: Door) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from oneglance.audit.entry import key_id
 from oneglance.audit.proof import prove
-from oneglance.audit.segments import entries
+from oneglance.audit.segments import entries, segments
 from oneglance.config import Config, MqttConfig
 from oneglance.contract.signing import load_public_key
 from oneglance.contract.topics import Topics
@@ -25,44 +25,46 @@ def test_a_decision_leaves_only_once_it_is_written_down(
     house: Callable[..., Config],
     walk_up: Callable[..., Path],
     enrol: Callable[..., None],
-    photos: Path,
+    small_photos: Path,
     broker: MqttConfig,
     listen: Callable[..., Any],
     wait_until: Callable[..., None],
     key_files: tuple[Path, Path],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    enrol("Barack Obama", photo=photos / "obama.jpg")
+    enrol("Barack Obama", photo=small_photos / "obama.jpg")
     config = house(walk_up("obama2.jpg", frames=20), mqtt=broker)
-    # Where the log should be there is something else: no entry can be written.
-    config.audit_folder.touch()
     listener = listen(broker)
     problems: list[str] = []
     verdicts = 0
 
     def on_step(report: StepReport) -> None:
         nonlocal verdicts
+        (segment,) = segments(config.audit_folder)
+        if not report.frame.index:
+            # No entry can be written any more.
+            segment.chmod(0o644)
         for view in report.tracks:
             if view.verdict is not None:
                 verdicts += 1
                 assert daemon._outlet is not None
                 problems.append(daemon._outlet.problem)
-                if config.audit_folder.is_file():
-                    config.audit_folder.unlink()
+                segment.chmod(0o600)
 
     daemon = Daemon(config, on_step=on_step)
     totals = daemon.run()
     assert (verdicts, totals.accepted) == (2, 1)
     assert problems == ["audit_error", ""]
-    assert "the audit log cannot be written" in caplog.text
+    assert "not a regular file that only its owner can read" in caplog.text
     wait_until(lambda: len(listener.on(TOPICS.decision)) == 1, "the decision did not arrive")
     wait_until(lambda: listener.states()[-1] == ("offline", ()), "no farewell")
     assert any("audit_error" in reasons for _, reasons in listener.states())
 
     (published,) = listener.on(TOPICS.decision)
     logged = list(entries(config.audit_folder))
-    assert [entry.kind for entry in logged] == ["start", "policy_change", "decision", "stop"]
-    assert logged[2].body["event_id"] == json.loads(published.payload)["event_id"]
+    kinds = ["gallery_generation", "start", "policy_change", "decision", "stop"]
+    assert [entry.kind for entry in logged] == kinds
+    assert logged[3].body["event_id"] == json.loads(published.payload)["event_id"]
     assert b"barack" not in b"".join(
         file.read_bytes().lower() for file in config.audit_folder.iterdir()
     )

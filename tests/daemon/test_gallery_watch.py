@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from oneglance.audit.generations import Generations
+from oneglance.audit.log import Audit
 from oneglance.clocks import Clocks
 from oneglance.config import Config, GalleryConfig
 from oneglance.daemon.build import open_gallery
@@ -275,14 +277,16 @@ def test_a_daemon_starts_beside_an_older_copy_and_lets_nobody_in_until_it_is_acc
     with open_configured(gallery_file) as gallery:
         gallery.delete("bob")
     shutil.copyfile(backup, gallery_file.path)
-    watch = open_gallery(Config(gallery=gallery_file), model, Clocks(clock, lambda: 0.0))
+    config = Config(gallery=gallery_file)
+    log = Audit(config.audit_folder, clock)
+    watch = open_gallery(config, model, Clocks(clock, lambda: 0.0), log)
     assert (watch.snapshot, watch.problem) == (None, "gallery_restored")
     assert "an older copy of the gallery" in caplog.text
     for moment_s in (0.0, 1.0, 2.0):
         watch.refresh(moment_s)
         assert (watch.snapshot, watch.problem) == (None, "gallery_restored")
     with Gallery.open(gallery_file.path, load_key(gallery_file.key_file)) as gallery:
-        gallery.accept(configured_witness(gallery_file))
+        gallery.accept(configured_witness(gallery_file, Generations(log)))
     watch.refresh(3.0)
     assert (people(watch), watch.problem) == ({"ada", "bob"}, "")
 

@@ -253,6 +253,28 @@ def test_a_log_that_was_put_back_is_told_and_can_be_accepted(path: Path, file: P
     assert log.noted[-1] == read_number(file)
 
 
+def test_a_log_that_is_gone_is_no_first_log(path: Path, file: Path) -> None:
+    made(path, Witness(file))
+    with opened(path, Witness(file, Log())) as gallery:
+        assert len(gallery.list_people()) == 2
+    emptied = Witness(file, Log())
+    with (
+        opened(path, emptied) as gallery,
+        pytest.raises(StaleLogError, match="the gallery's log is gone") as caught,
+    ):
+        gallery.list_people()
+    assert "accept-restore" in caught.value.fix
+    path.unlink()
+    # Whoever begins anew begins above all that was seen, and with nobody.
+    with opened(path, emptied, create=True) as gallery, pytest.raises(StaleLogError):
+        gallery.list_people()
+    with opened(path, None) as gallery:
+        assert gallery.list_people() == []
+        gallery.accept(emptied)
+    with opened(path, emptied) as gallery:
+        enrol(gallery, "Eve")
+
+
 def test_a_log_that_takes_no_entry_is_said_and_nothing_is_lost(path: Path, file: Path) -> None:
     log = Log()
     witness = Witness(file, log)
