@@ -97,6 +97,7 @@ def make(
             private.unlink(missing_ok=True)
             public.unlink(missing_ok=True)
             raise
+    _log(config, keyring, "made", key_id, role)
     if as_json:
         told = {"id": key_id, "role": role, "private_key": private, "public_key": public}
         typer.echo(json.dumps({name: str(value) for name, value in told.items()}))
@@ -130,6 +131,7 @@ def trust(
     with _edited(path) as (ring, save):
         _check_free(ring, key_id)
         save(ring.with_entry(entry(key_id, role, key, datetime.now(UTC), _end(days))))
+    _log(config, keyring, "trusted", key_id, role)
     if as_json:
         typer.echo(json.dumps({"id": key_id, "role": role, "fingerprint": fingerprint(key)}))
         return
@@ -170,6 +172,7 @@ def rotate(
         now = datetime.now(UTC)
         until = now + timedelta(days=overlap)
         _replace_key(private, ring, (old_id, new_id), (now, until), save)
+    _log(config, None, "rotated", new_id, Role.DAEMON)
     if as_json:
         told = {"old": old_id, "old_until": until.isoformat(), "new": new_id, "keyring": str(path)}
         typer.echo(json.dumps(told))
@@ -209,6 +212,7 @@ def revoke(
             typer.confirm(f"Revoke {key_id!r}? It will never count again.", abort=True, err=True)
         save(changed)
         role = next(key.role for key in changed.keys if key.id == key_id)
+    _log(config, keyring, "revoked", key_id, role)
     if as_json:
         typer.echo(json.dumps({"id": key_id, "role": role}))
         return
@@ -221,6 +225,27 @@ def _path(config: Path | None, keyring: Path | None) -> Path:
     from oneglance.config import load_config
 
     return load_config(config).keyring_file if keyring is None else keyring.absolute()
+
+
+def _log(config: Path | None, keyring: Path | None, action: str, key_id: str, role: Role) -> None:
+    """Write into the audit log, where there is one, what has been done.
+
+    It stays done if that cannot be written: a key has to be revoked on a full disk, too.
+    """
+    from oneglance.audit.log import Audit
+    from oneglance.audit.segments import segments
+    from oneglance.config import load_config
+    from oneglance.errors import OneglanceError
+
+    if keyring is not None and config is None:
+        return
+    folder = load_config(config).audit_folder
+    try:
+        if segments(folder):
+            said = {"action": action, "id": key_id, "role": str(role)}
+            Audit(folder, lambda: datetime.now(UTC)).append("key_change", said)
+    except OneglanceError as error:
+        typer.echo(f"This is not in the audit log: {error}", err=True)
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from command_desk import serving
 from typer.testing import CliRunner
 from wire_samples import make_decision
 
+from oneglance.audit.log import Audit
+from oneglance.audit.segments import entries
 from oneglance.cli import command, keys
 from oneglance.cli.init import init
 from oneglance.config import Config, load_config
@@ -62,6 +64,32 @@ def opens(house: Path, private: Path) -> bool:
     except MessageError:
         return False
     return True
+
+
+def test_where_there_is_an_audit_log_changes_of_keys_stand_in_it(
+    house: Path, tmp_path: Path
+) -> None:
+    folder = load_config(house).audit_folder
+    run(house, "make", "reader")
+    assert not folder.exists()
+    Audit(folder, lambda: datetime.now(UTC)).append("enrolment", {})
+    run(house, "make", "kiosk", "--id", "hall")
+    # A keyring elsewhere is none of this house's.
+    RUNNER.invoke(keys.app, ["make", "kiosk", "--keyring", str(tmp_path / "ring.json")])
+    run(house, "trust", str(tmp_path / "kiosk.pub"), "--role", "kiosk", "--id", "again")
+    run(house, "revoke", "hall", "--yes")
+    run(house, "rotate")
+    said = [entry.body for entry in entries(folder) if entry.kind == "key_change"]
+    assert [(body["action"], body["id"], body["role"]) for body in said] == [
+        ("made", "hall", "kiosk"),
+        ("trusted", "again", "kiosk"),
+        ("revoked", "hall", "kiosk"),
+        ("rotated", "daemon-2", "daemon"),
+    ]
+    (segment,) = folder.glob("*.jsonl")
+    segment.chmod(0o644)
+    assert "not in the audit log" in run(house, "revoke", "again", "--yes")
+    assert listed(house)["again"]["standing"] == "revoked"
 
 
 def test_a_new_house_has_one_key_for_each_who_needs_one(house: Path) -> None:
