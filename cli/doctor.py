@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 _OLDEST_PYTHON = (3, 11)
+# Some 150,000 entries of the audit log.
+_LEAST_FREE_MIB = 100
 
 
 class Verdict(StrEnum):
@@ -66,8 +68,8 @@ def doctor(
 
     Without a configuration it looks at Python, packages, the model and the screen; with one
     (`--config`, or /etc/oneglance/oneglance.toml) also at what that file speaks of: the daemon's
-    keys, sequence, gallery and cameras, the lock's key, memory and pins, the screen's key, and
-    the broker.
+    keys, sequence, gallery, audit log, liveness model and cameras, the lock's key, memory and pins,
+    the screen's key, and the broker.
     Exit code 0 if nothing is broken; parts that are not installed, or in a version
     that does not fit, are no fault here: only who uses a part needs it.
 
@@ -159,7 +161,11 @@ def _daemon(config: Config) -> Iterator[Finding]:
             "oneglance keys make administrator",
         )
     yield from _checked("daemon", "door's model", partial(_doors_model, config))
+    yield _liveness(config)
+    yield from _checked("daemon", "audit log", partial(_audit, config))
     yield from _checked("daemon", "gallery", lambda: _gallery(config))
+    yield from _checked("daemon", "gallery's witness", partial(_witness, config))
+    yield from _checked("daemon", "badges and PINs", partial(_credentials, config))
     if not config.camera:
         yield Finding(
             "daemon",
@@ -329,10 +335,10 @@ def _cascade() -> str:
 def _gallery(config: Config) -> str:
     from datetime import UTC, datetime
 
+    from oneglance.cli.people.audit_log import open_gallery
     from oneglance.daemon.build import rule_of
     from oneglance.faces.gallery.file import is_there
     from oneglance.faces.gallery.person import UnfitTemplatesError
-    from oneglance.faces.gallery.setup import open_configured
     from oneglance.faces.gallery.vault import load_key
     from oneglance.faces.model.setup import load_configured
 
@@ -340,13 +346,76 @@ def _gallery(config: Config) -> str:
     if not is_there(config.gallery.path):
         load_key(config.gallery.key_file)
         return "empty: enrol somebody with 'oneglance people enrol'"
-    with open_configured(config.gallery) as gallery:
+    with open_gallery(config) as gallery:
         try:
             snapshot = gallery.snapshot(model.model_id, datetime.now(UTC))
         except UnfitTemplatesError as error:
             raise error.naming() from None
     decides = rule_of(config, model).fits(len(snapshot.person_ids))
     return f"{len(set(snapshot.person_ids))} people; {decides}"
+
+
+def _liveness(config: Config) -> Finding:
+    """Off is not broken, but not to be overlooked either."""
+    policy = config.liveness.policy
+    if policy == "off":
+        return Finding(
+            "daemon",
+            "liveness",
+            Verdict.MISSING,
+            "off: a photograph of somebody enrolled opens this door",
+            'set liveness.policy = "passive", or "passive+challenge"',
+        )
+
+    def look() -> str:
+        from oneglance.faces.liveness.judge import load_liveness
+
+        load_liveness(config.liveness.folder, threads=config.model.threads)
+        return policy
+
+    return next(_checked("daemon", "liveness", look))
+
+
+def _audit(config: Config) -> str:
+    """That it can be written, is whole from its last signature on, and has room to grow."""
+    from datetime import UTC, datetime
+
+    from oneglance.audit.log import Audit
+    from oneglance.audit.segments import segments
+    from oneglance.contract.signing import load_signing_key
+    from oneglance.errors import AuditError
+
+    folder = config.audit_folder
+    if not segments(folder):
+        return f"{folder}: none yet, the daemon begins it"
+    key = load_signing_key(config.signing.key_file).public_key()
+    head = Audit(folder, lambda: datetime.now(UTC), keys=[key]).head()
+    free_mib = shutil.disk_usage(folder).free // 2**20
+    if free_mib < _LEAST_FREE_MIB:
+        raise AuditError(
+            f"only {free_mib} MiB are left on its disk",
+            where=str(folder),
+            fix="make room: nobody is let in once nothing can be written down",
+        )
+    return f"{folder}: {head.number} entries, {free_mib} MiB free"
+
+
+def _witness(config: Config) -> str:
+    """What a gallery that was put back would be told by; that it was is found with the gallery."""
+    from oneglance.cli.people.audit_log import configured_witness
+    from oneglance.faces.gallery.file import is_there
+
+    if not is_there(config.gallery.path):
+        return "nothing seen yet"
+    return f"generation {configured_witness(config).floor()} was seen"
+
+
+def _credentials(config: Config) -> str:
+    from oneglance.faces.gallery.credentials import read_credentials
+    from oneglance.faces.gallery.vault import load_key
+
+    held = read_credentials(config.credentials_file, load_key(config.gallery.key_file))
+    return f"of {len(held.entries)} people"
 
 
 def _broker(config: Config) -> str:

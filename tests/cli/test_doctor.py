@@ -11,7 +11,8 @@ import pytest
 
 from oneglance.cli.doctor import Finding, Verdict, examine
 from oneglance.cli.init import init
-from oneglance.config import MqttConfig
+from oneglance.cli.people.audit_log import open_gallery
+from oneglance.config import MqttConfig, load_config
 from oneglance.contract.keyring_file import read_keyring, write_keyring
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key
@@ -131,6 +132,50 @@ def test_a_damaged_sequence_and_a_gallery_of_another_model_are_found_and_named(
     assert broken(found) >= {("daemon", "sequence"), ("daemon", "gallery")}
     assert "another model" in found["daemon", "gallery"].detail
     assert "(ada)" in found["daemon", "gallery"].detail
+
+
+def test_a_gallery_put_back_a_log_cut_off_and_liveness_turned_off_are_found(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(house)
+    assert "none yet" in looked_at(house)["daemon", "audit log"].detail
+    assert not config.audit_folder.exists()
+    with open_gallery(config, create=True) as gallery:
+        assert gallery.list_people() == []
+        former = config.gallery.path.read_bytes()
+        gallery.enrol(
+            "Ada",
+            np.eye(1, 192, dtype=np.float32),
+            load_model().model_id,
+            consent_at=datetime(2026, 1, 1, tzinfo=UTC),
+            source="test",
+        )
+    found = looked_at(house)
+    assert broken(found) == {("daemon", "camera front")}
+    assert found["daemon", "gallery's witness"].detail == "generation 2 was seen"
+    assert "2 entries" in found["daemon", "audit log"].detail
+    assert found["daemon", "liveness"] == Finding(
+        "daemon", "liveness", Verdict.GOOD, config.liveness.policy
+    )
+    assert found["daemon", "badges and PINs"].detail == "of 0 people"
+
+    config.gallery.path.write_bytes(former)
+    config.credentials_file.write_bytes(b"damaged")
+    config.credentials_file.chmod(0o600)
+    house.write_text(house.read_text().replace('policy = "passive"', 'policy = "off"'))
+    found = looked_at(house)
+    assert found["daemon", "liveness"].verdict is Verdict.MISSING
+    assert "photograph" in found["daemon", "liveness"].detail
+    assert ("daemon", "badges and PINs") in broken(found)
+    assert "accept-restore" in found["daemon", "gallery"].detail
+
+    (segment,) = config.audit_folder.glob("*.jsonl")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole.replace(b'"generation":1', b'"generation":7'))
+    assert {("daemon", "audit log"), ("daemon", "gallery")} <= broken(looked_at(house))
+    segment.write_bytes(whole)
+    monkeypatch.setattr("oneglance.cli.doctor._LEAST_FREE_MIB", 2**40)
+    assert "MiB are left" in looked_at(house)["daemon", "audit log"].detail
 
 
 def test_a_gallery_that_may_not_be_looked_for_is_a_finding(house: Path) -> None:
