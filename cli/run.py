@@ -93,12 +93,17 @@ def run(
         f"faces           {totals.faces} in {totals.tracks} tracks",
         f"encoder calls   {totals.encoder_calls} for {totals.faces_encoded} faces",
         f"decisions       {totals.decisions} ({totals.accepted} accepted, "
-        f"{totals.rejected} rejected)",
+        f"{totals.rejected} rejected{_reasons(totals.rejected_for)})",
         f"speed           {totals.fps:g} frames per second over {totals.seconds:.1f} s",
     ):
         typer.echo(line)
     if profile:
         _print_stages(rows, totals.seconds)
+
+
+def _reasons(rejected_for: dict[str, int]) -> str:
+    told = ", ".join(f"{reason} {count}" for reason, count in sorted(rejected_for.items()))
+    return f": {told}" if told else ""
 
 
 def _print_stages(rows: list[StageRow], seconds: float) -> None:

@@ -88,6 +88,13 @@ class LoopCollector(Collector):
         decisions.add_metric(["accepted"], vision.accepted)
         decisions.add_metric(["rejected"], vision.rejected)
         yield decisions
+        rejections = CounterMetricFamily(
+            "oneglance_rejections", "Visits rejected, by reason", labels=["reason"]
+        )
+        # A copy: the vision thread may meet a new reason meanwhile.
+        for reason, count in vision.rejected_for.copy().items():
+            rejections.add_metric([reason], count)
+        yield rejections
         problems = GaugeMetricFamily(
             "oneglance_problem", "Why nobody can be let in now", labels=["reason"]
         )

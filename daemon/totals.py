@@ -13,7 +13,10 @@ from oneglance.daemon.visit.report import StepReport
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts of one run. `fps` is frames worked off per second of wall clock."""
+    """Counts of one run. `fps` is frames worked off per second of wall clock.
+
+    `rejected_for` says how many visits were rejected for which reason.
+    """
 
     frames: int
     dropped: int
@@ -24,6 +27,7 @@ class Totals:
     faces_encoded: int
     accepted: int
     rejected: int
+    rejected_for: dict[str, int]
     seconds: float
     fps: float
 
@@ -35,6 +39,7 @@ class Totals:
             dropped=dropped,
             accepted=vision.accepted,
             rejected=vision.rejected,
+            rejected_for=dict(vision.rejected_for),
             seconds=round(seconds, 3),
             fps=round(counts.frames / seconds, 2) if seconds > 0 else 0.0,
         )

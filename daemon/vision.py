@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -65,7 +66,13 @@ class Vision(threading.Thread):
         self.ended = threading.Event()
         self.crash: BaseException | None = None
         self.accepted = 0
-        self.rejected = 0
+        # By reason; read in any thread, of which each entry is one number.
+        self.rejected_for: Counter[str] = Counter()
+
+    @property
+    def rejected(self) -> int:
+        """How many visits were rejected, whatever for."""
+        return self.rejected_for.total()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -74,7 +81,7 @@ class Vision(threading.Thread):
         found.append(self._outlet.problem if self._outlet else "")
         found.append(self._pipeline.problem)
         found.append(self._entrance.problem if self._entrance else "")
-        return tuple(problem for problem in found if problem)
+        return tuple(dict.fromkeys(problem for problem in found if problem))
 
     def run(self) -> None:
         """The loop. Whatever escapes it ends the process: a blind door must not look alive."""
@@ -159,7 +166,7 @@ class Vision(threading.Thread):
         if verdict.accepted:
             self.accepted += 1
         else:
-            self.rejected += 1
+            self.rejected_for[verdict.reason] += 1
         outcome = "accepted" if verdict.accepted else f"rejected, {verdict.reason}"
         log.info("visit %s: %s, score %.2f", verdict.visit_id, outcome, verdict.score)
 

@@ -100,6 +100,7 @@ def test_from_film_to_signed_decisions(
     film = walk_up("obama2.jpg", "biden.jpg", frames=20)
     totals = Daemon(house(film, mqtt=broker)).run()
     assert (totals.accepted, totals.rejected, totals.dropped) == (1, 1, 0)
+    assert totals.rejected_for == {"not_recognised": 1}
     wait_until(lambda: listener.states()[-1][0] == "offline", "no farewell")
     known, unknown = decisions(listener, key_files[1])
     assert (known.outcome, known.person_name) == ("accepted", "Barack Obama")

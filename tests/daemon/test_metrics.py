@@ -83,18 +83,20 @@ def test_the_endpoint_tells_what_the_run_came_to_and_no_name(
 ) -> None:
     enrol("Barack Obama", photo=photos / "obama.jpg")
     port = free_port()
-    config = house(walk_up("obama2.jpg"), metrics=MetricsConfig(port=port))
-    with paused(config, last=43) as ended:
+    config = house(walk_up("biden.jpg", "obama2.jpg"), metrics=MetricsConfig(port=port))
+    with paused(config, last=88) as ended:
         text, samples = ask(port)
     (totals,) = ended
     assert isinstance(totals, Totals)
     assert totals.accepted == 1
-    assert samples["oneglance_frames_total", "cam0"] == totals.frames - 1 == 44
-    assert samples["oneglance_frames_captured_total", "cam0"] == 44
+    assert samples["oneglance_frames_total", "cam0"] == totals.frames - 1 == 89
+    assert samples["oneglance_frames_captured_total", "cam0"] == 89
     assert samples["oneglance_frames_dropped_total", "cam0"] == totals.dropped == 0
     assert samples["oneglance_decisions_total", "accepted"] == 1
+    assert samples["oneglance_decisions_total", "rejected"] == 1
+    assert samples["oneglance_rejections_total", "not_recognised"] == 1
     assert samples["oneglance_faces_encoded_total", ""] == totals.faces_encoded
-    assert samples["oneglance_stage_seconds_count", STAGES[0]] == 44
+    assert samples["oneglance_stage_seconds_count", STAGES[0]] == 89
     assert samples["oneglance_camera_up", "cam0"] == 1
     assert "obama" not in text.lower()
 
