@@ -87,7 +87,8 @@ def test_any_piece_that_is_replaced_is_noticed(begin: int, size: int, put: bytes
         first = 1 + data[: _common(data, changed)].count(b"\n")
         assert proof.cut_off_bytes or proof.problem is not None
         assert proof.problem is None or proof.problem.number <= first + 1
-        assert proof.head.number < COUNT
+        # A signature that was changed to another one still stands in an entry.
+        assert proof.problem is not None or proof.head.number < COUNT
 
 
 def _common(one: bytes, other: bytes) -> int:
