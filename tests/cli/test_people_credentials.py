@@ -63,10 +63,10 @@ def test_a_pin_is_asked_for_twice_and_shown_nowhere(door: Path) -> None:
 
 
 def test_what_is_changed_of_a_person_is_logged_without_what_it_was(door: Path) -> None:
-    people(door, "badge", "ada", "B0B")
+    people(door, "badge", "ada", "4711471147")
     people(door, "pin", "ada", answer="271828\n271828\n")
     people(door, "pin", "ada", "--none")
-    assert people(door, "badge", "bob", "B0B").exit_code != 0
+    assert people(door, "badge", "bob", "4711471147").exit_code != 0
     changed = people(
         *(door, "edit", "ada", "--name", "Ada King", "--group", "countess"),
         *("--from", "2026-01-01", "--expires", "2027-01-01"),
@@ -87,7 +87,7 @@ def test_what_is_changed_of_a_person_is_logged_without_what_it_was(door: Path) -
         ("expiry_change", {"of": ["expires_at", "valid_from"], "person": ada}),
     ]
     everything = b"".join(file.read_bytes() for file in folder.iterdir())
-    for secret in (b"B0B", b"b0b", b"271828", b"King", b"countess", b"2027"):
+    for secret in (b"4711471147", b"271828", b"Ada King", b"countess", b"2027-01-01"):
         assert secret not in everything
 
 
