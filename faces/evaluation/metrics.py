@@ -6,6 +6,7 @@ scores of pairs of one person and of two persons.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,28 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     spread = z / (1 + z * z / trials)
     spread *= float(np.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials)))
     return max(0.0, min(rate, middle - spread)), min(1.0, max(rate, middle + spread))
+
+
+def exact_95(errors: int, trials: int) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % bounds of a rate (Biometrika 26, 1934)."""
+    if not trials:
+        return 0.0, 1.0
+
+    def tail(rate: float, least: int) -> float:
+        terms = range(least, trials + 1)
+        return math.fsum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in terms)
+
+    def where(least: int, wanted: float) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if tail(middle, least) < wanted else (low, middle)
+        return (low + high) / 2
+
+    return (
+        where(errors, 0.025) if errors else 0.0,
+        where(errors + 1, 0.975) if errors < trials else 1.0,
+    )
 
 
 def match_rate(scores: Scores, threshold: float) -> float:

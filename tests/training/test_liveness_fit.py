@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneglance.faces.evaluation.metrics import exact_95
 from oneglance.faces.liveness.fusion import read_fusion
 from oneglance.training.liveness.film import ATTACK_KINDS
-from oneglance.training.liveness.fit import SHAPES, Case, exact_95, fit_weights, highest, table_of
+from oneglance.training.liveness.fit import SHAPES, Case, fit_weights, highest, table_of
 
 
 def cases(part: str, count: int) -> list[Case]:

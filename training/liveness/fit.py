@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from oneglance.faces.evaluation.metrics import exact_95
 from oneglance.faces.find.align import MAX_DOUBT, box_around
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.liveness.fusion import Fusion, Verdict, read_fusion
@@ -234,28 +235,6 @@ def outcome(fusion: Fusion, case: Case) -> tuple[Verdict, float]:
         if verdict is not Verdict.UNDECIDED:
             return verdict, passed_s
     return Verdict.UNDECIDED, passed_s
-
-
-def exact_95(errors: int, trials: int) -> tuple[float, float]:
-    """Clopper and Pearson's 95 % bounds of a rate (Biometrika 26, 1934)."""
-    if not trials:
-        return 0.0, 1.0
-
-    def tail(rate: float, least: int) -> float:
-        terms = range(least, trials + 1)
-        return math.fsum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in terms)
-
-    def where(least: int, wanted: float) -> float:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if tail(middle, least) < wanted else (low, middle)
-        return (low + high) / 2
-
-    return (
-        where(errors, 0.025) if errors else 0.0,
-        where(errors + 1, 0.975) if errors < trials else 1.0,
-    )
 
 
 def choose_thresholds(
