@@ -1,0 +1,366 @@
+"""How often an attack passes for a visitor, and a visitor does not (ISO/IEC 30107-3).
+
+    python benchmarks/attacks.py --data ../shared/data --films 15 --cases attacks.jsonl
+
+The shipped daemon, as its configuration builds it, watches made films of people that nothing was
+fitted to (LFW fold 8), in the style that nothing was fitted to, once with `liveness.policy` off and
+once passive. Enrolled is one other photograph of the same person. A film counts for APCER or BPCER
+only where matching alone accepts: an attack that it does not was stopped by nobody's liveness, and
+a visit that it does not was lost by nobody's liveness; both are counted apart.
+
+Each film is one line of --cases, written as soon as it is watched; what is there already is not
+made again, so that the run may be stopped at any time. The table and, with --results, the key
+"attacks" of a JSON file are made of all lines. --recording watches a real film instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from oneglance.clocks import Clocks
+from oneglance.config import Config, LivenessConfig
+from oneglance.contract.messages import Hint
+from oneglance.daemon.build import build_pipeline
+from oneglance.daemon.camera.frames import Frame
+from oneglance.daemon.camera.recordings import Video
+from oneglance.daemon.pipeline import Pipeline
+from oneglance.daemon.visit.decide import Verdict
+from oneglance.faces.evaluation.metrics import exact_95
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.reader import load_image, read_central_face, read_faces
+from oneglance.training.liveness.film import ATTACK_KINDS, GENUINE_KINDS, Film
+from oneglance.training.liveness.people import Lfw, split_people
+from oneglance.training.liveness.portrait import Portrait
+from oneglance.training.liveness.render import render
+from oneglance.training.liveness.styles import JUDGE
+
+FIRST_SEED = 9000
+# One round of films: each attack once, and visits, of which somewhat more say how many are lost.
+ROUND = (*ATTACK_KINDS, *(GENUINE_KINDS[0],) * 5, *(GENUINE_KINDS[1],) * 3)
+# Time to walk up and for all the patience that a visitor is given.
+FILM_S = 4.0
+CROWD = 12
+TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the door would have done before one film.
+
+    `answers` are the decisions in turn, "accepted" or the reason; `after_s` is how long after the
+    first frame with a face of usable size the first acceptance fell: the film's time, and the
+    processor's for the step that decided.
+    """
+
+    answers: tuple[str, ...]
+    after_s: float | None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the door would have opened."""
+        return "accepted" in self.answers
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One film, watched twice."""
+
+    seed: int
+    kind: str
+    fps: float
+    off: Outcome
+    passive: Outcome
+
+    @property
+    def attack(self) -> bool:
+        """Whether nobody was there."""
+        return self.kind in ATTACK_KINDS
+
+
+def watched(film: Film, enrolled: Snapshot, policy: str) -> Outcome:
+    """What a daemon that has just started makes of a film."""
+    now_s = 0.0
+    pipeline = _built(policy, lambda: now_s)
+    answers: list[str] = []
+    first_s = after_s = None
+    for index, (pixels, at_s) in enumerate(zip(film.frames, film.at_s.tolist(), strict=True)):
+        now_s = 1.0 + at_s
+        begun_s = time.thread_time()
+        report = pipeline.step([Frame(pixels, now_s, now_s, index, "film")], enrolled)
+        took_s = time.thread_time() - begun_s
+        for face in report[0].tracks:
+            if first_s is None and face.hint not in TOO_FAR_OR_NEAR:
+                first_s = at_s
+            if face.verdict is None:
+                continue
+            answers.append(_answer(face.verdict))
+            if face.verdict.accepted and after_s is None and first_s is not None:
+                after_s = round(at_s - first_s + took_s, 4)
+    return Outcome(tuple(answers), after_s)
+
+
+def _built(policy: str, clock_s: Callable[[], float]) -> Pipeline:
+    config = Config(liveness=LivenessConfig.model_validate({"policy": policy}))
+    return build_pipeline(config, Clocks(lambda: datetime.now(UTC), clock_s))[1]
+
+
+def _answer(verdict: Verdict) -> str:
+    return "accepted" if verdict.accepted else verdict.reason
+
+
+def gallery_of(template: NDArray[np.float32]) -> Snapshot:
+    """One person with one template."""
+    return Snapshot(("shown",), {"shown": "Shown"}, template[np.newaxis].copy())
+
+
+class Studio:
+    """Makes the films of people of one part of LFW."""
+
+    def __init__(self, data: Path) -> None:
+        self._lfw = Lfw(data / "lfw_folds1-8.zip")
+        self._people = split_people(data / "lfw_people_folds1-8.csv")["judge"]
+        self._detector, self._model = FaceDetector(), load_model()
+        crowd = np.random.default_rng(FIRST_SEED).choice(self._people, CROWD, replace=False)
+        self._crowd = [p for name in crowd for p in self._portraits(name, [0])]
+
+    def film(self, seed: int, kind: str) -> tuple[Film, Snapshot]:
+        """A film of somebody, and the gallery with another photograph of them."""
+        rng = np.random.default_rng(seed)
+        shown = 2 if kind == "visit_two_photos" else 1
+        names = [name for name in self._people if self._lfw.count(name) > shown]
+        while True:
+            name = names[int(rng.integers(len(names)))]
+            numbers = rng.permutation(self._lfw.count(name))[: shown + 1].tolist()
+            image = load_image(self._lfw.photo(name, numbers[-1]))
+            enrolled = read_central_face(image, self._detector, self._model)
+            portraits = self._portraits(name, numbers[:-1])
+            if enrolled is not None and len(portraits) == shown:
+                break
+        others = [portrait for portrait in self._crowd if portrait.person != name]
+        fps = float(rng.choice([15, 20, 30], p=[0.5, 0.3, 0.2]))
+        film = render(kind, portraits, others, JUDGE, rng, seconds=FILM_S, fps=fps)
+        return film, gallery_of(enrolled.template)
+
+    def _portraits(self, name: str, numbers: Sequence[int]) -> list[Portrait]:
+        return [
+            portrait
+            for number in numbers
+            for portrait in self._lfw.portraits(
+                name, self._detector, self._model, first=number, most=1
+            )
+        ]
+
+
+def read_cases(file: Path) -> dict[int, Case]:
+    """The lines of a file of cases, by seed."""
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+
+    def outcome(body: dict[str, Any]) -> Outcome:
+        return Outcome(tuple(body["answers"]), body["after_s"])
+
+    cases = [
+        Case(**{**body, "off": outcome(body["off"]), "passive": outcome(body["passive"])})
+        for body in map(json.loads, lines)
+    ]
+    return {case.seed: case for case in cases}
+
+
+def make_cases(data: Path, file: Path, rounds: int, seconds: float) -> None:
+    """Watch what films are missing of so many rounds, for as long as there are `seconds`."""
+    there = read_cases(file)
+    kinds = ROUND * rounds
+    todo = [n for n in range(len(kinds)) if FIRST_SEED + n not in there]
+    if not todo:
+        return
+    until_s = time.monotonic() + seconds
+    studio = Studio(data)
+    with file.open("a", encoding="utf-8") as out:
+        for number in track(todo, "films", auto_refresh=sys.stdout.isatty()):
+            if time.monotonic() > until_s:
+                break
+            seed, kind = FIRST_SEED + number, kinds[number]
+            film, enrolled = studio.film(seed, kind)
+            off, passive = watched(film, enrolled, "off"), watched(film, enrolled, "passive")
+            case = Case(seed, kind, round(film.fps, 1), off, passive)
+            out.write(json.dumps(asdict(case)) + "\n")
+            out.flush()
+
+
+# --- what it comes to
+
+
+def row(cases: Iterable[Case]) -> dict[str, Any]:
+    """Of films of one class: how many, how many matched, and the errors among those.
+
+    An error is an attack that is accepted, or a visit that is not.
+    """
+    films = list(cases)
+    matched = [case for case in films if case.off.accepted]
+    accepted = sum(case.passive.accepted for case in films)
+    errors = sum(case.passive.accepted is case.attack for case in matched)
+    return {
+        "films": len(films),
+        "matched": len(matched),
+        "accepted": accepted,
+        "errors": errors,
+        "rate": round(errors / len(matched), 4) if matched else None,
+        "rate_95": [round(bound, 4) for bound in exact_95(errors, len(matched))],
+        "openings_95": [round(bound, 4) for bound in exact_95(accepted, len(films))],
+        "never_judged": sum(not case.passive.answers for case in matched),
+    }
+
+
+def times(cases: Iterable[Case], which: Callable[[Case], Outcome]) -> list[float] | None:
+    """Median and 95th percentile of the s from first sight to acceptance."""
+    known = [after for case in cases if (after := which(case).after_s) is not None]
+    return [round(float(q), 3) for q in np.quantile(known, [0.5, 0.95])] if known else None
+
+
+def summary(cases: Sequence[Case]) -> dict[str, Any]:
+    """All figures of a run."""
+    attacks = [case for case in cases if case.attack]
+    visits = [case for case in cases if not case.attack]
+    both = [case for case in visits if case.off.accepted and case.passive.accepted]
+
+    def of(kind: str) -> Iterator[Case]:
+        return (case for case in cases if case.kind == kind)
+
+    return {
+        "style": JUDGE.name,
+        "first_seed": FIRST_SEED,
+        "film_s": FILM_S,
+        "bpcer": row(visits),
+        "apcer": row(attacks),
+        "visits": {kind: row(of(kind)) for kind in GENUINE_KINDS},
+        "attacks": {kind: row(of(kind)) for kind in ATTACK_KINDS},
+        "first_sight_to_accepted_s": {
+            "visits": len(both),
+            "off": times(both, lambda case: case.off),
+            "passive": times(both, lambda case: case.passive),
+        },
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as a table of Markdown."""
+
+    def line(name: str, of: dict[str, Any]) -> str:
+        low, high = of["rate_95"]
+        rate = "-" if of["rate"] is None else f"{of['rate']:.1%}"
+        bounds = "" if of["rate"] is None else f"{low:.1%} to {high:.1%}"
+        cells = (name, of["films"], of["matched"], of["errors"], rate, bounds, of["accepted"])
+        return "| " + " | ".join(map(str, cells)) + " |"
+
+    head = "| kind | films | matched | errors | rate | 95 % | door opened |"
+    lines = [head, "|---|---|---|---|---|---|---|", line("**visits (BPCER)**", figures["bpcer"])]
+    lines += [line(f"`{kind}`", of) for kind, of in figures["visits"].items()]
+    lines.append(line("**attacks (APCER), all**", figures["apcer"]))
+    lines += [line(f"`{kind}`", of) for kind, of in figures["attacks"].items()]
+    return "\n".join(lines)
+
+
+def recorded(file: Path) -> dict[str, Any]:
+    """What the door makes of the visits of a real film, in which whoever is seen is enrolled.
+
+    Faces of every tenth frame are enrolled, one template a person, so that matching is no
+    hindrance. `visits` are the decisions: when, how large the face was, and what was decided.
+    """
+    detector, model = FaceDetector(), load_model()
+    camera = Video(file)
+    frames: list[NDArray[np.uint8]] = []
+    while (pixels := camera.read()) is not None:
+        frames.append(pixels)
+    gallery = _everybody(frames[::10], detector, model)
+    fps = camera.fps or 25.0
+    camera.close()
+    found: dict[str, Any] = {
+        "seconds": round(len(frames) / fps, 1),
+        "people": len(gallery.names),
+    }
+    for policy in ("off", "passive"):
+        found[policy] = _visits(frames, fps, gallery, policy)
+    return found
+
+
+def _visits(
+    frames: Sequence[NDArray[np.uint8]], fps: float, gallery: Snapshot, policy: str
+) -> dict[str, Any]:
+    now_s = 0.0
+    pipeline = _built(policy, lambda: now_s)
+    visits = []
+    for index, pixels in enumerate(track(frames, policy, auto_refresh=sys.stdout.isatty())):
+        now_s = 1.0 + index / fps
+        report = pipeline.step([Frame(pixels, now_s, now_s, index, "film")], gallery)
+        visits += [
+            {
+                "at_s": round(index / fps, 2),
+                "face_px": round(face.box.width),
+                "answer": _answer(face.verdict),
+            }
+            for face in report[0].tracks
+            if face.verdict is not None
+        ]
+    return {"tracks": pipeline.counts.tracks, "visits": visits}
+
+
+def _everybody(
+    frames: Sequence[NDArray[np.uint8]], detector: FaceDetector, model: FaceModel
+) -> Snapshot:
+    templates: list[NDArray[np.float32]] = []
+    same = model.threshold("1e-3")
+    for pixels in frames:
+        for sample in read_faces(pixels, detector, model):
+            probe = sample.template[np.newaxis]
+            known = np.stack(templates) if templates else probe[:0]
+            if not (model.compare(probe, known) >= same).any():
+                templates.append(sample.template)
+    names = [f"face {number}" for number in range(len(templates))]
+    return Snapshot(tuple(names), dict(zip(names, names, strict=True)), np.stack(templates))
+
+
+def main() -> None:
+    """Make the films, watch them, print what came of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder with lfw_folds1-8.zip and its people")
+    parser.add_argument(
+        "--films", type=int, default=15, help="of each attack; 8 times as many visits"
+    )
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
+    parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
+    parser.add_argument("--results", type=Path, help="JSON file whose key 'attacks' is replaced")
+    parser.add_argument("--recording", type=Path, help="watch this real film, and nothing else")
+    chosen = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    if chosen.recording is not None:
+        print(json.dumps(recorded(chosen.recording), indent=1))
+        return
+    if chosen.cases is None or chosen.data is None:
+        parser.error("--data and --cases are needed")
+    make_cases(chosen.data, chosen.cases, chosen.films, chosen.seconds)
+    figures = summary(list(read_cases(chosen.cases).values()))
+    if chosen.results is not None:
+        there = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}
+        chosen.results.write_text(json.dumps({**there, "attacks": figures}, indent=2) + "\n")
+    print(table(figures))
+    print(json.dumps(figures["first_sight_to_accepted_s"]))
+
+
+if __name__ == "__main__":
+    main()

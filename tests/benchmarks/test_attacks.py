@@ -1,0 +1,65 @@
+"""What counts for APCER and BPCER, from films that nobody watched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from attacks import ROUND, Case, Outcome, read_cases, row, summary, table
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneglance.training.liveness.film import KINDS
+
+OUTCOMES = st.sampled_from(
+    [
+        Outcome((), None),
+        Outcome(("accepted",), 0.5),
+        Outcome(("not_recognised",), None),
+        Outcome(("presentation_attack", "accepted"), 2.5),
+        Outcome(("presentation_attack",), None),
+    ]
+)
+SEEDS = st.integers(9000, 9999)
+CASES = st.lists(
+    st.builds(Case, SEEDS, st.sampled_from(KINDS), st.just(15.0), OUTCOMES, OUTCOMES), max_size=30
+)
+
+
+def test_a_round_has_every_kind() -> None:
+    assert set(ROUND) == set(KINDS)
+
+
+@given(CASES)
+def test_only_who_is_matched_counts_and_errors_are_attacks_in_and_visitors_out(
+    cases: list[Case],
+) -> None:
+    figures = summary(cases)
+    matched = [case for case in cases if case.off.accepted]
+    wrong = [case for case in matched if case.attack == case.passive.accepted]
+    assert figures["apcer"]["errors"] == sum(case.attack for case in wrong)
+    assert figures["bpcer"]["errors"] == sum(not case.attack for case in wrong)
+    assert figures["apcer"]["matched"] + figures["bpcer"]["matched"] == len(matched)
+    openings = [case for case in cases if case.attack and case.passive.accepted]
+    assert figures["apcer"]["accepted"] == len(openings)
+    parts = [*figures["attacks"].values(), *figures["visits"].values()]
+    assert sum(part["films"] for part in parts) == len(cases)
+    json.dumps(figures, allow_nan=False)
+    assert len(table(figures).splitlines()) == 4 + len(KINDS)
+
+
+def test_an_attack_that_nobody_is_like_was_not_stopped_by_liveness() -> None:
+    never = Case(9000, "print_bent", 15.0, Outcome((), None), Outcome((), None))
+    found = row([never])
+    assert (found["films"], found["matched"], found["rate"]) == (1, 0, None)
+
+
+def test_cases_are_read_as_they_were_written(tmp_path: Path) -> None:
+    file = tmp_path / "cases.jsonl"
+    assert read_cases(file) == {}
+    file.write_text(
+        '{"seed": 9003, "kind": "visit", "fps": 15.0, "off": {"answers": ["accepted"], "after_s":'
+        ' 0.15}, "passive": {"answers": [], "after_s": null}}\n'
+    )
+    accepted = Outcome(("accepted",), 0.15)
+    assert read_cases(file) == {9003: Case(9003, "visit", 15.0, accepted, Outcome((), None))}
