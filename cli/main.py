@@ -30,6 +30,7 @@ COMMANDS = {
     "watch": "watch",
     "command": "command",
     "audit": "audit",
+    "attack-test": "attack_test.command",
     "collect": "collect.command",
     "data": "data",
     "evaluate": "evaluate.command",
@@ -51,6 +52,7 @@ EXTRA_OF = {
     "watch": "daemon",
     "command": "daemon",
     "audit": "daemon",
+    "attack-test": "daemon",
     "collect": "daemon",
     "train": "training",
     "convert": "training",
@@ -72,7 +74,7 @@ class LazyGroup(TyperGroup):
         app = getattr(module, "app", None)
         if app is None:
             app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
-            app.command(name=cmd_name)(getattr(module, cmd_name))
+            app.command(name=cmd_name)(getattr(module, cmd_name.replace("-", "_")))
         command = typer.main.get_command(app)
         command.name = cmd_name
         return command

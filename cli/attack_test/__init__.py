@@ -1,0 +1,1 @@
+"""`oneglance attack-test`."""
