@@ -261,8 +261,8 @@ def table(figures: dict[str, Any]) -> str:
 
     def line(name: str, of: dict[str, Any]) -> str:
         low, high = of["rate_95"]
-        rate = "-" if of["rate"] is None else f"{of['rate']:.1%}"
-        bounds = "" if of["rate"] is None else f"{low:.1%} to {high:.1%}"
+        rate = "-" if of["rate"] is None else f"{100 * of['rate']:.1f} %"
+        bounds = "" if of["rate"] is None else f"{100 * low:.1f} to {100 * high:.1f} %"
         cells = (name, of["films"], of["matched"], of["errors"], rate, bounds, of["accepted"])
         return "| " + " | ".join(map(str, cells)) + " |"
 

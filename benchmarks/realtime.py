@@ -282,7 +282,9 @@ def main() -> None:
         say("other programs kept this machine busy: take wall-clock figures with care")
     default = ROOT / ("bench-quick.json" if chosen.quick else "benchmarks/results.json")
     out = chosen.out or default
-    out.write_text(json.dumps(results, indent=2) + "\n")
+    # What other benchmarks have put there (attacks.py) stays.
+    before = json.loads(out.read_text("utf-8")) if out.exists() else {}
+    out.write_text(json.dumps({**before, **results}, indent=2) + "\n")
     say(f"written: {out}")
     if not chosen.quick:
         write_page(results, ROOT / "docs/benchmarks.md")
