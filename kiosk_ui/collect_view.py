@@ -16,8 +16,8 @@ from kivy.uix.floatlayout import FloatLayout
 from oneglance.kiosk_ui.collect_screen import CollectScreen
 from oneglance.kiosk_ui.geometry import ring
 from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, LINE, TITLE
+from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - collect.kv uses it
 from oneglance.kiosk_ui.screen import Kind
-from oneglance.kiosk_ui.view import KioskLabel  # noqa: F401 - collect.kv uses it
 
 # The part of its fading that the flash of a taken picture goes in one frame.
 _FLASH_STEP = 0.15
