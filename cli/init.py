@@ -62,6 +62,7 @@ pin = "GPIO17"
 [kiosk]
 public_key_file = "keyring.json"
 key_file = "kiosk.key"                # the screen signs with it what it asks for
+# pin_pad = true                      # with a touch screen: PINs can be entered at it
 """
 
 

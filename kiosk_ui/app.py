@@ -10,7 +10,17 @@ from typing import Any
 from oneglance.config import Config
 from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window
-from oneglance.kiosk_ui.reducer import Tick, initial, reduce
+from oneglance.kiosk_ui.pin_pad import UNHEARD, Key, key_at
+from oneglance.kiosk_ui.reducer import (
+    Event,
+    KeyPressed,
+    KioskState,
+    PinAnswered,
+    PinSent,
+    Tick,
+    initial,
+    reduce,
+)
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.sdnotify import Notifier
 from oneglance.signals import stop_on_signals
@@ -25,7 +35,9 @@ class KioskApp:
         self._client = KioskClient(config)
         self._notifier = notifier or Notifier()
         self._fullscreen = config.kiosk.fullscreen
-        self._state = initial(time.monotonic(), config.kiosk.result_s)
+        self._has_pad = config.kiosk.pin_pad
+        self._state = initial(time.monotonic(), config.kiosk.result_s, has_pad=self._has_pad)
+        self._keys: list[KeyPressed] = []
         self._view: Any = None
         self._fed_at_s = 0.0
         self._ready = False
@@ -36,14 +48,16 @@ class KioskApp:
 
         Raises MissingPartError without Kivy, OneglanceError without a display.
         """
-        window = open_window(size_px, fullscreen=self._fullscreen)
+        window = open_window(size_px, fullscreen=self._fullscreen, touch=self._has_pad)
         from kivy.base import runTouchApp, stopTouchApp
         from kivy.clock import Clock
 
         from oneglance.kiosk_ui.view import KioskView
 
         window.set_title("oneglance")
-        self._view = KioskView()
+        self._view = KioskView(on_key=self.press)
+        if self._has_pad:
+            window.bind(on_key_down=lambda _, _key, place, *_rest: self._typed(place))
         self._client.start()
         try:
             with stop_on_signals(self.stop):
@@ -63,15 +77,43 @@ class KioskApp:
         if self._stopping:
             end()
             return
-        for event in (*self._client.drain(), Tick()):
-            before = self._state.screen.kind
-            self._state = reduce(self._state, event, time.monotonic())
-            if self._state.screen.kind is not before:
-                self._tell()
+        self.turn()
         self._view.show(self._state.screen, time.monotonic())
         if self._state.screen.kind is Kind.CHALLENGE and self._state.challenge is not None:
             self._client.shown(self._state.challenge)
         self._feed_watchdog()
+
+    @property
+    def state(self) -> KioskState:
+        """What it knows and shows."""
+        return self._state
+
+    def press(self, key: str) -> None:
+        """A key of the PIN pad was touched or typed; it counts in the next turn."""
+        self._keys.append(KeyPressed(key))
+
+    def turn(self) -> None:
+        """Take in what was heard and pressed since the last turn, and send a PIN that is due."""
+        keys, self._keys = self._keys, []
+        for event in (*self._client.drain(), *keys, Tick()):
+            self._learn(event)
+        pin = self._state.pad.to_send(time.monotonic())
+        if pin:
+            self._learn(PinSent() if self._client.claim(pin) else PinAnswered(UNHEARD))
+
+    def _learn(self, event: Event) -> None:
+        before = self._state.screen.kind
+        self._state = reduce(self._state, event, time.monotonic())
+        if self._state.screen.kind is not before:
+            self._tell()
+
+    def _typed(self, place: int) -> bool:
+        """A keyboard's key; True if it was the pad's, and the window must not end for it."""
+        key = key_at(place)
+        if key is None or (key is Key.CLOSE and not self._state.pad.open):
+            return False
+        self.press(key)
+        return True
 
     def _tell(self) -> None:
         text = f"shows {self._state.screen.kind.value}"

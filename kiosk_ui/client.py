@@ -1,4 +1,4 @@
-"""The kiosk's ear: what the broker delivers, as events for the reducer.
+"""The kiosk's ear and mouth: what comes, as events for the reducer, and what it asks for.
 
 The link's thread only puts things into a queue; `drain`, called by the window's thread once a
 frame, reads them. So the gate checks a decision in the moment before it is shown: what waited
@@ -22,7 +22,7 @@ from oneglance.config import Config
 from oneglance.contract.commands import COMMAND_LIFE, open_writer
 from oneglance.contract.gate import Gate
 from oneglance.contract.keyring_file import PinnedKeys, read_pins
-from oneglance.contract.messages import AccessState, Challenge, Status, VisitState, parse
+from oneglance.contract.messages import AccessState, Challenge, Reply, Status, VisitState, parse
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 from oneglance.kiosk_ui.reducer import (
@@ -32,6 +32,7 @@ from oneglance.kiosk_ui.reducer import (
     DecisionArrived,
     Disconnected,
     Event,
+    PinAnswered,
     StatusArrived,
     VisitArrived,
 )
@@ -68,6 +69,10 @@ class KioskClient:
         key_file = config.kiosk.key_file
         self._writer = None if key_file is None else open_writer(self._topics, key_file, wall)
         self._told = ""
+        # The broker lets each user hear the answers to its own name alone.
+        self._answers = self._topics.reply(config.mqtt.user or "kiosk")
+        self._asked: bytes | None = None
+        answers = ((self._answers, 1),) if config.kiosk.pin_pad else ()
         self._waiting: deque[Arrival | Connected | Disconnected] = deque()
         self._link = Link(
             config.mqtt,
@@ -79,6 +84,7 @@ class KioskClient:
                 (self._topics.access, 0),
                 (self._topics.challenge, 1),
                 (self._topics.decision, 1),
+                *answers,
             ),
             on_message=self._arrived,
             on_connected=lambda: self._waiting.append(Connected()),
@@ -109,6 +115,24 @@ class KioskClient:
         payload = self._writer.write("challenge-shown", challenge_id=challenge.challenge_id)
         topic = self._topics.command("challenge-shown")
         self._link.publish(topic, payload, qos=1, expiry_s=int(COMMAND_LIFE.total_seconds()))
+
+    def claim(self, pin: str) -> bool:
+        """Ask the daemon to look for the person whose PIN this is; `drain` brings the answer.
+
+        False if it could not be sent at once: a claim that comes late is for whoever stands there
+        by then.
+        """
+        if self._writer is None:
+            return False
+        self._asked = secrets.token_bytes(8)
+        return self._link.publish(
+            self._topics.command("claim"),
+            self._writer.write("claim", pin=pin),
+            qos=1,
+            expiry_s=int(COMMAND_LIFE.total_seconds()),
+            correlation=self._asked,
+            response_topic=self._answers,
+        )
 
     def drain(self) -> list[Event]:
         """What came since the last call, in order; call it at least once a second.
@@ -150,7 +174,19 @@ class KioskClient:
                 if arrival.retained:
                     return None
                 return AccessArrived(parse(arrival.payload, AccessState, topic))
+            if topic == self._answers:
+                return self._answer(arrival)
             return StatusArrived(parse(arrival.payload, Status, topic))
         except MessageError as error:
             log.warning("not shown: %s", error)
             return StatusArrived(None) if topic == self._topics.status else None
+
+    def _answer(self, arrival: Arrival) -> PinAnswered | None:
+        """The answer to the last PIN; one to an earlier PIN, or to another screen, is none."""
+        if self._asked is None or arrival.correlation != self._asked:
+            return None
+        self._asked = None
+        reply = parse(arrival.payload, Reply, arrival.topic)
+        if not reply.ok:
+            log.warning("a PIN was not taken: %r", reply.code)
+        return PinAnswered(reply.code)

@@ -33,8 +33,8 @@ _NO_DISPLAY_FIX = (
 )
 
 
-def open_window(size_px: tuple[int, int], *, fullscreen: bool) -> Any:
-    """Open the one window of this process and return Kivy's Window.
+def open_window(size_px: tuple[int, int], *, fullscreen: bool, touch: bool = False) -> Any:
+    """Open the one window of this process and return Kivy's Window; with `touch` it can be touched.
 
     Raises MissingPartError without Kivy, OneglanceError where there is no display.
     """
@@ -56,9 +56,12 @@ def open_window(size_px: tuple[int, int], *, fullscreen: bool) -> Any:
     Config.set("graphics", "allow_screensaver", 0)
     Config.set("graphics", "show_cursor", 0 if fullscreen else 1)
     Config.set("kivy", "exit_on_escape", 0 if fullscreen else 1)
-    # The screen only shows. Without input devices nobody can touch, type or plug in anything.
+    # Without input devices nobody can touch anything, or plug in what would. SDL makes a mouse's
+    # clicks of touches, so the mouse is all that is needed.
     for device in Config.options("input"):
         Config.remove_option("input", device)
+    if touch:
+        Config.set("input", "mouse", "mouse,disable_multitouch,disable_hover")
     with _silent_kivy():
         from kivy.core.window import Window
     if Window is None:

@@ -31,9 +31,13 @@ ACCENTS: dict[Kind, Rgb] = {
     Kind.WELCOME: _rgb(0x35D6A0),
     Kind.NOT_RECOGNISED: _rgb(0xFFAE42),
     Kind.WAIT: _rgb(0xFFAE42),
+    Kind.PIN_PAD: _SKY,
     Kind.CAMERA_LOST: _GREY,
     Kind.OFFLINE: _GREY,
 }
+
+# How light a key of the PIN pad is, and its sign while it cannot be pressed: shares of TITLE.
+KEY_BACK, KEY_DIM = 0.11, 0.35
 
 # How much light glows behind the symbol. None where nothing works.
 GLOW: dict[Kind, float] = {
@@ -45,6 +49,7 @@ GLOW: dict[Kind, float] = {
     Kind.WELCOME: 0.22,
     Kind.NOT_RECOGNISED: 0.18,
     Kind.WAIT: 0.12,
+    Kind.PIN_PAD: 0.0,
     Kind.CAMERA_LOST: 0.0,
     Kind.OFFLINE: 0.0,
 }

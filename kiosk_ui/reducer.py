@@ -1,16 +1,18 @@
 """What happened, to what the screen shows. Pure: no clock, no broker, no window.
 
 The order in which things win: no connection or no daemon; a fresh result; a daemon that can let
-nobody in; a wait after failures; what is asked of somebody; somebody being looked at or awaited; a
-lost camera; idle. A name comes only from an accepted decision that the gate admitted, and it is
-forgotten as soon as its time is over or the connection breaks.
+nobody in; a wait after failures; what is asked of somebody; the PIN pad; somebody being looked at
+or awaited; a lost camera; idle. While the pad is open a refusal takes its words and leaves it its
+keys. A name comes only from an accepted decision that the gate admitted, and it is forgotten as
+soon as its time is over or the connection breaks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from oneglance.contract.messages import (
+    FACTOR_MISSING,
     AccessState,
     Challenge,
     Decision,
@@ -23,12 +25,16 @@ from oneglance.contract.messages import (
     Step,
     VisitState,
 )
+from oneglance.kiosk_ui import pin_pad
 from oneglance.kiosk_ui.names import clean_name
+from oneglance.kiosk_ui.pin_pad import FEWEST_DIGITS, Key, Pad
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.words import (
     CLAIMED,
     HINTS,
     ONCE_MORE,
+    PIN_BUSY,
+    PIN_SEND,
     REFUSALS,
     STEPS,
     WORDS,
@@ -49,6 +55,8 @@ START_GRACE_S = 10.0
 # Reasons of a status, without the camera's name.
 _STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"}
 _SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}
+# Where a PIN is of use, the button that opens the pad is there.
+_OFFERS_PAD = {Kind.IDLE, Kind.LOOK_HERE, Kind.CHECKING, Kind.NOT_RECOGNISED, Kind.WAIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,25 @@ class ChallengeArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """A key of the PIN pad, touched or typed: a `pin_pad.Key` or a digit."""
+
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PinSent:
+    """The PIN that the pad held is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinAnswered:
+    """The daemon's answer to the PIN, as a `contract.commands.Code`; UNHEARD if it was not sent."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Only time has passed."""
 
@@ -109,6 +136,9 @@ Event = (
     | AccessArrived
     | ChallengeArrived
     | DecisionArrived
+    | KeyPressed
+    | PinSent
+    | PinAnswered
     | Tick
 )
 
@@ -142,11 +172,15 @@ class KioskState:
     access: AccessState | None = None
     access_at_s: float = 0.0
     result: Result | None = None
+    has_pad: bool = False
+    pad: Pad = field(default_factory=Pad)
 
 
-def initial(now_s: float, result_s: float) -> KioskState:
+def initial(now_s: float, result_s: float, *, has_pad: bool = False) -> KioskState:
     """A screen that has just come up; a result will stay for `result_s` seconds."""
-    return KioskState(_plain(Kind.STARTING, now_s), started_s=now_s, result_s=result_s)
+    return KioskState(
+        _plain(Kind.STARTING, now_s), started_s=now_s, result_s=result_s, has_pad=has_pad
+    )
 
 
 def reduce(state: KioskState, event: Event, now_s: float) -> KioskState:
@@ -172,13 +206,23 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
             # Who is asked for something now must see it, over the answer to whoever was before.
             return replace(state, challenge=challenge, challenge_at_s=now_s, result=None)
         case DecisionArrived(decision):
+            accepted = decision.outcome is Outcome.ACCEPTED
+            # Who enters a PIN need not be told that one is missing.
+            known = state.pad.open and decision.reason == FACTOR_MISSING
             return replace(
                 state,
                 challenge=None,
-                result=result_of(decision, now_s),
+                result=None if known else result_of(decision, now_s),
                 decided_visit_id=decision.visit_id,
                 visit=None,
+                pad=pin_pad.closed(state.pad) if accepted else state.pad,
             )
+        case KeyPressed(key):
+            return _keyed(state, key, now_s)
+        case PinSent():
+            return replace(state, pad=pin_pad.sent(state.pad, now_s))
+        case PinAnswered(code):
+            return replace(state, pad=pin_pad.answered(state.pad, code, now_s))
         case Tick():
             return state
 
@@ -194,6 +238,17 @@ def _blank(state: KioskState, *, connected: bool) -> KioskState:
         result=None,
         decided_visit_id="",
     )
+
+
+def _keyed(state: KioskState, key: str, now_s: float) -> KioskState:
+    pad = state.pad
+    if not (pad.open or state.screen.offers_pad):
+        return state
+    if pad.open and key is not Key.CLOSE and _wait_s(state, now_s) > 0:
+        return state
+    # Who opens it has read why nobody was let in before.
+    result = state.result if pad.open else None
+    return replace(state, pad=pin_pad.pressed(pad, key, now_s), result=result)
 
 
 def _visited(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
@@ -231,11 +286,23 @@ def _forgotten(state: KioskState, now_s: float) -> KioskState:
     asked = state.challenge
     if asked is not None and not 0 <= now_s - state.challenge_at_s <= asked.time_s + LINGER_S:
         state = replace(state, challenge=None)
-    return state
+    if not _takes_pins(state):
+        return replace(state, pad=pin_pad.closed(state.pad))
+    waits = _wait_s(state, now_s) > 0
+    return replace(state, pad=pin_pad.later(state.pad, now_s, waits=waits))
+
+
+def _takes_pins(state: KioskState) -> bool:
+    if state.status is None or state.challenge is not None:
+        return False
+    return _at_rest(state.status.reasons) not in (Kind.OFFLINE, Kind.STARTING)
 
 
 def _drawn(state: KioskState, now_s: float) -> KioskState:
     screen = _screen(state, now_s)
+    offers = state.has_pad and not state.pad.open and _takes_pins(state)
+    if offers and screen.kind in _OFFERS_PAD:
+        screen = replace(screen, offers_pad=True)
     shown = state.screen
     if (screen.kind, screen.title) == (shown.kind, shown.title) and not _is_new(state, now_s):
         screen = replace(screen, since_s=shown.since_s)
@@ -251,8 +318,8 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
     if not state.connected or state.status is None:
         waiting = not state.ever_online and now_s - state.started_s < START_GRACE_S
         return _plain(Kind.STARTING if waiting else Kind.OFFLINE, now_s)
-    if state.result is not None:
-        result = state.result
+    result = state.result
+    if result is not None and not state.pad.open:
         return ScreenState(result.kind, result.title, result.line, now_s)
     rest = _at_rest(state.status.reasons)
     if rest is Kind.OFFLINE:
@@ -262,6 +329,8 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
     if state.challenge is not None:
         left = 1 - (now_s - state.challenge_at_s) / state.challenge.time_s
         return _challenge_screen(state.challenge, max(0.0, left), now_s)
+    if state.pad.open:
+        return _pad_screen(state.pad, result, now_s)
     if state.visit is not None:
         return _visit_screen(state.visit, now_s)
     if _is_claimed(state, now_s):
@@ -270,15 +339,21 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
 
 
 def _wait_s(state: KioskState, now_s: float) -> float:
-    """How long whoever stands here has to wait: after a refused claim, or with a face alone."""
+    """How long whoever stands here has to wait: after a refused claim, with a PIN, with a face."""
     if state.access is None:
         return 0.0
-    who = {"claim"} if _is_claimed(state, now_s) else {"claim", Factor.FACE}
+    who: set[str] = {"claim"}
+    if state.pad.open:
+        who.add(Factor.PIN)
+    elif not _is_claimed(state, now_s):
+        who.add(Factor.FACE)
     passed_s = now_s - state.access_at_s
     return max((w.seconds - passed_s for w in state.access.waits if w.of in who), default=0.0)
 
 
 def _is_claimed(state: KioskState, now_s: float) -> bool:
+    if state.pad.is_taken(now_s):
+        return True
     access = state.access
     if access is None or access.claim is None:
         return False
@@ -325,6 +400,19 @@ def _challenge_screen(challenge: Challenge, left: float, now_s: float) -> Screen
         number=challenge.number,
         steps=challenge.steps,
     )
+
+
+def _pad_screen(pad: Pad, result: Result | None, now_s: float) -> ScreenState:
+    title, line = WORDS[Kind.PIN_PAD]
+    if pad.busy:
+        title, line = PIN_BUSY
+    elif result is not None:
+        title, line = result.title, result.line
+    elif pad.said is not None:
+        title, line = pad.said
+    elif len(pad.digits) >= FEWEST_DIGITS:
+        line = PIN_SEND
+    return ScreenState(*(Kind.PIN_PAD, title, line, now_s), digits=len(pad.digits), busy=pad.busy)
 
 
 def _plain(kind: Kind, now_s: float) -> ScreenState:

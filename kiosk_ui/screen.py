@@ -21,6 +21,7 @@ class Kind(StrEnum):
     WELCOME = "welcome"
     NOT_RECOGNISED = "not_recognised"
     WAIT = "wait"
+    PIN_PAD = "pin_pad"
     CAMERA_LOST = "camera_lost"
     OFFLINE = "offline"
 
@@ -32,7 +33,9 @@ class ScreenState:
     `title` is the big text, `line` the small one. `progress` runs from 0 to 1 while CHECKING, is
     what is left of the time, from 1 to 0, in a CHALLENGE, and 0 otherwise. A CHALLENGE asks for
     `step`, which is `number` of `steps`, or stands before it. `since_s` is the monotonic time at
-    which this symbol and title came up; animations count from it.
+    which this symbol and title came up; animations count from it. `digits` says how many digits a
+    PIN_PAD holds, never which, and `busy` that it takes none now; `offers_pad` puts the button
+    that opens it into a corner of another screen.
     """
 
     kind: Kind
@@ -44,6 +47,9 @@ class ScreenState:
     step: Step = Step.LOOK_STRAIGHT
     number: int = 0
     steps: int = 0
+    digits: int = 0
+    busy: bool = False
+    offers_pad: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.progress <= 1.0:
@@ -68,6 +74,9 @@ class ScreenState:
                 step=Step(body["step"]),
                 number=int(body["number"]),
                 steps=int(body["steps"]),
+                digits=int(body["digits"]),
+                busy=bool(body["busy"]),
+                offers_pad=bool(body["offers_pad"]),
             )
         except (ValueError, KeyError, TypeError):
             raise MessageError("not a screen state", where="kiosk") from None

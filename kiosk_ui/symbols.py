@@ -20,6 +20,7 @@ from oneglance.kiosk_ui.geometry import (
     rounded_box,
     turned,
 )
+from oneglance.kiosk_ui.pin_pad import Key
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 
 WIDTH = 0.10
@@ -56,6 +57,8 @@ def symbol(state: ScreenState, age_s: float) -> tuple[Shape, ...]:
             return _not_recognised(age_s)
         case Kind.WAIT:
             return _wait(age_s)
+        case Kind.PIN_PAD:
+            return _entered(state.digits)
         case Kind.CAMERA_LOST:
             return _camera_lost()
         case Kind.OFFLINE:
@@ -232,6 +235,45 @@ def _wait(age_s: float) -> tuple[Shape, ...]:
         Stroke(((0.0, 0.0), (0.34, -0.2)), WIDTH * 1.2, strength=0.7),
         Stroke(hand, WIDTH * 1.2),
         Disc(_MIDDLE, 0.09, 0.09),
+    )
+
+
+def _entered(digits: int) -> tuple[Shape, ...]:
+    """As many dots as digits, in the first of two rows at places that say how many it takes."""
+    shapes: list[Shape] = []
+    for i in range(max(6, digits)):
+        row, column = divmod(i, 6)
+        middle = (0.33 * (column - 2.5), 0.14 - 0.32 * row)
+        if i < digits:
+            shapes.append(Disc(middle, 0.105, 0.105))
+        else:
+            shapes.append(Stroke(ring(middle, 0.08, 0.08), 0.035, closed=True, strength=0.45))
+    return tuple(shapes)
+
+
+def key_sign(key: Key) -> tuple[Shape, ...]:
+    """What stands on a key of the PIN pad that is no digit."""
+    match key:
+        case Key.OPEN:
+            places = [(x, y) for y in (1, 0, -1) for x in (-1, 0, 1)]
+            return tuple(Disc((0.5 * x, 0.5 * y), 0.14, 0.14) for x, y in places)
+        case Key.CLOSE:
+            return _cross(_MIDDLE, 0.5, 0.2)
+        case Key.DELETE:
+            edge = (
+                *((-0.98, 0.0), (-0.42, 0.6), (0.95, 0.6), (0.95, -0.6), (-0.42, -0.6)),
+                (-0.98, 0.0),
+            )
+            return (Stroke(edge, 0.15), *_cross((0.28, 0.0), 0.25, 0.15))
+        case Key.SEND:
+            return (Stroke(((-0.75, -0.02), (-0.2, -0.55), (0.78, 0.6)), 0.26),)
+
+
+def _cross(middle: Point, arm: float, width: float) -> tuple[Shape, ...]:
+    x, y = middle
+    return (
+        Stroke(((x - arm, y + arm), (x + arm, y - arm)), width),
+        Stroke(((x + arm, y + arm), (x - arm, y - arm)), width),
     )
 
 

@@ -13,8 +13,10 @@ from kivy.lang import Builder
 from kivy.properties import BooleanProperty, ColorProperty, NumericProperty, ObjectProperty
 from kivy.uix.floatlayout import FloatLayout
 
+from oneglance.kiosk_ui.pad_view import OnKey, PadKey, PinKeys
 from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, GLOW, LINE, TITLE, mixed
 from oneglance.kiosk_ui.parts import texture_of
+from oneglance.kiosk_ui.pin_pad import Key
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.soft_pixels import glow_pixels
 from oneglance.kiosk_ui.symbols import fade, symbol
@@ -25,19 +27,25 @@ _PROGRESS_STEP = 0.25
 
 
 class KioskView(FloatLayout):  # type: ignore[misc]
-    """The whole screen. `show` is called once a frame."""
+    """The whole screen. `show` is called once a frame; `on_key` hears each touch of a pad's key."""
 
     upright = BooleanProperty(False)
+    padded = BooleanProperty(False)
     margin = NumericProperty(0)
     symbol_side = NumericProperty(0)
     symbol_top = NumericProperty(0)
+    pad_edge = NumericProperty(0)
+    pad_side = NumericProperty(0)
     background = ColorProperty(BACKGROUND)
     accent = ColorProperty(BACKGROUND)
     light = NumericProperty(0)
     glow = ObjectProperty(None, allownone=True)
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, on_key: OnKey = lambda _: None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._opener = PadKey(Key.OPEN, on_key, "PIN")
+        self._closer = PadKey(Key.CLOSE, on_key)
+        self._keys = PinKeys(on_key)
         self.glow = texture_of(_GLOW_SIDE_PX, glow_pixels(_GLOW_SIDE_PX))
         self._said: object = None
         self._progress = 0.0
@@ -46,19 +54,44 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         """Draw `state` as it looks at `now_s`; without animation, as it looks when settled."""
         age_s = max(0.0, now_s - state.since_s)
         self._progress = self._glided(state) if animated else state.progress
+        self._show_pad(state)
         visible = fade(age_s) if animated else 1.0
         accent = ACCENTS[state.kind]
         self.accent = list(accent)
         self.light = visible * GLOW[state.kind]
         drawn = symbol(_with_progress(state, self._progress), age_s)
         self.ids.symbol.draw(drawn, mixed(BACKGROUND, accent, visible))
-        said = (state.title, state.line, tuple(self.size))
+        said = (state.title, state.line, self.padded, tuple(self.size))
         if said != self._said:
             self._said = said
             self.ids.title.say(state.title)
             self.ids.line.say(state.line)
         self.ids.title.color = (*TITLE, visible)
         self.ids.line.color = (*LINE, visible)
+
+    def _show_pad(self, state: ScreenState) -> None:
+        """What is not to be seen is not there, so that it cannot be touched."""
+        self.padded = state.kind is Kind.PIN_PAD
+        for part, wanted in (
+            (self._opener, state.offers_pad),
+            (self._closer, self.padded),
+            (self._keys, self.padded),
+        ):
+            if wanted and part.parent is None:
+                self.add_widget(part)
+            elif not wanted and part.parent is not None:
+                self.remove_widget(part)
+        edge, side = self.pad_edge, self.pad_side
+        for key in (self._opener, self._closer):
+            if key.parent is not None:
+                key.size = (side, side)
+                key.pos = (self.x + edge, self.top - edge - side)
+                key.reach = edge
+                key.show()
+        if self.padded:
+            self._keys.pos = self.ids.pad.pos
+            self._keys.size = self.ids.pad.size
+            self._keys.show(state)
 
     def _glided(self, state: ScreenState) -> float:
         if state.kind is not Kind.CHECKING:

@@ -25,6 +25,7 @@ WORDS: dict[Kind, tuple[str, str]] = {
     Kind.WELCOME: ("Welcome", "Please come in"),
     Kind.NOT_RECOGNISED: ("Sorry, I do not know you", "Try once more, or ring the bell"),
     Kind.WAIT: ("Please wait", "Then try once more"),
+    Kind.PIN_PAD: ("Enter your PIN", "6 to 12 digits"),
     Kind.CAMERA_LOST: ("I cannot see you", "The camera is off. Please ring the bell"),
     Kind.OFFLINE: ("Out of service", "Please ring the bell or use your key"),
 }
@@ -69,6 +70,19 @@ REFUSALS: dict[str, tuple[str, str]] = {
 
 # Said instead of the small text while the face of somebody who is claimed is awaited.
 CLAIMED = "Now look at the camera"
+
+# The PIN pad's own words: how many digits are wanted still, or that the key with the tick sends.
+PIN_SEND = "Now press the tick"
+PIN_BUSY = ("One moment", "Your PIN is on its way")
+# What came of a PIN; whether it is anybody's is never said.
+PIN_AGAIN = ("Once more, please", "That was too slow. Enter it again")
+PIN_UNHEARD = ("No answer", "Try again, or ring the bell")
+PIN_REFUSED = ("No PINs now", "Ring the bell, or use your key")
+PIN_ANSWERS: dict[str, tuple[str, str]] = {
+    "wait": WORDS[Kind.WAIT],
+    "": PIN_UNHEARD,
+    **dict.fromkeys(("expired", "replayed", "rate_limited", "busy", "clock_set"), PIN_AGAIN),
+}
 
 
 def welcome(name: str) -> str:

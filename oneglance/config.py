@@ -229,12 +229,14 @@ class ReaderConfig(Section):
 class KioskConfig(Section):
     """The screen at the door; `public_key_file` says whose decisions it believes.
 
-    With `key_file`, a kiosk's key, it may also ask the daemon for something.
+    With `key_file`, a kiosk's key, it may also ask the daemon for something. `pin_pad` lets who
+    stands there enter a PIN, on a touch screen or with a keyboard.
     """
 
     public_key_file: Path = ETC_DIR / "signing.pub"
     key_file: Secret | None = None
     fullscreen: bool = True
+    pin_pad: bool = False
     result_s: Annotated[float, Field(ge=0.5, le=60)] = 4.0
 
 
@@ -345,6 +347,8 @@ def _contradictions(config: Config) -> list[str]:
         mistakes.append("mqtt: user and password_file go together")
     if mqtt.password_file and not mqtt.tls and not _is_this_machine(mqtt.host):
         mistakes.append("mqtt: without tls the password would cross the network readable")
+    if config.kiosk.pin_pad and config.kiosk.key_file is None:
+        mistakes.append("kiosk: pin_pad needs key_file, the key that signs what is entered")
     decision = config.decision
     if decision.frames > decision.lifetime_s * LOOKS_PER_S:
         mistakes.append(

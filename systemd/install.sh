@@ -261,6 +261,7 @@ $(mqtt_section kiosk)
 [kiosk]
 public_key_file = "keyring.json"
 key_file = "credential:kiosk.key"
+# pin_pad = true    # with a touch screen: PINs can be entered at it
 TEXT
 fi
 

@@ -122,6 +122,7 @@ def test_defaults_are_not_moved_into_the_files_folder(tmp_path: Path) -> None:
         ('[mqtt]\nca_file = "ca.crt"', "certificate files are given, but tls is false"),
         ('[mqtt]\ntls = true\ncert_file = "c"', "cert_file and key_file go together"),
         ('[mqtt]\nuser = "me"', "user and password_file go together"),
+        ("[kiosk]\npin_pad = true", "kiosk: pin_pad needs key_file"),
         ('[mqtt]\npassword_file = "p"', "user and password_file go together"),
         (
             '[[camera]]\nname="a"\nsource=0\n[[camera]]\nname="a"\nsource=1',

@@ -23,6 +23,7 @@ from oneglance.contract.messages import (
     Mode,
     Outcome,
     Phase,
+    Reply,
     ServiceState,
     Status,
     VisitState,
@@ -37,6 +38,7 @@ from oneglance.kiosk_ui.reducer import (
     DecisionArrived,
     Disconnected,
     Event,
+    PinAnswered,
     StatusArrived,
     VisitArrived,
 )
@@ -208,6 +210,39 @@ def test_what_is_shown_is_told_to_the_daemon_once_and_signed_by_the_kiosks_key(
     commands = [unpack(arrival.payload, Command).message(Command) for arrival in heard]
     assert [c.args["challenge_id"] for c in commands] == [first.challenge_id, second.challenge_id]
     assert {(c.verb, c.key_id) for c in commands} == {("challenge-shown", "kiosk")}
+    client.stop()
+    daemon.stop()
+
+
+def test_only_the_answer_to_its_own_last_pin_counts_and_once(
+    config: Config, tmp_path: Path, wait_until: Wait
+) -> None:
+    create_signing_key(tmp_path / "kiosk.key", tmp_path / "kiosk.pub")
+    asks = {"key_file": tmp_path / "kiosk.key", "pin_pad": True}
+    config = config.model_copy(update={"kiosk": config.kiosk.model_copy(update=asks)})
+    heard: list[Arrival] = []
+    daemon = Link(
+        config.mqtt, "daemon", subscriptions=((TOPICS.commands, 1),), on_message=heard.append
+    )
+    client = KioskClient(config)
+    assert not client.claim("123456"), "there is no connection"
+    daemon.start()
+    client.start()
+    at_work = Kiosk(client, daemon, wait_until)
+    wait_until(lambda: daemon.connected and bool(at_work.saw(Connected)), "no connection")
+    for pin in ("123456", "654321"):
+        assert client.claim(pin)
+    wait_until(lambda: len(heard) == 2, "the daemon hears of both")
+    assert unpack(heard[1].payload, Command).message(Command).args == {"pin": "654321"}
+    told = [(heard[0].correlation, "wait"), (b"another", "busy"), (None, "busy")]
+    for correlation, code in (*told, (heard[1].correlation, "ok"), (heard[1].correlation, "ok")):
+        reply = Reply(issued_at=datetime.now(UTC), ok=code == "ok", code=code, text="")
+        assert heard[1].response_topic == TOPICS.reply("kiosk")
+        assert daemon.publish(
+            heard[1].response_topic, reply.to_payload(), qos=1, correlation=correlation
+        )
+    at_work.flush()
+    assert at_work.saw(PinAnswered) == [PinAnswered("ok")]
     client.stop()
     daemon.stop()
 

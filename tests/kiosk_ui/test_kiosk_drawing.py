@@ -32,6 +32,9 @@ STATES = st.builds(
     step=st.sampled_from(Step),
     number=st.integers(0, 9),
     steps=st.integers(0, 9),
+    digits=st.integers(0, 12),
+    busy=st.booleans(),
+    offers_pad=st.booleans(),
 )
 
 
@@ -102,6 +105,13 @@ def test_the_dots_of_a_challenge_say_which_step_it_is() -> None:
         ]
         assert [dot.strength == 1.0 for dot in dots] == [i < number for i in range(3)]
         assert max(dots, key=lambda dot: dot.radius_x) is dots[number - 1]
+
+
+def test_the_pad_shows_one_dot_for_each_digit() -> None:
+    for digits in range(13):
+        shapes = symbol(ScreenState(Kind.PIN_PAD, "", "", 0.0, digits=digits), 0.0)
+        assert sum(isinstance(shape, Disc) for shape in shapes) == digits
+        assert len(shapes) == max(6, digits)
 
 
 def test_settled_symbols_all_differ_in_shape() -> None:

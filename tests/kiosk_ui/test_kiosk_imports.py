@@ -21,7 +21,7 @@ def _loaded_after(statement: str) -> set[str]:
 
 def test_no_module_but_the_view_loads_kivy_and_none_the_eyes_of_the_door() -> None:
     modules = (
-        "app client display geometry kivy_window names palette reducer screen snapshot "
+        "app client display geometry kivy_window names palette pin_pad reducer screen snapshot "
         "soft_pixels symbols text_fit words"
     )
     loaded = _loaded_after(
