@@ -455,3 +455,18 @@ def test_errors_are_one_line(opened: Opened, folder: Path) -> None:
         opened()
     assert "\n" not in str(raised.value)
     assert "\x1b" not in str(raised.value)
+
+
+def test_the_gallerys_generation_outlives_the_entries_and_never_falls(
+    folder: Path, wall: Wall
+) -> None:
+    audit = Audit(folder, wall, signer=Signer.of(KEY))
+    Generations(audit).note_generation(5)
+    Generations(Audit(folder, wall)).note_generation(4)
+    for _ in range(3):
+        wall.now += timedelta(days=31)
+        audit.append("command", {})
+    audit.retain(wall.now - timedelta(days=40))
+    assert next(entries(folder)).number > 1
+    assert Generations(Audit(folder, wall)).highest_generation() == 5
+    assert proof_of(folder).problem is None
