@@ -144,9 +144,7 @@ class Pipeline:
         if self._liveness is not None:
             with stage("trace", self._on_stage):
                 for face in faces:
-                    face.seen.visitor.trace.see(
-                        face.frame.pixels, face.seen.points, face.frame.at_s
-                    )
+                    self._trace(face, compared=gallery is not None)
         with stage("cut", self._on_stage):
             wanted = self._wanted(faces, judged=gallery is not None)
         due = self._due(wanted)
@@ -177,6 +175,7 @@ class Pipeline:
         for visitor in self._visitors():
             if visitor.visit.decided or not decided_only:
                 visitor.visit.renew()
+                visitor.trace.begin_anew()
                 visitor.challenge = None
 
     def reopen(self, visit_id: str) -> None:
@@ -293,6 +292,14 @@ class Pipeline:
                 continue
             face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
             self._look_alive(face, same=same)
+
+    def _trace(self, face: _Face, *, compared: bool) -> None:
+        trace = face.seen.visitor.trace
+        if compared:
+            trace.see(face.frame.pixels, face.seen.points, face.frame.at_s)
+        else:
+            # Nobody would notice if another face took this one's place.
+            trace.begin_anew()
 
     def _look_alive(self, face: _Face, *, same: bool) -> None:
         trace = face.seen.visitor.trace
