@@ -170,10 +170,13 @@ class Pipeline:
         """Whether anybody in view is being asked to move."""
         return any(visitor.challenge is not None for visitor in self._visitors())
 
-    def renew(self, *, decided_only: bool = False) -> None:
-        """Begin the visits of all faces in view anew, or of those that have their decision."""
+    def renew(self, *, decided: bool | None = None) -> None:
+        """Begin the visits of all faces in view anew, or of those that have their decision or not.
+
+        `decided` says which.
+        """
         for visitor in self._visitors():
-            if visitor.visit.decided or not decided_only:
+            if decided is None or visitor.visit.decided is decided:
                 visitor.visit.renew()
                 visitor.trace.begin_anew()
                 visitor.challenge = None

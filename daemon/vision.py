@@ -127,8 +127,10 @@ class Vision(threading.Thread):
             self._pipeline.drop_evidence()
         if News.RENEW in standing.news:
             self._pipeline.renew()
-        elif News.RETRY in standing.news:
-            self._pipeline.renew(decided_only=True)
+        if News.RETRY in standing.news:
+            self._pipeline.renew(decided=True)
+        if News.WAIT_OVER in standing.news:
+            self._pipeline.renew(decided=False)
         return standing.gallery
 
     def _step(self, frames: list[Frame], snapshot: Snapshot | None) -> list[StepReport]:

@@ -82,8 +82,11 @@ class News(Enum):
     REGATHER = auto()
     # Another try was asked for: who was rejected gets it, who is being looked at loses nothing.
     RETRY = auto()
-    # Somebody is claimed, or a wait is over.
+    # Somebody is claimed.
     RENEW = auto()
+    # Who was not judged meanwhile gets all their time. Not who was rejected: a stranger who stays
+    # would fail again at once, and make everybody beside them wait for ever.
+    WAIT_OVER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,7 @@ class Entrance:
             claim = self._claim
             waits = claim is None and self._attempts.wait_s(Factor.FACE.value, now_s) > 0
             if self._waited and not waits and claim is None:
-                self._news.add(News.RENEW)
+                self._news.add(News.WAIT_OVER)
             news, self._news = self._news, set()
             self._waited = waits
         self._keep(now_s)

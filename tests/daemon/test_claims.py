@@ -255,7 +255,7 @@ def test_unknown_faces_slow_down_faces_and_nothing_else(door: Door) -> None:
             door.turn()
             door.now_s += wait_s
     assert door.waits() == {}
-    assert News.RENEW in door.turn().news
+    assert News.WAIT_OVER in door.turn().news
 
 
 def test_a_pin_pad_flood_slows_down_pins_and_nothing_else(door: Door) -> None:

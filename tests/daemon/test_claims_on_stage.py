@@ -16,25 +16,34 @@ from command_samples import ring_file, write
 from people_on_stage import Pixels, Stage
 
 from oneglance.access_config import AccessConfig, AccessRule
+from oneglance.clocks import Clocks
 from oneglance.config import CommandsConfig, Config, MqttConfig
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import AccessState, Decision, Factor, Mode, Reply, parse
 from oneglance.contract.signing import check, load_public_key
 from oneglance.contract.topics import Topics
+from oneglance.daemon.access.entrance import Entrance
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.camera.frames import Frame
+from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.vision import Vision
 from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import NOTHING_COMPARED, Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector
-from oneglance.faces.gallery.credentials import Claimed, Credentials, write_credentials
+from oneglance.faces.gallery.credentials import (
+    Claimed,
+    CredentialFile,
+    Credentials,
+    write_credentials,
+)
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.person import Snapshot
-from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.gallery.vault import TemplateKey, load_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
 from oneglance.faces.reader import load_image, read_central_face
+from oneglance.sdnotify import Notifier
 
 TOPICS = Topics("test", "front")
 FPS = 10.0
@@ -156,10 +165,43 @@ def test_another_try_is_for_visits_that_have_their_decision(
     bench: Bench, stage: Stage, gallery: Snapshot
 ) -> None:
     bench.show(stage.frame(OBAMA), gallery, None, 2)
-    bench.pipeline.renew(decided_only=True)
+    bench.pipeline.renew(decided=True)
     assert len(bench.show(stage.frame(OBAMA), gallery, None, 1)) == 1
-    bench.pipeline.renew(decided_only=True)
+    bench.pipeline.renew(decided=True)
     assert len(bench.show(stage.frame(OBAMA), gallery, None, 10)) == 1
+
+
+def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
+    bench: Bench, stage: Stage, gallery: Snapshot, tmp_path: Path
+) -> None:
+    only_obama = gallery.only("obama")
+    entrance = Entrance(
+        AccessConfig(),
+        tmp_path / "attempts",
+        CredentialFile(tmp_path / "credentials", TemplateKey(bytes(32))),
+        lambda: bench.now_s,
+    )
+    vision = Vision(
+        *(FrameExchange(("cam",)), bench.pipeline, Notifier()),
+        Clocks(lambda: NOW, lambda: bench.now_s),
+        gallery=None,
+        outlet=None,
+        entrance=entrance,
+    )
+    both = stage.frame(("biden.jpg", 160.0, 240.0), ("obama2.jpg", 480.0, 240.0))
+    alone = stage.frame(("biden.jpg", 160.0, 240.0))
+    for number in range(AccessConfig().attempts.free):
+        failed = Verdict(f"visit-{number}", None, 0.0, 1.0, "not_recognised")
+        entrance.concluded(failed, None)
+    # The stranger is rejected, and all faces without a claim have to wait.
+    ((_, rejected),) = bench.show(alone, only_obama, None, 10)
+    entrance.concluded(rejected, None)
+    assert vision._admitted(only_obama) is None
+    bench.show(both, None, None, 20)
+    admitted = vision._admitted(only_obama)
+    assert admitted is not None
+    ((_, verdict),) = bench.show(both, admitted, None, 20)
+    assert verdict.person_id == "obama"
 
 
 @contextmanager
