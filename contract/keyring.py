@@ -94,7 +94,7 @@ class KeyEntry(BaseModel):
             return Standing.REVOKED
         if self.not_after is not None and now >= self.not_after:
             return Standing.EXPIRED
-        return Standing.NOT_YET if now < self.not_before - MAX_SKEW else Standing.VALID
+        return Standing.NOT_YET if now + MAX_SKEW < self.not_before else Standing.VALID
 
 
 class Keyring(BaseModel):

@@ -29,7 +29,7 @@ def read_pins(path: Path) -> Keyring:
 
     Raises ConfigError if there is neither, or a keyring without any key of a daemon.
     """
-    if not path.is_file() or not _content(path).lstrip().startswith(b"{"):
+    if not _looks_like_keyring(path):
         return Keyring.of(load_public_key(path))
     ring = read_keyring(path)
     if not any(ring.of_role(Role.DAEMON)):
@@ -91,6 +91,14 @@ class PinnedKeys:
             log.log(level, "nobody's signature counts: %s", error)
             self._ring, self._seen, self._failure = Keyring(), None, str(error)
         return self._ring
+
+
+def _looks_like_keyring(path: Path) -> bool:
+    try:
+        return _content(path).lstrip().startswith(b"{")
+    except ConfigError:
+        # What is wrong with it is said of a public key: that may stand there as well.
+        return False
 
 
 def _content(path: Path) -> bytes:

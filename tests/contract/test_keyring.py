@@ -220,6 +220,18 @@ def test_a_consumer_needs_a_daemons_key(tmp_path: Path) -> None:
         read_pins(path)
 
 
+def test_a_key_may_have_counted_since_the_beginning_of_time(key_files: tuple[Path, Path]) -> None:
+    old = entry("old", Role.DAEMON, OLD.public_key(), datetime.min.replace(tzinfo=UTC))
+    assert old.standing(START) is Standing.VALID
+
+
+def test_pins_that_cannot_even_be_looked_for_count_for_nothing(tmp_path: Path) -> None:
+    path = tmp_path / ("k" * 300)
+    with pytest.raises(ConfigError, match="cannot read it"):
+        read_pins(path)
+    assert PinnedKeys(path).current() == Keyring()
+
+
 def test_one_key_stands_under_one_id() -> None:
     ring = make_ring()
     other = entry("mallory", Role.ADMINISTRATOR, KEYS[Role.KIOSK].public_key(), START)
