@@ -57,9 +57,9 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         only(args, "id")
         person_id = text_of(args, "id")
         key = load_key(config.gallery.key_file)
-        forget_credentials(config.credentials_file, key, [person_id])
         try:
             with opened() as gallery, logged(log, gallery, "deletion", {}, person_id):
+                forget_credentials(config.credentials_file, key, [person_id])
                 gallery.delete(person_id)
         finally:
             # Deleted, though bytes may remain: then an error says so, and the person is out.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,13 @@ from oneglance.contract.messages import MAX_REPLY_TEXT
 from oneglance.daemon.build import open_gallery
 from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
-from oneglance.errors import GalleryError, ImageError
+from oneglance.errors import AuditError, GalleryError, ImageError
+from oneglance.faces.gallery.credentials import (
+    Credentials,
+    read_credentials,
+    write_credentials,
+)
+from oneglance.faces.gallery.person import Person
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.gallery.witness import RestoredGalleryError
 from oneglance.faces.model.face_model import FaceModel
@@ -39,13 +45,18 @@ class Office:
         self.config = config
         clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
         self.folder = config.audit_folder
-        key = load_key(config.gallery.key_file)
-        log = Audit(self.folder, clocks.wall, sealer=key)
-        self.watch = open_gallery(config, model, clocks, log)
-        self._verbs = gallery_verbs(config, self.watch, log)
+        self.credentials = config.credentials_file
+        self.key = load_key(config.gallery.key_file)
+        self.log = Audit(self.folder, clocks.wall, sealer=self.key)
+        self.watch = open_gallery(config, model, clocks, self.log)
+        self._verbs = gallery_verbs(config, self.watch, self.log)
 
     def do(self, verb: str, **args: Any) -> str:
         return self._verbs[verb].run(args, SENDER)
+
+    def people(self) -> Iterable[Person]:
+        assert self.watch.snapshot is not None
+        return self.watch.snapshot.people.values()
 
     def who(self) -> dict[str, str]:
         assert self.watch.snapshot is not None
@@ -104,6 +115,27 @@ def test_no_command_touches_a_gallery_that_was_put_back(
             office.do(verb, **args)
     office.watch.refresh(time.monotonic())
     assert office.watch.problem == "gallery_restored"
+
+
+def test_a_deletion_that_cannot_be_logged_takes_nothing_away(
+    office: Office, enrol: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol("Ada", templates=unit(0))
+    office.do("reload")
+    (since,) = (person.created_at for person in office.people())
+    held = Credentials.none().with_badge("ada", since, "A1")
+    write_credentials(office.credentials, office.key, held)
+
+    def full(*_: object, **__: object) -> None:
+        raise AuditError("no room")
+
+    monkeypatch.setattr(office.log, "append", full)
+    with pytest.raises(AuditError, match="no room"):
+        office.do("delete", id="ada")
+    assert read_credentials(office.credentials, office.key) == held
+    monkeypatch.undo()
+    office.do("delete", id="ada")
+    assert read_credentials(office.credentials, office.key).entries == {}
 
 
 def test_a_long_list_says_how_many_more_there_are(
