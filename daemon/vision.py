@@ -145,7 +145,7 @@ class Vision(threading.Thread):
         for report in reports:
             for view in report.tracks:
                 if self._entrance is not None and view.phase is Phase.CHECKING:
-                    self._entrance.tried()
+                    self._entrance.tried(self._claim)
                 if view.prompt is not None and self._outlet is not None:
                     self._outlet.ask(view.prompt)
                 if view.verdict is not None:

@@ -231,9 +231,10 @@ class Entrance:
             gallery = _claimed_alone(gallery, claim.claimed)
         return Standing(gallery, claim, frozenset(news))
 
-    def tried(self) -> None:
-        """A face was looked at in this turn: a claim that is running is being tried."""
-        self._tried = True
+    def tried(self, claim: Claim | None) -> None:
+        """A face was looked at under the claim that `turn` told: if it still runs, it is tried."""
+        with self._lock:
+            self._tried = self._tried or (claim is not None and claim is self._claim)
 
     def hold(self) -> None:
         """Who is claimed is being asked to move: the claim waits for the end of that."""

@@ -263,8 +263,7 @@ def test_a_pin_pad_flood_slows_down_pins_and_nothing_else(door: Door) -> None:
     for number in range(300):
         codes.append(door.pin_at_once(f"{number:06}"))
         # Somebody stands there, and was looked at with each of them.
-        door.turn()
-        door.entrance.tried()
+        door.entrance.tried(door.turn().claim)
         door.now_s += 0.1
     # Three before the first wait, then ever fewer: 30 seconds have room for hardly any.
     assert codes.count("ok") <= 6
@@ -290,10 +289,19 @@ def test_a_flood_of_pins_costs_one_scrypt_a_second(
 def test_a_claim_that_is_replaced_has_failed_if_a_face_was_tried_with_it(door: Door) -> None:
     for number in ("1", "2", "3"):
         door.badge(number)
-        door.turn()
-        door.entrance.tried()
+        door.entrance.tried(door.turn().claim)
     assert door.badge("4") == "ok"
     assert door.waits() == {"badge": 4.0}
+
+
+def test_a_look_under_the_claim_before_is_none_under_this_one(door: Door) -> None:
+    before = door.turn().claim
+    # In the gallery's thread, while the vision thread is at work.
+    door.badge("A1")
+    door.entrance.tried(before)
+    door.now_s += 10
+    assert door.turn().claim is None
+    assert read_attempts(door.file) == {}
 
 
 def test_a_claim_that_nobody_tried_costs_nothing(door: Door) -> None:
