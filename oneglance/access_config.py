@@ -102,6 +102,11 @@ def access_mistakes(access: AccessConfig, timezone: str | None) -> list[str]:
         ]
         if rule.valid_from and rule.valid_until and rule.valid_until <= rule.valid_from:
             mistakes.append(f"{name}: valid_until is not after valid_from")
+    if (access.groups or access.schedules) and not access.rules:
+        mistakes.append(
+            "access: groups and schedules keep nobody out without access.rules: everybody enrolled"
+            " may enter"
+        )
     attempts = access.attempts
     if attempts.longest_wait_s < attempts.first_wait_s:
         mistakes.append("access.attempts: longest_wait_s is shorter than first_wait_s")

@@ -58,6 +58,7 @@ def test_files_are_taken_from_the_configurations_folder(tmp_path: Path) -> None:
         ('[site]\ntimezone = "Europe/Brelin"', "site.timezone: Value error, 'Europe/Brelin' is no"),
         ('[access.schedules]\nx = ["mon 07:00-08:00"]', "need site.timezone"),
         ("[[access.rules]]\nvalid_until = 2027-01-01", "need site.timezone"),
+        ('[access]\ngroups = ["family"]', "keep nobody out without access.rules"),
         ('[[access.rules]]\ngroups = ["staff"]', "'staff' is not among access.groups"),
         ('[[access.rules]]\nwhen = ["noon"]', "no schedule 'noon'"),
         ('[[access.rules]]\nfactors = ["iris"]', "'face', 'badge+face' or 'pin+face'"),
