@@ -23,6 +23,8 @@ from oneglance.topic_level import LEVEL_PATTERN, Level
 
 # A photograph for an enrolment travels in a command, so it may be longer than other messages.
 MAX_COMMAND_BYTES = 196_608
+# All that a screen or a reader may send is short.
+MAX_SHORT_COMMAND_BYTES = 4096
 MAX_COMMAND_LIFE = timedelta(seconds=10)
 COMMAND_LIFE = timedelta(seconds=5)
 MAX_ARGS = 8

@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from wire_samples import TOPICS
 
 from oneglance.clocks import Clocks
-from oneglance.contract.commands import MAX_COMMAND_BYTES, Code, Command, CommandWriter
+from oneglance.contract.commands import (
+    MAX_COMMAND_BYTES,
+    MAX_SHORT_COMMAND_BYTES,
+    Code,
+    Command,
+    CommandWriter,
+)
 from oneglance.contract.keyring import Keyring, Role
 from oneglance.contract.signing import sign
 from oneglance.daemon.voice.authority import Authority, Order
@@ -105,6 +111,15 @@ def test_a_fresh_signed_command_may_be_carried_out_once() -> None:
     )
     house.authority.confirm(order)
     assert house.try_out(payload) == "replayed"
+
+
+def test_what_only_a_screen_or_a_reader_sends_is_short() -> None:
+    house = House()
+    long = {"pin": "1" * MAX_SHORT_COMMAND_BYTES}
+    assert (
+        house.try_out(house.payload(Role.KIOSK, verb="claim", args=long), "claim") == "not_signed"
+    )
+    assert house.try_out(house.payload(args=long)) == "ok"
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
