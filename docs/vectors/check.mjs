@@ -70,8 +70,9 @@ function verifyBy(keys, bytes, signature, now) {
     const x = Buffer.from(key.public_key, "base64").toString("base64url");
     const publicKey = createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" });
     if (!verify(null, bytes, publicKey, signature)) continue;
-    const until = [key.not_after, key.revoked_at].filter(Boolean).map(time);
-    if (now < time(key.not_before) || until.some((end) => now >= end)) throw new Refused("key");
+    // The date of a revocation is for people: a revoked key counts at no time.
+    const ended = key.not_after !== null && now >= time(key.not_after);
+    if (key.revoked_at !== null || ended || now < time(key.not_before)) throw new Refused("key");
     return;
   }
   throw new Refused("signature");

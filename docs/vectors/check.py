@@ -95,8 +95,9 @@ def _verify(
             Ed25519PublicKey.from_public_bytes(raw).verify(signature, canonical)
         except InvalidSignature:
             continue
-        until = [_time(key[end]) for end in ("not_after", "revoked_at") if key[end]]
-        if now < _time(key["not_before"]) or any(now >= end for end in until):
+        # The date of a revocation is for people: a revoked key counts at no time.
+        ended = key["not_after"] is not None and now >= _time(key["not_after"])
+        if key["revoked_at"] is not None or ended or now < _time(key["not_before"]):
             raise RefusedError("key")
         return
     raise RefusedError("signature")

@@ -36,7 +36,8 @@ enum og_result {
 typedef bool (*og_ed25519)(const uint8_t signature[64], const uint8_t key[32],
                            const uint8_t *message, size_t length);
 
-/* A daemon's public key, and when it counts: milliseconds since 1970, the end not included. */
+/* A daemon's public key, and when it counts: milliseconds since 1970, the end not included. Leave a
+ * revoked key out, whatever its date says. */
 struct og_key { uint8_t raw[32]; int64_t from_ms, until_ms; };
 
 struct og_door {

@@ -186,8 +186,10 @@ def _door(vector: Vector) -> _Door:
     for slot, pin in zip(keys, vector.keys, strict=True):
         slot.raw[:] = base64.b64decode(pin["public_key"])
         slot.from_ms = _ms(datetime.fromisoformat(pin["not_before"]))
-        ends = [pin[end] for end in ("not_after", "revoked_at") if pin[end]]
-        slot.until_ms = min((_ms(datetime.fromisoformat(end)) for end in ends), default=2**62)
+        end = pin["not_after"]
+        slot.until_ms = 2**62 if end is None else _ms(datetime.fromisoformat(end))
+        if pin["revoked_at"] is not None:
+            slot.until_ms = 0
     return _Door(
         b"home", b"front", keys, len(keys), vector.require_liveness, _verify, vector.last_sequence
     )
