@@ -143,7 +143,7 @@ def open_gallery(
         head=L1Head.behind(model.compare, model.template_size),
         witness=configured_witness(config.gallery, Generations(audit_log)),
         keep_expired=timedelta(days=config.gallery.keep_expired_days),
-        on_deleted=lambda ids: forget_credentials(config.credentials_file, key, ids),
+        on_deletion=lambda ids: forget_credentials(config.credentials_file, key, ids),
     )
     with suppress(RestoredGalleryError, StaleLogError, AuditError):
         watch.reload()
@@ -193,11 +193,11 @@ def build_outlet(
     keys = PinnedKeys(config.keyring_file, read_keyring)
     sealer = load_key(config.gallery.key_file)
 
-    def deleted(person_ids: Sequence[str]) -> None:
-        forget_credentials(config.credentials_file, sealer, person_ids)
+    def deletion(person_ids: Sequence[str]) -> None:
         scribe.expired(person_ids)
+        forget_credentials(config.credentials_file, sealer, person_ids)
 
-    watch.on_deleted = deleted
+    watch.on_deletion = deletion
     verbs = gallery_verbs(config, watch, scribe) | {
         "claim": Verb(frozenset({Role.KIOSK, Role.READER}), entrance.claim),
         "verify-now": Verb(frozenset({Role.KIOSK}), entrance.try_again),

@@ -45,7 +45,7 @@ class GalleryWatch:
     `head` a large gallery is made fast to search. Templates that were unsealed once are not
     unsealed again, so that one more person costs little. An older copy of the gallery than
     `witness` knows of counts for nothing. Who has expired for longer than `keep_expired` is
-    deleted for good; `on_deleted` gets their ids.
+    deleted for good, after `on_deletion` has got their ids: if it raises OneglanceError, nobody is.
     `version` grows whenever what is in memory was replaced.
     """
 
@@ -61,7 +61,7 @@ class GalleryWatch:
         head: L1Head | None = None,
         witness: Witness | None = None,
         keep_expired: timedelta | None = None,
-        on_deleted: Callable[[Sequence[str]], None] = lambda _: None,
+        on_deletion: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         self._path = path
         self._key = key
@@ -72,7 +72,7 @@ class GalleryWatch:
         self._head = head
         self._witness = witness
         self._keep_expired = keep_expired
-        self.on_deleted = on_deleted
+        self.on_deletion = on_deletion
         self._tidied: tuple[float, datetime] | None = None
         self._unsealed = Unsealed()
         self._gallery: Gallery | None = None
@@ -179,10 +179,17 @@ class GalleryWatch:
         if abs((wall - before).total_seconds() - (now_s - before_s)) > CLOCK_STEP_S:
             return
         try:
-            deleted = self._gallery.purge_expired(wall - self._keep_expired)
+            moment = wall - self._keep_expired
+            gone = [
+                person.person_id
+                for person in self._gallery.list_people()
+                if person.expires_at is not None and person.expires_at <= moment
+            ]
+            if gone:
+                self.on_deletion(gone)
+            deleted = self._gallery.purge_expired(moment)
             if deleted:
                 log.info("gallery: %d people who had expired were deleted", len(deleted))
-                self.on_deleted(deleted)
         except OneglanceError as error:
             log.warning("%s", error)
 

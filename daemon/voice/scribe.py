@@ -124,7 +124,10 @@ class Scribe:
         self.append("command", {"key": key_id, "verb": verb, "code": code, "times": times})
 
     def expired(self, person_ids: Sequence[str]) -> None:
-        """Write down whom retention has deleted, and forget them. Raises AuditError."""
+        """Write down whom retention will delete, and forget them.
+
+        Raises AuditError: then they must stay.
+        """
         for person_id in person_ids:
             self.append("deletion", {"expired": True}, person_id=person_id)
         self.forget(set(person_ids).__contains__)

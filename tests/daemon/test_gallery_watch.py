@@ -15,7 +15,7 @@ from oneglance.clocks import Clocks
 from oneglance.config import Config, GalleryConfig
 from oneglance.daemon.build import open_gallery
 from oneglance.daemon.gallery.watch import LOOK_EVERY_S, TIDY_EVERY_S, GalleryWatch
-from oneglance.errors import GalleryError
+from oneglance.errors import AuditError, GalleryError
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.setup import configured_witness, open_configured
 from oneglance.faces.gallery.vault import load_key
@@ -330,7 +330,7 @@ def tidy(
         model.template_size,
         wall=clock,
         keep_expired=timedelta(days=10),
-        on_deleted=deleted.extend,
+        on_deletion=deleted.extend,
     )
     return watch, deleted
 
@@ -374,4 +374,42 @@ def test_a_clock_that_was_set_forward_deletes_nobody_for_an_hour(
     assert (enrolled(gallery_file), deleted) == (["ada", "guest"], [])
     clock.offset += timedelta(seconds=TIDY_EVERY_S)
     watch.refresh(2 * TIDY_EVERY_S)
+    assert (enrolled(gallery_file), deleted) == (["ada"], ["guest"])
+
+
+def test_who_cannot_be_written_down_as_deleted_stays(
+    tidy: tuple[GalleryWatch, list[str]], clock: Clock, gallery_file: GalleryConfig
+) -> None:
+    watch, deleted = tidy
+
+    def full(_: object) -> None:
+        raise AuditError("no room")
+
+    watch.on_deletion = full
+    watch.refresh(0.0)
+    for hours in (0, 1):
+        clock.offset = timedelta(days=20, hours=hours)
+        watch.refresh(clock.offset.total_seconds())
+        clock.offset += timedelta(hours=1)
+        watch.refresh(clock.offset.total_seconds())
+    assert enrolled(gallery_file) == ["ada", "guest"]
+    watch.on_deletion = deleted.extend
+    clock.offset += timedelta(hours=1)
+    watch.refresh(clock.offset.total_seconds())
+    assert (enrolled(gallery_file), deleted) == (["ada"], ["guest"])
+
+
+def test_a_deletion_is_told_though_bytes_of_it_remain_for_now(
+    tidy: tuple[GalleryWatch, list[str]], clock: Clock, gallery_file: GalleryConfig
+) -> None:
+    watch, deleted = tidy
+    watch.refresh(0.0)
+    reader = sqlite3.connect(gallery_file.path)
+    try:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        clock.offset = timedelta(days=20)
+        watch.refresh(clock.offset.total_seconds())
+    finally:
+        reader.close()
     assert (enrolled(gallery_file), deleted) == (["ada"], ["guest"])
