@@ -144,7 +144,9 @@ class Vision(threading.Thread):
         """Let verdicts leave, count those that may, and tell the screen."""
         for report in reports:
             for view in report.tracks:
-                if self._entrance is not None and view.phase is Phase.CHECKING:
+                # While it accepts nobody, a claim that runs out says nothing about who made it.
+                judged = view.phase is Phase.CHECKING and not self._pipeline.problem
+                if self._entrance is not None and judged:
                     self._entrance.tried(self._claim)
                 if view.prompt is not None and self._outlet is not None:
                     self._outlet.ask(view.prompt)

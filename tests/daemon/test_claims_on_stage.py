@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.messages import AccessState, Decision, Factor, Mode, Reply, parse
 from oneglance.contract.signing import check, load_public_key
 from oneglance.contract.topics import Topics
+from oneglance.daemon.access.attempts_file import read_attempts
 from oneglance.daemon.access.entrance import Entrance
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.camera.frames import Frame, FrameExchange
@@ -30,6 +32,7 @@ from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import NOTHING_COMPARED, Rule, Verdict
+from oneglance.daemon.voice.verbs import Sender
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.credentials import (
     Claimed,
@@ -38,7 +41,7 @@ from oneglance.faces.gallery.credentials import (
     write_credentials,
 )
 from oneglance.faces.gallery.gallery import Gallery
-from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.gallery.person import Person, Snapshot
 from oneglance.faces.gallery.vault import TemplateKey, load_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
@@ -202,6 +205,36 @@ def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
     assert admitted is not None
     ((_, verdict),) = bench.show(both, admitted, None, 20)
     assert verdict.person_id == "obama"
+
+
+def test_a_claim_that_the_daemon_cannot_judge_now_has_not_failed(
+    bench: Bench, stage: Stage, gallery: Snapshot, tmp_path: Path
+) -> None:
+    obama = Person("obama", "Barack Obama", NOW, NOW, None, 1, ("m",))
+    people = replace(gallery, people={"obama": obama})
+    key, file = TemplateKey(bytes(32)), tmp_path / "credentials"
+    write_credentials(file, key, Credentials.none().with_badge("obama", NOW, "A1"))
+    entrance = Entrance(
+        AccessConfig(), tmp_path / "attempts", CredentialFile(file, key), lambda: bench.now_s
+    )
+    vision = Vision(
+        *(FrameExchange(("cam",)), bench.pipeline, Notifier()),
+        Clocks(lambda: NOW, lambda: bench.now_s),
+        gallery=None,
+        outlet=None,
+        entrance=entrance,
+    )
+    bench.pipeline.problem = "liveness_model"
+    entrance.claim({"badge": "A1"}, Sender("reader", Role.READER))
+    claimed_s = bench.now_s
+    while bench.now_s < claimed_s + AccessConfig().claim_s:
+        admitted = vision._admitted(people)
+        bench.now_s += 0.5
+        frame = Frame(stage.frame(OBAMA), bench.now_s, bench.now_s, 0, "cam")
+        vision._send(bench.pipeline.step([frame], admitted, vision._claim))
+    assert vision._admitted(people) is people
+    assert (vision.accepted, vision.rejected) == (0, 0)
+    assert read_attempts(tmp_path / "attempts") == {}
 
 
 @contextmanager
