@@ -176,8 +176,14 @@ class Visit:
             self.drop_evidence()
 
     def renew(self) -> None:
-        """Another visit of the same face: it claims to be somebody, or asked for another try."""
+        """Another visit of the same face: it claims to be somebody, or asked for another try.
+
+        That it is the same face still has to be seen: `reference` stays, so that whoever took
+        the place meanwhile does not pass for who stood there.
+        """
+        reference = self.reference
         self._begin()
+        self.reference = reference
 
     def forget_before(self, at_s: float) -> None:
         """Looks older than `at_s` stop counting."""

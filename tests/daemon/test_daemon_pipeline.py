@@ -442,6 +442,21 @@ def test_another_face_on_the_track_inherits_no_liveness(
     assert len(visitor.trace.looks) == 1
 
 
+def test_a_claim_does_not_lend_another_face_the_liveness_of_who_stood_there(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(8.0))
+    bench.show(scene(portrait("biden.jpg")), obama, 3)
+    bench.pipeline.renew()
+    bench.show(scene(portrait("obama2.jpg")), obama, 1)
+    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    assert len(visitor.trace.looks) == 1
+    bench.pipeline.renew()
+    bench.show(scene(portrait("obama2.jpg")), obama, 1)
+    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    assert len(visitor.trace.looks) == 2, "the same face has been seen to live already"
+
+
 def test_while_there_is_a_problem_nobody_is_accepted_and_strangers_are_rejected(
     model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
 ) -> None:
