@@ -115,7 +115,7 @@ class Trace:
 
 
 def _glance(pixels: NDArray[np.uint8], points: NDArray[np.float64], at_s: float) -> Glance | None:
-    if points.shape != (5, 2) or not np.isfinite(points).all() or np.ptp(points) < 1:
+    if points.shape != (5, 2) or not np.isfinite(points).all() or np.ptp(points, 0).max() < 1:
         return None
     box = box_around(points)
     height, width = pixels.shape[:2]

@@ -135,6 +135,7 @@ def test_time_that_runs_back_begins_anew() -> None:
     [
         np.full((5, 2), np.nan),
         np.full((5, 2), 100.0),
+        np.tile([100.0, 50.0], (5, 1)),
         FACE + 5000.0,
         FACE * 1e9,
         np.zeros((4, 2)),
