@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from oneglance.errors import ModelError
 from oneglance.faces.liveness.fusion import Fusion, Verdict, read_fusion
-from oneglance.faces.liveness.judge import STALE_S, Liveness, gathered, load_liveness
+from oneglance.faces.liveness.judge import (
+    STALE_S,
+    Liveness,
+    gathered,
+    load_liveness,
+    measured,
+)
 from oneglance.faces.liveness.manifest import default_folder, read_liveness
 from oneglance.faces.liveness.trace import Trace
 
@@ -161,6 +167,24 @@ def test_a_look_of_long_ago_judges_nothing() -> None:
     assert liveness.judge(trace, 0.5).verdict is Verdict.UNDECIDED
     trace.begin_anew()
     assert liveness.judge(trace, 1.0).verdict is Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize("step_s", [0.3, 0.31, 0.35, 0.5])
+def test_every_other_look_measures_texture_however_long_one_stays(step_s: float) -> None:
+    class Witness:
+        cues = ("texture-2.7",)
+
+        def witness(
+            self, _pixels: NDArray[np.uint8], _points: NDArray[np.float64]
+        ) -> NDArray[np.float64]:
+            return np.array([1.0])
+
+    trace, told = Trace(), []
+    for number in range(30):
+        cues = measured(Witness(), trace, np.zeros((8, 8, 3), np.uint8), np.zeros((5, 2)))
+        trace.look(cues, number * step_s)
+        told.append("texture-2.7" in cues)
+    assert told == [True, False] * 15
 
 
 def test_looks_are_gathered_by_their_mean_and_few_bumps_count_for_less() -> None:
