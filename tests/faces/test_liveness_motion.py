@@ -34,8 +34,8 @@ STEP_S = 0.06
 FRAMES = 7
 FRAME = np.full((480, 640, 3), 90, np.uint8)
 FACE = POINTS * 120 + [320, 240]
-# Of 25 scenes each: no sheet's bump was above 0.3 nor its softness above -0.75, and the median
-# head's were 0.54 and -0.18.
+# Of 120 scenes each: no sheet's bump was above 0.38 nor its softness above -0.68, no bent sheet's
+# ring below -0.9 nor its share carried below 0.19. The median head's are 0.54, -0.18, -4 and 0.
 MOST_BUMP, MOST_SOFT = 0.6, -0.6
 
 
@@ -53,8 +53,8 @@ def test_no_way_of_moving_a_sheet_shows_a_nose(seed: int, depth: Depth) -> None:
     cues = motion.measure(traced(Scene(seed, depth, (1.2, 1.2)), seed))
     assert cues["bump"] < MOST_BUMP
     assert cues["soft"] < MOST_SOFT
-    assert cues["ring"] > -1
-    assert cues["carried"] > 0.2
+    assert cues["ring"] > -2
+    assert cues["carried"] > 0.1
 
 
 @pytest.mark.parametrize("seed", range(3))
