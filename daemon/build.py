@@ -239,8 +239,8 @@ def build_scribe(config: Config, model: FaceModel, clocks: Clocks) -> Scribe:
         {"software": __version__, "model_id": model.model_id, "policy": policy_hash(config)},
         clocks,
         keep_days=config.audit.keep_days,
-        snapshots=Snapshots(config.snapshot_folder, sealer) if config.audit.snapshots else None,
-        snapshot_days=config.audit.snapshot_days,
+        snapshots=Snapshots(config.snapshot_folder, sealer),
+        snapshot_days=config.audit.snapshot_days if config.audit.snapshots else 0,
     )
 
 

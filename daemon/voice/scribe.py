@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import cv2
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 # How soon the daemon signs for what other commands wrote, and tries again what failed.
 SIGN_EVERY_S = 10.0
 TIDY_EVERY_S = 3600.0
+# A clock that was set by more than this within the hour may say anything: nothing is removed by it.
+CLOCK_STEP_S = 60.0
 # What of a decision is written down: nothing by which a person is known, whatever is added to it.
 LOGGED = (
     "event_id",
@@ -46,6 +48,7 @@ class Scribe:
 
     `open_audit` opens the log when something is first asked of it, or, if that fails, each time
     again. `start` is what the entry of that name says: it holds the hash `policy` of what decides.
+    Pictures go after `snapshot_days`; with 0 none is taken.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Scribe:
         clocks: Clocks,
         *,
         keep_days: int,
-        snapshots: Snapshots | None,
+        snapshots: Snapshots,
         snapshot_days: int,
     ) -> None:
         self._open_audit = open_audit
@@ -72,6 +75,7 @@ class Scribe:
         self._failure: AuditError | None = None
         self._sign_at_s = clocks.monotonic_s() + SIGN_EVERY_S
         self._tidy_at_s = float("-inf")
+        self._tidied: tuple[datetime, float] | None = None
 
     @property
     def problem(self) -> str:
@@ -134,7 +138,7 @@ class Scribe:
 
     def snapshot(self, event_id: str, face: NDArray[np.uint8]) -> None:
         """Keep a picture, uint8 (H, W, 3) BGR, of who got a decision, if that is wanted."""
-        if self._snapshots is None or not face.size:
+        if not self._snapshot_days or not face.size:
             return
         _, picture = cv2.imencode(".jpg", face)
         try:
@@ -200,10 +204,15 @@ class Scribe:
             audit.append("policy_change", {"policy": self._start["policy"]})
 
     def _tidy(self) -> None:
-        now = self._clocks.wall()
+        now, now_s = self._clocks.wall(), self._clocks.monotonic_s()
+        tidied, self._tidied = self._tidied, (now, now_s)
+        if tidied is None:
+            return
+        before, before_s = tidied
+        if abs((now - before).total_seconds() - (now_s - before_s)) > CLOCK_STEP_S:
+            return
         self._opened().retain(now - self._keep)
-        if self._snapshots is not None:
-            self._snapshots.remove_expired(now, self._snapshot_days)
+        self._snapshots.remove_expired(now, self._snapshot_days)
 
     def _try(self, action: Callable[[], object]) -> None:
         try:

@@ -55,11 +55,15 @@ class Rig:
             {"software": "1", "policy": policy},
             Clocks(self.wall, lambda: self.now_s),
             keep_days=30,
-            snapshots=Snapshots(self.folder / "snapshots", SEALER) if snapshots else None,
-            snapshot_days=7,
+            snapshots=Snapshots(self.folder / "snapshots", SEALER),
+            snapshot_days=7 if snapshots else 0,
         )
         scribe.begin()
         return scribe
+
+    def pass_days(self, days: int) -> None:
+        self.wall.now += timedelta(days=days)
+        self.now_s += days * 86400
 
     def kinds(self) -> list[str]:
         return [entry.kind for entry in entries(self.folder)]
@@ -174,20 +178,47 @@ def test_what_is_kept_too_long_goes(rig: Rig) -> None:
     rig.now_s += SIGN_EVERY_S
     scribe.work()
     assert kept.exists()
-    rig.wall.now += timedelta(days=8)
-    rig.now_s += TIDY_EVERY_S
+    rig.pass_days(8)
     scribe.work()
     assert not kept.exists()
     with pytest.raises(AuditError, match="no snapshot of event"):
         Snapshots(kept.parent, SEALER).picture(event)
 
-    rig.wall.now += timedelta(days=80)
-    rig.now_s += TIDY_EVERY_S
+    rig.pass_days(80)
     scribe.decision(PAYLOAD)
     scribe.work()
     assert next(entries(rig.folder)).number > 1
     assert "retention" in rig.kinds()
     assert proof_of(rig.folder).problem is None
+
+
+def test_pictures_go_when_they_are_not_wanted_any_more(rig: Rig) -> None:
+    scribe = rig.scribe(snapshots=True)
+    scribe.snapshot(scribe.decision(PAYLOAD), np.zeros((40, 40, 3), np.uint8))
+    scribe = rig.scribe()
+    for _ in range(2):
+        rig.now_s += TIDY_EVERY_S
+        rig.wall.now += timedelta(seconds=TIDY_EVERY_S)
+        scribe.work()
+    assert list((rig.folder / "snapshots").iterdir()) == []
+
+
+def test_a_clock_that_was_set_removes_nothing(rig: Rig) -> None:
+    rig.scribe().decision(PAYLOAD)
+    rig.wall.now += timedelta(days=40)
+    rig.scribe().decision(PAYLOAD)
+    assert len(segments(rig.folder)) == 2
+    scribe = rig.scribe()
+    for _ in range(2):
+        # Ten years ahead at the start, as a broken clock is, until the network tells.
+        rig.wall.now += timedelta(days=3650)
+        rig.now_s += TIDY_EVERY_S
+        scribe.work()
+    assert len(segments(rig.folder)) == 2
+    rig.wall.now += timedelta(seconds=TIDY_EVERY_S)
+    rig.now_s += TIDY_EVERY_S
+    scribe.work()
+    assert "retention" in rig.kinds()
 
 
 def test_no_picture_is_kept_unless_wanted_and_one_that_cannot_be_kept_stops_nothing(
