@@ -270,6 +270,9 @@ class Audit:
         if not self._opening:
             # Hardly anybody but us signs, and we know what we wrote.
             self._check_signature(entry)
+        elif self._signed is not None and entry.key not in ("", self._signed.key):
+            # A signature of a key that nobody knows vouches for nothing before it.
+            self._check_signature(self._signed)
         self._keep(entry, len(line.data) + 1)
 
     def _keep(self, entry: Entry, size: int) -> None:

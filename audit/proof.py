@@ -82,10 +82,10 @@ def prove(
     problem = _earlier(problem, _cut_before(reading, noted) if problem is None else None)
     signed_through = 0
     unknown: dict[str, int] = {}
-    for key, entry in reading.signed.items():
-        if key not in keys:
-            unknown[key] = entry.number
-        elif entry.is_signed_by(keys[key]):
+    for entry in reading.signed:
+        if entry.key not in keys:
+            unknown[entry.key] = entry.number
+        elif entry.is_signed_by(keys[entry.key]):
             signed_through = max(signed_through, entry.number)
         else:
             wrong = Problem(entry.number, "forged", "its signature is wrong")
@@ -110,8 +110,9 @@ class _Reading:
     number: int = 1
     first: Entry | None = None
     last: Entry | None = None
-    # The last entry that each key has signed, by the key's id.
-    signed: dict[str, Entry] = field(default_factory=dict)
+    # The last signed entry, and those after which another key signed: a signature vouches for what
+    # is before it only as far as its own key did so.
+    signed: list[Entry] = field(default_factory=list)
     anchors: list[Entry] = field(default_factory=list)
     cut_off_bytes: int = 0
     stray: Entry | None = None
@@ -150,7 +151,9 @@ class _Reading:
         self.last = entry
         self.number += 1
         if entry.key:
-            self.signed[entry.key] = entry
+            if self.signed and self.signed[-1].key == entry.key:
+                self.signed.pop()
+            self.signed.append(entry)
         if entry.kind == "retention":
             self.anchors.append(entry)
         if noted is not None and noted.number == entry.number and noted.hash != entry.hash:

@@ -372,6 +372,28 @@ def test_what_is_forged_while_the_daemon_runs_is_not_built_upon(
     assert daemon.append("decision", {}).number == 2
 
 
+def test_an_unknown_signature_hides_no_forged_one_before_it(opened: Opened, folder: Path) -> None:
+    opened().append("start", {})
+    place = opened().append("decision", {}).head
+    other = Ed25519PrivateKey.generate()
+    forged = make_line(
+        place, datetime.now(UTC), "decision", {}, Signer(Signer.of(KEY).key_id, other.sign)
+    )
+    after = read_line(forged[:-1]).head
+    unknown = make_line(after, datetime.now(UTC), "checkpoint", {}, Signer.of(other))
+    with only_segment(folder).open("ab") as file:
+        file.write(forged + unknown)
+    with pytest.raises(TamperedError, match="the signature of entry 3 is wrong"):
+        opened()
+    # Even if somebody signs on top of it all the same.
+    last = read_line(unknown[:-1]).head
+    with only_segment(folder).open("ab") as file:
+        file.write(make_line(last, datetime.now(UTC), "stop", {}, Signer.of(KEY)))
+    problem = proof_of(folder).problem
+    assert problem is not None
+    assert (problem.number, problem.how) == (3, "forged")
+
+
 def test_the_log_goes_on_in_a_new_segment_by_size_and_month(
     opened: Opened, folder: Path, wall: Wall
 ) -> None:
