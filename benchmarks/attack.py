@@ -53,7 +53,7 @@ from oneglance.config import (
     SigningConfig,
     SiteConfig,
 )
-from oneglance.contract.commands import CommandWriter
+from oneglance.contract.commands import Code, CommandWriter
 from oneglance.contract.keyring import KeyEntry, Keyring, Role, entry
 from oneglance.contract.keyring_file import write_keyring
 from oneglance.contract.messages import DoorState, LockState, Outcome, Reply, parse
@@ -64,6 +64,7 @@ from oneglance.door.app import DoorApp
 from oneglance.errors import MessageError
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.person import person_id_from
 from oneglance.faces.gallery.vault import create_key, load_key
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_one_face
@@ -85,7 +86,15 @@ PAUSE_S = 2.0
 PULSE_S = 0.05
 # The lock keeps so many decisions waiting: more would be dropped unjudged, and count for nothing.
 MOST_WAITING = 12
-COMMANDS_A_VISIT = 4
+VICTIM = person_id_from(next(p.person for p in PHOTOS if p.file == ENROLLED))
+# Answers to a command that was not carried out. Any other says that somebody had it done, or that
+# it failed on its way.
+NOT_CARRIED_OUT = frozenset(
+    {
+        *(Code.NOT_SIGNED, Code.UNKNOWN_KEY, Code.NOT_ALLOWED, Code.REVOKED, Code.EXPIRED),
+        *(Code.REPLAYED, Code.RATE_LIMITED, Code.BUSY, Code.CLOCK_SET),
+    }
+)
 
 
 class Ledger(logging.Handler):
@@ -205,14 +214,14 @@ class Attacker:
         def now() -> datetime:
             return datetime.now(UTC)
 
-        kiosk = CommandWriter(TOPICS, "kiosk", self.keys.kiosk, now).write("delete", person="ada")
+        kiosk = CommandWriter(TOPICS, "kiosk", self.keys.kiosk, now).write("delete", id=VICTIM)
         forged = CommandWriter(TOPICS, "administrator", self.keys.stranger, now)
         stolen = CommandWriter(TOPICS, "daemon-old", self.keys.revoked, now)
         for name, verb, payload in (
             ("unsigned", "reload", b"{}"),
             ("delete, by the kiosk", "delete", kiosk),
-            ("delete, forged", "delete", forged.write("delete", person="ada")),
-            ("delete, with a revoked key", "delete", stolen.write("delete", person="ada")),
+            ("delete, forged", "delete", forged.write("delete", id=VICTIM)),
+            ("delete, with a revoked key", "delete", stolen.write("delete", id=VICTIM)),
         ):
             self.link.publish(
                 TOPICS.command(verb),
@@ -409,7 +418,9 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
         )
         others = sum(n for event, n in attacker.opened_for.items() if event not in honest)
         unjudged = attacker.attempts.total() - attacker.ledger.refused
-        carried_out = attacker.answers["ok"]
+        carried_out = sum(
+            count for code, count in attacker.answers.items() if code not in NOT_CARRIED_OUT
+        )
         by_kind = Counter[str]()
         for event, count in attacker.opened_for.items():
             if event not in honest:
@@ -428,8 +439,9 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
             f" dropped in a flood {attacker.ledger.dropped}, not judged {unjudged};"
             f" answers to hostile commands {dict(attacker.answers)}"
         )
-        # A pulse within another is one; more of them than were asked for is a hole.
-        unexplained = max(0, home.openings - for_honest - twice - others)
+        # A pulse within another is one; more of them than were asked for is a hole. And who hears
+        # no honest decision has nothing to attack with, and proves nothing.
+        unexplained = max(0, home.openings - for_honest - twice - others) + (not honest)
         if unjudged or unexplained:
             rows.append(Row("not judged, or opened unasked", unjudged + unexplained, unexplained))
         rows.append(Row("HONEST", visits // different * different, for_honest))
