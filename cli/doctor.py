@@ -335,7 +335,7 @@ def _cascade() -> str:
 def _gallery(config: Config) -> str:
     from datetime import UTC, datetime
 
-    from oneglance.cli.people.audit_log import open_gallery
+    from oneglance.cli.audit_log import open_gallery
     from oneglance.daemon.build import rule_of
     from oneglance.faces.gallery.file import is_there
     from oneglance.faces.gallery.person import UnfitTemplatesError
@@ -402,7 +402,7 @@ def _audit(config: Config) -> str:
 
 def _witness(config: Config) -> str:
     """What a gallery that was put back would be told by; that it was is found with the gallery."""
-    from oneglance.cli.people.audit_log import configured_witness
+    from oneglance.cli.audit_log import configured_witness
     from oneglance.faces.gallery.file import is_there
 
     if not is_there(config.gallery.path):

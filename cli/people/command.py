@@ -262,7 +262,7 @@ def export(
     """
     if (out is None) == (not as_json):
         raise typer.BadParameter("give either --out FILE or --json")
-    from oneglance.cli.people.audit_log import held_on
+    from oneglance.cli.audit_log import held_on
     from oneglance.config import load_config
 
     with _open(config) as gallery:
@@ -310,7 +310,7 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
 
     Example: `oneglance people rekey --yes && systemctl restart oneglance`
     """
-    from oneglance.cli.people.audit_log import configured_witness, open_audit, reseal
+    from oneglance.cli.audit_log import configured_witness, open_audit, reseal
     from oneglance.config import load_config
     from oneglance.faces.gallery.credentials import seal_again
     from oneglance.faces.gallery.rekey import rekey as make_anew
@@ -343,7 +343,7 @@ def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
 
     Example: `oneglance people accept-restore`
     """
-    from oneglance.cli.people.audit_log import configured_witness, open_audit
+    from oneglance.cli.audit_log import configured_witness, open_audit
     from oneglance.config import load_config
     from oneglance.faces.gallery.gallery import Gallery
     from oneglance.faces.gallery.vault import load_key
@@ -373,7 +373,7 @@ def _one_origin(photos: list[Path] | None, camera: int | None, source: str | Non
 
 
 def _open(config: Path | None) -> Gallery:
-    from oneglance.cli.people.audit_log import open_gallery
+    from oneglance.cli.audit_log import open_gallery
     from oneglance.config import load_config
 
     return open_gallery(load_config(config))
@@ -394,7 +394,7 @@ def _told(changes: Changes) -> list[tuple[str, dict[str, Any]]]:
 def _logged(
     config: Path | None, gallery: Gallery, kind: str, said: dict[str, Any], *person_ids: str
 ) -> AbstractContextManager[None]:
-    from oneglance.cli.people.audit_log import open_audit
+    from oneglance.cli.audit_log import open_audit
     from oneglance.config import load_config
     from oneglance.daemon.gallery.logged import logged
 

@@ -90,7 +90,7 @@ def _change(
     said: dict[str, str],
     change: Callable[[Credentials, datetime], Credentials],
 ) -> None:
-    from oneglance.cli.people.audit_log import open_audit, open_gallery
+    from oneglance.cli.audit_log import open_audit, open_gallery
     from oneglance.config import load_config
     from oneglance.daemon.gallery.logged import logged
     from oneglance.faces.gallery.credentials import changing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from oneglance.cli.people.audit_log import open_audit, open_gallery
+from oneglance.cli.audit_log import open_audit, open_gallery
 from oneglance.cli.people.enrol_faces import Shot, camera_config, from_camera, from_photos
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import logged

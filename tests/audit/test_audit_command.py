@@ -18,8 +18,8 @@ from oneglance.audit.log import Audit
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.snapshots import Snapshots
 from oneglance.cli.audit import app
+from oneglance.cli.audit_log import open_audit, reseal
 from oneglance.cli.init import init
-from oneglance.cli.people.audit_log import open_audit, reseal
 from oneglance.cli.people.command import app as people_app
 from oneglance.config import Config, load_config
 from oneglance.contract.signing import load_signing_key

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oneglance.cli.audit_log import open_gallery
 from oneglance.cli.doctor import Finding, Verdict, examine
 from oneglance.cli.init import init
-from oneglance.cli.people.audit_log import open_gallery
 from oneglance.config import MqttConfig, load_config
 from oneglance.contract.keyring_file import read_keyring, write_keyring
 from oneglance.faces.gallery.gallery import Gallery

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from oneglance.audit.segments import entries
+from oneglance.cli.audit_log import open_gallery
 from oneglance.cli.init import init
-from oneglance.cli.people.audit_log import open_gallery
 from oneglance.cli.people.command import app
 from oneglance.config import load_config
 from oneglance.errors import GalleryError
