@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from oneglance.config import Config
 from oneglance.contract.commands import COMMAND_LIFE, open_writer
@@ -67,7 +68,9 @@ class KioskClient:
         self._pins = PinnedKeys(config.kiosk.public_key_file)
         self._gate = Gate(self._topics, keys, wall, monotonic_s)
         key_file = config.kiosk.key_file
-        self._writer = None if key_file is None else open_writer(self._topics, key_file, wall)
+        self._writer = None
+        if key_file is not None and not _stands_for_none(key_file):
+            self._writer = open_writer(self._topics, key_file, wall)
         self._told = ""
         # The broker lets each user hear the answers to its own name alone.
         self._answers = self._topics.reply(config.mqtt.user or "kiosk")
@@ -190,3 +193,12 @@ class KioskClient:
         if not reply.ok:
             log.warning("a PIN was not taken: %r", reply.code)
         return PinAnswered(reply.code)
+
+
+def _stands_for_none(key_file: Path) -> bool:
+    """Whether it is what the unit's SetCredential says where there is no key."""
+    try:
+        with key_file.open("rb") as file:
+            return file.read(8).strip() == b"none"
+    except OSError:
+        return False

@@ -394,6 +394,19 @@ def test_without_the_public_key_the_kiosk_does_not_start(tmp_path: Path) -> None
         KioskClient(config)
 
 
+def test_the_units_stand_in_for_a_key_is_no_key_and_no_mistake(
+    key_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    key_file = tmp_path / "kiosk.key"
+    settings = KioskConfig(public_key_file=key_files[1], key_file=key_file)
+    key_file.write_text("none")
+    key_file.chmod(0o600)
+    assert not KioskClient(Config(kiosk=settings)).claim("123456")
+    key_file.write_text("nonsense")
+    with pytest.raises(ConfigError):
+        KioskClient(Config(kiosk=settings))
+
+
 @pytest.fixture(scope="module")
 def lone_client(tmp_path_factory: pytest.TempPathFactory) -> KioskClient:
     folder = tmp_path_factory.mktemp("keys")
