@@ -23,7 +23,11 @@ def create_key_pair(private_file: Path, public_file: Path) -> None:
     """
     _, private, public = new_key_pair()
     _write_key(private_file, private, 0o600)
-    _write_key(public_file, public, 0o644)
+    try:
+        _write_key(public_file, public, 0o644)
+    except BaseException:
+        private_file.unlink(missing_ok=True)
+        raise
 
 
 def new_key_pair() -> tuple[Ed25519PublicKey, bytes, bytes]:

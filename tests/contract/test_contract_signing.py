@@ -149,6 +149,10 @@ def test_a_key_pair_is_made_once_and_its_files_have_their_modes(tmp_path: Path) 
     with pytest.raises(ConfigError, match="a key already"):
         create_signing_key(private, public)
     assert private.read_bytes() == before
+    private.unlink()
+    with pytest.raises(ConfigError, match="a key already"):
+        create_signing_key(private, public)
+    assert not private.exists()
 
 
 def test_fingerprints_tell_keys_apart() -> None:
