@@ -67,7 +67,8 @@ def test_any_changed_byte_is_refused_or_says_the_same(at: int, flip: int) -> Non
 )
 def test_any_changed_field_is_refused(field: str, value: object) -> None:
     body = json.loads(SIGNED)
-    if body[field] == value and type(body[field]) is type(value):
+    # 2 and 2.0 are one number, with one canonical spelling.
+    if body[field] == value and isinstance(body[field], bool) is isinstance(value, bool):
         return
     body[field] = value
     with pytest.raises(MessageError):
