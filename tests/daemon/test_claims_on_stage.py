@@ -108,6 +108,13 @@ def gallery(photos: Path, model: FaceModel) -> Snapshot:
     return Snapshot(("biden",) * 3 + ("obama",), names, np.stack([biden, biden, biden, obama]))
 
 
+class Unlogged:
+    """An audit log of a door at which nobody is locked out."""
+
+    def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> None:
+        raise AssertionError(kind)
+
+
 def claim_of(person_id: str | None) -> Claim:
     return Claim(Claimed(person_id, NOW, "mark"), Factor.BADGE)
 
@@ -182,6 +189,7 @@ def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
         AccessConfig(),
         tmp_path / "attempts",
         CredentialFile(tmp_path / "credentials", TemplateKey(bytes(32))),
+        Unlogged(),
         lambda: bench.now_s,
     )
     vision = Vision(
@@ -215,7 +223,9 @@ def test_a_claim_that_the_daemon_cannot_judge_now_has_not_failed(
     key, file = TemplateKey(bytes(32)), tmp_path / "credentials"
     write_credentials(file, key, Credentials.none().with_badge("obama", NOW, "A1"))
     entrance = Entrance(
-        AccessConfig(), tmp_path / "attempts", CredentialFile(file, key), lambda: bench.now_s
+        *(AccessConfig(), tmp_path / "attempts", CredentialFile(file, key)),
+        Unlogged(),
+        lambda: bench.now_s,
     )
     vision = Vision(
         *(FrameExchange(("cam",)), bench.pipeline, Notifier()),
