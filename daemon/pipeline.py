@@ -178,7 +178,6 @@ class Pipeline:
         for visitor in self._visitors():
             if decided is None or visitor.visit.decided is decided:
                 visitor.visit.renew()
-                visitor.trace.begin_anew()
                 visitor.challenge = None
 
     def reopen(self, visit_id: str) -> None:

@@ -481,16 +481,6 @@ def looks_and_glances(bench: Bench) -> tuple[int, int]:
     return len(visitor.trace.looks), len(visitor.trace.glances)
 
 
-def test_who_takes_the_place_at_the_beginning_of_a_new_visit_inherits_no_liveness(
-    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
-) -> None:
-    bench = Bench(model, liveness=judging(8.0))
-    bench.show(scene(portrait("biden.jpg")), obama, 3)
-    bench.pipeline.renew()
-    bench.show(scene(portrait("obama2.jpg")), obama, 1)
-    assert looks_and_glances(bench) == (1, 1)
-
-
 def test_while_nobody_is_compared_nobody_is_seen_to_live(
     model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
 ) -> None:
