@@ -458,10 +458,14 @@ def before_the_camera(count: int, model: FaceModel, folder: Path, policy: str) -
             enrol(home.config, model)
             watch(home, film)
             rows.append(Row(kind, count, home.openings))
+            attacker = home.attacker
+            decided = len(attacker.accepted) + attacker.rejected.total()
             print(
                 f"{kind:20} {count} attempts, {home.openings} openings;"
-                f" rejected {dict(home.attacker.rejected)}"
+                f" rejected {dict(attacker.rejected)}, without a decision {count - decided}"
             )
+            if not attacker.accepted and not attacker.rejected["presentation_attack"]:
+                rows.append(Row(f"{kind}: never taken for anybody", 1, 1))
         film.unlink()
     return rows
 
