@@ -44,6 +44,9 @@ from oneglance.timing import OnStage, stage
 # In the order in which a step goes through them; without liveness, two of them are left out.
 STAGES = ("follow", "search", "trace", "cut", "encode", "compare", "texture", "judge")
 LIVENESS_STAGES = ("trace", "texture")
+# A face that was not compared for so long may have been another's in between. Looks come three
+# times a second, and one may be missed.
+KNOWN_FOR_S = 0.75
 # What the camera saw longer ago than this says nothing about who stands there now.
 MAX_FRAME_AGE_S = 2.0
 
@@ -304,12 +307,20 @@ class Pipeline:
             trace.begin_anew()
 
     def _look_alive(self, face: _Face, *, same: bool) -> None:
-        trace = face.seen.visitor.trace
-        if not same:
+        """Measure a face that was just compared; what was seen of nobody known counts for nobody.
+
+        Whose face moved before the first look, or in a while without any, was never asked.
+        """
+        trace, frame, points = face.seen.visitor.trace, face.frame, face.seen.points
+        known = same and 0 <= frame.at_s - trace.looked_at_s <= KNOWN_FOR_S
+        if not known:
             trace.begin_anew()
-        if self._liveness is not None and not face.visit.decided:
-            with stage("texture", self._on_stage):
-                self._liveness.look(trace, face.frame.pixels, face.seen.points, face.frame.at_s)
+        if self._liveness is None or face.visit.decided:
+            return
+        with stage("texture", self._on_stage):
+            if not known:
+                trace.see(frame.pixels, points, frame.at_s)
+            self._liveness.look(trace, frame.pixels, points, frame.at_s)
 
     def _recognise(
         self,

@@ -490,3 +490,18 @@ def test_while_nobody_is_compared_nobody_is_seen_to_live(
     assert looks_and_glances(bench) == (0, 0)
     bench.show(scene(portrait("obama2.jpg")), obama, 1)
     assert looks_and_glances(bench) == (1, 1)
+
+
+def test_what_moved_while_nobody_was_compared_shows_nobodys_life(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(0.0))
+    blurred = cv2.GaussianBlur(scene(portrait("obama2.jpg")), (0, 0), 9)
+    bench.show(blurred, obama, 4)
+    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    assert (len(visitor.trace.looks), len(visitor.trace.glances)) == (0, 4)
+    bench.show(scene(portrait("obama2.jpg")), obama, 1)
+    assert looks_and_glances(bench) == (1, 1)
+    bench.show(blurred, obama, 8)
+    bench.show(scene(portrait("obama2.jpg")), obama, 1)
+    assert looks_and_glances(bench) == (1, 1)
