@@ -1,4 +1,4 @@
-"""Feed every parser of tests/hostile/targets.py hostile input, guided by what code it reaches.
+"""Feed every parser of tests/hostile/hostile_targets.py hostile input, guided by what it reaches.
 
 `make fuzz MINUTES=n` gives each target its share of the time, in a process of its own. Corpus and
 findings stay in build/fuzz/TARGET. Exit code 1 if anything was found.
@@ -33,7 +33,7 @@ def child(name: str, seconds: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["oneglance", "rfc8785", "tomllib", "json"]):
-        from targets import TARGETS
+        from hostile_targets import TARGETS
 
     target = TARGETS[name]
     corpus, seeds = OUT / name / "corpus", OUT / name / "seeds"
@@ -61,7 +61,7 @@ def child(name: str, seconds: int) -> None:
 def campaign(minutes: float, only: list[str]) -> int:
     """Fuzz all targets, or only some, one after the other; the exit code."""
     sys.path[:0] = [str(HOSTILE), str(ROOT / "tests")]
-    from targets import TARGETS
+    from hostile_targets import TARGETS
 
     names = only or list(TARGETS)
     unknown = set(names) - set(TARGETS)

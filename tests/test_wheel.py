@@ -96,7 +96,10 @@ def installed(bin_folder: Path, cwd: Path) -> set[str]:
 
 def test_the_wheel_holds_each_file_of_every_room_and_no_other(wheel: Path) -> None:
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    rooms = ("contract", "faces", "models", "training", "converter", "daemon", "kiosk_ui", "door")
+    rooms = (
+        *("audit", "contract", "faces", "models", "training", "converter"),
+        *("daemon", "kiosk_ui", "door"),
+    )
     expected = {
         f"oneglance/{name.removeprefix('oneglance/')}"
         for name in files_of_this_checkout()
@@ -157,7 +160,8 @@ def test_the_installed_daemon_passes_the_tests_of_its_rooms(
     helpers = [file.name for file in (ROOT / "tests").glob("*.py") if "test_" not in file.name]
     for part in (*helpers, "contract", "faces", "model_client"):
         origin = ROOT / "tests" / part
-        for file in [origin] if origin.is_file() else origin.rglob("*.[pch]*"):
+        inside = [file for file in origin.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+        for file in [origin] if origin.is_file() else inside:
             copy = tests / file.relative_to(ROOT / "tests")
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())

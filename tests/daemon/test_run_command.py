@@ -54,6 +54,8 @@ sequence_file = "{config.signing.sequence_file}"
 [gallery]
 path = "{config.gallery.path}"
 key_file = "{config.gallery.key_file}"
+[liveness]
+policy = "off"
 [[camera]]
 name = "door"
 source = "{source}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hostile_targets import TARGETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from targets import TARGETS
 
 FOUND = Path(__file__).parent / "found"
 # Decoders of films and databases take their time.

@@ -15,6 +15,7 @@ from command_samples import BEGINNING
 from wire_samples import TOPICS
 
 from oneglance.access_config import AccessConfig, AttemptsConfig
+from oneglance.audit.log import Audit
 from oneglance.config import Config, KioskConfig, MqttConfig
 from oneglance.contract.keyring import Keyring, Role, entry
 from oneglance.contract.messages import Factor, ServiceState, Status
@@ -128,7 +129,8 @@ def house(
     kiosk = KioskConfig(public_key_file=key_files[1], key_file=tmp_path / "kiosk.key", pin_pad=True)
     config = Config(mqtt=broker, kiosk=kiosk)
     access = AccessConfig(attempts=AttemptsConfig(free=1, first_wait_s=20))
-    entrance = Entrance(access, tmp_path / "attempts", Reader(), time.monotonic)
+    log = Audit(tmp_path / "audit", lambda: datetime.now(UTC))
+    entrance = Entrance(access, tmp_path / "attempts", Reader(), log, time.monotonic)
     verbs = {"claim": Verb(frozenset({Role.KIOSK, Role.READER}), entrance.claim)}
     with serving(broker, verbs, lambda: ring, tmp_path / "commands"):
         house = House(config, entrance, wait_until)

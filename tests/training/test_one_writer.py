@@ -209,7 +209,8 @@ def test_outside_the_engine_nothing_that_trains_can_write_unguarded() -> None:
     training = Path(run_module.__file__).parent
     # These are commands of one process each, with files of their own.
     apart = {
-        training / "data" / name for name in ("check_report.py", "collect_store.py", "splits.py")
+        *(training / "data" / n for n in ("check_report.py", "collect_store.py", "splits.py")),
+        training / "liveness" / "fit.py",
     }
     modules = [
         path
