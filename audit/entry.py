@@ -31,7 +31,6 @@ GENESIS = "0" * 64
 # No signature of an entry can pass for one of a decision, which is a JSON object.
 SIGNED_PREFIX = b"oneglance audit entry\n"
 MAX_LINE_BYTES = 16_384
-MAX_NUMBER = 2**53 - 1
 
 KINDS = (
     "start",

@@ -462,7 +462,7 @@ def before_the_camera(count: int, model: FaceModel, folder: Path, policy: str) -
             decided = len(attacker.accepted) + attacker.rejected.total()
             print(
                 f"{kind:20} {count} attempts, {home.openings} openings;"
-                f" rejected {dict(attacker.rejected)}, without a decision {count - decided}"
+                f" rejected {dict(attacker.rejected)}, without a decision {max(0, count - decided)}"
             )
             if not attacker.accepted and not attacker.rejected["presentation_attack"]:
                 rows.append(Row(f"{kind}: never taken for anybody", 1, 1))
