@@ -58,6 +58,8 @@ SIGNED_KINDS = frozenset(
 )
 # Of these the newest counts, however old it is.
 LASTING_KINDS = ("gallery_generation",)
+# Of these the number in their body never falls: under which name it stands there.
+RISING_KINDS = {"gallery_generation": "generation"}
 
 _LINE = re.compile(
     rb'\{"entry":(\{"at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","body":(\{.*\}),'
@@ -185,6 +187,18 @@ def read_line(line: bytes) -> Entry:
         )
     except RecursionError:
         raise ValueError("not an entry: nested too deeply") from None
+
+
+def rises(entry: Entry, before: Entry | None) -> bool:
+    """Whether the number in an entry of RISING_KINDS is one, and not below that of the one before.
+
+    Two may be the same: what outlives old entries is written again.
+    """
+    name = RISING_KINDS[entry.kind]
+    number = entry.body.get(name)
+    known = 0 if before is None else before.body.get(name)
+    # JSON's true would count as 1.
+    return type(number) is int and type(known) is int and known <= number
 
 
 def looks_signed(line: bytes) -> bool:

@@ -27,7 +27,10 @@ class Generations:
         self._log = log
 
     def highest_generation(self) -> int | None:
-        """The generation that was noted last; None before the first. Raises AuditError."""
+        """The generation that was noted last; None before the first.
+
+        It is the highest one: a log in which it falls is refused. Raises AuditError.
+        """
         entry = self._log.last("gallery_generation")
         return None if entry is None else _generation(entry.body)
 

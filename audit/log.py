@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from oneglance.audit.entry import (
     EMPTY,
     LASTING_KINDS,
+    RISING_KINDS,
     SIGNED_KINDS,
     Entry,
     Head,
@@ -28,6 +29,7 @@ from oneglance.audit.entry import (
     looks_signed,
     make_line,
     read_line,
+    rises,
 )
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms, Sealer
 from oneglance.audit.segments import (
@@ -51,6 +53,10 @@ KEPT_OF_CUT_BYTES = 4096
 
 _FULL = "make room on the disk: nothing goes unlogged, so nobody is let in until then"
 _REFUSED = "run this as the user that owns the gallery, in a folder that this user can write to"
+_UNKNOWN = (
+    "if it was this daemon's key before: oneglance audit accept-key OLD.pub. If not, somebody "
+    "else wrote here: keep a copy as evidence, then move the folder away to begin a new log"
+)
 _TAMPERED = (
     "see what is left with 'oneglance audit verify', keep a copy as evidence, "
     "then move the folder away to begin a new log"
@@ -61,9 +67,9 @@ class Audit:
     """An open audit log: a folder of segments. Threads and processes may write to it at once.
 
     With a `signer` every entry is signed, which vouches for all entries before it, too. `keys`
-    are the public keys by which the last signature in the log is checked when it is opened; one
-    of another key than these is left to `oneglance audit verify`. `sealer` keeps who has which
-    pseudonym. `monotonic_s` and `pause` are for waiting for the lock.
+    are the public keys that may have signed the log's end: nothing is written on top of another's
+    signature. Without any, signatures are left to `oneglance audit verify`. `sealer` keeps who has
+    which pseudonym. `monotonic_s` and `pause` are for waiting for the lock.
 
     Opening reads the log from its last signature on; an entry that a power cut left incomplete is
     taken away and told in a new entry `cut_off`. Raises AuditError if the log cannot be read or
@@ -271,8 +277,11 @@ class Audit:
             # Hardly anybody but us signs, and we know what we wrote.
             self._check_signature(entry)
         elif self._signed is not None and entry.key not in ("", self._signed.key):
-            # A signature of a key that nobody knows vouches for nothing before it.
-            self._check_signature(self._signed)
+            # A signature of a key that nobody knows vouches for nothing before it. Was this one's
+            # own key given up long ago, whoever signed on top of it has checked it.
+            self._check_signature(self._signed, may_be_former=True)
+        if entry.kind in RISING_KINDS and not rises(entry, self._before(entry)):
+            raise _tampered(line.segment, f"{place} lowers the {entry.kind}")
         self._keep(entry, len(line.data) + 1)
 
     def _keep(self, entry: Entry, size: int) -> None:
@@ -290,10 +299,27 @@ class Audit:
         os.fsync(descriptor)
         return {"bytes": size - self._size, "data": data}
 
-    def _check_signature(self, entry: Entry) -> None:
+    def _check_signature(self, entry: Entry, *, may_be_former: bool = False) -> None:
+        if not self._keys or not entry.key:
+            return
         key = self._keys.get(entry.key)
+        if key is None and not may_be_former:
+            raise TamperedError(
+                f"the audit log was signed by the unknown key {entry.key} up to entry"
+                f" {entry.number}",
+                where=str(self._folder),
+                fix=_UNKNOWN,
+            )
         if key is not None and not entry.is_signed_by(key):
             raise _tampered(self._folder, f"the signature of entry {entry.number} is wrong")
+
+    def _before(self, entry: Entry) -> Entry | None:
+        """The newest entry of the same kind before one that is just being read."""
+        if entry.kind in self._newest:
+            return self._newest[entry.kind]
+        # In a segment that was not read: whoever signed after it has checked it.
+        earlier = entries_backwards(self._folder, (entry.kind,))
+        return next((one for one in earlier if one.number < entry.number), None)
 
     def _append(self, kind: str, body: dict[str, Any]) -> Entry:
         now = self._wall()

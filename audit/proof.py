@@ -14,7 +14,7 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from oneglance.audit.entry import EMPTY, SIGNED_KINDS, Entry, Head, read_line
+from oneglance.audit.entry import EMPTY, RISING_KINDS, SIGNED_KINDS, Entry, Head, read_line, rises
 from oneglance.audit.segments import Line, first_number, lines, segments
 
 How = Literal["altered", "removed", "moved", "duplicated", "inserted", "forged", "cut"]
@@ -27,7 +27,8 @@ class Problem:
 
     altered: its text is another. removed: it is missing. moved: it stands elsewhere. duplicated:
     it stands there twice. inserted: something stands before it that was never written there.
-    forged: it needs a signature and has none, or a wrong one. cut: the log was cut off before it.
+    forged: it needs a signature and has none, or a wrong one, or says what nobody would have
+    written. cut: the log was cut off before it.
     """
 
     number: int
@@ -114,6 +115,8 @@ class _Reading:
     # is before it only as far as its own key did so.
     signed: list[Entry] = field(default_factory=list)
     anchors: list[Entry] = field(default_factory=list)
+    # The newest entry of each of RISING_KINDS.
+    risen: dict[str, Entry] = field(default_factory=dict)
     cut_off_bytes: int = 0
     stray: Entry | None = None
     problem: Problem | None = None
@@ -147,6 +150,11 @@ class _Reading:
         if not entry.key and entry.kind in SIGNED_KINDS:
             self.problem = Problem(entry.number, "forged", "only the daemon writes such an entry")
             return False
+        if entry.kind in RISING_KINDS:
+            if not rises(entry, self.risen.get(entry.kind)):
+                self.problem = Problem(entry.number, "forged", f"it lowers the {entry.kind}")
+                return False
+            self.risen[entry.kind] = entry
         self.first = self.first or entry
         self.last = entry
         self.number += 1

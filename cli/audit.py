@@ -174,6 +174,39 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command("accept-key")
+def accept_key(
+    file: Annotated[Path, typer.Argument(help="The daemon's former public key, in PEM.")],
+    config: ConfigOption = None,
+) -> None:
+    """Let the log go on although its end is signed with a key that is not known here any more.
+
+    After `oneglance keys rotate` nobody needs this: the keyring holds the former key, too. It is
+    for a signing.key that was replaced by hand, or whose former key is out of the keyring. Only
+    accept a key that was this daemon's and did not leak: whoever has it can write any log.
+
+    Example: `oneglance audit accept-key signing.pub.old`
+    """
+    from oneglance.audit.entry import Signer, key_id
+    from oneglance.audit.log import Audit
+    from oneglance.config import load_config
+    from oneglance.contract.signing import load_public_key, load_signing_key
+
+    settings = load_config(config)
+    key, former = load_signing_key(settings.signing.key_file), load_public_key(file)
+    log = Audit(
+        settings.audit_folder,
+        lambda: datetime.now(UTC),
+        signer=Signer.of(key),
+        keys=[key.public_key(), former],
+    )
+    if log.signed_with != key_id(former):
+        raise typer.BadParameter(f"the log's end is not signed with {file}: nothing was changed")
+    said = {"former": key_id(former), "key": key_id(key.public_key()), "action": "accepted"}
+    entry = log.append("key_change", said)
+    typer.echo(f"Entry {entry.number} says so, signed with the present key. The log goes on.")
+
+
 @app.command()
 def snapshot(
     event: Annotated[str, typer.Argument(help="The event_id of a decision, as 'list' shows it.")],

@@ -382,6 +382,7 @@ def _audit(config: Config) -> str:
 
     from oneglance.audit.log import Audit
     from oneglance.audit.segments import segments
+    from oneglance.contract.keyring_file import daemon_keys
     from oneglance.contract.signing import load_signing_key
     from oneglance.errors import AuditError
 
@@ -389,7 +390,8 @@ def _audit(config: Config) -> str:
     if not segments(folder):
         return f"{folder}: none yet, the daemon begins it"
     key = load_signing_key(config.signing.key_file).public_key()
-    head = Audit(folder, lambda: datetime.now(UTC), keys=[key]).head()
+    keys = [key, *daemon_keys(config.keyring_file)]
+    head = Audit(folder, lambda: datetime.now(UTC), keys=keys).head()
     free_mib = shutil.disk_usage(folder).free // 2**20
     if free_mib < _LEAST_FREE_MIB:
         raise AuditError(

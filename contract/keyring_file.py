@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from oneglance.contract.keyring import MAX_KEYRING_BYTES, Keyring, Role, parse_keyring
 from oneglance.contract.signing import load_public_key
 from oneglance.errors import ConfigError
@@ -39,6 +41,18 @@ def read_pins(path: Path) -> Keyring:
             fix="copy the keyring from the daemon's machine here",
         )
     return ring
+
+
+def daemon_keys(path: Path) -> list[Ed25519PublicKey]:
+    """The keys in a keyring that a daemon signs with, or did before and that nobody revoked.
+
+    None if the keyring is missing or cannot be used.
+    """
+    try:
+        ring = read_keyring(path)
+    except ConfigError:
+        return []
+    return [entry.key for entry in ring.of_role(Role.DAEMON) if entry.revoked_at is None]
 
 
 def write_keyring(path: Path, ring: Keyring) -> None:

@@ -22,7 +22,7 @@ from oneglance.audit.snapshots import Snapshots
 from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.contract.keyring import Role
-from oneglance.contract.keyring_file import PinnedKeys, read_keyring
+from oneglance.contract.keyring_file import PinnedKeys, daemon_keys, read_keyring
 from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.access.entrance import Entrance
@@ -231,7 +231,9 @@ def build_scribe(config: Config, model: FaceModel, clocks: Clocks) -> Scribe:
     folder = config.audit_folder
 
     def open_audit() -> Audit:
-        return Audit(folder, clocks.wall, signer=signer, keys=[key.public_key()], sealer=sealer)
+        # The keyring holds the key from before a rotation, too.
+        keys = [key.public_key(), *daemon_keys(config.keyring_file)]
+        return Audit(folder, clocks.wall, signer=signer, keys=keys, sealer=sealer)
 
     return Scribe(
         open_audit,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from oneglance.daemon.visit.decide import UnsupportedTargetError
-from oneglance.errors import AuditError, OneglanceError
+from oneglance.errors import AuditError, OneglanceError, TamperedError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.file import is_there
 from oneglance.faces.gallery.gallery import Gallery
@@ -33,6 +33,7 @@ _PROBLEMS: tuple[tuple[type[OneglanceError], str], ...] = (
     (UnsupportedTargetError, "far_unsupported"),
     (RestoredGalleryError, "gallery_restored"),
     (StaleLogError, "audit_behind"),
+    (TamperedError, "audit_tampered"),
     (AuditError, "audit_error"),
 )
 
@@ -89,8 +90,8 @@ class GalleryWatch:
     def problem(self) -> str:
         """What is wrong, or nothing.
 
-        One of `gallery_error`, `gallery_restored`, `audit_behind`, `audit_error`,
-        `far_unsupported`, `gallery_empty`.
+        One of `gallery_error`, `gallery_restored`, `audit_behind`, `audit_tampered`,
+        `audit_error`, `far_unsupported`, `gallery_empty`.
         """
         if self.snapshot is None:
             return self._problem

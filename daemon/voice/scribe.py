@@ -18,7 +18,7 @@ from oneglance.audit.entry import Entry
 from oneglance.audit.log import Audit
 from oneglance.audit.snapshots import Snapshots
 from oneglance.clocks import Clocks
-from oneglance.errors import AuditError, OneglanceError
+from oneglance.errors import AuditError, OneglanceError, TamperedError
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +79,13 @@ class Scribe:
 
     @property
     def problem(self) -> str:
-        """`audit_error` while nothing can be written, so that nobody is let in."""
-        return "" if self._failure is None else "audit_error"
+        """`audit_error` while nothing can be written, so that nobody is let in.
+
+        `audit_tampered` if that is because of what stands there.
+        """
+        if self._failure is None:
+            return ""
+        return "audit_tampered" if isinstance(self._failure, TamperedError) else "audit_error"
 
     def begin(self) -> None:
         """Write down that the daemon starts: now, or with the first entry that can be written.

@@ -20,14 +20,18 @@ from oneglance.audit.snapshots import Snapshots
 from oneglance.cli.audit import app
 from oneglance.cli.audit_log import open_audit, reseal
 from oneglance.cli.init import init
+from oneglance.cli.keys import app as keys_app
 from oneglance.cli.people.command import app as people_app
+from oneglance.clocks import Clocks
 from oneglance.config import Config, load_config
-from oneglance.contract.signing import load_signing_key
+from oneglance.contract.signing import create_signing_key, load_signing_key
+from oneglance.daemon.build import build_scribe
 from oneglance.daemon.gallery.logged import logged
 from oneglance.errors import AuditError, ConfigError, GalleryError, OneglanceError, TamperedError
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.person import person_id_from
 from oneglance.faces.gallery.vault import TemplateKey, load_key
+from oneglance.faces.model.face_model import load_model
 
 EVENT = "0f8fad5bd9cb469fa16570867728950e"
 
@@ -296,3 +300,35 @@ def test_a_new_gallery_key_opens_the_pseudonyms_too(door: Door) -> None:
     reseal(door.config, following)
     reseal(door.config, following)
     assert Pseudonyms(door.config.audit_folder / PEOPLE_FILE, following).people()
+
+
+def test_a_key_that_was_replaced_by_hand_has_to_be_accepted(door: Door, tmp_path: Path) -> None:
+    signing = door.config.signing.key_file
+    former = tmp_path / "former.pub"
+    signing.with_suffix(".pub").rename(former)
+    door.config.keyring_file.unlink()
+    signing.unlink()
+    create_signing_key(signing, signing.with_suffix(".pub"))
+    with pytest.raises(TamperedError, match="signed by the unknown key") as caught:
+        door.daemon()
+    assert "oneglance audit accept-key" in caught.value.fix
+    stranger = tmp_path / "stranger.pub"
+    create_signing_key(tmp_path / "stranger.key", stranger)
+    assert isinstance(error_of(door.audit("accept-key", stranger)), TamperedError)
+    assert door.audit("accept-key", former).exit_code == 0
+    again = door.audit("accept-key", former)
+    assert (again.exit_code, "nothing was changed" in again.output) == (2, True)
+    door.daemon().append("start", {"software": "2"})
+    given = ["--key", signing.with_suffix(".pub"), "--key", former]
+    assert door.audit("verify", *given).exit_code == 0
+    assert door.listed("--kind", "key_change")[-1]["body"]["action"] == "accepted"  # type: ignore[index]
+
+
+def test_after_a_rotation_the_log_goes_on_by_itself(door: Door) -> None:
+    rotate = CliRunner().invoke(keys_app, ["rotate", "--config", str(door.file)])
+    assert rotate.exit_code == 0, rotate.output
+    scribe = build_scribe(door.config, load_model(), Clocks(lambda: datetime.now(UTC), lambda: 0.0))
+    scribe.begin()
+    assert scribe.problem == ""
+    kinds = [entry["kind"] for entry in door.listed()]
+    assert kinds[-4:] == ["key_change", "key_change", "start", "policy_change"]

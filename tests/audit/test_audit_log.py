@@ -351,6 +351,54 @@ def test_the_gallerys_generation_is_found_again(opened: Opened) -> None:
     assert Generations(audit).highest_generation() == 4
 
 
+def test_a_log_whose_end_an_unknown_key_signed_is_not_built_upon(
+    opened: Opened, folder: Path
+) -> None:
+    daemon = opened()
+    daemon.append("start", {})
+    other = Ed25519PrivateKey.generate()
+    Audit(folder, Wall(), signer=Signer.of(other)).append("decision", {"outcome": "accepted"})
+    before = only_segment(folder).read_bytes()
+    for write in (lambda: daemon.append("decision", {}), daemon.checkpoint, opened):
+        with pytest.raises(TamperedError, match=f"unknown key {Signer.of(other).key_id}") as caught:
+            write()
+    assert "oneglance audit accept-key" in caught.value.fix
+    assert only_segment(folder).read_bytes() == before
+    both = [KEY.public_key(), other.public_key()]
+    assert opened(keys=both).append("start", {}).number == 3
+    # Who signs on top has checked it: the former key need not be known for ever.
+    assert opened().append("stop", {}).number == 4
+
+
+def test_a_generation_that_falls_is_not_built_upon_and_named(opened: Opened, folder: Path) -> None:
+    daemon = opened(segment_bytes=600)
+    Generations(daemon).note_generation(7)
+    for _ in range(3):
+        # It stands in an older segment than what is read at an opening.
+        daemon.append("decision", {})
+    place, at = daemon.head(), datetime.now(UTC)
+    segment = segments(folder)[-1]
+    before = segment.read_bytes()
+    for said in (6, -1, True, "8", None):
+        line = make_line(place, at, "gallery_generation", {"generation": said}, None)
+        segment.write_bytes(before + line)
+        # A daemon that runs, also at its second try, one that starts, and a command.
+        for read in (
+            *[lambda: Generations(daemon).highest_generation()] * 2,
+            opened,
+            lambda: Generations(opened(signer=None, keys=())).highest_generation(),
+        ):
+            with pytest.raises(TamperedError, match="entry 5 lowers the gallery_generation"):
+                read()
+        problem = proof_of(folder).problem
+        assert problem is not None
+        assert (problem.number, problem.how) == (5, "forged")
+    line = make_line(place, at, "gallery_generation", {"generation": 8}, None)
+    segment.write_bytes(before + line)
+    assert Generations(daemon).highest_generation() == 8
+    assert Generations(opened()).highest_generation() == 8
+
+
 def test_what_is_forged_while_the_daemon_runs_is_not_built_upon(
     opened: Opened, folder: Path
 ) -> None:

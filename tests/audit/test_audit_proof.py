@@ -171,12 +171,12 @@ def test_a_whole_log_by_another_key_is_not_proven(folder: Path, wall: Wall) -> N
     proof = proof_of(folder)
     assert proof.problem is None
     assert Signer.of(stranger).key_id in proof.unproven
-    # The daemon goes on with its own key: what was before stays unproven.
-    daemon = Audit(folder, wall, signer=Signer.of(KEY), keys=[KEY.public_key()])
+    # Who goes on with another key has to know the former one: what was before is unproven else.
+    both = {**KEYS, Signer.of(stranger).key_id: stranger.public_key()}
+    daemon = Audit(folder, wall, signer=Signer.of(KEY), keys=both.values())
     assert daemon.signed_with == Signer.of(stranger).key_id
     daemon.append("start", {})
     assert proof_of(folder).unproven
-    both = {**KEYS, Signer.of(stranger).key_id: stranger.public_key()}
     assert prove(folder, both).unproven == ""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audit_rig import KEY, SEALER, Wall, proof_of
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oneglance.audit.entry import Signer
 from oneglance.audit.log import Audit
@@ -17,7 +18,7 @@ from oneglance.audit.segments import entries, segments
 from oneglance.audit.snapshots import Snapshots, expired
 from oneglance.clocks import Clocks
 from oneglance.daemon.voice.scribe import SIGN_EVERY_S, TIDY_EVERY_S, Scribe
-from oneglance.errors import AuditError
+from oneglance.errors import AuditError, TamperedError
 
 ACCEPTED = {
     "event_id": "0f8fad5bd9cb469fa16570867728950e",
@@ -41,12 +42,13 @@ class Rig:
         self.wall = wall
         self.now_s = 0.0
         self.broken = False
+        self.known = [KEY.public_key()]
 
     def open(self) -> Audit:
         if self.broken:
             raise AuditError("it is broken")
-        key = KEY.public_key()
-        return Audit(self.folder, self.wall, signer=Signer.of(KEY), keys=[key], sealer=SEALER)
+        signer = Signer.of(KEY)
+        return Audit(self.folder, self.wall, signer=signer, keys=self.known, sealer=SEALER)
 
     def scribe(self, *, policy: str = "p", snapshots: bool = False) -> Scribe:
         scribe = Scribe(
@@ -102,11 +104,29 @@ def test_starts_stops_and_changes_of_policy_are_written_down(
 
 
 def test_a_new_key_is_written_down(rig: Rig, folder: Path, wall: Wall) -> None:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    Audit(folder, wall, signer=Signer.of(Ed25519PrivateKey.generate())).append("start", {})
+    former = Ed25519PrivateKey.generate()
+    Audit(folder, wall, signer=Signer.of(former)).append("start", {})
+    rig.known = [KEY.public_key(), former.public_key()]
     rig.scribe()
     assert rig.kinds() == ["start", "key_change", "start", "policy_change"]
+
+
+def test_a_log_that_somebody_else_signed_lets_nobody_in_and_is_called_tampered(
+    rig: Rig, folder: Path, wall: Wall, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = Ed25519PrivateKey.generate()
+    Audit(folder, wall, signer=Signer.of(stranger)).append("start", {})
+    scribe = rig.scribe()
+    assert scribe.problem == "audit_tampered"
+    with pytest.raises(TamperedError, match="signed by the unknown key"):
+        scribe.decision(PAYLOAD)
+    assert rig.kinds() == ["start"]
+    assert caplog.text.count("nobody is let in: ") == 1
+    # Whose key that was is known later on: it goes on by itself.
+    rig.known.append(stranger.public_key())
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    assert scribe.problem == ""
 
 
 def test_whom_retention_deletes_is_written_down_and_forgotten(rig: Rig, folder: Path) -> None:
