@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from people_on_stage import face_of, portrait_of
 
 from oneglance.broker import free_port
 from oneglance.config import (
@@ -29,11 +30,9 @@ from oneglance.config import (
 from oneglance.contract.messages import Status, parse
 from oneglance.contract.topics import Topics
 from oneglance.errors import CameraError
-from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import create_key, load_key
 from oneglance.faces.model.face_model import FaceModel, load_model
-from oneglance.faces.reader import load_image, read_central_face
 from oneglance.link import Arrival, Link
 
 FILM_FPS = 10.0
@@ -69,9 +68,7 @@ def enrol(gallery_file: GalleryConfig, model: FaceModel) -> Callable[..., None]:
         expires_at: datetime | None = None,
     ) -> None:
         if photo is not None:
-            sample = read_central_face(load_image(photo), FaceDetector(), model)
-            assert sample is not None
-            templates = sample.template[np.newaxis]
+            templates = face_of(photo).template[np.newaxis]
         assert templates is not None
         with Gallery.open(gallery_file.path, load_key(gallery_file.key_file)) as gallery:
             gallery.enrol(
@@ -132,12 +129,7 @@ def walk_up(tmp_path: Path, photos: Path) -> Callable[..., Path]:
 
 def approach(photo: Path, frames: int) -> list[NDArray[np.uint8]]:
     """One person's visit: an empty hall, the face growing, standing, and the empty hall again."""
-    image = load_image(photo)
-    faces = FaceDetector().find_still(image)
-    face = max(faces, key=lambda box: box.area)
-    portrait = face.scaled(1.9)
-    x, y = max(0, int(portrait.x)), max(0, int(portrait.y))
-    cut = image[y : y + int(portrait.height), x : x + int(portrait.width)]
+    cut = portrait_of(photo, 1.9)
     empty = np.full((FILM_SIZE[1], FILM_SIZE[0], 3), 96, np.uint8)
     pictures = []
     for i in range(frames):

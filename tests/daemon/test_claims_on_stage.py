@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from command_samples import ring_file, write
-from people_on_stage import Pixels, Stage
+from people_on_stage import Pixels, Stage, face_of
 
 from oneglance.access_config import AccessConfig, AccessRule
 from oneglance.clocks import Clocks
@@ -33,7 +32,6 @@ from oneglance.daemon.vision import Vision
 from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import NOTHING_COMPARED, Rule, Verdict
 from oneglance.daemon.voice.verbs import Sender
-from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.credentials import (
     Claimed,
     CredentialFile,
@@ -45,7 +43,6 @@ from oneglance.faces.gallery.person import Person, Snapshot
 from oneglance.faces.gallery.vault import TemplateKey, load_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
-from oneglance.faces.reader import load_image, read_central_face
 from oneglance.sdnotify import Notifier
 
 TOPICS = Topics("test", "front")
@@ -94,17 +91,10 @@ def stage(photos: Path) -> Stage:
 
 
 @pytest.fixture(scope="module")
-def gallery(photos: Path, model: FaceModel) -> Snapshot:
+def gallery(photos: Path) -> Snapshot:
     """Obama with one template, Biden with three."""
-    rows = []
-    for name in ("biden.jpg", "obama.jpg"):
-        # A third of the size is plenty, and takes a tenth of the time.
-        image = cv2.resize(load_image(photos / name), None, fx=0.33, fy=0.33)
-        sample = read_central_face(np.asarray(image, np.uint8), FaceDetector(), model)
-        assert sample is not None
-        rows.append(sample.template)
     names = {"biden": "Joe Biden", "obama": "Barack Obama"}
-    biden, obama = rows
+    biden, obama = (face_of(photos / f"{name}.jpg").template for name in names)
     return Snapshot(("biden",) * 3 + ("obama",), names, np.stack([biden, biden, biden, obama]))
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from people_on_stage import Stage
+from people_on_stage import Stage, face_of, portrait_of
 
 from oneglance.contract.messages import Hint, Phase
 from oneglance.contract.messages import Liveness as ShownAlive
@@ -27,7 +27,7 @@ from oneglance.faces.liveness.judge import Liveness
 from oneglance.faces.liveness.texture import load_texture
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
-from oneglance.faces.reader import load_image, read_central_face
+from oneglance.faces.reader import load_image
 from oneglance.timing import OnStage
 
 FPS = 10.0
@@ -103,21 +103,17 @@ def portrait(photos: Path) -> Callable[..., NDArray[np.uint8]]:
 
     @cache
     def portrait(name: str, side: int = 300) -> NDArray[np.uint8]:
-        image = load_image(photos / name)
-        face = max(FaceDetector().find_still(image), key=lambda box: box.area).scaled(1.8)
-        x, y = max(0, int(face.x)), max(0, int(face.y))
-        cut = image[y : y + int(face.height), x : x + int(face.width)]
+        cut = portrait_of(photos / name, 1.8)
         return np.asarray(cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
     return portrait
 
 
 @pytest.fixture(scope="module")
-def obama(photos: Path, model: FaceModel) -> Snapshot:
+def obama(photos: Path) -> Snapshot:
     """A gallery of one person from one photograph."""
-    sample = read_central_face(load_image(photos / "obama.jpg"), FaceDetector(), model)
-    assert sample is not None
-    return Snapshot(("obama",), {"obama": "Barack Obama"}, sample.template[np.newaxis].copy())
+    template = face_of(photos / "obama.jpg").template
+    return Snapshot(("obama",), {"obama": "Barack Obama"}, template[np.newaxis].copy())
 
 
 def test_the_enrolled_person_is_accepted_from_another_photograph(

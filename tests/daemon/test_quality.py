@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from people_on_stage import face_of
 
 from oneglance.contract.messages import Hint
 from oneglance.daemon.sight.quality import (
@@ -20,20 +21,15 @@ from oneglance.daemon.sight.quality import (
 )
 from oneglance.faces.find.align import CHIP_POINTS
 from oneglance.faces.find.boxes import Box
-from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.find.pose import turn_and_nod
-from oneglance.faces.model.face_model import FaceModel
-from oneglance.faces.reader import load_image, read_central_face
 
 Chip = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def chip(photos: Path, model: FaceModel) -> Chip:
+def chip(photos: Path) -> Chip:
     """The chip of a good photograph."""
-    sample = read_central_face(load_image(photos / "obama.jpg"), FaceDetector(), model)
-    assert sample is not None
-    return sample.chip
+    return face_of(photos / "obama.jpg").chip
 
 
 def scaled(chip: Chip, factor: float) -> Chip:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from people_on_stage import face_of, largest_face
 
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector, find_faces
 from oneglance.daemon.sight.search_plan import TURNS_DEG, WHOLE_EVERY_S
 from oneglance.daemon.visit.decide import Rule, Verdict
-from oneglance.faces.find.boxes import Box
-from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
-from oneglance.faces.reader import load_image, read_central_face
 
 FPS = 10.0
 MIN_FACE_PX = 80
@@ -39,15 +36,10 @@ def scene(photos: Path) -> Scene:
     `right_px` moves the face off the middle, `scale` enlarges the whole frame of 640x480.
     """
 
-    @cache
-    def portrait(name: str) -> tuple[NDArray[np.uint8], Box]:
-        image = load_image(photos / name)
-        return image, max(FaceDetector().find_still(image), key=lambda box: box.area)
-
     def scene(
         name: str, tilt_deg: float, *, right_px: float = 0.0, scale: float = 1.0
     ) -> NDArray[np.uint8]:
-        image, face = portrait(name)
+        image, face = largest_face(photos / name)
         turn = cv2.getRotationMatrix2D(face.centre, tilt_deg, scale * FACE_PX / face.width)
         turn[:, 2] += scale * np.array([320 + right_px, 240]) - face.centre
         size = round(640 * scale), round(480 * scale)
@@ -78,11 +70,10 @@ def verdicts(model: FaceModel, gallery: Snapshot, pixels: NDArray[np.uint8]) -> 
 
 
 @pytest.fixture(scope="module")
-def obama(photos: Path, model: FaceModel) -> Snapshot:
+def obama(photos: Path) -> Snapshot:
     """A gallery of one person from one photograph."""
-    sample = read_central_face(load_image(photos / "obama.jpg"), FaceDetector(), model)
-    assert sample is not None
-    return Snapshot(("obama",), {"obama": "Barack Obama"}, sample.template[np.newaxis].copy())
+    template = face_of(photos / "obama.jpg").template
+    return Snapshot(("obama",), {"obama": "Barack Obama"}, template[np.newaxis].copy())
 
 
 @pytest.mark.parametrize("tilt_deg", [-40.0, 40.0])
