@@ -207,6 +207,44 @@ def accept_key(
     typer.echo(f"Entry {entry.number} says so, signed with the present key. The log goes on.")
 
 
+@app.command("accept-clock")
+def accept_clock(config: ConfigOption = None) -> None:
+    """Let commands count by the present clock although some were carried out at a later time.
+
+    For a clock that had once been set far ahead and is right now: until then no command would be
+    fresh. Stop the daemon first. A command that was recorded while the clock was ahead could be
+    sent again when that time really comes; revoke its key if that matters.
+
+    Example: `oneglance audit accept-clock`
+    """
+    from oneglance.audit.entry import Signer
+    from oneglance.audit.log import Audit
+    from oneglance.config import load_config
+    from oneglance.contract.keyring_file import daemon_keys
+    from oneglance.contract.signing import load_signing_key
+    from oneglance.daemon.voice.sequence import SequenceFile
+    from oneglance.errors import ConfigError
+
+    settings = load_config(config)
+    key = load_signing_key(settings.signing.key_file)
+    keys = [key.public_key(), *daemon_keys(settings.keyring_file)]
+    # A running daemon would go on by the time that it has in memory.
+    with SequenceFile(settings.signing.sequence_file, lambda: 0):
+        now = datetime.now(UTC)
+        log = Audit(settings.audit_folder, lambda: now, signer=Signer.of(key), keys=keys)
+        said = {"verb": "accept-clock", "code": "ok", "times": 1, "latest": now.isoformat()}
+        entry = log.append("command", said)
+        try:
+            settings.nonce_file.unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the memory of commands cannot be removed: {error.strerror}",
+                where=str(settings.nonce_file),
+                fix="remove it yourself",
+            ) from None
+    typer.echo(f"Entry {entry.number} says so. Start the daemon: it takes commands after 12 s.")
+
+
 @app.command()
 def snapshot(
     event: Annotated[str, typer.Argument(help="The event_id of a decision, as 'list' shows it.")],

@@ -206,7 +206,11 @@ def build_outlet(
     if challenges is not None:
         verbs["challenge-shown"] = challenge_shown(challenges)
     memory = NonceFile(config.nonce_file)
-    authority = Authority(topics, keys.current, verbs, memory, clocks)
+    authority = Authority(topics, keys.current, verbs, memory, clocks, scribe.latest_command)
+
+    def command(key_id: str, verb: str, code: str, times: int) -> None:
+        scribe.command(key_id, verb, code, times, authority.latest)
+
     publisher = Publisher(
         config.mqtt,
         topics,
@@ -216,7 +220,7 @@ def build_outlet(
         on_command=lambda arrival: desk.arrived(arrival),
     )
     scribe.begin()
-    desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, scribe.command)
+    desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, command)
     return Outlet(issuer, publisher, desk, scribe, clocks)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,9 +29,11 @@ from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.nonces import NonceFile, Nonces
 from oneglance.daemon.voice.rate import TokenBucket
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb
-from oneglance.errors import MessageError
+from oneglance.errors import AuditError, MessageError
 
 log = logging.getLogger(__name__)
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,11 @@ class Order:
 class Authority:
     """Judges commands to one door. `admit` and `confirm` may be called from two threads.
 
-    `keys` gives the keyring of this moment. Raises ConfigError if the memory of commands cannot be
-    read. A damaged one is begun anew after a pause in which all that it held expires.
+    `keys` gives the keyring of this moment. `logged` says up to when commands were carried out, as
+    the audit log knows it; what it raises as AuditError stands in the way of all commands until it
+    can be asked. Raises ConfigError if the memory of commands cannot be read. One that is damaged,
+    gone, or older than the log is begun anew after a pause in which all that it held expires; the
+    log's time makes that true on a clock that was set back, too.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Authority:
         verbs: Mapping[str, Verb],
         memory: NonceFile,
         clocks: Clocks,
+        logged: Callable[[], datetime | None] = lambda: None,
     ) -> None:
         self._topics = topics
         self._keys = keys
@@ -67,20 +74,22 @@ class Authority:
         self._rates: dict[str, TokenBucket] = {}
         self._guard = ClockGuard()
         self._open_from_s = float("-inf")
+        self._logged = logged
+        self._recalled = False
         kept = memory.load()
-        if kept is None:
-            log.warning("%s: damaged, so that commands wait until all it held expired", memory.path)
-            pause_s = (MAX_COMMAND_LIFE + MAX_CLOCK_SKEW).total_seconds()
-            self._open_from_s = clocks.monotonic_s() + pause_s
+        self._is_damaged = kept is None
         self._nonces = Nonces() if kept is None else kept
+        self._on_disk = self._nonces.latest
         self._guard.not_before(self._nonces.latest)
-        if self._nonces.latest > clocks.wall() + MAX_CLOCK_SKEW:
-            log.warning(
-                "the clock is behind %s, when the last command came: commands have to wait for it."
-                " If the clock is right now, stop the daemon, wait 12 seconds and delete %s",
-                self._nonces.latest.isoformat(timespec="seconds"),
-                memory.path,
-            )
+        # If the log cannot be asked yet, the first command asks again.
+        with suppress(AuditError):
+            self._recall()
+
+    @property
+    def latest(self) -> datetime | None:
+        """Up to when it is on disk which commands were carried out; None before the first."""
+        with self._lock:
+            return None if self._on_disk == _NEVER else self._on_disk
 
     def tick(self) -> None:
         """Look at the clocks; call it at least once a second."""
@@ -107,14 +116,42 @@ class Authority:
         """Let an admitted order be carried out now: it is on disk that it was.
 
         Raises CommandRefusedError if it has expired while it waited, ConfigError if it cannot be
-        kept on disk; it must not be carried out then.
+        kept on disk, AuditError if the log cannot be asked; it must not be carried out then.
         """
+        if not self._recalled:
+            self._recall()
         with self._lock:
             now = self._fresh(None, order.expires_at)
             self._nonces.drop_expired(now)
-            data = self._nonces.to_bytes()
+            latest, data = self._nonces.latest, self._nonces.to_bytes()
         # Not under the lock: a slow disk must not hold up the network.
         self._memory.save(data)
+        with self._lock:
+            self._on_disk = latest
+
+    def _recall(self) -> None:
+        """Hold what was kept against what the log says."""
+        seen = self._logged() or _NEVER
+        with self._lock:
+            self._recalled = True
+            kept = self._nonces.latest
+            if self._is_damaged or kept < seen:
+                pause = MAX_COMMAND_LIFE + MAX_CLOCK_SKEW
+                self._open_from_s = self._clocks.monotonic_s() + pause.total_seconds()
+                if seen != _NEVER:
+                    self._guard.not_before(seen + pause)
+        if self._is_damaged or kept < seen:
+            what = "damaged" if self._is_damaged else "gone or put back"
+            log.warning(
+                "%s: %s, so that commands wait until all it held expired", self._memory.path, what
+            )
+        latest = max(kept, seen)
+        if latest > self._clocks.wall() + MAX_CLOCK_SKEW:
+            log.warning(
+                "the clock is behind %s, when the last command came: commands have to wait for it."
+                " If it is right now, stop the daemon and run 'oneglance audit accept-clock'",
+                latest.isoformat(timespec="seconds"),
+            )
 
     def _order(self, verb: str, signed: Signed, sender: Sender, standing: Standing) -> Order:
         command = _shaped(signed)

@@ -2,7 +2,8 @@
 
 A nonce is dropped when its command has expired, judged by a time that never runs backwards. That
 time is kept too: whatever was dropped is expired for good, even if the clock is set back before
-the next start.
+the next start. The audit log knows it as well, so that a file that is damaged, deleted or put back
+brings no command back.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import cv2
@@ -128,9 +128,28 @@ class Scribe:
         event_id: str = said["event_id"]
         return event_id
 
-    def command(self, key_id: str, verb: str, code: str, times: int) -> None:
-        """Write down what became of a command, or of as many alike. Raises AuditError."""
-        self.append("command", {"key": key_id, "verb": verb, "code": code, "times": times})
+    def command(
+        self, key_id: str, verb: str, code: str, times: int, latest: datetime | None = None
+    ) -> None:
+        """Write down what became of a command, or of as many alike. Raises AuditError.
+
+        `latest` is up to when commands have been carried out: it never goes back.
+        """
+        body: dict[str, Any] = {"key": key_id, "verb": verb, "code": code, "times": times}
+        if latest is not None:
+            body["latest"] = latest.isoformat()
+        self.append("command", body)
+
+    def latest_command(self) -> datetime | None:
+        """What `command` was told last as `latest`, None if nothing. Raises AuditError."""
+        entry = self.last("command")
+        said = None if entry is None else entry.body.get("latest")
+        if said is None:
+            return None
+        try:
+            return datetime.fromisoformat(said).astimezone(UTC)
+        except (TypeError, ValueError):
+            raise AuditError("the audit log's last command has no time") from None
 
     def expired(self, person_ids: Sequence[str]) -> None:
         """Write down whom retention will delete, and forget them.

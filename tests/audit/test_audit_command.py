@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from oneglance.audit.entry import Signer
 from oneglance.audit.log import Audit
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
+from oneglance.audit.segments import entries
 from oneglance.audit.snapshots import Snapshots
 from oneglance.cli.audit import app
 from oneglance.cli.audit_log import open_audit, reseal
@@ -27,6 +28,7 @@ from oneglance.config import Config, load_config
 from oneglance.contract.signing import create_signing_key, load_signing_key
 from oneglance.daemon.build import build_scribe
 from oneglance.daemon.gallery.logged import logged
+from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.errors import AuditError, ConfigError, GalleryError, OneglanceError, TamperedError
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.person import person_id_from
@@ -332,3 +334,17 @@ def test_after_a_rotation_the_log_goes_on_by_itself(door: Door) -> None:
     assert scribe.problem == ""
     kinds = [entry["kind"] for entry in door.listed()]
     assert kinds[-4:] == ["key_change", "key_change", "start", "policy_change"]
+
+
+def test_a_clock_that_was_ahead_is_accepted_only_while_no_daemon_runs(door: Door) -> None:
+    memory = door.config.nonce_file
+    memory.write_bytes(b"of a time to come")
+    with SequenceFile(door.config.signing.sequence_file, lambda: 0):
+        assert "is running" in error_of(door.audit("accept-clock")).what
+    assert memory.exists()
+    before = datetime.now(UTC)
+    assert door.audit("accept-clock").exit_code == 0
+    assert not memory.exists()
+    *_, entry = entries(door.config.audit_folder)
+    assert before <= datetime.fromisoformat(entry.body["latest"]) <= datetime.now(UTC)
+    assert door.audit("verify").exit_code == 0

@@ -272,3 +272,13 @@ def test_only_old_snapshots_expire(wall: Wall) -> None:
     others = ["20270101T000000Z-0.sealed", "notes.txt", f"20269901T000000Z-{event}.sealed"]
     assert expired([*names, *others], wall(), keep_days=7) == names[:1]
     assert expired(names, wall(), keep_days=40) == []
+
+
+def test_up_to_when_commands_were_carried_out_is_known_again(rig: Rig) -> None:
+    scribe = rig.scribe()
+    assert scribe.latest_command() is None
+    latest = rig.wall()
+    scribe.command("administrator", "reload", "ok", 1, latest)
+    scribe.command("", "?", "not_signed", 7, latest)
+    assert scribe.latest_command() == latest
+    assert rig.scribe().latest_command() == latest

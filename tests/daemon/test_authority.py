@@ -29,7 +29,7 @@ from oneglance.daemon.voice.authority import Authority, Order
 from oneglance.daemon.voice.nonces import MAX_NONCES, NonceFile, Nonces
 from oneglance.daemon.voice.rate import BURST, PER_S, TokenBucket
 from oneglance.daemon.voice.verbs import CommandRefusedError, Verb, only, text_of
-from oneglance.errors import ConfigError, MessageError
+from oneglance.errors import AuditError, ConfigError, MessageError
 
 START = datetime(2026, 11, 24, 6, tzinfo=UTC)
 VERBS = {
@@ -68,13 +68,23 @@ class House:
     ring: Keyring = field(default_factory=make_ring)
     wall: datetime = START
     monotonic_s: float = 100.0
+    # What the audit log says of the last command, and whether it can be asked.
+    logged: datetime | None = None
+    log_works: bool = True
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         clocks = Clocks(lambda: self.wall, lambda: self.monotonic_s)
-        self.authority = Authority(TOPICS, lambda: self.ring, VERBS, self.memory, clocks)
+        self.authority = Authority(
+            TOPICS, lambda: self.ring, VERBS, self.memory, clocks, self.last_logged
+        )
+
+    def last_logged(self) -> datetime | None:
+        if not self.log_works:
+            raise AuditError("it is broken")
+        return self.logged
 
     def wait(self, seconds: float) -> None:
         self.wall += timedelta(seconds=seconds)
@@ -97,6 +107,9 @@ class House:
             return refusal.code
         except ConfigError:
             return "config_error"
+        except AuditError:
+            return "audit_error"
+        self.logged = self.authority.latest
         return "ok"
 
 
@@ -270,6 +283,55 @@ def test_a_memory_torn_at_any_byte_lets_no_command_through_twice() -> None:
         assert torn.try_out(torn.payload()) == "ok"
 
 
+@pytest.mark.parametrize("left", [b"{", None, "older"])
+def test_a_damaged_memory_and_a_clock_that_was_set_back_make_no_command_fresh_again(
+    left: bytes | str | None,
+) -> None:
+    memory = Memory()
+    house = House(memory)
+    assert house.try_out(house.payload()) == "ok"
+    older = memory.data
+    house.run(30)
+    payload = house.payload()
+    assert house.try_out(payload) == "ok"
+    house.run(1)
+    # The power goes, and by when the memory is open again the command was just recorded.
+    memory.data = older if left == "older" else left  # type: ignore[assignment]
+    house.wall -= timedelta(seconds=15)
+    house.restart()
+    for _ in range(60):
+        assert house.try_out(payload) in {"busy", "expired"}
+        house.run(0.5)
+    # It is got over without anybody's help, once the clock has caught up.
+    assert house.try_out(house.payload()) == "ok"
+
+
+def test_while_the_log_cannot_be_asked_no_command_is_carried_out() -> None:
+    house = House()
+    assert house.try_out(house.payload()) == "ok"
+    house.log_works = False
+    house.restart()
+    assert house.try_out(house.payload()) == "audit_error"
+    house.log_works = True
+    assert house.try_out(house.payload()) == "ok"
+
+
+def test_only_what_is_on_disk_is_called_the_latest(caplog: pytest.LogCaptureFixture) -> None:
+    memory = Memory()
+    house = House(memory)
+    assert house.authority.latest is None
+    memory.full = True
+    assert house.try_out(house.payload()) == "config_error"
+    assert house.authority.latest is None
+    memory.full = False
+    assert house.try_out(house.payload()) == "ok"
+    assert house.authority.latest == house.wall
+    assert not caplog.records
+    house.wall -= timedelta(hours=1)
+    house.restart()
+    assert "oneglance audit accept-clock" in caplog.text
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -295,6 +357,9 @@ STORY = st.lists(
         st.floats(0.0, 15.0).map(lambda s: ("wait", s)),
         st.floats(-60.0, 60.0).map(lambda s: ("set", s)),
         st.floats(-60.0, 60.0).map(lambda s: ("restart with the clock set", s)),
+        st.floats(-60.0, 60.0).map(lambda s: ("restart with the memory torn", s)),
+        st.floats(-60.0, 60.0).map(lambda s: ("restart with the memory gone", s)),
+        st.floats(-60.0, 60.0).map(lambda s: ("restart with the memory put back", s)),
     ),
     max_size=25,
 )
@@ -305,9 +370,11 @@ STORY = st.lists(
 def test_no_command_is_carried_out_twice_whatever_happens_to_clock_and_process(
     story: list[Any],
 ) -> None:
-    house = House()
+    memory = Memory()
+    house = House(memory)
     sent: list[bytes] = []
     done: set[bytes] = set()
+    old: bytes | None = None
     for event in story:
         if event == "new":
             sent.append(house.payload())
@@ -324,6 +391,13 @@ def test_no_command_is_carried_out_twice_whatever_happens_to_clock_and_process(
                 house.run(seconds)
             else:
                 house.wall += timedelta(seconds=seconds)
+            if what.endswith("torn"):
+                memory.data = b"{"
+            elif what.endswith("gone"):
+                memory.data = None
+            elif what.endswith("put back"):
+                memory.data = old
+            old = memory.data if what == "wait" else old
             if what.startswith("restart"):
                 house.restart()
         assert len(house.authority._nonces) <= BURST + 60 * PER_S

@@ -19,6 +19,7 @@ import pytest
 from command_samples import ring_file, write
 from numpy.typing import NDArray
 
+from oneglance.audit.segments import entries_backwards
 from oneglance.broker import embedded_broker, free_port
 from oneglance.config import CommandsConfig, Config, ModelConfig, MqttConfig
 from oneglance.contract.keyring import Role
@@ -28,6 +29,7 @@ from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.totals import Totals
 from oneglance.daemon.visit.report import StepReport
+from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.errors import (
     BrokerError,
     CameraError,
@@ -272,7 +274,8 @@ def test_reload_reads_the_gallery_again_and_answers_only_who_may_ask(
 ) -> None:
     listener = listen(broker)
     commands = CommandsConfig(keyring_file=ring_file(tmp_path))
-    with running(Daemon(house(network_camera.url, mqtt=broker, commands=commands))):
+    config = house(network_camera.url, mqtt=broker, commands=commands)
+    with running(Daemon(config)):
         wait_until(lambda: listener.states() != [], "never there")
         answers = TOPICS.reply("me")
 
@@ -292,6 +295,11 @@ def test_reload_reads_the_gallery_again_and_answers_only_who_may_ask(
         kiosks = write(TOPICS, Role.KIOSK, "reload")
         assert ask("reload", kiosks, b"4").code == "not_allowed"
         assert ask("open", payload, b"5").code == "unknown_command"
+    # The log vouches for the memory of commands.
+    entry = next(entries_backwards(config.audit_folder, ("command",)))
+    nonces = NonceFile(config.nonce_file).load()
+    assert nonces is not None
+    assert entry.body["latest"] == nonces.latest.isoformat()
 
 
 def test_a_crash_in_the_vision_thread_ends_the_process_after_saying_offline(
