@@ -44,6 +44,10 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Other than the recipe's count.")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A .keras or .h5 file to start from, other than the recipe's."),
+    ] = None,
 ) -> None:
     """Train a part of the model by a recipe: all settings are in that one TOML file.
 
@@ -59,7 +63,7 @@ def train(
     from rich.console import Console
 
     from oneglance.training.engine.progress import shown_on
-    from oneglance.training.recipes.recipe import load_recipe
+    from oneglance.training.recipes.recipe import load_recipe, starting_from
 
     chosen = load_recipe(recipe)
     # TensorFlow writes lines of its own to stderr while it is imported: only now, and unheard.
@@ -67,6 +71,8 @@ def train(
         from oneglance.training.engine.distribute import shared_out
         from oneglance.training.run import run_recipe
 
+    if weights is not None:
+        chosen = starting_from(chosen, weights)
     if epochs is not None:
         chosen = chosen.model_copy(update={"epochs": epochs})
     folder = out or Path("runs") / Path(recipe).stem

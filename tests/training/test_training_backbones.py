@@ -159,6 +159,41 @@ def test_weights_that_cannot_be_fetched_are_one_clear_line(
     assert "\n" not in str(caught.value)
 
 
+# Keras says that its older form of file is old; it is the one in which most weights are found.
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_backbones_weights_come_from_any_file_that_keras_writes(tmp_path: Path) -> None:
+    shape = (112, 112, 3)
+    bare = keras.applications.MobileNet(include_top=False, weights=None, input_shape=shape)
+    # Fresh biases are all 0: only other values show that each came to its own place.
+    generator = np.random.default_rng(2)
+    bare.set_weights([generator.uniform(0.1, 1, w.shape) for w in bare.get_weights()])
+    wanted = bare.get_weights()
+    whole = keras.applications.MobileNet(weights=None)
+    whole.set_weights([*wanted, *whole.get_weights()[len(wanted) :]])
+    encoder = make_encoder("applications.MobileNet", template_size=8, seed=4)
+    bare.save_weights(tmp_path / "bare.weights.h5")
+    bare.save(tmp_path / "bare.h5")
+    whole.save(tmp_path / "whole.h5")
+    whole.save(tmp_path / "whole.keras")
+    for name in ("bare.weights.h5", "bare.h5", "whole.h5", "whole.keras"):
+        made = make_encoder("applications.MobileNet", template_size=8, weights=tmp_path / name)
+        found = made.get_layer(bare.name).get_weights()
+        assert all(map(np.array_equal, found, wanted)), name
+    encoder.save(tmp_path / "trained.keras")
+    again = make_encoder(
+        "applications.MobileNet", template_size=8, weights=tmp_path / "trained.keras"
+    )
+    assert all(map(np.array_equal, again.get_weights(), encoder.get_weights()))
+    with pytest.raises(ConfigError, match="not the weights of this network"):
+        make_encoder("applications.MobileNetV2", weights=tmp_path / "whole.keras")
+    (tmp_path / "torn.h5").write_bytes((tmp_path / "bare.h5").read_bytes()[:1000])
+    with pytest.raises(ConfigError, match="not a readable weights file"):
+        make_encoder("applications.MobileNet", weights=tmp_path / "torn.h5")
+    (tmp_path / "weights.pt").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"weights of \.pt"):
+        make_encoder("applications.MobileNet", weights=tmp_path / "weights.pt")
+
+
 @pytest.mark.parametrize(
     ("name", "weights", "told"),
     [

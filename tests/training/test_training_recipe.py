@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from oneglance.errors import ConfigError
-from oneglance.training.recipes.recipe import load_recipe, parse_recipe, shipped_recipes
+from oneglance.training.recipes.inputs import inputs_of
+from oneglance.training.recipes.recipe import (
+    load_recipe,
+    parse_recipe,
+    shipped_recipes,
+    starting_from,
+)
 
 SMOKE: dict[str, Any] = {
     "kind": "aligner",
@@ -71,3 +77,13 @@ def test_a_recipe_file_that_cannot_be_read_is_one_clear_error(
     with pytest.raises(ConfigError) as caught:
         load_recipe(str(path))
     assert caught.value.where == str(path)
+
+
+def test_other_weights_are_taken_where_a_network_starts_from_some_and_are_an_input() -> None:
+    taken = starting_from(load_recipe("faces-slim"), Path("/weights/trunk.h5"))
+    data = Path("/data")
+    read = set(inputs_of(taken, data, Path("/runs/a")))
+    assert Path("/weights/trunk.h5") in read
+    assert {data / "onet.tflite", data / "MobileFaceNet.tflite"} <= read
+    with pytest.raises(ConfigError, match="kind 'aligner' takes no weights"):
+        starting_from(load_recipe("aligner"), Path("trunk.h5"))

@@ -44,8 +44,10 @@ def make_encoder(
     """Encoder of RGB chips (n, 112, 112, 3), 0..255, to templates (n, d); see `FaceRecipe`.
 
     Templates are of length 1, those of `koch` excepted, which are 4,096 numbers in 0..1. `weights`
-    is a path, or "imagenet". `chips` uint8 (n, 112, 112, 3) are faces by which a wide MobileFaceNet
-    is slimmed. Raises ConfigError for an unknown network, and for weights that do not fit it.
+    is a path, or "imagenet"; for a network of keras.applications the file may be a .h5 one, and may
+    have a classifier, which is left out. `chips` uint8 (n, 112, 112, 3) are faces by which a wide
+    MobileFaceNet is slimmed. Raises ConfigError for an unknown network, and for weights that do
+    not fit it.
     """
     keras.utils.set_random_seed(seed)
     if name.startswith(APPLICATIONS):
@@ -125,17 +127,13 @@ def _koch(seed: int, width: float, template_size: int | None) -> keras.Model:
 
 def _start_from(encoder: keras.Model, path: Path, chips: NDArray[np.uint8] | None) -> None:
     weights = load_keras(path, "name the .keras file of an encoder").get_weights()
-    if [w.shape for w in weights] == [w.shape for w in encoder.get_weights()]:
+    if _shapes(weights) == _shapes(encoder.get_weights()):
         encoder.set_weights(weights)
         return
     wide = mobileface(encoder.output_shape[-1])
-    fits = [w.shape for w in weights] == [w.shape for w in wide.get_weights()]
+    fits = _shapes(weights) == _shapes(wide.get_weights())
     if not fits or chips is None or len(wide.layers) != len(encoder.layers):
-        raise ConfigError(
-            "not the weights of this network",
-            where=str(path),
-            fix="name weights of the same network, width, depth and template_size",
-        )
+        raise _other_network(path)
     wide.set_weights(weights)
     slim(wide, encoder, chips[:_SLIMMING_CHIPS])
 
@@ -154,8 +152,9 @@ def _application(full_name: str, template_size: int, weights: Path | str | None)
             where="network",
             fix="see https://keras.io/api/applications",
         )
-    if weights not in (None, IMAGENET) and not Path(str(weights)).is_file():
-        raise ConfigError("there are no such weights", where=str(weights), fix="check the path")
+    path = None if weights in (None, IMAGENET) else Path(str(weights))
+    if path is not None and not path.is_file():
+        raise ConfigError("there are no such weights", where=str(path), fix="check the path")
     make = _named(name)
     try:
         with warnings.catch_warnings():
@@ -163,7 +162,7 @@ def _application(full_name: str, template_size: int, weights: Path | str | None)
             warnings.simplefilter("ignore", UserWarning)
             trunk = make(
                 include_top=False,
-                weights=None if weights is None else str(weights),
+                weights=IMAGENET if weights == IMAGENET else None,
                 input_shape=(CHIP_SIZE, CHIP_SIZE, 3),
                 pooling="avg",
             )
@@ -180,7 +179,68 @@ def _application(full_name: str, template_size: int, weights: Path | str | None)
     x = trunk(_preprocessing(make)(chips))
     x = keras.layers.Dense(template_size, use_bias=False, name="project")(x)
     templates = keras.layers.UnitNormalization(name="templates")(x)
-    return keras.Model(chips, templates, name="encoder")
+    encoder = keras.Model(chips, templates, name="encoder")
+    if path is not None:
+        _load_application(encoder, trunk, make, path)
+    return encoder
+
+
+def _load_application(encoder: keras.Model, trunk: keras.Model, make: Any, path: Path) -> None:
+    """Fill the trunk, or the whole encoder, with the weights of a file, all of them or none.
+
+    The file is one of keras.applications (.h5, with its classifier or without), one that a model
+    of keras saved (.keras, .h5, .weights.h5), or an encoder that was trained before.
+    """
+    if path.suffix == ".keras":
+        found = load_keras(path).get_weights()
+        if _shapes(found) == _shapes(encoder.get_weights()):
+            encoder.set_weights(found)
+            return
+    elif path.suffix == ".h5":
+        found = _from_h5(trunk, make, path)
+    else:
+        raise ConfigError(
+            f"weights of {path.suffix or 'no known'} form",
+            where=str(path),
+            fix="name a .h5 or .keras file",
+        )
+    # A classifier's own layers come last.
+    own = found[: len(trunk.weights)]
+    if _shapes(own) != _shapes(trunk.get_weights()):
+        raise _other_network(path)
+    trunk.set_weights(own)
+
+
+def _from_h5(trunk: keras.Model, make: Any, path: Path) -> list[NDArray[Any]]:
+    for whole in (False, True):
+        # With its classifier the network has to be built as it was saved.
+        network = make(weights=None) if whole else trunk
+        # Keras may leave out, with a warning, what it does not find.
+        network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                network.load_weights(str(path))
+        except OSError as error:
+            raise ConfigError("not a readable weights file", where=str(path)) from error
+        except (ValueError, KeyError):
+            continue
+        weights: list[NDArray[Any]] = network.get_weights()
+        if all(np.isfinite(w).all() for w in weights):
+            return weights
+    raise _other_network(path)
+
+
+def _shapes(weights: list[NDArray[Any]]) -> list[tuple[int, ...]]:
+    return [one.shape for one in weights]
+
+
+def _other_network(path: Path) -> ConfigError:
+    return ConfigError(
+        "not the weights of this network",
+        where=str(path),
+        fix="name weights of the same network, width, depth and template_size",
+    )
 
 
 def _preprocessing(make: Any) -> keras.layers.Layer:

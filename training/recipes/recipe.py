@@ -117,7 +117,8 @@ class FaceRecipe(_Recipe):
 
     `network` is a name in `backbones.NETWORKS` or "applications.NAME" of keras.applications;
     `weights` what it starts from: a .keras file of the same network below the data folder (for
-    `mobileface-slim` the wide one, too), for applications also "imagenet"; none: random.
+    `mobileface-slim` the wide one, too), for applications also a .h5 file, or "imagenet"; none:
+    random.
     `width` and `depth` scale the networks that can be scaled; `template_size` is the network's
     usual one unless given. `aligner` is an aligner.keras, relative to the run's own folder; the
     shipped one unless given. `check` are the people on whom each epoch is judged; with `screen`
@@ -220,6 +221,17 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
     if isinstance(recipe, FaceRecipe) and recipe.data and not recipe.check:
         raise ConfigError("[[data]] needs [[check]]", where=where)
     return recipe
+
+
+def starting_from(recipe: Recipe, weights: Path) -> FaceRecipe:
+    """The recipe with another file of weights to start from; ConfigError if it takes none."""
+    if not isinstance(recipe, FaceRecipe):
+        raise ConfigError(
+            f"a recipe of kind {recipe.kind!r} takes no weights",
+            where="--weights",
+            fix="leave it out, or choose a recipe of kind 'faces'",
+        )
+    return recipe.model_copy(update={"weights": str(weights.resolve())})
 
 
 def _mistake(model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str) -> str:
