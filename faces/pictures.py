@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from oneglance.errors import ImageError
+from oneglance.faces.decode import read_file
 
 # All that zipfile raises for a damaged, encrypted or unknown member.
 _UNREADABLE = (
@@ -60,8 +62,11 @@ class Pictures:
             raise ImageError("no such picture", where=where, fix="check the name in the list")
         try:
             if self._zip is not None:
-                return self._zip.read(name)
-            return (self.source / name).read_bytes()
+                # A few bytes of a zip file can hold gigabytes.
+                with self._zip.open(name) as member:
+                    return read_file(member, self._zip.getinfo(name).file_size, where)
+            with (self.source / name).open("rb") as file:
+                return read_file(file, os.fstat(file.fileno()).st_size, where)
         except _UNREADABLE as error:
             raise ImageError(
                 "the picture cannot be read", where=where, fix="restore the file"

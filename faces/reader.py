@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import ImageError
+from oneglance.faces.decode import decode, read_file
 from oneglance.faces.find.align import CHIP_POINTS, MAX_DOUBT, chip_from_points, fit_similarity
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.find.side_faces import find_profiles
 from oneglance.faces.model.face_model import FaceModel
 
-_MAX_PIXELS = 50_000_000
 # Of 2,444 training pictures (LFW folds 1-6) 5 had doubtful boxes only: 0.105 to 0.186 for three
 # near the middle, which are read; just over 0.25 for one there, 0.51 far from it
 # (docs/benchmarks.md).
@@ -64,24 +65,18 @@ def load_image(source: Path | bytes) -> NDArray[np.uint8]:
 
     Raises ImageError if it cannot be read, is no picture, or is larger than 50 megapixels.
     """
-    where = "picture" if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes):
+        return decode(source, "picture")
     try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
+        with source.open("rb") as file:
+            data = read_file(file, os.fstat(file.fileno()).st_size, str(source))
     except OSError as error:
         raise ImageError(
-            f"the picture cannot be read ({error.strerror})", where=where, fix="check the path"
+            f"the picture cannot be read ({error.strerror})",
+            where=str(source),
+            fix="check the path",
         ) from error
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise ImageError(
-            "not a picture, or a damaged one", where=where, fix="use an intact JPEG or PNG file"
-        )
-    if image.shape[0] * image.shape[1] > _MAX_PIXELS:
-        raise ImageError("the picture is larger than 50 megapixels", where=where, fix="shrink it")
-    return np.asarray(image, np.uint8)
+    return decode(data, str(source))
 
 
 def sharpness(chip: NDArray[np.uint8]) -> float:

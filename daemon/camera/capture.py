@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance import MAX_PICTURE_PIXELS
 from oneglance.errors import CameraError
 
 # OpenCV and FFmpeg print what goes wrong on their own; our one line says it instead.
@@ -28,6 +29,18 @@ class Capture:
         if not self._capture.isOpened():
             self._capture.release()
             raise refusal
+        width, height = (
+            self.number(what) for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        # Before the first picture: to decode one takes ten bytes for each of its pixels.
+        if width * height > MAX_PICTURE_PIXELS:
+            self._capture.release()
+            raise CameraError(
+                f"its pictures of {width:.0f} x {height:.0f} are larger than"
+                f" {MAX_PICTURE_PIXELS // 1_000_000} megapixels",
+                where=refusal.where,
+                fix="set the camera to a smaller size, or shrink the recording",
+            )
 
     def number(self, what: int) -> float:
         """One of cv2's CAP_PROP_*, 0 if unknown."""

@@ -150,9 +150,10 @@ def drawing_manifest(
 
 def read_drawing(data: bytes, where: str) -> NDArray[np.uint8]:
     """A drawing uint8 (105, 105) from the bytes of a picture file; ImageError if it is none."""
-    pixels = None
-    if data:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
+    except cv2.error:
+        pixels = None
     if pixels is None:
         raise ImageError("not a readable picture", where=where, fix="restore the file")
     if pixels.shape != (DRAWING_SIZE, DRAWING_SIZE):

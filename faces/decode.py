@@ -1,0 +1,65 @@
+"""A picture file's bytes into pixels. What is too large is refused by its header alone."""
+
+from __future__ import annotations
+
+from typing import IO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance import MAX_PICTURE_PIXELS
+from oneglance.errors import ImageError
+
+# More than any camera's file of so many pixels has.
+MAX_BYTES = 100_000_000
+_PIECE = 1_000_000
+
+
+def read_file(file: IO[bytes], size: int, where: str) -> bytes:
+    """All that is in a picture file of `size` bytes; of a pipe or device, whose size is said to be
+    0, all that comes.
+
+    Raises ImageError, named by `where`, if it is more than 100 MB.
+    """
+    pieces: list[bytes] = []
+    while size <= MAX_BYTES and (piece := file.read(_PIECE)):
+        pieces.append(piece)
+        size = max(size, _PIECE * len(pieces))
+    if size > MAX_BYTES:
+        raise ImageError(
+            f"the picture file is larger than {MAX_BYTES // 1_000_000} MB",
+            where=where,
+            fix="shrink the picture",
+        )
+    return b"".join(pieces)
+
+
+def decode(data: bytes, where: str) -> NDArray[np.uint8]:
+    """A picture as BGR uint8 (H, W, 3), turned upright by its EXIF data; `where` is for errors.
+
+    Raises ImageError if it is no picture, a damaged one, or larger than 50 megapixels.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error as error:
+        # Of its own checks OpenCV tells only the text.
+        if "CV_IO_MAX_IMAGE" in error.err:
+            raise _too_large(where) from None
+        image = None
+    if image is None:
+        raise ImageError(
+            "not a picture, or a damaged one", where=where, fix="use an intact JPEG or PNG file"
+        )
+    # Whoever loaded OpenCV before us has its own limit.
+    if image.shape[0] * image.shape[1] > MAX_PICTURE_PIXELS:
+        raise _too_large(where)
+    return np.asarray(image, np.uint8)
+
+
+def _too_large(where: str) -> ImageError:
+    return ImageError(
+        f"the picture is larger than {MAX_PICTURE_PIXELS // 1_000_000} megapixels",
+        where=where,
+        fix="shrink it",
+    )

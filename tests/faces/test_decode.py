@@ -1,0 +1,143 @@
+"""Picture files of every kind: what is too large is refused by its header."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from oneglance.errors import ImageError
+from oneglance.faces.decode import MAX_BYTES, decode
+from oneglance.faces.drawings.drawing_model import read_drawing
+from oneglance.faces.reader import load_image
+
+SIDE = 30_000
+GREY = np.full((48, 64, 3), 90, np.uint8)
+# The most memory that oneglance with OpenCV and all these refusals may ever have had.
+MOST_MB = 200
+READ_ALL = """
+import json, re, sys
+from pathlib import Path
+from oneglance.daemon.camera.sources import open_source
+from oneglance.config import CameraConfig
+from oneglance.errors import OneglanceError
+from oneglance.faces.pictures import Pictures
+from oneglance.faces.reader import load_image
+
+def refusal(read):
+    try:
+        read()
+    except OneglanceError as error:
+        return error.what
+    return "read"
+
+folder = Path(sys.argv[1])
+said = {path.name: refusal(lambda: load_image(path)) for path in folder.glob("large.*")}
+packed = Pictures(folder / "pictures.zip")
+said["member"] = refusal(lambda: load_image(packed.read("bomb.png")))
+film = CameraConfig(name="film", source=str(folder / "film.avi"))
+said["film"] = refusal(lambda: open_source(film))
+with open(folder / "long.bmp", "wb") as file:
+    file.truncate(10**12)
+said["long"] = refusal(lambda: load_image(folder / "long.bmp"))
+# getrusage would count what the parent used before it made this process.
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+print(json.dumps([said, int(peak[1]) / 1024]))
+"""
+
+
+def encoded(suffix: str) -> bytes:
+    return bytes(cv2.imencode(suffix, GREY)[1])
+
+
+def enlarged(suffix: str) -> bytes:
+    """A small picture whose header says that it is 30,000 px on each side (WebP: 16,383)."""
+    data = encoded(suffix)
+    large = {
+        byte_order + kind: struct.pack(f"{byte_order}2{kind}", SIDE, SIDE)
+        for byte_order in "<>"
+        for kind in "HI"
+    }
+    if suffix == ".png":
+        header = b"IHDR" + large[">I"] + data[24:29]
+        return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+    if suffix == ".webp":
+        (bits,) = struct.unpack("<I", data[21:25])
+        return data[:21] + struct.pack("<I", bits | 0xFFFFFFF) + data[25:]
+    if suffix == ".jp2":
+        for side in (64, 48):
+            data = data.replace(struct.pack(">I", side), struct.pack(">I", SIDE))
+        return data
+    if suffix == ".tiff":
+        # Width, height and rows of a strip, one entry each: tag, type 3 (a short), 1 value.
+        for tag in (256, 257, 278):
+            start = data.find(struct.pack("<HHI", tag, 3, 1))
+            if start >= 0:
+                data = data[:start] + struct.pack("<HHII", tag, 4, 1, SIDE) + data[start + 12 :]
+        return data
+    if suffix in {".ppm", ".pam", ".pfm"}:
+        return data.replace(b"64", b"30000", 1).replace(b"48", b"30000", 1)
+    kind = {".jpg": ">H", ".gif": "<H", ".bmp": "<I", ".ras": ">I"}[suffix]
+    small = [struct.pack(f"{kind[0]}2{kind[1]}", *sides) for sides in ((64, 48), (48, 64))]
+    found = next(sides for sides in small if sides in data)
+    return data.replace(found, large[kind], 1)
+
+
+FORMATS = (
+    *(".png", ".jpg", ".webp", ".bmp", ".tiff", ".gif"),
+    *(".ppm", ".pam", ".jp2", ".ras"),
+)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_each_of_the_formats_is_read(suffix: str) -> None:
+    assert decode(encoded(suffix), "picture").shape == GREY.shape
+
+
+def test_what_is_too_large_is_refused_by_its_header_in_every_format_from_everywhere(
+    tmp_path: Path,
+) -> None:
+    for suffix in FORMATS:
+        (tmp_path / f"large{suffix}").write_bytes(enlarged(suffix))
+    with (
+        zipfile.ZipFile(tmp_path / "pictures.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z,
+        z.open("bomb.png", "w") as member,
+    ):
+        for _ in range(MAX_BYTES // 1_000_000 + 1):
+            member.write(bytes(1_000_000))
+    size = (7200, 7000)
+    film = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5.0, size)
+    film.write(np.zeros((*reversed(size), 3), np.uint8))
+    film.release()
+
+    run = subprocess.run(
+        [sys.executable, "-c", READ_ALL, tmp_path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said, peak_mb = json.loads(run.stdout)
+    pixels = "the picture is larger than 50 megapixels"
+    file = "the picture file is larger than 100 MB"
+    expected = {f"large{suffix}": pixels for suffix in FORMATS} | {"member": file, "long": file}
+    expected["film"] = "its pictures of 7200 x 7000 are larger than 50 megapixels"
+    assert said == expected
+    assert peak_mb < MOST_MB
+
+
+def test_a_device_without_an_end_is_not_read_for_ever() -> None:
+    with pytest.raises(ImageError, match="/dev/zero: the picture file is larger than 100 MB"):
+        load_image(Path("/dev/zero"))
+
+
+def test_a_drawing_that_is_too_large_is_no_readable_one() -> None:
+    with pytest.raises(ImageError, match="not a readable picture"):
+        read_drawing(enlarged(".png"), "drawing")
