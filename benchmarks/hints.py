@@ -31,6 +31,7 @@ from oneglance.daemon.sight.quality import (
     detail,
     distance_hint,
     picture_hint,
+    still_quality,
 )
 from oneglance.daemon.visit.decide import Rule
 from oneglance.errors import ImageError
@@ -95,10 +96,13 @@ LIGHTS: dict[str, Change] = {
     f"light x {factor}": lit(factor)
     for factor in (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.5, 2.0, 3.0, 4.0)
 }
-SIZES: dict[str, Change] = {f"box of {width} px": small(width) for width in (100, 80, 60, 40)}
+SIZES: dict[str, Change] = {
+    f"box of {width} px": small(width) for width in (100, 80, 60, 40, 30, 20)
+}
 DETAIL_EDGES = (0, 0.3, 0.5, 0.7, 0.9, 1.2, 1.6, 2, 3, 5, 100)
 LIGHT_EDGES = (0, 6, 8, 10, 15, 20, 25, 30, 40, 60, 180, 200, 210, 220, 230, 240, 256)
 TURN_EDGES = (0, 0.05, 0.1, 0.2, 0.3, 0.4, 10)
+SCORE_EDGES = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 101)
 NOD_EDGES = (0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 10)
 
 
@@ -133,6 +137,7 @@ def main() -> None:
     turns = np.array([turn_and_nod(face) for face in points])[pairs[:, 0]]
     figures["turn"] = _binned(np.abs(turns[:, 0]), plain, TURN_EDGES)
     figures["nod"] = _binned(turns[:, 1], plain, NOD_EDGES)
+    scores, score_misses = [], []
     for name, changes, measure, edges in (
         ("detail", BLURS, detail, DETAIL_EDGES),
         ("brightness", LIGHTS, brightness, LIGHT_EDGES),
@@ -143,6 +148,10 @@ def main() -> None:
             changed = np.stack([worse(chips[i], rng) for i in pairs[:, 0]])
             values.append(np.array([measure(chip) for chip in changed]))
             misses.append(missed(_encoded(model, changed)))
+            width_px = float(change.split()[2]) if changes is SIZES else MIN_FACE_PX
+            for chip, i in zip(changed, pairs[:, 0], strict=True):
+                scores.append(still_quality(chip, points[i], width_px, MIN_FACE_PX).score)
+            score_misses.append(misses[-1])
             hinted = np.mean(
                 [picture_hint(chip, None, CHIP_POINTS).value != "none" for chip in changed]
             )
@@ -150,6 +159,9 @@ def main() -> None:
             figures.setdefault("changes", {})[change] = row
             _say(f"{change}: {row['missed']:.1%} missed, {row['hinted']:.1%} hinted")
         figures[name] = _binned(np.concatenate(values), np.concatenate(misses), edges)
+    figures["enrolment_score"] = _binned(
+        np.array(scores), np.concatenate(score_misses), SCORE_EDGES
+    )
     figures["limits"] = {"brightness": [MIN_BRIGHTNESS, MAX_BRIGHTNESS], "detail": MIN_DETAIL}
     for source in args.natural:
         figures.setdefault("natural", {})[source.name] = _natural(source, model)

@@ -83,7 +83,8 @@ def enrol(
         int, typer.Option(min=1, max=20, help="How many pictures to take with a camera.")
     ] = 5,
     force: Annotated[
-        bool, typer.Option("--force", help="Although pictures disagree, or look like another.")
+        bool,
+        typer.Option("--force", help="Although pictures are poor, disagree, or look like another."),
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,

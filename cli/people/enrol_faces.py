@@ -19,8 +19,14 @@ from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.camera.sources import is_recording, shown_name
-from oneglance.daemon.sight.quality import distance_hint, picture_hint
+from oneglance.daemon.sight.quality import (
+    Quality,
+    distance_hint,
+    picture_hint,
+    still_quality,
+)
 from oneglance.errors import CameraError, ImageError
+from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import load_image, read_one_face
@@ -43,19 +49,23 @@ _READY = ""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """One picture's only face: what to call the picture, and its template float32 (d,)."""
+    """One picture's only face: what to call the picture, its template float32 (d,), how good."""
 
     label: str
     template: NDArray[np.float32]
+    quality: Quality
 
 
-def from_photos(photos: Sequence[Path], detector: FaceDetector, model: FaceModel) -> list[Shot]:
+def from_photos(
+    photos: Sequence[Path], detector: FaceDetector, model: FaceModel, *, min_face_px: int
+) -> list[Shot]:
     """One shot a photo; ImageError names the first that does not show exactly one face."""
     console = Console(stderr=True)
     shots = []
     for photo in track(photos, "Looking at the photos", console=console, transient=True):
         sample = read_one_face(load_image(photo), detector, model, where=str(photo))
-        shots.append(Shot(str(photo), sample.template))
+        quality = still_quality(sample.chip, sample.points, sample.box.width, min_face_px)
+        shots.append(Shot(str(photo), sample.template, quality))
     return shots
 
 
@@ -134,14 +144,16 @@ def _look(
         return None, _SAID[Hint.ONE_AT_A_TIME]
     hint = distance_hint(boxes[0], frame.pixels.shape[0], min_face_px)
     if hint is Hint.NONE:
-        hint = picture_hint(model.chips(frame.pixels, boxes)[0], frame.pixels)
+        (points,) = model.points(frame.pixels, boxes)
+        hint = picture_hint(chip_from_points(frame.pixels, points), frame.pixels, points)
     if hint is not Hint.NONE:
         return None, _SAID[hint]
     try:
         sample = read_one_face(frame.pixels, detector, model)
     except ImageError as error:
         return None, error.what
-    return Shot(f"frame {frame.index}", sample.template), _READY
+    quality = still_quality(sample.chip, sample.points, sample.box.width, min_face_px)
+    return Shot(f"frame {frame.index}", sample.template, quality), _READY
 
 
 def _too_few(config: CameraConfig, found: int, count: int, why: str) -> ImageError:

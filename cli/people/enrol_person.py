@@ -13,6 +13,7 @@ from oneglance.cli.audit_log import open_audit, open_gallery
 from oneglance.cli.people.enrol_faces import Shot, camera_config, from_camera, from_photos
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import logged
+from oneglance.daemon.sight.quality import check_quality
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.enrolment import (
     AGREEMENT_FMR,
@@ -49,7 +50,14 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
     model = load_configured(config)
     shots = _shots(wish, config, model, say)
     templates = np.stack([shot.template for shot in shots])
+    for shot in shots:
+        if shot.quality.fault:
+            say(
+                f"{shot.label}: the face is {shot.quality.fault} (quality {shot.quality.score} of"
+                " 100); the door will know this person less often"
+            )
     if not wish.force:
+        check_quality([(shot.label, shot.quality) for shot in shots])
         scores = model.compare(templates, templates)
         check_agreement(scores, [shot.label for shot in shots], model.threshold(AGREEMENT_FMR))
     with open_gallery(config, create=True) as gallery:
@@ -82,7 +90,7 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
 def _shots(wish: Wish, config: Config, model: FaceModel, say: Callable[[str], None]) -> list[Shot]:
     detector = FaceDetector()
     if wish.photos:
-        return from_photos(wish.photos, detector, model)
+        return from_photos(wish.photos, detector, model, min_face_px=config.decision.min_face_px)
     return from_camera(
         camera_config(wish.source),
         wish.frames,

@@ -10,6 +10,7 @@ import numpy as np
 from oneglance.audit.generations import Generations
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import Log, logged
+from oneglance.daemon.sight.quality import check_quality, still_quality
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.enrolment import (
     AGREEMENT_FMR,
@@ -37,12 +38,14 @@ def enrol_pictures(
     model = load_configured(config)
     detector = FaceDetector()
     labels = [f"photo {number}" for number in range(1, len(photos) + 1)]
-    templates = np.stack(
-        [
-            read_one_face(load_image(photo), detector, model, where=label).template
-            for photo, label in zip(photos, labels, strict=True)
-        ]
-    )
+    samples = [
+        read_one_face(load_image(photo), detector, model, where=label)
+        for photo, label in zip(photos, labels, strict=True)
+    ]
+    least_px = config.decision.min_face_px
+    judged = [still_quality(s.chip, s.points, s.box.width, least_px) for s in samples]
+    check_quality(list(zip(labels, judged, strict=True)))
+    templates = np.stack([sample.template for sample in samples])
     check_agreement(model.compare(templates, templates), labels, model.threshold(AGREEMENT_FMR))
     now = datetime.now(UTC)
     with open_configured(config.gallery, create=True, log=Generations(log)) as gallery:

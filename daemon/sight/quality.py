@@ -7,11 +7,16 @@ about where it looks. The limits were measured (docs/benchmarks.md, "Hints").
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint
+from oneglance.errors import ImageError
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.pose import turn_and_nod
 from oneglance.faces.reader import brightness
@@ -28,6 +33,9 @@ MIN_DETAIL = 0.7
 # See oneglance.faces.find.pose. Beyond, the aligner's points and the scores were never measured.
 MAX_TURN = 0.4
 MIN_NOD, MAX_NOD = 0.2, 0.85
+# What a picture for enrolment must come to of 100. Of faces in between the door misses more than
+# of good ones, of those below most (docs/benchmarks.md, "Hints").
+MIN_ENROLMENT_SCORE = 50
 # Closer than this the face no longer fits the picture when it moves.
 MAX_FACE_OF_FRAME = 0.85
 
@@ -41,6 +49,18 @@ _SECOND_DIFFERENCES = tuple(
         [[0, 0, 0, 0, 0.7], [0] * 5, [0, 0, -1.4, 0, 0], [0] * 5, [0.7, 0, 0, 0, 0]],
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good a face is for enrolment: 100 where the door has no hint for it, else less.
+
+    `score` 0..100 is how near its worst side comes to the door's limit, `fault` what that is;
+    empty if nothing is.
+    """
+
+    score: int
+    fault: str = ""
 
 
 def distance_hint(box: Box, frame_height_px: int, min_face_px: float) -> Hint:
@@ -78,6 +98,46 @@ def picture_hint(
         if not (abs(turn) <= MAX_TURN and MIN_NOD <= nod <= MAX_NOD):
             return Hint.LOOK_AT_CAMERA
     return Hint.NONE
+
+
+def still_quality(
+    chip: NDArray[np.uint8], points: NDArray[np.floating], width_px: float, min_face_px: float
+) -> Quality:
+    """How good one face of a photograph is, by the limits of the hints.
+
+    Its RGB chip uint8 (112, 112, 3), points (5, 2), the width of its box, and the least width
+    that the door looks at. A face may fill a photograph: it does not move there.
+    """
+    level, sharp = brightness(chip), detail(chip)
+    turn, nod = turn_and_nod(points)
+    dim, bright = level / MIN_BRIGHTNESS, (255 - level) / (255 - MAX_BRIGHTNESS)
+    shares = (
+        (width_px / min_face_px, f"too small, {width_px:.0f} px of {min_face_px:.0f}"),
+        (dim, "too dark"),
+        (bright, "too bright"),
+        (sharp / MIN_DETAIL, "blurred"),
+        (MAX_TURN / max(abs(turn), MAX_TURN), "turned aside"),
+        (max(nod, 0.0) / MIN_NOD, "turned up"),
+        (MAX_NOD / max(nod, MAX_NOD), "turned down"),
+    )
+    # Points that are no numbers are as bad as can be, and NaN is less than nothing.
+    share, fault = min((0.0 if math.isnan(s) else s, fault) for s, fault in shares)
+    return Quality(100) if share >= 1 else Quality(int(100 * share), fault)
+
+
+def check_quality(pictures: Sequence[tuple[str, Quality]]) -> None:
+    """Check that each picture, by its name, is good enough to know somebody by.
+
+    Raises ImageError that names the worst if it is below MIN_ENROLMENT_SCORE.
+    """
+    label, worst = min(pictures, key=lambda picture: picture[1].score)
+    if worst.score < MIN_ENROLMENT_SCORE:
+        raise ImageError(
+            f"the face is {worst.fault} (quality {worst.score} of 100, at least"
+            f" {MIN_ENROLMENT_SCORE} is needed)",
+            where=label,
+            fix="use a larger, sharp and well lit picture from the front, or --force",
+        )
 
 
 def detail(chip: NDArray[np.uint8]) -> float:

@@ -181,6 +181,27 @@ def test_photos_of_one_person_are_enrolled_together(door: Path, photos: Path) ->
     assert [person["templates"] for person in listed(door)] == [2, 1]
 
 
+def test_a_small_photo_is_warned_of_and_a_tiny_one_refused_unless_forced(
+    door: Path, photos: Path
+) -> None:
+    photo = cv2.imread(str(photos / "obama.jpg"))
+    for name, scale in (("small.png", 0.2), ("tiny.png", 0.1)):
+        smaller = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(door / name), smaller)
+    error = error_of(people(door, "enrol", "Tiny", door / "tiny.png", "--consent"))
+    assert isinstance(error, ImageError)
+    assert "tiny.png: the face is too small, 30 px of 80 (quality 37 of 100" in str(error)
+    assert listed(door) == []
+    small = people(door, "enrol", "Small", door / "small.png", "--consent")
+    assert small.exit_code == 0
+    assert "too small, 59 px of 80 (quality 73 of 100)" in small.stderr
+    forced = people(door, "enrol", "Tiny", door / "tiny.png", "--consent", "--force")
+    assert forced.exit_code == 0
+    assert "quality 37 of 100" in forced.stderr
+    large = people(door, "enrol", "Large", photos / "biden.jpg", "--consent")
+    assert "quality" not in large.stderr
+
+
 def test_a_person_is_enrolled_from_a_recording(door: Path) -> None:
     video = cv2.VideoWriter(
         str(door / "ada.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (640, 480)

@@ -15,10 +15,14 @@ from oneglance.daemon.sight.quality import (
     MAX_TURN,
     MIN_BRIGHTNESS,
     MIN_DETAIL,
+    Quality,
+    check_quality,
     detail,
     distance_hint,
     picture_hint,
+    still_quality,
 )
+from oneglance.errors import ImageError
 from oneglance.faces.find.align import CHIP_POINTS
 from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.pose import turn_and_nod
@@ -133,3 +137,37 @@ def test_what_is_wrong_first_is_said_first(chip: Chip) -> None:
     assert picture_hint(scaled(blurred, 0.05), None, points) is Hint.MORE_LIGHT
     assert picture_hint(blurred, None, points) is Hint.HOLD_STILL
     assert picture_hint(chip, None, points) is Hint.LOOK_AT_CAMERA
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.floats(0, 4),
+    st.floats(20, 200),
+    st.sampled_from([0, 5, 11, 17]),
+    st.floats(-30, 30),
+    st.floats(-30, 30),
+)
+def test_a_still_scores_100_just_where_the_door_has_no_hint_for_it(
+    chip: Chip, light: float, width_px: float, moved_px: int, nose_x: float, nose_y: float
+) -> None:
+    worse = scaled(moved(chip, moved_px, 30.0) if moved_px else chip, light)
+    points = CHIP_POINTS + np.array([[0, 0], [0, 0], [nose_x, nose_y], [0, 0], [0, 0]])
+    quality = still_quality(worse, points, width_px, 80)
+    hints = {
+        distance_hint(Box(0, 0, width_px, width_px), 480, 80),
+        picture_hint(worse, None, points),
+    }
+    assert (quality.score == 100) == (hints == {Hint.NONE})
+    assert bool(quality.fault) == (quality.score < 100)
+    assert 0 <= quality.score <= 100
+
+
+def test_points_that_are_no_numbers_are_worth_nothing(chip: Chip) -> None:
+    assert still_quality(chip, np.full((5, 2), np.nan), 200, 80).score == 0
+
+
+def test_the_worst_picture_is_named_if_it_is_too_bad() -> None:
+    fair = ("ada1.jpg", Quality(50, "blurred"))
+    check_quality([fair])
+    with pytest.raises(ImageError, match=r"ada2\.jpg: the face is too dark \(quality 49 of 100"):
+        check_quality([fair, ("ada2.jpg", Quality(49, "too dark"))])
