@@ -92,15 +92,18 @@ def predict(
 
 def _face(path: Path, detector: FaceDetector, model: FaceModel, *, central: bool) -> FaceSample:
     from oneglance.errors import ImageError
-    from oneglance.faces.reader import load_image, read_central_face, read_one_face
+    from oneglance.faces.reader import load_image, read_central_face, read_one_face_turned
 
     image = load_image(path)
     if not central:
         try:
-            return read_one_face(image, detector, model, where=str(path))
+            face, turned_deg = read_one_face_turned(image, detector, model, where=str(path))
         except ImageError as error:
             fix = f"{error.fix}; --central takes the large central face"
             raise ImageError(error.what, where=error.where, fix=fix) from None
+        if turned_deg:
+            typer.echo(f"{path}: turned by {turned_deg} degrees, as no face was upright", err=True)
+        return face
     face = read_central_face(image, detector, model)
     if face is None:
         raise ImageError(

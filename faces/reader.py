@@ -31,6 +31,18 @@ _AS_LARGE = 0.8
 _ALSO_SEEN = 0.5
 
 
+# By how many degrees, clockwise, a picture is turned that shows no face as it is.
+_TURNS = {
+    180: cv2.ROTATE_180,
+    90: cv2.ROTATE_90_CLOCKWISE,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+
+
+class NoFaceError(ImageError):
+    """A picture in which no face was found."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceSample:
     """One face of a picture.
@@ -116,7 +128,7 @@ def read_one_face(
     """
     boxes = find_faces(image_bgr, detector, model)
     if not boxes:
-        raise ImageError(
+        raise NoFaceError(
             "no face was found", where=where, fix="use a sharp, well lit picture from the front"
         )
     if len(boxes) == 1:
@@ -134,6 +146,30 @@ def read_one_face(
             fix="cut the picture to this one person, with the face in the middle",
         )
     return _samples(image_bgr, boxes, model)[0]
+
+
+def read_one_face_turned(
+    image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel, *, where: str = ""
+) -> tuple[FaceSample, int]:
+    """The only face of a photograph as `read_one_face`, whichever side of it is up.
+
+    Not every camera notes how it was held. One that shows no face as it is, is turned to where its
+    face is the least doubtful. Also returns by how many degrees clockwise it was turned: 0, 90,
+    180 or 270; the sample's box and points lie in the turned picture.
+    """
+    try:
+        return read_one_face(image_bgr, detector, model, where=where), 0
+    except NoFaceError:
+        found: list[tuple[float, int, NDArray[np.uint8]]] = []
+        for turn_deg, turn in _TURNS.items():
+            turned = np.asarray(cv2.rotate(image_bgr, turn), np.uint8)
+            if boxes := find_faces(turned, detector, model):
+                doubt = float(model.locate(turned, boxes[:1]).doubts[0])
+                found.append((doubt, turn_deg, turned))
+        if not found:
+            raise
+    _, turn_deg, turned = min(found, key=lambda one: one[0])
+    return read_one_face(turned, detector, model, where=where), turn_deg
 
 
 def _somebody_else(

@@ -29,7 +29,7 @@ from oneglance.errors import CameraError, ImageError
 from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
-from oneglance.faces.reader import load_image, read_one_face
+from oneglance.faces.reader import load_image, read_one_face, read_one_face_turned
 
 # Pictures that follow at once show the same: this far apart, a head has moved a little.
 APART_S = 0.5
@@ -49,11 +49,15 @@ _READY = ""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """One picture's only face: what to call the picture, its template float32 (d,), how good."""
+    """One picture's only face: what to call the picture, its template float32 (d,), how good.
+
+    `turned_deg` is by how much, clockwise, the picture had to be turned before a face was found.
+    """
 
     label: str
     template: NDArray[np.float32]
     quality: Quality
+    turned_deg: int = 0
 
 
 def from_photos(
@@ -63,9 +67,11 @@ def from_photos(
     console = Console(stderr=True)
     shots = []
     for photo in track(photos, "Looking at the photos", console=console, transient=True):
-        sample = read_one_face(load_image(photo), detector, model, where=str(photo))
+        sample, turned_deg = read_one_face_turned(
+            load_image(photo), detector, model, where=str(photo)
+        )
         quality = still_quality(sample.chip, sample.points, sample.box.width, min_face_px)
-        shots.append(Shot(str(photo), sample.template, quality))
+        shots.append(Shot(str(photo), sample.template, quality, turned_deg))
     return shots
 
 

@@ -51,6 +51,8 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
     shots = _shots(wish, config, model, say)
     templates = np.stack([shot.template for shot in shots])
     for shot in shots:
+        if shot.turned_deg:
+            say(f"{shot.label}: turned by {shot.turned_deg} degrees, as no face was upright")
         if shot.quality.fault:
             say(
                 f"{shot.label}: the face is {shot.quality.fault} (quality {shot.quality.score} of"

@@ -22,7 +22,7 @@ from oneglance.faces.gallery.person import Person, UnfitTemplatesError, person_i
 from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.setup import load_configured
-from oneglance.faces.reader import load_image, read_one_face
+from oneglance.faces.reader import load_image, read_one_face_turned
 
 
 def enrol_pictures(
@@ -39,7 +39,7 @@ def enrol_pictures(
     detector = FaceDetector()
     labels = [f"photo {number}" for number in range(1, len(photos) + 1)]
     samples = [
-        read_one_face(load_image(photo), detector, model, where=label)
+        read_one_face_turned(load_image(photo), detector, model, where=label)[0]
         for photo, label in zip(photos, labels, strict=True)
     ]
     least_px = config.decision.min_face_px

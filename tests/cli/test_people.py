@@ -202,6 +202,21 @@ def test_a_small_photo_is_warned_of_and_a_tiny_one_refused_unless_forced(
     assert "quality" not in large.stderr
 
 
+def test_a_photo_that_lies_on_its_side_or_head_is_turned_and_it_is_said(
+    door: Path, photos: Path
+) -> None:
+    photo = cv2.resize(cv2.imread(str(photos / "obama.jpg")), (220, 275))
+    turns = (cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+    names = [door / f"{deg}.png" for deg in (180, 270)]
+    for name, turn in zip(names, turns, strict=True):
+        cv2.imwrite(str(name), cv2.rotate(photo, turn))
+    result = people(door, "enrol", "Ada", *names, "--consent", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["templates"] == 2
+    for name in names:
+        assert f"{name}: turned by {name.stem} degrees" in result.stderr
+
+
 def test_a_person_is_enrolled_from_a_recording(door: Path) -> None:
     video = cv2.VideoWriter(
         str(door / "ada.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (640, 480)
