@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_there
-from oneglance.config import CameraConfig, Config, load_config, parse_config
+from oneglance.config import CameraConfig, Config, MetricsConfig, load_config, parse_config
+from oneglance.signals import stop_on_signals
 
 if TYPE_CHECKING:
+    from oneglance.daemon.totals import Totals
     from oneglance.timing import StageRow
+
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -65,8 +70,13 @@ def run(
     dry = bool(source) and config is None and not default_config_is_there()
     settings = Config() if dry else load_config(config)
     settings = _with_cameras(settings, source or [], pace)
+    if no_mqtt and settings.metrics.port is not None:
+        # It runs beside the service, which has the port.
+        log.warning("no metrics are served with --no-mqtt")
+        settings = settings.model_copy(update={"metrics": MetricsConfig()})
     if dry:
         console.print("dry run, no configuration: nobody is recognised, nothing is published")
+    times = StageTimes(STAGES) if profile else None
     with console.status("starting") as status:
 
         def show(report: StepReport) -> None:
@@ -74,17 +84,23 @@ def run(
                 faces = len(report.tracks)
                 status.update(f"{report.frame.camera}: frame {report.frame.index}, {faces} faces")
 
-        times = StageTimes(STAGES) if profile else None
         daemon = Daemon(
             settings, mqtt=not (dry or no_mqtt), gallery=not dry, on_step=show, times=times
         )
-        totals = daemon.run()
-    rows = [] if times is None else times.rows()
+        # What was done is told after any stop: a signal that comes twice must not prevent it.
+        with stop_on_signals(daemon.stop):
+            totals = daemon.run()
+            status.stop()
+            _tell(totals, None if times is None else times.rows(), as_json)
+
+
+def _tell(totals: Totals, rows: list[StageRow] | None, as_json: bool) -> None:
+    """Print what was done and, if there are `rows`, where the time went."""
     if as_json:
         from dataclasses import asdict
 
         answer = asdict(totals) | {"decisions": totals.decisions}
-        if profile:
+        if rows is not None:
             answer["stages"] = [asdict(row) for row in rows]
         typer.echo(json.dumps(answer))
         return
@@ -97,7 +113,7 @@ def run(
         f"speed           {totals.fps:g} frames per second over {totals.seconds:.1f} s",
     ):
         typer.echo(line)
-    if profile:
+    if rows is not None:
         _print_stages(rows, totals.seconds)
 
 

@@ -37,7 +37,6 @@ from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.outlet import Outlet
 from oneglance.errors import ConfigError
 from oneglance.sdnotify import Notifier
-from oneglance.signals import stop_on_signals
 from oneglance.timing import StageTimes
 
 # A broker that starts at the same time as we do is usually up by then.
@@ -84,7 +83,7 @@ class Daemon:
         return self._outlet is not None and self._outlet.publisher.link.connected
 
     def run(self) -> Totals:
-        """Work until `stop`, a signal, or the end of all recordings; returns what was done.
+        """Work until `stop` or the end of all recordings; returns what was done.
 
         Raises OneglanceError when a part cannot start or work on, and whatever made the vision
         thread fail. All parts are stopped, and `offline` is published, either way.
@@ -94,7 +93,6 @@ class Daemon:
         times = StageTimes(STAGES) if self._times is None and port is not None else self._times
         on_stage = None if times is None else times.add
         with ExitStack() as parts:
-            parts.enter_context(stop_on_signals(self.stop))
             model, pipeline = build_pipeline(self._config, self._clocks, on_stage)
             watch: GalleryWatch | None = None
             outlet: Outlet | None = None

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from oneglance.signals import stop_on_signals
+from oneglance.signals import SAME_WISH_S, stop_on_signals
 
 
 def test_signals_stop_and_the_old_handlers_come_back() -> None:
@@ -31,10 +31,16 @@ def test_a_second_ctrl_c_is_meant(request: pytest.FixtureRequest) -> None:
     # A process started in the background of a shell ignores Ctrl-C from the beginning.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
-    with stop_on_signals(lambda: None):
+    now_s = 0.0
+    calls: list[str] = []
+    with stop_on_signals(lambda: calls.append("stop"), lambda: now_s):
         os.kill(os.getpid(), signal.SIGINT)
+        # As `timeout -s INT` does: once to the process, once to its group.
+        os.kill(os.getpid(), signal.SIGINT)
+        now_s += SAME_WISH_S
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+    assert calls == ["stop", "stop"]
 
 
 def test_stop_may_take_a_lock_that_the_interrupted_thread_holds() -> None:

@@ -17,6 +17,7 @@ from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import load_model
+from oneglance.signals import stop_on_signals
 
 ENROLMENT_FRAMES = 3
 
@@ -65,7 +66,8 @@ def live_demo(console: Console, source: str, seconds: int) -> None:
         timer = threading.Timer(seconds, daemon.stop)
         timer.start()
         try:
-            daemon.run()
+            with stop_on_signals(daemon.stop):
+                daemon.run()
         finally:
             timer.cancel()
         opened = len(parts.listener.opened_for)

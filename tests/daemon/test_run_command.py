@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +72,7 @@ def service(config: Path, manager: Path) -> Iterator[subprocess.Popen[str]]:
     """The daemon as systemd would start it."""
     environ = os.environ | {"NOTIFY_SOCKET": str(manager), "WATCHDOG_USEC": "400000"}
     process = subprocess.Popen(
-        [*ONEGLANCE, "run", "--config", str(config)],
+        [*ONEGLANCE, "run", "--config", str(config), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -118,9 +119,13 @@ def test_a_signal_stops_the_service_cleanly(
         wait_until(lambda: "READY=1" in heard(), "never ready")
         wait_until(lambda: heard().count("WATCHDOG=1") >= 2, "the watchdog is not fed")
         process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
+        # `timeout -s INT` sends it to the process and, a little later, to its group.
+        time.sleep(0.05)
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
+    assert json.loads(out)["frames"] > 0
     wait_until(lambda: listener.states()[-1] == ("offline", ()), "no farewell")
     assert "STOPPING=1" in heard()
     assert heard().index("READY=1") < heard().index("STOPPING=1")
@@ -170,8 +175,13 @@ def test_without_mqtt_the_configured_house_decides_and_publishes_nothing(
     enrol("Barack Obama", photo=photos / "obama.jpg")
     listener = listen(broker)
     config = config_file(broker, str(walk_up("obama2.jpg", frames=16)))
-    result = oneglance("-v", "run", "-c", config, "--pace", "every", "--no-mqtt", "--json")
+    # The service that runs beside it has the port of the metrics.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        metrics = f"[metrics]\nport = {taken.getsockname()[1]}\n"
+        config.write_text(config.read_text() + metrics)
+        result = oneglance("-v", "run", "-c", config, "--pace", "every", "--no-mqtt", "--json")
     assert result.returncode == 0, result.stderr
+    assert "no metrics are served with --no-mqtt" in result.stderr
     assert json.loads(result.stdout)["accepted"] == 1
     assert listener.heard == []
     assert "Obama" not in result.stderr
