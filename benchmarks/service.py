@@ -113,7 +113,7 @@ def run_service(config: Path, watch_s: float, core: int) -> Run:
         manager.settimeout(START_S)
         start_s = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "oneglance.cli.main", "run", "--config", str(config)],
+            [sys.executable, "-m", "oneglance.cli.start", "run", "--config", str(config)],
             env=os.environ | {"NOTIFY_SOCKET": str(address)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

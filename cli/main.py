@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -122,7 +123,7 @@ def oneglance(
 
     Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 configuration, 4 camera, 5 model,
     6 gallery, 7 broker, 8 message, 9 picture, 10 a part is not installed,
-    11 audit log, 12 the audit log was tampered with.
+    11 audit log, 12 the audit log was tampered with; 130 Ctrl-C, 143 SIGTERM, 141 nobody reads on.
     """
     set_up_logging(verbose)
 
@@ -137,18 +138,23 @@ def set_up_logging(verbose: int) -> None:
     logging.basicConfig(level=level, format=f"{stamp}%(levelname)s %(name)s: %(message)s")
 
 
-def main() -> None:
-    """Entry point: run the command; an error is one clear line and its own exit code."""
+def run(stopped: Callable[[], bool]) -> None:
+    """Run the command; an error is one clear line and its own exit code.
+
+    What goes wrong once `stopped` is true comes of that, and is not told.
+    """
     try:
         app()
     except OneglanceError as error:
+        if stopped():
+            raise
         fail(error)
     except ModuleNotFoundError as error:
         from oneglance.cli.extras import extra_for
 
         command = next((word for word in sys.argv[1:] if word in COMMANDS), "")
         extra = extra_for(error.name or "", EXTRA_OF.get(command, ""))
-        if extra is None:
+        if extra is None or stopped():
             raise
         fail(
             MissingPartError(
@@ -156,10 +162,6 @@ def main() -> None:
                 fix=f"pip install 'oneglance[{extra}]', or see 'oneglance doctor'",
             )
         )
-    except BrokenPipeError:
-        # The reader of our output left (e.g. `| head`): nothing is wrong with us.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
 def fail(error: OneglanceError) -> None:
@@ -168,7 +170,3 @@ def fail(error: OneglanceError) -> None:
     console.print("[bold red]error:[/]", end=" ")
     console.print(str(error), markup=False)
     sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()

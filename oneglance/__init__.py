@@ -5,11 +5,17 @@ The rooms of the house are `oneglance.contract`, `faces`, `training`, `converter
 """
 
 import os
-from importlib.metadata import version
-
-__version__ = version("oneglance")
 
 MAX_PICTURE_PIXELS = 50_000_000
 # OpenCV compares a picture's header with this before it decodes or sets memory aside, whatever the
 # format; but it looks once only, when it is loaded. So it is said here, before anybody loads it.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PICTURE_PIXELS))
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, when it is asked for: reading it takes longer than all else at the start."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("oneglance")

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def oneglance(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "oneglance.cli.main", *arguments],
+        [sys.executable, "-m", "oneglance.cli.start", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -164,7 +164,7 @@ def test_ctrl_c_keeps_what_was_taken_whole(
     film: Path, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "oneglance.cli.main", "collect", "--person", "Ada Lovelace"]
+    command = [sys.executable, "-m", "oneglance.cli.start", "collect", "--person", "Ada Lovelace"]
     command += ["--consent", "--terminal", "--camera", str(film), "--out", str(out)]
     process = subprocess.Popen(
         [*command, "--count", "400"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -186,7 +186,7 @@ def test_ctrl_c_keeps_what_was_taken_whole(
 def test_with_a_display_a_real_window_leads_through_the_steps(film: Path, tmp_path: Path) -> None:
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed (apt install xvfb)")
-    command = [sys.executable, "-m", "oneglance.cli.main", "collect", "--person", "Ada Lovelace"]
+    command = [sys.executable, "-m", "oneglance.cli.start", "collect", "--person", "Ada Lovelace"]
     command += ["--consent", "--camera", str(film), "--out", str(tmp_path), "--count", "6"]
     with virtual_display() as environment:
         result = subprocess.run(
@@ -259,7 +259,7 @@ def test_a_large_picture_is_shown_smaller() -> None:
 
 
 def test_a_display_that_does_not_answer_is_one_clear_line(film: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "oneglance.cli.main", "collect", "--person", "Ada Lovelace"]
+    command = [sys.executable, "-m", "oneglance.cli.start", "collect", "--person", "Ada Lovelace"]
     command += ["--consent", "--camera", str(film), "--out", str(tmp_path), "--count", "400"]
     environment = {**os.environ, "DISPLAY": ":64321"}
     environment.pop("WAYLAND_DISPLAY", None)

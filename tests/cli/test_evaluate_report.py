@@ -149,7 +149,7 @@ def test_without_a_package_of_it_only_the_report_is_missing_and_says_how_to_get_
     album: Path, tmp_path: Path, package: str
 ) -> None:
     code = (
-        f"import sys; sys.modules[{package!r}] = None\nfrom oneglance.cli.main import main; main()"
+        f"import sys; sys.modules[{package!r}] = None\nfrom oneglance.cli.start import main; main()"
     )
     pairs = ["evaluate", "--images", album, "--pairs", album / "pairs.csv"]
 

@@ -171,7 +171,7 @@ def test_what_another_distribution_brings_is_good(
 
 
 def test_a_command_whose_package_is_missing_says_which_extra_to_install(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['paho'] = None\nfrom oneglance.cli.main import main; main()"
+    code = "import sys; sys.modules['paho'] = None\nfrom oneglance.cli.start import main; main()"
     config = tmp_path / "oneglance.toml"
     config.write_text("")
     run = subprocess.run(

@@ -76,7 +76,7 @@ def made(
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """The folder that the command made, and what it said."""
     out = tmp_path_factory.mktemp("converted") / "made"
-    command = [sys.executable, "-m", "oneglance.cli.main", "convert"]
+    command = [sys.executable, "-m", "oneglance.cli.start", "convert"]
     command += [str(trained / "siamese.keras"), "--out", str(out), "--name", "tiny"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return out, done

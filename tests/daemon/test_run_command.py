@@ -20,7 +20,7 @@ from oneglance.config import Config, MqttConfig
 from oneglance.daemon.pipeline import STAGES
 
 Wait = Callable[..., None]
-ONEGLANCE = [sys.executable, "-m", "oneglance.cli.main"]
+ONEGLANCE = [sys.executable, "-m", "oneglance.cli.start"]
 
 
 def oneglance(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:

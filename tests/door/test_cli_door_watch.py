@@ -45,7 +45,7 @@ def write_config(folder: Path, port: int) -> Path:
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "oneglance.cli.main", *arguments],
+        [sys.executable, "-m", "oneglance.cli.start", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

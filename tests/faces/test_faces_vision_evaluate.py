@@ -128,7 +128,7 @@ def test_pictures_without_any_face_are_one_clear_error(pictures: Pictures) -> No
 
 def run_evaluate(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "oneglance.cli.main", "evaluate", *arguments],
+        [sys.executable, "-m", "oneglance.cli.start", "evaluate", *arguments],
         capture_output=True,
         text=True,
         timeout=120,

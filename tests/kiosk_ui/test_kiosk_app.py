@@ -36,7 +36,7 @@ from oneglance.sdnotify import Notifier
 
 Wait = Callable[[Callable[[], bool], str], None]
 TOPICS = Topics("home", "front")
-COMMAND = [sys.executable, "-m", "oneglance.cli.main", "-v", "kiosk"]
+COMMAND = [sys.executable, "-m", "oneglance.cli.start", "-v", "kiosk"]
 
 pytestmark = pytest.mark.skipif(
     shutil.which("Xvfb") is None, reason="Xvfb is not installed (apt install xvfb)"

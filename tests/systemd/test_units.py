@@ -206,7 +206,7 @@ def test_the_daemon_works_under_its_units_rules(tmp_path: Path) -> None:
     for command in (
         ["-c", probe],
         [
-            *("-m", "oneglance.cli.main", "run", "--no-mqtt"),
+            *("-m", "oneglance.cli.start", "run", "--no-mqtt"),
             *("--source", str(pictures), "--pace", "every"),
         ],
     ):
@@ -238,7 +238,7 @@ def test_the_lock_works_under_its_units_rules(
     ear.start()
     assert ear.wait_connected(20)
     process = subprocess.Popen(
-        sandboxed("oneglance-door.service", "-m", "oneglance.cli.main", "door", "-c", str(config)),
+        sandboxed("oneglance-door.service", "-m", "oneglance.cli.start", "door", "-c", str(config)),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -14,7 +14,7 @@ from oneglance.training.recipes.recipe import shipped_recipes
 
 def oneglance(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "oneglance.cli.main", *arguments],
+        [sys.executable, "-m", "oneglance.cli.start", *arguments],
         capture_output=True,
         text=True,
         timeout=300,
