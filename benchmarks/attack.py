@@ -214,20 +214,21 @@ class Attacker:
         def now() -> datetime:
             return datetime.now(UTC)
 
-        kiosk = CommandWriter(TOPICS, "kiosk", self.keys.kiosk, now).write("delete", id=VICTIM)
+        answers = TOPICS.reply("attacker")
+        kiosk = CommandWriter(TOPICS, "kiosk", self.keys.kiosk, now)
         forged = CommandWriter(TOPICS, "administrator", self.keys.stranger, now)
         stolen = CommandWriter(TOPICS, "daemon-old", self.keys.revoked, now)
         for name, verb, payload in (
             ("unsigned", "reload", b"{}"),
-            ("delete, by the kiosk", "delete", kiosk),
-            ("delete, forged", "delete", forged.write("delete", id=VICTIM)),
-            ("delete, with a revoked key", "delete", stolen.write("delete", id=VICTIM)),
+            ("delete, by the kiosk", "delete", kiosk.write("delete", answers, id=VICTIM)),
+            ("delete, forged", "delete", forged.write("delete", answers, id=VICTIM)),
+            ("delete, with a revoked key", "delete", stolen.write("delete", answers, id=VICTIM)),
         ):
             self.link.publish(
                 TOPICS.command(verb),
                 payload,
                 qos=1,
-                response_topic=TOPICS.reply("attacker"),
+                response_topic=answers,
                 correlation=capture.decision.event_id.encode(),
             )
             self.commands[name] += 1

@@ -68,7 +68,7 @@ def command(
     topic = topics.command(verb)
     writer = open_writer(topics, key or settings.command_key_file)
     args = _arguments(arguments or [])
-    reply = _asked(settings, topic, lambda: writer.write(verb, **args), seconds)
+    reply = _asked(settings, topic, lambda answers: writer.write(verb, answers, **args), seconds)
     if as_json:
         typer.echo(reply.to_payload().decode())
     else:
@@ -80,8 +80,11 @@ def command(
         raise typer.Exit(1)
 
 
-def _asked(settings: Config, topic: str, payload: Callable[[], bytes], seconds: float) -> Reply:
-    """Send it and wait for the answer. Raises BrokerError, or OneglanceError if none comes."""
+def _asked(settings: Config, topic: str, payload: Callable[[str], bytes], seconds: float) -> Reply:
+    """Send `payload(response topic)` and wait for the answer.
+
+    Raises BrokerError, or OneglanceError if none comes.
+    """
     from oneglance.contract.messages import Reply, parse
     from oneglance.contract.topics import Topics
     from oneglance.errors import BrokerError, OneglanceError
@@ -104,7 +107,7 @@ def _asked(settings: Config, topic: str, payload: Callable[[], bytes], seconds: 
         if link.subscriptions_refused:
             raise BrokerError("the broker keeps the answer", where=answers, fix="check its ACL")
         # Not before: what waits for a connection would expire.
-        link.publish(topic, payload(), qos=1, response_topic=answers, correlation=number)
+        link.publish(topic, payload(answers), qos=1, response_topic=answers, correlation=number)
         deadline_s = time.monotonic() + seconds
         while (left_s := deadline_s - time.monotonic()) > 0:
             if link.publishes_refused:

@@ -28,6 +28,7 @@ MAX_SHORT_COMMAND_BYTES = 4096
 MAX_COMMAND_LIFE = timedelta(seconds=10)
 COMMAND_LIFE = timedelta(seconds=5)
 MAX_ARGS = 8
+MAX_TOPIC_LENGTH = 256
 NONCE_BYTES = 16
 
 ArgName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -56,13 +57,17 @@ class Code(StrEnum):
     RATE_LIMITED = "rate_limited"
     BAD_ARGUMENTS = "bad_arguments"
     WRONG_DOOR = "wrong_door"
+    MISDIRECTED = "misdirected"
     CLOCK_SET = "clock_set"
 
 
 class Command(Message):
-    """A request to one door's daemon. The nonce makes each of them count once."""
+    """A request to one door's daemon. The nonce makes each of them count once.
 
-    v: Literal[1] = 1
+    Version 1 did not say where its answer goes, so that whoever sent it on could have the answer.
+    """
+
+    v: Literal[2] = 2
     kind: Literal["command"] = "command"
     expires_at: Time
     site: Level
@@ -72,6 +77,9 @@ class Command(Message):
     key_id: KeyId = Field(description="whose key signed this, as in the daemon's keyring")
     nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")] = Field(
         description="128 bits or more that nobody can guess, in hexadecimal; never used again"
+    )
+    reply_to: Annotated[str, StringConstraints(max_length=MAX_TOPIC_LENGTH)] = Field(
+        description="the message's MQTT Response Topic, empty if it has none"
     )
 
     @model_validator(mode="after")
@@ -101,8 +109,10 @@ class CommandWriter:
         """Whose commands these are."""
         return self._key_id
 
-    def write(self, verb: str, /, **args: Arg) -> bytes:
+    def write(self, verb: str, reply_to: str = "", /, **args: Arg) -> bytes:
         """A signed payload with a fresh nonce, good for COMMAND_LIFE and for one try.
+
+        `reply_to` is the Response Topic that it is published with, if it is with any.
 
         Raises MessageError for arguments that no command can carry, or for too long a payload.
         """
@@ -117,6 +127,7 @@ class CommandWriter:
                 args=dict(args),
                 key_id=self._key_id,
                 nonce=secrets.token_hex(NONCE_BYTES),
+                reply_to=reply_to,
             )
         except ValidationError as error:
             # The values stay out of the text: one of them may be a PIN.

@@ -1,4 +1,4 @@
-"""What is said on the wire: one frozen type a message. A decision has version 2, the others 1.
+"""What is said on the wire: one frozen type a message. Decisions and commands have version 2.
 
 Every message is a JSON object in UTF-8 with `v` (this version) and `kind`. Unknown fields are
 refused: a field that a consumer does not know could change what the message means. Times are

@@ -130,7 +130,7 @@ class KioskClient:
         self._asked = secrets.token_bytes(8)
         return self._link.publish(
             self._topics.command("claim"),
-            self._writer.write("claim", pin=pin),
+            self._writer.write("claim", self._answers, pin=pin),
             qos=1,
             expiry_s=int(COMMAND_LIFE.total_seconds()),
             correlation=self._asked,

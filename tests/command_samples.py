@@ -46,11 +46,12 @@ def write(
     role: Role,
     verb: str,
     *,
+    reply_to: str = "",
     wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     **args: Any,
 ) -> bytes:
     """A fresh signed command of the key of a role."""
-    return CommandWriter(topics, role, KEYS[role], wall).write(verb, **args)
+    return CommandWriter(topics, role, KEYS[role], wall).write(verb, reply_to, **args)
 
 
 def make_command(issued_at: datetime, **changes: Any) -> Command:
@@ -64,6 +65,7 @@ def make_command(issued_at: datetime, **changes: Any) -> Command:
         "args": {},
         "key_id": "administrator",
         "nonce": secrets.token_hex(16),
+        "reply_to": "",
     }
     return Command(**(values | changes))
 

@@ -96,10 +96,11 @@ class Authority:
         with self._lock:
             self._clock_is_trusted()
 
-    def admit(self, verb: str, payload: bytes) -> Order:
+    def admit(self, verb: str, payload: bytes, response_topic: str | None = None) -> Order:
         """The order in a payload that came on the topic of `verb`, which is a known one.
 
-        Raises CommandRefusedError, which says by its code why not.
+        `response_topic` is that of the message. Raises CommandRefusedError, which says by its code
+        why not.
         """
         # To take a payload apart costs 1 us a byte, whoever sent it. The broker lets screens and
         # readers, which hang outside, send no command that may be long.
@@ -107,7 +108,7 @@ class Authority:
         longest = MAX_SHORT_COMMAND_BYTES if is_short else MAX_COMMAND_BYTES
         signed, sender, standing = self._authentic(payload, longest)
         try:
-            return self._order(verb, signed, sender, standing)
+            return self._order(verb, signed, sender, standing, response_topic or "")
         except CommandRefusedError as refusal:
             refusal.key_id = sender.key_id
             raise
@@ -153,8 +154,15 @@ class Authority:
                 latest.isoformat(timespec="seconds"),
             )
 
-    def _order(self, verb: str, signed: Signed, sender: Sender, standing: Standing) -> Order:
+    def _order(
+        self, verb: str, signed: Signed, sender: Sender, standing: Standing, response_topic: str
+    ) -> Order:
         command = _shaped(signed)
+        if command.reply_to != response_topic:
+            # First of all, as every further refusal would be told there.
+            raise CommandRefusedError(
+                Code.MISDIRECTED, "its answer was asked for on another topic than was signed"
+            )
         if standing is not Standing.VALID:
             raise _unfit(sender.key_id, standing)
         if sender.role not in self._verbs[verb].roles:
@@ -227,6 +235,12 @@ class Authority:
 
 
 def _shaped(signed: Signed) -> Command:
+    if (signed.body.get("kind"), signed.body.get("v")) == ("command", 1):
+        raise CommandRefusedError(
+            Code.BAD_ARGUMENTS,
+            "a command of version 1, which does not say where its answer goes",
+            fix="bring the sender to the daemon's version of oneglance",
+        )
     try:
         return signed.message(Command, longest=MAX_COMMAND_BYTES)
     except MessageError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from oneglance import errors
 from oneglance.clocks import Clocks
-from oneglance.contract.commands import Code
+from oneglance.contract.commands import MAX_TOPIC_LENGTH, Code
 from oneglance.contract.messages import MAX_REPLY_TEXT, Reply
 from oneglance.contract.topics import ROOT, Topics
 from oneglance.daemon.voice.answers import Answers, SendReply
@@ -23,7 +23,6 @@ from oneglance.link import Arrival
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 8
-MAX_TOPIC_BYTES = 256
 # A flood of refusals is told in one line each time, not in one line each.
 TELL_EVERY_S = 10.0
 
@@ -81,12 +80,15 @@ class CommandDesk:
             if verb not in self._verbs:
                 known = ", ".join(sorted(self._verbs))
                 raise CommandRefusedError(Code.UNKNOWN_COMMAND, f"this daemon knows: {known}")
-            self._enqueue(request, self._authority.admit(verb, arrival.payload))
+            order = self._authority.admit(verb, arrival.payload, arrival.response_topic)
+            self._enqueue(request, order)
         except CommandRefusedError as refusal:
             with self._lock:
                 known_verb = verb if verb in self._verbs else "?"
                 self._refusals[refusal.key_id, known_verb, refusal.code] += 1
-            self._answer(request, refusal.code, refusal)
+            # Whoever sent it on is told nothing, nor is its owner: it may still come from there.
+            if refusal.code != Code.MISDIRECTED:
+                self._answer(request, refusal.code, refusal)
 
     def work(self) -> None:
         """Carry out what waits; call it often, from the thread that owns what the verbs touch."""
@@ -161,7 +163,7 @@ def may_answer_on(topic: str) -> bool:
 
     A commander must not make the daemon speak on a topic that only the daemon may write to.
     """
-    if not topic or len(topic.encode()) > MAX_TOPIC_BYTES or set(topic) & {"+", "#", "\0"}:
+    if not topic or len(topic) > MAX_TOPIC_LENGTH or set(topic) & {"+", "#", "\0"}:
         return False
     levels = topic.split("/")
     return not topic.startswith(ROOT + "/") or (len(levels) > 5 and levels[4] == "reply")

@@ -106,7 +106,7 @@ class ReaderApp:
     def _claim(self, number: str) -> None:
         said = self._link.publish(
             self._claims,
-            self._writer.write("claim", badge=number),
+            self._writer.write("claim", self._answers, badge=number),
             qos=1,
             expiry_s=COMMAND_EXPIRY_S,
             response_topic=self._answers,

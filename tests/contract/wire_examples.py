@@ -105,6 +105,7 @@ def command_payload() -> bytes:
             args={"id": "ada", "name": "Ada King"},
             key_id="administrator",
             nonce="7f3c1a9be54d208866f0c2d19b7ae351",
+            reply_to="oneglance/v1/home/front/reply/administrator",
         ),
         KEY,
     )

@@ -287,7 +287,7 @@ def test_from_a_badge_and_a_face_to_an_accepted_decision(
     def shown(number: str) -> Reply:
         answers = TOPICS.reply("reader")
         answered = len(listener.on(answers))
-        payload = write(TOPICS, Role.READER, "claim", badge=number)
+        payload = write(TOPICS, Role.READER, "claim", reply_to=answers, badge=number)
         listener.link.publish(TOPICS.command("claim"), payload, qos=1, response_topic=answers)
         wait_until(lambda: len(listener.on(answers)) > answered, "no answer")
         return parse(listener.on(answers)[-1].payload, Reply)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import time
 from collections import Counter
@@ -10,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import rfc8785
 from command_desk import serving
-from command_samples import make_ring, write
+from command_samples import KEYS, make_command, make_ring, write
 
 from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
-from oneglance.contract.commands import Args
+from oneglance.contract.commands import MAX_TOPIC_LENGTH, Args
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import MAX_REPLY_TEXT, Reply, parse
 from oneglance.contract.topics import Topics
@@ -70,7 +73,9 @@ class Desk:
         retained: bool = False,
         response_topic: str | None = "me/reply",
     ) -> bytes:
-        payload = payload or write(TOPICS, role, verb, wall=self.wall)
+        payload = payload or write(
+            TOPICS, role, verb, reply_to=(response_topic or "")[:MAX_TOPIC_LENGTH], wall=self.wall
+        )
         topic = TOPICS.command(verb)
         self.desk.arrived(Arrival(topic, payload, retained, response_topic, b"number 7"))
         return payload
@@ -91,6 +96,35 @@ def test_a_signed_command_is_answered_when_it_is_done(tmp_path: Path) -> None:
     assert (topic, correlation) == ("me/reply", b"number 7")
     assert (reply.ok, reply.code, reply.text) == (True, "ok", "done")
     assert heard == [Sender("administrator", Role.ADMINISTRATOR)]
+
+
+def test_no_answer_goes_where_its_owner_did_not_ask_for_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    payload = write(TOPICS, Role.ADMINISTRATOR, "reload", reply_to="me/reply", wall=desk.wall)
+    for elsewhere in ("thief/reply", None, "me/reply/x", "oneglance/v1/test/front/reply/thief"):
+        # Before it, and after it: who sends it on hears nothing and stops nothing.
+        desk.send(payload, response_topic=elsewhere)
+    desk.desk.work()
+    assert desk.replies == []
+    desk.send(payload)
+    desk.send(payload, response_topic="thief/reply")
+    desk.desk.work()
+    assert [(topic, reply.code) for topic, _, reply in desk.replies] == [("me/reply", "ok")]
+    silent = write(TOPICS, Role.ADMINISTRATOR, "reload", wall=desk.wall)
+    desk.send(silent, response_topic="thief/reply")
+    desk.desk.work()
+    assert len(desk.replies) == 1
+
+
+def test_a_command_of_version_1_is_refused_by_name(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    body = json.loads(make_command(desk.wall(), site="test").to_payload()) | {"v": 1}
+    del body["reply_to"]
+    signature = KEYS[Role.ADMINISTRATOR].sign(rfc8785.dumps(body))
+    desk.send(rfc8785.dumps(body | {"signature": base64.b64encode(signature).decode()}))
+    ((_, _, reply),) = desk.replies
+    assert reply.code == "bad_arguments"
+    assert "a command of version 1" in reply.text
 
 
 def test_an_unknown_command_is_answered_at_once_with_what_is_known(tmp_path: Path) -> None:
@@ -203,7 +237,7 @@ def test_a_flood_over_a_real_broker_is_answered_to_the_last(
         try:
             assert asking.wait_connected(20)
             for number in range(301):
-                payload = write(HOME, Role.ADMINISTRATOR, "reload")
+                payload = write(HOME, Role.ADMINISTRATOR, "reload", reply_to=answers)
                 correlation = b"%d" % number
                 while not asking.publish(
                     HOME.command("reload"),

@@ -286,13 +286,13 @@ def test_reload_reads_the_gallery_again_and_answers_only_who_may_ask(
             wait_until(lambda: listener.on(answers)[-1].correlation == number, "no answer")
             return parse(listener.on(answers)[-1].payload, Reply)
 
-        payload = write(TOPICS, Role.ADMINISTRATOR, "reload")
+        payload = write(TOPICS, Role.ADMINISTRATOR, "reload", reply_to=answers)
         reload = ask("reload", payload, b"1")
         assert (reload.ok, reload.code) == (True, "ok")
         assert "0 people" in reload.text
         assert ask("reload", payload, b"2").code == "replayed"
         assert ask("reload", b"", b"3").code == "not_signed"
-        kiosks = write(TOPICS, Role.KIOSK, "reload")
+        kiosks = write(TOPICS, Role.KIOSK, "reload", reply_to=answers)
         assert ask("reload", kiosks, b"4").code == "not_allowed"
         assert ask("open", payload, b"5").code == "unknown_command"
     # The log vouches for the memory of commands.

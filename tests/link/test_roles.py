@@ -166,7 +166,7 @@ def test_each_role_tries_each_command_with_each_key(
             for verb in COMMANDS:
                 numbers = {secrets.token_bytes(4): key for key in Role}
                 for number, key in numbers.items():
-                    payload = write(TOPICS, key, verb)
+                    payload = write(TOPICS, key, verb, reply_to=answers)
                     link.publish(
                         TOPICS.command(verb),
                         payload,
