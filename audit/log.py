@@ -40,6 +40,7 @@ from oneglance.audit.segments import (
     segment_name,
     segments,
 )
+from oneglance.audit.snapshots import SNAPSHOTS, events_in, remove_events
 from oneglance.errors import AuditError, TamperedError
 from oneglance.ownership import give_to_folders_owner
 
@@ -159,9 +160,39 @@ class Audit:
             return self._newest_of(kind)
 
     def forget(self, gone: Callable[[str], bool]) -> None:
-        """Make the pseudonyms of all people whose id is `gone` nobody's. Raises AuditError."""
+        """Make the pseudonyms of all people whose id is `gone` nobody's, and remove their pictures.
+
+        Raises AuditError.
+        """
         with self._exclusive():
-            self._names().forget(gone)
+            names = self._names()
+            theirs = {name for name, person_id in names.people().items() if gone(person_id)}
+            if theirs:
+                # First, as nothing else tells whose they are.
+                remove_events(self._folder / SNAPSHOTS, self._events_of(theirs))
+                names.forget(gone)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes people meanwhile, who does so within `alone`. Raises AuditError."""
+        with _locked(self._folder / "people.lock", self._monotonic_s, self._pause):
+            yield
+
+    def _events_of(self, pseudonyms: set[str]) -> set[str]:
+        """The events at which these people were told, of those that there is a picture of."""
+        kept = events_in(self._folder / SNAPSHOTS)
+        found: set[str] = set()
+        if not kept:
+            return found
+        for entry in entries_backwards(self._folder, ("decision",)):
+            event_id = entry.body.get("event_id")
+            if event_id in kept:
+                kept.discard(event_id)
+                if entry.body.get("person") in pseudonyms:
+                    found.add(event_id)
+            if not kept:
+                break
+        return found
 
     def reseal(self, sealer: Sealer) -> None:
         """Seal the pseudonyms with another key from now on. Raises AuditError."""

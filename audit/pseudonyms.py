@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oneglance.errors import AuditError, OneglanceError
-from oneglance.whole_file import write_whole
+from oneglance.whole_file import write_whole_and_wipe
 
 # Beside the segments.
 PEOPLE_FILE = "people.sealed"
@@ -76,13 +76,12 @@ class Pseudonyms:
         self._write(self._keys, sealer)
         self._sealer = sealer
 
-    def _refresh(self) -> None:
+    def _refresh(self, tries: int = 3) -> None:
         """Read the file if another process has replaced it."""
+        version = self._version()
+        if version == self._read_of:
+            return
         try:
-            status = self._file.stat()
-            version = (status.st_ino, status.st_mtime_ns)
-            if version == self._read_of:
-                return
             blob = self._file.read_bytes()
         except FileNotFoundError:
             self._keys, self._read_of = {}, None
@@ -93,19 +92,27 @@ class Pseudonyms:
             stored = json.loads(self._sealer.open(blob, _CONTEXT))
             self._keys = {person_id: bytes.fromhex(key) for person_id, key in stored.items()}
         except (OneglanceError, ValueError, TypeError, AttributeError):
+            # Who only reads holds no lock: it may have been replaced, and wiped, meanwhile.
+            if tries and self._version() != version:
+                self._refresh(tries - 1)
+                return
             raise self._failed("were changed, or sealed with another key") from None
         self._read_of = version
+
+    def _version(self) -> tuple[int, int] | None:
+        try:
+            status = self._file.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failed(f"cannot be read: {error.strerror}") from None
+        return status.st_ino, status.st_mtime_ns
 
     def _write(self, keys: dict[str, bytes], sealer: Sealer | None = None) -> None:
         plain = json.dumps({person_id: key.hex() for person_id, key in keys.items()}).encode()
         try:
-            write_whole(
-                self._file,
-                (sealer or self._sealer).seal(plain, _CONTEXT),
-                0o600,
-                durable=True,
-                for_folders_owner=True,
-            )
+            # Who was forgotten is not to be found in the file that was replaced.
+            write_whole_and_wipe(self._file, (sealer or self._sealer).seal(plain, _CONTEXT), 0o600)
         except OSError as error:
             raise self._failed(f"cannot be written: {error.strerror}") from None
         # Read again before it is used.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from oneglance.audit.pseudonyms import Sealer
 from oneglance.errors import AuditError
-from oneglance.whole_file import write_whole
+from oneglance.whole_file import wipe, write_whole
 
+# Beside the segments.
+SNAPSHOTS = "snapshots"
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{8,64})\.sealed")
 _TIME = "%Y%m%dT%H%M%SZ"
 
@@ -37,8 +40,7 @@ class Snapshots:
 
     def events(self) -> set[str]:
         """The ids of all events of which there is a picture. Raises AuditError."""
-        matches = (_NAME.fullmatch(name) for name in _names(self._folder))
-        return {match[2] for match in matches if match is not None}
+        return events_in(self._folder)
 
     def picture(self, event_id: str) -> bytes:
         """The picture of an event. Raises AuditError if there is none, or it was changed."""
@@ -62,11 +64,31 @@ class Snapshots:
         """Remove what is older than so many days. Raises AuditError."""
         try:
             for name in expired(_names(self._folder), now, keep_days):
-                (self._folder / name).unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    wipe(self._folder / name)
         except OSError as error:
             raise AuditError(
                 f"an old snapshot cannot be removed: {error.strerror}", where=str(self._folder)
             ) from None
+
+
+def remove_events(folder: Path, event_ids: Collection[str]) -> None:
+    """Wipe and remove the pictures of these events. Raises AuditError."""
+    try:
+        for name in _names(folder):
+            match = _NAME.fullmatch(name)
+            if match is not None and match[2] in event_ids:
+                wipe(folder / name)
+    except OSError as error:
+        raise AuditError(
+            f"a snapshot cannot be removed: {error.strerror}", where=str(folder)
+        ) from None
+
+
+def events_in(folder: Path) -> set[str]:
+    """The ids of all events of which there is a picture. Raises AuditError."""
+    matches = (_NAME.fullmatch(name) for name in _names(folder))
+    return {match[2] for match in matches if match is not None}
 
 
 def expired(names: Iterable[str], now: datetime, keep_days: int) -> list[str]:

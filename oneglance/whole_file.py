@@ -19,6 +19,8 @@ from pathlib import Path
 
 from oneglance.ownership import give_to_folders_owner
 
+_TO_WIPE = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 def write_whole(
     path: Path, data: bytes, mode: int, *, durable: bool, for_folders_owner: bool = False
@@ -26,6 +28,49 @@ def write_whole(
     """Replace a file by these bytes; see `fresh` for the rest. Raises OSError."""
     with fresh(path, mode, durable=durable, for_folders_owner=for_folders_owner) as draft:
         draft.write(data)
+
+
+def write_whole_and_wipe(path: Path, data: bytes, mode: int) -> None:
+    """Replace a file that held what is to be gone, durably; the old bytes are then overwritten.
+
+    See `wipe` for what that can do. Made by root, it belongs to the owner of the folder. Raises
+    OSError; then `path` may hold the new content already, and the old bytes may be left.
+    """
+    former = None
+    with suppress(OSError):
+        # Not there yet, or not to be written to: then it is only replaced.
+        former = os.open(path, _TO_WIPE)
+    try:
+        write_whole(path, data, mode, durable=True, for_folders_owner=True)
+        if former is not None:
+            _overwrite(former)
+    finally:
+        if former is not None:
+            os.close(former)
+
+
+def wipe(path: Path) -> None:
+    """Overwrite a file with zeros, on the disk when this returns, and remove it.
+
+    Only a file system that writes in place forgets by that: one that copies on write or keeps
+    data in a journal does not, nor does flash, which writes elsewhere, nor any copy. A file that
+    has another name (a hard link) is only removed. Raises OSError.
+    """
+    descriptor = os.open(path, _TO_WIPE)
+    try:
+        _overwrite(descriptor, names=1)
+        path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _overwrite(descriptor: int, *, names: int = 0) -> None:
+    status = os.fstat(descriptor)
+    # Whoever gave it a further name wants to keep it.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != names:
+        return
+    os.pwrite(descriptor, bytes(status.st_size), 0)
+    os.fsync(descriptor)
 
 
 @contextmanager

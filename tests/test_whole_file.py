@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.whole_file import fresh, write_new, write_whole
+from oneglance.whole_file import fresh, wipe, write_new, write_whole, write_whole_and_wipe
 
 NOBODY = 65534
 
@@ -391,3 +391,36 @@ def test_where_no_folder_can_be_synced_files_are_written_all_the_same(
         with nullcontext() if written else pytest.raises(OSError, match="Input/output"):
             write()
     assert (tmp_path / "new").exists() is written
+
+
+def test_what_was_replaced_or_wiped_is_overwritten(file: Path) -> None:
+    with file.open("rb") as former:
+        write_whole_and_wipe(file, b"new", 0o600)
+        assert former.read() == bytes(3)
+    assert content_of(file.parent) == {"page.html": b"new"}
+    assert mode_of(file) == 0o600
+    with file.open("rb") as gone:
+        wipe(file)
+        assert gone.read() == bytes(3)
+    assert content_of(file.parent) == {}
+    write_whole_and_wipe(file, b"first", 0o600)
+    assert content_of(file.parent) == {"page.html": b"first"}
+
+
+def test_a_file_with_another_name_and_what_a_link_leads_to_is_not_overwritten(file: Path) -> None:
+    kept, link = file.with_name("kept"), file.with_name("link")
+    kept.hardlink_to(file)
+    write_whole_and_wipe(file, b"new", 0o600)
+    file.unlink()
+    file.hardlink_to(kept)
+    wipe(file)
+    link.symlink_to(kept)
+    write_whole_and_wipe(link, b"new", 0o600)
+    assert content_of(file.parent) == {"kept": b"old", "link": b"new"}
+
+
+def test_what_could_not_be_replaced_is_not_overwritten(file: Path) -> None:
+    file.write_bytes(bytes(range(256)) * 100)
+    with small_files(), pytest.raises(OSError, match="File too large"):
+        write_whole_and_wipe(file, bytes(20_000), 0o600)
+    assert file.read_bytes() == bytes(range(256)) * 100

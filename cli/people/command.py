@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -167,6 +167,10 @@ def edit(
     ):
         if one and other:
             raise typer.BadParameter(f"{option} and its opposite contradict each other")
+    from oneglance.cli.audit_log import open_audit
+    from oneglance.config import load_config
+    from oneglance.daemon.gallery.logged import all_logged
+
     changes: Changes = {}
     if name is not None:
         changes["name"] = name
@@ -178,11 +182,11 @@ def edit(
         changes["expires_at"] = _moment(expires)
     if not changes:
         raise typer.BadParameter("give what is to be changed, e.g. --name 'Ada King'")
-    with _open(config) as gallery, ExitStack() as entries:
+    said = [(kind, person_id, body) for kind, body in _told(changes)]
+    with _open(config) as gallery:
         gallery.show(person_id)
-        for kind, said in _told(changes):
-            entries.enter_context(_logged(config, gallery, kind, said, person_id))
-        person = gallery.edit(person_id, **changes)
+        with all_logged(open_audit(load_config(config)), gallery, said):
+            person = gallery.edit(person_id, **changes)
     if as_json:
         typer.echo(json.dumps(_as_json(person)))
     else:

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -116,6 +116,10 @@ class Scribe:
     def forget(self, gone: Callable[[str], bool]) -> None:
         """Make the pseudonyms of people nobody's, as `Audit.forget` does. Raises AuditError."""
         self._started().forget(gone)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Nobody else changes people within it, as `Audit.alone`. Raises AuditError."""
+        return self._started().alone()
 
     def decision(self, payload: bytes) -> str:
         """Write down a signed decision that is about to leave; returns its event_id.

@@ -26,7 +26,7 @@ from typing import Any, Self
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery.vault import TemplateKey
 from oneglance.ownership import give_to_folders_owner
-from oneglance.whole_file import write_whole
+from oneglance.whole_file import write_whole_and_wipe
 
 # A guess costs one scrypt for each person with a PIN; a claim must not hold up the door.
 MOST_PINS = 50
@@ -206,6 +206,9 @@ def read_credentials(path: Path, key: TemplateKey) -> Credentials:
                     fix=f"run: chmod 600 {path}",
                 )
             data = file.read(MAX_BYTES + 1)
+            if os.fstat(file.fileno()).st_nlink == 0:
+                # Replaced, and wiped, while it was read.
+                return read_credentials(path, key)
     except FileNotFoundError:
         return Credentials.none()
     except OSError as error:
@@ -258,13 +261,8 @@ def write_credentials(
     lines = [base64.b64encode(one.seal(body, _CONTEXT)) + b"\n" for one in keys]
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(
-            path,
-            _MAGIC + b"".join(lines),
-            0o600,
-            durable=True,
-            for_folders_owner=True,
-        )
+        # A badge or PIN that was taken away is not to be found in the file that was replaced.
+        write_whole_and_wipe(path, _MAGIC + b"".join(lines), 0o600)
     except OSError as error:
         raise GalleryError(
             f"cannot keep the credentials: {error.strerror}",

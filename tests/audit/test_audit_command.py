@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import stat
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -290,6 +291,28 @@ def test_an_enrolment_that_failed_says_so_and_keeps_no_pseudonym(door: Door) -> 
     ):
         raise ZeroDivisionError
     assert {entry.get("person_id") for entry in door.listed()} == {"ada-lovelace", None}
+
+
+def test_who_is_just_being_enrolled_keeps_the_pseudonym(door: Door) -> None:
+    def rename() -> None:
+        with (
+            Gallery.open(door.config.gallery.path, door.key) as gallery,
+            logged(open_audit(door.config), gallery, "rename", {}, "ada-lovelace"),
+        ):
+            gallery.edit("ada-lovelace", name="Ada King")
+
+    other = threading.Thread(target=rename)
+    template = np.eye(1, 8, dtype=np.float32)
+    with Gallery.open(door.config.gallery.path, door.key) as gallery:
+        with logged(open_audit(door.config), gallery, "enrolment", {}, "eve"):
+            other.start()
+            other.join(0.3)
+            now = datetime.now(UTC)
+            gallery.enrol("Eve", template, "model:1", consent_at=now, source="test")
+        other.join()
+        assert gallery.show("ada-lovelace").name == "Ada King"
+    *_, enrolment, rename_entry = door.listed()
+    assert (enrolment["person_id"], rename_entry["person_id"]) == ("eve", "ada-lovelace")
 
 
 def test_a_new_gallery_key_opens_the_pseudonyms_too(door: Door) -> None:

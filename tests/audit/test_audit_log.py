@@ -23,6 +23,7 @@ from oneglance.audit.generations import Generations
 from oneglance.audit.log import Audit
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.segments import entries, segments
+from oneglance.audit.snapshots import Snapshots
 from oneglance.errors import AuditError, OneglanceError, TamperedError
 from oneglance.faces.gallery.vault import TemplateKey
 
@@ -337,6 +338,23 @@ def test_a_log_that_somebody_else_signed_in_our_name_is_not_built_upon(
     with pytest.raises(TamperedError, match="the signature of entry 1 is wrong"):
         opened()
     assert only_segment(folder).read_bytes() == before
+
+
+def test_who_is_forgotten_leaves_no_picture_and_no_key(opened: Opened, folder: Path) -> None:
+    audit = opened()
+    snapshots = Snapshots(folder / "snapshots", SEALER)
+    for number, who in enumerate(("ada", "eve", "ada", None)):
+        event = f"{number:032x}"
+        audit.append("decision", {"event_id": event}, person_id=who)
+        snapshots.keep(event, datetime.now(UTC), b"a face")
+    pictures = sorted((folder / "snapshots").iterdir(), key=lambda file: file.name[-10:])
+    with pictures[0].open("rb") as first, (folder / PEOPLE_FILE).open("rb") as people:
+        opened(signer=None).forget("ada".__eq__)
+        assert set(first.read()) == set(people.read()) == {0}
+    assert [file.exists() for file in pictures] == [False, True, False, True]
+    assert set(Pseudonyms(folder / PEOPLE_FILE, SEALER).people().values()) == {"eve"}
+    audit.forget("nobody".__eq__)
+    assert snapshots.events() == {f"{1:032x}", f"{3:032x}"}
 
 
 def test_the_gallerys_generation_is_found_again(opened: Opened) -> None:
