@@ -337,7 +337,10 @@ def _gallery(config: Config) -> str:
 
     from oneglance.cli.audit_log import open_gallery
     from oneglance.daemon.build import rule_of
+    from oneglance.faces.gallery.codes import L1Head
+    from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
     from oneglance.faces.gallery.file import is_there
+    from oneglance.faces.gallery.fusing import fused
     from oneglance.faces.gallery.person import UnfitTemplatesError
     from oneglance.faces.gallery.vault import load_key
     from oneglance.faces.model.setup import load_configured
@@ -351,6 +354,8 @@ def _gallery(config: Config) -> str:
             snapshot = gallery.snapshot(model.model_id, datetime.now(UTC))
         except UnfitTemplatesError as error:
             raise error.naming() from None
+    head = L1Head.behind(model.compare, model.template_size)
+    snapshot = fused(snapshot, head, model.threshold(AGREEMENT_FMR))
     decides = rule_of(config, model).fits(len(snapshot.person_ids))
     return f"{len(set(snapshot.person_ids))} people; {decides}"
 

@@ -46,6 +46,7 @@ from oneglance.daemon.voice.verbs import Verb
 from oneglance.errors import AuditError, ModelError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.credentials import CredentialFile, forget_credentials
+from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.gallery.setup import configured_witness
 from oneglance.faces.gallery.vault import load_key
@@ -141,6 +142,7 @@ def open_gallery(
         wall=clocks.wall,
         fits=rule_of(config, model).fits,
         head=L1Head.behind(model.compare, model.template_size),
+        agreement=model.threshold(AGREEMENT_FMR),
         witness=configured_witness(config.gallery, Generations(audit_log)),
         keep_expired=timedelta(days=config.gallery.keep_expired_days),
         on_deletion=lambda ids: forget_credentials(config.credentials_file, key, ids),

@@ -11,6 +11,7 @@ from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.errors import AuditError, OneglanceError, TamperedError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.file import is_there
+from oneglance.faces.gallery.fusing import fused
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.identify import with_codes
 from oneglance.faces.gallery.person import Snapshot
@@ -43,7 +44,8 @@ class GalleryWatch:
 
     While the gallery cannot be read, or `fits` refuses its number of templates, nobody is in it:
     `snapshot` is None and `problem` says so. What `fits` answers is logged. With the model's
-    `head` a large gallery is made fast to search. Templates that were unsealed once are not
+    `head` a person's pictures that score `agreement` or more among themselves are compared as one,
+    and a large gallery is made fast to search. Templates that were unsealed once are not
     unsealed again, so that one more person costs little. An older copy of the gallery than
     `witness` knows of counts for nothing. Who has expired for longer than `keep_expired` is
     deleted for good, after `on_deletion` has got their ids: if it raises OneglanceError, nobody is.
@@ -60,6 +62,7 @@ class GalleryWatch:
         wall: Callable[[], datetime],
         fits: Callable[[int], str] = "{} templates".format,
         head: L1Head | None = None,
+        agreement: float = float("inf"),
         witness: Witness | None = None,
         keep_expired: timedelta | None = None,
         on_deletion: Callable[[Sequence[str]], None] = lambda _: None,
@@ -71,6 +74,7 @@ class GalleryWatch:
         self._wall = wall
         self._fits = fits
         self._head = head
+        self._agreement = agreement
         self._witness = witness
         self._keep_expired = keep_expired
         self.on_deletion = on_deletion
@@ -147,6 +151,7 @@ class GalleryWatch:
         snapshot = self._gallery.snapshot(
             self._model_id, now, template_size=self._template_size, unsealed=self._unsealed
         )
+        snapshot = fused(snapshot, self._head, self._agreement)
         decides = self._fits(len(snapshot.templates))
         snapshot = with_codes(snapshot, self._head)
         self._changes = changes

@@ -75,11 +75,11 @@ class Person:
 class Snapshot:
     """All templates that count at one moment, ready to be compared.
 
-    `templates` is float32 (n, d), read-only, one L2-normalised template a row; `person_ids[i]`
-    owns row i; `names` maps each person_id to the name to greet. `owners` (n,) numbers the
-    persons of the rows. `codes` make the search of a large gallery fast. `people` has what else is
-    known of those who count, by person_id; `changes_at` is when the next person, of all that are
-    enrolled, begins or ceases to count.
+    `templates` is float32 (n, d), read-only, one template a row, of length 1 or, where pictures
+    were fused, a little more; `person_ids[i]` owns row i; `names` maps each person_id to the name
+    to greet. `owners` (n,) numbers the persons of the rows. `codes` make the search of a large
+    gallery fast. `people` has what else is known of those who count, by person_id; `changes_at`
+    is when the next person, of all that are enrolled, begins or ceases to count.
     """
 
     person_ids: tuple[str, ...]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from oneglance.config import Config, GalleryConfig
 from oneglance.daemon.build import open_gallery
 from oneglance.daemon.gallery.watch import LOOK_EVERY_S, TIDY_EVERY_S, GalleryWatch
 from oneglance.errors import AuditError, GalleryError
+from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.setup import configured_witness, open_configured
 from oneglance.faces.gallery.vault import load_key
@@ -231,6 +233,35 @@ def test_reload_tells_how_many_people_count(
     enrol("Ada", templates=np.concatenate([template(model, 1), template(model, 2)]))
     enrol("Bob", templates=template(model, 3))
     assert watch.reload() == 2
+
+
+def test_pictures_of_one_person_that_agree_are_compared_as_one(
+    gallery_file: GalleryConfig, enrol: Enrol, model: FaceModel, clock: Clock
+) -> None:
+    told: list[int] = []
+
+    def fits(rows: int) -> str:
+        told.append(rows)
+        return ""
+
+    alike = template(model, 1) + 0.3 * template(model, 2)
+    alike = np.asarray(alike / np.linalg.norm(alike), np.float32)
+    enrol("Ada", templates=np.concatenate([template(model, 1), alike]))
+    enrol("Bob", templates=np.concatenate([template(model, 3), template(model, 4)]))
+    watch = GalleryWatch(
+        gallery_file.path,
+        load_key(gallery_file.key_file),
+        model.model_id,
+        model.template_size,
+        wall=clock,
+        fits=fits,
+        head=L1Head.behind(model.compare, model.template_size),
+        agreement=model.threshold("1e-3"),
+    )
+    assert watch.reload() == 2
+    assert watch.snapshot is not None
+    assert Counter(watch.snapshot.person_ids) == {"ada": 1, "bob": 2}
+    assert told == [3]
 
 
 def test_who_is_not_valid_yet_counts_from_that_moment_on(
