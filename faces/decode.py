@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import IO
 
 import cv2
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from oneglance import MAX_PICTURE_PIXELS
 from oneglance.errors import ImageError
+from oneglance.faces.formats import HEIC, VIDEO, named_format
 
 # More than any camera's file of so many pixels has.
 MAX_BYTES = 100_000_000
@@ -38,8 +40,20 @@ def read_file(file: IO[bytes], size: int, where: str) -> bytes:
 def decode(data: bytes, where: str) -> NDArray[np.uint8]:
     """A picture as BGR uint8 (H, W, 3), turned upright by its EXIF data; `where` is for errors.
 
-    Raises ImageError if it is no picture, a damaged one, or larger than 50 megapixels.
+    Raises ImageError if it is no picture, a damaged one, one of a format that is not read, which
+    is then named, or larger than 50 megapixels.
     """
+    name = named_format(data)
+    if name == HEIC:
+        return _heic(data, where)
+    if name == VIDEO:
+        raise ImageError("a video, not a picture", where=where, fix="name a video as --source")
+    if name is not None:
+        raise ImageError(
+            f"pictures in this format ({name}) are not read",
+            where=where,
+            fix="export it as JPEG or PNG",
+        )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:
@@ -48,13 +62,41 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
             raise _too_large(where) from None
         image = None
     if image is None:
-        raise ImageError(
-            "not a picture, or a damaged one", where=where, fix="use an intact JPEG or PNG file"
-        )
+        raise _damaged(where)
     # Whoever loaded OpenCV before us has its own limit.
     if image.shape[0] * image.shape[1] > MAX_PICTURE_PIXELS:
         raise _too_large(where)
     return np.asarray(image, np.uint8)
+
+
+def _heic(data: bytes, where: str) -> NDArray[np.uint8]:
+    try:
+        import pi_heif
+    except ImportError:
+        raise ImageError(
+            "pictures in this format (HEIC, as of an iPhone) are read with the extra 'heif' only",
+            where=where,
+            fix="run pip install 'oneglance[heif]', or export it as JPEG",
+        ) from None
+    try:
+        # Opening reads the headers; it is turned as they say when it is decoded.
+        picture = pi_heif.open_heif(io.BytesIO(data), bgr_mode=True)
+        width, height = picture.size
+        if width * height > MAX_PICTURE_PIXELS:
+            raise _too_large(where)
+        # A copy: the memory is the library's, and goes with it.
+        pixels = np.array(picture, np.uint8)
+    except (ValueError, RuntimeError, EOFError, OSError):
+        raise _damaged(where) from None
+    if pixels.ndim == 2:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
+    return pixels[:, :, :3].copy()
+
+
+def _damaged(where: str) -> ImageError:
+    return ImageError(
+        "not a picture, or a damaged one", where=where, fix="use an intact JPEG or PNG file"
+    )
 
 
 def _too_large(where: str) -> ImageError:

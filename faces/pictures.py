@@ -20,7 +20,10 @@ _UNREADABLE = (
     RuntimeError,
     NotImplementedError,
 )
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm"),
+    *(".avif", ".heic", ".heif", ".jp2", ".tif", ".tiff"),
+)
 
 
 class Pictures:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from oneglance.daemon.camera.capture import Capture
 from oneglance.errors import CameraError, ImageError
+from oneglance.faces.pictures import SUFFIXES
 from oneglance.faces.reader import load_image
 
 log = logging.getLogger(__name__)
 
 # A folder of pictures has no clock of its own.
 FOLDER_FPS = 10.0
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 # Some containers only estimate how many frames they hold.
 MISSING_TOLERATED = 0.02
 
@@ -82,7 +82,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         try:
-            names = [file for file in path.iterdir() if file.suffix.lower() in PICTURES]
+            names = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
         except OSError as error:
             raise CameraError(
                 f"cannot read the folder: {error.strerror}", where=str(path)
@@ -91,7 +91,7 @@ class Folder:
             raise CameraError(
                 "the folder holds no pictures",
                 where=str(path),
-                fix=f"put files in it that end in {', '.join(sorted(PICTURES))}",
+                fix=f"put files in it that end in {', '.join(sorted(SUFFIXES))}",
             )
         self._files = iter(sorted(names, key=_natural))
 

@@ -13,10 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oneglance.errors import ImageError
 from oneglance.faces.decode import MAX_BYTES, decode
 from oneglance.faces.drawings.drawing_model import read_drawing
+from oneglance.faces.formats import named_format
 from oneglance.faces.reader import load_image
 
 SIDE = 30_000
@@ -91,6 +94,9 @@ def enlarged(suffix: str) -> bytes:
     return data.replace(found, large[kind], 1)
 
 
+HEIC_FILE = Path(__file__).parent / "sideways.heic"
+
+
 FORMATS = (
     *(".png", ".jpg", ".webp", ".bmp", ".tiff", ".gif"),
     *(".ppm", ".pam", ".jp2", ".ras"),
@@ -99,7 +105,12 @@ FORMATS = (
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_each_of_the_formats_is_read(suffix: str) -> None:
+    assert named_format(encoded(suffix)) is None
     assert decode(encoded(suffix), "picture").shape == GREY.shape
+
+
+def test_a_tiff_picture_may_have_other_sizes_beside_it() -> None:
+    assert decode(tiff({254: 0, 330: 8}), "picture").shape == GREY.shape
 
 
 def test_what_is_too_large_is_refused_by_its_header_in_every_format_from_everywhere(
@@ -131,6 +142,73 @@ def test_what_is_too_large_is_refused_by_its_header_in_every_format_from_everywh
     expected["film"] = "its pictures of 7200 x 7000 are larger than 50 megapixels"
     assert said == expected
     assert peak_mb < MOST_MB
+
+
+def test_an_iphones_photograph_is_read_and_turned_upright() -> None:
+    pytest.importorskip("pi_heif", reason="the extra 'heif' is not installed")
+    picture = decode(HEIC_FILE.read_bytes(), "picture")
+    assert picture.shape == (64, 48, 3)
+    assert np.allclose(picture[:28], (40, 40, 250), atol=4)
+    assert picture[36:].max() < 10
+
+
+def test_a_large_or_damaged_iphones_photograph_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("pi_heif", reason="the extra 'heif' is not installed")
+    data = HEIC_FILE.read_bytes()
+    monkeypatch.setattr("oneglance.faces.decode.MAX_PICTURE_PIXELS", 48 * 64 - 1)
+    with pytest.raises(ImageError, match="larger than"):
+        decode(data, "picture")
+    for length in range(30, len(data), 60):
+        with pytest.raises(ImageError, match="a damaged one"):
+            decode(data[:length], "picture")
+
+
+def test_without_its_extra_an_iphones_photograph_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(ImageError, match=r"HEIC.*pip install 'oneglance\[heif\]'"):
+        decode(HEIC_FILE.read_bytes(), "picture")
+
+
+def tiff(tags: dict[int, int]) -> bytes:
+    """A TIFF picture with these tags before its own; OpenCV reads it all the same."""
+    data = encoded(".tiff")
+    (start,) = struct.unpack("<I", data[4:8])
+    (count,) = struct.unpack("<H", data[start : start + 2])
+    before = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    entries = data[start + 2 : start + 2 + 12 * count]
+    directory = struct.pack("<H", count + len(tags)) + before + entries + bytes(4)
+    return data[:4] + struct.pack("<I", len(data)) + data[8:] + directory
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\xff\x0a\xfa\x1f", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"%PDF-1.7\n", "PDF"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"FUJIFILMCCD-RAW 0201", "RAW"),
+        (b"II*\0\x10\0\0\0CR\2\0", "RAW"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "RAW"),
+        (tiff({50706: 0x0401}), "RAW"),
+        (tiff({254: 1, 330: 8}), "RAW"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<svg width='9'>", "SVG"),
+        (b"<!DOCTYPE HTML>\n<title>Not found</title>", "web page"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42", "a video, not a picture"),
+        (b"RIFF\0\1\0\0AVI LIST", "a video, not a picture"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named_with_the_way_out(data: bytes, name: str) -> None:
+    with pytest.raises(ImageError, match=name) as caught:
+        decode(data, "picture")
+    assert caught.value.fix in {"export it as JPEG or PNG", "name a video as --source"}
+
+
+@given(st.binary(max_size=80), st.sampled_from([b"", b"II*\0", b"MM\0*", b"\0\0\0\x18ftyp"]))
+def test_naming_a_format_never_fails(data: bytes, beginning: bytes) -> None:
+    named_format(beginning + data)
 
 
 def test_a_device_without_an_end_is_not_read_for_ever() -> None:
