@@ -29,9 +29,10 @@ def supervise(
 ) -> None:
     """Return when `stopping` is set or all recordings have come to their end.
 
+    A camera that fails, at the start or later, is told of and tried again; the others work on.
     Raises what made the vision thread fail, OneglanceError when the network's thread has died
-    (a daemon that nobody hears must not look alive), and CameraError when a recording is
-    unreadable, no camera opens at the start, or one hangs again and again.
+    (a daemon that nobody hears must not look alive), and CameraError when nothing is left to wait
+    for: of recordings alone one is unreadable, or every camera is stuck in its driver.
     """
     ready = False
     reasons: tuple[str, ...] | None = None
@@ -42,7 +43,7 @@ def supervise(
             raise OneglanceError("the network thread has died")
         for camera in cameras:
             camera.watch()
-        _check_opened(cameras, ready=ready)
+        _check_worth_waiting(cameras)
         if all(camera.state is CameraState.ENDED for camera in cameras) and exchange.idle:
             return
         opening = any(camera.state is CameraState.OPENING for camera in cameras)
@@ -62,13 +63,15 @@ def supervise(
             publisher.set_reasons(now)
 
 
-def _check_opened(cameras: list[Camera], *, ready: bool) -> None:
-    """Raise CameraError if a recording is unreadable, or if at the start no camera opens at all."""
-    lost = [c for c in cameras if c.state is CameraState.LOST]
-    for camera in lost:
-        hopeless = is_recording(camera.config) or (not ready and len(lost) == len(cameras))
-        if hopeless:
-            raise camera.failure or CameraError("is lost", where=f"camera {camera.name}")
+def _check_worth_waiting(cameras: list[Camera]) -> None:
+    """Raise CameraError if no waiting helps: a new process may, or another recording."""
+    if all(is_recording(camera.config) for camera in cameras):
+        hopeless = [camera for camera in cameras if camera.state is CameraState.LOST]
+    else:
+        hopeless = cameras if all(camera.stuck for camera in cameras) else []
+    if hopeless:
+        name = hopeless[0].name
+        raise hopeless[0].failure or CameraError("is lost", where=f"camera {name}")
 
 
 def _lost(cameras: list[Camera], *, told: tuple[str, ...]) -> list[str]:

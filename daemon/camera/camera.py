@@ -17,8 +17,8 @@ from oneglance.errors import CameraError
 
 log = logging.getLogger(__name__)
 
-# Readers that hang in the driver cannot be ended, only left behind. More than these, and only a
-# new process helps.
+# Readers that hang in the driver cannot be ended, only left behind. With more than these, none is
+# added until one comes back.
 MAX_ABANDONED = 3
 
 
@@ -45,6 +45,7 @@ class Camera:
         self._stopping = threading.Event()
         self._abandoned: list[Reader] = []
         self._reader = self._new_reader(0.0)
+        self._replaced = False
 
     @property
     def state(self) -> CameraState:
@@ -80,32 +81,38 @@ class Camera:
         """Begin to open and read, in the background."""
         self._reader.start()
 
-    def watch(self) -> None:
-        """Replace a reader that has hung past its deadline.
+    @property
+    def stuck(self) -> bool:
+        """Whether so many readers hang in its driver that it is left alone until one comes back."""
+        return len(self._abandoned) > MAX_ABANDONED
 
-        Raises CameraError when too many hang: then only a restart of the process helps.
-        """
+    def watch(self) -> None:
+        """Replace a reader that has hung past its deadline, unless too many hang already."""
         if self._stopping.is_set() or self.state is CameraState.ENDED:
             return
-        if self._clock_s() <= self._reader.due_s:
-            return
+        if self._clock_s() > self._reader.due_s:
+            self._leave_behind()
+        self._abandoned = [reader for reader in self._abandoned if reader.is_alive()]
+        if self._replaced and not self.stuck:
+            self._replaced = False
+            self._reader.start()
+
+    def _leave_behind(self) -> None:
         hung, self._reader = self._reader, self._new_reader(REOPEN_MIN_S)
         hung.give_up()
-        self._abandoned = [r for r in [*self._abandoned, hung] if r.is_alive()]
-        if len(self._abandoned) > MAX_ABANDONED:
-            raise CameraError(
-                f"hangs again and again ({len(self._abandoned)} readers are stuck in its driver)",
-                where=f"camera {self.name}",
-                fix="unplug it and plug it in again",
-            )
+        self._abandoned.append(hung)
+        self._replaced = True
+        what, fix = "no answer for {:g} s", "check its cable or network; it is opened again"
+        if self.stuck:
+            what = "hangs again and again, at last for {:g} s"
+            fix = "unplug it and plug it in again"
         self._intake.lost(
             CameraError(
-                f"no answer for {self.config.read_deadline_s:g} s",
+                what.format(self.config.read_deadline_s),
                 where=f"camera {self.name} ({shown_name(self.config.source)})",
-                fix="check its cable or network; it is opened again",
+                fix=fix,
             )
         )
-        self._reader.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Close the camera; a reader that hangs is left behind."""

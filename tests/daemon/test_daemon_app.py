@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,15 @@ from numpy.typing import NDArray
 
 from oneglance.audit.segments import entries_backwards
 from oneglance.broker import embedded_broker, free_port
-from oneglance.config import CommandsConfig, Config, ModelConfig, MqttConfig
+from oneglance.config import CameraConfig, CommandsConfig, Config, ModelConfig, MqttConfig
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Decision, Phase, Reply, VisitState, parse
 from oneglance.contract.signing import check, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
+from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.camera.intake import CameraState
+from oneglance.daemon.supervise import supervise
 from oneglance.daemon.totals import Totals
 from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.nonces import NonceFile
@@ -602,12 +606,67 @@ def test_a_second_daemon_of_the_door_is_refused_and_leaves_the_first_alone(
     assert Daemon(house(film(), mqtt=broker)).run().frames == 12
 
 
-@pytest.mark.parametrize("source", ["/dev/video97", "rtsp://127.0.0.1:1/", "none.mp4"])
-def test_when_no_camera_opens_at_the_start_there_is_a_clear_error(
-    house: House, source: str
+def test_of_recordings_alone_an_unreadable_one_ends_the_run(
+    house: House, film: Callable[..., Path]
 ) -> None:
-    with pytest.raises(CameraError):
-        Daemon(house(source), mqtt=False, gallery=False).run()
+    with pytest.raises(CameraError, match="no such camera, video or folder"):
+        Daemon(house(film(), "none.mp4"), mqtt=False, gallery=False).run()
+
+
+def test_cameras_that_fail_at_the_start_are_told_of_and_tried_until_they_come(
+    house: House,
+    network_camera: Any,
+    film: Callable[..., Path],
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    wait_until: Wait,
+) -> None:
+    listener = listen(broker)
+    network_camera.stop()
+    # A camera that is switched off, one that is not there, a recording that is not, and one that
+    # works.
+    sources = (network_camera.url, "97", "none.mp4", film())
+    failing = [f"camera_lost:cam{number}" for number in range(3)]
+    with running(Daemon(house(*sources, mqtt=broker))) as daemon:
+        told = ("degraded", tuple(sorted([*failing, "gallery_empty"])))
+        wait_until(lambda: listener.states()[-1:] == [told], "the failures were not told")
+        network_camera.start()
+        told_less = ("degraded", tuple(sorted([*failing[1:], "gallery_empty"])))
+        wait_until(lambda: listener.states()[-1:] == [told_less], "it was not tried again")
+    assert daemon.error is None
+    assert daemon.totals is not None
+    assert daemon.totals.frames > 0
+
+
+class Stuck:
+    """A camera as its supervisor sees it: lost, and beyond help or not."""
+
+    state = CameraState.LOST
+    complaints = ()
+
+    def __init__(self, name: str, *, stuck: bool) -> None:
+        self.config = CameraConfig(name=name, source="0")
+        self.name, self.stuck = name, stuck
+        self.failure = CameraError("hangs again and again", where=name)
+
+    def watch(self) -> None:
+        pass
+
+
+def test_only_where_every_camera_is_stuck_a_new_process_is_asked_for() -> None:
+    stopping = threading.Event()
+    vision = SimpleNamespace(ended=threading.Event(), problems=())
+
+    def watch_over(*stuck: bool) -> None:
+        cameras: Any = [Stuck(f"cam{i}", stuck=one) for i, one in enumerate(stuck)]
+        notifier: Any = SimpleNamespace(ready=lambda: None, status=lambda _: stopping.set())
+        exchange: Any = FrameExchange(("cam0",))
+        supervise(cameras, vision, exchange, None, notifier, stopping)  # type: ignore[arg-type]
+
+    watch_over(True, False)
+    stopping.clear()
+    with pytest.raises(CameraError, match="cam0: hangs again and again"):
+        watch_over(True, True)
 
 
 def test_no_camera_at_all_is_a_mistake_in_the_configuration(house: House) -> None:
