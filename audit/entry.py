@@ -47,6 +47,8 @@ KINDS = (
     "lockout",
     "key_change",
     "gallery_generation",
+    "credentials_generation",
+    "attempts",
     # What the log says about itself.
     "checkpoint",
     "retention",
@@ -54,12 +56,13 @@ KINDS = (
 )
 # What the daemon alone writes is worth nothing without its signature.
 SIGNED_KINDS = frozenset(
-    {"start", "stop", "decision", "command", "policy_change", "lockout", "checkpoint", "retention"}
+    {"start", "stop", "decision", "command", "policy_change", "lockout", "attempts"}
+    | {"checkpoint", "retention"}
 )
 # Of these the newest counts, however old it is.
-LASTING_KINDS = ("gallery_generation",)
+LASTING_KINDS = ("gallery_generation", "credentials_generation", "attempts")
 # Of these the number in their body never falls: under which name it stands there.
-RISING_KINDS = {"gallery_generation": "generation"}
+RISING_KINDS = dict.fromkeys(LASTING_KINDS, "generation")
 
 _LINE = re.compile(
     rb'\{"entry":(\{"at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","body":(\{.*\}),'

@@ -1,6 +1,7 @@
 """Failed attempts on disk: they survive a restart and a power cut.
 
 What stands there names nobody: badges and PINs are counted by marks that mean nothing elsewhere.
+The generation grows with each writing, so that an older copy can be told from the last.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 from oneglance.errors import ConfigError
 from oneglance.whole_file import write_whole
@@ -17,13 +19,20 @@ MAX_BYTES = 1 << 20
 Kept = dict[str, list[float]]
 
 
-def read_attempts(path: Path) -> Kept:
-    """Failures and wait by key; nothing if there is no file. ConfigError if it is damaged."""
+class KeptAttempts(NamedTuple):
+    """What the file holds: failures and wait by key, and which writing of it that is."""
+
+    generation: int
+    counts: Kept
+
+
+def read_attempts(path: Path) -> KeptAttempts:
+    """What is kept; nothing, of generation 0, if there is no file. ConfigError if it is damaged."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return {}
+        return KeptAttempts(0, {})
     except OSError as error:
         raise ConfigError(
             f"cannot read the failed attempts: {error.strerror}", where=str(path)
@@ -33,13 +42,17 @@ def read_attempts(path: Path) -> Kept:
             raise ValueError("too long")
         body = json.loads(data.decode())
         kept = {str(key): [float(value) for value in pair] for key, pair in body["counts"].items()}
-        if body["v"] != 1 or any(len(pair) != 2 for pair in kept.values()):
+        # Version 1 had no generation.
+        generation = body["generation"] if body["v"] != 1 else 0
+        if body["v"] not in (1, 2) or any(len(pair) != 2 for pair in kept.values()):
             raise ValueError("not ours")
+        if type(generation) is not int or not 0 <= generation < 2**53:
+            raise ValueError("no generation")
         if not all(math.isfinite(value) for pair in kept.values() for value in pair):
             raise ValueError("no numbers")
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise damaged(path) from None
-    return kept
+    return KeptAttempts(generation, kept)
 
 
 def damaged(path: Path) -> ConfigError:
@@ -51,7 +64,7 @@ def damaged(path: Path) -> ConfigError:
     )
 
 
-def write_attempts(path: Path, kept: Kept) -> None:
+def write_attempts(path: Path, kept: KeptAttempts) -> None:
     """Replace the file as a whole; when this returns, it survives a power cut. Raises OSError."""
-    data = json.dumps({"v": 1, "counts": kept}, allow_nan=False).encode()
+    data = json.dumps({"v": 2, **kept._asdict()}, allow_nan=False).encode()
     write_whole(path, data, 0o600, durable=True, for_folders_owner=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from oneglance.access_config import AccessConfig
+from oneglance.audit.entry import Entry
 from oneglance.contract.commands import Args, Code
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import (
@@ -29,6 +30,7 @@ from oneglance.contract.messages import (
 )
 from oneglance.daemon.access.attempts_file import (
     Kept,
+    KeptAttempts,
     damaged,
     read_attempts,
     write_attempts,
@@ -69,10 +71,16 @@ class CredentialReader(Protocol):
 
 
 class AttemptsLog(Protocol):
-    """Where lock-outs, and that they were forgotten, are written down: the daemon's `Scribe`."""
+    """Where lock-outs, and that they were forgotten, are written down: the daemon's `Scribe`.
+
+    It knows how often failures were kept, too, so that an older copy of their file is noticed.
+    """
 
     def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> object:
         """Write one entry. Raises AuditError."""
+
+    def last(self, kind: str) -> Entry | None:
+        """The newest entry of a kind. Raises AuditError."""
 
 
 class News(Enum):
@@ -105,7 +113,8 @@ class Standing:
 class Entrance:
     """Claims and attempts of one door. `monotonic_s` is the clock of all that is counted here.
 
-    Raises ConfigError if the file of failed attempts is damaged.
+    If the file of failed attempts is older than the log knows, or gone, everybody waits for as
+    long as any failure could have counted. Raises ConfigError if it is damaged.
     """
 
     def __init__(
@@ -123,12 +132,20 @@ class Entrance:
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._attempts = Attempts(config.attempts)
-        kept = read_attempts(attempts_file)
+        attempts = config.attempts
+        self._longest_s = max(
+            60 * attempts.lock_out_minutes, 60 * attempts.forget_minutes, attempts.longest_wait_s
+        )
+        self._generation, kept = read_attempts(attempts_file)
         try:
             self._attempts.load(kept, monotonic_s())
         except ValueError:
             raise damaged(attempts_file) from None
         self._kept: Kept = kept
+        # While None, what the log knows was not asked yet.
+        self._held_until_s: float | None = None
+        self._write_anyway = False
+        self._unlogged = False
         self._unwritten = False
         self._write_at_s = -math.inf
         self._locked_out: deque[tuple[Claim, float]] = deque()
@@ -144,11 +161,19 @@ class Entrance:
         self._counted: deque[str] = deque(maxlen=_REMEMBERED)
         self._said: AccessState | None = None
         self._said_at_s = -math.inf
+        self._recall(monotonic_s())
 
     @property
     def problem(self) -> str:
-        """`attempts_error` while failures cannot be kept, and so nobody is let in; else ''."""
-        return "attempts_error" if self._unwritten else ""
+        """Why nobody is let in, else ''.
+
+        `attempts_error` while failures cannot be kept, `attempts_restored` while everybody waits
+        since an older copy of them was put back.
+        """
+        held_until_s = self._held_until_s
+        if self._unwritten or self._unlogged or held_until_s is None:
+            return "attempts_error"
+        return "attempts_restored" if self._monotonic_s() < held_until_s else ""
 
     # --- commands, in the gallery's thread ---------------------------------------------------
 
@@ -197,14 +222,19 @@ class Entrance:
         only(args)
         self._audit_log.append("lockout", {"reset": True, "key": sender.key_id})
         with self._lock:
+            if self._held_until_s is None:
+                # The log works again, and which generation comes next is not known yet.
+                self._recall(self._monotonic_s())
             self._attempts.reset()
+            self._held_until_s, self._write_anyway = -math.inf, True
+            self._tell_at_s = -math.inf
             self._refused_until_s = -math.inf
         log.warning("failed attempts were forgotten, as %s asked", sender.key_id)
         return "nobody has to wait any more"
 
     def _must_not_wait(self, key: str) -> None:
         now_s = self._monotonic_s()
-        wait_s = self._attempts.wait_s(key, now_s)
+        wait_s = self._wait_s(key, now_s)
         if wait_s > 0:
             self._refused_until_s = now_s + REFUSAL_SHOWN_S
             self._refused_ready_s = now_s + wait_s
@@ -219,13 +249,13 @@ class Entrance:
             if self._claim is not None and now_s >= self._until_s:
                 self._end_claim(now_s)
             claim = self._claim
-            waits = claim is None and self._attempts.wait_s(Factor.FACE.value, now_s) > 0
+            waits = claim is None and self._wait_s(Factor.FACE.value, now_s) > 0
             if self._waited and not waits and claim is None:
                 self._news.add(News.WAIT_OVER)
             news, self._news = self._news, set()
             self._waited = waits
         self._keep(now_s)
-        if waits or self._unwritten:
+        if waits or self._unwritten or self._unlogged:
             gallery = None
         elif claim is not None and gallery is not None:
             gallery = _claimed_alone(gallery, claim.claimed)
@@ -281,7 +311,7 @@ class Entrance:
         waits = [
             Wait(of=factor, seconds=round(seconds, 1))
             for factor in (Factor.FACE, Factor.BADGE, Factor.PIN)
-            if (seconds := self._attempts.wait_s(factor.value, now_s)) > 0
+            if (seconds := self._wait_s(factor.value, now_s)) > 0
         ]
         if now_s < min(self._refused_until_s, self._refused_ready_s):
             waits.append(Wait(of="claim", seconds=round(self._refused_ready_s - now_s, 1)))
@@ -314,26 +344,81 @@ class Entrance:
     def _keep(self, now_s: float) -> None:
         """Write what changed; what could not be written is tried again a little later."""
         self._tell(now_s)
+        if self._is_held(now_s):
+            # What is written now would pass for the last copy after a restart.
+            return
         with self._lock:
             kept = self._attempts.dump(now_s)
-        if kept == self._kept:
+        if kept == self._kept and not self._write_anyway:
             self._unwritten = False
             return
         if self._unwritten and now_s < self._write_at_s:
             return
         try:
-            write_attempts(self._file, kept)
+            write_attempts(self._file, KeptAttempts(self._generation + 1, kept))
         except OSError as error:
             if not self._unwritten:
                 log.error("failed attempts cannot be kept, nobody is let in: %s", error.strerror)
             self._unwritten = True
             self._write_at_s = now_s + WRITE_AGAIN_S
             return
+        self._generation += 1
+        rose = any(count[0] > self._kept.get(key, [0.0])[0] for key, count in kept.items())
         self._kept = kept
-        self._unwritten = False
+        self._unwritten = self._write_anyway = False
+        # After the file: cut short in between, the file is the newer one. One that is older than
+        # this hides a failure; one from before something was forgotten hides none.
+        self._unlogged = self._unlogged or rose
+        self._tell(now_s)
+
+    def _wait_s(self, key: str, now_s: float) -> float:
+        if self._held_until_s is None:
+            return self._longest_s
+        return max(self._attempts.wait_s(key, now_s), self._held_until_s - now_s)
+
+    def _is_held(self, now_s: float) -> bool:
+        """Whether everybody waits; at the end of that the file is to be written anew."""
+        if self._held_until_s is None and now_s >= self._tell_at_s:
+            self._recall(now_s)
+        if self._held_until_s is None or now_s < self._held_until_s:
+            return True
+        if self._held_until_s > -math.inf:
+            self._held_until_s, self._write_anyway = -math.inf, True
+        return False
+
+    def _recall(self, now_s: float) -> None:
+        """Hold the file against the log: an older copy may hide any failure since."""
+        try:
+            entry = self._audit_log.last("attempts")
+        except AuditError as error:
+            log.error("nobody is let in: %s", error)
+            self._tell_at_s = now_s + TELL_AGAIN_S
+            return
+        known = 0 if entry is None else entry.body.get("generation")
+        if not isinstance(known, int) or self._generation < known:
+            log.error(
+                "%s: an older copy of the failed attempts, or gone: everybody waits %.0f s, for as"
+                " long as a failure counts, or until 'oneglance command reset-lockout'",
+                self._file,
+                self._longest_s,
+            )
+            self._held_until_s = now_s + self._longest_s
+            self._generation = known if isinstance(known, int) else self._generation
+        else:
+            self._held_until_s = -math.inf
 
     def _tell(self, now_s: float) -> None:
-        """Write lock-outs into the audit log: who waits does so whether that works or not."""
+        """Write into the audit log which file is the last, and who was locked out.
+
+        Who waits does so whether that works or not.
+        """
+        if self._unlogged and now_s >= self._tell_at_s:
+            try:
+                self._audit_log.append("attempts", {"generation": self._generation})
+                self._unlogged = False
+            except AuditError as error:
+                log.error("failed attempts are not bound to the log, nobody is let in: %s", error)
+                self._tell_at_s = now_s + TELL_AGAIN_S
         while self._locked_out and now_s >= self._tell_at_s:
             claim, wait_s = self._locked_out[0]
             body = {"of": claim.factor.value, "seconds": round(wait_s)}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.access_config import AttemptsConfig
-from oneglance.daemon.access.attempts_file import read_attempts, write_attempts
+from oneglance.daemon.access.attempts_file import KeptAttempts, read_attempts, write_attempts
 from oneglance.daemon.visit.attempts import MOST_COUNTED, Attempts
 from oneglance.errors import ConfigError
 
@@ -134,15 +134,17 @@ def test_what_is_kept_changes_only_with_a_failure_or_the_end_of_a_wait() -> None
 
 def test_the_file_keeps_what_it_was_given(tmp_path: Path) -> None:
     file = tmp_path / "attempts"
-    assert read_attempts(file) == {}
-    write_attempts(file, {"face": [4, 2.0]})
-    assert read_attempts(file) == {"face": [4.0, 2.0]}
+    assert read_attempts(file) == (0, {})
+    write_attempts(file, KeptAttempts(3, {"face": [4, 2.0]}))
+    assert read_attempts(file) == (3, {"face": [4.0, 2.0]})
     assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text('{"v":1,"counts":{"pin":[4,2.0]}}')
+    assert read_attempts(file) == (0, {"pin": [4.0, 2.0]})
 
 
 def test_a_file_that_was_cut_off_anywhere_is_damaged_and_never_empty(tmp_path: Path) -> None:
     file = tmp_path / "attempts"
-    write_attempts(file, {"badge:x": [7, 900.0]})
+    write_attempts(file, KeptAttempts(1, {"badge:x": [7, 900.0]}))
     whole = file.read_bytes()
     for length in range(len(whole)):
         file.write_bytes(whole[:length])
@@ -163,7 +165,15 @@ def test_any_bytes_are_attempts_or_damaged(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"v":1,"counts":{"a":[1]}}', '{"v":2,"counts":{}}', '{"v":1,"counts":[]}', "[]", "1e999"],
+    [
+        *(
+            '{"v":1,"counts":{"a":[1]}}',
+            '{"v":3,"generation":1,"counts":{}}',
+            '{"v":2,"counts":{}}',
+        ),
+        *('{"v":2,"generation":true,"counts":{}}', '{"v":2,"generation":-1,"counts":{}}'),
+        *('{"v":1,"counts":[]}', "[]", "1e999"),
+    ],
 )
 def test_what_is_not_ours_is_damaged(tmp_path: Path, text: str) -> None:
     (tmp_path / "attempts").write_text(text)

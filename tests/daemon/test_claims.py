@@ -6,6 +6,7 @@ import errno
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ class Door:
         self.file = folder / "attempts"
         self.visits = 0
         self.logged: list[dict[str, Any]] = []
+        self.generations: list[int] = []
         self.broken = False
         self.open()
 
@@ -75,10 +77,21 @@ class Door:
 
     def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> None:
         """The audit log."""
-        assert kind == "lockout"
         if self.broken:
             raise AuditError("its disk is full")
-        self.logged.append(body | {"person_id": person_id})
+        if kind == "attempts":
+            self.generations.append(body["generation"])
+        else:
+            assert kind == "lockout"
+            self.logged.append(body | {"person_id": person_id})
+
+    def last(self, kind: str) -> Any:
+        """The audit log's newest entry of this kind."""
+        assert kind == "attempts"
+        if self.broken:
+            raise AuditError("its disk is full")
+        body = {"generation": self.generations[-1]} if self.generations else None
+        return None if body is None else SimpleNamespace(body=body)
 
     def badge(self, number: str) -> str:
         """Show a badge, a second after the last one; returns the code of the answer."""
@@ -301,7 +314,7 @@ def test_a_look_under_the_claim_before_is_none_under_this_one(door: Door) -> Non
     door.entrance.tried(before)
     door.now_s += 10
     assert door.turn().claim is None
-    assert read_attempts(door.file) == {}
+    assert read_attempts(door.file).counts == {}
 
 
 def test_a_claim_that_nobody_tried_costs_nothing(door: Door) -> None:
@@ -373,7 +386,7 @@ def test_a_lock_out_is_on_disk_before_the_answer_leaves(door: Door) -> None:
         door.badge("A1")
         door.ends("not_recognised")
         door.now_s += 31
-    waits = [pair[1] for pair in read_attempts(door.file).values()]
+    waits = [pair[1] for pair in read_attempts(door.file).counts.values()]
     assert max(waits) == 60 * ATTEMPTS.lock_out_minutes
     text = door.file.read_text()
     assert "ada" not in text
@@ -390,6 +403,84 @@ def test_an_administrator_ends_every_wait_also_over_a_restart(door: Door) -> Non
     door.turn()
     door.open()
     assert door.badge("A1") == "ok"
+
+
+HOLD_S = 60 * ATTEMPTS.forget_minutes
+
+
+@pytest.mark.parametrize("left", ["older", "none", "version 1"])
+def test_a_lock_out_is_not_undone_by_an_older_file(
+    door: Door, left: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    versions = []
+    for _ in range(4):
+        door.badge("A1")
+        door.ends("not_recognised")
+        door.now_s += 31
+        versions.append(door.file.read_bytes())
+    last = door.file.read_bytes()
+    assert door.badge("A1") == "wait"
+    for tried in range(3):
+        # However often the power goes, and whatever is written meanwhile.
+        if left == "none":
+            door.file.unlink(missing_ok=True)
+        elif not tried:
+            door.file.write_bytes(versions[0] if left == "older" else b'{"v":1,"counts":{}}')
+        door.open()
+        assert door.turn().gallery is None
+        assert door.entrance.problem == "attempts_restored"
+        assert [door.badge("A1"), door.badge("E5"), door.pin("314159")] == ["wait"] * 3
+        assert door.waits().keys() >= {"face", "badge", "pin"}
+        door.now_s += HOLD_S - 10
+        assert door.turn().gallery is None
+    assert "reset-lockout" in caplog.text
+    door.now_s += 15
+    assert door.turn().gallery is not None
+    assert (door.entrance.problem, door.badge("A1")) == ("", "ok")
+    assert read_attempts(door.file).generation > max(door.generations)
+    # The copy that was the last one is an older one now.
+    door.turn()
+    door.ends("not_recognised")
+    door.file.write_bytes(last)
+    door.open()
+    assert door.entrance.problem == "attempts_restored"
+
+
+def test_an_administrator_ends_the_wait_for_an_older_file(door: Door) -> None:
+    door.ends("not_recognised")
+    generation = read_attempts(door.file).generation
+    door.file.unlink()
+    door.broken = True
+    door.open()
+    assert (door.entrance.problem, door.turn().gallery) == ("attempts_error", None)
+    with pytest.raises(AuditError):
+        door.entrance.reset({}, ADMIN)
+    door.broken = False
+    door.entrance.reset({}, ADMIN)
+    assert (door.entrance.problem, door.turn().gallery) == ("", GALLERY)
+    assert read_attempts(door.file) == (generation + 1, {})
+    door.ends("not_recognised")
+    assert door.generations == [generation, generation + 2]
+
+
+def test_a_failure_that_is_not_bound_to_the_log_lets_nobody_in(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    door.broken = True
+    door.ends("not_recognised")
+    assert (door.entrance.problem, door.turn().gallery) == ("attempts_error", None)
+    assert caplog.text.count("not bound to the log") == 1
+    # The file alone is ahead of the log: a power cut here is no attack.
+    door.broken = False
+    door.open()
+    assert (door.entrance.problem, door.turn().gallery) == ("", GALLERY)
+    door.broken = True
+    door.ends("not_recognised")
+    door.broken = False
+    door.now_s += 11
+    door.turn()
+    assert door.turn().gallery is GALLERY
+    assert door.generations == [read_attempts(door.file).generation]
 
 
 def test_while_failures_cannot_be_kept_nobody_is_let_in(
@@ -411,7 +502,7 @@ def test_while_failures_cannot_be_kept_nobody_is_let_in(
     door.now_s += 1.1
     assert door.turn().gallery is GALLERY
     assert door.entrance.problem == ""
-    assert read_attempts(door.file) == {"face": [1.0, 0.0]}
+    assert read_attempts(door.file).counts == {"face": [1.0, 0.0]}
 
 
 def test_damaged_attempts_stop_the_daemon_with_a_way_out(door: Door) -> None:

@@ -47,7 +47,7 @@ from oneglance.contract.messages import (
 )
 from oneglance.contract.schemas import MESSAGES
 from oneglance.contract.signing import sign, unpack
-from oneglance.daemon.access.attempts_file import read_attempts, write_attempts
+from oneglance.daemon.access.attempts_file import KeptAttempts, read_attempts, write_attempts
 from oneglance.daemon.camera.recordings import Video
 from oneglance.daemon.voice.nonces import NonceFile, Nonces
 from oneglance.door.reader.wedge import WedgeDecoder
@@ -210,7 +210,8 @@ def _kept(data: bytes) -> None:
     path = _file("kept", data)
     with suppress(ConfigError):
         kept = read_attempts(path)
-        assert all(np.isfinite(pair).all() for pair in kept.values())
+        assert kept.generation >= 0
+        assert all(np.isfinite(pair).all() for pair in kept.counts.values())
     NonceFile(path).load()
     with suppress(GalleryError):
         read_credentials(path, GALLERY_KEY)
@@ -218,7 +219,7 @@ def _kept(data: bytes) -> None:
 
 def _kept_seeds() -> Sequence[bytes]:
     path = _folder() / "attempts"
-    write_attempts(path, {"face": [3.0, 2.5], "badge": [0.0, 0.0]})
+    write_attempts(path, KeptAttempts(5, {"face": [3.0, 2.5], "badge": [0.0, 0.0]}))
     credentials = _folder() / "credentials"
     write_credentials(credentials, GALLERY_KEY, Credentials.none())
     nonces = Nonces({"0" * 32: NOW}, NOW).to_bytes()

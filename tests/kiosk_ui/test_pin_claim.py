@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from command_desk import serving
 from command_samples import BEGINNING
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from wire_samples import TOPICS
 
 from oneglance.access_config import AccessConfig, AttemptsConfig
+from oneglance.audit.entry import Signer
 from oneglance.audit.log import Audit
 from oneglance.config import Config, KioskConfig, MqttConfig
 from oneglance.contract.keyring import Keyring, Role, entry
@@ -129,7 +131,8 @@ def house(
     kiosk = KioskConfig(public_key_file=key_files[1], key_file=tmp_path / "kiosk.key", pin_pad=True)
     config = Config(mqtt=broker, kiosk=kiosk)
     access = AccessConfig(attempts=AttemptsConfig(free=1, first_wait_s=20))
-    log = Audit(tmp_path / "audit", lambda: datetime.now(UTC))
+    signer = Signer.of(Ed25519PrivateKey.generate())
+    log = Audit(tmp_path / "audit", lambda: datetime.now(UTC), signer=signer)
     entrance = Entrance(access, tmp_path / "attempts", Reader(), log, time.monotonic)
     verbs = {"claim": Verb(frozenset({Role.KIOSK, Role.READER}), entrance.claim)}
     with serving(broker, verbs, lambda: ring, tmp_path / "commands"):
