@@ -1,4 +1,4 @@
-"""The gallery's generations in the audit log: the memory by which an old copy is noticed."""
+"""Generations in the audit log, of the gallery or another file: by them an old copy is noticed."""
 
 from __future__ import annotations
 
@@ -20,18 +20,22 @@ class Log(Protocol):
         """The newest entry of a kind. Raises AuditError."""
 
 
-class Generations:
-    """What the gallery's witness asks and tells."""
+CREDENTIALS = "credentials_generation"
 
-    def __init__(self, log: Log) -> None:
+
+class Generations:
+    """What the gallery's witness asks and tells, or, of another kind, that of another file."""
+
+    def __init__(self, log: Log, kind: str = "gallery_generation") -> None:
         self._log = log
+        self._kind = kind
 
     def highest_generation(self) -> int | None:
         """The generation that was noted last; None before the first.
 
         It is the highest one: a log in which it falls is refused. Raises AuditError.
         """
-        entry = self._log.last("gallery_generation")
+        entry = self._log.last(self._kind)
         return None if entry is None else _generation(entry.body)
 
     def note_generation(self, generation: int) -> None:
@@ -39,7 +43,7 @@ class Generations:
         self._log.append_unless(
             # Asked under the log's lock: a process that was overtaken must not write the lower one.
             lambda body: (_generation(body) or 0) >= generation,
-            "gallery_generation",
+            self._kind,
             {"generation": generation},
         )
 

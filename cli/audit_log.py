@@ -6,7 +6,7 @@ import base64
 from datetime import UTC, datetime
 from typing import Any
 
-from oneglance.audit.generations import Generations
+from oneglance.audit.generations import CREDENTIALS, Generations
 from oneglance.audit.log import Audit
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.segments import entries
@@ -37,6 +37,11 @@ def open_gallery(config: Config, *, create: bool = False) -> Gallery:
     """The configured gallery, held against its witness. Raises GalleryError and AuditError."""
     log = Generations(open_audit(config))
     return setup.open_configured(config.gallery, create=create, log=log)
+
+
+def credentials_log(config: Config) -> Generations:
+    """What the file of badges and PINs is held against. Raises as `open_audit`."""
+    return Generations(open_audit(config), CREDENTIALS)
 
 
 def held_on(config: Config, person_id: str) -> dict[str, Any]:

@@ -418,10 +418,13 @@ def _witness(config: Config) -> str:
 
 
 def _credentials(config: Config) -> str:
+    from oneglance.cli.audit_log import credentials_log
     from oneglance.faces.gallery.credentials import read_credentials
     from oneglance.faces.gallery.vault import load_key
 
-    held = read_credentials(config.credentials_file, load_key(config.gallery.key_file))
+    path = config.credentials_file
+    log = credentials_log(config) if path.exists() else None
+    held = read_credentials(path, load_key(config.gallery.key_file), log)
     return f"of {len(held.entries)} people"
 
 

@@ -15,7 +15,7 @@ import rfc8785
 
 from oneglance import __version__
 from oneglance.audit.entry import Signer
-from oneglance.audit.generations import Generations
+from oneglance.audit.generations import CREDENTIALS, Generations
 from oneglance.audit.generations import Log as GenerationsLog
 from oneglance.audit.log import Audit
 from oneglance.audit.snapshots import Snapshots
@@ -134,6 +134,7 @@ def open_gallery(
     administrator has decided.
     """
     key = load_key(config.gallery.key_file)
+    badges = Generations(audit_log, CREDENTIALS)
     watch = GalleryWatch(
         config.gallery.path,
         key,
@@ -145,7 +146,7 @@ def open_gallery(
         agreement=model.threshold(AGREEMENT_FMR),
         witness=configured_witness(config.gallery, Generations(audit_log)),
         keep_expired=timedelta(days=config.gallery.keep_expired_days),
-        on_deletion=lambda ids: forget_credentials(config.credentials_file, key, ids),
+        on_deletion=lambda ids: forget_credentials(config.credentials_file, key, ids, badges),
     )
     with suppress(RestoredGalleryError, StaleLogError, AuditError):
         watch.reload()
@@ -164,7 +165,8 @@ def open_entrance(config: Config, scribe: Scribe, clocks: Clocks) -> Entrance:
 
     Raises ConfigError if the file of failed attempts is damaged.
     """
-    credentials = CredentialFile(config.credentials_file, load_key(config.gallery.key_file))
+    key = load_key(config.gallery.key_file)
+    credentials = CredentialFile(config.credentials_file, key, Generations(scribe, CREDENTIALS))
     return Entrance(config.access, config.attempts_file, credentials, scribe, clocks.monotonic_s)
 
 
@@ -197,7 +199,8 @@ def build_outlet(
 
     def deletion(person_ids: Sequence[str]) -> None:
         scribe.expired(person_ids)
-        forget_credentials(config.credentials_file, sealer, person_ids)
+        badges = Generations(scribe, CREDENTIALS)
+        forget_credentials(config.credentials_file, sealer, person_ids, badges)
 
     watch.on_deletion = deletion
     verbs = gallery_verbs(config, watch, scribe) | {

@@ -341,15 +341,17 @@ app.command()(credentials.pin)
 
 @app.command("accept-restore")
 def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
-    """Let a gallery count that was put back from a backup on purpose.
+    """Let a gallery count that was put back from a backup on purpose, and badges and PINs.
 
     The door refuses a gallery that is older than what it has seen: whoever was deleted since would
-    be let in again. Look through the list first, and delete them again afterwards.
+    be let in again. Look through the list first, and delete them again afterwards. An older file
+    of badges and PINs is taken as well, if it is one: take away again what is not to count.
 
     Example: `oneglance people accept-restore`
     """
-    from oneglance.cli.audit_log import configured_witness, open_audit
+    from oneglance.cli.audit_log import configured_witness, credentials_log, open_audit
     from oneglance.config import load_config
+    from oneglance.faces.gallery.credentials import accept_credentials
     from oneglance.faces.gallery.gallery import Gallery
     from oneglance.faces.gallery.vault import load_key
 
@@ -369,6 +371,8 @@ def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
             {"generation": witness.highest(), "accepts": gallery.change_counter()},
         )
         generation = gallery.accept(witness)
+    key = load_key(settings.key_file)
+    accept_credentials(whole.credentials_file, key, credentials_log(whole))
     typer.echo(f"The gallery counts again, as generation {generation}, with {len(people)} people.")
 
 

@@ -64,12 +64,14 @@ def pin(person_id: PersonId, none: NoneOption = False, config: ConfigOption = No
 
 def forget(config: Path | None, person_ids: list[str]) -> None:
     """Nobody of these has a badge or PIN any more. Raises GalleryError if it cannot be kept."""
+    from oneglance.cli.audit_log import credentials_log
     from oneglance.config import load_config
     from oneglance.faces.gallery.credentials import forget_credentials
     from oneglance.faces.gallery.vault import load_key
 
     settings = load_config(config)
-    forget_credentials(settings.credentials_file, load_key(settings.gallery.key_file), person_ids)
+    key, log = load_key(settings.gallery.key_file), credentials_log(settings)
+    forget_credentials(settings.credentials_file, key, person_ids, log)
 
 
 def has(config: Path | None, person_id: str) -> dict[str, bool]:
@@ -90,7 +92,7 @@ def _change(
     said: dict[str, str],
     change: Callable[[Credentials, datetime], Credentials],
 ) -> None:
-    from oneglance.cli.audit_log import open_audit, open_gallery
+    from oneglance.cli.audit_log import credentials_log, open_audit, open_gallery
     from oneglance.config import load_config
     from oneglance.daemon.gallery.logged import logged
     from oneglance.faces.gallery.credentials import changing
@@ -102,6 +104,6 @@ def _change(
         since = gallery.show(person_id).created_at
         with (
             logged(open_audit(settings), gallery, "credential_change", said, person_id),
-            changing(settings.credentials_file, key) as held,
+            changing(settings.credentials_file, key, credentials_log(settings)) as held,
         ):
             held[0] = change(held[0], since)

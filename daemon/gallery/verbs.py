@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 
-from oneglance.audit.generations import Generations
+from oneglance.audit.generations import CREDENTIALS, Generations
 from oneglance.config import Config
 from oneglance.contract.commands import Args, Code
 from oneglance.contract.keyring import Role
@@ -30,6 +30,7 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
 
     It is written to `log` before it is done.
     """
+    badges = Generations(log, CREDENTIALS)
 
     def opened() -> Gallery:
         return open_configured(config.gallery, log=Generations(log))
@@ -59,7 +60,7 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         key = load_key(config.gallery.key_file)
         try:
             with opened() as gallery, logged(log, gallery, "deletion", {}, person_id):
-                forget_credentials(config.credentials_file, key, [person_id])
+                forget_credentials(config.credentials_file, key, [person_id], badges)
                 gallery.delete(person_id)
         finally:
             # Deleted, though bytes may remain: then an error says so, and the person is out.

@@ -4,6 +4,9 @@ Neither stands in it as it is. A badge's number is kept as its HMAC under a key 
 PIN as its scrypt (RFC 7914) under a salt of each person's own; the whole is sealed with the
 gallery's key, while that is changed with the old and the new one. A claim costs the same work
 whether anybody has that badge or PIN or not.
+
+Each change raises the file's generation, which a log remembers: an older copy, in which a badge
+that was taken away would count again, is refused. A file that is gone gives nobody anything.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import Any, Self
 
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery.vault import TemplateKey
+from oneglance.faces.gallery.witness import GenerationLog
 from oneglance.ownership import give_to_folders_owner
 from oneglance.whole_file import write_whole_and_wipe
 
@@ -65,11 +69,15 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who has which badge and PIN, at one moment. `badge_key` and `salt` are the file's own."""
+    """Who has which badge and PIN, at one moment. `badge_key` and `salt` are the file's own.
+
+    `generation` is how often that was changed.
+    """
 
     badge_key: bytes
     salt: bytes
     entries: dict[str, _Entry]
+    generation: int = 0
 
     @classmethod
     def none(cls) -> Self:
@@ -176,26 +184,44 @@ def checked_pin(pin: str) -> str:
 
 
 class CredentialFile:
-    """The file as it is at the moment of each claim."""
+    """The file as it is at the moment of each claim, held against `log`."""
 
-    def __init__(self, path: Path, key: TemplateKey) -> None:
+    def __init__(self, path: Path, key: TemplateKey, log: GenerationLog | None = None) -> None:
         self._path = path
         self._key = key
+        self._log = log
 
     def badge(self, number: str) -> Claimed:
-        """Whom a badge claims; raises GalleryError as `read_credentials`, or for no number."""
-        return read_credentials(self._path, self._key).claimed_by_badge(number)
+        """Whom a badge claims; raises as `read_credentials`, and GalleryError for no number."""
+        return read_credentials(self._path, self._key, self._log).claimed_by_badge(number)
 
     def pin(self, pin: str) -> Claimed:
-        """Whom a PIN claims; raises GalleryError as `read_credentials`, or for no PIN."""
-        return read_credentials(self._path, self._key).claimed_by_pin(pin)
+        """Whom a PIN claims; raises as `read_credentials`, and GalleryError for no PIN."""
+        return read_credentials(self._path, self._key, self._log).claimed_by_pin(pin)
 
 
-def read_credentials(path: Path, key: TemplateKey) -> Credentials:
+def read_credentials(path: Path, key: TemplateKey, log: GenerationLog | None = None) -> Credentials:
     """What the file holds; nobody has any if there is no file.
 
-    Raises GalleryError if it is damaged, open to others, or sealed with another key.
+    Raises GalleryError if it is damaged, open to others, sealed with another key, or older than
+    `log` knows, and what that raises.
     """
+    # Before the file is read, as others may change it meanwhile.
+    seen = 0 if log is None else log.highest_generation() or 0
+    held = _read(path, key)
+    if held is None:
+        return replace(Credentials.none(), generation=seen)
+    if held.generation < seen:
+        raise GalleryError(
+            f"an older copy of the badges and PINs (generation {held.generation}, {seen} was seen)",
+            where=str(path),
+            fix="put the newer one back; if you restored it on purpose: oneglance people"
+            " accept-restore",
+        )
+    return held
+
+
+def _read(path: Path, key: TemplateKey) -> Credentials | None:
     where = str(path)
     try:
         with path.open("rb") as file:
@@ -208,9 +234,9 @@ def read_credentials(path: Path, key: TemplateKey) -> Credentials:
             data = file.read(MAX_BYTES + 1)
             if os.fstat(file.fileno()).st_nlink == 0:
                 # Replaced, and wiped, while it was read.
-                return read_credentials(path, key)
+                return _read(path, key)
     except FileNotFoundError:
-        return Credentials.none()
+        return None
     except OSError as error:
         raise GalleryError(
             f"cannot read the credentials: {error.strerror}",
@@ -228,18 +254,41 @@ def read_credentials(path: Path, key: TemplateKey) -> Credentials:
 
 
 @contextmanager
-def changing(path: Path, key: TemplateKey) -> Iterator[list[Credentials]]:
+def changing(
+    path: Path, key: TemplateKey, log: GenerationLog | None = None
+) -> Iterator[list[Credentials]]:
     """The credentials as a list of one, to be replaced in it; one process at a time.
 
-    When the block ends, what stands in the list then is on disk. Raises GalleryError if it cannot
-    be read or kept; then, and if the block raises, the file is as it was.
+    When the block ends, what stands in the list then is on disk. Raises as `read_credentials`, and
+    GalleryError if it cannot be kept; then, and if the block raises, the file is as it was. Only
+    if `log` does not take the new generation, the file is changed already.
     """
     with _locked(path):
-        held = [read_credentials(path, key)]
+        held = [read_credentials(path, key, log)]
         before = held[0]
         yield held
         if held[0] != before:
-            write_credentials(path, key, held[0])
+            _write_next(path, key, replace(held[0], generation=before.generation + 1), log)
+
+
+def accept_credentials(path: Path, key: TemplateKey, log: GenerationLog) -> None:
+    """Let this copy count although `log` knows a later one, which is refused from then on.
+
+    Raises as `changing`.
+    """
+    with _locked(path):
+        held, seen = _read(path, key), log.highest_generation() or 0
+        if held is not None and held.generation < seen:
+            _write_next(path, key, replace(held, generation=seen + 1), log)
+
+
+def _write_next(
+    path: Path, key: TemplateKey, credentials: Credentials, log: GenerationLog | None
+) -> None:
+    write_credentials(path, key, credentials)
+    # After the file: cut short in between, the file is the newer one, which is no harm.
+    if log is not None:
+        log.note_generation(credentials.generation)
 
 
 def seal_again(path: Path, key: TemplateKey, *, also: TemplateKey | None = None) -> None:
@@ -271,10 +320,12 @@ def write_credentials(
         ) from None
 
 
-def forget_credentials(path: Path, key: TemplateKey, person_ids: Sequence[str]) -> None:
-    """Nobody of these has a badge or PIN any more; GalleryError if that cannot be kept."""
+def forget_credentials(
+    path: Path, key: TemplateKey, person_ids: Sequence[str], log: GenerationLog | None = None
+) -> None:
+    """Nobody of these has a badge or PIN any more. Raises as `changing`."""
     if path.exists():
-        with changing(path, key) as held:
+        with changing(path, key, log) as held:
             held[0] = held[0].without(person_ids)
 
 
@@ -308,6 +359,7 @@ def _scrypt(pin: str, salt: bytes) -> bytes:
 
 def _to_json(credentials: Credentials) -> dict[str, Any]:
     return {
+        "generation": credentials.generation,
         "badge_key": _text(credentials.badge_key),
         "salt": _text(credentials.salt),
         "people": {
@@ -332,7 +384,11 @@ def _from_json(body: Any) -> Credentials:
         )
         for person_id, entry in body["people"].items()
     }
-    return Credentials(_bytes(body["badge_key"]), _bytes(body["salt"]), people)
+    # Files from before it was counted have none.
+    generation = body.get("generation", 0)
+    if type(generation) is not int or generation < 0:
+        raise ValueError("no generation")
+    return Credentials(_bytes(body["badge_key"]), _bytes(body["salt"]), people, generation)
 
 
 def _text(data: bytes) -> str:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery import credentials as module
 from oneglance.faces.gallery.credentials import (
+    CredentialFile,
     Credentials,
+    accept_credentials,
     changing,
     checked_badge,
     forget_credentials,
@@ -214,3 +216,75 @@ def test_a_change_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(GalleryError):
         change()
     assert file.read_bytes() == before
+
+
+class Log:
+    """A log of generations, in memory; while it is full it takes none."""
+
+    def __init__(self) -> None:
+        self.highest: int | None = None
+        self.full = False
+
+    def highest_generation(self) -> int | None:
+        return self.highest
+
+    def note_generation(self, generation: int) -> None:
+        if self.full:
+            raise GalleryError("the log is full")
+        assert generation > (self.highest or 0)
+        self.highest = generation
+
+
+def test_an_older_copy_counts_for_nothing_until_it_is_accepted(tmp_path: Path) -> None:
+    file, log = tmp_path / "credentials", Log()
+    with changing(file, KEY, log) as held:
+        held[0] = held[0].with_badge("ada", ENROLLED, "A1")
+    with changing(file, KEY, log):
+        pass
+    assert (log.highest, read_credentials(file, KEY).generation) == (1, 1)
+    older = file.read_bytes()
+    forget_credentials(file, KEY, ["ada"], log)
+    newer = file.read_bytes()
+    door = CredentialFile(file, KEY, log)
+    assert door.badge("A1").person_id is None
+    file.write_bytes(older)
+    for use in (
+        lambda: door.badge("A1"),
+        lambda: door.pin("271828"),
+        lambda: forget_credentials(file, KEY, ["ada"], log),
+    ):
+        with pytest.raises(GalleryError, match="an older copy of the badges and PINs") as caught:
+            use()
+        assert "accept-restore" in caught.value.fix
+    assert file.read_bytes() == older
+    accept_credentials(file, KEY, log)
+    assert door.badge("A1").person_id == "ada"
+    file.write_bytes(newer)
+    with pytest.raises(GalleryError, match="generation 2, 3 was seen"):
+        door.badge("A1")
+
+
+def test_a_file_that_is_gone_gives_nobody_a_badge_and_the_next_is_newer(tmp_path: Path) -> None:
+    file, log = tmp_path / "credentials", Log()
+    with changing(file, KEY, log) as held:
+        held[0] = held[0].with_badge("ada", ENROLLED, "A1")
+    older = file.read_bytes()
+    file.unlink()
+    assert read_credentials(file, KEY, log).entries == {}
+    accept_credentials(file, KEY, log)
+    with changing(file, KEY, log) as held:
+        held[0] = held[0].with_badge("bob", ENROLLED, "B2")
+    file.write_bytes(older)
+    with pytest.raises(GalleryError, match="an older copy"):
+        read_credentials(file, KEY, log)
+
+
+def test_a_log_that_takes_no_entry_leaves_the_newer_file(tmp_path: Path) -> None:
+    file, log = tmp_path / "credentials", Log()
+    log.full = True
+    with pytest.raises(GalleryError, match="the log is full"), changing(file, KEY, log) as held:
+        held[0] = held[0].with_badge("ada", ENROLLED, "A1")
+    log.full = False
+    assert CredentialFile(file, KEY, log).badge("A1").person_id == "ada"
+    forget_credentials(file, KEY, ["ada"], log)
+    assert log.highest == 2
