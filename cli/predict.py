@@ -97,13 +97,13 @@ def _face(path: Path, detector: FaceDetector, model: FaceModel, *, central: bool
     image = load_image(path)
     if not central:
         try:
-            face, turned_deg = read_one_face_turned(image, detector, model, where=str(path))
+            sample, turned_deg = read_one_face_turned(image, detector, model, where=str(path))
         except ImageError as error:
             fix = f"{error.fix}; --central takes the large central face"
             raise ImageError(error.what, where=error.where, fix=fix) from None
         if turned_deg:
             typer.echo(f"{path}: turned by {turned_deg} degrees, as no face was upright", err=True)
-        return face
+        return sample
     face = read_central_face(image, detector, model)
     if face is None:
         raise ImageError(

@@ -70,6 +70,8 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Secret = Annotated[Path, BeforeValidator(_secret_file)]
 Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$", max_length=253)]
 Source = Annotated[str | int, BeforeValidator(_camera_source)]
+# As most programs show it, with colons or without.
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -167,7 +169,11 @@ class CameraConfig(Section):
     """One camera: a V4L2 device or index, an RTSP or HTTP URL, a video file or an image folder.
 
     `pace` is for files only: "real" plays at the file's own speed and drops what is late,
-    "every" hands over each frame and waits for it.
+    "every" hands over each frame and waits for it. `width` and `height` are asked of a device.
+
+    Of a URL: `user` and `password_file` log in; a camera that gives one picture an answer is asked
+    `poll_fps` times a second; https:// is believed a certificate that an authority of `tls_ca_file`
+    signed (one that the world trusts, if not given), or the one whose SHA-256 is `tls_fingerprint`.
     """
 
     name: Level
@@ -176,6 +182,11 @@ class CameraConfig(Section):
     width: Annotated[int, Field(ge=64, le=7680)] | None = None
     height: Annotated[int, Field(ge=64, le=4320)] | None = None
     read_deadline_s: Seconds = 5.0
+    user: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    password_file: Secret | None = None
+    poll_fps: Annotated[float, Field(ge=1, le=30)] = 8.0
+    tls_ca_file: Path | None = None
+    tls_fingerprint: Fingerprint | None = None
 
 
 class AuditConfig(Section):
@@ -338,6 +349,8 @@ def _contradictions(config: Config) -> list[str]:
     mistakes = []
     names = [camera.name for camera in config.camera]
     mistakes += [f"camera: the name {n!r} stands twice" for n in set(names) if names.count(n) > 1]
+    for camera in config.camera:
+        mistakes += [f"camera {camera.name!r}: {text}" for text in _camera_mistakes(camera)]
     mqtt = config.mqtt
     if not mqtt.tls and (mqtt.ca_file or mqtt.cert_file or mqtt.key_file):
         mistakes.append("mqtt: certificate files are given, but tls is false")
@@ -356,6 +369,21 @@ def _contradictions(config: Config) -> list[str]:
             f"more than {LOOKS_PER_S} a second, so hardly anybody would be accepted"
         )
     return mistakes + access_mistakes(config.access, config.site.timezone)
+
+
+def _camera_mistakes(camera: CameraConfig) -> list[str]:
+    mistakes = []
+    is_url = "://" in str(camera.source)
+    if bool(camera.user) != bool(camera.password_file):
+        mistakes.append("user and password_file go together")
+    if camera.user and not is_url:
+        mistakes.append("user and password_file are for a URL")
+    if camera.tls_ca_file and camera.tls_fingerprint:
+        mistakes.append("give tls_ca_file or tls_fingerprint, not both")
+    is_https = str(camera.source).lower().startswith("https://")
+    if (camera.tls_ca_file or camera.tls_fingerprint) and not is_https:
+        mistakes.append("tls_ca_file and tls_fingerprint are for an https:// URL")
+    return mistakes
 
 
 def _is_this_machine(host: str) -> bool:

@@ -23,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from oneglance.config import MqttConfig
 from oneglance.errors import BrokerError, ConfigError
-from oneglance.secret_file import read_secret
+from oneglance.secret_file import read_password
 
 log = logging.getLogger(__name__)
 
@@ -364,12 +364,4 @@ def _tls_context(config: MqttConfig) -> ssl.SSLContext:
 def _password(config: MqttConfig) -> str | None:
     if config.password_file is None:
         return None
-    secret = read_secret(config.password_file, "MQTT password", "write it there, then chmod 600")
-    try:
-        return secret.decode().strip()
-    except UnicodeDecodeError:
-        raise ConfigError(
-            "the MQTT password is not UTF-8 text",
-            where=str(config.password_file),
-            fix="write it there again as one line of text",
-        ) from None
+    return read_password(config.password_file, "MQTT password")

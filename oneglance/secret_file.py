@@ -50,6 +50,18 @@ def read_secret(
     return data
 
 
+def read_password(path: Path, what: str) -> str:
+    """The one line of text in such a file; ConfigError as of `read_secret`, or if it is none."""
+    try:
+        return read_secret(path, what, "write it there, then chmod 600").decode().strip()
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"the {what} is not UTF-8 text",
+            where=str(path),
+            fix="write it there again as one line of text",
+        ) from None
+
+
 def _read(descriptor: int) -> bytes:
     with open(descriptor, "rb", closefd=False) as file:
         return file.read(MAX_BYTES + 1)

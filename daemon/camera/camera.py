@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 
 from oneglance.config import CameraConfig
+from oneglance.daemon.camera.frame_source import FrameSource
 from oneglance.daemon.camera.frames import LatestFrame
 from oneglance.daemon.camera.health import Faults
 from oneglance.daemon.camera.intake import CameraState, Intake
 from oneglance.daemon.camera.reader import REOPEN_MIN_S, Reader
-from oneglance.daemon.camera.sources import FrameSource, open_source, shown_name
+from oneglance.daemon.camera.sources import open_source, shown_name
 from oneglance.errors import CameraError
 
 log = logging.getLogger(__name__)

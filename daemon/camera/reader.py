@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
+from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.intake import Intake
-from oneglance.daemon.camera.sources import BadFrameError, FrameSource, is_recording
+from oneglance.daemon.camera.sources import is_recording
 from oneglance.errors import CameraError
 
 log = logging.getLogger(__name__)

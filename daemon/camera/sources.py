@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from pathlib import Path
-from typing import Protocol
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -13,40 +14,21 @@ from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
 from oneglance.daemon.camera.capture import Capture
+from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.health import is_sane
+from oneglance.daemon.camera.login import HOST, Login, split_login, with_login
 from oneglance.daemon.camera.recordings import Folder, Video
 from oneglance.errors import CameraError
+from oneglance.secret_file import read_password
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}", re.IGNORECASE)
-# A name or IPv4 address, or an IPv6 address in brackets; then a port.
-_HOST = re.compile(r"([a-z0-9][a-z0-9._-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
-
-
-class BadFrameError(CameraError):
-    """A live source gave something that is no picture; the next may be one again."""
-
-
-class FrameSource(Protocol):
-    """One opened source. `fps` is a recording's own pace, None for a live source."""
-
-    fps: float | None
-
-    def read(self) -> NDArray[np.uint8] | None:
-        """The next picture, uint8 (H, W, 3) BGR, an array of its own; None at a recording's end.
-
-        May block for ever on a dead camera. Raises BadFrameError if a live source gives nothing,
-        or no picture.
-        """
-
-    def close(self) -> None:
-        """Let go of the camera or file."""
 
 
 def open_source(config: CameraConfig) -> FrameSource:
     """Open what `config.source` names; CameraError says what, where and what to do."""
     source = str(config.source)
     if "://" in source:
-        return _Stream(source, config.read_deadline_s)
+        return _open_url(source, config)
     if source.isdecimal():
         return _device(f"/dev/video{source}", config)
     path = Path(source)
@@ -66,6 +48,31 @@ def open_source(config: CameraConfig) -> FrameSource:
             f"cannot look at it: {error.strerror}", where=shown_name(source)
         ) from None
     return Video(path)
+
+
+def _open_url(source: str, config: CameraConfig) -> FrameSource:
+    url, login = split_login(source)
+    if config.user is not None and config.password_file is not None:
+        login = Login(config.user, read_password(config.password_file, "camera's password"))
+    where = shown_name(source)
+    try:
+        return _opened(url, login, where, config)
+    except CameraError as error:
+        if not where.endswith("..."):
+            raise
+        fix = f"{error.fix}; a password that has one of / ? # @ in it is best given as"
+        raise CameraError(error.what, where=where, fix=f"{fix} 'password_file'") from None
+
+
+def _opened(url: str, login: Login | None, where: str, config: CameraConfig) -> FrameSource:
+    if url.lower().startswith(("http://", "https://")):
+        # Here only, as importing it costs time and memory that a door with a V4L2 camera saves.
+        from oneglance.daemon.camera.http_camera import open_http
+
+        camera = open_http(url, login, config, where)
+        if camera is not None:
+            return camera
+    return _Stream(with_login(url, login), where, config.read_deadline_s)
 
 
 def is_recording(config: CameraConfig) -> bool:
@@ -89,7 +96,7 @@ def shown_name(source: str | int) -> str:
     # so an @ counts only in front of the first of these.
     authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
     host = authority.rpartition("@")[2]
-    certain = "@" not in rest[len(authority) :] and _HOST.fullmatch(host)
+    certain = "@" not in rest[len(authority) :] and HOST.fullmatch(host)
     return f"{scheme if _SCHEME.fullmatch(scheme) else '...'}://{host if certain else '...'}"
 
 
@@ -140,14 +147,42 @@ def _device(path: str, config: CameraConfig) -> FrameSource:
 
 
 class _Stream(_Live):
-    def __init__(self, url: str, deadline_s: float) -> None:
-        where = shown_name(url)
+    def __init__(self, url: str, where: str, deadline_s: float) -> None:
         timeout_ms = max(1, int(1000 * deadline_s))
         options = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms),
         ]
         refusal = CameraError(
-            "the stream cannot be opened", where=where, fix="check its address, user and password"
+            "the stream cannot be opened",
+            where=where,
+            fix="check its address, user and password, and what stands behind the host",
         )
-        super().__init__(Capture(url, cv2.CAP_FFMPEG, options, refusal), where)
+        try:
+            capture = Capture(url, cv2.CAP_FFMPEG, options, refusal)
+        except CameraError as error:
+            # FFmpeg keeps to itself why.
+            if error is refusal and not _answers(url, deadline_s):
+                raise CameraError(
+                    "the stream cannot be opened: no connection",
+                    where=where,
+                    fix="check its address and port, and whether it is on",
+                ) from None
+            raise
+        super().__init__(capture, where)
+
+
+def _answers(url: str, deadline_s: float) -> bool:
+    """Whether a connection is taken where this stream should be; True where one cannot tell."""
+    parts = urlsplit(url)
+    port = {"rtsp": 554, "rtsps": 322, "rtmp": 1935}.get(parts.scheme)
+    if port is None:
+        return True
+    try:
+        address = (parts.hostname or "", parts.port or port)
+        socket.create_connection(address, timeout=deadline_s).close()
+    except ValueError:
+        return True
+    except OSError:
+        return False
+    return True

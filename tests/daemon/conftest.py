@@ -209,12 +209,14 @@ def fake_camera() -> type[FakeCamera]:
 class MjpegServer:
     """A network camera: one JPEG after another over HTTP, until it is switched off.
 
-    `show` changes the picture, `jpegs` are the files that it sends in turn, `period_s` its pace.
+    `show` changes the picture, `jpegs` are the files that it sends in turn, `period_s` its pace,
+    `length_off` by how much it declares a wrong length.
     """
 
     def __init__(self) -> None:
         self.show(np.full((120, 160, 3), 90, np.uint8))
         self.period_s = 0.03
+        self.length_off = 0
         self._server: ThreadingHTTPServer | None = None
         self._on = threading.Event()
         self.port = free_port()
@@ -248,7 +250,8 @@ class MjpegServer:
                             break
                         jpegs = camera.jpegs
                         jpeg = jpegs[number % len(jpegs)]
-                        self.wfile.write(head % len(jpeg) + jpeg + b"\r\n")
+                        length = len(jpeg) + camera.length_off
+                        self.wfile.write(head % length + jpeg + b"\r\n")
                         threading.Event().wait(camera.period_s)
 
         self._on.set()

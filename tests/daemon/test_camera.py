@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
 from oneglance.daemon.camera.camera import MAX_ABANDONED, Camera
+from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.camera.intake import MOST_FPS_TAKEN, CameraState
 from oneglance.daemon.camera.reader import MAX_BAD_READS, OPEN_GRACE_S
-from oneglance.daemon.camera.sources import BadFrameError, FrameSource
 from oneglance.errors import CameraError
 
 Wait = Callable[[Callable[[], bool], str], None]

@@ -108,6 +108,15 @@ def test_a_stream_of_broken_pictures_is_gone_on_with(
     told("")
 
 
+def test_a_stream_of_wrong_lengths_is_told_and_gone_on_with(
+    network_camera: Any, told: Callable[[str], None]
+) -> None:
+    network_camera.length_off = -200
+    told("camera_corrupt:cam0")
+    network_camera.length_off = 0
+    told("")
+
+
 def test_a_stream_that_repeats_its_last_picture_is_told(
     network_camera: Any, told: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import shutil
+import socketserver
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,10 +100,59 @@ def test_a_device_that_is_no_camera_is_an_error() -> None:
 
 
 def test_a_stream_that_nobody_serves_is_an_error_without_its_password() -> None:
-    with pytest.raises(CameraError, match="the stream cannot be opened") as caught:
+    with pytest.raises(CameraError, match="cannot be opened: no connection") as caught:
         open_source(camera("rtsp://ada:secret@127.0.0.1:1/door?token=secret"))
     assert "secret" not in str(caught.value)
     assert caught.value.where == "rtsp://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("written", ["p/s#%w:ö", "p%2Fs%23%25w%3A%C3%B6", None])
+def test_an_rtsp_password_of_any_characters_reaches_the_camera_as_it_is(
+    written: str | None, tmp_path: Path
+) -> None:
+    password = "p/s#%w:ö"
+    file = tmp_path / "camera.password"
+    file.touch(0o600)
+    file.write_text(password, encoding="utf-8")
+    heard: list[str] = []
+
+    class Rtsp(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            request = ""
+            while line := self.rfile.readline().decode():
+                request += line
+                if line != "\r\n":
+                    continue
+                heard.append(request)
+                number = re.search(r"CSeq: (\d+)", request)
+                assert number is not None
+                status = "404 Not Found" if "Authorization" in request else "401 Unauthorized"
+                reply = f"RTSP/1.0 {status}\r\nCSeq: {number[1]}\r\n"
+                reply += 'WWW-Authenticate: Digest realm="cam", nonce="n0"\r\n\r\n'
+                self.wfile.write(reply.encode())
+                request = ""
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Rtsp) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        host = f"127.0.0.1:{server.server_address[1]}"
+        login = "" if written is None else f"ada:{written}@"
+        given = {} if written else {"user": "ada", "password_file": file}
+        config = CameraConfig(
+            name="cam", source=f"rtsp://{login}{host}/1", read_deadline_s=2.0, **given
+        )
+        with pytest.raises(CameraError, match="check its address, user and password") as caught:
+            open_source(config)
+        server.shutdown()
+    assert "p/s" not in str(caught.value)
+    answer = next(request for request in reversed(heard) if "Authorization" in request)
+    method = answer.split()[0]
+    said = dict(re.findall(r'(\w+)="([^"]*)"', answer))
+
+    def h(text: str) -> str:
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    wanted = h(f"{h(f'ada:cam:{password}')}:n0:{h(f'{method}:' + said['uri'])}")
+    assert (said["username"], said["response"]) == ("ada", wanted)
 
 
 def test_a_folder_gives_its_pictures_in_natural_order(tmp_path: Path) -> None:
