@@ -127,6 +127,7 @@ class Gate:
         if retained:
             raise MessageError("a retained decision is never acted on", where=where)
         decision = self._check(payload, Decision, self.last_sequence, where)
+        # What is refused below has used up its number: it is not let in by asking again, or less.
         self.last_sequence = decision.sequence
         accepted = decision.outcome is Outcome.ACCEPTED
         if accepted and self.require_liveness and decision.liveness is not Liveness.PASSED:

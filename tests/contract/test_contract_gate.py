@@ -99,6 +99,17 @@ def test_who_was_not_seen_to_be_alive_is_refused_where_that_is_required() -> Non
     assert gate.admit(rejected, retained=False)
 
 
+def test_what_was_refused_for_its_liveness_never_passes_later() -> None:
+    clocks = Clocks()
+    gate = gate_with(clocks)
+    gate.require_liveness = True
+    payload = signed(clocks, 7, liveness=Liveness.NOT_REQUIRED)
+    refused(gate, payload, "presentation attack, which is required")
+    assert gate.last_sequence == 7
+    gate.require_liveness = False
+    refused(gate, payload, "a replay")
+
+
 def test_an_expired_decision_never_passes() -> None:
     clocks = Clocks()
     gate = gate_with(clocks)
