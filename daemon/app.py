@@ -108,6 +108,8 @@ class Daemon:
                 )
                 self._outlet = outlet
                 parts.push(_farewell(outlet))
+                parts.callback(outlet.desk.stop)
+                outlet.desk.start()
                 outlet.publisher.start(BROKER_WAIT_S)
             elif self._with_gallery:
                 audit = open_audit(self._config, self._clocks)

@@ -47,7 +47,7 @@ class Order:
 
 
 class Authority:
-    """Judges commands to one door. `admit` and `confirm` may be called from two threads.
+    """Judges commands to one door. `admit` and `confirm` may be called from any thread.
 
     `keys` gives the keyring of this moment. `logged` says up to when commands were carried out, as
     the audit log knows it; what it raises as AuditError stands in the way of all commands until it
@@ -71,7 +71,8 @@ class Authority:
         self._memory = memory
         self._clocks = clocks
         self._lock = threading.Lock()
-        self._rates: dict[str, TokenBucket] = {}
+        self._saving = threading.Lock()
+        self._rates: dict[tuple[str, bool], TokenBucket] = {}
         self._guard = ClockGuard()
         self._open_from_s = float("-inf")
         self._logged = logged
@@ -121,14 +122,16 @@ class Authority:
         """
         if not self._recalled:
             self._recall()
-        with self._lock:
-            now = self._fresh(None, order.expires_at)
-            self._nonces.drop_expired(now)
-            latest, data = self._nonces.latest, self._nonces.to_bytes()
-        # Not under the lock: a slow disk must not hold up the network.
-        self._memory.save(data)
-        with self._lock:
-            self._on_disk = latest
+        # Of two threads neither may save what is older than what the other saved.
+        with self._saving:
+            with self._lock:
+                now = self._fresh(None, order.expires_at)
+                self._nonces.drop_expired(now)
+                latest, data = self._nonces.latest, self._nonces.to_bytes()
+            # Not under that lock: a slow disk must not hold up the network.
+            self._memory.save(data)
+            with self._lock:
+                self._on_disk = latest
 
     def _recall(self) -> None:
         """Hold what was kept against what the log says."""
@@ -179,7 +182,9 @@ class Authority:
             self._fresh(command.issued_at, command.expires_at)
             if command.nonce in self._nonces:
                 raise CommandRefusedError(Code.REPLAYED, "this very command came before")
-            bucket = self._rates.setdefault(sender.key_id, TokenBucket())
+            # Many PINs at a screen must not use up what its answers to challenges need.
+            rate = (sender.key_id, self._verbs[verb].at_once)
+            bucket = self._rates.setdefault(rate, TokenBucket())
             if not bucket.take(self._clocks.monotonic_s()):
                 raise CommandRefusedError(Code.RATE_LIMITED, "too many commands with this key")
             if self._nonces.full:

@@ -16,4 +16,5 @@ def challenge_shown(challenges: Challenges) -> Verb:
         challenges.shown(text_of(args, "challenge_id"))
         return "noted"
 
-    return Verb(frozenset({Role.KIOSK}), shown)
+    # A visitor's time runs from here: it must not wait for somebody's PIN or enrolment.
+    return Verb(frozenset({Role.KIOSK}), shown, at_once=True)

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from oneglance import errors
@@ -23,6 +24,8 @@ from oneglance.link import Arrival
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 8
+# How soon the thread of urgent commands notices that it is to stop.
+TICK_S = 0.25
 # A flood of refusals is told in one line each time, not in one line each.
 TELL_EVERY_S = 10.0
 
@@ -42,6 +45,7 @@ class _Request:
 class CommandDesk:
     """Takes commands from the network thread; the thread that owns what verbs touch does them.
 
+    Verbs that wait for no other are done in a thread of the desk's own, from `start` to `stop`.
     `on_command` hears of each command that was carried out or failed, before its answer leaves,
     and of refused ones in sums: what it raises as OneglanceError becomes the answer.
     """
@@ -62,6 +66,10 @@ class CommandDesk:
         self._on_command = on_command
         self._answers = Answers(reply, clocks.monotonic_s)
         self._waiting: queue.Queue[tuple[_Request, Order]] = queue.Queue(MAX_WAITING)
+        self._urgent: queue.Queue[tuple[_Request, Order]] = queue.Queue(MAX_WAITING)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="commands", daemon=True)
+        self._crash: BaseException | None = None
         self._lock = threading.Lock()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
         self._tell_at_s = float("-inf")
@@ -90,8 +98,23 @@ class CommandDesk:
             if refusal.code != Code.MISDIRECTED:
                 self._answer(request, refusal.code, refusal)
 
+    def start(self) -> None:
+        """Begin to carry out what must not wait."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End that."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
     def work(self) -> None:
-        """Carry out what waits; call it often, from the thread that owns what the verbs touch."""
+        """Carry out what waits; call it often, from the thread that owns what the verbs touch.
+
+        Raises what made the desk's own thread fail.
+        """
+        if self._crash is not None:
+            raise self._crash
         self._authority.tick()
         while True:
             try:
@@ -102,9 +125,18 @@ class CommandDesk:
         self._tell_refusals()
         self._answers.flush()
 
-    def _enqueue(self, request: _Request, order: Order) -> None:
+    def _serve(self) -> None:
         try:
-            self._waiting.put_nowait((request, order))
+            while not self._stopping.is_set():
+                with suppress(queue.Empty):
+                    self._carry_out(*self._urgent.get(timeout=TICK_S))
+        except BaseException as error:
+            self._crash = error
+
+    def _enqueue(self, request: _Request, order: Order) -> None:
+        urgent = self._verbs[order.verb].at_once
+        try:
+            (self._urgent if urgent else self._waiting).put_nowait((request, order))
         except queue.Full:
             refusal = CommandRefusedError(Code.BUSY, "too many commands at once, try again")
             refusal.key_id = order.sender.key_id

@@ -24,12 +24,14 @@ class Sender:
 class Verb:
     """Who may ask, and what does it: `run` returns a text for people.
 
-    It runs in the thread that owns the gallery. What it raises as OneglanceError becomes the
-    answer, CommandRefusedError with a code of its own.
+    It runs in the thread that owns the gallery; `at_once`, in one that waits for no other verb, and
+    then it may touch nothing of the gallery's. What it raises as OneglanceError becomes the answer,
+    CommandRefusedError with a code of its own.
     """
 
     roles: frozenset[Role]
     run: Callable[[Args, Sender], str]
+    at_once: bool = False
 
 
 class CommandRefusedError(OneglanceError):

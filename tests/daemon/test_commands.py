@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -47,12 +48,17 @@ class Desk:
         folder: Path,
         does: Callable[[Args, Sender], str] = lambda _args, _sender: "done",
         on_command: Callable[[str, str, str, int], None] | None = None,
+        *,
+        kiosk_too: bool = False,
     ) -> None:
         self.replies: list[tuple[str, bytes | None, Reply]] = []
         self.listening = True
         self.now_s = 0.0
         clocks = Clocks(self.wall, lambda: self.now_s)
-        verbs = {"reload": Verb(ADMIN, does)}
+        verbs = {
+            "reload": Verb(ADMIN | {Role.KIOSK} if kiosk_too else ADMIN, does),
+            "challenge-shown": Verb(frozenset({Role.KIOSK}), lambda *_: "noted", at_once=True),
+        }
         memory = NonceFile(folder / "commands")
         authority = Authority(TOPICS, make_ring, verbs, memory, clocks)
         self.desk = CommandDesk(TOPICS, verbs, authority, self._reply, clocks, on_command)
@@ -125,6 +131,46 @@ def test_a_command_of_version_1_is_refused_by_name(tmp_path: Path) -> None:
     ((_, _, reply),) = desk.replies
     assert reply.code == "bad_arguments"
     assert "a command of version 1" in reply.text
+
+
+def test_what_must_not_wait_waits_for_no_slow_command_and_for_no_flood_of_them(
+    tmp_path: Path, wait_until: Callable[..., None]
+) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow(_args: Args, _sender: Sender) -> str:
+        busy.set()
+        assert go_on.wait(20)
+        return "done"
+
+    desk = Desk(tmp_path, slow)
+    desk.desk.start()
+    try:
+        for _ in range(BURST + MAX_WAITING):
+            desk.send()
+        keeper = threading.Thread(target=desk.desk.work)
+        keeper.start()
+        assert busy.wait(20)
+        refused = len(desk.replies)
+        assert refused > 0
+        desk.send(verb="challenge-shown", role=Role.KIOSK)
+        wait_until(lambda: len(desk.replies) > refused, "no answer while a slow one is at work")
+        assert (desk.codes[-1], desk.replies[-1][2].text) == ("ok", "noted")
+        go_on.set()
+        keeper.join()
+    finally:
+        go_on.set()
+        desk.desk.stop()
+
+
+def test_what_a_key_may_still_ask_at_once_is_not_used_up_by_what_waits(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, kiosk_too=True)
+    for _ in range(BURST + 1):
+        desk.send(role=Role.KIOSK)
+    assert desk.codes[-1] == "rate_limited"
+    desk.send(verb="challenge-shown", role=Role.KIOSK)
+    assert desk.codes[-1] == "rate_limited"
+    assert len(desk.desk._urgent.queue) == 1
 
 
 def test_an_unknown_command_is_answered_at_once_with_what_is_known(tmp_path: Path) -> None:
