@@ -93,7 +93,7 @@ def trial(film: Film, step: Step, model: FaceModel, same_face: float) -> tuple[s
             continue
         face = faces[0]
         challenge.see(face.points, float(at_s), followed=face.sure)
-        if challenge._rest is not None:
+        if challenge._straight is not None:
             made, part = movement.movement(face.points, challenge._rest, challenge._rest_sizes)
             if made is step:
                 most = max(most, part)
@@ -111,7 +111,7 @@ def trial(film: Film, step: Step, model: FaceModel, same_face: float) -> tuple[s
             return challenge._failures[0].value, most
         if prompt is not None and at_s >= ACT_AT_S - ANSWER_BEFORE_S:
             challenge.shown(prompt.challenge_id, float(at_s))
-    if challenge is None or challenge._rest is None:
+    if challenge is None or challenge._straight is None:
         return "no rest", most
     return "ended", most
 

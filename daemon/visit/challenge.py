@@ -32,7 +32,7 @@ from oneglance.daemon.visit.movement import ALL_STEPS, TURNS, movement, sizes
 from oneglance.faces.find.pose import turn_and_nod, upright
 
 ATTEMPTS = 2
-STEPS = 2
+STEPS = 3
 # Part of the way at which a movement has begun: nobody is stiller who stands as still as they can.
 BEGUN = 0.5
 # Of two pictures that were swapped there is none in between: a head was seen from this part on.
@@ -53,6 +53,8 @@ STILL = 1.08
 STRAIGHT = 0.25
 # So many frames make the face at rest.
 REST_FRAMES = 4
+# The last of them say where the face is when the next step is asked.
+REST_KEPT = 8
 
 
 class End(StrEnum):
@@ -113,8 +115,10 @@ class Challenge:
         self._failures: list[End] = []
         self._order: list[Step] = []
         self._number = 1
-        # The first rest, upright, by which all movement is measured, and the size at the last.
-        self._rest: NDArray[np.float64] | None = None
+        # The first rest, upright, by which a visitor is straight again; and the last one, by which
+        # movements are measured: nobody comes back to quite where they were.
+        self._straight: NDArray[np.float64] | None = None
+        self._rest = np.zeros((5, 2))
         self._rest_sizes = np.zeros(2)
         self._resting: list[NDArray[np.float64]] = []
         self._pause_s = 0.0
@@ -180,12 +184,12 @@ class Challenge:
         self._seen_s = at_s
         if at_s - self._began_s > OVERALL_S:
             self._finish(End.IGNORED)
-        elif lost and self._rest is not None:
+        elif lost and self._straight is not None:
             self._fail(End.LOST, at_s)
-        elif self._asked is None or self._rest is None:
+        elif self._asked is None:
             self._see_rest(points, at_s, lost=lost)
         else:
-            self._see_step(self._asked, self._rest, points, at_s)
+            self._see_step(self._asked, points, at_s)
 
     def _see_rest(self, points: NDArray[np.float64], at_s: float, *, lost: bool) -> None:
         if at_s - self._since_s > REST_S:
@@ -202,10 +206,11 @@ class Challenge:
 
     def _rest_is_over(self, at_s: float) -> None:
         """The visitor held still and was recognised at this moment."""
-        if self._rest is None:
-            uprights = [u for u in map(upright, self._resting) if u is not None]
-            self._rest = np.median(uprights, axis=0)
-        self._rest_sizes = np.median([sizes(p) for p in self._resting], axis=0)
+        uprights = [u for u in map(upright, self._resting) if u is not None]
+        self._rest = np.median(uprights[-REST_KEPT:], axis=0)
+        if self._straight is None:
+            self._straight = self._rest
+        self._rest_sizes = np.median([sizes(p) for p in self._resting[-REST_KEPT:]], axis=0)
         if self._number > STEPS:
             self._finish(End.PASSED)
         else:
@@ -215,9 +220,9 @@ class Challenge:
         """Whether a rest can begin: straight by itself at first, later as at the first rest."""
         if upright(points) is None:
             return False
-        if self._rest is None:
+        if self._straight is None:
             return abs(turn_and_nod(points)[0]) <= STRAIGHT
-        return movement(points, self._rest, sizes(points))[1] < BEGUN
+        return movement(points, self._straight, sizes(points))[1] < BEGUN
 
     def _holds_still(self, points: NDArray[np.float64]) -> bool:
         if not self._resting or not self._is_straight(points):
@@ -227,13 +232,11 @@ class Challenge:
         still = bool((grown <= STILL).all() and (grown >= 1 / STILL).all())
         return still and movement(points, first, sizes(points))[1] < BEGUN
 
-    def _see_step(
-        self, step: Step, rest: NDArray[np.float64], points: NDArray[np.float64], at_s: float
-    ) -> None:
+    def _see_step(self, step: Step, points: NDArray[np.float64], at_s: float) -> None:
         if self._shown_s is None and at_s - self._since_s > SHOWN_WITHIN_S:
             self._finish(End.NOT_SHOWN)
             return
-        made, part = movement(points, rest, self._rest_sizes)
+        made, part = movement(points, self._rest, self._rest_sizes)
         before = self._part
         self._part = part if made is step else 0.0
         if part >= BEGUN and (self._shown_s is None or at_s < self._shown_s + REACTION_S):

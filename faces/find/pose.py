@@ -53,6 +53,26 @@ def parallax(points: NDArray[np.floating], rest: NDArray[np.floating]) -> tuple[
     return float(x / w - before[_NOSE, 0]), float(before[_NOSE, 1] - y / w)
 
 
+def steepness(points: NDArray[np.floating], rest: NDArray[np.floating]) -> float:
+    """The tangent of the angle by which the plane of eyes and mouth has turned since `rest`.
+
+    A plane that turns away is seen shorter across the axis it turns about, whichever that is, by
+    the angle's cosine (seen from far; the points are (5, 2) each). 0 if it has not turned; NaN
+    where the four have no plane.
+    """
+    now, before = upright(points), upright(rest)
+    if now is None or before is None:
+        return float("nan")
+    there, here = (four - four.mean(0) for four in (now[_FOUR], before[_FOUR]))
+    if not np.linalg.cond(here) < _WORST_CONDITION:
+        return float("nan")
+    linear = np.linalg.lstsq(here, there, rcond=None)[0]
+    long, short = np.linalg.svd(linear, compute_uv=False)
+    if not short > 0:
+        return float("inf")
+    return float(np.sqrt(max(0.0, (long / short) ** 2 - 1)))
+
+
 def upright(points: NDArray[np.floating]) -> NDArray[np.float64] | None:
     """The points (5, 2) with the middle of the eyes at 0, the eyes level and 1 apart.
 

@@ -18,7 +18,6 @@ from oneglance.daemon.visit.decide import Verdict
 _HEAD = np.array(
     [[-0.5, -0.4, 0], [0.5, -0.4, 0], [0, 0.15, 0.5], [-0.4, 0.65, 0], [0.4, 0.65, 0]], float
 )
-_FLAT = _HEAD * [1, 1, 0]
 _DISTANCE = 12.0
 
 Points = NDArray[np.float64]
@@ -35,12 +34,16 @@ def face(
     *,
     size: float = 60.0,
     flat: bool = False,
+    depth: float = 0.5,
     at: tuple[float, float] = (320.0, 240.0),
     roll_deg: float = 0.0,
 ) -> Points:
-    """The points (5, 2) px of a head turned to its own left by `yaw_deg`, up by `pitch_deg`."""
+    """The points (5, 2) px of a head turned to its own left by `yaw_deg`, up by `pitch_deg`.
+
+    `depth` is how far its nose stands out, in distances of the eyes.
+    """
     yaw, pitch, roll = (math.radians(a) for a in (yaw_deg, pitch_deg, roll_deg))
-    x, y, z = (_FLAT if flat else _HEAD).T
+    x, y, z = (_HEAD * [1, 1, 0 if flat else depth / 0.5]).T
     x, z = x * math.cos(yaw) + z * math.sin(yaw), z * math.cos(yaw) - x * math.sin(yaw)
     y, z = y * math.cos(pitch) - z * math.sin(pitch), z * math.cos(pitch) + y * math.sin(pitch)
     x, y = x * math.cos(roll) - y * math.sin(roll), y * math.cos(roll) + x * math.sin(roll)
@@ -51,8 +54,8 @@ def face(
 # How a visitor does each step, in full: yaw, pitch, size.
 DONE: dict[Step, tuple[float, float, float]] = {
     Step.LOOK_STRAIGHT: (0, 0, 1.0),
-    Step.TURN_LEFT: (30, 0, 1.0),
-    Step.TURN_RIGHT: (-30, 0, 1.0),
+    Step.TURN_LEFT: (34, 0, 1.0),
+    Step.TURN_RIGHT: (-34, 0, 1.0),
     Step.LOOK_UP: (0, 25, 1.0),
     Step.COME_CLOSER: (0, 0, 1.4),
 }

@@ -14,7 +14,7 @@ from test_daemon_pipeline import PATIENCE_S, Bench, obama, portrait, scene
 from oneglance.contract.messages import Liveness, Step
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
-from oneglance.daemon.visit.challenge import Prompt
+from oneglance.daemon.visit.challenge import STEPS, Prompt
 from oneglance.daemon.visit.challenges import Challenges
 from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector
@@ -28,9 +28,9 @@ Picture = NDArray[np.uint8]
 # Where the nose goes in each step, in distances of the eyes: right and down in the picture.
 NOSE = {
     Step.LOOK_STRAIGHT: (0.0, 0.0),
-    Step.TURN_LEFT: (0.8, 0.0),
-    Step.TURN_RIGHT: (-0.8, 0.0),
-    Step.LOOK_UP: (0.0, -0.35),
+    Step.TURN_LEFT: (0.9, 0.0),
+    Step.TURN_RIGHT: (-1.2, 0.0),
+    Step.LOOK_UP: (0.0, -0.4),
 }
 
 
@@ -88,32 +88,44 @@ def head(portrait: Callable[..., Picture], model: FaceModel) -> Callable[[Step, 
         y, x = np.mgrid[: still.shape[0], : still.shape[1]].astype(np.float32)
         away = ((x - points[2, 0]) ** 2 + (y - points[2, 1]) ** 2) / (0.6 * apart) ** 2
         bump = np.exp(-away).astype(np.float32) * np.float32(part * apart)
-        moved = cv2.remap(still, x - right * bump, y - down * bump, cv2.INTER_LINEAR)
+        # What turns away is seen shorter, too.
+        shorter = 1 - 0.15 * part * (np.array([right, down], np.float32) != 0)
+        x = points[2, 0] + (x - right * bump - points[2, 0]) / shorter[0]
+        y = points[2, 1] + (y - down * bump - points[2, 1]) / shorter[1]
+        moved = cv2.remap(still, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
         return np.asarray(moved, np.uint8)
 
     return head
+
+
+def obey(door: Asked, gallery: Snapshot, head: Callable[[Step, float], Picture]) -> Verdict:
+    """Do what the screen asks until there is a verdict."""
+    closer = 0.0
+    for _ in range(160):
+        step = door.step or Step.LOOK_STRAIGHT
+        asked = len(door.prompts)
+        door.see(head(Step.COME_CLOSER, closer), gallery)
+        if door.verdicts:
+            break
+        if step is Step.LOOK_STRAIGHT or len(door.prompts) != asked:
+            continue
+        door.see(head(Step.COME_CLOSER, closer), gallery, 3)
+        for part in (0.2, 0.4, 0.6, 0.8, 1.0, 1.0):
+            if door.step is step:
+                door.see(head(step, part), gallery)
+        closer = 1.0 if step is Step.COME_CLOSER else closer
+    (verdict,) = door.verdicts
+    return verdict
 
 
 def test_who_moves_as_asked_is_accepted_and_known_to_be_alive(
     model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
 ) -> None:
     door = Asked(model, seed=1)
-    closer = 0.0
-    for _ in range(120):
-        step = door.step or Step.LOOK_STRAIGHT
-        asked = len(door.prompts)
-        door.see(head(Step.COME_CLOSER, closer), obama)
-        if door.verdicts:
-            break
-        if step is Step.LOOK_STRAIGHT or len(door.prompts) != asked:
-            continue
-        door.see(head(Step.COME_CLOSER, closer), obama, 3)
-        for part in (0.2, 0.4, 0.6, 0.8, 1.0, 1.0):
-            if door.step is step:
-                door.see(head(step, part), obama)
-        closer = 1.0 if step is Step.COME_CLOSER else closer
-    assert [p.step is Step.LOOK_STRAIGHT for p in door.prompts] == [True, False, True, False, True]
-    (verdict,) = door.verdicts
+    verdict = obey(door, obama, head)
+    assert [p.step is Step.LOOK_STRAIGHT for p in door.prompts] == [
+        number % 2 == 0 for number in range(2 * STEPS + 1)
+    ]
     assert (verdict.person_id, verdict.liveness) == ("obama", Liveness.PASSED)
 
 
