@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": "doctor",
     "init": "init",
     "keys": "keys",
+    "camera": "camera",
     "people": "people.command",
     "run": "run",
     "top": "top",
@@ -44,6 +45,7 @@ COMMANDS = {
 # What a command is a part of: the extra to name where something is missing, if that brings it.
 EXTRA_OF = {
     "demo": "demo",
+    "camera": "daemon",
     "people": "daemon",
     "run": "daemon",
     "top": "daemon",

@@ -160,16 +160,30 @@ def read_one_face_turned(
     try:
         return read_one_face(image_bgr, detector, model, where=where), 0
     except NoFaceError:
-        found: list[tuple[float, int, NDArray[np.uint8]]] = []
-        for turn_deg, turn in _TURNS.items():
-            turned = np.asarray(cv2.rotate(image_bgr, turn), np.uint8)
-            if boxes := find_faces(turned, detector, model):
-                doubt = float(model.locate(turned, boxes[:1]).doubts[0])
-                found.append((doubt, turn_deg, turned))
-        if not found:
+        found = upright(image_bgr, detector, model)
+        if found is None:
             raise
-    _, turn_deg, turned = min(found, key=lambda one: one[0])
+    turned, turn_deg = found
     return read_one_face(turned, detector, model, where=where), turn_deg
+
+
+def upright(
+    image_bgr: NDArray[np.uint8], detector: FaceDetector, model: FaceModel
+) -> tuple[NDArray[np.uint8], int] | None:
+    """A still without an upright face, turned to where its face is the least doubtful.
+
+    Also by how many degrees clockwise: 180, 90 or 270. None if there is no face in any turn.
+    """
+    found: list[tuple[float, int, NDArray[np.uint8]]] = []
+    for turn_deg, turn in _TURNS.items():
+        turned = np.asarray(cv2.rotate(image_bgr, turn), np.uint8)
+        if boxes := find_faces(turned, detector, model):
+            doubt = float(model.locate(turned, boxes[:1]).doubts[0])
+            found.append((doubt, turn_deg, turned))
+    if not found:
+        return None
+    _, turn_deg, turned = min(found, key=lambda one: one[0])
+    return turned, turn_deg
 
 
 def _somebody_else(

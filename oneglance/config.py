@@ -72,6 +72,8 @@ Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$", max_length=253)]
 Source = Annotated[str | int, BeforeValidator(_camera_source)]
 # As most programs show it, with colons or without.
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]
+Start = Annotated[int, Field(ge=0, le=7680)]
+Extent = Annotated[int, Field(ge=64, le=7680)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -171,6 +173,9 @@ class CameraConfig(Section):
     `pace` is for files only: "real" plays at the file's own speed and drops what is late,
     "every" hands over each frame and waits for it. `width` and `height` are asked of a device.
 
+    Its pictures are rotated (clockwise), then flipped, then cut to `crop`: left, top, width and
+    height in px of the rotated picture.
+
     Of a URL: `user` and `password_file` log in; a camera that gives one picture an answer is asked
     `poll_fps` times a second; https:// is believed a certificate that an authority of `tls_ca_file`
     signed (one that the world trusts, if not given), or the one whose SHA-256 is `tls_fingerprint`.
@@ -181,6 +186,9 @@ class CameraConfig(Section):
     pace: Literal["real", "every"] = "real"
     width: Annotated[int, Field(ge=64, le=7680)] | None = None
     height: Annotated[int, Field(ge=64, le=4320)] | None = None
+    rotate: Literal[0, 90, 180, 270] = 0
+    flip: Literal["horizontal", "vertical"] | None = None
+    crop: tuple[Start, Start, Extent, Extent] | None = None
     read_deadline_s: Seconds = 5.0
     user: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     password_file: Secret | None = None

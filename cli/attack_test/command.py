@@ -179,7 +179,7 @@ def _camera(config: Config, source: str | None) -> CameraConfig:
         raise ConfigError(
             "no camera is configured", where="camera", fix="add a [[camera]], or give --camera 0"
         )
-    chosen = config.camera[0] if source is None else camera_config(source)
+    chosen = config.camera[0] if source is None else camera_config(source, config.camera)
     if is_recording(chosen):
         raise typer.BadParameter("a film is given as --film KIND=FILE, e.g. --film print=me.avi")
     return chosen

@@ -18,7 +18,7 @@ from oneglance.contract.messages import Hint
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.camera.intake import CameraState
-from oneglance.daemon.camera.sources import is_recording, shown_name
+from oneglance.daemon.camera.sources import is_recording, is_same_source, shown_name
 from oneglance.daemon.sight.quality import (
     Quality,
     distance_hint,
@@ -122,11 +122,15 @@ def from_camera(
     return shots
 
 
-def camera_config(source: str | int) -> CameraConfig:
-    """The camera or recording to enrol from; each frame of a recording is looked at.
+def camera_config(source: str | int, configured: Sequence[CameraConfig] = ()) -> CameraConfig:
+    """The camera or recording to take pictures from; each frame of a recording is looked at.
 
+    One that is configured, by its name or as the same source, is turned and logged in to as there.
     Raises CameraError for a source that names nothing.
     """
+    for camera in configured:
+        if str(source) == camera.name or is_same_source(source, camera.source):
+            return camera
     try:
         config = CameraConfig(name="enrolment", source=source)
     except ValidationError:

@@ -94,7 +94,7 @@ def _shots(wish: Wish, config: Config, model: FaceModel, say: Callable[[str], No
     if wish.photos:
         return from_photos(wish.photos, detector, model, min_face_px=config.decision.min_face_px)
     return from_camera(
-        camera_config(wish.source),
+        camera_config(wish.source, config.camera),
         wish.frames,
         detector,
         model,

@@ -18,6 +18,7 @@ from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.health import is_sane
 from oneglance.daemon.camera.login import HOST, Login, split_login, with_login
 from oneglance.daemon.camera.recordings import Folder, Video
+from oneglance.daemon.camera.turned import turned
 from oneglance.errors import CameraError
 from oneglance.secret_file import read_password
 
@@ -25,7 +26,14 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}", re.IGNORECASE)
 
 
 def open_source(config: CameraConfig) -> FrameSource:
-    """Open what `config.source` names; CameraError says what, where and what to do."""
+    """Open what `config.source` names, its pictures turned as it says.
+
+    Raises CameraError that says what, where and what to do.
+    """
+    return turned(_as_it_is(config), config)
+
+
+def _as_it_is(config: CameraConfig) -> FrameSource:
     source = str(config.source)
     if "://" in source:
         return _open_url(source, config)
@@ -73,6 +81,25 @@ def _opened(url: str, login: Login | None, where: str, config: CameraConfig) -> 
         if camera is not None:
             return camera
     return _Stream(with_login(url, login), where, config.read_deadline_s)
+
+
+def device_path(source: str | int) -> Path | None:
+    """The device that a source names by index, path or link; None for any other source."""
+    text = str(source)
+    if text.isdecimal():
+        return Path(f"/dev/video{int(text)}")
+    if not text.startswith("/dev/"):
+        return None
+    try:
+        return Path(text).resolve()
+    except (OSError, RuntimeError):
+        return Path(text)
+
+
+def is_same_source(one: str | int, other: str | int) -> bool:
+    """Whether two sources are one: written alike, or the same device under two names."""
+    device = device_path(one)
+    return str(one) == str(other) or (device is not None and device == device_path(other))
 
 
 def is_recording(config: CameraConfig) -> bool:
