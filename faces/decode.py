@@ -16,6 +16,11 @@ from oneglance.faces.formats import HEIC, VIDEO, named_format
 # More than any camera's file of so many pixels has.
 MAX_BYTES = 100_000_000
 _PIECE = 1_000_000
+# No px of a picture that was scaled to its bits stays below, unless it is a dark one.
+_HALF_LIT = 127
+_OUTLIERS = 0.1
+# Of 65,536 levels: what is nearly of one grey shows nothing but noise.
+_LEAST_RANGE = 64
 
 
 def read_file(file: IO[bytes], size: int, where: str) -> bytes:
@@ -56,6 +61,8 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
         )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        if image is not None and image.max() <= _HALF_LIT:
+            image = _with_all_its_bits(data, image)
     except cv2.error as error:
         # Of its own checks OpenCV tells only the text.
         if "CV_IO_MAX_IMAGE" in error.err:
@@ -67,6 +74,21 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
     if image.shape[0] * image.shape[1] > MAX_PICTURE_PIXELS:
         raise _too_large(where)
     return np.asarray(image, np.uint8)
+
+
+def _with_all_its_bits(data: bytes, dark: cv2.typing.MatLike) -> cv2.typing.MatLike:
+    """A dark picture's, if it has 16 bits: stretched by its own range.
+
+    Infra-red cameras write 10 or 12 bits as they are into files of 16, whose upper 8 are nearly
+    black.
+    """
+    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if deep is None or deep.dtype != np.uint16:
+        return dark
+    low, high = np.percentile(deep, (_OUTLIERS, 100 - _OUTLIERS))
+    if high - low < _LEAST_RANGE:
+        return dark
+    return np.clip((deep - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
 
 
 def _heic(data: bytes, where: str) -> NDArray[np.uint8]:

@@ -144,6 +144,24 @@ def test_what_is_too_large_is_refused_by_its_header_in_every_format_from_everywh
     assert peak_mb < MOST_MB
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_ten_bits_in_a_file_of_sixteen_are_stretched(suffix: str) -> None:
+    ramp = np.tile(np.linspace(200, 900, 256).astype(np.uint16), (40, 1))
+    pixels = decode(bytes(cv2.imencode(suffix, ramp)[1]), "picture")
+    assert pixels.shape == (40, 256, 3)
+    assert np.allclose(pixels[0, :, 0], np.arange(256), atol=3)
+
+
+def test_sixteen_bits_in_full_use_and_a_dark_picture_stay_as_they_are() -> None:
+    ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (40, 1))
+    pixels = decode(bytes(cv2.imencode(".png", ramp)[1]), "picture")
+    assert np.allclose(pixels[0, :, 0], np.arange(256), atol=1)
+    noise = np.random.default_rng(0).integers(60, 90, (40, 256)).astype(np.uint16)
+    assert decode(bytes(cv2.imencode(".png", noise)[1]), "picture").max() == 0
+    dim = np.tile(np.arange(100, dtype=np.uint8), (40, 1))
+    assert decode(bytes(cv2.imencode(".png", dim)[1]), "picture").max() == 99
+
+
 def test_an_iphones_photograph_is_read_and_turned_upright() -> None:
     pytest.importorskip("pi_heif", reason="the extra 'heif' is not installed")
     picture = decode(HEIC_FILE.read_bytes(), "picture")
