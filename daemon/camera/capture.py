@@ -16,6 +16,42 @@ from oneglance.errors import CameraError
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
+_Y16 = cv2.VideoWriter.fourcc(*"Y16 ")
+# No sensor worth the name has fewer.
+_LEAST_BITS = 10
+_SAMPLE_STEP = 8
+
+
+class Depth:
+    """How many bits a camera's grey levels really have, whatever they are kept in.
+
+    It only grows: with the light of each frame, the picture would flicker, and a dark one look
+    bright.
+    """
+
+    def __init__(self) -> None:
+        self._bits = _LEAST_BITS
+
+    def eight_bits(self, pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Pixels of any shape, uint8 as they are, uint16 with their upper eight bits."""
+        if pixels.dtype != np.uint16:
+            return np.asarray(pixels, np.uint8)
+        # One hot pixel says nothing.
+        sample = pixels[::_SAMPLE_STEP, ::_SAMPLE_STEP]
+        highest = int(np.percentile(sample, 98, method="lower"))
+        self._bits = max(self._bits, highest.bit_length())
+        return np.minimum(pixels >> (self._bits - 8), 255).astype(np.uint8)
+
+
+def as_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """A picture (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) as (H, W, 3); None if it is none."""
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2] if pixels.ndim == 3 else 0
+    conversion = {1: cv2.COLOR_GRAY2BGR, 4: cv2.COLOR_BGRA2BGR}.get(channels)
+    if conversion is not None:
+        return np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
+    return pixels if channels == 3 else None
+
+
 class Capture:
     """cv2.VideoCapture, opened, or `refusal` is raised. `options` are cv2's pairs."""
 
@@ -42,6 +78,11 @@ class Capture:
                 fix="set the camera to a smaller size, or shrink the recording",
             )
 
+        # Of 16 bits OpenCV keeps the upper eight, and most infra-red cameras use the lower ten.
+        if backend == cv2.CAP_V4L2 and int(self.number(cv2.CAP_PROP_FOURCC)) == _Y16:
+            self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        self._depth = Depth()
+
     def number(self, what: int) -> float:
         """One of cv2's CAP_PROP_*, 0 if unknown."""
         return float(self._capture.get(what))
@@ -52,9 +93,7 @@ class Capture:
             good, pixels = self._capture.read()
         except cv2.error:
             return None
-        if not good or pixels is None or pixels.ndim != 3:
-            return None
-        return np.asarray(pixels, np.uint8)
+        return as_bgr(self._depth.eight_bits(pixels)) if good and pixels is not None else None
 
     def close(self) -> None:
         """Let go of the device or file."""
