@@ -63,7 +63,7 @@ def command(
     from oneglance.contract.commands import open_writer
     from oneglance.contract.topics import Topics
 
-    settings = load_config(config)
+    settings = load_config(config, "admin.toml")
     topics = Topics(settings.site.name, settings.site.door)
     topic = topics.command(verb)
     writer = open_writer(topics, key or settings.command_key_file)
@@ -104,8 +104,7 @@ def _asked(settings: Config, topic: str, payload: Callable[[str], bytes], second
         if not link.wait_connected(CONNECT_S):
             where = f"{settings.mqtt.host}:{settings.mqtt.port}"
             raise link.failure or BrokerError(f"no answer within {CONNECT_S:g} s", where=where)
-        if link.subscriptions_refused:
-            raise BrokerError("the broker keeps the answer", where=answers, fix="check its ACL")
+        link.check_heard()
         # Not before: what waits for a connection would expire.
         link.publish(topic, payload(answers), qos=1, response_topic=answers, correlation=number)
         deadline_s = time.monotonic() + seconds

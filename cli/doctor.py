@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_there
+from oneglance.cli.options import ConfigOption, JsonOption, config_is_there
 from oneglance.config import DEFAULT_CONFIG, CameraConfig, Config, load_config
+from oneglance.config import config_file as find_config
 from oneglance.errors import OneglanceError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def doctor(
     """Look at this machine: what is missing for each part, and how to get it.
 
     Without a configuration it looks at Python, packages, the model and the screen; with one
-    (`--config`, or /etc/oneglance/oneglance.toml) also at what that file speaks of: the daemon's
+    (`--config`, or where `oneglance --help` says) also at what that file speaks of: the daemon's
     keys, sequence, gallery, audit log, liveness model and cameras, the lock's key, memory and pins,
     the screen's key, and the broker.
     Exit code 0 if nothing is broken; parts that are not installed, or in a version
@@ -99,7 +100,7 @@ def examine(config_file: Path | None) -> Iterator[Finding]:
     yield from _checked("daemon", "face cascade", _cascade)
     yield _screen()
     yield _photos()
-    if config_file is None and not default_config_is_there():
+    if config_file is None and not config_is_there():
         yield Finding(
             "config",
             "configuration",
@@ -113,7 +114,7 @@ def examine(config_file: Path | None) -> Iterator[Finding]:
     except OneglanceError as error:
         yield Finding("config", "configuration", Verdict.BROKEN, str(error), error.fix)
         return
-    yield Finding("config", "configuration", Verdict.GOOD, str(config_file or DEFAULT_CONFIG))
+    yield Finding("config", "configuration", Verdict.GOOD, str(find_config(config_file)))
     yield from _configured(config)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from oneglance.cli.options import default_config_is_there
+from oneglance.cli.options import config_is_there
 from oneglance.config import Config, load_config
 
 
@@ -21,7 +21,7 @@ def tune(config_file: Path | None, as_json: bool) -> None:
     Without a configuration nothing is kept: there is no state directory to keep it in. Raises
     ModelError for a model that no door would load.
     """
-    door = config_file is not None or default_config_is_there()
+    door = config_file is not None or config_is_there()
     config = load_config(config_file) if door else Config()
     with Console(stderr=True).status("measuring, some seconds"):
         found = measured(config, keep=door)

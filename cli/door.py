@@ -38,7 +38,7 @@ def door(config_file: ConfigOption = None, require_liveness: RequireLiveness = N
     from oneglance.key_files import fingerprint
     from oneglance.signals import stop_on_signals
 
-    config = load_config(config_file)
+    config = load_config(config_file, "door.toml")
     if require_liveness is not None:
         asked = config.door.model_copy(update={"require_liveness": require_liveness})
         config = config.model_copy(update={"door": asked})

@@ -39,7 +39,7 @@ def kiosk(
     from oneglance.config import load_config
     from oneglance.kiosk_ui.app import KioskApp
 
-    settings = load_config(config)
+    settings = load_config(config, "kiosk.toml")
     if windowed:
         screen = settings.kiosk.model_copy(update={"fullscreen": False})
         settings = settings.model_copy(update={"kiosk": screen})

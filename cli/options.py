@@ -12,7 +12,8 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="The configuration file; /etc/oneglance/oneglance.toml unless given.",
+        help="The configuration, a file or its folder; unless given $ONEGLANCE_CONFIG, that of the "
+        "current folder, or /etc/oneglance.",
         show_default=False,
     ),
 ]
@@ -21,11 +22,11 @@ JsonOption = Annotated[
 ]
 
 
-def default_config_is_there() -> bool:
-    """Whether there is one; True as well if this user may not look, so that reading says why."""
-    from oneglance.config import DEFAULT_CONFIG
+def config_is_there() -> bool:
+    """Whether there is one where no option names it; also True if this user may not look."""
+    from oneglance.config import config_file
 
     try:
-        return DEFAULT_CONFIG.exists()
+        return config_file().exists()
     except OSError:
         return True

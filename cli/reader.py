@@ -29,7 +29,7 @@ def reader(
     from oneglance.door.reader.app import ReaderApp, open_source
     from oneglance.signals import stop_on_signals
 
-    config = load_config(config_file)
+    config = load_config(config_file, "reader.toml")
     source = open_source(config.reader)
     if learn:
         typer.echo("Show the badge.", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from oneglance.cli.options import ConfigOption, JsonOption, default_config_is_there
+from oneglance.cli.options import ConfigOption, JsonOption, config_is_there
 from oneglance.config import CameraConfig, Config, MetricsConfig, load_config, parse_config
 from oneglance.signals import stop_on_signals
 
@@ -67,7 +67,7 @@ def run(
     from oneglance.timing import StageTimes
 
     console = Console(stderr=True, highlight=False)
-    dry = bool(source) and config is None and not default_config_is_there()
+    dry = bool(source) and config is None and not config_is_there()
     settings = Config() if dry else load_config(config)
     settings = _with_cameras(settings, source or [], pace)
     if no_mqtt and settings.metrics.port is not None:

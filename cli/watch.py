@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import queue
 import sys
 import time
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 CONNECT_S = 10.0
 # Printing is slower than a flood; what does not fit is dropped.
 MAX_WAITING = 1000
+# What the broker keeps for who subscribes comes at once.
+QUIET_S = 3.0
 
 
 def watch(
@@ -43,8 +46,9 @@ def watch(
 ) -> None:
     """Show all that is said about this door, and whether decisions are truly signed.
 
-    Ends with Ctrl-C, `--count` or `--seconds`. Exit code 1 if `--seconds` were over before
-    `--count` messages came.
+    In an installed house it takes the administrator's /etc/oneglance/admin.toml, as other users
+    may not hear everything. Ends with Ctrl-C, `--count` or `--seconds`. Exit code 1 if `--seconds`
+    were over before `--count` messages came.
 
     Example: `oneglance watch --json --count 1 --seconds 5` tells a script whether anybody talks.
     """
@@ -52,7 +56,7 @@ def watch(
     from oneglance.config import load_config
     from oneglance.contract.topics import Topics
 
-    config = load_config(config_file)
+    config = load_config(config_file, "admin.toml")
     topics = Topics(config.site.name, config.site.door)
     keys = _keys(config)
     console = Console(highlight=False, soft_wrap=True)
@@ -111,16 +115,19 @@ def _arrivals(
                 f"no answer within {CONNECT_S:g} s", where=f"{config.mqtt.host}:{config.mqtt.port}"
             )
         deadline = None if seconds is None else time.monotonic() + seconds
+        quiet_until_s = time.monotonic() + QUIET_S
         while deadline is None or time.monotonic() < deadline:
-            if link.subscriptions_refused:
-                raise BrokerError(
-                    "the broker does not let us read", where=everything, fix="check its ACL"
-                )
+            link.check_heard()
+            if time.monotonic() >= quiet_until_s:
+                quiet_until_s = math.inf
+                _say(_nothing_heard(config))
             left_s = 0.5 if deadline is None else deadline - time.monotonic()
             try:
-                yield waiting.get(timeout=max(0.0, min(0.5, left_s)))
+                heard = waiting.get(timeout=max(0.0, min(0.5, left_s)))
             except queue.Empty:
                 continue
+            quiet_until_s = math.inf
+            yield heard
     finally:
         link.stop()
 
@@ -132,10 +139,23 @@ def _keys(config: Config) -> Keyring | None:
     try:
         return read_pins(config.door.public_key_file)
     except ConfigError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            Text(f"signatures are not checked: {error}", style="yellow")
-        )
+        _say(f"signatures are not checked: {error}")
         return None
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(Text(text, style="yellow"))
+
+
+def _nothing_heard(config: Config) -> str:
+    """A broker keeps a daemon's last status for whoever may hear it: mosquitto refuses nobody."""
+    user = config.mqtt.user
+    who = "whoever gives no name" if user is None else f"the user {user!r}"
+    return (
+        "nothing is heard so far, not even a status that the broker kept: either no daemon has run "
+        f"for {config.site.name}/{config.site.door}, or the broker's ACL lets {who} hear nothing; "
+        "the administrator's configuration, admin.toml, may"
+    )
 
 
 def _text(arrived_at: datetime, line: Line) -> Text:

@@ -54,7 +54,8 @@ def supervise(
         starting = () if ready else ("starting",)
         complaints = [reason for camera in cameras for reason in camera.complaints]
         lost = _lost(cameras, told=reasons or ())
-        now = (*starting, *lost, *sorted(complaints), *vision.problems)
+        unheard = ("commands_unheard",) if publisher is not None and publisher.link.deaf else ()
+        now = (*starting, *lost, *sorted(complaints), *vision.problems, *unheard)
         if now != reasons:
             reasons = now
             notifier.status(", ".join(now) or "watching the door")

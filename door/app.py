@@ -20,7 +20,7 @@ from oneglance.contract.messages import DoorState, LockState, Outcome
 from oneglance.contract.topics import Topics
 from oneglance.door.lock import Lock, LockEvent, factory_name, open_factory
 from oneglance.door.memory import SequenceMemory
-from oneglance.errors import BrokerError, MessageError, OneglanceError
+from oneglance.errors import MessageError, OneglanceError
 from oneglance.link import Arrival, LastWill, Link
 from oneglance.sdnotify import Notifier
 
@@ -149,13 +149,7 @@ class DoorApp:
                 where=self._pin,
                 fix="check the wiring and the pin factory",
             )
-        if self._link.subscriptions_refused:
-            raise BrokerError(
-                "the broker does not let the lock read decisions",
-                where=self._topics.decision,
-                fix="check the broker's ACL",
-                refused=True,
-            )
+        self._link.check_heard()
         if not self._link.alive:
             raise OneglanceError("the network thread has died")
         self._notifier.watchdog()

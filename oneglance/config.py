@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import logging
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -29,6 +31,7 @@ DEFAULT_CONFIG = Path("/etc/oneglance/oneglance.toml")
 STATE_DIR = Path("/var/lib/oneglance")
 ETC_DIR = Path("/etc/oneglance")
 
+log = logging.getLogger(__name__)
 
 # What a camera and an encoder can be counted on for, on the smallest machine.
 LOOKS_PER_S = 10
@@ -86,10 +89,14 @@ class SiteConfig(Section):
 
 
 class MqttConfig(Section):
-    """The broker. `tls` needs `ca_file`; passwords are read from files only."""
+    """The broker. `tls` needs `ca_file`; passwords are read from files only.
+
+    `websocket_path` is where a broker that is reached over websockets takes them, e.g. "/mqtt".
+    """
 
     host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
+    websocket_path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$")] | None = None
     tls: bool = False
     ca_file: Path | None = None
     cert_file: Path | None = None
@@ -315,25 +322,69 @@ class Config(Section):
         return self.audit_folder / "snapshots"
 
 
-def load_config(path: Path | None = None) -> Config:
-    """Read the file (`/etc/oneglance/oneglance.toml` unless given).
+def config_file(path: Path | None = None, own: str = "") -> Path:
+    """Which file is the configuration: `path`, or $ONEGLANCE_CONFIG, each a file or its folder.
 
-    Relative paths in it are taken from the file's own folder. Raises ConfigError that lists
-    every mistake, with the nearest known key where one was misspelt.
+    Else oneglance.toml of the current folder, if its owner is this user or root, else that of
+    /etc/oneglance. A command that has a file of its `own`, e.g. door.toml, prefers it to the
+    folder's oneglance.toml. The file need not be there.
     """
-    file = path or DEFAULT_CONFIG
+    names = tuple(filter(None, (own, DEFAULT_CONFIG.name)))
+    named = path or Path(os.environ.get("ONEGLANCE_CONFIG", "")).expanduser()
+    if named != Path():
+        return _first(named, names) or named / DEFAULT_CONFIG.name if named.is_dir() else named
+    return _first(Path(), names, _trusted) or _first(DEFAULT_CONFIG.parent, names) or DEFAULT_CONFIG
+
+
+def _first(
+    folder: Path, names: tuple[str, ...], fits: Callable[[Path], bool] = lambda file: True
+) -> Path | None:
+    files = (folder / name for name in names)
+    return next((file for file in files if _there(file) and fits(file)), None)
+
+
+def _there(file: Path) -> bool:
+    """True as well where this user may not look, so that reading says why."""
+    try:
+        return file.exists()
+    except OSError:
+        return True
+
+
+def _trusted(file: Path) -> bool:
+    """Nobody else's: root in somebody's folder must not be led by what lies there."""
+    try:
+        owner = file.stat().st_uid
+    except OSError:
+        return False
+    # With sudo, whoever called it is meant.
+    ours = {str(os.geteuid()), "0", os.environ.get("SUDO_UID", "0")}
+    if str(owner) not in ours:
+        log.warning("%s is somebody else's, and is not taken unless --config names it", file)
+    return str(owner) in ours
+
+
+def load_config(path: Path | None = None, own: str = "") -> Config:
+    """Read the file that `config_file` finds.
+
+    Relative paths in it are taken from the file's own folder, and so are the keys that it does not
+    name. Raises ConfigError that lists every mistake, with the nearest known key where one was
+    misspelt.
+    """
+    file = config_file(path, own)
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(
             "there is no configuration",
             where=str(file),
-            fix="make one with 'oneglance init', or name another with --config",
+            fix="make one with 'oneglance init', or name another with --config or ONEGLANCE_CONFIG",
         ) from None
     except OSError as error:
         raise ConfigError(f"cannot read it: {error.strerror}", where=str(file)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid TOML: {error}", where=str(file)) from None
+    log.info("configuration: %s", file)
     config: Config = _anchored(parse_config(data, str(file)), file.absolute().parent)
     return config
 
@@ -428,12 +479,22 @@ def _anchored(section: Any, folder: Path) -> Any:
         return tuple(_anchored(item, folder) for item in section)
     if isinstance(section, BaseModel):
         values = {
-            name: _anchored(getattr(section, name), folder) for name in section.model_fields_set
+            name: _anchored(value if name in section.model_fields_set else _beside(value), folder)
+            for name, value in section
         }
         if isinstance(section, CameraConfig):
             values["source"] = _anchored_source(section.source, folder)
-        return section.model_copy(update=values)
+        moved = section.model_copy(update=values)
+        # A default stays one: who looks at a machine asks what the file speaks of.
+        moved.model_fields_set.intersection_update(section.model_fields_set)
+        return moved
     return section
+
+
+def _beside(default: Any) -> Any:
+    """A key that is not named lies beside the configuration, as in /etc/oneglance."""
+    is_key = isinstance(default, Path) and default.parent == ETC_DIR
+    return Path(default.name) if is_key else default
 
 
 def _anchored_source(source: str | int, folder: Path) -> str | int:

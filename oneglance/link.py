@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from oneglance.broker_words import connect_refusal, subscribe_refusal
 from oneglance.config import MqttConfig
 from oneglance.errors import BrokerError, ConfigError
 from oneglance.secret_file import read_password
@@ -34,6 +36,10 @@ CONNECT_TIMEOUT_S = 5.0
 # A few decisions in flight are plenty for a door; what waits longer is stale.
 MAX_QUEUED = 20
 MAX_REMEMBERED = 64
+# So many connections in a row that end so soon are no accident: two clients of one name throw
+# each other out for ever.
+MANY_SHORT = 3
+SHORT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,8 @@ class Link:
     `on_message` gets each Arrival and must not block; what it raises is logged, not spread.
     `on_connected` runs after each (re)connection, when subscriptions have been asked for; use it
     to publish retained status. `failure` tells why the last attempt to connect failed,
-    `subscriptions_refused` and `publishes_refused` what the broker's ACL forbids us.
+    `deaf` why the broker does not let us hear a topic (by topic), and `publishes_refused` how many
+    messages its ACL forbade.
 
     Raises ConfigError at once when certificates or the password file cannot be used.
     """
@@ -90,7 +97,7 @@ class Link:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self.failure: BrokerError | None = None
-        self.subscriptions_refused: tuple[str, ...] = ()
+        self.deaf: dict[str, BrokerError] = {}
         self.publishes_refused = 0
         self._sent: dict[int, str] = {}
         self._subscribed = False
@@ -125,6 +132,16 @@ class Link:
         if not self._subscribed and self.failure is not None and self.failure.refused:
             raise self.failure
         return self._subscribed
+
+    def check_heard(self, *topics: str) -> None:
+        """Raise BrokerError if the broker has refused to let us hear one of these; all by default.
+
+        Some brokers refuse nothing and just keep silent, mosquitto with an ACL file for one.
+        """
+        deaf = self.deaf
+        for topic in topics or tuple(deaf):
+            if topic in deaf:
+                raise deaf[topic]
 
     def stop(self, farewell: tuple[str, bytes] | None = None, *, timeout_s: float = 2.0) -> None:
         """Publish `farewell` (topic, payload; retained) if connected, then disconnect for good."""
@@ -179,6 +196,7 @@ class Link:
 
     def _run(self) -> None:
         delay_s = RECONNECT_MIN_S
+        short = 0
         while not self._stopping.is_set():
             self._client = client = self._fresh_client()
             try:
@@ -190,17 +208,32 @@ class Link:
                 # another thread wakes it: a decision must not wait for the next second.
                 # It ends with the connection, after a farewell too.
                 self._greeted = False
+                began_s = time.monotonic()
                 while not abandoned and client.loop(1.0) == mqtt.MQTT_ERR_SUCCESS:
                     pass
+                ended_soon = self._greeted and time.monotonic() - began_s < SHORT_S
+                short = short + 1 if ended_soon and self.failure is None else 0
+                if short == MANY_SHORT:
+                    log.warning(
+                        "the broker takes us, and lets us go at once, again and again; does "
+                        "another client call itself %r, here or on another machine?",
+                        self._client_id,
+                    )
                 if not self._greeted and not self._stopping.is_set():
                     self._failed(
                         "something accepts connections there, but does not answer as a broker",
-                        "check mqtt.port, and that mqtt.tls is as the broker has it",
+                        "check mqtt.port, that it wants mqtt.tls, mqtt.cert_file and "
+                        "mqtt.websocket_path as they are, and that it speaks MQTT 5",
                     )
             except ssl.SSLCertVerificationError as error:
                 self._failed(
                     f"the broker's certificate is not trusted: {error.verify_message}",
                     "check mqtt.ca_file, that mqtt.host is the certificate's name, and the clock",
+                )
+            except mqtt.WebsocketConnectionError as error:
+                self._failed(
+                    f"no websocket is spoken there: {error}",
+                    "check mqtt.port and mqtt.websocket_path",
                 )
             except (OSError, ValueError) as error:
                 self._failed(
@@ -216,8 +249,11 @@ class Link:
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             protocol=mqtt.MQTTv5,
+            transport="tcp" if self._config.websocket_path is None else "websockets",
             reconnect_on_failure=False,
         )
+        if self._config.websocket_path is not None:
+            client.ws_set_options(path=self._config.websocket_path)
         client.connect_timeout = CONNECT_TIMEOUT_S
         client.max_queued_messages_set(MAX_QUEUED)
         client.on_connect = self._connected
@@ -253,14 +289,15 @@ class Link:
         _userdata: object,
         _flags: mqtt.ConnectFlags,
         reason: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
         self._greeted = True
         if reason.is_failure:
+            refusal = connect_refusal(reason.value)
             self._failed(
-                f"the broker refused us: {reason}",
-                "check mqtt.user and mqtt.password_file, and the broker's password file and ACL",
-                refused=True,
+                f"the broker refused us: {refusal.what}{_in_its_words(properties)}",
+                refusal.fix,
+                refused=refusal.lasting,
             )
             return
         if self._subscriptions:
@@ -279,19 +316,20 @@ class Link:
         _userdata: object,
         _mid: int,
         reasons: list[ReasonCode],
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
-        refused = tuple(
-            topic
-            for (topic, _), reason in zip(self._subscriptions, reasons, strict=False)
-            if reason.is_failure
-        )
+        deaf = {}
+        for (topic, _), reason in zip(self._subscriptions, reasons, strict=False):
+            if reason.is_failure:
+                refusal = subscribe_refusal(reason.value)
+                what = f"the broker does not let us hear it: {refusal.what}"
+                told = what + _in_its_words(properties)
+                deaf[topic] = BrokerError(told, where=topic, fix=refusal.fix, refused=True)
+                log.warning("%s", deaf[topic])
         with self._changed:
-            self.subscriptions_refused = refused
+            self.deaf = deaf
             self._subscribed = True
             self._changed.notify_all()
-        for topic in refused:
-            log.warning("the broker refused the subscription to %s; check its ACL", topic)
 
     def _published(
         self,
@@ -340,6 +378,12 @@ class Link:
             log.exception("could not handle a message on %s", arrival.topic)
 
 
+def _in_its_words(properties: Properties | None) -> str:
+    """What the broker itself says, if it does, and which other server it names."""
+    said = (getattr(properties, name, "") for name in ("ReasonString", "ServerReference"))
+    return "".join(f" ({text[:200]})" for text in said if text)
+
+
 def _left_to_the_network_thread(_client: mqtt.Client, _userdata: object, _socket: object) -> None:
     """Nothing to do: the network thread is woken by paho itself."""
 
@@ -351,12 +395,13 @@ def _tls_context(config: MqttConfig) -> ssl.SSLContext:
         )
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if config.cert_file is not None:
-            context.load_cert_chain(str(config.cert_file), str(config.key_file))
+            # Without this, OpenSSL would ask the terminal for a pass phrase, and wait.
+            context.load_cert_chain(str(config.cert_file), str(config.key_file), password="")
     except OSError as error:
         raise ConfigError(
             f"cannot use the certificates: {error.strerror or error}",
             where=f"mqtt {config.ca_file or ''}".strip(),
-            fix="check ca_file, cert_file and key_file",
+            fix="check ca_file, cert_file and key_file, which has no pass phrase",
         ) from None
     return context
 

@@ -74,6 +74,16 @@ class Mosquitto:
             keepalive_s=5,
         )
 
+    def listen_also(self, settings: str) -> int:
+        """Let it have one more listener, with TLS and `settings`, from its next start on."""
+        port = free_port()
+        folder = self.folder
+        (folder / "conf.d" / "one-more.conf").write_text(
+            f"listener {port} 127.0.0.1\n"
+            f"certfile {folder}/server.crt\nkeyfile {folder}/server.key\n{settings}"
+        )
+        return port
+
     def start(self) -> None:
         """Start it (again) and wait until it listens."""
         binary = find_binary("mosquitto")
@@ -119,10 +129,12 @@ class Mosquitto:
         subprocess.run([tool, "-b", str(file), user, password], check=True, capture_output=True)
 
 
-def make_certificates(folder: Path, prefix: str = "", name: str = "127.0.0.1") -> None:
-    """A CA (`ca.crt`) and a server certificate signed by it, valid for a day.
+def make_certificates(
+    folder: Path, prefix: str = "", name: str = "127.0.0.1", client: str = ROLES["lock"]
+) -> None:
+    """A CA (`ca.crt`), a server's and a client's certificate signed by it, valid for a day.
 
-    `name` is the broker's address, or a host name.
+    `name` is the broker's address, or a host name; `client` the user that client.crt stands for.
     """
     ca_key, server_key = (
         ec.generate_private_key(ec.SECP256R1()),
@@ -175,14 +187,25 @@ def make_certificates(folder: Path, prefix: str = "", name: str = "127.0.0.1") -
         )
         .sign(ca_key, hashes.SHA256())
     )
-    (folder / f"{prefix}ca.crt").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{prefix}server.crt").write_bytes(server.public_bytes(serialization.Encoding.PEM))
-    key_file = folder / f"{prefix}server.key"
-    key_file.touch(mode=0o600)
-    key_file.write_bytes(
-        server_key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
+    client_key = ec.generate_private_key(ec.SECP256R1())
+    guest = (
+        builder(
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, client)]), client_key.public_key()
         )
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(ca_key, hashes.SHA256())
     )
+    for part, certificate in {"ca": ca, "server": server, "client": guest}.items():
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        (folder / f"{prefix}{part}.crt").write_bytes(pem)
+    for part, key in {"server": server_key, "client": client_key}.items():
+        key_file = folder / f"{prefix}{part}.key"
+        key_file.touch(mode=0o600)
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )

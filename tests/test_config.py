@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.config import Config, load_config, parse_config
+from oneglance.config import Config, config_file, load_config, parse_config
 from oneglance.errors import ConfigError
 
 
@@ -33,7 +34,9 @@ def test_the_old_rate_of_one_comparison_is_refused_with_what_to_write_now(tmp_pa
 
 
 def test_an_empty_file_is_a_whole_configuration(tmp_path: Path) -> None:
-    assert load_config(written(tmp_path, "")) == Config()
+    config = load_config(written(tmp_path, ""))
+    assert config.model_dump(exclude_unset=True) == {}
+    assert config.gallery.path == Config().gallery.path
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
@@ -111,9 +114,52 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
     ]
 
 
-def test_defaults_are_not_moved_into_the_files_folder(tmp_path: Path) -> None:
+def test_keys_that_are_not_named_lie_beside_the_file(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, "[door]\npulse_s = 2"))
-    assert config.door.public_key_file == Config().door.public_key_file
+    assert config.door.public_key_file == tmp_path / "signing.pub"
+    assert config.keyring_file == tmp_path / "keyring.json"
+    assert config.signing.key_file == tmp_path / "signing.key"
+    assert config.gallery.key_file == tmp_path / "gallery.key"
+    assert config.reader.key_file == tmp_path / "reader.key"
+    assert config.gallery.path == Config().gallery.path
+    assert config.model_fields_set == {"door"}
+    assert config.door.model_fields_set == {"pulse_s"}
+
+
+def test_which_file_is_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    etc, here, named = (tmp_path / name for name in ("etc", "here", "named"))
+    for folder in (etc, here, named):
+        folder.mkdir()
+    monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", etc / "oneglance.toml")
+    monkeypatch.delenv("ONEGLANCE_CONFIG", raising=False)
+    monkeypatch.chdir(here)
+    assert config_file() == config_file(None, "door.toml") == etc / "oneglance.toml"
+    for file in (etc / "oneglance.toml", etc / "door.toml"):
+        file.touch()
+        assert config_file(None, "door.toml") == file
+    assert config_file() == etc / "oneglance.toml"
+    (here / "oneglance.toml").touch()
+    assert config_file(None, "door.toml").resolve() == here / "oneglance.toml"
+    monkeypatch.setenv("ONEGLANCE_CONFIG", str(named))
+    assert config_file() == named / "oneglance.toml"
+    (named / "door.toml").touch()
+    assert config_file(None, "door.toml") == named / "door.toml"
+    assert config_file(Path("my.toml"), "door.toml") == Path("my.toml")
+    assert config_file(etc, "door.toml") == etc / "door.toml"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_somebody_elses_file_in_the_current_folder_leads_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", tmp_path / "etc" / "oneglance.toml")
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, "")
+    os.chown(tmp_path / "oneglance.toml", 12345, -1)
+    assert config_file() == tmp_path / "etc" / "oneglance.toml"
+    assert "is somebody else's" in caplog.text
+    monkeypatch.setenv("SUDO_UID", "12345")
+    assert config_file() == Path("oneglance.toml")
 
 
 @pytest.mark.parametrize(
@@ -207,6 +253,7 @@ def test_what_is_no_toml_is_one_clear_line(tmp_path: Path, content: bytes) -> No
 
 
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    (tmp_path / "oneglance.toml").mkdir()
     with pytest.raises(ConfigError, match="cannot read it"):
         load_config(tmp_path)
 

@@ -18,7 +18,7 @@ from oneglance.contract.topics import Topics
 from oneglance.door.lock import factory_name, open_factory
 from oneglance.door.reader.wedge import open_wedge
 from oneglance.door.reader.wiegand import Wiegand
-from oneglance.errors import BrokerError, MessageError, OneglanceError
+from oneglance.errors import MessageError, OneglanceError
 from oneglance.link import Arrival, Link
 from oneglance.sdnotify import Notifier
 
@@ -114,13 +114,7 @@ class ReaderApp:
         log.info("a badge was read%s", "" if said else ", but there is no broker: dropped")
 
     def _tick(self) -> None:
-        if self._link.subscriptions_refused:
-            raise BrokerError(
-                "the broker does not let the reader hear answers",
-                where=self._answers,
-                fix="check the broker's ACL",
-                refused=True,
-            )
+        self._link.check_heard()
         if not self._link.alive:
             raise OneglanceError("the network thread has died")
         self._notifier.watchdog()

@@ -158,10 +158,10 @@ def test_a_default_configuration_that_may_not_be_looked_for_is_not_taken_for_mis
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", tmp_path / "none.toml")
-    assert not options.default_config_is_there()
+    assert not options.config_is_there()
     # A name too long stands in for a folder that is closed to this user: root may enter all.
     monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", tmp_path / ("x" * 300))
-    assert options.default_config_is_there()
+    assert options.config_is_there()
 
 
 def test_doctor_says_what_is_broken_and_fails_only_then(tmp_path: Path) -> None:

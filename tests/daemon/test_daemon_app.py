@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from command_samples import ring_file, write
 from numpy.typing import NDArray
+from scripted_broker import scripted
 
 from oneglance.audit.segments import entries_backwards
 from oneglance.broker import embedded_broker, free_port
@@ -677,3 +678,13 @@ def test_no_camera_at_all_is_a_mistake_in_the_configuration(house: House) -> Non
 def test_decisions_without_a_gallery_are_refused(house: House) -> None:
     with pytest.raises(ConfigError, match="need a gallery"):
         Daemon(house("0"), gallery=False)
+
+
+def test_a_daemon_that_may_not_hear_commands_goes_on_and_says_so(
+    house: Callable[..., Config], film: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with scripted(granted=(0x87,)) as mqtt:
+        assert Daemon(house(film(), mqtt=mqtt)).run().frames == 12
+    assert "commands_unheard" in caplog.text
+    assert "this user may not hear it" in caplog.text

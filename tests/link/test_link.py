@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,10 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+from scripted_broker import scripted
 
 from oneglance.broker import embedded_broker, free_port
+from oneglance.broker_words import connect_refusal, subscribe_refusal
 from oneglance.config import MqttConfig
-from oneglance.errors import ConfigError
+from oneglance.errors import BrokerError, ConfigError
 from oneglance.link import MAX_REMEMBERED, Arrival, LastWill, Link
 
 Wait = Callable[..., None]
@@ -195,42 +199,61 @@ def test_a_fifo_as_password_file_does_not_hang(tmp_path: Path) -> None:
         Link(MqttConfig(user="me", password_file=tmp_path / "password"), "test")
 
 
-class RefusingBroker:
-    """Speaks just enough MQTT 5 to refuse one subscription of two.
-
-    mosquitto lets anybody subscribe and filters later; other brokers refuse at once.
-    """
-
-    CONNACK = bytes([0x20, 3, 0, 0, 0])
-
-    def __init__(self) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.mqtt = MqttConfig(port=self._server.getsockname()[1])
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        connection, _ = self._server.accept()
-        with connection, connection.makefile("rb") as stream:
-            while head := stream.read(1):
-                length = stream.read(1)[0]
-                body = stream.read(length)
-                if head[0] >> 4 == 1:
-                    connection.sendall(self.CONNACK)
-                elif head[0] >> 4 == 8:
-                    # SUBACK: packet id, no properties, granted QoS 1, not authorized.
-                    connection.sendall(bytes([0x90, 5, *body[:2], 0, 0x01, 0x87]))
-                elif head[0] >> 4 == 14:
-                    return
-
-    def close(self) -> None:
-        self._thread.join(20)
-        self._server.close()
-
-
 def test_a_refused_subscription_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
-    server = RefusingBroker()
-    with running(server.mqtt, subscriptions=(("mine", 1), ("theirs", 1))) as link:
-        assert link.subscriptions_refused == ("theirs",)
-    server.close()
-    assert "refused the subscription to theirs; check its ACL" in caplog.text
+    with (
+        scripted(granted=(0x01, 0x87)) as mqtt,
+        running(mqtt, subscriptions=(("mine", 1), ("theirs", 1))) as link,
+    ):
+        link.check_heard("mine")
+        with pytest.raises(BrokerError, match=r"theirs: .*may not hear it.* check the"):
+            link.check_heard()
+    assert "theirs: the broker does not let us hear it" in caplog.text
+
+
+# CONNACK: no session, the code, no properties; 31 is a text to read, 28 another server's name.
+@pytest.mark.parametrize(
+    ("connack", "says", "lasting"),
+    [
+        # As a broker of MQTT 3.1.1 answers: no place for properties.
+        (bytes([0x20, 2, 0, 1]), r"does not speak MQTT 5\. let it: decisions need", True),
+        (bytes([0x20, 3, 0, 0x84, 0]), "does not speak MQTT 5", True),
+        (bytes([0x20, 3, 0, 0x86, 0]), "user or password is wrong", True),
+        (bytes([0x20, 3, 0, 0x89, 0]), r"it is busy\. it is tried again", False),
+        (bytes([0x20, 3, 0, 0x97, 0]), "quota", False),
+        (bytes([0x20, 8, 0, 0x9D, 5, 28, 0, 2]) + b"b2", r"another server \(b2\)\. name", True),
+        (bytes([0x20, 8, 0, 0x87, 5, 31, 0, 2]) + b"no", r"may not connect \(no\)\. check", True),
+        # Not MQTT 5: a code of 3.1.1, and rubbish.
+        (bytes([0x20, 2, 0, 5]), "that it speaks MQTT 5", False),
+        (bytes([0x20, 1, 0]), "that it speaks MQTT 5", False),
+    ],
+)
+def test_each_refusal_says_what_to_do(connack: bytes, says: str, lasting: bool) -> None:
+    with scripted(connack) as mqtt:
+        link = Link(mqtt, "test")
+        link.start()
+        if lasting:
+            with pytest.raises(BrokerError, match=says):
+                link.wait_connected(20)
+        with link._changed:
+            assert link._changed.wait_for(lambda: link.failure is not None, 20)
+        assert link.failure is not None
+        assert re.search(says, str(link.failure))
+        assert link.failure.refused is lasting
+        assert link.alive
+        link.stop()
+
+
+def test_every_code_of_the_protocol_has_words_of_its_own() -> None:
+    known = ReasonCode(PacketTypes.CONNACK).names
+    for packet, words in (
+        (PacketTypes.CONNACK, connect_refusal),
+        (PacketTypes.SUBACK, subscribe_refusal),
+    ):
+        codes = [
+            code
+            for code, names in known.items()
+            if code >= 0x80 and any(packet in packets for packets in names.values())
+        ]
+        assert len(codes) > 8
+        assert len({words(code).what for code in codes}) == len(codes)
+        assert words(0xFE).what

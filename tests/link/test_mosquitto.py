@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from mosquitto_fixture import ROLES, Mosquitto, make_certificates
 from wire_samples import TOPICS, make_decision
 
@@ -22,6 +28,10 @@ from oneglance.errors import BrokerError, ConfigError
 from oneglance.link import Arrival, LastWill, Link
 
 Wait = Callable[..., None]
+# paho leaves the socket of a failed handshake to the garbage collector.
+unclosed_by_paho = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 
 @contextmanager
@@ -168,12 +178,6 @@ def test_a_stranger_is_refused_with_a_clear_line(
     assert "guess" not in str(caught.value)
 
 
-# paho leaves the socket of a failed handshake to the garbage collector.
-unclosed_by_paho = pytest.mark.filterwarnings(
-    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
-
 @unclosed_by_paho
 def test_a_broker_of_another_ca_is_not_trusted(
     mosquitto: Mosquitto, tmp_path: Path, wait_until: Wait
@@ -207,6 +211,87 @@ def test_a_broker_of_another_name_is_not_trusted(
     assert "that mqtt.host is the certificate's name" in str(link.failure)
 
 
+def test_over_websockets_all_is_the_same(mosquitto: Mosquitto, wait_until: Wait) -> None:
+    mosquitto.stop()
+    port = mosquitto.listen_also("protocol websockets\n")
+    mosquitto.start()
+    heard: list[Arrival] = []
+    over = {"port": port, "websocket_path": "/mqtt"}
+    with (
+        client(
+            mosquitto.mqtt("lock").model_copy(update=over), TOPICS.decision, heard=heard
+        ) as lock,
+        client(mosquitto.mqtt("daemon").model_copy(update=over)) as daemon,
+    ):
+        assert daemon.publish(TOPICS.decision, b"x" * 3000, qos=1, expiry_s=5)
+        wait_until(lambda: len(heard) == 1, "heard")
+        assert heard[0].payload == b"x" * 3000
+        assert lock.publish(TOPICS.status, b"forged", qos=1)
+        wait_until(lambda: lock.publishes_refused == 1, "the ACL counts")
+
+
+@unclosed_by_paho
+def test_a_port_of_websockets_needs_the_path_and_another_has_none(mosquitto: Mosquitto) -> None:
+    mosquitto.stop()
+    port = mosquitto.listen_also("protocol websockets\n")
+    mosquitto.start()
+    for changes in ({"port": port}, {"websocket_path": "/mqtt"}):
+        link = Link(mosquitto.mqtt("lock").model_copy(update=changes), "test-way")
+        link.start()
+        with link._changed:
+            assert link._changed.wait_for(lambda: link.failure is not None, 20)  # noqa: B023
+        link.stop()
+        assert "mqtt.websocket_path" in str(link.failure)
+
+
+@unclosed_by_paho
+def test_a_client_certificate_is_who_it_says(mosquitto: Mosquitto, wait_until: Wait) -> None:
+    mosquitto.stop()
+    port = mosquitto.listen_also(
+        f"cafile {mosquitto.folder}/ca.crt\nrequire_certificate true\n"
+        "use_identity_as_username true\n"
+    )
+    mosquitto.start()
+    folder = mosquitto.folder
+    plain = mosquitto.mqtt("lock").model_copy(
+        update={"port": port, "user": None, "password_file": None}
+    )
+    certificate = {"cert_file": folder / "client.crt", "key_file": folder / "client.key"}
+    with client(plain.model_copy(update=certificate)) as lock:
+        assert lock.publish(TOPICS.door_state, b"{}", qos=1)
+        assert lock.publish(TOPICS.decision, b"forged", qos=1)
+        wait_until(lambda: lock.publishes_refused == 1, "the ACL knows it for the lock")
+    without = Link(plain, "test-without")
+    without.start()
+    wait_until(lambda: without.failure is not None, "turned away")
+    without.stop()
+    assert "mqtt.cert_file" in str(without.failure)
+
+
+def test_a_key_with_a_pass_phrase_is_an_error_at_once(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    key = load_pem_private_key((mosquitto.folder / "client.key").read_bytes(), None)
+    sealed = tmp_path / "sealed.key"
+    sealed.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
+    )
+    certificate = {"cert_file": mosquitto.folder / "client.crt", "key_file": sealed}
+    with pytest.raises(ConfigError, match="no pass phrase"):
+        Link(mosquitto.mqtt("lock").model_copy(update=certificate), "test")
+
+
+def test_two_of_one_name_say_so(
+    mosquitto: Mosquitto, wait_until: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Link(mosquitto.mqtt("lock"), "the-same")
+    first.start()
+    assert first.wait_connected(20)
+    second = Link(mosquitto.mqtt("lock"), "the-same")
+    second.start()
+    wait_until(lambda: "does another client call itself 'the-same'" in caplog.text, "told")
+    first.stop()
+    second.stop()
+
+
 def test_without_tls_nobody_gets_in(mosquitto: Mosquitto, wait_until: Wait) -> None:
     plain = mosquitto.mqtt("lock").model_copy(update={"tls": False, "ca_file": None})
     link = Link(plain, "test-plain")
@@ -214,7 +299,7 @@ def test_without_tls_nobody_gets_in(mosquitto: Mosquitto, wait_until: Wait) -> N
     wait_until(lambda: link.failure is not None, "turned away")
     assert not link.wait_connected(0.2)
     link.stop()
-    assert "that mqtt.tls is as the broker has it" in str(link.failure)
+    assert "that it wants mqtt.tls" in str(link.failure)
 
 
 def test_a_ca_file_that_is_none_is_an_error_at_once(mosquitto: Mosquitto, tmp_path: Path) -> None:
