@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 ROOMS := audit contract faces models training converter daemon kiosk_ui door cli
 SOURCES := oneglance $(ROOMS) tests benchmarks
 DATA ?= ../shared/data
-TEST_PACKAGES := mosquitto ffmpeg nodejs xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1 \
+TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1 \
 	gcc libc6-dev shellcheck systemd
 
 .DELETE_ON_ERROR:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from mosquitto_fixture import Mosquitto, find_binary
+from programs import only_known_programs
 
 from oneglance.broker import embedded_broker
 from oneglance.cli.photos import photo_folder, photos_ready
@@ -19,6 +21,7 @@ from oneglance.contract.signing import create_signing_key
 # A busy machine is no failure: time belongs in benchmarks.
 settings.register_profile("oneglance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("oneglance")
+sys.addaudithook(only_known_programs)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
