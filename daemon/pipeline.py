@@ -16,7 +16,7 @@ from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.daemon.sight.visitor import Visitor
 from oneglance.daemon.sight.watcher import Seen, Watcher
-from oneglance.daemon.visit.alive import confirm, refused
+from oneglance.daemon.visit.alive import confirm, lasting, refused
 from oneglance.daemon.visit.attention import Attention, Batch, worth
 from oneglance.daemon.visit.challenge import Challenge, Prompt
 from oneglance.daemon.visit.challenges import Challenges
@@ -30,7 +30,7 @@ from oneglance.daemon.visit.decide import (
     judge,
     leading_score,
 )
-from oneglance.daemon.visit.evidence import Look, Visit
+from oneglance.daemon.visit.evidence import LIVING_EVERY_S, Look, Visit
 from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.detect import FaceDetector
@@ -256,12 +256,15 @@ class Pipeline:
         return wanted
 
     def _is_wanted_by(self, challenge: Challenge, face: _Face) -> bool:
-        """Whether a challenge asks who this is; a head turned on request is not turned away."""
-        if not challenge.wants_look:
+        """Whether a challenge asks who this is, or it is time to see again that they live."""
+        waited_s = face.frame.at_s - face.attention.looked_at_s
+        watched = self._liveness is not None and not 0 <= waited_s < LIVING_EVERY_S
+        if not (challenge.wants_look or watched):
             return False
         face.chip = chip_from_points(face.frame.pixels, face.seen.points)
         face.hint = picture_hint(face.chip, face.frame.pixels, face.seen.points)
-        return face.hint is Hint.NONE or (challenge.turned and face.hint is Hint.LOOK_AT_CAMERA)
+        # Who was asked to turn their head looks away on the way there, and on the way back.
+        return face.hint in (Hint.NONE, Hint.LOOK_AT_CAMERA)
 
     def _due(self, wanted: list[_Face]) -> list[_Face]:
         """As many as the encoder can take in time: who was put off most often, then the largest."""
@@ -294,6 +297,8 @@ class Pipeline:
                 continue
             if face.challenge is not None:
                 self._recognise(face, face.challenge, scores, bar, same=same)
+                self._look_alive(face, same=same)
+                self._judge_meanwhile(face, face.challenge)
                 continue
             face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
             self._look_alive(face, same=same)
@@ -332,6 +337,8 @@ class Pipeline:
         same: bool,
     ) -> None:
         """Tell a challenge whose face it is: the visit's still, and straight also the person's."""
+        if face.hint is not Hint.NONE and not challenge.turned:
+            return
         named = {name for name, score in scores.items() if score >= bar.threshold}
         straight = named == {challenge.verdict.person_id}
         before = challenge.prompt
@@ -350,7 +357,7 @@ class Pipeline:
                 continue
             verdict = None
             if face.challenge is not None:
-                verdict = face.challenge.answer
+                verdict = self._still_living(face.challenge)
             elif face.near:
                 verdict = judge(face.visit, face.frame.at_s, self._rule, bar)
                 verdict = self._living(face, verdict)
@@ -391,6 +398,19 @@ class Pipeline:
         confirmed = confirm(verdict, found, over=is_over(visit, at_s, self._rule))
         visit.held_back = confirmed is None
         return confirmed
+
+    def _judge_meanwhile(self, face: _Face, challenge: Challenge) -> None:
+        """Note whether a face that was asked to move, and was just looked at, is seen to live."""
+        if self._liveness is not None:
+            found = self._liveness.judge(face.seen.visitor.trace, face.frame.at_s)
+            challenge.found.append(found.verdict)
+
+    def _still_living(self, challenge: Challenge) -> Verdict | None:
+        """A challenge's answer, unless it accepts a face that looked like a picture in it."""
+        verdict = challenge.answer
+        if verdict is None or not verdict.accepted or self._liveness is None:
+            return verdict
+        return confirm(verdict, lasting(challenge.found), over=True)
 
     def _view(self, face: _Face) -> TrackView:
         visit = face.visit

@@ -6,6 +6,7 @@ patience of a visit is rejected as a presentation attack.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from oneglance.contract.messages import PRESENTATION_ATTACK, Liveness
@@ -25,6 +26,16 @@ def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict |
             return None
         case _:
             return refused(verdict)
+
+
+def lasting(found: Sequence[fusion.Verdict]) -> fusion.Verdict:
+    """What the judgements of a whole challenge come to: passed, if most of its looks did.
+
+    A head that turns shows more of its life than one that waits; a picture that passed once is
+    watched for seconds more. Where nothing was judged, nobody was seen to live.
+    """
+    passed = sum(one is fusion.Verdict.PASSED for one in found)
+    return fusion.Verdict.PASSED if 2 * passed > len(found) else fusion.Verdict.FAILED
 
 
 def refused(verdict: Verdict) -> Verdict:

@@ -30,6 +30,7 @@ from oneglance.contract.messages import (
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.visit.movement import ALL_STEPS, TURNS, movement, sizes
 from oneglance.faces.find.pose import turn_and_nod, upright
+from oneglance.faces.liveness import fusion
 
 ATTEMPTS = 2
 STEPS = 3
@@ -95,7 +96,8 @@ class Challenge:
 
     `see` gets each frame with the face, `shown` the screen's answer, `looked` what the look has
     shown that `wants_look` asked for. `prompt` is what the screen is to show now, None before and
-    after. `end` is None until it has ended.
+    after. `end` is None until it has ended. `found` is for whoever judges meanwhile whether the
+    face lives: what they found at each look, in turn.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Challenge:
         self.verdict = verdict
         self.end: End | None = None
         self.prompt: Prompt | None = None
+        self.found: list[fusion.Verdict] = []
         self._random = random
         self._make_id = make_id
         self._began_s: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oneglance.contract.messages import Liveness
-from oneglance.daemon.visit.alive import confirm
+from oneglance.daemon.visit.alive import confirm, lasting
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.liveness import fusion
 
@@ -34,3 +34,15 @@ def test_what_is_no_living_face_is_refused_at_once() -> None:
     verdict = confirm(ACCEPTED, fusion.Verdict.FAILED, over=False)
     assert verdict is not None
     assert verdict.person_id is None
+
+
+def test_most_looks_of_a_challenge_must_show_a_living_face() -> None:
+    passed, failed, undecided = (
+        fusion.Verdict.PASSED,
+        fusion.Verdict.FAILED,
+        fusion.Verdict.UNDECIDED,
+    )
+    assert lasting([passed, passed, failed]) is passed
+    assert lasting([passed, undecided]) is failed
+    assert lasting([passed, failed, undecided, passed]) is failed
+    assert lasting([]) is failed

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from challenged import seeded
 from numpy.typing import NDArray
-from test_daemon_pipeline import PATIENCE_S, Bench, obama, portrait, scene
+from test_daemon_pipeline import PATIENCE_S, Bench, judging, obama, portrait, scene
 
 from oneglance.contract.messages import Liveness, Step
 from oneglance.daemon.pipeline import Pipeline
@@ -19,6 +19,7 @@ from oneglance.daemon.visit.challenges import Challenges
 from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.liveness import judge as alive
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
 
@@ -37,7 +38,9 @@ NOSE = {
 class Asked(Bench):
     """A bench whose visitors are challenged, ten pictures a second, by a screen that answers."""
 
-    def __init__(self, model: FaceModel, seed: int = 0) -> None:
+    def __init__(
+        self, model: FaceModel, seed: int = 0, *, liveness: alive.Liveness | None = None
+    ) -> None:
         super().__init__(model)
         self.challenges = Challenges(seeded(seed), lambda: self.now_s)
         self.pipeline = Pipeline(
@@ -48,6 +51,7 @@ class Asked(Bench):
             min_face_px=80,
             lifetime_s=5.0,
             clock_s=lambda: self.now_s,
+            liveness=liveness,
             challenges=self.challenges,
         )
         self.prompts: list[Prompt] = []
@@ -121,12 +125,46 @@ def obey(door: Asked, gallery: Snapshot, head: Callable[[Step, float], Picture])
 def test_who_moves_as_asked_is_accepted_and_known_to_be_alive(
     model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
 ) -> None:
-    door = Asked(model, seed=1)
+    door = Asked(model, seed=1, liveness=judging(8.0))
     verdict = obey(door, obama, head)
     assert [p.step is Step.LOOK_STRAIGHT for p in door.prompts] == [
         number % 2 == 0 for number in range(2 * STEPS + 1)
     ]
     assert (verdict.person_id, verdict.liveness) == ("obama", Liveness.PASSED)
+
+
+def test_who_moves_as_asked_but_looks_like_a_picture_meanwhile_is_refused(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
+) -> None:
+    door = Asked(model, seed=1, liveness=judging(8.0))
+    while not door.prompts:
+        door.see(head(Step.LOOK_STRAIGHT, 0), obama)
+    door.pipeline._liveness = judging(-8.0)
+    verdict = obey(door, obama, head)
+    assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
+    assert verdict.liveness is Liveness.FAILED
+    # What was asked was done, once: the challenge alone would have let them in.
+    assert len(door.prompts) == 2 * STEPS + 1
+
+
+def test_a_face_that_is_asked_to_move_is_compared_and_judged_all_the_while(
+    model: FaceModel,
+    obama: Snapshot,
+    head: Callable[[Step, float], Picture],
+    portrait: Callable[..., Picture],
+) -> None:
+    door = Asked(model, liveness=judging(8.0))
+    while not door.prompts:
+        door.see(head(Step.LOOK_STRAIGHT, 0), obama)
+    door.see(head(Step.LOOK_STRAIGHT, 0), obama, 12)
+    (visitor,) = door.pipeline._visitors()
+    looks = len(visitor.trace.looks)
+    assert visitor.challenge is not None
+    assert len(visitor.challenge.found) >= 3
+    assert looks >= 5
+    door.see(scene(portrait("biden.jpg")), obama, 5)
+    (visitor,) = door.pipeline._visitors()
+    assert len(visitor.trace.looks) < looks, "another face inherits no life in a challenge"
 
 
 def test_a_photograph_that_does_nothing_is_refused(
