@@ -165,6 +165,7 @@ def _daemon(config: Config) -> Iterator[Finding]:
     yield _liveness(config)
     yield from _checked("daemon", "audit log", partial(_audit, config))
     yield from _checked("daemon", "gallery", lambda: _gallery(config))
+    yield from _checked("daemon", "calibration", partial(_calibration, config))
     yield from _checked("daemon", "gallery's witness", partial(_witness, config))
     yield from _checked("daemon", "badges and PINs", partial(_credentials, config))
     if not config.camera:
@@ -337,7 +338,7 @@ def _gallery(config: Config) -> str:
     from datetime import UTC, datetime
 
     from oneglance.cli.audit_log import open_gallery
-    from oneglance.daemon.build import rule_of
+    from oneglance.daemon.build import door_of, rule_of
     from oneglance.faces.gallery.codes import L1Head
     from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
     from oneglance.faces.gallery.file import is_there
@@ -357,8 +358,22 @@ def _gallery(config: Config) -> str:
             raise error.naming() from None
     head = L1Head.behind(model.compare, model.template_size)
     snapshot = fused(snapshot, head, model.threshold(AGREEMENT_FMR))
-    decides = rule_of(config, model).fits(len(snapshot.person_ids))
+    decides = rule_of(config, model, door_of(config, model)).fits(len(snapshot.person_ids))
     return f"{len(set(snapshot.person_ids))} people; {decides}"
+
+
+def _calibration(config: Config) -> str:
+    """A door without one is no fault, but its rate of false accepts was not measured there."""
+    from oneglance.faces.calibration.setup import kept_calibration, stranger_file
+    from oneglance.faces.model.setup import load_configured
+
+    model = load_configured(config)
+    kept = kept_calibration(config, model)
+    waiting = len(stranger_file(config, model).read())
+    told = f"; {waiting} strangers are kept for the next" if waiting else ""
+    if kept is None:
+        return f"none: 'oneglance calibrate' holds decision.far at this very door{told}"
+    return f"from {kept.strangers} strangers, {kept.calibrated_at}{told}"
 
 
 def _liveness(config: Config) -> Finding:

@@ -62,6 +62,7 @@ def fit_to(
     return {
         **thresholds.fit(genuine, impostor, whose),
         "accuracy": {"threshold": metrics.balanced_threshold(genuine, impostor)},
+        "impostors": _spread(impostor),
         "fitted_on": {
             **sources,
             "folds": None if folds is None else sorted(folds),
@@ -70,3 +71,9 @@ def fit_to(
             "identities": len(set(person.values())),
         },
     }
+
+
+def _spread(impostor: NDArray[np.float32]) -> dict[str, float] | None:
+    """What a door's own strangers are held against; None where all scored the same."""
+    sd = float(impostor.std(dtype=np.float64))
+    return {"mean": float(impostor.mean(dtype=np.float64)), "sd": sd} if sd > 0 else None

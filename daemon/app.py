@@ -24,10 +24,12 @@ from oneglance.daemon.build import (
     open_entrance,
     open_gallery,
     open_sequence,
+    stranger_keeper,
 )
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
+from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import STAGES
 from oneglance.daemon.supervise import supervise
@@ -93,14 +95,20 @@ class Daemon:
         times = StageTimes(STAGES) if self._times is None and port is not None else self._times
         on_stage = None if times is None else times.add
         with ExitStack() as parts:
-            model, pipeline = build_pipeline(self._config, self._clocks, on_stage)
+            model, pipeline = build_pipeline(
+                *(self._config, self._clocks, on_stage), judges=self._with_gallery
+            )
             watch: GalleryWatch | None = None
             outlet: Outlet | None = None
+            strangers: StrangerKeeper | None = None
             entrance: Entrance | None = None
             if self._with_mqtt:
                 sequence = parts.enter_context(open_sequence(self._config, self._clocks))
                 scribe = build_scribe(self._config, model, self._clocks)
                 watch = open_gallery(self._config, model, self._clocks, scribe)
+                strangers = stranger_keeper(self._config, model)
+                if strangers is not None:
+                    pipeline.on_stranger = strangers.met
                 entrance = open_entrance(self._config, scribe, self._clocks)
                 outlet = build_outlet(
                     *(self._config, model, watch, entrance, sequence, scribe, self._clocks),
@@ -115,7 +123,7 @@ class Daemon:
                 audit = open_audit(self._config, self._clocks)
                 watch = open_gallery(self._config, model, self._clocks, audit)
             exchange = FrameExchange(tuple(camera.name for camera in self._config.camera))
-            keeper = _keeper(watch, outlet, self._clocks)
+            keeper = _keeper(watch, outlet, strangers, self._clocks)
             if keeper is not None:
                 parts.callback(keeper.stop)
             vision = Vision(
@@ -149,14 +157,22 @@ class Daemon:
 
 
 def _keeper(
-    watch: GalleryWatch | None, outlet: Outlet | None, clocks: Clocks
+    watch: GalleryWatch | None,
+    outlet: Outlet | None,
+    strangers: StrangerKeeper | None,
+    clocks: Clocks,
 ) -> GalleryKeeper | None:
     if watch is None:
         return None
-    if outlet is None:
-        return GalleryKeeper(watch, clocks.monotonic_s)
-    # Commands are about the gallery, which belongs to its keeper's thread.
-    return GalleryKeeper(watch, clocks.monotonic_s, outlet.work)
+
+    def work() -> None:
+        if outlet is not None:
+            # Commands are about the gallery, which belongs to its keeper's thread.
+            outlet.work()
+        if strangers is not None:
+            strangers.work()
+
+    return GalleryKeeper(watch, clocks.monotonic_s, work)
 
 
 def _farewell(outlet: Outlet) -> Callable[[object, BaseException | None, object], None]:

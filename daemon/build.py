@@ -26,6 +26,7 @@ from oneglance.contract.keyring_file import PinnedKeys, daemon_keys, read_keyrin
 from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.access.entrance import Entrance
+from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import Pipeline
@@ -44,6 +45,9 @@ from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.daemon.voice.verbs import Verb
 from oneglance.errors import AuditError, ModelError
+from oneglance.faces.calibration.door import CalibratedTail, Door, Templates
+from oneglance.faces.calibration.file import OtherModelError
+from oneglance.faces.calibration.setup import kept_calibration, stranger_file
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.credentials import CredentialFile, forget_credentials
 from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
@@ -66,17 +70,36 @@ SAME_FACE_FMR = "1e-3"
 NO_POLICY = frozenset({"mqtt", "metrics", "kiosk", "camera"})
 
 
-def rule_of(config: Config, model: FaceModel) -> Rule:
-    """The rule of decisions. Raises ModelError if the model's thresholds cannot support any."""
+def door_of(config: Config, model: FaceModel) -> Door | None:
+    """What is known of this door's pictures; None without a calibration for this model.
+
+    Raises GalleryError for a calibration that is damaged or was changed.
+    """
+    try:
+        kept = kept_calibration(config, model)
+    except OtherModelError as error:
+        log.warning("the model's own thresholds hold: %s", error)
+        return None
+    return None if kept is None else kept.door
+
+
+def rule_of(config: Config, model: FaceModel, door: Door | None = None) -> Rule:
+    """The rule of decisions, at a calibrated `door`.
+
+    Raises ModelError if the model's thresholds cannot support any.
+    """
     decision = config.decision
-    tail = tail_of(model.manifest.raw["thresholds"])
+    fitted = tail_of(model.manifest.raw["thresholds"])
+    tail = fitted if door is None else CalibratedTail(fitted, door)
     return Rule(float(decision.far), decision.frames, decision.patience_s, tail)
 
 
 def build_pipeline(
-    config: Config, clocks: Clocks, on_stage: OnStage | None = None
+    config: Config, clocks: Clocks, on_stage: OnStage | None = None, *, judges: bool = True
 ) -> tuple[FaceModel, Pipeline]:
     """The model, warmed up, and the pipeline that uses it. Raises ModelError.
+
+    One that `judges` nobody needs no calibration; else GalleryError is raised as by `door_of`.
 
     Without the liveness model that the policy needs the daemon runs, says so, and accepts nobody.
     """
@@ -94,11 +117,13 @@ def build_pipeline(
 
     asks = config.liveness.policy == "passive+challenge"
     challenges = Challenges(SystemRandom(), clocks.monotonic_s) if asks else None
+    door = door_of(config, model) if judges else None
+    same_face = model.threshold(SAME_FACE_FMR)
     pipeline = Pipeline(
         model,
         door_detector(),
-        rule_of(config, model),
-        same_face=model.threshold(SAME_FACE_FMR),
+        rule_of(config, model, door),
+        same_face=same_face if door is None else door.lifted(same_face),
         min_face_px=decision.min_face_px,
         lifetime_s=decision.lifetime_s,
         clock_s=clocks.monotonic_s,
@@ -106,9 +131,14 @@ def build_pipeline(
         problem=problem,
         permit=permit,
         challenges=challenges,
+        settle=_as_it_is if door is None else door.settled,
         on_stage=on_stage,
     )
     return model, pipeline
+
+
+def _as_it_is(templates: Templates) -> Templates:
+    return templates
 
 
 def _liveness(config: Config) -> tuple[Liveness | None, str]:
@@ -135,13 +165,15 @@ def open_gallery(
     """
     key = load_key(config.gallery.key_file)
     badges = Generations(audit_log, CREDENTIALS)
+    door = door_of(config, model)
     watch = GalleryWatch(
         config.gallery.path,
         key,
         model.model_id,
         model.template_size,
         wall=clocks.wall,
-        fits=rule_of(config, model).fits,
+        fits=rule_of(config, model, door).fits,
+        settle=_as_it_is if door is None else door.settled,
         head=L1Head.behind(model.compare, model.template_size),
         agreement=model.threshold(AGREEMENT_FMR),
         witness=configured_witness(config.gallery, Generations(audit_log)),
@@ -153,6 +185,20 @@ def open_gallery(
     # It is opened anew in its keeper's thread, which owns it from then on.
     watch.close()
     return watch
+
+
+def stranger_keeper(config: Config, model: FaceModel) -> StrangerKeeper | None:
+    """Who keeps strangers' templates, where the configuration asks for it; else none are left.
+
+    Raises GalleryError for a key that is not usable.
+    """
+    if config.calibration.keep_strangers:
+        return StrangerKeeper(stranger_file(config, model))
+    try:
+        config.strangers_file.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s: cannot be deleted: %s", config.strangers_file, error.strerror)
+    return None
 
 
 def open_sequence(config: Config, clocks: Clocks) -> SequenceFile:

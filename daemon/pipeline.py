@@ -22,6 +22,7 @@ from oneglance.daemon.visit.challenge import Challenge, Prompt
 from oneglance.daemon.visit.challenges import Challenges
 from oneglance.daemon.visit.claims import Claim, patient, verified
 from oneglance.daemon.visit.decide import (
+    NOT_RECOGNISED,
     POOR_QUALITY,
     Bar,
     Rule,
@@ -40,6 +41,8 @@ from oneglance.faces.liveness.judge import Liveness
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import sharpness
 from oneglance.timing import OnStage, stage
+
+Templates = NDArray[np.float32]
 
 # In the order in which a step goes through them; without liveness, two of them are left out.
 STAGES = ("follow", "search", "trace", "cut", "encode", "compare", "texture", "judge")
@@ -114,11 +117,13 @@ class Pipeline:
         problem: str = "",
         permit: Callable[[Verdict, Snapshot], Verdict] = lambda verdict, _gallery: verdict,
         challenges: Challenges | None = None,
+        settle: Callable[[Templates], Templates] = lambda templates: templates,
         on_stage: OnStage | None = None,
     ) -> None:
         self.counts = Counts()
         self.problem = problem
         self.challenges = challenges
+        self.on_stranger: Callable[[Templates], None] = lambda _template: None
         self._model = model
         self._detector = detector
         self._rule = rule
@@ -128,6 +133,7 @@ class Pipeline:
         self._clock_s = clock_s
         self._liveness = liveness
         self._permit = permit
+        self._settle = settle
         self._on_stage = on_stage
         self._batch = Batch()
         self._watchers: dict[str, Watcher] = {}
@@ -278,7 +284,8 @@ class Pipeline:
         chips = [face.chip for face in due if face.chip is not None]
         started_s = self._clock_s()
         with stage("encode", self._on_stage):
-            templates = self._model.encode(np.stack(chips))
+            encoded = self._model.encode(np.stack(chips))
+            templates = self._settle(encoded)
         self._batch.took(len(due), self._clock_s() - started_s)
         self.counts.encoder_calls += 1
         self.counts.faces_encoded += len(due)
@@ -288,7 +295,7 @@ class Pipeline:
             return
         with stage("compare", self._on_stage):
             alike = most_alike(self._model, gallery, templates, floor=bar.threshold)
-        for face, template, scores in zip(due, templates, alike, strict=True):
+        for face, template, own, scores in zip(due, templates, encoded, alike, strict=True):
             before = face.visit.reference
             same = before is None or self._resembles(template, before)
             face.attention.looked(face.frame.at_s, same=same)
@@ -300,6 +307,7 @@ class Pipeline:
                 self._look_alive(face, same=same)
                 self._judge_meanwhile(face, face.challenge)
                 continue
+            face.seen.visitor.template = own
             face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
             self._look_alive(face, same=same)
 
@@ -369,6 +377,9 @@ class Pipeline:
                 continue
             face.verdict = self._permit(verdict, gallery)
             face.visit.decide(unseen=face.verdict.reason == POOR_QUALITY)
+            own = face.seen.visitor.template
+            if claim is None and face.verdict.reason == NOT_RECOGNISED and own is not None:
+                self.on_stranger(own)
             face.seen.visitor.challenge = None
             if claim is not None:
                 # It was good for one.

@@ -162,6 +162,18 @@ class DecisionConfig(Section):
     min_face_px: Annotated[int, Field(ge=24, le=1000)] = 80
 
 
+class CalibrationConfig(Section):
+    """What this door's own pictures do to scores: docs/calibration.md.
+
+    With `keep_strangers` the daemon keeps templates of visitors whom it did not know, sealed, for
+    `oneglance calibrate` to learn from. `file` holds what was learned, `strangers_file` them.
+    """
+
+    keep_strangers: bool = False
+    file: Path | None = None
+    strangers_file: Path | None = None
+
+
 class LivenessConfig(Section):
     """What is asked of a face besides resembling somebody: docs/liveness.md.
 
@@ -276,6 +288,7 @@ class Config(Section):
     gallery: GalleryConfig = GalleryConfig()
     model: ModelConfig = ModelConfig()
     decision: DecisionConfig = DecisionConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     liveness: LivenessConfig = LivenessConfig()
     access: AccessConfig = AccessConfig()
     camera: tuple[CameraConfig, ...] = ()
@@ -304,6 +317,16 @@ class Config(Section):
     def credentials_file(self) -> Path:
         """`access.credentials_file`, or `credentials` beside the gallery."""
         return self.access.credentials_file or self.gallery.path.with_name("credentials")
+
+    @property
+    def calibration_file(self) -> Path:
+        """`calibration.file`, or `calibration` beside the gallery."""
+        return self.calibration.file or self.gallery.path.with_name("calibration")
+
+    @property
+    def strangers_file(self) -> Path:
+        """`calibration.strangers_file`, or `strangers` beside the gallery."""
+        return self.calibration.strangers_file or self.gallery.path.with_name("strangers")
 
     @property
     def command_key_file(self) -> Path:

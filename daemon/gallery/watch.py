@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.errors import AuditError, OneglanceError, TamperedError
@@ -45,11 +49,12 @@ class GalleryWatch:
     While the gallery cannot be read, or `fits` refuses its number of templates, nobody is in it:
     `snapshot` is None and `problem` says so. What `fits` answers is logged. With the model's
     `head` a person's pictures that score `agreement` or more among themselves are compared as one,
-    and a large gallery is made fast to search. Templates that were unsealed once are not
-    unsealed again, so that one more person costs little. An older copy of the gallery than
-    `witness` knows of counts for nothing. Who has expired for longer than `keep_expired` is
-    deleted for good, after `on_deletion` has got their ids: if it raises OneglanceError, nobody is.
-    `version` grows whenever what is in memory was replaced.
+    and a large gallery is made fast to search. `settle` takes out of its templates what this
+    door's pictures put into all of them. Templates that were unsealed once are not unsealed again,
+    so that one more person costs little. An older copy of the gallery than `witness` knows of
+    counts for nothing. Who has expired for longer than `keep_expired` is deleted for good, after
+    `on_deletion` has got their ids: if it raises OneglanceError, nobody is. `version` grows
+    whenever what is in memory was replaced.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class GalleryWatch:
         fits: Callable[[int], str] = "{} templates".format,
         head: L1Head | None = None,
         agreement: float = float("inf"),
+        settle: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
         witness: Witness | None = None,
         keep_expired: timedelta | None = None,
         on_deletion: Callable[[Sequence[str]], None] = lambda _: None,
@@ -75,6 +81,7 @@ class GalleryWatch:
         self._fits = fits
         self._head = head
         self._agreement = agreement
+        self._settle = settle
         self._witness = witness
         self._keep_expired = keep_expired
         self.on_deletion = on_deletion
@@ -153,6 +160,8 @@ class GalleryWatch:
         )
         snapshot = fused(snapshot, self._head, self._agreement)
         decides = self._fits(len(snapshot.templates))
+        if self._settle is not None:
+            snapshot = replace(snapshot, templates=self._settle(snapshot.templates))
         snapshot = with_codes(snapshot, self._head)
         self._changes = changes
         self._read_at = now

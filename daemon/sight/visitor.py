@@ -23,7 +23,8 @@ class Visitor:
     moved then, in px a second; `missed` counts the frames since. `confirmed_at_s` is when a
     cascade last took it for a face, `asked_at_s` when one was last asked. `visit` is what its
     looks have shown, `attention` what was spent on it, `trace` what tells whether it lives,
-    `challenge` the one that it must pass before it is accepted, if any.
+    `challenge` the one that it must pass before it is accepted, if any. `template` float32 (d,) is
+    that of its last look, as the encoder made it.
     """
 
     track: Track
@@ -36,6 +37,7 @@ class Visitor:
     attention: Attention = field(default_factory=Attention)
     trace: Trace = field(default_factory=Trace)
     challenge: Challenge | None = None
+    template: NDArray[np.float32] | None = None
 
     @property
     def track_id(self) -> int:

@@ -111,6 +111,13 @@ class FewestErrors(Part):
     threshold: Logit
 
 
+class ImpostorScores(Part):
+    """Mean and standard deviation of the scores of all impostor pairs that thresholds rest on."""
+
+    mean: Logit
+    sd: Annotated[float, Field(gt=0, le=MOST_LOGIT, allow_inf_nan=False)]
+
+
 class Thresholds(Part):
     """Thresholds fitted on people that training never saw; empty: no door opens on it."""
 
@@ -121,6 +128,13 @@ class Thresholds(Part):
     genuine_pairs: Count = 0
     impostor_pairs: Count = 0
     eer: Fraction | None = None
+    impostors: ImpostorScores | None = Field(
+        default=None, description="what a door's own impostor scores are held against"
+    )
+    tested_in: tuple[Text, ...] = Field(
+        default=(),
+        description="kinds of doors where, once calibrated, the false match rates were found kept",
+    )
     fitted_on: Mapping[str, JsonValue] = {}
 
     @model_validator(mode="after")

@@ -19,7 +19,8 @@ from oneglance.daemon.pipeline import LIVENESS_STAGES, MAX_FRAME_AGE_S, STAGES, 
 from oneglance.daemon.sight.search import door_detector, find_faces
 from oneglance.daemon.sight.watcher import LEAVE_S
 from oneglance.daemon.visit.attention import RECHECK_S
-from oneglance.daemon.visit.decide import Rule, Verdict
+from oneglance.daemon.visit.decide import NOT_RECOGNISED, Rule, Verdict
+from oneglance.faces.calibration.door import settled
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.liveness.fusion import read_fusion
@@ -45,6 +46,7 @@ class Bench:
         on_stage: OnStage | None = None,
         liveness: Liveness | None = None,
         problem: str = "",
+        settle: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda templates: templates,
     ) -> None:
         self.now_s = 1000.0
         self.index = 0
@@ -58,6 +60,7 @@ class Bench:
             clock_s=lambda: self.now_s,
             liveness=liveness,
             problem=problem,
+            settle=settle,
             on_stage=on_stage,
         )
 
@@ -501,3 +504,29 @@ def test_what_moved_while_nobody_was_compared_shows_nobodys_life(
     bench.show(blurred, obama, 8)
     bench.show(scene(portrait("obama2.jpg")), obama, 1)
     assert looks_and_glances(bench) == (1, 1)
+
+
+def test_templates_are_settled_before_they_are_compared_and_strangers_handed_on_as_encoded(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    away = obama.templates[0] - 0.5 * np.eye(1, len(obama.templates[0]), dtype=np.float32)[0]
+    common = (away / np.linalg.norm(away))[np.newaxis]
+    bench = Bench(model, settle=lambda templates: settled(templates, common))
+    met: list[NDArray[np.float32]] = []
+    bench.pipeline.on_stranger = met.append
+    # Most of what tells Obama apart is taken out of his looks, but not out of the gallery.
+    (verdict,) = bench.show(scene(portrait("obama2.jpg")), obama, 14)
+    assert verdict.reason == NOT_RECOGNISED
+    (template,) = met
+    assert model.compare(template[np.newaxis], obama.templates)[0, 0] > verdict.threshold
+    assert verdict.score < verdict.threshold
+
+
+def test_nobody_who_is_accepted_is_kept_as_a_stranger(
+    bench: Bench, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    met: list[NDArray[np.float32]] = []
+    bench.pipeline.on_stranger = met.append
+    (verdict,) = bench.show(scene(portrait("obama2.jpg")), obama, 6)
+    assert verdict.accepted
+    assert not met

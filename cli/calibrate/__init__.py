@@ -1,0 +1,1 @@
+"""`oneglance calibrate`: learn what a door's own pictures do to scores."""

@@ -1,0 +1,184 @@
+"""`oneglance calibrate`: learn from strangers how alike people look at this door."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneglance.cli.options import ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from oneglance.config import Config
+    from oneglance.faces.calibration.fit import Fitted
+    from oneglance.faces.calibration.strangers import Sifted
+    from oneglance.faces.model.face_model import FaceModel
+
+# The rates whose thresholds are told.
+SHOWN = ("1e-3", "1e-5")
+
+
+def calibrate(
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learn from pictures that this door's camera took: a folder or zip file, one "
+            "person a picture.",
+            show_default=False,
+        ),
+    ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            help="Learn from who passes before a camera (0, /dev/video0, a URL) or in a recording.",
+            show_default=False,
+        ),
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, max=10_000, help="How long to watch a live camera.")
+    ] = 60.0,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from strangers how alike people look at this door, and correct scores for it.
+
+    Pictures of one camera, one wall and one lamp are more alike than the photographs on which the
+    model's thresholds were fitted. So strangers who come to a door score higher with each other,
+    and with people enrolled there, than the thresholds promise. This measures by how much, and
+    the daemon then takes it out of templates and thresholds, from its next start on. Thresholds
+    become stricter or stay; they never fall below the model's own.
+
+    Without an option it learns from the strangers whom the daemon has kept: set `keep_strangers =
+    true` under [calibration], wait until a hundred people came, then run this. Their templates are
+    deleted afterwards. Or give pictures or a recording of this very door, with its light, by day
+    or by night as it will be used:
+
+        oneglance calibrate --images pictures-of-passers-by
+
+    People who are enrolled are found and left out, and so is who comes again. A hundred strangers
+    are the least; with 250 the thresholds rise by less, since more is known. Ask people before
+    you keep pictures of them. Exit code 1 if there are too few strangers, 6 if the gallery or
+    its key cannot be used.
+    """
+    if images is not None and camera is not None:
+        raise typer.BadParameter("give --images or --camera, not both")
+    from oneglance.config import load_config
+    from oneglance.faces.calibration.setup import stranger_file
+    from oneglance.faces.model.setup import load_configured
+
+    settings = load_config(config)
+    model = load_configured(settings)
+    kept = stranger_file(settings, model)
+    unusable = 0
+    if images is not None:
+        from oneglance.cli.calibrate.sources import from_images
+
+        templates, unusable = from_images(images, model)
+    elif camera is not None:
+        from oneglance.cli.calibrate.sources import from_camera
+
+        templates = from_camera(
+            camera, model, min_face_px=settings.decision.min_face_px, minutes=minutes
+        )
+    else:
+        templates = kept.read()
+    sifted, fitted = learned(templates, settings, model)
+    if images is None and camera is None:
+        kept.delete()
+    told = _figures(sifted, fitted, model, unusable) | {"file": str(settings.calibration_file)}
+    typer.echo(json.dumps(told) if as_json else _in_words(told))
+
+
+def learned(
+    templates: NDArray[np.float32], config: Config, model: FaceModel
+) -> tuple[Sifted, Fitted]:
+    """Leave out who is enrolled, fit, and keep the result beside the gallery.
+
+    Raises TooFewStrangersError, ModelError for a model that does not tell how its own strangers
+    scored, and GalleryError.
+    """
+    import numpy as np
+
+    from oneglance.faces.calibration.file import Kept, write_calibration
+    from oneglance.faces.calibration.fit import CONFIDENCE, fit
+    from oneglance.faces.calibration.setup import fitted_spread
+    from oneglance.faces.calibration.strangers import sifted
+    from oneglance.faces.gallery.vault import load_key
+
+    found = sifted(templates, _enrolled(config, model), model.compare)
+    fitted = fit(found.strangers, model.compare, fitted_spread(model), np.random.default_rng(0))
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    write_calibration(
+        config.calibration_file,
+        Kept(fitted.door, fitted.strangers, CONFIDENCE, at),
+        model.model_id,
+        load_key(config.gallery.key_file),
+    )
+    return found, fitted
+
+
+def _enrolled(config: Config, model: FaceModel) -> NDArray[np.float32]:
+    import numpy as np
+
+    from oneglance.cli.audit_log import open_gallery
+    from oneglance.faces.gallery.file import is_there
+    from oneglance.faces.gallery.person import UnfitTemplatesError
+
+    if not is_there(config.gallery.path):
+        return np.empty((0, model.template_size), np.float32)
+    with open_gallery(config) as gallery:
+        try:
+            return gallery.snapshot(model.model_id, datetime.now(UTC)).templates
+        except UnfitTemplatesError as error:
+            raise error.naming() from None
+
+
+def _figures(sifted: Sifted, fitted: Fitted, model: FaceModel, unusable: int) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from oneglance.faces.calibration.fit import CONFIDENCE
+
+    door = fitted.door
+    thresholds = {rate: model.threshold(rate) for rate in SHOWN}
+    return {
+        "model_id": model.model_id,
+        "strangers": fitted.strangers,
+        "enrolled_left_out": sifted.enrolled,
+        "came_again": sifted.again,
+        "unusable": unusable,
+        "fitted": asdict(door.fitted),
+        "before": asdict(fitted.raw),
+        "after": asdict(fitted.settled),
+        "after_at_most": asdict(door.here),
+        "confidence": CONFIDENCE,
+        "thresholds": {
+            rate: {"model": score, "door": door.lifted(score)} for rate, score in thresholds.items()
+        },
+    }
+
+
+def _in_words(told: dict[str, Any]) -> str:
+    def spread(name: str) -> str:
+        return f"{told[name]['mean']:.2f} +- {told[name]['sd']:.2f}"
+
+    thresholds = "; ".join(
+        f"FMR {rate}: {row['model']:.2f} becomes {row['door']:.2f}"
+        for rate, row in told["thresholds"].items()
+    )
+    return "\n".join(
+        (
+            f"strangers     {told['strangers']} ({told['enrolled_left_out']} enrolled and "
+            f"{told['came_again']} who came again left out, {told['unusable']} pictures unusable)",
+            f"their scores  {spread('before')}; where the model was fitted {spread('fitted')}",
+            f"corrected     {spread('after')}, with {told['confidence']:.0%} confidence at most "
+            f"{spread('after_at_most')}",
+            f"thresholds    {thresholds}",
+            f"kept in       {told['file']}: it counts from the daemon's next start",
+        )
+    )

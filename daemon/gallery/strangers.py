@@ -1,0 +1,47 @@
+"""Strangers' templates on their way to the file that a calibration learns from."""
+
+from __future__ import annotations
+
+import logging
+import queue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneglance.errors import GalleryError
+from oneglance.faces.calibration.store import StrangerFile
+
+log = logging.getLogger(__name__)
+
+# A file that cannot be written must not fill the memory.
+_MOST_WAITING = 20
+
+
+class StrangerKeeper:
+    """`met` is for the vision thread, which never waits; `work` for the gallery's, which writes."""
+
+    def __init__(self, file: StrangerFile) -> None:
+        self._file = file
+        self._waiting: queue.Queue[NDArray[np.float32]] = queue.Queue(_MOST_WAITING)
+        self._failure = ""
+
+    def met(self, template: NDArray[np.float32]) -> None:
+        """A stranger's visit is over, and this is the template float32 (d,) of its last look."""
+        try:
+            self._waiting.put_nowait(template)
+        except queue.Full:
+            log.debug("a stranger's template is dropped: the file is slow")
+
+    def work(self) -> None:
+        """Write down who waits. Never raises: nobody is let in or kept out by this file."""
+        while True:
+            try:
+                template = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self._file.add(template)
+            except GalleryError as error:
+                if str(error) != self._failure:
+                    log.warning("%s", error)
+                self._failure = str(error)

@@ -1,0 +1,1 @@
+"""How alike strangers look at one door, and what that makes of the model's thresholds."""

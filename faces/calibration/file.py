@@ -1,0 +1,124 @@
+"""A door's calibration on disk: one small file beside the gallery, sealed with the gallery's key.
+
+It holds no template: the common direction is the mean of a hundred people's and more.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, StringConstraints
+
+from oneglance.errors import GalleryError
+from oneglance.faces.calibration.door import Door, Spread
+from oneglance.faces.gallery.vault import TemplateKey
+from oneglance.faces.model.document import Logit, Part, Text, parse_part
+from oneglance.secret_file import read_secret
+from oneglance.whole_file import write_whole
+
+FIX = "run 'oneglance calibrate' again"
+_CONTEXT = b"oneglance calibration 1"
+_OFF_UNIT = 1e-3
+
+# 64 directions of 512 components.
+Base64 = Annotated[str, StringConstraints(min_length=4, max_length=200_000)]
+Deviation = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+
+
+class OtherModelError(GalleryError):
+    """The calibration was made with another model, and says nothing about this one."""
+
+
+class Scores(Part):
+    """Mean and standard deviation of impostor scores."""
+
+    mean: Logit
+    sd: Deviation
+
+
+class Record(Part):
+    """What is kept. `directions` is base64 of little-endian float32 (k, d)."""
+
+    format: Literal["door-calibration-1"] = "door-calibration-1"
+    model_id: Text
+    directions: Base64
+    here: Scores
+    fitted: Scores
+    strangers: Annotated[int, Field(ge=2)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    calibrated_at: Text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """A kept calibration: the door, and what it rests on."""
+
+    door: Door
+    strangers: int
+    confidence: float
+    calibrated_at: str
+
+
+def write_calibration(path: Path, kept: Kept, model_id: str, key: TemplateKey) -> None:
+    """Replace the file as a whole, mode 0600. Raises GalleryError if it cannot be written."""
+    record = Record(
+        model_id=model_id,
+        directions=base64.b64encode(kept.door.directions.astype("<f4").tobytes()).decode(),
+        here=Scores(mean=kept.door.here.mean, sd=kept.door.here.sd),
+        fitted=Scores(mean=kept.door.fitted.mean, sd=kept.door.fitted.sd),
+        strangers=kept.strangers,
+        confidence=kept.confidence,
+        calibrated_at=kept.calibrated_at,
+    )
+    text = json.dumps(record.model_dump(mode="json"))
+    try:
+        sealed = key.seal(text.encode(), _CONTEXT)
+        write_whole(path, sealed, 0o600, durable=True, for_folders_owner=True)
+    except OSError as error:
+        raise GalleryError(
+            f"the calibration cannot be kept ({error.strerror})",
+            where=str(path),
+            fix="run this as the user of the service, or as root",
+        ) from error
+
+
+def read_calibration(path: Path, model_id: str, template_size: int, key: TemplateKey) -> Kept:
+    """The kept calibration.
+
+    Raises OtherModelError if it was made with another model, GalleryError if it is missing, cannot
+    be read, was changed, or was sealed with another key.
+    """
+    data = read_secret(path, "calibration", FIX, GalleryError)
+    try:
+        document = json.loads(key.open(data, _CONTEXT))
+        record = parse_part(Record, document)
+        flat = np.frombuffer(base64.b64decode(record.directions, validate=True), "<f4")
+    except GalleryError as error:
+        raise GalleryError(
+            "the calibration was changed, or sealed with another key", where=str(path), fix=FIX
+        ) from error
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise GalleryError(
+            f"the calibration is damaged ({error})", where=str(path), fix=FIX
+        ) from error
+    if record.model_id != model_id:
+        raise OtherModelError(
+            f"the calibration was made with the model {record.model_id}, not {model_id}",
+            where=str(path),
+            fix=FIX,
+        )
+    if len(flat) % template_size or not _orthonormal(flat.reshape(-1, template_size)):
+        raise GalleryError("the calibration is damaged (directions)", where=str(path), fix=FIX)
+    spreads = (Spread(scores.mean, scores.sd) for scores in (record.here, record.fitted))
+    door = Door(np.asarray(flat.reshape(-1, template_size), np.float32), *spreads)
+    return Kept(door, record.strangers, record.confidence, record.calibrated_at)
+
+
+def _orthonormal(directions: NDArray[np.float32]) -> bool:
+    return bool(np.allclose(directions @ directions.T, np.eye(len(directions)), atol=_OFF_UNIT))

@@ -1,0 +1,48 @@
+"""The calibration that a configuration names."""
+
+from __future__ import annotations
+
+from random import SystemRandom
+
+from oneglance.config import Config
+from oneglance.errors import GalleryError, ModelError
+from oneglance.faces.calibration.door import Spread
+from oneglance.faces.calibration.file import Kept, read_calibration
+from oneglance.faces.calibration.store import StrangerFile
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.manifest import FIX
+
+
+def kept_calibration(config: Config, model: FaceModel) -> Kept | None:
+    """What was learned of this door; None if nothing was. Raises as `read_calibration`."""
+    path = config.calibration_file
+    try:
+        if not path.exists():
+            # Who only counts frames has no key either.
+            return None
+    except OSError as error:
+        raise GalleryError(f"cannot look for it: {error.strerror}", where=str(path)) from error
+    return read_calibration(
+        path, model.model_id, model.template_size, load_key(config.gallery.key_file)
+    )
+
+
+def stranger_file(config: Config, model: FaceModel) -> StrangerFile:
+    """Where strangers' templates are kept. Raises GalleryError for a key that is not usable."""
+    key = load_key(config.gallery.key_file)
+    return StrangerFile(
+        config.strangers_file, key, model.model_id, model.template_size, SystemRandom()
+    )
+
+
+def fitted_spread(model: FaceModel) -> Spread:
+    """How impostor scores lay where the model's thresholds were fitted. Raises ModelError."""
+    told = model.manifest.fitted.impostors
+    if told is None:
+        raise ModelError(
+            "its manifest does not tell how strangers' scores lie, so no door can be held against",
+            where=model.model_id,
+            fix=FIX,
+        )
+    return Spread(told.mean, told.sd)

@@ -1,0 +1,165 @@
+"""`oneglance calibrate` on a real door: strangers in, stricter thresholds out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import typer
+from numpy.typing import NDArray
+from typer.testing import CliRunner, Result
+
+from oneglance.cli.audit_log import open_gallery
+from oneglance.cli.calibrate.command import calibrate
+from oneglance.cli.doctor import Verdict, examine
+from oneglance.cli.init import init
+from oneglance.config import Config, load_config
+from oneglance.daemon.build import door_of, rule_of
+from oneglance.errors import GalleryError, ImageError, ModelError
+from oneglance.faces.calibration.file import read_calibration, write_calibration
+from oneglance.faces.calibration.fit import LEAST_STRANGERS, TooFewStrangersError
+from oneglance.faces.calibration.setup import fitted_spread, stranger_file
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.reader import load_image, read_central_face
+
+STRANGERS = 40
+
+
+@pytest.fixture(scope="module")
+def model() -> FaceModel:
+    return load_model()
+
+
+@pytest.fixture(scope="module")
+def obama(model: FaceModel, small_photos: Path) -> list[NDArray[np.float32]]:
+    """His templates from two photographs."""
+    detector = FaceDetector()
+    samples = [
+        read_central_face(load_image(small_photos / name), detector, model)
+        for name in ("obama.jpg", "obama2.jpg")
+    ]
+    return [sample.template for sample in samples if sample is not None]
+
+
+@pytest.fixture
+def door(tmp_path: Path, model: FaceModel, obama: list[NDArray[np.float32]]) -> Config:
+    """A new door at which Obama is enrolled, and which kept made strangers and Obama again."""
+    init(tmp_path / "door", None, "home", "front", "0")
+    config = load_config(tmp_path / "door" / "oneglance.toml")
+    with open_gallery(config, create=True) as gallery:
+        gallery.enrol(
+            "Barack Obama",
+            obama[0][np.newaxis],
+            model.model_id,
+            consent_at=datetime(2026, 1, 1, tzinfo=UTC),
+            source="test",
+        )
+    rng = np.random.default_rng(3)
+    own = rng.standard_normal((STRANGERS, model.template_size))
+    own = own / np.linalg.norm(own, axis=1, keepdims=True) + 0.6 * np.eye(1, model.template_size)
+    file = stranger_file(config, model)
+    for template in own / np.linalg.norm(own, axis=1, keepdims=True):
+        file.add(template.astype(np.float32))
+    file.add(obama[1])
+    return config
+
+
+def run(door: Config, *arguments: str) -> Result:
+    app = typer.Typer()
+    app.command()(calibrate)
+    config = door.gallery.path.parent.parent / "oneglance.toml"
+    return CliRunner().invoke(app, [*arguments, "--config", str(config)])
+
+
+def finding(door: Config) -> tuple[Verdict, str]:
+    config = door.gallery.path.parent.parent / "oneglance.toml"
+    return next((f.verdict, f.detail) for f in examine(config) if f.what == "calibration")
+
+
+def test_from_kept_strangers_to_a_stricter_door(
+    door: Config, model: FaceModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert door_of(door, model) is None
+    assert f"{STRANGERS + 1} strangers are kept" in finding(door)[1]
+    before = rule_of(door, model).bar(1)
+    result = run(door, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["strangers"], told["enrolled_left_out"], told["came_again"]) == (STRANGERS, 1, 0)
+    assert told["before"]["mean"] > told["after"]["mean"]
+    # What was learned is kept; what it was learned from is not.
+    assert not door.strangers_file.exists()
+    found = door_of(door, model)
+    assert found is not None
+    assert found.directions[0, 0] > 0.9
+    after = rule_of(door, model, found).bar(1)
+    assert after.threshold >= before.threshold
+    assert after.threshold == found.lifted(before.threshold)
+    assert finding(door) == (Verdict.GOOD, f"from {STRANGERS} strangers, {_when(door, model)}")
+    # With another model the model's own thresholds hold, and both say so.
+    key = load_key(door.gallery.key_file)
+    kept = read_calibration(door.calibration_file, model.model_id, model.template_size, key)
+    write_calibration(door.calibration_file, replace(kept), "other:1", key)
+    with caplog.at_level(logging.WARNING):
+        assert door_of(door, model) is None
+    assert "was made with the model other:1" in caplog.text
+    assert finding(door)[0] is Verdict.BROKEN
+    door.calibration_file.write_bytes(b"nothing")
+    with pytest.raises(GalleryError, match="was changed"):
+        door_of(door, model)
+
+
+def _when(door: Config, model: FaceModel) -> str:
+    key = load_key(door.gallery.key_file)
+    path, size = door.calibration_file, model.template_size
+    return read_calibration(path, model.model_id, size, key).calibrated_at
+
+
+def test_too_few_strangers_are_refused_and_stay(
+    door: Config, small_photos: Path, tmp_path: Path
+) -> None:
+    some = tmp_path / "some"
+    some.mkdir()
+    for name in ("obama.jpg", "biden.jpg"):
+        (some / name).write_bytes((small_photos / name).read_bytes())
+    cv2.imwrite(str(some / "wall.png"), np.full((120, 160, 3), 127, np.uint8))
+    (some / "torn.jpg").write_bytes(b"torn")
+    result = run(door, "--images", str(some))
+    assert isinstance(result.exception, TooFewStrangersError)
+    assert "too few strangers: 2" in str(result.exception)
+    assert f"fewer than {LEAST_STRANGERS}" in str(result.exception)
+    assert door.strangers_file.exists()
+    assert not door.calibration_file.exists()
+    (tmp_path / "none").mkdir()
+    assert isinstance(run(door, "--images", str(tmp_path / "none")).exception, ImageError)
+    assert run(door, "--images", str(some), "--camera", "0").exit_code == 2
+
+
+@pytest.fixture
+def no_reference(monkeypatch: pytest.MonkeyPatch, model: FaceModel) -> Callable[[], None]:
+    def forget() -> None:
+        fitted = model.manifest.fitted.model_copy(update={"impostors": None})
+        variants = dict(model.manifest.document.variants)
+        variants[model.variant] = variants[model.variant].model_copy(update={"thresholds": fitted})
+        document = model.manifest.document.model_copy(update={"variants": variants})
+        monkeypatch.setattr(model, "manifest", replace(model.manifest, document=document))
+
+    return forget
+
+
+def test_a_model_that_does_not_tell_how_strangers_scored_cannot_be_calibrated(
+    model: FaceModel, no_reference: Callable[[], None]
+) -> None:
+    assert fitted_spread(model).sd > 1
+    no_reference()
+    with pytest.raises(ModelError, match="does not tell how strangers"):
+        fitted_spread(model)
