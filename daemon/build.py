@@ -190,10 +190,14 @@ def open_gallery(
 def stranger_keeper(config: Config, model: FaceModel) -> StrangerKeeper | None:
     """Who keeps strangers' templates, where the configuration asks for it; else none are left.
 
-    Raises GalleryError for a key that is not usable.
+    Raises GalleryError for a key that is not usable, or a file that cannot be read.
     """
     if config.calibration.keep_strangers:
-        return StrangerKeeper(stranger_file(config, model))
+        file = stranger_file(config, model)
+        if not len(file.read()):
+            # Another model's, or another key's: they would only take up the room.
+            file.delete()
+        return StrangerKeeper(file)
     try:
         config.strangers_file.unlink(missing_ok=True)
     except OSError as error:

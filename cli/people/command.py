@@ -317,6 +317,7 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
     """
     from oneglance.cli.audit_log import configured_witness, open_audit, reseal
     from oneglance.config import load_config
+    from oneglance.faces.calibration.file import seal_again as seal_calibration_again
     from oneglance.faces.gallery.credentials import seal_again
     from oneglance.faces.gallery.rekey import rekey as make_anew
     from oneglance.faces.gallery.vault import TemplateKey, load_key
@@ -328,6 +329,7 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
     def others(former: TemplateKey, successor: TemplateKey) -> None:
         reseal(whole, successor)
         seal_again(whole.credentials_file, former, also=successor)
+        seal_calibration_again(whole.calibration_file, former, successor)
 
     open_audit(whole).append("key_change", {"action": "replaced", "role": "gallery"})
     make_anew(settings.path, settings.key_file, configured_witness(whole), others)

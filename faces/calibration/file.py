@@ -77,15 +77,7 @@ def write_calibration(path: Path, kept: Kept, model_id: str, key: TemplateKey) -
         calibrated_at=kept.calibrated_at,
     )
     text = json.dumps(record.model_dump(mode="json"))
-    try:
-        sealed = key.seal(text.encode(), _CONTEXT)
-        write_whole(path, sealed, 0o600, durable=True, for_folders_owner=True)
-    except OSError as error:
-        raise GalleryError(
-            f"the calibration cannot be kept ({error.strerror})",
-            where=str(path),
-            fix="run this as the user of the service, or as root",
-        ) from error
+    _write(path, key.seal(text.encode(), _CONTEXT))
 
 
 def read_calibration(path: Path, model_id: str, template_size: int, key: TemplateKey) -> Kept:
@@ -118,6 +110,32 @@ def read_calibration(path: Path, model_id: str, template_size: int, key: Templat
     spreads = (Spread(scores.mean, scores.sd) for scores in (record.here, record.fitted))
     door = Door(np.asarray(flat.reshape(-1, template_size), np.float32), *spreads)
     return Kept(door, record.strangers, record.confidence, record.calibrated_at)
+
+
+def seal_again(path: Path, former: TemplateKey, successor: TemplateKey) -> None:
+    """Seal the file anew for a new gallery key; one that `former` does not open stays as it is.
+
+    Raises GalleryError if it cannot be read or written.
+    """
+    if not path.exists():
+        return
+    data = read_secret(path, "calibration", FIX, GalleryError)
+    try:
+        text = former.open(data, _CONTEXT)
+    except GalleryError:
+        return
+    _write(path, successor.seal(text, _CONTEXT))
+
+
+def _write(path: Path, sealed: bytes) -> None:
+    try:
+        write_whole(path, sealed, 0o600, durable=True, for_folders_owner=True)
+    except OSError as error:
+        raise GalleryError(
+            f"the calibration cannot be kept ({error.strerror})",
+            where=str(path),
+            fix="run this as the user of the service, or as root",
+        ) from error
 
 
 def _orthonormal(directions: NDArray[np.float32]) -> bool:

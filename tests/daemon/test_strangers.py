@@ -31,6 +31,12 @@ def test_strangers_are_kept_only_where_asked_for_and_else_deleted(
     assert not asked.strangers_file.exists()
     keeper.work()
     assert np.array_equal(stranger_file(asked, model).read(), template[np.newaxis])
+    # Of another key, as after 'people rekey': they make room.
+    asked.strangers_file.write_bytes(bytes(asked.strangers_file.stat().st_size))
+    assert stranger_keeper(asked, model) is not None
+    assert not asked.strangers_file.exists()
+    keeper.met(template)
+    keeper.work()
     assert stranger_keeper(house(), model) is None
     assert not asked.strangers_file.exists()
 

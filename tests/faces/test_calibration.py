@@ -19,7 +19,7 @@ from oneglance.faces.calibration.door import (
     common_directions,
     settled,
 )
-from oneglance.faces.calibration.file import Kept, OtherModelError
+from oneglance.faces.calibration.file import Kept, OtherModelError, seal_again
 from oneglance.faces.calibration.file import read_calibration as read
 from oneglance.faces.calibration.file import write_calibration as write
 from oneglance.faces.calibration.fit import LEAST_STRANGERS, TooFewStrangersError, fit
@@ -179,6 +179,16 @@ def test_a_calibration_for_another_model_changed_or_resealed_is_refused(
     file.unlink()
     with pytest.raises(GalleryError, match="missing"):
         read(file, "model:1", SIZE, KEY)
+
+
+def test_a_new_gallery_key_opens_the_same_calibration(tmp_path: Path, kept: Kept) -> None:
+    file, following = tmp_path / "calibration", TemplateKey(bytes(32))
+    seal_again(file, KEY, following)
+    write(file, kept, "model:1", KEY)
+    seal_again(file, KEY, following)
+    # As after a crash, it is called again.
+    seal_again(file, KEY, following)
+    assert read(file, "model:1", SIZE, following).door.here == kept.door.here
 
 
 def stranger_file(path: Path, model_id: str = "model:1") -> StrangerFile:
