@@ -91,8 +91,8 @@ def show(
 
 
 def _chosen(name: str | None, config: Path | None) -> CameraConfig:
+    from oneglance.cli.camera_source import camera_config
     from oneglance.cli.options import default_config_is_there
-    from oneglance.cli.people.enrol_faces import camera_config
     from oneglance.config import Config, load_config
     from oneglance.errors import ConfigError
 

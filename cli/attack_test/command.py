@@ -171,7 +171,7 @@ def _film(text: str) -> tuple[Kind, Path]:
 
 def _camera(config: Config, source: str | None) -> CameraConfig:
     """The camera to attack. Raises ConfigError if there is none, or it is a recording."""
-    from oneglance.cli.people.enrol_faces import camera_config
+    from oneglance.cli.camera_source import camera_config
     from oneglance.daemon.camera.sources import is_recording
     from oneglance.errors import ConfigError
 

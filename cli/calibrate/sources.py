@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from oneglance.cli.people.enrol_faces import camera_config
+from oneglance.cli.camera_source import camera_config
 from oneglance.contract.messages import Hint
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.cli.camera_source import camera_config
 from oneglance.cli.collect.guide import GOOD, LIVE, STILLS, Guide, Pace
 from oneglance.cli.collect.plan import Step, pictures_by_step
 from oneglance.cli.collect.pose import Pose, pose_of
-from oneglance.cli.people.enrol_faces import camera_config
 from oneglance.config import CameraConfig
 from oneglance.contract.messages import Hint
 from oneglance.daemon.camera.camera import Camera

@@ -9,8 +9,9 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from oneglance.cli.camera_source import camera_config
 from oneglance.cli.demo.house import house
-from oneglance.cli.people.enrol_faces import camera_config, from_camera
+from oneglance.cli.people.enrol_faces import from_camera
 from oneglance.contract.messages import Decision, Outcome
 from oneglance.daemon.app import Daemon
 from oneglance.faces.find.detect import FaceDetector

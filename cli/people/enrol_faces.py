@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import track
 
@@ -18,14 +17,14 @@ from oneglance.contract.messages import Hint
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.camera.intake import CameraState
-from oneglance.daemon.camera.sources import is_recording, is_same_source, shown_name
+from oneglance.daemon.camera.sources import shown_name
 from oneglance.daemon.sight.quality import (
     Quality,
     distance_hint,
     picture_hint,
     still_quality,
 )
-from oneglance.errors import CameraError, ImageError
+from oneglance.errors import ImageError
 from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
@@ -120,24 +119,6 @@ def from_camera(
     finally:
         camera.stop()
     return shots
-
-
-def camera_config(source: str | int, configured: Sequence[CameraConfig] = ()) -> CameraConfig:
-    """The camera or recording to take pictures from; each frame of a recording is looked at.
-
-    One that is configured, by its name or as the same source, is turned and logged in to as there.
-    Raises CameraError for a source that names nothing.
-    """
-    for camera in configured:
-        if str(source) == camera.name or is_same_source(source, camera.source):
-            return camera
-    try:
-        config = CameraConfig(name="enrolment", source=source)
-    except ValidationError:
-        raise CameraError(
-            f"{source!r} names no camera", fix="give an index, a device, a URL, a file or a folder"
-        ) from None
-    return config.model_copy(update={"pace": "every"}) if is_recording(config) else config
 
 
 def _look(

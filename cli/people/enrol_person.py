@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from oneglance.cli.audit_log import open_audit, open_gallery
-from oneglance.cli.people.enrol_faces import Shot, camera_config, from_camera, from_photos
+from oneglance.cli.camera_source import camera_config
+from oneglance.cli.people.enrol_faces import Shot, from_camera, from_photos
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import logged
 from oneglance.daemon.sight.quality import check_quality

@@ -1,0 +1,29 @@
+"""Which camera a command's option names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from oneglance.config import CameraConfig
+from oneglance.daemon.camera.sources import is_recording, is_same_source
+from oneglance.errors import CameraError
+
+
+def camera_config(source: str | int, configured: Sequence[CameraConfig] = ()) -> CameraConfig:
+    """The camera or recording to take pictures from; each frame of a recording is looked at.
+
+    One that is configured, by its name or as the same source, is turned and logged in to as there.
+    Raises CameraError for a source that names nothing.
+    """
+    for camera in configured:
+        if str(source) == camera.name or is_same_source(source, camera.source):
+            return camera
+    try:
+        config = CameraConfig(name="enrolment", source=source)
+    except ValidationError:
+        raise CameraError(
+            f"{source!r} names no camera", fix="give an index, a device, a URL, a file or a folder"
+        ) from None
+    return config.model_copy(update={"pace": "every"}) if is_recording(config) else config
