@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -87,28 +87,40 @@ PULSE_S = 0.05
 # The lock keeps so many decisions waiting: more would be dropped unjudged, and count for nothing.
 MOST_WAITING = 12
 VICTIM = person_id_from(next(p.person for p in PHOTOS if p.file == ENROLLED))
-# Answers to a command that was not carried out. Any other says that somebody had it done, or that
-# it failed on its way.
-NOT_CARRIED_OUT = frozenset(
-    {
-        *(Code.NOT_SIGNED, Code.UNKNOWN_KEY, Code.NOT_ALLOWED, Code.REVOKED, Code.EXPIRED),
-        *(Code.REPLAYED, Code.RATE_LIMITED, Code.BUSY, Code.CLOCK_SET),
-    }
-)
+UNSIGNED, OTHER_ROLE = "unsigned", "delete, by the kiosk"
+FORGED, REVOKED = "delete, forged", "delete, with a revoked key"
+# The answer to each hostile command. Any other says that somebody had it done, that it failed on
+# its way, or that something else stopped it than what is wrong with it.
+REFUSED_AS = {
+    UNSIGNED: Code.NOT_SIGNED,
+    OTHER_ROLE: Code.NOT_ALLOWED,
+    FORGED: Code.NOT_SIGNED,
+    REVOKED: Code.REVOKED,
+}
 
 
 class Ledger(logging.Handler):
-    """What the lock made of each message, as its own log says."""
+    """What the lock made of each message, as its own log says.
+
+    `sent` are the kinds on their way: the lock judges them in their order. `wrong` are those that
+    it refused for another reason than what is wrong with them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.refused = 0
         self.dropped = 0
+        self.sent: deque[str] = deque()
+        self.wrong: Counter[tuple[str, str]] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count one line."""
         text = record.getMessage()
-        self.refused += text.startswith("refused:")
+        if text.startswith("refused:"):
+            self.refused += 1
+            kind = self.sent.popleft() if self.sent else "never sent"
+            if kind not in HOSTILE or not HOSTILE[kind].is_refused_by(text):
+                self.wrong[kind, text] += 1
         self.dropped += "is dropped" in text
 
 
@@ -121,7 +133,7 @@ class Attacker:
     ledger: Ledger
     attempts: Counter[str] = field(default_factory=Counter)
     commands: Counter[str] = field(default_factory=Counter)
-    answers: Counter[str] = field(default_factory=Counter)
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     opened_for: Counter[str] = field(default_factory=Counter)
     accepted: list[str] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -171,7 +183,8 @@ class Attacker:
                 if state.state is LockState.UNLOCKED:
                     self.opened_for[state.cause] += 1
             elif arrival.topic == TOPICS.reply("attacker"):
-                self.answers[parse(arrival.payload, Reply).code] += 1
+                name = (arrival.correlation or b"").decode()
+                self.answers[name, parse(arrival.payload, Reply).code] += 1
             elif arrival.topic == TOPICS.decision and arrival.payload not in self._sent_by_us:
                 self._judge(arrival.payload)
         except MessageError:
@@ -194,9 +207,9 @@ class Attacker:
             while self._heard:
                 self._busy = True
                 capture = self._heard.pop(0)
-                for name, make in HOSTILE.items():
+                for name, kind in HOSTILE.items():
                     event_id = f"{name} {len(self.accepted)}"
-                    self._send(name, make(replace(capture, event_id=event_id), self.keys))
+                    self._send(name, kind.make(replace(capture, event_id=event_id), self.keys))
                 self._command(capture)
             self._busy = False
             if self._stopping.is_set():
@@ -206,6 +219,7 @@ class Attacker:
         self._sent_by_us.add(payload)
         while self.waiting >= MOST_WAITING and not self._stopping.is_set():
             time.sleep(0.002)
+        self.ledger.sent.append(name)
         while not self.link.publish(TOPICS.decision, payload, qos=1):
             time.sleep(0.005)
         self.attempts[name] += 1
@@ -219,17 +233,17 @@ class Attacker:
         forged = CommandWriter(TOPICS, "administrator", self.keys.stranger, now)
         stolen = CommandWriter(TOPICS, "daemon-old", self.keys.revoked, now)
         for name, verb, payload in (
-            ("unsigned", "reload", b"{}"),
-            ("delete, by the kiosk", "delete", kiosk.write("delete", answers, id=VICTIM)),
-            ("delete, forged", "delete", forged.write("delete", answers, id=VICTIM)),
-            ("delete, with a revoked key", "delete", stolen.write("delete", answers, id=VICTIM)),
+            (UNSIGNED, "reload", b"{}"),
+            (OTHER_ROLE, "delete", kiosk.write("delete", answers, id=VICTIM)),
+            (FORGED, "delete", forged.write("delete", answers, id=VICTIM)),
+            (REVOKED, "delete", stolen.write("delete", answers, id=VICTIM)),
         ):
             self.link.publish(
                 TOPICS.command(verb),
                 payload,
                 qos=1,
                 response_topic=answers,
-                correlation=capture.decision.event_id.encode(),
+                correlation=name.encode(),
             )
             self.commands[name] += 1
 
@@ -420,7 +434,9 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
         others = sum(n for event, n in attacker.opened_for.items() if event not in honest)
         unjudged = attacker.attempts.total() - attacker.ledger.refused
         carried_out = sum(
-            count for code, count in attacker.answers.items() if code not in NOT_CARRIED_OUT
+            count
+            for (name, code), count in attacker.answers.items()
+            if code != REFUSED_AS.get(name)
         )
         by_kind = Counter[str]()
         for event, count in attacker.opened_for.items():
@@ -445,6 +461,8 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
         unexplained = max(0, home.openings - for_honest - twice - others) + (not honest)
         if unjudged or unexplained:
             rows.append(Row("not judged, or opened unasked", unjudged + unexplained, unexplained))
+        for (kind, text), count in attacker.ledger.wrong.items():
+            rows.append(Row(f"{kind}: for the wrong reason: {text}", count, count))
         rows.append(Row("HONEST", visits // different * different, for_honest))
     return rows
 

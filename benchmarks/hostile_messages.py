@@ -81,29 +81,66 @@ def _duplicated(capture: Capture, keys: Keys) -> bytes:
 
 Make = Callable[[Capture, Keys], bytes]
 HOUR = timedelta(hours=1)
-HOSTILE: Mapping[str, Make] = {
-    "replayed": lambda c, _: c.payload,
-    "the former one, late": lambda c, _: c.former,
-    "replayed, members re-ordered": _reordered,
-    "replayed in UTF-16": lambda c, _: c.payload.decode().encode("utf-16"),
-    "altered: a higher sequence": _altered,
-    "a member twice": _duplicated,
-    "forged with a stranger's key": lambda c, k: _changed(c, k.stranger),
-    "signed with a revoked key": lambda c, k: _changed(c, k.revoked),
-    "signed by the kiosk": lambda c, k: _changed(c, k.kiosk),
-    "signed by the administrator": lambda c, k: _changed(c, k.administrator),
-    "for another door": lambda c, k: _changed(c, k.daemon, door="back"),
-    "for another site": lambda c, k: _changed(c, k.daemon, site="office"),
-    "stale": lambda c, k: _changed(
-        c,
-        k.daemon,
-        issued_at=c.now - timedelta(seconds=9),
-        expires_at=c.now - timedelta(milliseconds=1),
+
+_FORGED = "the signature does not match"
+_MALFORMED = "not a signed decision"
+_REPLAY = "a replay"
+# A lock that is kept busy may come to a message only when its few seconds are over.
+_LATE = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Hostile:
+    """One kind: what makes it, and what is said when it is refused for what is wrong with it.
+
+    If it is refused for anything else, this kind of mistake was not what stopped it, and would
+    perhaps not be stopped.
+    """
+
+    make: Make
+    reason: str
+    may_be_late: bool = False
+
+    def is_refused_by(self, text: str) -> bool:
+        """Whether a refusal is for the right reason."""
+        return self.reason in text or (self.may_be_late and _LATE in text)
+
+
+HOSTILE: Mapping[str, Hostile] = {
+    "replayed": Hostile(lambda c, _: c.payload, _REPLAY, may_be_late=True),
+    "the former one, late": Hostile(lambda c, _: c.former, _REPLAY, may_be_late=True),
+    "replayed, members re-ordered": Hostile(_reordered, _REPLAY, may_be_late=True),
+    "replayed in UTF-16": Hostile(lambda c, _: c.payload.decode().encode("utf-16"), _MALFORMED),
+    "altered: a higher sequence": Hostile(_altered, _FORGED),
+    "a member twice": Hostile(_duplicated, _MALFORMED),
+    "forged with a stranger's key": Hostile(lambda c, k: _changed(c, k.stranger), _FORGED),
+    "signed with a revoked key": Hostile(lambda c, k: _changed(c, k.revoked), "was revoked"),
+    "signed by the kiosk": Hostile(lambda c, k: _changed(c, k.kiosk), _FORGED),
+    "signed by the administrator": Hostile(lambda c, k: _changed(c, k.administrator), _FORGED),
+    "for another door": Hostile(lambda c, k: _changed(c, k.daemon, door="back"), "not for this"),
+    "for another site": Hostile(lambda c, k: _changed(c, k.daemon, site="office"), "not for this"),
+    "stale": Hostile(
+        lambda c, k: _changed(
+            c,
+            k.daemon,
+            issued_at=c.now - timedelta(seconds=9),
+            expires_at=c.now - timedelta(milliseconds=1),
+        ),
+        "expired",
     ),
-    "from the future": lambda c, k: _changed(
-        c, k.daemon, issued_at=c.now + HOUR, expires_at=c.now + HOUR + timedelta(seconds=5)
+    "from the future": Hostile(
+        lambda c, k: _changed(
+            c, k.daemon, issued_at=c.now + HOUR, expires_at=c.now + HOUR + timedelta(seconds=5)
+        ),
+        "issued in the future",
     ),
-    "living for an hour": lambda c, k: _changed(c, k.daemon, expires_at=c.now + HOUR),
-    "of version 1": _first_version,
-    "without liveness": lambda c, k: _changed(c, k.daemon, liveness=Liveness.NOT_REQUIRED),
+    "living for an hour": Hostile(
+        lambda c, k: _changed(c, k.daemon, expires_at=c.now + HOUR), "lives longer than"
+    ),
+    "of version 1": Hostile(_first_version, "a decision of version 1"),
+    "without liveness": Hostile(
+        lambda c, k: _changed(c, k.daemon, liveness=Liveness.NOT_REQUIRED),
+        "without looking for a presentation attack",
+        may_be_late=True,
+    ),
 }

@@ -1,0 +1,70 @@
+"""Every hostile message of `make attack` is refused for what is wrong with it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import attack
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hostile_messages import HOSTILE, Capture, Keys
+from wire_samples import TOPICS, make_decision
+
+from oneglance.contract.gate import Gate
+from oneglance.contract.keyring import Keyring, Role, entry
+from oneglance.contract.signing import sign
+from oneglance.errors import MessageError
+
+NOW = datetime(2026, 11, 24, 6, tzinfo=UTC)
+KEYS = Keys(*(Ed25519PrivateKey.generate() for _ in range(5)))
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """A lock that trusts the daemon's key, and knows its former one as revoked."""
+    beginning = NOW - timedelta(days=9)
+    ring = Keyring(
+        keys=(
+            entry("daemon", Role.DAEMON, KEYS.daemon.public_key(), beginning),
+            entry("daemon-old", Role.DAEMON, KEYS.revoked.public_key(), beginning),
+            entry("kiosk", Role.KIOSK, KEYS.kiosk.public_key(), beginning),
+            entry("ada", Role.ADMINISTRATOR, KEYS.administrator.public_key(), beginning),
+        )
+    ).changed("daemon-old", revoked_at=NOW - timedelta(days=1))
+    return Gate(TOPICS, ring, lambda: NOW, lambda: 100.0, require_liveness=True)
+
+
+@pytest.fixture
+def capture(gate: Gate) -> Capture:
+    """What is heard of two decisions that the lock has acted on."""
+    life = {"issued_at": NOW, "expires_at": NOW + timedelta(seconds=5)}
+    heard = [sign(make_decision(number, **life), KEYS.daemon) for number in (7, 8)]
+    *_, decision = [gate.admit(payload, retained=False) for payload in heard]
+    return Capture(heard[1], decision, heard[0], NOW)
+
+
+@pytest.mark.parametrize("kind", sorted(HOSTILE))
+def test_each_kind_is_refused_for_its_reason(gate: Gate, capture: Capture, kind: str) -> None:
+    with pytest.raises(MessageError) as refused:
+        gate.admit(HOSTILE[kind].make(capture, KEYS), retained=False)
+    assert HOSTILE[kind].reason in str(refused.value)
+
+
+def test_the_ledger_notices_who_is_refused_for_another_reason() -> None:
+    ledger = attack.Ledger()
+
+    def say(text: str) -> None:
+        ledger.handle(logging.makeLogRecord({"msg": text}))
+
+    ledger.sent.extend(["stale", "replayed", "replayed", "a member twice"])
+    for text in ("refused: expired", "refused: a replay", "refused: expired"):
+        say(text)
+    say("opened")
+    assert (ledger.refused, ledger.wrong.total()) == (3, 0)
+    say("refused: expired")
+    say("refused: expired")
+    assert set(ledger.wrong) == {
+        ("a member twice", "refused: expired"),
+        ("never sent", "refused: expired"),
+    }
