@@ -99,6 +99,8 @@ class Hint(StrEnum):
     MORE_LIGHT = "more_light"
     BACKLIT = "backlit"
     HOLD_STILL = "hold_still"
+    UNCOVER_EYES = "uncover_eyes"
+    UNCOVER_MOUTH = "uncover_mouth"
     ONE_AT_A_TIME = "one_at_a_time"
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from oneglance.contract.messages import Hint, Phase
 from oneglance.daemon.camera.frames import Frame
+from oneglance.daemon.sight.covered import covered_hint
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.daemon.sight.visitor import Visitor
 from oneglance.daemon.sight.watcher import Seen, Watcher
@@ -256,6 +257,8 @@ class Pipeline:
             face.hint = picture_hint(face.chip, face.frame.pixels, seen.points)
             if face.hint is not Hint.NONE:
                 continue
+            # A wish, no condition: who is recognised all the same has nothing to take off.
+            face.hint = covered_hint(face.chip)
             face.worth = worth(sharp, seen.points)
             if wants and attention.is_good(at_s, face.worth):
                 wanted.append(face)

@@ -38,6 +38,8 @@ HINTS: dict[Hint, str] = {
     Hint.MORE_LIGHT: "Turn towards the light",
     Hint.BACKLIT: "The light is behind you, turn a little",
     Hint.HOLD_STILL: "Hold still for a moment",
+    Hint.UNCOVER_EYES: "Please take your sunglasses off",
+    Hint.UNCOVER_MOUTH: "Please take your mask off",
     Hint.ONE_AT_A_TIME: "One person at a time, please",
 }
 

@@ -18,6 +18,7 @@ from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.camera.sources import shown_name
+from oneglance.daemon.sight.covered import covered_hint
 from oneglance.daemon.sight.quality import (
     Quality,
     distance_hint,
@@ -40,6 +41,8 @@ _SAID = {
     Hint.MORE_LIGHT: "more even light, please",
     Hint.BACKLIT: "not before the light, please",
     Hint.HOLD_STILL: "hold still",
+    Hint.UNCOVER_EYES: "sunglasses off, please",
+    Hint.UNCOVER_MOUTH: "mask off, please",
     Hint.ONE_AT_A_TIME: "one person alone, please",
     Hint.LOOK_AT_CAMERA: "look at the camera",
 }
@@ -136,7 +139,10 @@ def _look(
     hint = distance_hint(boxes[0], frame.pixels.shape[0], min_face_px)
     if hint is Hint.NONE:
         (points,) = model.points(frame.pixels, boxes)
-        hint = picture_hint(chip_from_points(frame.pixels, points), frame.pixels, points)
+        chip = chip_from_points(frame.pixels, points)
+        hint = picture_hint(chip, frame.pixels, points)
+        if hint is Hint.NONE:
+            hint = covered_hint(chip)
     if hint is not Hint.NONE:
         return None, _SAID[hint]
     try:
