@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from anyascii import anyascii
 from numpy.typing import ArrayLike, NDArray
 
 from oneglance.errors import GalleryError
@@ -152,12 +153,11 @@ def checked_person_id(person_id: str) -> str:
 
 
 def person_id_from(name: str) -> str:
-    """An id made of the name, e.g. 'Ada Lovelace' -> 'ada-lovelace'.
+    """An id made of the name, in any script: 'Ada Lovelace' -> 'ada-lovelace', '李雷' -> 'lilei'.
 
-    GalleryError if the name has no letter that is, without its accents, one of a-z or 0-9.
+    GalleryError if the name has nothing that can be written in a-z and 0-9.
     """
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    person_id = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    person_id = re.sub(r"[^a-z0-9]+", "-", anyascii(name).lower()).strip("-")
     if not person_id:
         raise GalleryError(
             f"no id can be made of the name {name!r}", fix="give one, e.g. --id li-lei"
