@@ -56,13 +56,33 @@ ExpiresOption = Annotated[
 ]
 
 
+PhotosArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Photographs that show this person alone.", show_default=False),
+]
+CameraOption = Annotated[
+    int | None, typer.Option(min=0, help="Take pictures with this camera instead.")
+]
+SourceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Or with a camera by its name in the configuration, or from this stream, video file,"
+        " folder or device."
+    ),
+]
+FramesOption = Annotated[
+    int, typer.Option(min=1, max=20, help="How many pictures to take with a camera.")
+]
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Although pictures are poor, disagree, or look like another."),
+]
+
+
 @app.command()
 def enrol(
     name: Annotated[str, typer.Argument(help="The name to greet, e.g. 'Ada Lovelace'.")],
-    photos: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Photographs that show this person alone.", show_default=False),
-    ] = None,
+    photos: PhotosArgument = None,
     consent: Annotated[
         bool, typer.Option("--consent", help="This person has agreed to be enrolled.")
     ] = False,
@@ -72,20 +92,10 @@ def enrol(
     person_id: Annotated[
         str | None, typer.Option("--id", help="Instead of an id made of the name.")
     ] = None,
-    camera: Annotated[
-        int | None, typer.Option(min=0, help="Take pictures with this camera instead.")
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(help="Or from this stream, video file, folder or device."),
-    ] = None,
-    frames: Annotated[
-        int, typer.Option(min=1, max=20, help="How many pictures to take with a camera.")
-    ] = 5,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Although pictures are poor, disagree, or look like another."),
-    ] = False,
+    camera: CameraOption = None,
+    source: SourceOption = None,
+    frames: FramesOption = 5,
+    force: ForceOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,7 +125,7 @@ def enrol(
     if person_id is not None:
         checked_person_id(person_id)
 
-    from oneglance.cli.people.enrol_person import Wish, enrol_person
+    from oneglance.cli.people.enrol_person import Pictures, Wish, enrol_person
     from oneglance.config import load_config
 
     wish = Wish(
@@ -125,10 +135,12 @@ def enrol(
         groups=groups or (),
         valid_from=begins_at,
         expires_at=expires_at,
-        photos=photos or (),
-        source=(source or "") if camera is None else camera,
-        frames=frames,
-        force=force,
+        pictures=Pictures(
+            photos=photos or (),
+            source=(source or "") if camera is None else camera,
+            frames=frames,
+            force=force,
+        ),
     )
     person = enrol_person(wish, load_config(config), lambda text: typer.echo(text, err=True))
     if as_json:
@@ -191,6 +203,42 @@ def edit(
         typer.echo(json.dumps(_as_json(person)))
     else:
         _print_table([person])
+
+
+@app.command("add-picture")
+def add_picture(
+    person_id: PersonId,
+    photos: PhotosArgument = None,
+    camera: CameraOption = None,
+    source: SourceOption = None,
+    frames: FramesOption = 5,
+    force: ForceOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add pictures of somebody who is enrolled: with glasses, a beard, in the door's own light.
+
+    Each must show that person alone, and look like them. The photographs are not kept.
+
+    Example: `oneglance people add-picture ada-lovelace glasses.jpg`
+    """
+    _one_origin(photos, camera, source)
+    from oneglance.cli.people.enrol_person import Pictures, add_pictures
+    from oneglance.config import load_config
+
+    pictures = Pictures(
+        photos=photos or (),
+        source=(source or "") if camera is None else camera,
+        frames=frames,
+        force=force,
+    )
+    person = add_pictures(
+        person_id, pictures, load_config(config), lambda text: typer.echo(text, err=True)
+    )
+    if as_json:
+        typer.echo(json.dumps(_as_json(person)))
+    else:
+        typer.echo(f"{person.name} ({person.person_id}) has {person.templates} pictures now.")
 
 
 @app.command("list")

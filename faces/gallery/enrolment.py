@@ -36,6 +36,26 @@ def check_agreement(scores: NDArray[np.float32], labels: Sequence[str], threshol
         )
 
 
+def check_own(scores: NDArray[np.float32], person_id: str, threshold: float) -> None:
+    """Check that new pictures show the person who is enrolled as `person_id`.
+
+    `scores` is float32 (k, n), each new template against each of that person's that count now.
+    Raises GalleryError if none counts, or one of the new ones is below `threshold` for all.
+    """
+    if not scores.shape[1]:
+        raise GalleryError(
+            f"{person_id!r} does not count at this time, so nobody can say whether it is them",
+            fix="change the dates with 'oneglance people edit' first, or use --force",
+        )
+    worst = scores.max(axis=1).min()
+    if not worst >= threshold:
+        raise GalleryError(
+            f"a picture does not look like {person_id!r} (score {worst:.2f}, at least"
+            f" {threshold:.2f} is needed)",
+            fix="leave it out, or use --force if you are sure",
+        )
+
+
 def check_lookalike(
     scores: NDArray[np.float32], person_ids: Sequence[str], threshold: float
 ) -> None:

@@ -181,6 +181,30 @@ def test_photos_of_one_person_are_enrolled_together(door: Path, photos: Path) ->
     assert [person["templates"] for person in listed(door)] == [2, 1]
 
 
+def test_a_picture_is_added_to_the_person_it_shows_and_to_nobody_else(
+    door: Path, photos: Path
+) -> None:
+    small = {}
+    for name in ("obama.jpg", "obama2.jpg", "biden.jpg"):
+        picture = cv2.imread(str(photos / name))
+        small[name] = door / f"{name}.png"
+        cv2.imwrite(str(small[name]), cv2.resize(picture, None, fx=0.3, fy=0.3))
+    assert people(door, "enrol", "One", small["obama.jpg"], "--consent").exit_code == 0
+    added = people(door, "add-picture", "one", small["obama2.jpg"])
+    assert "One (one) has 2 pictures now" in added.stdout, added.stderr
+    assert [person["templates"] for person in listed(door)] == [2]
+    wrong = error_of(people(door, "add-picture", "one", small["biden.jpg"]))
+    assert "does not look like 'one'" in str(wrong)
+    assert "nobody has the id" in str(error_of(people(door, "add-picture", "two", "x.jpg")))
+    assert people(door, "add-picture", "one").exit_code == 2
+
+
+def test_a_name_in_any_script_makes_an_id(door: Path) -> None:
+    enrol_drawn(door, "李雷")
+    enrol_drawn(door, "Жанна Дарк", "--force")
+    assert sorted(str(person["id"]) for person in listed(door)) == ["lilei", "zhanna-dark"]
+
+
 def test_a_small_photo_is_warned_of_and_a_tiny_one_refused_unless_forced(
     door: Path, photos: Path
 ) -> None:
@@ -367,7 +391,7 @@ def test_listing_needs_neither_opencv_nor_the_model(door: Path) -> None:
 
 
 def test_each_command_teaches_by_example() -> None:
-    commands = ("enrol", "list", "show", "edit", "delete", "export", "purge")
+    commands = ("enrol", "add-picture", "list", "show", "edit", "delete", "export", "purge")
     for command in (*commands, "rekey", "accept-restore"):
         result = CliRunner().invoke(app, [command, "--help"])
         assert result.exit_code == 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery.enrolment import check_agreement, check_lookalike
+from oneglance.faces.gallery.enrolment import check_agreement, check_lookalike, check_own
 
 scores = st.floats(-50, 20, width=32)
 
@@ -62,6 +62,16 @@ def test_a_new_person_passes_exactly_when_every_score_is_under_the_threshold(
     else:
         with pytest.raises(GalleryError):
             check_lookalike(table, ["a", "b", "c"], threshold)
+
+
+def test_each_new_picture_must_look_like_one_of_the_persons_own() -> None:
+    table = symmetric([[-9, 3], [1, -9]])
+    check_own(table, "ada", 1.0)
+    for scores in (table, symmetric([[np.nan, 9]])):
+        with pytest.raises(GalleryError, match="does not look like 'ada'"):
+            check_own(scores, "ada", 1.5)
+    with pytest.raises(GalleryError, match="'ada' does not count at this time"):
+        check_own(np.empty((1, 0), np.float32), "ada", -99.0)
 
 
 def test_a_score_that_is_no_number_is_refused() -> None:
