@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.camera.sources import is_recording, is_same_source
+from oneglance.daemon.camera.devices import is_same_source
+from oneglance.daemon.camera.sources import is_recording
 from oneglance.errors import CameraError
 
 

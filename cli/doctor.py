@@ -176,6 +176,8 @@ def _daemon(config: Config) -> Iterator[Finding]:
             "no [[camera]] in the configuration",
             'add one: [[camera]] name = "front", source = 0',
         )
+    if len(config.camera) > 1:
+        yield from _checked("daemon", "cameras", partial(_distinct, config.camera))
     for camera in config.camera:
         yield from _checked("daemon", f"camera {camera.name}", partial(_camera, camera))
 
@@ -462,7 +464,15 @@ def _broker(config: Config) -> str:
     return f"{config.mqtt.host}:{config.mqtt.port}" + (", TLS" if config.mqtt.tls else "")
 
 
+def _distinct(cameras: tuple[CameraConfig, ...]) -> str:
+    from oneglance.daemon.camera.devices import check_distinct
+
+    check_distinct(cameras)
+    return f"{len(cameras)}, each its own"
+
+
 def _camera(camera: CameraConfig) -> str:
+    from oneglance.daemon.camera.devices import lasting_name
     from oneglance.daemon.camera.sources import open_source, shown_name
 
     source = open_source(camera)
@@ -472,7 +482,9 @@ def _camera(camera: CameraConfig) -> str:
         source.close()
     if frame is None:
         raise OneglanceError("no picture came", where=shown_name(camera.source))
-    return f"{frame.shape[1]}x{frame.shape[0]}"
+    lasting = lasting_name(camera.source)
+    advice = "" if lasting is None else f'; its number may change, source = "{lasting}" stays'
+    return f"{frame.shape[1]}x{frame.shape[0]}{advice}"
 
 
 def _screen() -> Finding:

@@ -106,7 +106,7 @@ def init(
     folder = folder.expanduser().absolute()
     default_state = Path("/var/lib/oneglance") if folder.parts[:2] == ("/", "etc") else None
     state = (state or default_state or folder / "state").expanduser().absolute()
-    text = _configuration(site, door, state, camera)
+    text = _configuration(site, door, state, _lasting(camera))
     try:
         for name in _FILES:
             if (folder / name).exists():
@@ -153,6 +153,14 @@ def _make_keyring(folder: Path) -> None:
         create_key_pair(folder / f"{role}.key", public)
         ring = ring.with_entry(entry(role, role, load_public_key(public), now))
     write_keyring(folder / "keyring.json", ring)
+
+
+def _lasting(camera: str) -> str:
+    """The name that a device keeps, instead of a number that another may have after a restart."""
+    from oneglance.daemon.camera.devices import lasting_name
+
+    name = lasting_name(camera) if camera.isascii() and camera.isdecimal() else None
+    return camera if name is None else str(name)
 
 
 def _configuration(site: str, door: str, state: Path, camera: str) -> str:

@@ -27,6 +27,7 @@ from oneglance.daemon.build import (
     stranger_keeper,
 )
 from oneglance.daemon.camera.camera import Camera
+from oneglance.daemon.camera.devices import check_distinct
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.gallery.strangers import StrangerKeeper
@@ -64,6 +65,7 @@ class Daemon:
     ) -> None:
         if not config.camera:
             raise ConfigError("no camera is configured", where="camera", fix="add a [[camera]]")
+        check_distinct(config.camera)
         if mqtt and not gallery:
             raise ConfigError("decisions need a gallery", fix="run without MQTT to only count")
         self._config = config

@@ -83,25 +83,6 @@ def _opened(url: str, login: Login | None, where: str, config: CameraConfig) -> 
     return _Stream(with_login(url, login), where, config.read_deadline_s)
 
 
-def device_path(source: str | int) -> Path | None:
-    """The device that a source names by index, path or link; None for any other source."""
-    text = str(source)
-    if text.isdecimal():
-        return Path(f"/dev/video{int(text)}")
-    if not text.startswith("/dev/"):
-        return None
-    try:
-        return Path(text).resolve()
-    except (OSError, RuntimeError):
-        return Path(text)
-
-
-def is_same_source(one: str | int, other: str | int) -> bool:
-    """Whether two sources are one: written alike, or the same device under two names."""
-    device = device_path(one)
-    return str(one) == str(other) or (device is not None and device == device_path(other))
-
-
 def is_recording(config: CameraConfig) -> bool:
     """Whether the source is a file or folder, which has an end and can be read at any pace."""
     source = str(config.source)

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from oneglance.config import CameraConfig
-from oneglance.daemon.camera.sources import is_same_source, open_source
+from oneglance.daemon.camera.sources import open_source
 from oneglance.daemon.camera.turned import turn
 from oneglance.errors import CameraError
 
@@ -82,13 +82,3 @@ def test_a_film_that_says_it_was_taken_sideways_is_watched_upright(tmp_path: Pat
     assert pixels.shape == (64, 48, 3)
     assert pixels[:28].mean() > 245
     assert pixels[36:].mean() < 10
-
-
-def test_one_device_has_many_names() -> None:
-    assert is_same_source(0, "/dev/video0")
-    assert is_same_source("07", 7)
-    # /dev/stdin is a link, as what stands in /dev/v4l/by-id is.
-    assert is_same_source("/dev/stdin", "/dev/fd/0")
-    assert not is_same_source(0, 1)
-    assert is_same_source("rtsp://cam/1", "rtsp://cam/1")
-    assert not is_same_source("rtsp://cam/1", "rtsp://cam/2")
