@@ -28,6 +28,9 @@ from oneglance.faces.decode import decode
 
 _CHUNK = 65_536
 _JPEG = b"\xff\xd8\xff"
+# Of a stream that does not say what it is: where its first picture begins at the latest.
+_HEADERS = 1024
+_MOTION_JPEG = {"video/x-motion-jpeg", "video/x-mjpeg", "video/mjpeg"}
 _OWN_END = {"image/jpeg", "image/jpg", "image/pjpeg"}
 _READ_FAILURES = (urllib3.exceptions.HTTPError, requests.RequestException, OSError, ValueError)
 
@@ -46,8 +49,8 @@ def open_http(
         return _Mjpeg(client, response, b"")
     if kind.startswith("image/"):
         return _Snapshots(client, response, config.poll_fps)
-    begins = client.read(response)
-    if _JPEG in begins:
+    begins = b"" if kind.startswith(("video/", "audio/")) else client.read(response)
+    if _JPEG in begins[:_HEADERS] or kind in _MOTION_JPEG:
         return _Mjpeg(client, response, begins)
     response.close()
     client.close()

@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import re
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from oneglance.cli import doctor
 from oneglance.config import CameraConfig
 from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.sources import open_source
@@ -128,13 +130,22 @@ ALL = [60, 120, 180]
         (lambda h: stream(h, boundary=b"", kind="multipart/x-mixed-replace; boundary=zzz"), ALL),
         (lambda h: stream(h, boundary=b"", kind=None), ALL),
         (lambda h: stream(h, kind="application/octet-stream"), ALL),
+        (lambda h: stream(h, kind="video/x-motion-jpeg"), ALL),
         (lambda h: stream(h, whole_length=10), ALL),
         (lambda h: stream(h, whole_length=10**9), ALL),
         (lambda h: stream(h, wrong=-200), [-1, 60, -1, 120, -1, 180]),
         (lambda h: stream(h, wrong=200), [60, -1, 120, -1, 180]),
     ],
     ids=[
-        *("plain", "lengths", "boundary-not-named", "other-boundary", "no-type", "octets"),
+        *(
+            "plain",
+            "lengths",
+            "boundary-not-named",
+            "other-boundary",
+            "no-type",
+            "octets",
+            "motion",
+        ),
         *("whole-too-short", "whole-too-long", "part-too-short", "part-too-long"),
     ],
 )
@@ -143,6 +154,11 @@ def test_a_stream_is_read_whatever_it_says_of_its_lengths_and_boundaries(
 ) -> None:
     web_camera.answer = answer
     assert greys(web_camera.open(), len(seen)) == seen
+
+
+def test_doctor_is_not_put_off_by_a_bad_first_answer(web_camera: Camera) -> None:
+    web_camera.answer = lambda h: stream(h, wrong=-200)
+    assert doctor._camera(CameraConfig(name="cam", source=f"http://{web_camera.host}")) == "64x48"
 
 
 def test_the_end_of_a_stream_is_told(web_camera: Camera) -> None:
@@ -340,6 +356,22 @@ def test_a_web_page_is_not_taken_for_a_camera(web_camera: Camera) -> None:
     web_camera.answer = answer
     with pytest.raises(CameraError, match="a web page instead of pictures"):
         web_camera.open()
+
+
+def test_a_video_over_http_is_left_to_ffmpeg(web_camera: Camera, tmp_path: Path) -> None:
+    film = tmp_path / "film.ts"
+    source = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=10", "-t", "1"]
+    subprocess.run(["ffmpeg", "-loglevel", "error", *source, str(film)], check=True, timeout=60)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "video/mp2t")
+        handler.end_headers()
+        handler.wfile.write(film.read_bytes())
+
+    web_camera.answer = answer
+    assert len(greys(web_camera.open(), 3)) == 3
+    assert web_camera.asked >= 2
 
 
 def test_a_camera_that_does_not_answer_is_told_by_its_deadline(web_camera: Camera) -> None:
