@@ -88,7 +88,7 @@ def _with_all_its_bits(data: bytes, dark: cv2.typing.MatLike) -> cv2.typing.MatL
     low, high = np.percentile(deep, (_OUTLIERS, 100 - _OUTLIERS))
     if high - low < _LEAST_RANGE:
         return dark
-    return np.clip((deep - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((deep - low) * (255 / (high - low)), 0, 255), np.uint8)
 
 
 def _heic(data: bytes, where: str) -> NDArray[np.uint8]:

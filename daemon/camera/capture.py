@@ -37,10 +37,11 @@ class Depth:
         if pixels.dtype != np.uint16:
             return np.asarray(pixels, np.uint8)
         # One hot pixel says nothing.
-        sample = pixels[::_SAMPLE_STEP, ::_SAMPLE_STEP]
+        levels = np.asarray(pixels, np.uint16)
+        sample = levels[::_SAMPLE_STEP, ::_SAMPLE_STEP]
         highest = int(np.percentile(sample, 98, method="lower"))
         self._bits = max(self._bits, highest.bit_length())
-        return np.minimum(pixels >> (self._bits - 8), 255).astype(np.uint8)
+        return np.asarray(np.minimum(levels >> (self._bits - 8), 255), np.uint8)
 
 
 def as_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
