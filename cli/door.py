@@ -25,8 +25,8 @@ def door(config_file: ConfigOption = None, require_liveness: RequireLiveness = N
     Acts only on a decision that is signed by this door's daemon, meant for this door, fresh, and
     newer than all before it. Off a Raspberry Pi it moves no real pin (`[door] pin_factory`).
 
-    Example: `oneglance door -c ~/door/oneglance.toml`; in another terminal
-    `oneglance watch -c ~/door/oneglance.toml` shows what the lock hears and says.
+    Example: `oneglance door -c ~/door`; in another terminal
+    `oneglance watch -c ~/door` shows what the lock hears and says.
     """
     from rich.console import Console
 

@@ -98,7 +98,7 @@ def init(
     no key is left behind.
 
     Example: `oneglance init --dir ~/door`, then
-    `oneglance people enrol "Ada Lovelace" ada.jpg --consent -c ~/door/oneglance.toml`
+    `oneglance people enrol "Ada Lovelace" ada.jpg --consent -c ~/door`
     """
     from oneglance.contract.topics import Topics
 
@@ -127,14 +127,14 @@ def init(
         ) from None
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"A new door, {site}/{door}, in {folder}:")
-    console.print("  oneglance.toml  what you may change; 'oneglance doctor -c' checks it")
+    console.print("  oneglance.toml  what you may change; 'oneglance doctor' checks it")
     console.print("  signing.key     signs decisions; never leaves this machine")
     console.print("  administrator.key, kiosk.key")
     console.print("                  sign commands to the daemon: 'oneglance command', the screen")
     console.print("  keyring.json    which of them count, and the daemon's: for lock and screen")
     console.print("  signing.pub     the daemon's alone, for a lock of your own")
     console.print("  gallery.key     seals the templates; without it the gallery is unreadable")
-    console.print(f"Next: oneglance people enrol NAME PHOTO --consent -c {folder}/oneglance.toml")
+    console.print(f"Next: oneglance people enrol NAME PHOTO --consent -c {folder}")
 
 
 def _make_keyring(folder: Path) -> None:

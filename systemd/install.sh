@@ -16,16 +16,18 @@ Usage: install.sh [options]
   --host NAME     the broker's host name or address (default: 127.0.0.1)
   --camera SPEC   the daemon's camera: index, device, URL or file (default: 0)
   --prefix DIR    put everything below DIR and start nothing: to look at, or to package
+  --uninstall     stop and remove services and program; keys, gallery and users stay
   --dry-run       only say what would be done
 TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-roles='' package=${here%/*} venv='' site=home door=front host=127.0.0.1 camera=0 prefix='' dry=no
+roles='' package=${here%/*} venv='' site=home door=front host=127.0.0.1 camera=0 prefix='' dry=no uninstall=no
 
 while [ $# -gt 0 ]; do
     case $1 in
     --dry-run) dry=yes ;;
+    --uninstall) uninstall=yes ;;
     -h | --help)
         usage
         exit 0
@@ -125,6 +127,30 @@ esac
 if live && [ "$dry" = no ] && [ "$(id -u)" != 0 ]; then
     fail "run it as root, or look at it with --dry-run or --prefix"
 fi
+
+link=$prefix/usr/local/bin/oneglance
+
+# Whether the link is of our making, and not somebody's own program or link.
+link_is_ours() {
+    case $(readlink "$link" || true) in */bin/oneglance) return 0 ;; esac
+    return 1
+}
+
+if [ "$uninstall" = yes ]; then
+    for unit in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
+        target=$prefix/etc/systemd/system/$unit.service
+        [ -e "$target" ] || continue
+        if live; then run systemctl disable --now "$unit.service"; fi
+        run rm -f "$target"
+    done
+    if live; then run systemctl daemon-reload; fi
+    if link_is_ours; then run rm -f "$link"; fi
+    run rm -rf "$prefix/opt/oneglance/venv"
+    run rm -f "$prefix/etc/sysusers.d/oneglance.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
+    say "kept: keys, passwords and configuration in $etc, the gallery and the audit log in" \
+        "$prefix/var/lib/oneglance, the broker's files in $prefix/etc/mosquitto"
+    exit 0
+fi
 if has_role broker; then
     for program in openssl mosquitto_passwd; do
         command -v "$program" >/dev/null || [ "$dry" = yes ] ||
@@ -157,6 +183,12 @@ if [ -z "$venv" ]; then
     program=$prefix$venv/bin/oneglance
 else
     program=$venv/bin/oneglance
+fi
+run install -d "$prefix/usr/local/bin"
+if link_is_ours || { [ ! -e "$link" ] && [ ! -L "$link" ]; }; then
+    run ln -sfn "$venv/bin/oneglance" "$link"
+else
+    say "kept: $link, which is not ours; the command is $venv/bin/oneglance"
 fi
 
 # --- secrets and configuration ---------------------------------------------------------------

@@ -88,6 +88,25 @@ def test_keys_that_are_there_encrypted_only_are_not_made_again(tmp_path: Path) -
     assert tree(tmp_path) == before
 
 
+def test_the_command_is_on_the_path_until_it_is_uninstalled(tmp_path: Path) -> None:
+    link = tmp_path / "usr/local/bin/oneglance"
+    install("--role", "lock", "--prefix", str(tmp_path))
+    assert link.readlink() == Path(sys.prefix) / "bin/oneglance"
+    said = subprocess.run([link, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("oneglance ")
+    install("--role", "lock", "--prefix", str(tmp_path))
+    (tmp_path / "etc/oneglance/signing.key").write_text("kept")
+    install("--uninstall", "--prefix", str(tmp_path))
+    assert not link.is_symlink()
+    assert list((tmp_path / "etc/systemd/system").iterdir()) == []
+    assert (tmp_path / "etc/oneglance/signing.key").read_text() == "kept"
+    # Somebody's own program of this name is left alone.
+    link.write_text("mine")
+    assert "is not ours" in install("--role", "lock", "--prefix", str(tmp_path))
+    install("--uninstall", "--prefix", str(tmp_path))
+    assert link.read_text() == "mine"
+
+
 @needs_broker_tools
 def test_secrets_are_private(tmp_path: Path) -> None:
     install(*ALL, "--prefix", str(tmp_path))
