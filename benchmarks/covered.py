@@ -8,7 +8,8 @@ and is cut out by the aligner from a box that is a little off. Two logistic read
 `measured` gives are fitted: sunglasses against all else, masks against all else but scarves. Then:
 how many of the pictures of folds 7-8, and of those of `--judge`, as they are, would be asked to
 uncover something; `--show` leaves pictures of those, to be looked at: some do wear sunglasses. How
-many of the made ones are told, behind the door's own search, says everyday.py. One JSON object on stdout.
+many of the made ones are told, behind the door's own search, says everyday.py. One JSON object on
+stdout.
 """
 
 from __future__ import annotations

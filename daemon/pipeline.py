@@ -79,6 +79,12 @@ class _Face:
     worth: float = 0.0
     verdict: Verdict | None = None
     prompt: Prompt | None = None
+    judged: bool = False
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it was compared before, and has no decision yet."""
+        return self.seen.visitor.under_way
 
     @property
     def challenge(self) -> Challenge | None:
@@ -140,27 +146,37 @@ class Pipeline:
         self._watchers: dict[str, Watcher] = {}
 
     def step(
-        self, frames: Sequence[Frame], gallery: Snapshot | None, claim: Claim | None = None
+        self,
+        frames: Sequence[Frame],
+        gallery: Snapshot | None,
+        claim: Claim | None = None,
+        *,
+        under_way: Snapshot | None = None,
     ) -> list[StepReport]:
         """Work off at most one frame of each camera.
 
-        Without a gallery nobody can be judged: faces are found and encoded, and that is all. Under
-        a `claim` the gallery is the claimed person's alone, and there is at most one verdict.
+        Without a gallery nobody can be judged: faces are found and encoded, and that is all; but
+        visits that are under way may go on with the gallery `under_way`. Under a `claim` the
+        gallery is the claimed person's alone, and there is at most one verdict.
         """
+        everybody = gallery is not None
+        gallery = gallery if everybody else under_way
         fresh = [frame for frame in frames if self._is_fresh(frame)]
         self.counts.stale += len(frames) - len(fresh)
         self.counts.frames += len(fresh)
         faces = [face for frame in fresh for face in self._find(frame)]
+        for face in faces:
+            face.judged = gallery is not None and (everybody or face.under_way)
         if self._liveness is not None:
             with stage("trace", self._on_stage):
                 for face in faces:
-                    self._trace(face, compared=gallery is not None)
+                    self._trace(face)
         with stage("cut", self._on_stage):
-            wanted = self._wanted(faces, judged=gallery is not None)
+            wanted = self._wanted(faces)
         due = self._due(wanted)
         bar = None if gallery is None else self._rule.bar(len(gallery.templates))
         if due:
-            self._look(due, gallery, bar)
+            self._look(due, gallery, bar, everybody=everybody)
         if gallery is not None and bar is not None:
             with stage("judge", self._on_stage):
                 self._judge(faces, gallery, bar if claim is None else patient(bar), claim)
@@ -180,15 +196,18 @@ class Pipeline:
         """Whether anybody in view is being asked to move."""
         return any(visitor.challenge is not None for visitor in self._visitors())
 
-    def renew(self, *, decided: bool | None = None) -> None:
-        """Begin the visits of all faces in view anew, or of those that have their decision or not.
-
-        `decided` says which.
-        """
+    def renew(self, *, decided: bool = False) -> None:
+        """Begin the visits of all faces in view anew, or only of those that are `decided`."""
         for visitor in self._visitors():
-            if decided is None or visitor.visit.decided is decided:
+            if visitor.visit.decided or not decided:
                 visitor.visit.renew()
                 visitor.challenge = None
+
+    def wait_is_over(self) -> None:
+        """Begin the visits anew of who was not judged meanwhile: they get all their time."""
+        for visitor in self._visitors():
+            if not visitor.visit.decided and not visitor.under_way:
+                visitor.visit.renew()
 
     def reopen(self, visit_id: str) -> None:
         """The visit's decision never left this machine: it may come to another, from new looks."""
@@ -237,7 +256,7 @@ class Pipeline:
         if face.challenge.prompt is not before:
             face.prompt = face.challenge.prompt
 
-    def _wanted(self, faces: list[_Face], *, judged: bool) -> list[_Face]:
+    def _wanted(self, faces: list[_Face]) -> list[_Face]:
         """The faces whose picture in this frame is wanted, and good; each is given its hint."""
         wanted = []
         for face in faces:
@@ -246,7 +265,7 @@ class Pipeline:
                 if self._is_wanted_by(face.challenge, face):
                     wanted.append(face)
                 continue
-            watched = face.visit.decided or not judged
+            watched = face.visit.decided or not face.judged
             wants = (
                 attention.wants_recheck(at_s, sure=seen.sure) if watched else face.visit.due(at_s)
             )
@@ -283,7 +302,9 @@ class Pipeline:
             face.attention.put_off += 1
         return wanted[:size]
 
-    def _look(self, due: list[_Face], gallery: Snapshot | None, bar: Bar | None) -> None:
+    def _look(
+        self, due: list[_Face], gallery: Snapshot | None, bar: Bar | None, *, everybody: bool
+    ) -> None:
         chips = [face.chip for face in due if face.chip is not None]
         started_s = self._clock_s()
         with stage("encode", self._on_stage):
@@ -301,6 +322,9 @@ class Pipeline:
         for face, template, own, scores in zip(due, templates, encoded, alike, strict=True):
             before = face.visit.reference
             same = before is None or self._resembles(template, before)
+            if not face.judged:
+                face.attention.looked(face.frame.at_s, same=True)
+                continue
             face.attention.looked(face.frame.at_s, same=same)
             # What is no number says nothing about anybody.
             if not np.isfinite(template).all():
@@ -310,13 +334,18 @@ class Pipeline:
                 self._look_alive(face, same=same)
                 self._judge_meanwhile(face, face.challenge)
                 continue
+            if not (same or everybody):
+                # Somebody else in the place of who was under way: they wait like all others.
+                face.visit.drop_evidence()
+                face.seen.visitor.trace.begin_anew()
+                continue
             face.seen.visitor.template = own
             face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
             self._look_alive(face, same=same)
 
-    def _trace(self, face: _Face, *, compared: bool) -> None:
+    def _trace(self, face: _Face) -> None:
         trace = face.seen.visitor.trace
-        if compared:
+        if face.judged:
             trace.see(face.frame.pixels, face.seen.points, face.frame.at_s)
         else:
             # Nobody would notice if another face took this one's place.
@@ -364,7 +393,7 @@ class Pipeline:
     def _judge(self, faces: list[_Face], gallery: Snapshot, bar: Bar, claim: Claim | None) -> None:
         for face in faces:
             # The encoder may have taken long; what it saw must still be true.
-            if not self._is_fresh(face.frame):
+            if not (face.judged and self._is_fresh(face.frame)):
                 continue
             verdict = None
             if face.challenge is not None:

@@ -59,6 +59,7 @@ class Vision(threading.Thread):
         self._outlet = outlet
         self._entrance = entrance
         self._claim: Claim | None = None
+        self._under_way: Snapshot | None = None
         self._on_step = on_step
         self._stopping = threading.Event()
         self._version = 0
@@ -122,7 +123,7 @@ class Vision(threading.Thread):
         if self._entrance is None:
             return snapshot
         standing = self._entrance.turn(snapshot)
-        self._claim = standing.claim
+        self._claim, self._under_way = standing.claim, standing.under_way
         if News.REGATHER in standing.news:
             self._pipeline.drop_evidence()
         if News.RENEW in standing.news:
@@ -130,7 +131,7 @@ class Vision(threading.Thread):
         if News.RETRY in standing.news:
             self._pipeline.renew(decided=True)
         if News.WAIT_OVER in standing.news:
-            self._pipeline.renew(decided=False)
+            self._pipeline.wait_is_over()
         return standing.gallery
 
     def _step(self, frames: list[Frame], snapshot: Snapshot | None) -> list[StepReport]:
@@ -138,7 +139,9 @@ class Vision(threading.Thread):
         if self._outlet is not None:
             for visit_id in self._outlet.turn():
                 self._pipeline.reopen(visit_id)
-        return self._pipeline.step(frames, snapshot, self._claim) if frames else []
+        if not frames:
+            return []
+        return self._pipeline.step(frames, snapshot, self._claim, under_way=self._under_way)
 
     def _send(self, reports: list[StepReport]) -> None:
         """Let verdicts leave, count those that may, and tell the screen."""

@@ -102,12 +102,14 @@ class Standing:
     """What counts in this turn: `gallery` is whom to compare with, None to judge nobody.
 
     `claim` says why `gallery` is one person's, or nobody's. `news` is what that means for
-    the visits under way.
+    the visits under way. `under_way` is the gallery while faces wait: a wait is for who comes
+    next, so whoever was being looked at when somebody else failed is looked at to the end.
     """
 
     gallery: Snapshot | None
     claim: Claim | None
     news: frozenset[News]
+    under_way: Snapshot | None = None
 
 
 class Entrance:
@@ -255,11 +257,12 @@ class Entrance:
             news, self._news = self._news, set()
             self._waited = waits
         self._keep(now_s)
+        under_way = gallery if waits and not self.problem else None
         if waits or self._unwritten or self._unlogged:
             gallery = None
         elif claim is not None and gallery is not None:
             gallery = _claimed_alone(gallery, claim.claimed)
-        return Standing(gallery, claim, frozenset(news))
+        return Standing(gallery, claim, frozenset(news), under_way)
 
     def tried(self, claim: Claim | None) -> None:
         """A face was looked at under the claim that `turn` told: if it still runs, it is tried."""

@@ -44,6 +44,11 @@ class Visitor:
         """The number of its track."""
         return self.track.track_id
 
+    @property
+    def under_way(self) -> bool:
+        """Whether looks at it count, or it is asked to move, and it has no decision yet."""
+        return self.challenge is not None or (bool(self.visit.looks) and not self.visit.decided)
+
     def expected(self, at_s: float) -> NDArray[np.float64]:
         """Where its points, float64 (5, 2) in px, are at `at_s` if it moved on as it did."""
         return self.sighting.points + self.velocity * (at_s - self.track.last_at_s)

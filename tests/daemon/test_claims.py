@@ -260,6 +260,7 @@ def test_unknown_faces_slow_down_faces_and_nothing_else(door: Door) -> None:
         door.ends("not_recognised")
         if (wait_s := door.waits().get("face", 0.0)) > 0:
             assert door.turn().gallery is None
+            assert door.turn().under_way is not None
             assert (door.badge("A1"), door.pin("314159")) == ("ok", "ok")
             standing = door.turn()
             assert standing.gallery is not None

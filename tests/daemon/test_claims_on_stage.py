@@ -68,14 +68,19 @@ class Bench:
         )
 
     def show(
-        self, pixels: Pixels, gallery: Snapshot, claim: Claim | None, frames: int
+        self,
+        pixels: Pixels,
+        gallery: Snapshot | None,
+        claim: Claim | None,
+        frames: int,
+        under_way: Snapshot | None = None,
     ) -> list[tuple[int, Verdict]]:
         """Each verdict, and after how many frames it came."""
         verdicts = []
         for number in range(1, frames + 1):
             self.now_s += 1 / FPS
             frame = Frame(pixels, self.now_s, self.now_s, number, "cam")
-            for report in self.pipeline.step([frame], gallery, claim):
+            for report in self.pipeline.step([frame], gallery, claim, under_way=under_way):
                 verdicts += [(number, v.verdict) for v in report.tracks if v.verdict is not None]
         return verdicts
 
@@ -205,6 +210,32 @@ def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
     admitted = vision._admitted(only_obama)
     assert admitted is not None
     ((_, verdict),) = bench.show(both, admitted, None, 20)
+    assert verdict.person_id == "obama"
+
+
+def test_who_is_being_looked_at_when_somebody_else_fails_is_looked_at_to_the_end(
+    bench: Bench, stage: Stage, gallery: Snapshot
+) -> None:
+    only_obama = gallery.only("obama")
+    alone = stage.frame(("obama2.jpg", 480.0, 240.0))
+    both = stage.frame(("biden.jpg", 160.0, 240.0), ("obama2.jpg", 480.0, 240.0))
+    assert bench.show(alone, only_obama, None, 2) == []
+    # Faces wait from here on: who comes now is not looked at, however long that lasts.
+    ((_, verdict),) = bench.show(both, None, None, 20, under_way=only_obama)
+    assert verdict.person_id == "obama"
+    assert bench.show(both, None, None, 20, under_way=only_obama) == []
+
+
+@pytest.mark.parametrize("looks", [0, 2])
+def test_nobody_who_takes_a_place_in_a_wait_is_judged_before_it_is_over(
+    bench: Bench, stage: Stage, gallery: Snapshot, looks: int
+) -> None:
+    only_obama = gallery.only("obama")
+    bench.show(stage.frame(("biden.jpg", 320.0, 240.0)), only_obama, None, looks)
+    known = stage.frame(("obama2.jpg", 320.0, 240.0))
+    assert bench.show(known, None, None, 25, under_way=only_obama) == []
+    bench.pipeline.wait_is_over()
+    ((_, verdict),) = bench.show(known, only_obama, None, 25)
     assert verdict.person_id == "obama"
 
 
