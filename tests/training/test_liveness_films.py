@@ -24,7 +24,7 @@ from oneglance.training.liveness.film import ATTACK_KINDS, GENUINE_KINDS, KINDS,
 from oneglance.training.liveness.footage import shots
 from oneglance.training.liveness.people import PARTS, Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait, portrait_of, read_portrait
-from oneglance.training.liveness.render import render
+from oneglance.training.liveness.render import render, scene
 from oneglance.training.liveness.stand import FACE_PX, FPS, SECONDS, SIZES, stand, times
 from oneglance.training.liveness.styles import FIT, JUDGE, Style, shared
 
@@ -86,6 +86,17 @@ def test_one_seed_makes_one_film(
     assert np.array_equal(first.points, again.points)
     other = film_of(kind, portraits, others, JUDGE, seed=1)
     assert not np.array_equal(first.points, other.points)
+
+
+def test_a_scene_goes_on_as_it_was_until_the_first_new_act(portraits: list[Portrait]) -> None:
+    def points(acts: list[Act]) -> list[np.ndarray]:
+        rng = np.random.default_rng(5)
+        there = scene("visit", portraits, [], FIT, rng, acts=acts, seconds=0.8, fps=10)
+        return [there.take(index)[1] for index in range(8)]
+
+    still, turned = points([]), points([Act("turn_left", 0.3, 2.0)])
+    same = [bool((a == b).all()) for a, b in zip(still, turned, strict=True)]
+    assert same == [at_s <= 0.3 for at_s in np.arange(8) / 10]
 
 
 def test_the_same_picture_makes_the_same_portrait() -> None:

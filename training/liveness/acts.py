@@ -18,12 +18,14 @@ class Act:
     """One of ACTS, done from `begin_s` to `end_s` of the film; left is the visitor's own.
 
     A turn is held until its end, a blink is one closing and opening in that time, and who came
-    closer stays there. Raises ValueError for an unknown name or an end before the begin.
+    closer stays there. `far` is how far they go, in parts of the usual. Raises ValueError for an
+    unknown name or an end before the begin.
     """
 
     name: str
     begin_s: float
     end_s: float
+    far: float = 1.0
 
     def __post_init__(self) -> None:
         if self.name not in ACTS:
@@ -47,8 +49,8 @@ def held(act: Act, at_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def amount(acts: Sequence[Act], name: str, at_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far any act of this name is done at each time, 0..1."""
-    done = [held(act, at_s) for act in acts if act.name == name]
+    """How far any act of this name is done at each time, 0..1 if its `far` is 1."""
+    done = [act.far * held(act, at_s) for act in acts if act.name == name]
     return np.max(done, axis=0) if done else np.zeros_like(at_s)
 
 

@@ -86,7 +86,8 @@ class Camera:
         else:
             # As codecs of films do: only what differs from the picture before is sent, coarsely.
             change = (image - self._before) * 0.5
-            change[np.abs(cv2.blur(change, (8, 8))).max(2) < _DEAD_GREYS / 8] = 0
+            blue, green, red = cv2.split(np.abs(cv2.blur(change, (8, 8))))
+            change[cv2.max(cv2.max(blue, green), red) < _DEAD_GREYS / 8] = 0
             sent = _jpeg(np.clip(change + 128, 0, 255).astype(np.uint8), self._quality)
             self._before = np.clip(self._before + (sent.astype(np.float32) - 128) * 2, 0, 255)
         return np.asarray(self._before, np.float32).round().astype(np.uint8)

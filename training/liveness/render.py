@@ -64,6 +64,28 @@ class _Set:
         return self.others[int(self.rng.integers(len(self.others)))] if self.others else None
 
 
+@dataclass(slots=True)
+class Scene:
+    """A film that is not taken yet: `take` its frames in order, as many as are wanted.
+
+    Of the same arguments and seed, but other acts, comes a scene that differs only from the first
+    act on that they do not share: with its `draws` in the place of the old ones a film goes on
+    with what somebody does who is asked for it on the way.
+    """
+
+    at_s: Path
+    behind: Canvas
+    draws: list[Draw]
+    camera: Camera
+
+    def take(self, index: int) -> tuple[Image, Points]:
+        """The next frame, uint8 (H, W, 3) BGR, and the points (5, 2) px as they were drawn."""
+        frame = self.behind.copy()
+        for draw_part in self.draws:
+            seen = draw_part(frame, index)
+        return self.camera.take(frame, index), seen
+
+
 def render(
     kind: str,
     portraits: Sequence[Portrait],
@@ -76,13 +98,48 @@ def render(
     fps: float | None = None,
     footage: Film | None = None,
 ) -> Film:
-    """A film of one of KINDS that shows the person of `portraits`.
+    """A film of one of KINDS that shows the person of `portraits`: all of its `scene`."""
+    there = scene(
+        *(kind, portraits, others, style, rng),
+        acts=acts,
+        seconds=seconds,
+        fps=fps,
+        footage=footage,
+    )
+    frames, points = zip(*(there.take(index) for index in range(len(there.at_s))), strict=True)
+    return Film(
+        kind,
+        portraits[0].person,
+        kind not in ATTACK_KINDS,
+        True,
+        style.name,
+        frames,
+        there.at_s,
+        np.stack(points),
+    )
+
+
+def scene(
+    kind: str,
+    portraits: Sequence[Portrait],
+    others: Sequence[Portrait],
+    style: Style,
+    rng: np.random.Generator,
+    *,
+    acts: Sequence[Act] = (),
+    seconds: float | None = None,
+    fps: float | None = None,
+    footage: Film | None = None,
+    plays: Callable[[float], float] | None = None,
+) -> Scene:
+    """One of KINDS that shows the person of `portraits`, before the first frame is taken.
 
     `others` are portraits of other people: they hold photographs up, and a bit of their pictures
     hangs in the room; without any, nobody is behind a photograph. A visitor does the `acts`;
     whoever holds something flat turns and moves that, and a replay shows what was filmed before.
-    `footage` is what a replay shows, else a visit made for it. Raises ValueError for an unknown
-    kind, no portrait, or less than two for "visit_two_photos".
+    `footage` is what a replay shows, else a visit made for it; `plays` says which second of it at
+    which of the scene, else it plays round and round. Raises ValueError for an unknown kind, no
+    portrait, or less than two for "visit_two_photos".
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of film {kind!r}; there are {', '.join(KINDS)}")
@@ -98,27 +155,10 @@ def render(
     if kind in GENUINE_KINDS:
         draws = _visit(kind, portraits, shared)
     elif kind in SCREEN_KINDS:
-        draws = _on_screen(kind, portraits, shared, footage)
+        draws = _on_screen(kind, portraits, shared, footage, plays)
     else:
         draws = _on_paper(kind, portraits, shared)
-    camera = Camera(place.size, at_s, style, rng)
-    frames, points = [], []
-    for index in range(len(at_s)):
-        frame = behind.copy()
-        for draw_part in draws:
-            seen = draw_part(frame, index)
-        frames.append(camera.take(frame, index))
-        points.append(seen)
-    return Film(
-        kind,
-        portraits[0].person,
-        kind not in ATTACK_KINDS,
-        True,
-        style.name,
-        tuple(frames),
-        at_s,
-        np.stack(points),
-    )
+    return Scene(at_s, behind, draws, Camera(place.size, at_s, style, rng))
 
 
 def _gain(portrait: Portrait, rng: np.random.Generator) -> float:
@@ -301,7 +341,11 @@ def _eyes_behind(sheet: Sheet, shown: Shown, on: _Set) -> list[Draw]:
 
 
 def _on_screen(
-    kind: str, portraits: Sequence[Portrait], on: _Set, footage: Film | None
+    kind: str,
+    portraits: Sequence[Portrait],
+    on: _Set,
+    footage: Film | None,
+    plays: Callable[[float], float] | None,
 ) -> list[Draw]:
     rng, style = on.rng, on.style
     phone = kind.startswith("phone")
@@ -324,8 +368,8 @@ def _on_screen(
     points = (film.points - np.asarray(_origin(film))) / _unit(film)
 
     def replay(frame: Canvas, index: int) -> Points:
-        # It plays round and round.
-        now_s = on.at_s[index] % film_s[-1]
+        at_s = float(on.at_s[index])
+        now_s = at_s % film_s[-1] if plays is None else plays(at_s)
         number = int(np.searchsorted(film_s, now_s, "right")) - 1
         there.show(replayed[number])
         layer.draw(frame, index)

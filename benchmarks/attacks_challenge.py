@@ -1,0 +1,431 @@
+"""How often an attack passes `passive+challenge`, and a visitor does not (ISO/IEC 30107-3).
+
+    python benchmarks/attacks_challenge.py --data ../shared/data --films 10 --cases asked.jsonl
+
+The shipped daemon watches made films (LFW fold 8, the style that nothing was fitted to) of people
+who do what its screen asks: of visitors, with a human's time to react, and of attackers who turn
+the picture that they hold, or swap it, or play a film of the victim. Each film is made as it is
+watched, since what comes next depends on what was asked. Enrolled is one other photograph.
+
+The daemon is the shipped one with that policy: passive first, then, for who passes, the challenge,
+then what the passive judge found meanwhile. So the rates of the parts are those of films that came
+that far, and nothing is taken to be independent of anything.
+
+Each film is one line of --cases, written as soon as it is watched; what is there already is not
+made again, so that the run may be stopped at any time. The table and, with --results, the key
+"attacks_challenge" of a JSON file are made of all lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from attacks import CROWD, TOO_FAR_OR_NEAR, gallery_of
+from rich.progress import track
+
+from oneglance.clocks import Clocks
+from oneglance.config import Config, LivenessConfig
+from oneglance.contract.messages import PRESENTATION_ATTACK, Step
+from oneglance.daemon.build import build_pipeline
+from oneglance.daemon.camera.frames import Frame
+from oneglance.daemon.pipeline import Pipeline
+from oneglance.daemon.visit.challenge import Challenge, End, Prompt
+from oneglance.daemon.visit.challenges import Challenges
+from oneglance.faces.evaluation.metrics import exact_95
+from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.liveness import fusion
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.reader import load_image, read_central_face
+from oneglance.training.liveness.acts import Act
+from oneglance.training.liveness.film import REPLAY_KINDS, Film
+from oneglance.training.liveness.people import Lfw, split_people
+from oneglance.training.liveness.portrait import Portrait
+from oneglance.training.liveness.render import Scene, render, scene
+from oneglance.training.liveness.styles import JUDGE
+
+FIRST_SEED = 20000
+FPS, LONGEST_S = 15.0, 34.0
+# Of each attack: what is held, and how it is made to do what is asked.
+ATTACKS = {
+    "print_turned": ("print_over_body", "turns"),
+    "bent_print_turned": ("print_bent", "turns"),
+    "cut_eyes_turned": ("print_cut_eyes", "turns"),
+    "phone_photo_turned": ("phone_photo", "turns"),
+    "tablet_photo_turned": ("tablet_photo", "turns"),
+    "photos_swapped": ("tablet_replay", "stills"),
+    "film_of_moves": ("tablet_replay", "moves"),
+    "film_to_fit": ("tablet_replay", "clips"),
+}
+VISITS = ("visit", "visit_two_photos")
+ROUND = (*ATTACKS, *(VISITS[0],) * 3, VISITS[1])
+ACTS = {
+    Step.TURN_LEFT: "turn_left",
+    Step.TURN_RIGHT: "turn_right",
+    Step.LOOK_UP: "look_up",
+    Step.COME_CLOSER: "closer",
+}
+# A prompt's way to the screen and the eye, and from there to the neck or hand: the latter is
+# lognormal with these medians and this spread.
+SCREEN_S = 0.15
+REACTION_S, SPREAD = 0.65, 0.3
+# Who is still asked after so long does it more.
+MORE_AFTER_S = 1.6
+# In a film of the victim: they stand there, then move, each movement this long.
+IDLE_S, CLIP_S = 2.4, 1.9
+CLIPS = (Step.TURN_LEFT, Step.TURN_RIGHT, Step.LOOK_UP)
+FOOTAGE_S = IDLE_S + CLIP_S * len(CLIPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One film.
+
+    `answer` is the visit's decision, "accepted" or a reason, "" if the film ended before. `asked`
+    are the steps that were asked in turn, each after the number of its attempt: none, if the
+    passive judge let nobody come to that. `ends` says how attempts failed, `done` whether all steps
+    of one were done, `alive` how many looks meanwhile showed a living face, of how many.
+    `seconds` are from the first sight to the answer, `asked_s` from the first prompt.
+    """
+
+    seed: int
+    kind: str
+    answer: str
+    asked: tuple[str, ...]
+    ends: tuple[str, ...]
+    done: bool
+    alive: tuple[int, int]
+    seconds: float
+    asked_s: float
+
+    @property
+    def attack(self) -> bool:
+        """Whether nobody was there."""
+        return self.kind in ATTACKS
+
+    @property
+    def matched(self) -> bool:
+        """Whether the face was recognised, so that liveness had a say."""
+        return bool(self.asked) or self.answer in {"accepted", PRESENTATION_ATTACK}
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the door would have opened."""
+        return self.answer == "accepted"
+
+
+class Actor:
+    """Somebody who does what the screen asks, or has the picture do it.
+
+    `acts` is what is done so far; `version` differs whenever they do.
+    """
+
+    def __init__(self, kind: str, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._way = ATTACKS[kind][1] if kind in ATTACKS else "turns"
+        self._attack = kind in ATTACKS
+        self.acts: list[Act] = []
+        self.version = 0
+        # When which clip of the footage begins.
+        self._clips: list[tuple[float, float, int]] = []
+        if self._way == "moves":
+            at_s = 0.5
+            while at_s < LONGEST_S:
+                at_s += float(rng.uniform(0.4, 4.0))
+                self._clips.append((at_s, at_s + CLIP_S, int(rng.integers(len(CLIPS)))))
+                at_s += CLIP_S
+
+    def told(self, prompt: Prompt, at_s: float) -> None:
+        """The screen shows this since `at_s`."""
+        begin_s = at_s + REACTION_S * float(np.exp(SPREAD * self._rng.standard_normal()))
+        if prompt.step is Step.LOOK_STRAIGHT:
+            self._come_back(begin_s)
+            return
+        if self._way == "moves":
+            return
+        if self._way == "turns" or prompt.step is Step.COME_CLOSER:
+            far, more = (0.7, 1.5) if self._attack else (0.75, 1.1)
+            first = float(self._rng.uniform(far, more))
+            end_s = begin_s + 1.2 if prompt.step is Step.COME_CLOSER else LONGEST_S + 9
+            self.acts.append(Act(ACTS[prompt.step], begin_s, end_s, first))
+            if prompt.step is not Step.COME_CLOSER:
+                later_s = begin_s + MORE_AFTER_S
+                self.acts.append(Act(ACTS[prompt.step], later_s, end_s, more))
+            self.version += 1
+        else:
+            self._clips.append((begin_s, LONGEST_S + 9, CLIPS.index(prompt.step)))
+
+    def _come_back(self, at_s: float) -> None:
+        """Whatever is held is held no longer."""
+        back_s = at_s + 0.35
+        kept = [act for act in self.acts if act.begin_s < at_s]
+        self.acts = [
+            replace(act, end_s=max(back_s, act.begin_s + 0.7)) if act.end_s > LONGEST_S else act
+            for act in kept
+        ]
+        self.version += 1
+        if self._way != "moves":
+            self._clips = [(a, min(b, at_s), clip) for a, b, clip in self._clips if a < at_s]
+
+    def plays(self, at_s: float) -> float:
+        """Which second of the footage is on the screen."""
+        for begin_s, end_s, clip in self._clips:
+            if begin_s <= at_s < end_s:
+                there_s = IDLE_S + CLIP_S * clip
+                if self._way == "stills":
+                    return there_s + CLIP_S / 2
+                # The head is held where it is until that is enough.
+                part_s = min(at_s - begin_s, CLIP_S / 2) if end_s > at_s + 8 else at_s - begin_s
+                return there_s + min(part_s, CLIP_S - 0.05)
+            if self._way == "clips" and end_s <= at_s < end_s + CLIP_S / 2:
+                return IDLE_S + CLIP_S * clip + CLIP_S / 2 + (at_s - end_s) - 0.02
+        if self._way == "stills":
+            return 0.3
+        return abs((at_s % (2 * IDLE_S)) - IDLE_S) * 0.95
+
+
+def watched(
+    make: Callable[[Sequence[Act], Callable[[float], float]], Scene],
+    actor: Actor,
+    enrolled: Snapshot,
+    seed: int,
+    kind: str,
+) -> Case:
+    """What a daemon that has just started makes of somebody whom it asks to move."""
+    now_s = 0.0
+    pipeline = built(lambda: now_s)
+    pipeline.challenges = Challenges(Random(seed), lambda: now_s)  # noqa: S311
+    challenge: Challenge | None = None
+    film = make(actor.acts, actor.plays)
+    version = actor.version
+    waiting: list[tuple[float, Prompt]] = []
+    asked: list[str] = []
+    first_s = asked_s = None
+    answer, at_s = "", 0.0
+    for index, at_s in enumerate(film.at_s.tolist()):
+        now_s = 1.0 + at_s
+        while waiting and waiting[0][0] <= now_s:
+            _, prompt = waiting.pop(0)
+            pipeline.challenges.shown(prompt.challenge_id)
+            actor.told(prompt, at_s)
+        if actor.version != version:
+            version = actor.version
+            film.draws = make(actor.acts, actor.plays).draws
+        pixels, _ = film.take(index)
+        report = pipeline.step([Frame(pixels, now_s, now_s, index, "film")], enrolled)
+        for face in report[0].tracks:
+            if first_s is None and face.hint not in TOO_FAR_OR_NEAR:
+                first_s = at_s
+            if face.prompt is not None:
+                asked_s = at_s if asked_s is None else asked_s
+                asked.append(f"{face.prompt.attempt}{face.prompt.step.value}")
+                waiting.append((now_s + SCREEN_S, face.prompt))
+            if face.verdict is not None and answer == "":
+                answer = "accepted" if face.verdict.accepted else face.verdict.reason
+        begun = [v.challenge for v in pipeline._visitors() if v.challenge is not None]
+        challenge = begun[0] if begun else challenge
+        if answer:
+            break
+    found = [] if challenge is None else challenge.found
+    return Case(
+        seed,
+        kind,
+        answer,
+        tuple(asked),
+        () if challenge is None else tuple(end.value for end in challenge._failures),
+        challenge is not None and challenge.end is End.PASSED,
+        (found.count(fusion.Verdict.PASSED), len(found)),
+        round(at_s - (first_s or 0.0), 2),
+        0.0 if asked_s is None else round(at_s - asked_s, 2),
+    )
+
+
+def built(clock_s: Callable[[], float]) -> Pipeline:
+    """The daemon's pipeline with its strictest policy."""
+    config = Config(liveness=LivenessConfig.model_validate({"policy": "passive+challenge"}))
+    return build_pipeline(config, Clocks(lambda: datetime.now(UTC), clock_s))[1]
+
+
+class Studio:
+    """Makes scenes of people of one part of LFW."""
+
+    def __init__(self, data: Path, part: str = "judge") -> None:
+        self._lfw = Lfw(data / "lfw_folds1-8.zip")
+        self._people = split_people(data / "lfw_people_folds1-8.csv")[part]
+        self._detector, self._model = FaceDetector(), load_model()
+        crowd = np.random.default_rng(FIRST_SEED).choice(self._people, CROWD, replace=False)
+        self._crowd = [p for name in crowd for p in self._portraits(name, [0])]
+
+    def watch(self, seed: int, kind: str) -> Case:
+        """A film of somebody, watched as it is made."""
+        rng = np.random.default_rng(seed)
+        form = ATTACKS[kind][0] if kind in ATTACKS else kind
+        shown = 2 if form == "visit_two_photos" else 1
+        names = [name for name in self._people if self._lfw.count(name) > shown]
+        while True:
+            name = names[int(rng.integers(len(names)))]
+            numbers = rng.permutation(self._lfw.count(name))[: shown + 1].tolist()
+            image = load_image(self._lfw.photo(name, numbers[-1]))
+            enrolled = read_central_face(image, self._detector, self._model)
+            portraits = self._portraits(name, numbers[:-1])
+            if enrolled is not None and len(portraits) == shown:
+                break
+        others = [portrait for portrait in self._crowd if portrait.person != name]
+        footage = self._footage(portraits, others, rng) if form in REPLAY_KINDS else None
+
+        def make(acts: Sequence[Act], plays: Callable[[float], float]) -> Scene:
+            again = np.random.default_rng([seed, 1])
+            return scene(
+                *(form, portraits, others, JUDGE, again),
+                acts=acts,
+                seconds=LONGEST_S,
+                fps=FPS,
+                footage=footage,
+                plays=plays,
+            )
+
+        return watched(make, Actor(kind, rng), gallery_of(enrolled.template), seed, kind)
+
+    def _footage(
+        self, portraits: Sequence[Portrait], others: Sequence[Portrait], rng: np.random.Generator
+    ) -> Film:
+        """The victim, filmed before as they stood there and moved."""
+        acts = [
+            Act(ACTS[step], IDLE_S + CLIP_S * i + 0.1, IDLE_S + CLIP_S * (i + 1) - 0.1, 1.05)
+            for i, step in enumerate(CLIPS)
+        ]
+        return render(
+            *("visit", portraits, others, JUDGE, rng), acts=acts, seconds=FOOTAGE_S, fps=FPS
+        )
+
+    def _portraits(self, name: str, numbers: Sequence[int]) -> list[Portrait]:
+        return [
+            portrait
+            for number in numbers
+            for portrait in self._lfw.portraits(
+                name, self._detector, self._model, first=number, most=1
+            )
+        ]
+
+
+def read_cases(file: Path) -> dict[int, Case]:
+    """The lines of a file of cases, by seed."""
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    cases = {}
+    for body in map(json.loads, lines):
+        lists = {name: tuple(body.pop(name)) for name in ("asked", "ends", "alive")}
+        cases[body["seed"]] = Case(**body, **lists)
+    return cases
+
+
+def make_cases(data: Path, file: Path, rounds: int, seconds: float, kinds: Sequence[str]) -> None:
+    """Watch what films of these kinds are missing of so many rounds, while there are `seconds`."""
+    there = read_cases(file)
+    wanted = [(FIRST_SEED + n, kind) for n, kind in enumerate(ROUND * rounds) if kind in kinds]
+    todo = [(seed, kind) for seed, kind in wanted if seed not in there]
+    if not todo:
+        return
+    until_s = time.monotonic() + seconds
+    studio = Studio(data)
+    with file.open("a", encoding="utf-8") as out:
+        for seed, kind in track(todo, "films", auto_refresh=sys.stdout.isatty()):
+            if time.monotonic() > until_s:
+                break
+            out.write(json.dumps(asdict(studio.watch(seed, kind))) + "\n")
+            out.flush()
+
+
+# --- what it comes to
+
+
+def rate(errors: int, of: int) -> dict[str, Any]:
+    """A count, what it is a share of, and the 95 % bounds of that share."""
+    return {"count": errors, "of": of, "rate_95": [round(b, 4) for b in exact_95(errors, of)]}
+
+
+def row(cases: Iterable[Case]) -> dict[str, Any]:
+    """Of films of one class: who got how far. Only whom matching recognises is counted."""
+    films = [case for case in cases if case.matched]
+    asked = [case for case in films if case.asked]
+    done = [case for case in asked if case.done]
+    accepted = sum(case.accepted for case in films)
+    return {
+        "passive": rate(len(asked), len(films)),
+        "challenge_of_passive": rate(len(done), len(asked)),
+        "alive_of_done": rate(accepted, len(done)),
+        "accepted": rate(accepted, len(films)),
+    }
+
+
+def summary(cases: Sequence[Case]) -> dict[str, Any]:
+    """All figures of a run."""
+    visits = [case for case in cases if not case.attack]
+    asked = [case.asked_s for case in visits if case.accepted]
+    return {
+        "style": JUDGE.name,
+        "first_seed": FIRST_SEED,
+        "attacks": {kind: row(c for c in cases if c.kind == kind) for kind in ATTACKS},
+        "all_attacks": row(case for case in cases if case.attack),
+        "visits": row(visits),
+        "challenge_s": [round(float(q), 1) for q in np.quantile(asked, [0.5, 0.95])]
+        if asked
+        else None,
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures as a table of Markdown: how many got through each part."""
+    parts = ("passive", "challenge_of_passive", "alive_of_done", "accepted")
+
+    def line(name: str, of: dict[str, Any]) -> str:
+        counts = [f"{of[part]['count']} of {of[part]['of']}" for part in parts]
+        low, high = of["accepted"]["rate_95"]
+        return "| " + " | ".join([name, *counts, f"{100 * low:.1f} to {100 * high:.1f} %"]) + " |"
+
+    head = "| kind | passed passive | did the steps | alive meanwhile | let in | 95 % |"
+    lines = [head, "|---|---|---|---|---|---|", line("**visits**", figures["visits"])]
+    lines.append(line("**attacks, all**", figures["all_attacks"]))
+    lines += [line(f"`{kind}`", of) for kind, of in figures["attacks"].items()]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make the films, watch them, print what came of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder with lfw_folds1-8.zip and its people")
+    parser.add_argument(
+        "--films", type=int, default=10, help="of each attack; 4 times as many visits"
+    )
+    parser.add_argument("--kinds", default=",".join((*ATTACKS, *VISITS)))
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
+    parser.add_argument("--cases", type=Path, required=True, help="JSON lines; appended to")
+    parser.add_argument("--results", type=Path, help="JSON file whose key is replaced")
+    chosen = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    if chosen.data is not None:
+        kinds = chosen.kinds.split(",")
+        make_cases(chosen.data, chosen.cases, chosen.films, chosen.seconds, kinds)
+    figures = summary(list(read_cases(chosen.cases).values()))
+    if chosen.results is not None:
+        there = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}
+        body = json.dumps({**there, "attacks_challenge": figures}, indent=2)
+        chosen.results.write_text(body + "\n")
+    print(table(figures))
+    print(f"from the first prompt to acceptance, median and 95 %: {figures['challenge_s']} s")
+
+
+if __name__ == "__main__":
+    main()
