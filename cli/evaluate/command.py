@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oneglance.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from oneglance.faces.model.face_model import FaceModel
 
 
 def evaluate(
@@ -49,6 +52,14 @@ def evaluate(
         Path | None,
         typer.Option(help="A model folder; the shipped one unless given.", show_default=False),
     ] = None,
+    strangers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Calibrate first, as a door is, on these pictures of other people: a folder or "
+            "zip file.",
+            show_default=False,
+        ),
+    ] = None,
     one_search: Annotated[
         bool,
         typer.Option("--one-search", help="Search each picture as one frame of a video."),
@@ -76,13 +87,16 @@ def evaluate(
     millions of impostor pairs of a few thousand pictures. The page that `--report` writes shows
     people, and only you may read it; it needs the extra `report`.
 
+    With `--strangers` the model is calibrated first, on pictures of other people that were taken
+    as these were; then thresholds are what that door would use: `oneglance calibrate --help`.
+
     With `--one-shot` it measures the network for drawn characters instead:
     `oneglance evaluate --one-shot omniglot_all_runs.zip --verification omniglot.zip`
     """
     if one_shot is not None:
-        if images or pairs or people or report:
+        if images or pairs or people or report or strangers:
             raise typer.BadParameter(
-                "--one-shot does not go with --images, --pairs, --people and --report"
+                "--one-shot does not go with --images, --pairs, --people, --strangers and --report"
             )
         from oneglance.cli.evaluate.one_shot import evaluate_one_shot
 
@@ -105,6 +119,8 @@ def evaluate(
         import_module("oneglance.cli.evaluate.report")
         private_folder(report, "--report")
     loaded = load_model(model)
+    if strangers is not None:
+        loaded = _calibrated(loaded, strangers)
     if people is not None:
         measured = measure_people(images, people, chosen, loaded, one_search=one_search)
     elif pairs is not None:
@@ -115,6 +131,22 @@ def evaluate(
     finally:
         measured.pictures.close()
     show(measured.figures, as_json=as_json)
+
+
+def _calibrated(model: FaceModel, strangers: Path) -> FaceModel:
+    """Raises TooFewStrangersError, and ModelError for a model that cannot be calibrated."""
+    import numpy as np
+
+    from oneglance.cli.calibrate.sources import from_images
+    from oneglance.faces.calibration.fit import fit
+    from oneglance.faces.calibration.setup import DoorModel, fitted_spread
+    from oneglance.faces.calibration.strangers import sifted
+
+    templates, _ = from_images(strangers, model)
+    nobody = np.empty((0, model.template_size), np.float32)
+    found = sifted(templates, nobody, model.compare)
+    fitted = fit(found.strangers, model.compare, fitted_spread(model), np.random.default_rng(0))
+    return DoorModel(model, fitted.door)
 
 
 def _folds(written: str) -> list[int] | None:

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import SystemRandom
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oneglance.config import Config
 from oneglance.errors import GalleryError, ModelError
-from oneglance.faces.calibration.door import Spread
+from oneglance.faces.calibration.door import Door, Spread
 from oneglance.faces.calibration.file import Kept, read_calibration
 from oneglance.faces.calibration.store import StrangerFile
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.manifest import FIX
+
+
+class DoorModel(FaceModel):
+    """A model as it is at a calibrated door: templates are settled, and thresholds lifted."""
+
+    def __init__(self, model: FaceModel, door: Door) -> None:
+        told = model.manifest
+        accuracy = told.accuracy_threshold
+        lifted = replace(
+            told,
+            model_id=f"{told.model_id}, calibrated",
+            thresholds={rate: door.lifted(score) for rate, score in told.thresholds.items()},
+            accuracy_threshold=None if accuracy is None else door.lifted(accuracy),
+        )
+        super().__init__(lifted, *model.networks)
+        self._door = door
+
+    def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As the model's, then settled."""
+        return self._door.settled(super().encode(chips))
 
 
 def kept_calibration(config: Config, model: FaceModel) -> Kept | None:

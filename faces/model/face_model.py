@@ -40,6 +40,11 @@ class FaceModel:
         self._encoder = encoder
         self._aligner = aligner
 
+    @property
+    def networks(self) -> tuple[Signatures, Signatures]:
+        """Encoder (with the head) and aligner, for another view on the same model."""
+        return self._encoder, self._aligner
+
     def locate(self, image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> align.Located:
         """The five points of each box of a BGR frame, and how doubtful each is as a face."""
         return align.locate(image_bgr, boxes, self._find_points, self.manifest.passes)

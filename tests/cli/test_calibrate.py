@@ -19,13 +19,15 @@ from typer.testing import CliRunner, Result
 from oneglance.cli.audit_log import open_gallery
 from oneglance.cli.calibrate.command import calibrate
 from oneglance.cli.doctor import Verdict, examine
+from oneglance.cli.evaluate.command import evaluate
 from oneglance.cli.init import init
 from oneglance.config import Config, load_config
 from oneglance.daemon.build import door_of, rule_of
 from oneglance.errors import GalleryError, ImageError, ModelError
+from oneglance.faces.calibration.door import Door, Spread, settled
 from oneglance.faces.calibration.file import read_calibration, write_calibration
 from oneglance.faces.calibration.fit import LEAST_STRANGERS, TooFewStrangersError
-from oneglance.faces.calibration.setup import fitted_spread, stranger_file
+from oneglance.faces.calibration.setup import DoorModel, fitted_spread, stranger_file
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel, load_model
@@ -142,6 +144,25 @@ def test_too_few_strangers_are_refused_and_stay(
     (tmp_path / "none").mkdir()
     assert isinstance(run(door, "--images", str(tmp_path / "none")).exception, ImageError)
     assert run(door, "--images", str(some), "--camera", "0").exit_code == 2
+
+
+def test_a_model_is_measured_as_it_is_at_a_calibrated_door(
+    model: FaceModel, small_photos: Path, tmp_path: Path
+) -> None:
+    directions = np.eye(2, model.template_size, dtype=np.float32)
+    at_door = DoorModel(model, Door(directions, Spread(-5.0, 2.5), fitted_spread(model)))
+    chips = np.random.default_rng(0).integers(0, 255, (2, 112, 112, 3), np.uint8)
+    assert np.allclose(at_door.encode(chips), settled(model.encode(chips), directions), atol=1e-6)
+    assert at_door.threshold("1e-3") > model.threshold("1e-3")
+    # Calibrated first: with too few strangers there is nothing to be measured.
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "biden.jpg").write_bytes((small_photos / "biden.jpg").read_bytes())
+    app = typer.Typer()
+    app.command()(evaluate)
+    photos, pairs = str(small_photos), str(tmp_path / "pairs.csv")
+    arguments = ["--images", photos, "--pairs", pairs, "--strangers", str(tmp_path / "few")]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, TooFewStrangersError)
 
 
 @pytest.fixture
