@@ -116,7 +116,8 @@ def watched(film: Film, enrolled: Snapshot, policy: str) -> Outcome:
 
 def _built(policy: str, clock_s: Callable[[], float]) -> Pipeline:
     config = Config(liveness=LivenessConfig.model_validate({"policy": policy}))
-    return build_pipeline(config, Clocks(lambda: datetime.now(UTC), clock_s))[1]
+    clocks = Clocks(lambda: datetime.now(UTC), clock_s)
+    return build_pipeline(config, clocks, at_door=False)[1]
 
 
 def _answer(verdict: Verdict) -> str:

@@ -95,7 +95,7 @@ def by_lamp(
 ) -> Image:
     """In grey, lit by one lamp, which is one of `lamps`."""
     lamp = lamps[int(generator.integers(len(lamps)))]
-    return in_grey(relit(chip, points, _shading(lamp), 0.2), points, generator)
+    return in_grey(relit(chip, points, shade_of(lamp), 0.2), points, generator)
 
 
 def in_studio(
@@ -169,11 +169,11 @@ def main() -> None:
     generator = np.random.default_rng(arguments.seed)
     judged = read(arguments, arguments.folds, PICTURES_A_PERSON, None)
     passing = read(arguments, arguments.strangers_folds, 1, arguments.strangers)
-    photographs = _encoded(judged.chips, model)
+    photographs = encoded(judged.chips, model)
     rows = {}
     for name, change in DOORS.items():
         seen = judged.seen(name, change, arguments.seed)
-        strangers = _encoded(passing.seen(name, change, arguments.seed + 1), model)
+        strangers = encoded(passing.seen(name, change, arguments.seed + 1), model)
         rows[name] = _row(judged, seen, photographs, strangers, model, generator)
         _say(f"{name}: {_in_short(rows[name])}")
     about = {
@@ -222,7 +222,7 @@ def _row(
     model: FaceModel,
     generator: np.random.Generator,
 ) -> dict[str, Any]:
-    templates = _encoded(seen, model)
+    templates = encoded(seen, model)
     hints = [picture_hint(chip, None, p) for chip, p in zip(seen, judged.points, strict=True)]
     usable = np.array([hint is Hint.NONE for hint in hints])
     whose = np.unique(judged.people, return_inverse=True)[1]
@@ -287,13 +287,15 @@ def _by_person(
     return counts.reshape(people, people).astype(np.float64)
 
 
-def _encoded(chips: NDArray[np.uint8], model: FaceModel) -> Templates:
+def encoded(chips: NDArray[np.uint8], model: FaceModel) -> Templates:
+    """Templates of chips, some at a time."""
     parts = [model.encode(chips[at : at + _AT_ONCE]) for at in range(0, len(chips), _AT_ONCE)]
     return np.concatenate(parts)
 
 
 @cache
-def _shading(lamp: Lamp) -> Plane:
+def shade_of(lamp: Lamp) -> Plane:
+    """`made_light.shading`, each lamp's once."""
     return shading(lamp)
 
 
@@ -346,7 +348,8 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _folds(written: str) -> list[int]:
+def folds_of(written: str) -> list[int]:
+    """Folds as they are written on the command line: 7,8."""
     return [int(fold) for fold in written.split(",")]
 
 
@@ -354,8 +357,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--people", type=Path, required=True)
-    parser.add_argument("--folds", type=_folds, default=[7, 8])
-    parser.add_argument("--strangers-folds", type=_folds, default=[1, 2, 3, 4, 5, 6])
+    parser.add_argument("--folds", type=folds_of, default=[7, 8])
+    parser.add_argument("--strangers-folds", type=folds_of, default=[1, 2, 3, 4, 5, 6])
     parser.add_argument("--strangers", type=int, default=100)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--seed", type=int, default=0)

@@ -37,7 +37,7 @@ class Ours:
     def __init__(self) -> None:
         self._frame_s, self._began_s = 0.0, time.perf_counter()
         self._clocks = Clocks(lambda: datetime.now(UTC), self._now_s)
-        self._model, self._pipeline = build_pipeline(Config(), self._clocks)
+        self._model, self._pipeline = build_pipeline(Config(), self._clocks, at_door=False)
         self._detector = FaceDetector()
         self._rng = np.random.default_rng(0)
         self._sized: dict[int, Any] = {}
@@ -86,7 +86,7 @@ class Ours:
 
     def reset(self, names: list[str]) -> None:
         """A new pipeline, and a gallery of the people of the film and of strangers."""
-        self._model, self._pipeline = build_pipeline(Config(), self._clocks)
+        self._model, self._pipeline = build_pipeline(Config(), self._clocks, at_door=False)
         self._snapshot = self._gallery(names, GALLERY)
         self._index = 0
 

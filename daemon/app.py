@@ -98,7 +98,7 @@ class Daemon:
         on_stage = None if times is None else times.add
         with ExitStack() as parts:
             model, pipeline = build_pipeline(
-                *(self._config, self._clocks, on_stage), judges=self._with_gallery
+                *(self._config, self._clocks, on_stage), at_door=self._with_gallery
             )
             watch: GalleryWatch | None = None
             outlet: Outlet | None = None

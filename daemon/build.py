@@ -47,7 +47,7 @@ from oneglance.daemon.voice.verbs import Verb
 from oneglance.errors import AuditError, ModelError
 from oneglance.faces.calibration.door import CalibratedTail, Door, Templates
 from oneglance.faces.calibration.file import OtherModelError
-from oneglance.faces.calibration.setup import kept_calibration, stranger_file
+from oneglance.faces.calibration.setup import any_door, kept_calibration, stranger_file
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.credentials import CredentialFile, forget_credentials
 from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
@@ -71,16 +71,17 @@ NO_POLICY = frozenset({"mqtt", "metrics", "kiosk", "camera"})
 
 
 def door_of(config: Config, model: FaceModel) -> Door | None:
-    """What is known of this door's pictures; None without a calibration for this model.
+    """What is known of this door's pictures, or of any door's where it is not calibrated.
 
-    Raises GalleryError for a calibration that is damaged or was changed.
+    None if the model tells nothing of doors either. Raises GalleryError for a calibration that is
+    damaged or was changed, ModelError for such a manifest.
     """
     try:
         kept = kept_calibration(config, model)
     except OtherModelError as error:
         log.warning("the model's own thresholds hold: %s", error)
-        return None
-    return None if kept is None else kept.door
+        kept = None
+    return any_door(model) if kept is None else kept.door
 
 
 def rule_of(config: Config, model: FaceModel, door: Door | None = None) -> Rule:
@@ -95,11 +96,12 @@ def rule_of(config: Config, model: FaceModel, door: Door | None = None) -> Rule:
 
 
 def build_pipeline(
-    config: Config, clocks: Clocks, on_stage: OnStage | None = None, *, judges: bool = True
+    config: Config, clocks: Clocks, on_stage: OnStage | None = None, *, at_door: bool = True
 ) -> tuple[FaceModel, Pipeline]:
     """The model, warmed up, and the pipeline that uses it. Raises ModelError.
 
-    One that `judges` nobody needs no calibration; else GalleryError is raised as by `door_of`.
+    `at_door`: templates are settled as `door_of` says (and GalleryError is raised as there), which
+    a gallery that it compares with must be, too. Else they stay as encoded.
 
     Without the liveness model that the policy needs the daemon runs, says so, and accepts nobody.
     """
@@ -117,7 +119,7 @@ def build_pipeline(
 
     asks = config.liveness.policy == "passive+challenge"
     challenges = Challenges(SystemRandom(), clocks.monotonic_s) if asks else None
-    door = door_of(config, model) if judges else None
+    door = door_of(config, model) if at_door else None
     same_face = model.threshold(SAME_FACE_FMR)
     pipeline = Pipeline(
         model,

@@ -119,8 +119,7 @@ def evaluate(
         import_module("oneglance.cli.evaluate.report")
         private_folder(report, "--report")
     loaded = load_model(model)
-    if strangers is not None:
-        loaded = _calibrated(loaded, strangers)
+    loaded = _at_a_door(loaded, strangers)
     if people is not None:
         measured = measure_people(images, people, chosen, loaded, one_search=one_search)
     elif pairs is not None:
@@ -133,20 +132,27 @@ def evaluate(
     show(measured.figures, as_json=as_json)
 
 
-def _calibrated(model: FaceModel, strangers: Path) -> FaceModel:
-    """Raises TooFewStrangersError, and ModelError for a model that cannot be calibrated."""
+def _at_a_door(model: FaceModel, strangers: Path | None) -> FaceModel:
+    """The model as at a door that was calibrated on these pictures, or on none.
+
+    Raises TooFewStrangersError, and ModelError for a model that cannot be calibrated.
+    """
+    from oneglance.faces.calibration.setup import DoorModel, any_door, fitted_spread
+
+    if strangers is None:
+        door = any_door(model)
+        return model if door is None else DoorModel(model, door)
     import numpy as np
 
     from oneglance.cli.calibrate.sources import from_images
     from oneglance.faces.calibration.fit import fit
-    from oneglance.faces.calibration.setup import DoorModel, fitted_spread
     from oneglance.faces.calibration.strangers import sifted
 
     templates, _ = from_images(strangers, model)
     nobody = np.empty((0, model.template_size), np.float32)
     found = sifted(templates, nobody, model.compare)
     fitted = fit(found.strangers, model.compare, fitted_spread(model), np.random.default_rng(0))
-    return DoorModel(model, fitted.door)
+    return DoorModel(model, fitted.door, ", calibrated")
 
 
 def _folds(written: str) -> list[int] | None:

@@ -13,12 +13,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from oneglance.errors import GalleryError
 from oneglance.faces.calibration.door import Door, Spread
 from oneglance.faces.gallery.vault import TemplateKey
-from oneglance.faces.model.document import Logit, Part, Text, parse_part
+from oneglance.faces.model.document import Directions, Logit, Part, Text, parse_part
 from oneglance.secret_file import read_secret
 from oneglance.whole_file import write_whole
 
@@ -26,8 +26,6 @@ FIX = "run 'oneglance calibrate' again"
 _CONTEXT = b"oneglance calibration 1"
 _OFF_UNIT = 1e-3
 
-# 64 directions of 512 components.
-Base64 = Annotated[str, StringConstraints(min_length=4, max_length=200_000)]
 Deviation = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 
 
@@ -47,7 +45,7 @@ class Record(Part):
 
     format: Literal["door-calibration-1"] = "door-calibration-1"
     model_id: Text
-    directions: Base64
+    directions: Directions
     here: Scores
     fitted: Scores
     strangers: Annotated[int, Field(ge=2)]
@@ -90,7 +88,7 @@ def read_calibration(path: Path, model_id: str, template_size: int, key: Templat
     try:
         document = json.loads(key.open(data, _CONTEXT))
         record = parse_part(Record, document)
-        flat = np.frombuffer(base64.b64decode(record.directions, validate=True), "<f4")
+        directions = directions_of(record.directions, template_size)
     except GalleryError as error:
         raise GalleryError(
             "the calibration was changed, or sealed with another key", where=str(path), fix=FIX
@@ -105,10 +103,8 @@ def read_calibration(path: Path, model_id: str, template_size: int, key: Templat
             where=str(path),
             fix=FIX,
         )
-    if len(flat) % template_size or not _orthonormal(flat.reshape(-1, template_size)):
-        raise GalleryError("the calibration is damaged (directions)", where=str(path), fix=FIX)
     spreads = (Spread(scores.mean, scores.sd) for scores in (record.here, record.fitted))
-    door = Door(np.asarray(flat.reshape(-1, template_size), np.float32), *spreads)
+    door = Door(directions, *spreads)
     return Kept(door, record.strangers, record.confidence, record.calibrated_at)
 
 
@@ -138,5 +134,12 @@ def _write(path: Path, sealed: bytes) -> None:
         ) from error
 
 
-def _orthonormal(directions: NDArray[np.float32]) -> bool:
-    return bool(np.allclose(directions @ directions.T, np.eye(len(directions)), atol=_OFF_UNIT))
+def directions_of(written: str, template_size: int) -> NDArray[np.float32]:
+    """Directions float32 (k, d) from base64; ValueError unless of length 1 and at right angles."""
+    flat = np.frombuffer(base64.b64decode(written, validate=True), "<f4")
+    if len(flat) % template_size:
+        raise ValueError("directions of another length than templates")
+    directions = np.asarray(flat.reshape(-1, template_size), np.float32)
+    if not np.allclose(directions @ directions.T, np.eye(len(directions)), atol=_OFF_UNIT):
+        raise ValueError("directions that are not at right angles, or not of length 1")
+    return directions

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from oneglance.config import Config
 from oneglance.errors import GalleryError, ModelError
 from oneglance.faces.calibration.door import Door, Spread
-from oneglance.faces.calibration.file import Kept, read_calibration
+from oneglance.faces.calibration.file import Kept, directions_of, read_calibration
 from oneglance.faces.calibration.store import StrangerFile
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
@@ -19,14 +19,17 @@ from oneglance.faces.model.manifest import FIX
 
 
 class DoorModel(FaceModel):
-    """A model as it is at a calibrated door: templates are settled, and thresholds lifted."""
+    """A model as it is at a door: templates are settled, and thresholds lifted.
 
-    def __init__(self, model: FaceModel, door: Door) -> None:
+    `mark` follows the model's id wherever that is told.
+    """
+
+    def __init__(self, model: FaceModel, door: Door, mark: str = "") -> None:
         told = model.manifest
         accuracy = told.accuracy_threshold
         lifted = replace(
             told,
-            model_id=f"{told.model_id}, calibrated",
+            model_id=told.model_id + mark,
             thresholds={rate: door.lifted(score) for rate, score in told.thresholds.items()},
             accuracy_threshold=None if accuracy is None else door.lifted(accuracy),
         )
@@ -36,6 +39,24 @@ class DoorModel(FaceModel):
     def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As the model's, then settled."""
         return self._door.settled(super().encode(chips))
+
+
+def any_door(model: FaceModel) -> Door | None:
+    """What the manifest tells of doors in general, for one that is not calibrated.
+
+    Thresholds stay as they are. None if it tells nothing. Raises ModelError if it is damaged.
+    """
+    written = model.manifest.document.common
+    if written is None:
+        return None
+    try:
+        directions = directions_of(written, model.template_size)
+    except ValueError as error:
+        raise ModelError(
+            f"the manifest's common is damaged ({error})", where=model.model_id, fix=FIX
+        ) from error
+    fitted = fitted_spread(model)
+    return Door(directions, fitted, fitted)
 
 
 def kept_calibration(config: Config, model: FaceModel) -> Kept | None:

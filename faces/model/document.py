@@ -39,6 +39,8 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 ModelName = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", min_length=1, max_length=100)
 ]
+# At most 64 directions of 512 components.
+Directions = Annotated[str, StringConstraints(min_length=4, max_length=200_000)]
 Rate = Annotated[str, StringConstraints(pattern=r"^[1-9](\.[0-9]+)?e-[1-9]$")]
 Logit = Annotated[float, Field(ge=-MOST_LOGIT, le=MOST_LOGIT, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -252,6 +254,12 @@ class FaceDocument(About):
     default: VariantName
     tune_among: Annotated[tuple[VariantName, ...], Field(min_length=1)]
     tools: Mapping[str, str] = Field(default={}, description="versions, by package")
+    common: Directions | None = Field(
+        default=None,
+        description="base64 of little-endian float32 (k, template_size), rows of length 1 and at "
+        "right angles: what pictures of one light or camera have in common, and a door takes out "
+        "of templates before it compares them",
+    )
     signature: str | None = None
 
     @model_validator(mode="after")

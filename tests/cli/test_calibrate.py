@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from oneglance.errors import GalleryError, ImageError, ModelError
 from oneglance.faces.calibration.door import Door, Spread, settled
 from oneglance.faces.calibration.file import read_calibration, write_calibration
 from oneglance.faces.calibration.fit import LEAST_STRANGERS, TooFewStrangersError
-from oneglance.faces.calibration.setup import DoorModel, fitted_spread, stranger_file
+from oneglance.faces.calibration.setup import DoorModel, any_door, fitted_spread, stranger_file
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel, load_model
@@ -90,9 +91,12 @@ def finding(door: Config) -> tuple[Verdict, str]:
 def test_from_kept_strangers_to_a_stricter_door(
     door: Config, model: FaceModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert door_of(door, model) is None
+    general = door_of(door, model)
+    assert general is not None
+    assert len(general.directions) > 1
     assert f"{STRANGERS + 1} strangers are kept" in finding(door)[1]
-    before = rule_of(door, model).bar(1)
+    before = rule_of(door, model, general).bar(1)
+    assert before.threshold == pytest.approx(rule_of(door, model).bar(1).threshold)
     result = run(door, "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
@@ -102,6 +106,7 @@ def test_from_kept_strangers_to_a_stricter_door(
     assert not door.strangers_file.exists()
     found = door_of(door, model)
     assert found is not None
+    assert found.directions.shape == (1, model.template_size)
     assert found.directions[0, 0] > 0.9
     after = rule_of(door, model, found).bar(1)
     assert after.threshold >= before.threshold
@@ -112,7 +117,9 @@ def test_from_kept_strangers_to_a_stricter_door(
     kept = read_calibration(door.calibration_file, model.model_id, model.template_size, key)
     write_calibration(door.calibration_file, replace(kept), "other:1", key)
     with caplog.at_level(logging.WARNING):
-        assert door_of(door, model) is None
+        aside = door_of(door, model)
+    assert aside is not None
+    assert np.array_equal(aside.directions, general.directions)
     assert "was made with the model other:1" in caplog.text
     assert finding(door)[0] is Verdict.BROKEN
     door.calibration_file.write_bytes(b"nothing")
@@ -184,3 +191,16 @@ def test_a_model_that_does_not_tell_how_strangers_scored_cannot_be_calibrated(
     no_reference()
     with pytest.raises(ModelError, match="does not tell how strangers"):
         fitted_spread(model)
+
+
+@pytest.mark.parametrize(
+    ("common", "said"),
+    [("AAAA", "another length"), (base64.b64encode(bytes(1024)).decode(), "right angles")],
+)
+def test_a_manifest_with_directions_that_are_none_is_refused(
+    monkeypatch: pytest.MonkeyPatch, model: FaceModel, common: str, said: str
+) -> None:
+    document = model.manifest.document.model_copy(update={"common": common})
+    monkeypatch.setattr(model, "manifest", replace(model.manifest, document=document))
+    with pytest.raises(ModelError, match=said):
+        any_door(model)
