@@ -48,6 +48,8 @@ class Door:
 
         Both lie as many standard deviations above the mean of their impostors.
         """
+        if self.here == self.fitted:
+            return threshold
         deviations = (threshold - self.fitted.mean) / self.fitted.sd
         return max(threshold, self.here.mean + deviations * self.here.sd)
 
