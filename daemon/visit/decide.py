@@ -28,7 +28,7 @@ from oneglance.daemon.visit.evidence import (
     Visit,
 )
 from oneglance.errors import GalleryError
-from oneglance.faces.model.tail import ImpostorTail
+from oneglance.faces.model.tail import Tail
 
 # The score of a verdict for which nothing was compared: far below what any two faces get.
 NOTHING_COMPARED = -1000.0
@@ -66,7 +66,7 @@ class Rule:
     far: float
     frames: int
     patience_s: float
-    tail: ImpostorTail
+    tail: Tail
 
     def __post_init__(self) -> None:
         if self.frames < 3:

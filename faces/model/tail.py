@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 from oneglance.errors import ModelError
 
-# How far below the strictest rate that was fitted a threshold may still be told. Below, strangers
-# who look alike like twins rule, and no line drawn through the others foretells them: on LFW the
-# line holds at 1e-6, and is 3 points too low at 5e-7 (docs/benchmarks.md).
+# How far below the strictest rate that was fitted a threshold may still be told. Further down,
+# relatives and people who look like twins rule, whom no line drawn through the others foretells.
 MOST_EXTRAPOLATION = 10.0
 
 
@@ -28,12 +27,30 @@ class FittedRate:
     fmr_upper: float
 
 
+class Tail(Protocol):
+    """What a decision asks of strangers' scores; `ImpostorTail` says what each member means."""
+
+    @property
+    def strictest_fmr(self) -> float:
+        """The lowest false match rate for which `threshold` has an answer."""
+
+    @property
+    def laxest(self) -> FittedRate:
+        """The fitted point of the highest rate."""
+
+    def threshold(self, fmr: float) -> float:
+        """The lowest threshold at which the false match rate is surely at most `fmr`."""
+
+
 class ImpostorTail:
     """The false match rate of one comparison as a function of the threshold, from fitted points.
 
-    Between and beyond the points it takes log FMR to be concave in the threshold, as it is for
-    all common distributions; then a line through two neighbouring points lies above it everywhere
-    outside the two. Raises ModelError unless there are at least two points, stricter ones higher.
+    Between the points it takes log FMR to be concave in the threshold, as it is for all common
+    distributions; then a line through two neighbouring points lies above it everywhere outside the
+    two. Points that are not concave themselves, since few pairs decide where the strict ones lie,
+    are first lifted onto the least concave curve above them. Below the strictest rate it follows
+    the line through the last two points as they were fitted. Raises ModelError unless there are
+    at least two points, stricter ones higher.
     """
 
     def __init__(self, points: Sequence[FittedRate]) -> None:
@@ -48,6 +65,7 @@ class ImpostorTail:
                 where="the model's manifest",
                 fix="use a model whose thresholds were fitted ('oneglance convert --fit-images')",
             )
+        self._lifted = _concave(self._points)
 
     @property
     def strictest_fmr(self) -> float:
@@ -71,10 +89,12 @@ class ImpostorTail:
                 f" ({self.strictest_fmr:.0e})",
                 where="the model's manifest",
             )
-        fitted = [point.threshold for point in self._points if point.fmr_upper <= fmr]
+        if fmr < self._points[-1].fmr_upper:
+            return _reached(self._points[-2], self._points[-1], fmr)
+        fitted = [point.threshold for point in self._lifted if point.fmr_upper <= fmr]
         drawn = [
-            b.threshold + math.log(b.fmr_upper / fmr) / _fall_per_score(a, b)
-            for a, b in pairwise(self._points)
+            _reached(a, b, fmr)
+            for a, b in pairwise(self._lifted)
             if not b.fmr_upper <= fmr <= a.fmr_upper
         ]
         return min(fitted + drawn)
@@ -101,5 +121,23 @@ def _upper(row: Mapping[str, Any]) -> float:
     return max(float(row["fmr_95"][1]), float(over_people[1]))
 
 
-def _fall_per_score(a: FittedRate, b: FittedRate) -> float:
+def _concave(points: Sequence[FittedRate]) -> list[FittedRate]:
+    """The points, each lifted to the highest chord of two others that passes above it."""
+    lifted = []
+    for at, point in enumerate(points):
+        chords = [
+            math.exp(math.log(a.fmr_upper) - _fall(a, b) * (point.threshold - a.threshold))
+            for a in points[:at]
+            for b in points[at + 1 :]
+        ]
+        lifted.append(replace(point, fmr_upper=max([point.fmr_upper, *chords])))
+    return lifted
+
+
+def _reached(a: FittedRate, b: FittedRate, fmr: float) -> float:
+    """Where the line through two points comes down to `fmr`."""
+    return b.threshold + math.log(b.fmr_upper / fmr) / _fall(a, b)
+
+
+def _fall(a: FittedRate, b: FittedRate) -> float:
     return math.log(a.fmr_upper / b.fmr_upper) / (b.threshold - a.threshold)

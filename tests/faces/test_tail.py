@@ -47,7 +47,7 @@ def test_at_a_fitted_rate_it_is_the_fitted_threshold() -> None:
 
 
 @settings(deadline=None)
-@given(st.floats(-6, -0.01))
+@given(st.floats(-5.6, -0.01))
 def test_between_and_beyond_the_points_the_rate_is_never_higher_than_asked(power: float) -> None:
     rate = 10**power
     normal = exact(normal_quantile)
@@ -57,7 +57,7 @@ def test_between_and_beyond_the_points_the_rate_is_never_higher_than_asked(power
 
 
 @settings(deadline=None)
-@given(st.floats(-6, -1), st.floats(-6, -1))
+@given(st.floats(-5.6, -1), st.floats(-5.6, -1))
 def test_a_stricter_rate_never_has_a_lower_threshold(one: float, other: float) -> None:
     tail = exact(normal_quantile)
     strict, lax = sorted((one, other))
@@ -67,8 +67,44 @@ def test_a_stricter_rate_never_has_a_lower_threshold(one: float, other: float) -
 def test_doubt_about_a_fitted_rate_raises_the_threshold() -> None:
     sure = exact(normal_quantile)
     doubted = ImpostorTail([FittedRate(r, normal_quantile(r), 1.3 * r) for r in TARGETS])
-    for rate in (3e-3, 1e-4, 1e-6):
+    for rate in (3e-3, 1e-4, 3e-6):
         assert doubted.threshold(rate) > sure.threshold(rate)
+
+
+points = st.lists(st.tuples(st.floats(0.1, 3), st.floats(0.1, 3)), min_size=2, max_size=7).map(
+    lambda steps: [
+        FittedRate(
+            10.0**-number,
+            sum(rise for rise, _ in steps[:number]),
+            0.5 * math.exp(-sum(fall for _, fall in steps[:number])),
+        )
+        for number in range(1, len(steps) + 1)
+    ]
+)
+
+
+@settings(deadline=None)
+@given(points, st.floats(0, 1), st.floats(0, 1))
+def test_points_of_any_shape_give_thresholds_that_rise_and_never_lie_below_a_fitted_one(
+    fitted: list[FittedRate], one: float, other: float
+) -> None:
+    tail = ImpostorTail(fitted)
+    strictest = math.log10(tail.strictest_fmr)
+    lax, strict = sorted((10 ** (strictest * one), 10 ** (strictest * other)), reverse=True)
+    if lax < 1:
+        assert tail.threshold(strict) >= tail.threshold(lax) - 1e-9
+    for point in fitted:
+        # A rate that only the bound of this point keeps has no lower threshold.
+        if tail.strictest_fmr <= point.fmr_upper:
+            assert tail.threshold(point.fmr_upper) >= point.threshold - 1e-9
+
+
+def test_strict_points_that_fall_less_steeply_raise_those_between_and_below() -> None:
+    laxer = [FittedRate(rate, -2 * math.log10(rate), rate) for rate in (1e-2, 1e-3, 1e-4, 1e-5)]
+    heavy = ImpostorTail([*laxer, FittedRate(1e-6, 13.0, 1e-6), FittedRate(1e-7, 16.0, 1e-7)])
+    for rate in (3e-4, 1e-4, 1e-5):
+        assert heavy.threshold(rate) > -2 * math.log10(rate)
+    assert heavy.threshold(2.5e-8) == pytest.approx(16 + 3 * math.log10(4))
 
 
 def test_a_rate_far_below_the_fitted_ones_is_refused() -> None:
