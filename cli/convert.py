@@ -45,6 +45,20 @@ def convert(
         Path | None, typer.Option(help="CSV that names them: person,fold or image,identity.")
     ] = None,
     fit_folds: Annotated[str, typer.Option(help="Only people of these folds, e.g. 7,8.")] = "",
+    more_images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Pictures of further people, whom training may have seen, for FMR 1e-6 and "
+            "1e-7. Give it once for each set of people."
+        ),
+    ] = None,
+    more_people: Annotated[
+        list[Path] | None, typer.Option(help="CSV that names the people of each --more-images.")
+    ] = None,
+    same_people: Annotated[
+        Path | None,
+        typer.Option(help="CSV people_sha256: pairs of names that are one person's, left out."),
+    ] = None,
     pairs: Annotated[
         Path | None,
         typer.Option(help="CSV fold,image_a,image_b,same of --fit-images, to compare with."),
@@ -85,6 +99,10 @@ def convert(
         raise typer.BadParameter("--fit-images and --fit-people (or --pairs) go together")
     if fit_folds and fit_people is None:
         raise typer.BadParameter("--fit-folds goes with --fit-images and --fit-people")
+    if len(more_images or ()) != len(more_people or ()):
+        raise typer.BadParameter("each --more-images needs its --more-people")
+    if more_images and fit_people is None:
+        raise typer.BadParameter("--more-images goes with --fit-images and --fit-people")
     if not name:
         raise typer.BadParameter("--name is empty")
     try:
@@ -102,6 +120,9 @@ def convert(
         fit_images=_text(fit_images),
         fit_people=_text(fit_people),
         fit_folds=folds,
+        more_images=tuple(map(str, more_images or ())),
+        more_people=tuple(map(str, more_people or ())),
+        same_people=_text(same_people),
         pairs=_text(pairs),
         about=_text(about),
         limits=Limits(min_cosine, max_tar_loss / 100, max_accuracy_loss / 100, max_partitions),

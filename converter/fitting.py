@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,42 @@ from numpy.typing import NDArray
 from oneglance.errors import ImageError
 from oneglance.faces.evaluation import metrics, thresholds
 from oneglance.faces.evaluation.readings import read_templates
+from oneglance.faces.evaluation.strangers import (
+    STRICT_TARGETS,
+    SamePeople,
+    collect,
+    strict_rows,
+)
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.training.data.datasets import labelled_pictures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledFaces:
+    """Templates float32 (n, d) of `people` (n,), read from pictures called `source`."""
+
+    source: str
+    templates: NDArray[np.float32]
+    people: Sequence[str]
+
+    def told(self) -> dict[str, Any]:
+        """For a manifest."""
+        return {
+            "images": self.source,
+            "faces": len(self.people),
+            "identities": len(set(self.people)),
+        }
+
+
+def read_faces(images: Path, people: Path, model: FaceModel) -> LabelledFaces:
+    """The central face of each labelled picture."""
+    listed = labelled_pictures(images, people)
+    whose = {picture.name: picture.person for picture in listed}
+    found = read_templates(sorted(whose), listed[0].pictures, FaceDetector(), model, lambda: None)
+    return LabelledFaces(
+        images.name, np.stack(list(found.values())), [whose[name] for name in found]
+    )
 
 
 def fit_thresholds(
@@ -42,9 +76,15 @@ def fit_to(
     sources: Mapping[str, str],
     folds: Collection[int] | None,
     where: Path,
+    more: Sequence[LabelledFaces] = (),
+    same: SamePeople | None = None,
 ) -> dict[str, Any]:
     """The same from templates by picture; `person` names who is on each picture, also on those
-    without a face. Raises ImageError, naming `where`, for too few faces.
+    without a face.
+
+    The strict rates come from the pairs within each of `more`, which may hold people that training
+    saw, where given; names that are the `same` people are left out there. Raises ImageError, naming
+    `where`, for too few faces.
     """
     names = list(templates)
     identities = {person[name] for name in names}
@@ -59,8 +99,10 @@ def fit_to(
     genuine, impostor = thresholds.all_pairs(
         np.stack([templates[name] for name in names]), whose, model.compare
     )
+    fitted = thresholds.fit(genuine, impostor, whose)
+    fitted["by_fmr"] = with_strict_rows(fitted["by_fmr"], genuine, more, model, same)
     return {
-        **thresholds.fit(genuine, impostor, whose),
+        **fitted,
         "accuracy": {"threshold": metrics.balanced_threshold(genuine, impostor)},
         "impostors": _spread(impostor),
         "fitted_on": {
@@ -69,6 +111,7 @@ def fit_to(
             "pictures": len(person),
             "faces": len(names),
             "identities": len(set(person.values())),
+            **({"strict_rates": [faces.told() for faces in more]} if more else {}),
         },
     }
 
@@ -77,3 +120,33 @@ def _spread(impostor: NDArray[np.float32]) -> dict[str, float] | None:
     """What a door's own strangers are held against; None where all scored the same."""
     sd = float(impostor.std(dtype=np.float64))
     return {"mean": float(impostor.mean(dtype=np.float64)), "sd": sd} if sd > 0 else None
+
+
+def with_strict_rows(
+    by_fmr: dict[str, Any],
+    genuine: NDArray[np.float32],
+    more: Sequence[LabelledFaces],
+    model: FaceModel,
+    same: SamePeople | None,
+) -> dict[str, Any]:
+    """The rows of a manifest, and those that only the many pairs within `more` can show.
+
+    A row that is not stricter than the one before, in threshold and bound, is left out.
+    """
+    laxest = by_fmr.get("1e-3")
+    if laxest is None or not more:
+        return by_fmr
+    sets = [
+        collect(faces.templates, faces.people, model.compare, laxest["threshold"], same)
+        for faces in more
+    ]
+    rows = {rate: row for rate, row in by_fmr.items() if rate not in STRICT_TARGETS}
+    for rate, row in strict_rows(sets, genuine).items():
+        last = list(rows.values())[-1]
+        if row["threshold"] > last["threshold"] and _upper(row) < _upper(last):
+            rows[rate] = row
+    return rows
+
+
+def _upper(row: Mapping[str, Any]) -> float:
+    return max(float(row["fmr_95"][1]), float(row["fmr_95_people"][1]))

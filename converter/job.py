@@ -18,7 +18,7 @@ from oneglance.converter.calibration import Faces, calibration_faces
 from oneglance.converter.choice import choose
 from oneglance.converter.drawing_job import convert_drawings, is_for_drawings
 from oneglance.converter.finish import finish, write_report
-from oneglance.converter.fitting import fit_to
+from oneglance.converter.fitting import fit_to, read_faces
 from oneglance.converter.folder import read_about, update_manifest, write_model_folder
 from oneglance.converter.parity import Parity, measure
 from oneglance.converter.request import Job
@@ -32,6 +32,7 @@ from oneglance.converter.tflite import (
 )
 from oneglance.errors import ConfigError
 from oneglance.faces.evaluation.listed_pairs import read_pairs
+from oneglance.faces.evaluation.strangers import SamePeople
 from oneglance.faces.find.align import CHIP_SIZE, CROP_SIZE
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.pictures import Pictures
@@ -217,6 +218,11 @@ def _decisions(source: _Source, model: FaceModel, report: dict[str, Any]) -> dic
         {"images": Path(job.fit_images).name, "people": Path(job.fit_people).name},
         job.fit_folds,
         Path(job.fit_people),
+        [
+            read_faces(Path(images), Path(people), model)
+            for images, people in zip(job.more_images, job.more_people, strict=True)
+        ],
+        None if job.same_people is None else SamePeople.read(Path(job.same_people)),
     )
     kept = np.array([name in person for name in both.names])
     people = [person[name] for name in both.names if name in person]

@@ -42,6 +42,9 @@ class Job:
     fit_images: str | None = None
     fit_people: str | None = None
     fit_folds: tuple[int, ...] | None = None
+    more_images: tuple[str, ...] = ()
+    more_people: tuple[str, ...] = ()
+    same_people: str | None = None
     pairs: str | None = None
     about: str | None = None
     limits: Limits = field(default_factory=Limits)
@@ -50,5 +53,7 @@ class Job:
     def from_json(fields: dict[str, Any]) -> Job:
         """The job that `dataclasses.asdict` made this of."""
         folds = fields.pop("fit_folds", None)
+        for name in ("more_images", "more_people"):
+            fields[name] = tuple(fields.get(name, ()))
         limits = Limits(**fields.pop("limits"))
         return Job(**fields, fit_folds=None if folds is None else tuple(folds), limits=limits)

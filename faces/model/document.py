@@ -95,6 +95,9 @@ class Threshold(Part):
     tar_95: tuple[Fraction, Fraction]
     fmr_95_people: tuple[Fraction, Fraction] | None = None
     tar_95_people: tuple[Fraction, Fraction] | None = None
+    impostor_pairs: Count | None = Field(
+        default=None, description="that the rate stands on, where they are not all the table's"
+    )
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

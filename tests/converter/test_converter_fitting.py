@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from oneglance.converter import job as job_module
-from oneglance.converter.fitting import fit_thresholds
+from oneglance.converter.fitting import LabelledFaces, fit_thresholds, with_strict_rows
 from oneglance.converter.job import run_job
 from oneglance.converter.request import Job, Limits
 from oneglance.converter.tflite import Recipe, Twins
 from oneglance.errors import ImageError
+from oneglance.faces.evaluation.thresholds import all_pairs, fit
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.tail import MOST_EXTRAPOLATION, tail_of
 from oneglance.faces.reader import load_image, read_central_face
 from oneglance.training.networks.face_networks import landmarks, mobileface, siamese
 
@@ -154,3 +156,21 @@ def test_int8_takes_its_ranges_from_the_faces_of_the_pictures(
     page = (out / "parity.html").read_text("utf-8")
     assert page.count("data:image/png;base64,") == 3
     assert "src='http" not in page
+
+
+def test_the_many_pairs_of_further_people_tell_stricter_rates() -> None:
+    model = load_model()
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((3400, model.template_size)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    more = LabelledFaces("more", rows, [str(i // 2) for i in range(len(rows))])
+    _, impostor = all_pairs(rows[:600], more.people[:600], model.compare)
+    genuine = np.linspace(0, 20, 50, dtype=np.float32)
+    laxer = fit(genuine, impostor, more.people[:600])["by_fmr"]
+    assert list(laxer) == ["1e-2", "1e-3", "1e-4"]
+    fitted = with_strict_rows(laxer, genuine, [more], model, None)
+    assert list(fitted) == ["1e-2", "1e-3", "1e-4", "1e-6"]
+    assert fitted["1e-6"]["impostor_pairs"] == 3400 * 3399 // 2 - 1700
+    assert tail_of({"by_fmr": fitted}).strictest_fmr == 1e-6 / MOST_EXTRAPOLATION
+    assert with_strict_rows(laxer, genuine, [], model, None) == laxer
+    assert with_strict_rows({}, genuine, [more], model, None) == {}

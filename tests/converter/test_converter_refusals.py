@@ -116,6 +116,8 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
         (["--fit-folds", "7,8"], "--fit-folds goes with"),
         (["--name", ""], "--name is empty"),
         (["--fit-folds", "x", "--fit-images", "a", "--fit-people", "b"], "not numbers"),
+        (["--more-images", "a.zip"], "needs its --more-people"),
+        (["--more-images", "a.zip", "--more-people", "b.csv"], "--more-images goes with"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_before_any_work(
