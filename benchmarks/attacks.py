@@ -43,15 +43,21 @@ from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_central_face, read_faces
-from oneglance.training.liveness.film import ATTACK_KINDS, GENUINE_KINDS, Film
+from oneglance.training.liveness.film import (
+    ATTACK_KINDS,
+    GENUINE_KINDS,
+    PRINT_KINDS,
+    SCREEN_KINDS,
+    Film,
+)
 from oneglance.training.liveness.people import Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait
 from oneglance.training.liveness.render import render
 from oneglance.training.liveness.styles import JUDGE
 
-FIRST_SEED = 9000
-# One round of films: each attack once, and visits, of which somewhat more say how many are lost.
-ROUND = (*ATTACK_KINDS, *(GENUINE_KINDS[0],) * 5, *(GENUINE_KINDS[1],) * 3)
+FIRST_SEED = 20000
+# One round of films: each print once, each screen, which is harder to tell, twice, and visits.
+ROUND = (*SCREEN_KINDS, *PRINT_KINDS, *SCREEN_KINDS, *(GENUINE_KINDS * 2), *GENUINE_KINDS[:1] * 2)
 # Time to walk up and for all the patience that a visitor is given.
 FILM_S = 4.0
 CROWD = 12
@@ -181,11 +187,11 @@ def read_cases(file: Path) -> dict[int, Case]:
     return {case.seed: case for case in cases}
 
 
-def make_cases(data: Path, file: Path, rounds: int, seconds: float) -> None:
-    """Watch what films are missing of so many rounds, for as long as there are `seconds`."""
+def make_cases(data: Path, file: Path, rounds: int, seconds: float, share: slice) -> None:
+    """Watch what films are missing of a share of so many rounds, while there are `seconds`."""
     there = read_cases(file)
     kinds = ROUND * rounds
-    todo = [n for n in range(len(kinds)) if FIRST_SEED + n not in there]
+    todo = [n for n in range(len(kinds))[share] if FIRST_SEED + n not in there]
     if not todo:
         return
     until_s = time.monotonic() + seconds
@@ -341,8 +347,9 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, help="folder with lfw_folds1-8.zip and its people")
     parser.add_argument(
-        "--films", type=int, default=15, help="of each attack; 8 times as many visits"
+        "--films", type=int, default=10, help="of each print; twice of each screen; 6 times visits"
     )
+    parser.add_argument("--share", default="0/1", help="K/N: every N-th film, from the K-th on")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
     parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose key 'attacks' is replaced")
@@ -354,7 +361,9 @@ def main() -> None:
         return
     if chosen.cases is None or chosen.data is None:
         parser.error("--data and --cases are needed")
-    make_cases(chosen.data, chosen.cases, chosen.films, chosen.seconds)
+    first, step = map(int, chosen.share.split("/"))
+    share = slice(first, None, step)
+    make_cases(chosen.data, chosen.cases, chosen.films, chosen.seconds, share)
     figures = summary(list(read_cases(chosen.cases).values()))
     if chosen.results is not None:
         there = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}

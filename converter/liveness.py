@@ -1,8 +1,8 @@
 """Make the liveness model's folder of the package's file.
 
-    python -m oneglance.converter.liveness fr_liveness.onnx READOUT.npz ABOUT.json OUT
+    python -m oneglance.converter.liveness fr_liveness.onnx READOUTS.npz ABOUT.json OUT
 
-READOUT.npz is what oneglance.training.liveness.fit_texture has fitted. ABOUT.json is
+READOUTS.npz is what oneglance.training.liveness.fit_texture has fitted. ABOUT.json is
 models/about-liveness-1.json: what people tell of the model, the cues that are read, and how they
 lie. What the judgement over a track is fitted to comes after, into the manifest's `fusion`.
 """
@@ -25,12 +25,12 @@ from oneglance.faces.liveness.manifest import FORMAT, parse_liveness
 from oneglance.faces.liveness.texture import WANTED
 from oneglance.faces.model.folder import described
 from oneglance.faces.model.manifest import MANIFEST_NAME, read_json_manifest
+from oneglance.training.liveness.crops import SIDE
 from oneglance.training.liveness.texture_files import (
     OUTPUTS,
-    SIDE,
-    read_readout,
+    read_readouts,
     rebuild,
-    with_readout,
+    with_readouts,
 )
 from oneglance.whole_file import write_whole
 
@@ -86,13 +86,13 @@ def main() -> None:
     if len(sys.argv) != 5:
         sys.exit(
             "usage: python -m oneglance.converter.liveness "
-            "fr_liveness.onnx READOUT.npz ABOUT.json OUT"
+            "fr_liveness.onnx READOUTS.npz ABOUT.json OUT"
         )
     source, readout, about, out = (Path(argument) for argument in sys.argv[1:])
     try:
         told = read_json_manifest(about)
         model, difference = rebuild(source)
-        write_folder(out, convert(with_readout(model, *read_readout(readout))), told)
+        write_folder(out, convert(with_readouts(model, *read_readouts(readout))), told)
     except OneglanceError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

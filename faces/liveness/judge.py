@@ -26,17 +26,21 @@ from oneglance.faces.model.manifest import FIX, MANIFEST_NAME, read_json_manifes
 # What was looked at longer ago says nothing about who stands there now.
 STALE_S = 1.0
 BUMPS_OF_NOTHING = 2
+# The look before the last told something of texture, or the last did.
+MOST_BETWEEN = 2
 
 
 class Witness(Protocol):
-    """Whoever can tell cues from one picture."""
+    """Whoever can tell cues from one picture; `parts` name those that are told together."""
 
-    cues: tuple[str, ...]
+    parts: tuple[tuple[str, ...], ...]
 
     def witness(
-        self, pixels: NDArray[np.uint8], points: NDArray[np.float64]
+        self, pixels: NDArray[np.uint8], points: NDArray[np.float64], part: int
     ) -> NDArray[np.float64]:
-        """Their values, float64 (k,), for a BGR frame and the face's points (5, 2) in px of it."""
+        """The values of one of `parts`, float64 (k,), for a BGR frame and the face's points (5, 2)
+        in px of it.
+        """
 
 
 class Liveness:
@@ -72,14 +76,21 @@ class Liveness:
 def measured(
     texture: Witness, trace: Trace, pixels: NDArray[np.uint8], points: NDArray[np.floating]
 ) -> dict[str, float]:
-    """The cues of one look, by name: motion's, and texture's unless the look before has them.
+    """The cues of one look, by name: motion's, and a part of texture's at every other look.
 
-    Pictures that follow each other look the same: to see half of them costs half as much.
+    Pictures that follow each other look the same: to see half of them, each in one way, costs less.
     """
     cues = motion.measure(trace.glances)
-    if not trace.looks or not trace.looks[-1].keys() >= {*texture.cues}:
-        told = texture.witness(pixels, np.asarray(points, np.float64))
-        cues |= zip(texture.cues, told.tolist(), strict=True)
+    told = [
+        number
+        for look in trace.looks[-MOST_BETWEEN:]
+        for number, names in enumerate(texture.parts)
+        if look.keys() >= {*names}
+    ]
+    if not trace.looks or not any(trace.looks[-1].keys() >= {*names} for names in texture.parts):
+        part = (told[-1] + 1) % len(texture.parts) if told else 0
+        values = texture.witness(pixels, np.asarray(points, np.float64), part)
+        cues |= zip(texture.parts[part], values.tolist(), strict=True)
     return cues
 
 

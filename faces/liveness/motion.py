@@ -7,8 +7,9 @@ little is seen. None is an answer; `fusion` weighs them.
   (a wall behind a visitor)? The log of how much better "it moved with the face" explains the
   pictures than "it stayed", over the parts of the ring that tell; positive speaks for a picture.
 - `carried`: the share 0..1 of the ring of which "it moved with the face" is clearly truer.
-- `sway`: how far the ring itself moved in the picture, as what a hand holds does and a wall does
-  not, in samples of the surroundings; log10. The camera must stand still.
+- `unrest`: the share 0..1 of what lies beside or above the head that moved at all, with the face or
+  not, on all but the most restless of those sides: a screen's frame, and the room that it shows, go
+  where the hand goes. Somebody who passes behind a visitor is on one side only, or soon gone.
 - `bump`: how far the nose moves against the face around it, after all that a plane and even a
   bent sheet can do was taken out, against the noise of tracking (plane and parallax: Irani and
   Anandan, ECCV 1996); log10.
@@ -19,15 +20,22 @@ little is seen. None is an answer; `fusion` weighs them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.faces.find.align import MEAN_POINTS, apply, fit_similarity
-from oneglance.faces.liveness.trace import FACE_PX, SURROUND_PX, SURROUND_SIDES, Glance
+from oneglance.faces.liveness.trace import (
+    FACE_PX,
+    SURROUND_PX,
+    SURROUND_SIDES,
+    Glance,
+    halved,
+)
 
-CUES = ("ring", "carried", "sway", "bump", "soft", "stir")
+CUES = ("ring", "carried", "unrest", "bump", "soft", "stir")
 
 # Glances closer in time than this differ by less than what tracking can tell.
 LEAST_APART_S = 0.12
@@ -37,8 +45,11 @@ FINE_APART_S = 0.3
 MOST_GROWTH, MOST_FINE_GROWTH = 1.7, 1.25
 # Where "moved" and "stayed" are less than this apart, in samples, nothing is told.
 LEAST_MOVE = 0.5
-# The ring's own motion is measured over about so long.
-SWAY_S = 0.5
+# Two glances about so far apart show the face's fine motion.
+FINE_S = 0.5
+# What moved at all is looked for over about so long, and noise from one glance to the next.
+UNREST_S = (0.4, 1.2)
+MOST_NOISE_S = 0.1
 
 _NOTHING = float("nan")
 _CELL = 8
@@ -73,12 +84,14 @@ def measure(glances: Sequence[Glance]) -> dict[str, float]:
     fit &= since_s >= FINE_APART_S
     if not fit.any():
         return cues
-    cues["sway"] = _sway(_of(glances, -np.abs(since_s - SWAY_S), fit), new)
+    if since_s[-2] <= MOST_NOISE_S:
+        ages = [_of(glances, -np.abs(since_s - age_s), fit) for age_s in UNREST_S]
+        cues["unrest"] = _unrest(list(dict.fromkeys(ages)), glances[-2], new)
     fine = fit & (growth <= np.log(MOST_FINE_GROWTH))
     if fine.any():
         shapes = (points - middles[:, None]) / sides[:, None, None]
         turned = np.abs(shapes - shapes[-1]).max((1, 2))
-        two = (_of(glances, turned, fine), _of(glances, -np.abs(since_s - SWAY_S), fine))
+        two = (_of(glances, turned, fine), _of(glances, -np.abs(since_s - FINE_S), fine))
         cues["bump"], cues["soft"] = np.mean([_relief(old, new) for old in two], 0).tolist()
     return cues
 
@@ -121,10 +134,119 @@ _RING = _in_ring(_MIDDLES).reshape(_CELLS, _CELLS)
 _CORNERS = _square_grid(-0.5, SURROUND_PX - 0.5, _CELLS + 1)
 _ON_FACE = _square_grid(-0.42 * _SIDE, 0.42 * _SIDE, 6) + (SURROUND_PX - 1) / 2
 _ON_FACE_32 = _ON_FACE.astype(np.float32)
-_IN_RING = _square_grid(6.0, SURROUND_PX - 7.0, 16)
-_IN_RING = _IN_RING[_in_ring(_IN_RING)]
-# Half of what tracking looks at around a point, and some.
-_REACH = 5.0
+
+# --- what moved at all
+
+# About how wide a place beside a head is, in sides of its box.
+_PLACE = 0.2
+# Mean squared slope, in grey levels a px, of a place at which motion would show; how far one has
+# moved that counts, in px of `Glance.wall`; and so many places make a side.
+_SLOPED, _MOVED, _LEAST_PLACES = 6.0, 0.5, 4
+# Noise, in squared grey levels, as it was between two glances, and some.
+_MORE_NOISE, _REST_OF_NOISE = 1.3, 0.5
+# Slower shades than this, in px, are light that changes.
+_SHADE_PX = 9
+
+
+def _sides_of_head(places: NDArray[np.float64], spare: float) -> NDArray[np.bool_]:
+    """Which places (n, 2) lie left of a head, right of it, and above: (3, n)."""
+    x, y = places.T
+    beside = (y > -1.1) & (y < 0.35 + spare)
+    out = 0.62 - spare
+    return np.stack([(x < -out) & beside, (x > out) & beside, y <= -0.95])
+
+
+def _around_head() -> NDArray[np.float64]:
+    """Places beside and above a head, float64 (n, 2) in sides of its box from its middle."""
+    places = _square_grid(-1.5, 1.5, 22)
+    return places[_sides_of_head(places, 0.0).any(0)]
+
+
+_AROUND = _around_head()
+_SIDES = _sides_of_head(_AROUND, 0.0)
+
+
+def _unrest(olds: Sequence[Glance], before: Glance, new: Glance) -> float:
+    """`unrest` of a glance against some of long ago; `before` is the one just before it."""
+    just = _Pair.of(before, new)
+    if np.count_nonzero(just.seen) < _LEAST_PLACES:
+        return _NOTHING
+    noise = _MORE_NOISE * float(np.median(just.changed()[just.seen])) + _REST_OF_NOISE
+    telling, moved = np.zeros_like(just.seen), np.zeros_like(just.seen)
+    for old in olds:
+        pair = _Pair.of(old, new)
+        if pair.seen.any():
+            slope = pair.sloped()
+            tells = pair.seen & (slope > max(_SLOPED, noise))
+            telling |= tells
+            # A change of grey levels over their slope is a way, to first order.
+            moved |= tells & (pair.changed() - noise > slope * _MOVED**2)
+    told = _SIDES & telling
+    shares = [float(moved[side].mean()) for side in told if np.count_nonzero(side) >= _LEAST_PLACES]
+    return sorted(shares)[-2] if len(shares) > 1 else _NOTHING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """What two glances show of the same part of the frame, and where the places around the new
+    head lie in it: `at` (n, 2) px; `seen` (n,) if both see it, and a head in neither.
+    """
+
+    one: NDArray[np.uint8]
+    other: NDArray[np.uint8]
+    at: NDArray[np.int_]
+    seen: NDArray[np.bool_]
+    side: int
+
+    @classmethod
+    def of(cls, old: Glance, new: Glance) -> _Pair:
+        """Of two glances."""
+        halvings = max(old.halvings, new.halvings)
+        size = 2**halvings
+        (one, corner), (other, other_corner) = _wall(old, halvings), _wall(new, halvings)
+        places = new.box.centre + _AROUND * new.box.width
+        side = max(5, int(_PLACE * new.box.width / size) | 1)
+        low = np.maximum(corner, other_corner)
+        high = np.minimum(corner + one.shape[::-1], other_corner + other.shape[::-1])
+        # Nothing is looked for below.
+        high[1] = min(high[1], int(places[:, 1].max() / size) + side)
+        at = np.floor(places / size).astype(int) - low
+        seen = ((at >= side // 2) & (at < high - low - side // 2)).all(1)
+        seen &= _sides_of_head((places - old.box.centre) / old.box.width, 0.05).any(0)
+        begin, end = low - corner, high - corner
+        one = one[begin[1] : end[1], begin[0] : end[0]]
+        begin, end = low - other_corner, high - other_corner
+        return cls(one, other[begin[1] : end[1], begin[0] : end[0]], at, seen, side)
+
+    def changed(self) -> NDArray[np.float64]:
+        """The mean squared difference at each place, (n,), 0 where it is not seen."""
+        change = cv2.GaussianBlur(cv2.subtract(self.other, self.one, dtype=cv2.CV_32F), (3, 3), 0)
+        change = cv2.subtract(change, cv2.blur(change, (_SHADE_PX, _SHADE_PX)))
+        return self._there(cv2.multiply(change, change))
+
+    def sloped(self) -> NDArray[np.float64]:
+        """The mean squared slope of what is there, likewise."""
+        mean = cv2.GaussianBlur(cv2.addWeighted(self.one, 0.5, self.other, 0.5, 0), (3, 3), 0)
+        right = cv2.Sobel(mean, cv2.CV_32F, 1, 0, scale=1 / 8)
+        down = cv2.Sobel(mean, cv2.CV_32F, 0, 1, scale=1 / 8)
+        return self._there(cv2.add(cv2.multiply(right, right), cv2.multiply(down, down)))
+
+    def _there(self, values: cv2.typing.MatLike) -> NDArray[np.float64]:
+        found = np.zeros(len(self.at))
+        columns, rows = self.at[self.seen].T
+        found[self.seen] = cv2.blur(values, (self.side, self.side))[rows, columns]
+        return found
+
+
+def _wall(glance: Glance, halvings: int) -> tuple[NDArray[np.uint8], NDArray[np.int_]]:
+    """The `wall` of a glance in squares of 2**halvings px, and its corner in those."""
+    picture = glance.wall
+    for _ in range(halvings - glance.halvings):
+        picture = halved(picture)
+    return picture, glance.corner // 2**halvings
+
+
+# --- with the face, or not
 
 
 def _ring(old: Glance, new: Glance) -> tuple[float, float]:
@@ -148,32 +270,6 @@ def _ring(old: Glance, new: Glance) -> tuple[float, float]:
         float(ratio[rich].mean()) if rich.sum() >= 4 else _NOTHING,
         float((ratio > _CLEARLY).mean()),
     )
-
-
-def _sway(old: Glance, new: Glance) -> float:
-    stayed = _between(new, old, _STAYED)
-    start = apply(stayed, _IN_RING)
-    seen = _whole(_IN_RING, new) & _whole(start, old)
-    if seen.sum() < 8:
-        return _NOTHING
-    start = start[seen]
-    found, good, unlike = cv2.calcOpticalFlowPyrLK(
-        new.surround,
-        old.surround,
-        _IN_RING[seen].astype(np.float32),
-        start.astype(np.float32),
-        winSize=(9, 9),
-        maxLevel=0,
-        criteria=_TRACKING,
-        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-        minEigThreshold=2e-3,
-    )
-    drift = found - start
-    ok = (good.ravel() == 1) & (np.abs(drift).max(1) < 4) & (unlike.ravel() < 12)
-    if ok.sum() < 6:
-        return _NOTHING
-    # The median is deaf to hair and hands that move by themselves.
-    return float(np.log10(np.linalg.norm(np.median(drift[ok], 0)) + 0.03))
 
 
 def _between(new: Glance, old: Glance, to_old: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -216,11 +312,18 @@ def _unlike(
     one: NDArray[np.float32], other: NDArray[np.float32], to_other: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Mean squared difference in each cell if `to_other` maps the samples."""
+    difference = cv2.subtract(one, _warped(other, to_other))
+    return _by_cell(cv2.multiply(difference, difference))
+
+
+def _warped(other: NDArray[np.float32], to_other: NDArray[np.float64]) -> NDArray[np.float32]:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(other, to_other, (SURROUND_PX, SURROUND_PX), flags=flags)
-    difference = cv2.subtract(one, warped)
-    squared = cv2.multiply(difference, difference)
-    cells = cv2.resize(squared, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
+    return cv2.warpAffine(other, to_other, (SURROUND_PX, SURROUND_PX), flags=flags)
+
+
+def _by_cell(values: cv2.typing.MatLike) -> NDArray[np.float32]:
+    """The mean of (SURROUND_PX, SURROUND_PX) over each cell."""
+    cells = cv2.resize(values, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     return np.asarray(cells, np.float32)
 
 
@@ -229,11 +332,6 @@ def _inside(samples: NDArray[np.float64], glance: Glance) -> NDArray[np.bool_]:
     left, top, right, bottom = glance.inside
     x, y = samples[:, 0], samples[:, 1]
     return (x >= left - 0.6) & (y >= top - 0.6) & (x <= right - 0.4) & (y <= bottom - 0.4)
-
-
-def _whole(samples: NDArray[np.float64], glance: Glance) -> NDArray[np.bool_]:
-    """Around which samples (n, 2) the frame covers all that tracking looks at."""
-    return _inside(samples - _REACH, glance) & _inside(samples + _REACH, glance)
 
 
 # --- the face itself

@@ -37,24 +37,35 @@ class Texture:
     def __init__(self, document: LivenessDocument, networks: dict[str, Signatures]) -> None:
         self.document = document
         self.cues = tuple(cue.name for cue in document.cues)
+        seen = dict.fromkeys((cue.file, cue.crop_scale) for cue in document.cues)
+        # Whatever comes from one pass of one network.
+        self.parts = tuple(
+            tuple(cue.name for cue in document.cues if (cue.file, cue.crop_scale) == one)
+            for one in seen
+        )
         self._networks = networks
 
     def witness(
-        self, pixels: NDArray[np.uint8], points: NDArray[np.float64]
+        self,
+        pixels: NDArray[np.uint8],
+        points: NDArray[np.float64],
+        part: int | None = None,
     ) -> NDArray[np.float64]:
         """How live a face looks, float64 (k,), a value for each of `cues`: natural log-odds.
 
         `pixels` are a BGR frame uint8 (H, W, 3), `points` the face's five points float64 (5, 2)
-        in px of it. Higher means more live, about -20 to 12; the odds are those of the networks'
-        own training, not of this door. NaN where the frame does not hold the face.
+        in px of it; with `part`, one of `parts` alone is told, at the cost of one pass. Higher
+        means more live, about -20 to 12; the odds are those of the networks' own training, not of
+        this door. NaN where the frame does not hold the face.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(f"expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
         if points.shape != (5, 2):
             raise ValueError(f"expected points (5, 2), got {points.shape}")
-        told = np.full(len(self.cues), np.nan)
+        wanted = [cue for cue in self.document.cues if part is None or cue.name in self.parts[part]]
+        told = np.full(len(wanted), np.nan)
         for file, network in self._networks.items():
-            cues = [(at, cue) for at, cue in enumerate(self.document.cues) if cue.file == file]
+            cues = [(at, cue) for at, cue in enumerate(wanted) if cue.file == file]
             side = self.document.networks[file].side
             crops: dict[float, NDArray[np.uint8]] = {}
             for scale in {cue.crop_scale for _, cue in cues}:

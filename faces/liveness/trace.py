@@ -1,7 +1,8 @@
 """What is kept of one face from frame to frame, so that its motion can be judged. Pure.
 
-Of each frame two small grey pictures: the face's surroundings as they lie in the frame, and the
-face itself, upright. Not more often than GLANCE_EVERY_S, and the last KEPT_S seconds of them.
+Of each frame three small grey pictures: the face's surroundings, once in px that grow with the face
+and once in whole px of the frame, and the face itself, upright. Not more often than
+GLANCE_EVERY_S, and the last KEPT_S seconds of them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ MOST_LOOKS = 12
 SURROUND_SIDES = 3.2
 SURROUND_PX = 112
 FACE_PX = 64
+# No more than so often is a picture halved for `Glance.wall`; its corner lies on this lattice.
+MOST_HALVINGS = 4
+_LATTICE_PX = 2**MOST_HALVINGS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +37,11 @@ class Glance:
 
     `surround` uint8 (SURROUND_PX, SURROUND_PX) grey: frame px (x, y) lies at
     ((x, y) - `origin`) / `px` of it; `inside` (left, top, right, bottom) is the part of it that
-    the frame covers, in its own px. `face` uint8 (FACE_PX, FACE_PX) grey is the upright crop
-    that `crop_around(points)` describes.
+    the frame covers, in its own px. `wall` uint8 (h, w) grey shows the same surroundings as far as
+    the frame does, in squares of 2**`halvings` px of the frame, the first of which begins at
+    `corner` (x, y) px, a multiple of them: what stays where it was looks the same, to the px,
+    wherever the face has gone. `face` uint8 (FACE_PX, FACE_PX) grey is the upright crop that
+    `crop_around(points)` describes.
     """
 
     at_s: float
@@ -44,6 +51,9 @@ class Glance:
     px: float
     inside: tuple[float, float, float, float]
     surround: NDArray[np.uint8] = field(repr=False)
+    wall: NDArray[np.uint8] = field(repr=False)
+    halvings: int
+    corner: NDArray[np.int_] = field(repr=False)
     face: NDArray[np.uint8] = field(repr=False)
 
 
@@ -129,6 +139,7 @@ def _glance(pixels: NDArray[np.uint8], points: NDArray[np.float64], at_s: float)
     right, bottom = (np.array([width, height]) - origin) / px
     inside = (max(0.0, left), max(0.0, top), min(SURROUND_PX, right), min(SURROUND_PX, bottom))
     corner = np.clip(np.floor(origin).astype(int), 0, [width - 1, height - 1])
+    corner = corner // _LATTICE_PX * _LATTICE_PX
     far = np.clip(np.ceil(origin + side).astype(int) + 1, corner + 1, [width, height])
     region = pixels[corner[1] : far[1], corner[0] : far[0]]
     grey = np.asarray(cv2.cvtColor(region, cv2.COLOR_BGR2GRAY), np.uint8)
@@ -137,18 +148,29 @@ def _glance(pixels: NDArray[np.uint8], points: NDArray[np.float64], at_s: float)
         levels, np.array([[side, 0, origin[0]], [0, side, origin[1]]]), corner, SURROUND_PX
     )
     face = _sampled(levels, crop_around(points), corner, FACE_PX)
-    return Glance(at_s, points.copy(), box, origin, px, inside, surround, face)
+    halvings = min(MOST_HALVINGS, len(levels) - 1)
+    # A copy: a part of the camera's own picture would keep all of it.
+    wall = levels[halvings].copy()
+    return Glance(
+        at_s, points.copy(), box, origin, px, inside, surround, wall, halvings, corner, face
+    )
+
+
+def halved(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A grey picture at half its size, by the mean of each four px; an odd last row or column is
+    left out.
+    """
+    # An even size is averaged exactly, and fast.
+    rows, columns = grey.shape[0] // 2, grey.shape[1] // 2
+    even = grey[: 2 * rows, : 2 * columns]
+    return np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _halved(grey: NDArray[np.uint8], most_px: float) -> list[NDArray[np.uint8]]:
     """A grey picture and its halves, as far down as sampling it every `most_px` px needs."""
     levels = [grey]
     while most_px >= 2 ** len(levels) and min(levels[-1].shape) >= 4:
-        # An even size is averaged exactly, and fast.
-        rows, columns = levels[-1].shape[0] // 2, levels[-1].shape[1] // 2
-        even = levels[-1][: 2 * rows, : 2 * columns]
-        small = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA)
-        levels.append(np.asarray(small, np.uint8))
+        levels.append(halved(levels[-1]))
     return levels
 
 

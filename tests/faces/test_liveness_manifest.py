@@ -70,7 +70,7 @@ FORMAT = r'format is .*this version reads "liveness-1"'
         (lambda m: m["networks"][FILE].update(outputs=0), "outputs"),
         (lambda m: m["networks"][FILE].update(outputs=2), "reads outputs that are not there"),
         (lambda m: m["cues"][0].update(live=9), "reads outputs that are not there"),
-        (lambda m: m["cues"][0].update(live=1), "or one twice"),
+        (lambda m: m["cues"][1].update(live=1), "or one twice"),
         (lambda m: m["networks"][FILE].update(side=4096), "side"),
         (lambda m: m["files"][FILE].update(sha256="0" * 63), "sha256"),
         (lambda m: m["files"].update({"../x": m["files"].pop(FILE)}), "files"),

@@ -26,7 +26,7 @@ from oneglance.training.liveness.people import PARTS, Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait, portrait_of, read_portrait
 from oneglance.training.liveness.render import render, scene
 from oneglance.training.liveness.stand import FACE_PX, FPS, SECONDS, SIZES, stand, times
-from oneglance.training.liveness.styles import FIT, JUDGE, Style, shared
+from oneglance.training.liveness.styles import FIT, JUDGE, ROUGH, Style, shared
 
 
 def drawn(person: int) -> Portrait:
@@ -105,7 +105,7 @@ def test_the_same_picture_makes_the_same_portrait() -> None:
 
 
 def test_no_value_and_no_form_is_in_both_styles() -> None:
-    assert shared(FIT, JUDGE) == []
+    assert shared(FIT, JUDGE) == shared(ROUGH, JUDGE) == []
     # So it would be seen if one were.
     assert set(shared(FIT, FIT)) >= {"rooms", "head_shape", "tremor", "codec"}
 

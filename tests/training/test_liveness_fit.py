@@ -36,7 +36,7 @@ def cases(part: str, count: int) -> list[Case]:
 
 def test_a_fit_is_a_fusion_that_tells_visits_from_attacks_and_keeps_its_word() -> None:
     told = [case for part in ("fit", "threshold", "judge") for case in cases(part, 80)]
-    document = fit_weights(told, apcer=0.05, bpcer_at_once=0.01)
+    document = fit_weights(told, passes=1.0, fails=-1.0)
     fusion = read_fusion(document, "the fit")
     for name, table in fusion.document.cues.items():
         steps = np.diff(table.odds)

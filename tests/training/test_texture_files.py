@@ -9,9 +9,14 @@ import pytest
 
 from oneglance.errors import ModelError
 from oneglance.models import model_dir
+from oneglance.training.liveness.crops import SCALES
 from oneglance.training.liveness.fit_texture import fit_readout
 from oneglance.training.liveness.judge_texture import apcer, area
-from oneglance.training.liveness.texture_files import FEATURES, read_readout, rebuild
+from oneglance.training.liveness.texture_files import (
+    FEATURES,
+    read_readouts,
+    rebuild,
+)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "minifas-int8-weights.tflite"])
@@ -33,20 +38,19 @@ def test_a_readout_finds_the_direction_that_tells_the_classes_apart() -> None:
     assert abs(weights @ [6.0, 5.0, 5.0] + bias) < 0.6
 
 
-def test_a_readout_is_read_back_and_nothing_else_is(tmp_path: Path) -> None:
-    file = tmp_path / "readout.npz"
-    np.savez(file, weights=np.ones(FEATURES, np.float32), bias=np.float32(2))
-    weights, bias = read_readout(file)
-    assert (weights.shape, bias) == ((FEATURES,), 2.0)
-    np.savez(file, weights=np.ones(3, np.float32), bias=np.float32(2))
-    with pytest.raises(ModelError, match="not a fitted read-out"):
-        read_readout(file)
-    np.savez(file, weights=np.full(FEATURES, np.nan), bias=np.float32(2))
-    with pytest.raises(ModelError, match="not a fitted read-out"):
-        read_readout(file)
+def test_readouts_are_read_back_and_nothing_else_is(tmp_path: Path) -> None:
+    file = tmp_path / "readouts.npz"
+    whole = np.ones((len(SCALES), FEATURES), np.float32)
+    np.savez(file, weights=whole, biases=np.array([2, 3], np.float32))
+    weights, biases = read_readouts(file)
+    assert (weights.shape, biases.tolist()) == (whole.shape, [2.0, 3.0])
+    for broken in (whole[:1], whole * np.nan):
+        np.savez(file, weights=broken, biases=np.array([2, 3], np.float32))
+        with pytest.raises(ModelError, match="not the fitted read-outs"):
+            read_readouts(file)
     file.write_bytes(b"PK not really")
-    with pytest.raises(ModelError, match="not a fitted read-out"):
-        read_readout(file)
+    with pytest.raises(ModelError, match="not the fitted read-outs"):
+        read_readouts(file)
 
 
 def test_area_and_apcer_of_known_values() -> None:

@@ -1,82 +1,49 @@
-"""Fit a second read-out of the texture network to made films of visits and attacks.
+"""Fit read-outs of the texture network to made films of visits and attacks.
 
-    python -m oneglance.training.liveness.fit_texture fr_liveness.onnx DATA OUT.npz
+    python -m oneglance.training.liveness.fit_texture fr_liveness.onnx CROPS READOUTS.npz TOLD.jsonl
 
-The pretrained network stays as it is: one linear layer is fitted to the 512 numbers before its
-last two, on films rendered from LFW folds 1-6 in the style FIT. What it learns is what made
-attacks look like, which are not real ones: it is a cue of its own, beside the network's.
+CROPS is what oneglance.training.liveness.fit wrote with --crops: what was seen at each look, in
+both SCALES. The pretrained network stays as it is: for each scale one linear layer is fitted to the
+512 numbers before its last two, on the films to fit on. What it learns is what made attacks look
+like, which are not real ones: it is a cue of its own, beside the network's.
+
+TOLD says what such a read-out makes of each look: for people that it was fitted to, one that was
+fitted without them. Only so may the weights of all cues be fitted to the same films.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import OneglanceError
-from oneglance.faces.find.align import cut
-from oneglance.faces.find.detect import FaceDetector
-from oneglance.faces.liveness.texture import crop_square
-from oneglance.faces.model.face_model import load_model
-from oneglance.training.liveness.film import ATTACK_KINDS, Film
-from oneglance.training.liveness.people import Lfw, split_people
-from oneglance.training.liveness.portrait import Portrait
-from oneglance.training.liveness.render import render
-from oneglance.training.liveness.styles import FIT, Style
-from oneglance.training.liveness.texture_files import SIDE, features, rebuild
+from oneglance.training.liveness.crops import SCALES
+from oneglance.training.liveness.texture_files import features, rebuild
 
-PEOPLE = 24
-CROP_SCALE = 2.7
-_SEED = 3
-_OTHERS = 8
-_FRAMES = 4
-# Of 3, 30, 300, 3000 none was worse than the best by more than 0.03 of AUC on other people.
+# So many of each film's looks are fitted to; and so many parts of the people are left out in turn.
+LOOKS, PARTS = 6, 5
+FITTED_PART = "fit"
 _RIDGE = 300.0
 _ROUNDS = 30
 
 
-def made_crops(
-    lfw: Lfw, names: list[str], style: Style, rng: np.random.Generator, *, people: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[str]]:
-    """BGR crops (n, 128, 128, 3) of films of `people` of the named, which show them living, and
-    the kind of film that each is of.
-
-    Each person is filmed in two visits and two attacks; four frames of each film are taken.
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """One film's looks: the network's 512 features of each in each of SCALES, float32 (n, k, 512),
+    NaN where the frame did not hold the face.
     """
-    detector, model = FaceDetector(), load_model()
-    crops, live, shown = [], [], []
-    others: list[Portrait] = []
-    filmed = 0
-    for name in rng.permutation(np.array(names)):
-        portraits = lfw.portraits(str(name), detector, model, most=2)
-        if len(others) >= _OTHERS // 2 and portraits:
-            kinds = [str(kind) for kind in rng.choice(ATTACK_KINDS, 2, replace=False)]
-            kinds += ["visit", "visit_two_photos" if len(portraits) > 1 else "visit"]
-            for kind in kinds:
-                film = render(kind, portraits, others, style, rng, seconds=1.6, fps=5.0)
-                found = _crops(film, rng)
-                crops += found
-                live += [film.live] * len(found)
-                shown += [kind] * len(found)
-            filmed += 1
-            if filmed == people:
-                break
-        others = (others + portraits)[-_OTHERS:]
-    return np.stack(crops), np.array(live), shown
 
-
-def _crops(film: Film, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
-    chosen = rng.choice(len(film.frames), min(_FRAMES, len(film.frames)), replace=False)
-    found = []
-    for at in chosen:
-        frame = film.frames[at]
-        square = crop_square(frame.shape[0], frame.shape[1], film.points[at], CROP_SCALE)
-        if square is not None:
-            left, top, side = square
-            found.append(cut(frame, np.array([[side, 0.0, left], [0.0, side, top]]), SIDE))
-    return found
+    part: str
+    seed: int
+    person: str
+    live: bool
+    values: NDArray[np.float32]
 
 
 def fit_readout(
@@ -104,24 +71,71 @@ def fit_readout(
     return weights.astype(np.float32), float(found[-1] - weights @ mean)
 
 
+def fitted(films: list[Seen]) -> list[tuple[NDArray[np.float32], float]]:
+    """The read-out of each of SCALES, fitted to the first looks of films."""
+    readouts = []
+    for scale in range(len(SCALES)):
+        values = np.concatenate([film.values[:LOOKS, scale] for film in films])
+        live = np.repeat([film.live for film in films], [len(f.values[:LOOKS]) for f in films])
+        known = np.isfinite(values).all(1)
+        readouts.append(fit_readout(values[known], live[known]))
+    return readouts
+
+
+def told(films: list[Seen]) -> list[Mapping[str, object]]:
+    """A line for each look and scale: what a read-out that knows nobody of the film makes of it."""
+    own = [film for film in films if film.part == FITTED_PART]
+    people = sorted({film.person for film in own})
+    order = np.random.default_rng(0).permutation(len(people))
+    group = {people[at]: number % PARTS for number, at in enumerate(order)}
+    whole = fitted(own)
+    without = [
+        fitted([film for film in own if group[film.person] != left]) for left in range(PARTS)
+    ]
+    lines: list[Mapping[str, object]] = []
+    for film in films:
+        readouts = without[group[film.person]] if film.part == FITTED_PART else whole
+        for scale, (weights, bias) in zip(range(len(SCALES)), readouts, strict=True):
+            for look, value in enumerate((film.values[:, scale] @ weights + bias).tolist()):
+                cue = f"texture-made-{SCALES[scale]}"
+                lines.append(
+                    {"part": film.part, "seed": film.seed, "look": look, "cue": cue, "told": value}
+                )
+    return lines
+
+
 def main() -> None:
-    """Fit on argv[2] with argv[1], write argv[3]."""
-    if len(sys.argv) != 4 or not sys.argv[3].endswith(".npz"):
+    """Fit on argv[2] with argv[1], write argv[3] and argv[4]."""
+    if len(sys.argv) != 5 or not sys.argv[3].endswith(".npz"):
         sys.exit(
-            "usage: python -m oneglance.training.liveness.fit_texture fr_liveness.onnx DATA OUT.npz"
+            "usage: python -m oneglance.training.liveness.fit_texture "
+            "fr_liveness.onnx CROPS READOUTS.npz TOLD.jsonl"
         )
-    source, data, out = (Path(argument) for argument in sys.argv[1:])
+    source, crops, out, lines = (Path(argument) for argument in sys.argv[1:])
     try:
         model, _ = rebuild(source)
-        lfw = Lfw(data / "lfw_folds1-8.zip")
-        names = list(split_people(data / "lfw_people_folds1-8.csv")["fit"])
-        crops, live, _ = made_crops(lfw, names, FIT, np.random.default_rng(_SEED), people=PEOPLE)
-        weights, bias = fit_readout(np.asarray(features(model).predict(crops)), live)
     except OneglanceError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
-    np.savez(out, weights=weights, bias=np.float32(bias))
-    sys.stdout.write(f"{out}: fitted on {live.sum()} crops of visits, {(~live).sum()} of attacks\n")
+    network = features(model)
+    films = []
+    for file in sorted(crops.glob("*.npz")):
+        with np.load(file, allow_pickle=False) as film:
+            pictures, inside = film["crops"], film["inside"]
+            flat = pictures.reshape(-1, *pictures.shape[2:]).astype(np.float32)
+            values = np.asarray(network.predict_on_batch(flat)).reshape(*inside.shape, -1)
+            values[~inside] = np.nan
+            part, seed = file.stem.split("-")
+            person, live = str(film["person"]), bool(film["live"])
+            films.append(Seen(part, int(seed), person, live, values))
+    readouts = fitted([film for film in films if film.part == FITTED_PART])
+    np.savez(
+        out,
+        weights=np.stack([weights for weights, _ in readouts]),
+        biases=np.array([bias for _, bias in readouts], np.float32),
+    )
+    lines.write_text("".join(json.dumps(line) + "\n" for line in told(films)), "utf-8")
+    sys.stdout.write(f"{out}: fitted on {len(films)} films\n")
 
 
 if __name__ == "__main__":

@@ -16,17 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import OneglanceError
+from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.liveness.manifest import read_liveness
 from oneglance.faces.liveness.texture import WANTED, log_odds
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.litert import Signatures
 from oneglance.faces.model.manifest import ModelFile, verified_bytes
-from oneglance.training.liveness.fit_texture import made_crops
+from oneglance.training.liveness.crops import crop
+from oneglance.training.liveness.film import ATTACK_KINDS, Film
 from oneglance.training.liveness.people import Lfw, split_people
-from oneglance.training.liveness.styles import JUDGE
+from oneglance.training.liveness.portrait import Portrait
+from oneglance.training.liveness.render import render
+from oneglance.training.liveness.styles import JUDGE, Style
 
 PEOPLE = 20
 BPCER = 0.03
 _SEED = 2
+_OTHERS = 8
+_FRAMES = 4
 
 
 def area(live: NDArray[np.floating], attacks: NDArray[np.floating]) -> float:
@@ -40,6 +47,46 @@ def apcer(live: NDArray[np.floating], attacks: NDArray[np.floating], bpcer: floa
     return float((attacks >= np.quantile(live, bpcer)).mean())
 
 
+def made_crops(
+    lfw: Lfw, names: list[str], style: Style, rng: np.random.Generator, *, people: int, scale: float
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[str]]:
+    """BGR crops (n, 128, 128, 3) of films of `people` of the named, which show them living, and
+    the kind of film that each is of.
+
+    Each person is filmed in two visits and two attacks; four frames of each film are taken.
+    """
+    detector, model = FaceDetector(), load_model()
+    crops, live, shown = [], [], []
+    others: list[Portrait] = []
+    filmed = 0
+    for name in rng.permutation(np.array(names)):
+        portraits = lfw.portraits(str(name), detector, model, most=2)
+        if len(others) >= _OTHERS // 2 and portraits:
+            kinds = [str(kind) for kind in rng.choice(ATTACK_KINDS, 2, replace=False)]
+            kinds += ["visit", "visit_two_photos" if len(portraits) > 1 else "visit"]
+            for kind in kinds:
+                film = render(kind, portraits, others, style, rng, seconds=1.6, fps=5.0)
+                found = _crops(film, rng, scale)
+                crops += found
+                live += [film.live] * len(found)
+                shown += [kind] * len(found)
+            filmed += 1
+            if filmed == people:
+                break
+        others = (others + portraits)[-_OTHERS:]
+    return np.stack(crops), np.array(live), shown
+
+
+def _crops(film: Film, rng: np.random.Generator, scale: float) -> list[NDArray[np.uint8]]:
+    chosen = rng.choice(len(film.frames), min(_FRAMES, len(film.frames)), replace=False)
+    found = []
+    for at in chosen:
+        picture = crop(film.frames[at], film.points[at], scale)
+        if picture is not None:
+            found.append(picture)
+    return found
+
+
 def main() -> None:
     """Judge the folder argv[1] on films of the data argv[2]."""
     if len(sys.argv) != 3:
@@ -49,10 +96,11 @@ def main() -> None:
         document = read_liveness(folder)
         lfw = Lfw(data / "lfw_folds1-8.zip")
         names = list(split_people(data / "lfw_people_folds1-8.csv")["judge"])
-        crops, live, kinds = made_crops(
-            lfw, names, JUDGE, np.random.default_rng(_SEED), people=PEOPLE
-        )
         for cue in document.cues:
+            rng = np.random.default_rng(_SEED)
+            crops, live, kinds = made_crops(
+                lfw, names, JUDGE, rng, people=PEOPLE, scale=cue.crop_scale
+            )
             file = ModelFile(cue.file, document.files[cue.file].sha256)
             network = Signatures(folder / cue.file, WANTED, content=verified_bytes(folder, file))
             logits = np.concatenate([network.run("liveness", crops=crop[None]) for crop in crops])

@@ -1,7 +1,10 @@
-"""How films are made: two sets of parameters, one to fit on and one to judge by.
+"""How films are made: two sets of parameters to fit on, and one to judge by.
 
-Nothing that a judge of films could learn by heart is in both: each range of one style lies beside
-that of the other (half-open, so that no value is in both), and each form is one of other forms.
+Nothing that a judge of films could learn by heart is in what it was fitted on: each range of
+`JUDGE` lies beside those of `FIT` and `ROUGH` (half-open, so that no value is in both), and each
+form is one of other forms. `ROUGH` lies beyond `JUDGE` where that is possible: a worse camera,
+calmer hands and heads, subtler screens, so that what is fitted need not reach beyond what it was
+shown.
 """
 
 from __future__ import annotations
@@ -156,6 +159,49 @@ JUDGE = Style(
     sharpen=(0.4, 0.7),
     jpeg_quality=(62.0, 82.0),
     codec="differences",
+)
+
+ROUGH = Style(
+    name="rough",
+    rooms=("hall", "office"),
+    head_shape="cosine",
+    head_depth=(0.9, 1.0),
+    nose_depth=(0.3, 0.36),
+    wander="sines",
+    sway_yaw_deg=(1.3, 2.0),
+    sway_hz=(0.3, 0.6),
+    hand_drift=(0.015, 0.03),
+    tremor=(0.0008, 0.002),
+    tremor_hz=(3.0, 4.5),
+    tilt_deg=(16.0, 22.0),
+    bend=(0.12, 0.25),
+    shake=(0.04, 0.08),
+    shake_hz=(3.6, 4.5),
+    ink="dots",
+    ink_strength=(0.8, 1.5),
+    ink_pitch_px=(3.1, 4.0),
+    paper_gamma=(1.0, 1.15),
+    paper_black=(3.0, 8.0),
+    paper_warmth=(0.0, 0.04),
+    paper_blur=(0.15, 0.3),
+    paper_margin=(0.12, 0.25),
+    gloss=(0.0, 0.2),
+    pixel_pitch_px=(2.9, 3.6),
+    moire=(0.5, 1.5),
+    banding=(0.03, 0.05),
+    banding_rows=(900.0, 1500.0),
+    screen_blue=(-0.06, -0.02),
+    screen_bright=(0.85, 1.05),
+    reflection=(0.03, 0.07),
+    bezel=(0.0, 0.03),
+    bezel_grey=(200.0, 235.0),
+    lens_blur=(1.05, 1.3),
+    noise_greys=(5.5, 7.0),
+    vignette=(0.0, 0.04),
+    exposure_drift=(0.06, 0.09),
+    sharpen=(0.7, 0.9),
+    jpeg_quality=(50.0, 62.0),
+    codec="each",
 )
 
 

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.errors import MissingPartError, ModelError
+from oneglance.training.liveness.crops import SCALES, SIDE
 
-SIDE = 128
 FEATURES = 512
-# The original's three, and the fitted read-out.
-OUTPUTS = 4
+# The original's three, and the fitted read-outs.
+OUTPUTS = 3 + len(SCALES)
 _SHA256 = "afa783b7e902fdfcf323a7240cac2a1c580c25314ea4161129dc1b0d100dc32d"
 # What onnxruntime 1.32.0 makes of the original file and the two `drawn` crops. The evaluator that
 # onnx itself brings is no measure here: its logits are up to 0.08 away from onnxruntime's.
@@ -79,26 +79,30 @@ def features(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, flat.output)
 
 
-def read_readout(file: Path) -> tuple[NDArray[np.float32], float]:
-    """Weights (512,) and bias that oneglance.training.liveness.fit_texture has written.
+def read_readouts(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights (2, 512) and biases (2,), one for each of SCALES, that
+    oneglance.training.liveness.fit_texture has written.
 
     Raises ModelError for any other file.
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            weights, bias = arrays["weights"], float(arrays["bias"])
+            weights, biases = arrays["weights"], arrays["biases"]
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ModelError("not a fitted read-out", where=str(file), fix=_READOUT_FIX) from error
-    if weights.shape != (FEATURES,) or not np.isfinite([*weights, bias]).all():
-        raise ModelError("not a fitted read-out", where=str(file), fix=_READOUT_FIX)
-    return np.asarray(weights, np.float32), bias
+        raise ModelError("not the fitted read-outs", where=str(file), fix=_READOUT_FIX) from error
+    shapes = (weights.shape, biases.shape) == ((len(SCALES), FEATURES), (len(SCALES),))
+    if not shapes or not (np.isfinite(weights).all() and np.isfinite(biases).all()):
+        raise ModelError("not the fitted read-outs", where=str(file), fix=_READOUT_FIX)
+    return np.asarray(weights, np.float32), np.asarray(biases, np.float32)
 
 
-def with_readout(model: keras.Model, weights: NDArray[np.float32], bias: float) -> keras.Model:
-    """The network with a fourth output: a linear read-out, weights (512,), of its features."""
-    readout = keras.layers.Dense(1)
-    joined = keras.layers.Concatenate()([model.output, readout(features(model).output)])
-    readout.set_weights([weights[:, None], np.array([bias], np.float32)])
+def with_readouts(
+    model: keras.Model, weights: NDArray[np.float32], biases: NDArray[np.float32]
+) -> keras.Model:
+    """The network with more outputs: linear read-outs, weights (k, 512), of its features."""
+    readouts = keras.layers.Dense(len(biases))
+    joined = keras.layers.Concatenate()([model.output, readouts(features(model).output)])
+    readouts.set_weights([weights.T, biases])
     return keras.Model(model.input, joined)
 
 
