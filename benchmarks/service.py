@@ -45,8 +45,11 @@ class House:
     folder: Path
     mqtt: MqttConfig
 
-    def config(self, film: Path) -> Path:
-        """The configuration of a daemon that watches this film at its own pace."""
+    def config(self, film: Path, liveness: str = "off") -> Path:
+        """The configuration of a daemon that watches this film at its own pace.
+
+        Liveness is off, as the films' heads are flat photographs.
+        """
         file = self.folder / "oneglance.toml"
         file.write_text(
             f"""\
@@ -62,8 +65,8 @@ sequence_file = "sequence"
 [gallery]
 path = "gallery.db"
 key_file = "gallery.key"
-[liveness]  # The films' heads are flat photographs.
-policy = "off"
+[liveness]
+policy = "{liveness}"
 [access.attempts]  # One stranger after the other comes: none is to wait for the ones before.
 first_wait_s = 0.001
 longest_wait_s = 0.001
@@ -98,9 +101,13 @@ def house(folder: Path, model: FaceModel, heads: Sequence[Head]) -> Iterator[Hou
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One life of `oneglance run`: seconds to READY=1, then what it took while it watched."""
+    """One life of `oneglance run`: seconds to READY=1, then what it took while it watched.
+
+    `ready_cpu_s` is the processor's time until READY=1.
+    """
 
     ready_s: float
+    ready_cpu_s: float
     cpu_percent: float
     peak_mb: float
 
@@ -127,7 +134,7 @@ def run_service(config: Path, watch_s: float, core: int) -> Run:
             time.sleep(watch_s)
             cpu_s = _cpu_s(process.pid) - before_s
             percent = 100 * cpu_s / (time.monotonic() - begun_s)
-            return Run(ready_s, percent, peak_mb(process.pid))
+            return Run(ready_s, before_s, percent, peak_mb(process.pid))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
