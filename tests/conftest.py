@@ -23,7 +23,18 @@ settings.register_profile("oneglance", deadline=None, suppress_health_check=[Hea
 settings.load_profile("oneglance")
 sys.addaudithook(only_known_programs)
 
+# Whose files take longest, each for up to a minute: begun last, they would leave other workers
+# without work. pytest-xdist would begin with those that have the most tests (Makefile).
+LONGEST_FIRST = ("training", "converter", "daemon", "systemd", "kiosk_ui", "cli")
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the folders of LONGEST_FIRST in front, everything else as it was."""
+    last = len(LONGEST_FIRST)
+    rank = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.parent.name, last))
 
 
 @pytest.fixture

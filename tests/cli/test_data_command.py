@@ -17,7 +17,7 @@ from oneglance.errors import ConfigError, ImageError, OneglanceError
 
 
 @pytest.fixture
-def faces(photos: Path, tmp_path: Path) -> Path:
+def faces(small_photos: Path, tmp_path: Path) -> Path:
     """Two people; one of Biden's pictures is also among Obama's."""
     for person, names in (
         ("Obama", ["obama.jpg", "obama2.jpg", "biden.jpg"]),
@@ -25,7 +25,7 @@ def faces(photos: Path, tmp_path: Path) -> Path:
     ):
         (tmp_path / "faces" / person).mkdir(parents=True)
         for name in names:
-            shutil.copy(photos / name, tmp_path / "faces" / person)
+            shutil.copy(small_photos / name, tmp_path / "faces" / person)
     return tmp_path / "faces"
 
 

@@ -165,8 +165,10 @@ def test_somebody_who_looks_like_another_is_refused_unless_forced(door: Path) ->
     assert [person["id"] for person in listed(door)] == ["ada", "twin"]
 
 
-def test_photos_of_two_people_are_refused_by_name_unless_forced(door: Path, photos: Path) -> None:
-    two = photos / "obama.jpg", photos / "biden.jpg"
+def test_photos_of_two_people_are_refused_by_name_unless_forced(
+    door: Path, small_photos: Path
+) -> None:
+    two = small_photos / "obama.jpg", small_photos / "biden.jpg"
     error = error_of(people(door, "enrol", "Who", *two, "--consent"))
     assert f"{two[0]} and {two[1]} do not look like one person" in str(error)
     assert listed(door) == []
@@ -174,10 +176,10 @@ def test_photos_of_two_people_are_refused_by_name_unless_forced(door: Path, phot
     assert [person["templates"] for person in listed(door)] == [2]
 
 
-def test_photos_of_one_person_are_enrolled_together(door: Path, photos: Path) -> None:
-    two = photos / "obama.jpg", photos / "obama2.jpg"
+def test_photos_of_one_person_are_enrolled_together(door: Path, small_photos: Path) -> None:
+    two = small_photos / "obama.jpg", small_photos / "obama2.jpg"
     assert people(door, "enrol", "One", *two, "--consent").exit_code == 0
-    assert people(door, "enrol", "Other", photos / "biden.jpg", "--consent").exit_code == 0
+    assert people(door, "enrol", "Other", small_photos / "biden.jpg", "--consent").exit_code == 0
     assert [person["templates"] for person in listed(door)] == [2, 1]
 
 

@@ -23,14 +23,14 @@ from oneglance.training.data.identities import identities
 
 
 @pytest.fixture(scope="module")
-def others(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def others(small_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("others")
     for person in ("Joe Biden", "joe-biden", "李雷"):
         (folder / person).mkdir()
-    shutil.copy(photos / "biden.jpg", folder / "Joe Biden" / "b.jpg")
-    shutil.copy(photos / "obama.jpg", folder / "joe-biden" / "o.jpg")
-    shutil.copy(photos / "astronaut.png", folder / "李雷" / "a.png")
-    biden = cv2.imread(str(photos / "biden.jpg"))
+    shutil.copy(small_photos / "biden.jpg", folder / "Joe Biden" / "b.jpg")
+    shutil.copy(small_photos / "obama.jpg", folder / "joe-biden" / "o.jpg")
+    shutil.copy(small_photos / "astronaut.png", folder / "李雷" / "a.png")
+    biden = cv2.imread(str(small_photos / "biden.jpg"))
     half = cv2.resize(biden, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "whoever.bmp"), half)
     cv2.imwrite(str(folder / "two.png"), np.hstack([half, half]))
@@ -90,10 +90,12 @@ def test_each_identity_has_a_folder_and_two_names_never_share_one(
     assert by_name[None].startswith("unknown-")
 
 
-def test_a_picture_of_unknown_identity_is_a_person_of_its_own(photos: Path, tmp_path: Path) -> None:
+def test_a_picture_of_unknown_identity_is_a_person_of_its_own(
+    small_photos: Path, tmp_path: Path
+) -> None:
     (tmp_path / "flat").mkdir()
     for name in ("obama.jpg", "obama2.jpg"):
-        shutil.copy(photos / name, tmp_path / "flat")
+        shutil.copy(small_photos / name, tmp_path / "flat")
     assert len(collect(tmp_path / "flat", tmp_path / "out").people) == 2
 
 
@@ -121,7 +123,7 @@ def test_every_picture_says_where_it_is_from(others: Path, collected: tuple[Path
         assert len(picture["box_px"]) == 4
 
 
-def test_a_second_run_takes_nothing_twice(others: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_second_run_takes_nothing_twice(others: Path, small_photos: Path, tmp_path: Path) -> None:
     first = collect(others, tmp_path / "out")
     before = sorted(path.name for path in (tmp_path / "out").rglob("*"))
     second = collect(others, tmp_path / "out")

@@ -30,17 +30,17 @@ def model() -> FaceModel:
 
 
 @pytest.fixture(scope="module")
-def spoilt(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def spoilt(small_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three people; each thing that a check looks for is wrong just where its name says."""
     folder = tmp_path_factory.mktemp("spoilt")
     for person in ("Obama", "Biden", "Someone & Co"):
         (folder / person).mkdir()
     for number in ("", "2", "3"):
-        shutil.copy(photos / f"obama{number}.jpg", folder / "Obama" / f"o{number}.jpg")
-    shutil.copy(photos / "biden.jpg", folder / "Biden" / "b.jpg")
-    shutil.copy(photos / "astronaut.png", folder / "Someone & Co" / "a.png")
-    shutil.copy(photos / "astronaut.png", folder / "Someone & Co" / "same_file.png")
-    biden = cv2.imread(str(photos / "biden.jpg"))
+        shutil.copy(small_photos / f"obama{number}.jpg", folder / "Obama" / f"o{number}.jpg")
+    shutil.copy(small_photos / "biden.jpg", folder / "Biden" / "b.jpg")
+    shutil.copy(small_photos / "astronaut.png", folder / "Someone & Co" / "a.png")
+    shutil.copy(small_photos / "astronaut.png", folder / "Someone & Co" / "same_file.png")
+    biden = cv2.imread(str(small_photos / "biden.jpg"))
     half = cv2.resize(biden, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "Obama" / "really_biden.jpg"), half)
     small = cv2.resize(biden, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -97,7 +97,9 @@ def test_the_picture_among_the_wrong_people_is_an_outlier_that_looks_like_the_ri
     assert "looks like Biden" in outlier.detail
 
 
-def test_one_person_in_two_folders_is_found(photos: Path, tmp_path: Path, model: FaceModel) -> None:
+def test_one_person_in_two_folders_is_found(
+    small_photos: Path, tmp_path: Path, model: FaceModel
+) -> None:
     for person, names in (
         ("barack", ["obama.jpg", "obama2.jpg"]),
         ("president", ["obama3.jpg"]),
@@ -105,7 +107,7 @@ def test_one_person_in_two_folders_is_found(photos: Path, tmp_path: Path, model:
     ):
         (tmp_path / person).mkdir()
         for name in names:
-            shutil.copy(photos / name, tmp_path / person)
+            shutil.copy(small_photos / name, tmp_path / person)
     report = check(tmp_path, model)
     (alike,) = of(report, Kind.LOOKALIKE)
     assert alike.identities == ("barack", "president")
@@ -113,9 +115,9 @@ def test_one_person_in_two_folders_is_found(photos: Path, tmp_path: Path, model:
 
 
 def test_what_only_a_cascade_takes_for_a_face_counts_for_none(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image = cv2.imread(str(photos / "obama.jpg"))
+    image = cv2.imread(str(small_photos / "obama.jpg"))
     cv2.imwrite(str(tmp_path / "a.png"), cv2.resize(image, None, fx=0.3, fy=0.3))
     model, pictures = load_model(), Pictures(tmp_path)
     assert look_at(pictures, "a.png", FaceDetector(), model).faces == 1
@@ -124,10 +126,12 @@ def test_what_only_a_cascade_takes_for_a_face_counts_for_none(
     assert (looked.faces, looked.template) == (0, None)
 
 
-def test_a_clean_data_set_has_no_finding(photos: Path, tmp_path: Path, model: FaceModel) -> None:
+def test_a_clean_data_set_has_no_finding(
+    small_photos: Path, tmp_path: Path, model: FaceModel
+) -> None:
     (tmp_path / "Obama").mkdir()
     for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
-        shutil.copy(photos / name, tmp_path / "Obama")
+        shutil.copy(small_photos / name, tmp_path / "Obama")
     assert check(tmp_path, model).findings == ()
 
 
@@ -143,12 +147,12 @@ def test_a_zip_file_is_checked_like_the_folder_that_it_was_made_of(
 
 
 def test_a_damaged_member_of_a_zip_is_unreadable_and_the_rest_is_checked(
-    photos: Path, tmp_path: Path, model: FaceModel
+    small_photos: Path, tmp_path: Path, model: FaceModel
 ) -> None:
     archive = tmp_path / "damaged.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("Ann/a.bmp", bytes(range(256)) * 300)
-        file.write(photos / "biden.jpg", "Joe/b.jpg")
+        file.write(small_photos / "biden.jpg", "Joe/b.jpg")
     data = bytearray(archive.read_bytes())
     data[60:120] = b"\xff" * 60
     archive.write_bytes(data)

@@ -136,6 +136,7 @@ UNGUARDED_MODULES = {
 }
 UNGUARDED_NAMES = {
     *("written", "write_atomically", "write_whole", "write_new", "EventLog", "fresh"),
+    *("write_whole_and_wipe", "wipe"),
     *("write_bytes", "write_text", "mkdir", "touch", "rename", "unlink", "symlink_to"),
     *("save", "save_weights", "export", "imwrite", "dump"),
 }

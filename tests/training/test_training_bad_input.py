@@ -85,10 +85,10 @@ def one_line(error: OneglanceError) -> str:
 
 
 def test_corrupt_pictures_are_counted_and_named_and_the_others_are_used(
-    data: Path, photos: Path, caplog: pytest.LogCaptureFixture
+    data: Path, small_photos: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(data, "obama/1.jpg", (photos / "obama.jpg").read_bytes())
-    put(data, "biden/1.jpg", (photos / "biden.jpg").read_bytes())
+    put(data, "obama/1.jpg", (small_photos / "obama.jpg").read_bytes())
+    put(data, "biden/1.jpg", (small_photos / "biden.jpg").read_bytes())
     put(data, "biden/2.jpg", b"no picture at all")
     for _ in range(2):
         # The second time from the table on disk.

@@ -53,7 +53,10 @@ def network(seed: int = 3, units: int = 6) -> keras.Model:
             keras.layers.Dense(1),
         ]
     )
-    model.compile(keras.optimizers.Adam(loop.cosine(0.1, EPOCHS, STEPS, 1.0)), loss="mse")
+    adam = keras.optimizers.Adam(loop.cosine(0.1, EPOCHS, STEPS, 1.0))
+    # Step by step, as each of some thirty short runs would compile a graph of its own first; the
+    # recipes' own tests are killed and resumed with graphs.
+    model.compile(adam, loss="mse", run_eagerly=True)
     return model
 
 
