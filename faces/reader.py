@@ -39,10 +39,6 @@ _TURNS = {
 }
 
 
-class NoFaceError(ImageError):
-    """A picture in which no face was found."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceSample:
     """One face of a picture.
@@ -128,11 +124,25 @@ def read_one_face(
     """
     boxes = find_faces(image_bgr, detector, model)
     if not boxes:
-        raise NoFaceError(
-            "no face was found", where=where, fix="use a sharp, well lit picture from the front"
-        )
+        raise _no_face(where)
+    return _only_face(image_bgr, boxes, detector, model, where)
+
+
+def _no_face(where: str) -> ImageError:
+    return ImageError(
+        "no face was found", where=where, fix="use a sharp, well lit picture from the front"
+    )
+
+
+def _only_face(
+    image_bgr: NDArray[np.uint8],
+    boxes: list[Box],
+    detector: FaceDetector,
+    model: FaceModel,
+    where: str,
+) -> FaceSample:
     if len(boxes) == 1:
-        boxes += _somebody_else(image_bgr, boxes[0], detector, model)
+        boxes = boxes + _somebody_else(image_bgr, boxes[0], detector, model)
     if len(boxes) > 1:
         raise ImageError(
             f"{len(boxes)} faces were found",
@@ -157,12 +167,12 @@ def read_one_face_turned(
     face is the least doubtful. Also returns by how many degrees clockwise it was turned: 0, 90,
     180 or 270; the sample's box and points lie in the turned picture.
     """
-    try:
-        return read_one_face(image_bgr, detector, model, where=where), 0
-    except NoFaceError:
-        found = upright(image_bgr, detector, model)
-        if found is None:
-            raise
+    boxes = find_faces(image_bgr, detector, model)
+    if boxes:
+        return _only_face(image_bgr, boxes, detector, model, where), 0
+    found = upright(image_bgr, detector, model)
+    if found is None:
+        raise _no_face(where)
     turned, turn_deg = found
     return read_one_face(turned, detector, model, where=where), turn_deg
 
