@@ -20,7 +20,7 @@ STRETCH = 1.45
 def fuse(templates: NDArray[np.float32]) -> NDArray[np.float32]:
     """One row float32 (d,), a little longer than 1, for templates (k, d) of one person."""
     if len(templates) == 1:
-        return templates[0]
+        return np.asarray(templates[0], np.float32)
     mean = templates.mean(axis=0, dtype=np.float64)
     length = float(np.linalg.norm(mean))
     return np.asarray(mean / length**STRETCH, np.float32)

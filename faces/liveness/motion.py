@@ -318,7 +318,8 @@ def _unlike(
 
 def _warped(other: NDArray[np.float32], to_other: NDArray[np.float64]) -> NDArray[np.float32]:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(other, to_other, (SURROUND_PX, SURROUND_PX), flags=flags)
+    warped = cv2.warpAffine(other, to_other, (SURROUND_PX, SURROUND_PX), flags=flags)
+    return np.asarray(warped, np.float32)
 
 
 def _by_cell(values: cv2.typing.MatLike) -> NDArray[np.float32]:
