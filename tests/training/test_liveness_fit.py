@@ -23,7 +23,7 @@ def cases(part: str, count: int) -> list[Case]:
         live = seed % 2 == 0
         looks = tuple(
             {
-                "ring": float(rng.normal(-2.5 if live else 1.0, 0.8)),
+                "unrest": float(rng.normal(-2.5 if live else 1.0, 0.8)),
                 "bump": float(rng.normal(0.5 if live else 0.0, 0.2)),
                 "witness": float(rng.normal(1.0 if live else -1.0, 2.0)),
             }
