@@ -16,6 +16,7 @@ from oneglance.faces.formats import HEIC, VIDEO, named_format
 # More than any camera's file of so many pixels has.
 MAX_BYTES = 100_000_000
 _PIECE = 1_000_000
+_JPEG = b"\xff\xd8"
 # No px of a picture that was scaled to its bits stays below, unless it is a dark one.
 _HALF_LIT = 127
 _OUTLIERS = 0.1
@@ -61,7 +62,8 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
         )
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-        if image is not None and image.max() <= _HALF_LIT:
+        # A JPEG picture, as most cameras send them, never has 16 bits.
+        if image is not None and not data.startswith(_JPEG) and image.max() <= _HALF_LIT:
             image = _with_all_its_bits(data, image)
     except cv2.error as error:
         # Of its own checks OpenCV tells only the text.
