@@ -171,11 +171,12 @@ def main() -> None:
     passing = read(arguments, arguments.strangers_folds, 1, arguments.strangers)
     photographs = encoded(judged.chips, model)
     rows = {}
+    _say(_head_of_table())
     for name, change in DOORS.items():
         seen = judged.seen(name, change, arguments.seed)
         strangers = encoded(passing.seen(name, change, arguments.seed + 1), model)
         rows[name] = _row(judged, seen, photographs, strangers, model, generator)
-        _say(f"{name}: {_in_short(rows[name])}")
+        _say(_lines(name, rows[name]))
     about = {
         "model": f"{model.model_id}, {model.variant}",
         "faces": len(judged.people),
@@ -184,7 +185,6 @@ def main() -> None:
         "doors": rows,
     }
     json.dump(about, sys.stdout, indent=1)
-    _say(_table(rows))
 
 
 def read(
@@ -320,27 +320,20 @@ def _wall(seed: int) -> Plane:
     return np.asarray(np.clip(wall, 0, 255), np.float32)
 
 
-def _in_short(row: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{rate}: {row['before'][rate]['fmr']:.1e} -> {row['after'][rate]['fmr']:.1e}"
-        for rate in RATES
-    )
+def _head_of_table() -> str:
+    rates = " | ".join(f"FMR for {rate}" for rate in RATES)
+    first = f"| door | calibrated | kept out by hints | {rates} | TAR at these |"
+    return f"{first}\n|---|---|---|{'---|' * (len(RATES) + 1)}"
 
 
-def _table(rows: dict[str, Any]) -> str:
-    lines = [
-        "| door | calibrated | kept out by hints | "
-        + " | ".join(f"FMR for {r}" for r in RATES)
-        + " | TAR at these |",
-        "|---|---|---|" + "---|" * (len(RATES) + 1),
-    ]
-    for name, row in rows.items():
-        for which, said in (("before", "no"), ("after", "yes")):
-            rates = [row[which][rate] for rate in RATES]
-            fmr = [f"{r['fmr']:.1e} ({r['fmr_95'][0]:.1e} to {r['fmr_95'][1]:.1e})" for r in rates]
-            tar = " / ".join(f"{100 * r['tar']:.1f}" for r in rates)
-            hints = f"{100 * row['kept_out_by_hints']:.1f} %"
-            lines.append(f"| {name} | {said} | {hints} | {' | '.join(fmr)} | {tar} % |")
+def _lines(name: str, row: dict[str, Any]) -> str:
+    lines = []
+    for which, said in (("before", "no"), ("after", "yes")):
+        rates = [row[which][rate] for rate in RATES]
+        fmr = [f"{r['fmr']:.1e} ({r['fmr_95'][0]:.1e} to {r['fmr_95'][1]:.1e})" for r in rates]
+        tar = " / ".join(f"{100 * r['tar']:.1f}" for r in rates)
+        hints = f"{100 * row['kept_out_by_hints']:.1f} %"
+        lines.append(f"| {name} | {said} | {hints} | {' | '.join(fmr)} | {tar} % |")
     return "\n".join(lines)
 
 
