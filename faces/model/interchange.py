@@ -20,6 +20,8 @@ Compare = Callable[[Templates, Templates], NDArray[np.float32]]
 # Ten times the noise of 4 million pairs at 1e-3; a rate is not known better than that anyway.
 MOST_FMR_RATIO = 1.2
 MOST_TAR_LOSS = 0.003
+# Stricter rates stand on tens of millions of pairs, which nobody has at hand to compare variants.
+STRICTEST_COMPARED = 1e-5
 _ROWS = 64
 
 
@@ -45,7 +47,8 @@ def measure(own: Side, reference: Side, people: Sequence[str]) -> Interchange:
     cosine = float(np.mean(products / np.maximum(lengths, 1e-12)))
     if not cosine >= LEAST_COSINE:
         raise ValueError(f"mean cosine {cosine:.3f} between the variants' templates")
-    rates = [rate for rate in own.thresholds if rate in reference.thresholds]
+    both = [rate for rate in own.thresholds if rate in reference.thresholds]
+    rates = [rate for rate in both if float(rate) >= STRICTEST_COMPARED]
     alone = _shares(reference, reference.templates, rates, people)
     this = _shares(own, reference.templates, rates, people)
     back = _shares(reference, own.templates, rates, people)

@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 from oneglance.errors import ModelError
 
-# How far below the strictest rate that was fitted a threshold may still be told. Further down,
-# relatives and people who look like twins rule, whom no line drawn through the others foretells.
+# How far below the strictest rate that was fitted a threshold may still be told, and the least rate
+# of all. Further down, relatives and people who look like twins rule, whom no line drawn through
+# the others foretells: of a hundred million pairs, two or three are that alike.
 MOST_EXTRAPOLATION = 10.0
+LEAST_RATE = 2.5e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class ImpostorTail:
     @property
     def strictest_fmr(self) -> float:
         """The lowest false match rate for which `threshold` has an answer."""
-        return self._points[-1].target / MOST_EXTRAPOLATION
+        return max(LEAST_RATE, self._points[-1].target / MOST_EXTRAPOLATION)
 
     @property
     def laxest(self) -> FittedRate:

@@ -144,7 +144,7 @@ def test_threads_sharing_the_model_do_not_mix_their_faces(model: FaceModel) -> N
 
 
 def test_stricter_rates_have_higher_thresholds(model: FaceModel) -> None:
-    rates = ["1e-2", "1e-3", "1e-4", "1e-5"]
+    rates = ["1e-2", "1e-3", "1e-4", "1e-5", "1e-6", "1e-7"]
     thresholds = [model.threshold(rate) for rate in rates]
     assert thresholds == sorted(thresholds)
     assert len(set(thresholds)) == len(rates)

@@ -84,10 +84,10 @@ def picked(config: Config, machine: str = "this one") -> tuple[str, str, str]:
 
 def test_each_variant_loads_with_files_and_thresholds_of_its_own(folder: Path) -> None:
     row = read_manifest(folder).fitted.model_dump(mode="json")
-    row["by_fmr"]["1e-5"]["threshold"] = 6.5
+    row["by_fmr"]["1e-5"]["threshold"] = 5.0
     update_manifest(folder, {"thresholds": row}, "int8")
     models = {name: load_model(folder, variant=name) for name in ("float32", "int8")}
-    assert models["float32"].threshold("1e-5") != models["int8"].threshold("1e-5") == 6.5
+    assert models["float32"].threshold("1e-5") != models["int8"].threshold("1e-5") == 5.0
     assert models["int8"].manifest.encoder.name == "encoder-int8.tflite"
     assert models["int8"].manifest.aligner.name == "aligner.tflite"
     assert load_model(folder).variant == "float32"

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from oneglance.errors import ModelError
 from oneglance.faces.model.face_model import load_model
-from oneglance.faces.model.tail import MOST_EXTRAPOLATION, FittedRate, ImpostorTail, tail_of
+from oneglance.faces.model.tail import (
+    LEAST_RATE,
+    MOST_EXTRAPOLATION,
+    FittedRate,
+    ImpostorTail,
+    tail_of,
+)
 
 TARGETS = (1e-2, 1e-3, 1e-4, 1e-5)
 
@@ -47,7 +53,7 @@ def test_at_a_fitted_rate_it_is_the_fitted_threshold() -> None:
 
 
 @settings(deadline=None)
-@given(st.floats(-5.6, -0.01))
+@given(st.floats(-6, -0.01))
 def test_between_and_beyond_the_points_the_rate_is_never_higher_than_asked(power: float) -> None:
     rate = 10**power
     normal = exact(normal_quantile)
@@ -57,7 +63,7 @@ def test_between_and_beyond_the_points_the_rate_is_never_higher_than_asked(power
 
 
 @settings(deadline=None)
-@given(st.floats(-5.6, -1), st.floats(-5.6, -1))
+@given(st.floats(-6, -1), st.floats(-6, -1))
 def test_a_stricter_rate_never_has_a_lower_threshold(one: float, other: float) -> None:
     tail = exact(normal_quantile)
     strict, lax = sorted((one, other))
@@ -67,7 +73,7 @@ def test_a_stricter_rate_never_has_a_lower_threshold(one: float, other: float) -
 def test_doubt_about_a_fitted_rate_raises_the_threshold() -> None:
     sure = exact(normal_quantile)
     doubted = ImpostorTail([FittedRate(r, normal_quantile(r), 1.3 * r) for r in TARGETS])
-    for rate in (3e-3, 1e-4, 3e-6):
+    for rate in (3e-3, 1e-4, 1e-6):
         assert doubted.threshold(rate) > sure.threshold(rate)
 
 
@@ -105,6 +111,13 @@ def test_strict_points_that_fall_less_steeply_raise_those_between_and_below() ->
     for rate in (3e-4, 1e-4, 1e-5):
         assert heavy.threshold(rate) > -2 * math.log10(rate)
     assert heavy.threshold(2.5e-8) == pytest.approx(16 + 3 * math.log10(4))
+
+
+def test_however_strict_the_fitted_rates_none_below_the_least_is_told() -> None:
+    tail = exact(normal_quantile, (*TARGETS, 1e-6, 1e-7))
+    assert tail.strictest_fmr == LEAST_RATE
+    with pytest.raises(ModelError, match="stricter than"):
+        tail.threshold(0.99 * LEAST_RATE)
 
 
 def test_a_rate_far_below_the_fitted_ones_is_refused() -> None:
