@@ -20,7 +20,13 @@ class Precision(StrEnum):
 
 
 def convert(
-    model: Annotated[Path, typer.Argument(help="siamese.keras, as `train` left it.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="siamese.keras, as `train` left it, or a whole Siamese model of another hand, "
+            "as .keras or .h5 of Keras 2 or 3."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The model folder to make.", show_default=False)],
     quantize: Annotated[
         Precision,
@@ -65,6 +71,10 @@ def convert(
     ] = None,
     about: Annotated[
         Path | None, typer.Option(help="JSON object to put into the manifest: licences, data.")
+    ] = None,
+    custom_objects: Annotated[
+        Path | None,
+        typer.Option(help="Python code, which is RUN, with layers that Keras does not have."),
     ] = None,
     name: Annotated[str, typer.Option(help="The model's name, a part of its id.")] = "model",
     passes: Annotated[int, typer.Option(min=1, max=3, help="Passes of the aligner.")] = 2,
@@ -125,9 +135,16 @@ def convert(
         same_people=_text(same_people),
         pairs=_text(pairs),
         about=_text(about),
+        custom_objects=_text(custom_objects),
         limits=Limits(min_cosine, max_tar_loss / 100, max_accuracy_loss / 100, max_partitions),
     )
     console = Console(stderr=True)
+    if custom_objects is not None:
+        console.print(
+            f"{custom_objects} is run, with all that it does: give only code that you trust",
+            style="yellow",
+            markup=False,
+        )
     with console.status("converting, in a process of its own") as status:
         report = convert_in_child(job, status.update)
     _show(report)

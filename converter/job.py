@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from oneglance.converter import report as reports
 from oneglance.converter.accuracy import compare_pairs, compare_people, read_both
+from oneglance.converter.adopt import adopt, is_ours
 from oneglance.converter.calibration import Faces, calibration_faces
 from oneglance.converter.choice import choose
 from oneglance.converter.drawing_job import convert_drawings, is_for_drawings
@@ -30,14 +31,17 @@ from oneglance.converter.tflite import (
     convert_prepared,
     convert_twins,
 )
+from oneglance.converter.whole_file import read_whole
 from oneglance.errors import ConfigError
 from oneglance.faces.evaluation.listed_pairs import read_pairs
 from oneglance.faces.evaluation.strangers import SamePeople
 from oneglance.faces.find.align import CHIP_SIZE, CROP_SIZE
 from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.faces.model.manifest import read_manifest, verified_bytes
 from oneglance.faces.pictures import Pictures
+from oneglance.models import default_model_dir
 from oneglance.training.data.datasets import labelled_pictures
-from oneglance.training.networks.keras_files import load_keras
+from oneglance.training.networks.keras_files import load_aligner, load_keras
 
 # How much of the Keras model must be left: mean and least cosine of templates, and the largest
 # difference of a score in units of the scores' own spread. For the rest see request.Limits.
@@ -49,6 +53,7 @@ LIMITS = {
 }
 _SCORED = 64
 _MADE_UP = 16
+_ANY_PARTITIONS = 1_000
 Tell = Callable[[str], None]
 
 
@@ -58,7 +63,7 @@ class _Source:
 
     job: Job
     twins: Twins
-    aligner: keras.Model
+    aligner: keras.Model | None
     about: Mapping[str, Any]
     faces: Faces
     reference: FaceModel
@@ -79,13 +84,28 @@ def run_job(job: Job, tell: Tell = lambda text: None) -> dict[str, Any]:
     if not job.name:
         raise ConfigError("the model has no name", fix="name it with --name")
     about = read_about(job.about)
-    pair = load_keras(Path(job.model))
+    code = None if job.custom_objects is None else Path(job.custom_objects)
+    pair = read_whole(Path(job.model), code)
     if is_for_drawings(pair):
         return convert_drawings(job, pair, LIMITS, tell)
-    if job.quantize in ("int8", "auto") and job.calibration is None:
-        raise ConfigError("int8 needs pictures of faces", fix="name some with --calibration")
-    aligner = load_keras(Path(job.aligner))
-    _check_pair(pair, aligner, job)
+    aligner: keras.Model | None
+    if is_ours(pair):
+        if job.quantize in ("int8", "auto") and job.calibration is None:
+            raise ConfigError("int8 needs pictures of faces", fix="name some with --calibration")
+        aligner = load_keras(Path(job.aligner))
+        _check_pair(pair, aligner, job)
+    else:
+        tell("taking over a Siamese model that 'oneglance train' did not make")
+        if job.quantize in ("int8", "auto"):
+            raise ConfigError(
+                f"{job.quantize} is for networks that 'oneglance train' made",
+                where=job.model,
+                fix="take --quantize float32, float16 or int8-weights",
+            )
+        pair = adopt(pair, job.model)
+        aligner = _aligner_beside(job)
+        # What it is made of is another's choice: how much a delegate takes is told, not limited.
+        job = replace(job, limits=replace(job.limits, partitions=_ANY_PARTITIONS))
     with tempfile.TemporaryDirectory() as scratch:
         source = _prepared(job, pair, aligner, about, Path(scratch) / "float32-reference", tell)
         wanted = PRECISIONS if job.quantize == "auto" else (job.quantize,)
@@ -104,14 +124,15 @@ def run_job(job: Job, tell: Tell = lambda text: None) -> dict[str, Any]:
 def _prepared(
     job: Job,
     pair: keras.Model,
-    aligner: keras.Model,
+    aligner: keras.Model | None,
     about: Mapping[str, Any],
     folder: Path,
     tell: Tell,
 ) -> _Source:
     twins = Twins(pair, pair.get_layer("encoder"), pair.get_layer("head"), "chips")
     tell("converting to float32, what all else is measured against")
-    encoder, aligner_bytes = convert_twins(twins, "float32"), convert_aligner(aligner)
+    encoder = convert_twins(twins, "float32")
+    aligner_bytes = _shipped_aligner() if aligner is None else convert_aligner(aligner)
     _write(folder, job, twins, "float32", encoder, aligner_bytes, about)
     reference = load_model(folder)
     if job.calibration is None:
@@ -138,7 +159,8 @@ def _convert(source: _Source, precision: str, folder: Path, tell: Tell) -> dict[
     encoder, aligner = source.encoder, source.aligner_bytes
     if integer:
         encoder, prepared = convert_prepared(source.twins, faces.chips, Recipe())
-        aligner = convert_aligner(source.aligner, "int8", faces.crops)
+        if source.aligner is not None:
+            aligner = convert_aligner(source.aligner, "int8", faces.crops)
     elif precision != "float32":
         encoder = convert_twins(source.twins, precision)
     _write(folder, job, source.twins, precision, encoder, aligner, source.about)
@@ -232,6 +254,20 @@ def _decisions(source: _Source, model: FaceModel, report: dict[str, Any]) -> dic
 
 def _id(folder: Path) -> str:
     return load_model(folder).model_id
+
+
+def _aligner_beside(job: Job) -> keras.Model | None:
+    """The aligner that was named or stands beside a model of another hand; None without one."""
+    if not Path(job.aligner).is_file():
+        return None
+    return load_aligner(Path(job.aligner))
+
+
+def _shipped_aligner() -> bytes:
+    """The float32 aligner of the shipped model: one of another hand rarely brings its own."""
+    folder = default_model_dir()
+    manifest = read_manifest(folder, variant="float32")
+    return verified_bytes(folder, manifest.aligner)
 
 
 def _check_pair(pair: keras.Model, aligner: keras.Model, job: Job) -> None:

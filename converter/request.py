@@ -29,7 +29,8 @@ class Limits:
 class Job:
     """What to convert; paths as texts, so that a child process can be told in JSON.
 
-    `quantize` is float32, float16, int8-weights, int8 or auto.
+    `quantize` is float32, float16, int8-weights, int8 or auto. `custom_objects` is code that is
+    run, with the layers that Keras does not have.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Job:
     same_people: str | None = None
     pairs: str | None = None
     about: str | None = None
+    custom_objects: str | None = None
     limits: Limits = field(default_factory=Limits)
 
     @staticmethod

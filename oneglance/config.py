@@ -64,6 +64,15 @@ def _camera_source(value: object) -> object:
     return value
 
 
+def _host(value: object) -> object:
+    """What is often written there, and belongs elsewhere."""
+    if isinstance(value, str) and "://" in value:
+        raise ValueError("a name or address alone is expected, without what ends in ://")
+    if isinstance(value, str) and re.fullmatch(r"[^:]+:[0-9]+", value):
+        raise ValueError("the port stands in a key of its own, port")
+    return value
+
+
 def _zone(name: str) -> str:
     zone_of(name)
     return name
@@ -71,7 +80,11 @@ def _zone(name: str) -> str:
 
 Zone = Annotated[str, AfterValidator(_zone)]
 Secret = Annotated[Path, BeforeValidator(_secret_file)]
-Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@]+$", max_length=253)]
+Host = Annotated[
+    str,
+    BeforeValidator(_host),
+    StringConstraints(pattern=r"^[^\s/@]+$", max_length=253),
+]
 Source = Annotated[str | int, BeforeValidator(_camera_source)]
 # As most programs show it, with colons or without.
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^([0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}$")]

@@ -168,6 +168,8 @@ def test_somebody_elses_file_in_the_current_folder_leads_nobody(
         ('[mqtt]\nca_file = "ca.crt"', "certificate files are given, but tls is false"),
         ('[mqtt]\ntls = true\ncert_file = "c"', "cert_file and key_file go together"),
         ('[mqtt]\nuser = "me"', "user and password_file go together"),
+        ('[mqtt]\nhost = "10.0.0.2:1883"', "the port stands in a key of its own"),
+        ('[mqtt]\nhost = "mqtt://broker"', "without what ends in ://"),
         ("[kiosk]\npin_pad = true", "kiosk: pin_pad needs key_file"),
         ('[mqtt]\npassword_file = "p"', "user and password_file go together"),
         (

@@ -1,0 +1,230 @@
+"""Read a whole Keras model, of Keras 2 or 3, h5 or .keras; or say in our words why not."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from oneglance.errors import ConfigError
+
+# Keras finds our own layers only where they were imported before.
+from oneglance.training.networks import keras_files  # noqa: F401
+
+# What the layers of other hands are called that give |a - b|.
+_L1_NAME = re.compile(r"(l1|manhattan|abs(olute)?)_?(dist(ance)?|diff(erence)?)?(_?layer)?", re.I)
+_MODELS = {"Functional": "functional", "Model": "functional", "Sequential": "sequential"}
+_WHOLE = "save the whole model where it was made: model.save('model.keras')"
+_TOLD = 200
+
+
+class AbsoluteDifference(keras.layers.Layer):
+    """|a - b|, whether the two are called as a list, as two arguments, or by name."""
+
+    def call(self, *inputs: Any, **named: Any) -> Any:
+        """The difference of each of the numbers (n, d)."""
+        a, b = keras.tree.flatten([inputs, named])
+        return keras.ops.abs(a - b)
+
+
+def read_whole(path: Path, custom_objects: Path | None = None) -> keras.Model:
+    """The model in a .keras or .h5 file.
+
+    `custom_objects` is Python code, which is run, with the layers that the file names and Keras
+    does not have. A layer named as an L1 distance needs none: it is taken for |a - b|. Raises
+    ConfigError with the reason and a way out.
+    """
+    config = _config(path)
+    given = {} if custom_objects is None else _defined(custom_objects)
+    objects = {}
+    for name, kind, layer in _layers(config):
+        if kind == "Lambda":
+            raise ConfigError(
+                f"its layer {name!r} is a Lambda, whose code lies in the file and would be run",
+                where=str(path),
+                fix="replace it by a layer, or by keras.ops, and save the model again",
+            )
+        if kind in given:
+            objects[kind] = given[kind]
+        elif not _known(kind, layer):
+            objects[kind] = _stand_in(path, name, kind)
+    with tempfile.TemporaryDirectory() as scratch:
+        file = path
+        if _mend(config):
+            file = Path(scratch) / f"mended{'.h5' if h5py.is_hdf5(path) else '.keras'}"
+            _rewrite(path, config, file)
+        try:
+            model = keras.saving.load_model(file, custom_objects=objects, compile=False)
+        except Exception as error:
+            raise _unreadable(path, error) from error
+    if not isinstance(model, keras.Model):
+        raise ConfigError("holds a layer, not a model", where=str(path), fix=_WHOLE)
+    return model
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The description of the layers that the file holds; ConfigError for any other file."""
+    where = str(path)
+    if path.is_dir():
+        if (path / "saved_model.pb").is_file():
+            raise ConfigError(
+                "a SavedModel folder, of which Keras 3 reads no layers",
+                where=where,
+                fix="load it with the Keras that saved it, and model.save('model.h5')",
+            )
+        raise ConfigError("a folder, not a model's file", where=where, fix=_WHOLE)
+    if not path.is_file():
+        raise ConfigError("there is no such model", where=where, fix="train it first")
+    try:
+        if zipfile.is_zipfile(path):
+            return _zip_config(path)
+        if h5py.is_hdf5(path):
+            with h5py.File(path) as file:
+                if "model_config" in file.attrs:
+                    found: dict[str, Any] = json.loads(file.attrs["model_config"])
+                    return found
+                raise ConfigError("it holds weights only, no layers", where=where, fix=_WHOLE)
+        with path.open("rb") as file:
+            kind = "a TensorFlow Lite file" if file.read(8)[4:] == b"TFL3" else "no .keras or .h5"
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from error
+    raise ConfigError(f"{kind}, so not a Keras model", where=where, fix=_WHOLE)
+
+
+def _zip_config(path: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as file:
+        names = file.namelist()
+        if "config.json" in names:
+            found: dict[str, Any] = json.loads(file.read("config.json"))
+            return found
+    pickled = any(name.endswith("data.pkl") for name in names)
+    what = "a PyTorch file" if pickled else "a zip without a model's config.json"
+    raise ConfigError(f"{what}, so not a Keras model", where=str(path), fix=_WHOLE)
+
+
+def _layers(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Name, class and description of each layer, those of models in the model too."""
+    inner = config.get("config")
+    if not isinstance(inner, Mapping):
+        return
+    for layer in inner.get("layers", ()):
+        kind = str(layer.get("class_name"))
+        if kind in _MODELS:
+            yield from _layers(layer)
+        else:
+            yield str(layer.get("name") or layer["config"].get("name")), kind, layer
+
+
+def _known(kind: str, layer: Mapping[str, Any]) -> bool:
+    registered = str(layer.get("registered_name") or f"oneglance>{kind}")
+    return hasattr(keras.layers, kind) or bool(keras.saving.get_registered_object(registered))
+
+
+def _stand_in(path: Path, name: str, kind: str) -> type[keras.layers.Layer]:
+    if not _L1_NAME.fullmatch(kind):
+        raise ConfigError(
+            f"its layer {name!r} is of the class {kind}, which is none of Keras'",
+            where=str(path),
+            fix="give the file that defines it with --custom-objects FILE.py, which is run",
+        )
+    # The file has its weights, or that there are none, under the name of the class.
+    return type(kind, (AbsoluteDifference,), {})
+
+
+def _defined(file: Path) -> dict[str, type[keras.layers.Layer]]:
+    """Run the file; the layers that it defines, by their names."""
+    try:
+        found = runpy.run_path(str(file))
+    except (Exception, SystemExit) as error:
+        raise ConfigError(
+            f"it fails when it is run ({type(error).__name__}: {error})",
+            where=str(file),
+            fix="let it define the layers, and nothing else",
+        ) from error
+    return {
+        name: thing
+        for name, thing in found.items()
+        if isinstance(thing, type) and issubclass(thing, keras.layers.Layer)
+    }
+
+
+def _mend(config: dict[str, Any]) -> bool:
+    """Put right in place what Keras 2 wrote otherwise than Keras 3 reads it; whether anything was.
+
+    The class of a model has moved; and a second input of a layer, given by its name, stood among
+    the settings of the call.
+    """
+    changed = False
+    kind, module = config.get("class_name"), config.get("module")
+    if kind in _MODELS and module is not None and not module.startswith(("keras.src.models",)):
+        home = _MODELS[str(kind)]
+        config |= {"module": f"keras.src.models.{home}", "class_name": home.capitalize()}
+        changed = True
+    for calls in config.get("inbound_nodes") or ():
+        for call in _calls(calls):
+            named = call[3] if len(call) == 4 else {}
+            for key in [key for key, value in named.items() if _is_tensor(value)]:
+                calls.append([*named.pop(key), {}])
+                changed = True
+    inner = config.get("config")
+    layers = inner.get("layers", ()) if isinstance(inner, dict) else ()
+    changed = any([changed, *[_mend(layer) for layer in layers]])
+    return _count_calls_from_zero(layers) or changed
+
+
+def _count_calls_from_zero(layers: Sequence[Mapping[str, Any]]) -> bool:
+    """Keras 2 counted the making of a model within a model as its first call; Keras 3 does not."""
+    nodes = {layer.get("name"): layer.get("inbound_nodes") or () for layer in layers}
+    calls = [call for each in nodes.values() for node in each for call in _calls(node)]
+    changed = False
+    for layer in layers:
+        name = layer.get("name")
+        told = [call for call in calls if call[0] == name]
+        if layer.get("class_name") in _MODELS and told:
+            numbers = [call[1] for call in told]
+            if min(numbers) > 0 and max(numbers) >= len(nodes[name]):
+                for call in told:
+                    call[1] -= 1
+                changed = True
+    return changed
+
+
+def _calls(node: object) -> list[Any]:
+    """The inputs of one call as Keras 2 wrote them, [layer, call, output, settings] each."""
+    return [call for call in node if isinstance(call, list)] if isinstance(node, list) else []
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, list) and [type(part) for part in value] == [str, int, int]
+
+
+def _rewrite(path: Path, config: Mapping[str, Any], out: Path) -> None:
+    """The same file with another description."""
+    text = json.dumps(config)
+    if out.suffix == ".h5":
+        shutil.copyfile(path, out)
+        with h5py.File(out, "r+") as file:
+            file.attrs["model_config"] = text
+        return
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, text if name == "config.json" else old.read(name))
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    """Keras' own words, of which the first line tells what is wrong, with the version it needs."""
+    told = str(error).strip().splitlines() or [type(error).__name__]
+    return ConfigError(
+        f"Keras {keras.__version__} cannot read it ({told[0][:_TOLD]})",
+        where=str(path),
+        fix="save it again with a Keras of this version, or see whether the file is whole",
+    )
