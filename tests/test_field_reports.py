@@ -1,0 +1,18 @@
+"""docs/field-reports.md names at least fifteen reports, each with a test that exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_each_report_names_its_source_and_a_test_that_exists() -> None:
+    text = (ROOT / "docs/field-reports.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| [")]
+    assert len(rows) >= 15
+    for row in rows:
+        assert "https://github.com/" in row
+        ((file, name),) = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+        assert f"def {name}(" in (ROOT / file).read_text(), row
