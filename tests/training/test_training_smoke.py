@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oneglance.cli.main import main
+from oneglance.cli.main import run
 from oneglance.training.networks.keras_files import load_keras
 from oneglance.training.recipes.recipe import shipped_recipes
 
@@ -68,7 +68,7 @@ def test_missing_data_is_one_clear_line_and_blocks_no_later_start(
         arguments = ["oneglance", "train", recipe, "--data", str(tmp_path), "--out", str(out)]
         monkeypatch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as ended:
-            main()
+            run(lambda: False)
         told[recipe] = (ended.value.code, capfd.readouterr().err)
     done = oneglance("train", "siamese", "--data", str(tmp_path), "--out", str(out))
     told["siamese"] = (done.returncode, done.stderr)
