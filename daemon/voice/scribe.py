@@ -70,6 +70,7 @@ class Scribe:
         self._snapshots = snapshots
         self._snapshot_days = snapshot_days
         self._opening = threading.Lock()
+        self._telling = threading.Lock()
         self._audit: Audit | None = None
         self._begun = False
         self._failure: AuditError | None = None
@@ -137,12 +138,15 @@ class Scribe:
     ) -> None:
         """Write down what became of a command, or of as many alike. Raises AuditError.
 
-        `latest` is up to when commands have been carried out: it never goes back.
+        `latest` is up to when commands have been carried out, as far as is known to who asks. In
+        the log it never goes back: who lost their memory, or was overtaken, knows less than it.
         """
         body: dict[str, Any] = {"key": key_id, "verb": verb, "code": code, "times": times}
-        if latest is not None:
-            body["latest"] = latest.isoformat()
-        self.append("command", body)
+        with self._telling, self._noted():
+            known = [one for one in (latest, self.latest_command()) if one is not None]
+            if known:
+                body["latest"] = max(known).isoformat()
+            self.append("command", body)
 
     def latest_command(self) -> datetime | None:
         """What `command` was told last as `latest`, None if nothing. Raises AuditError."""
