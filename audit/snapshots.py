@@ -15,6 +15,8 @@ from oneglance.whole_file import wipe, write_whole
 # Beside the segments.
 SNAPSHOTS = "snapshots"
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{8,64})\.sealed")
+# Also what a process left that was killed while it wrote one: nobody writes that name again.
+_TO_GO = re.compile(rf"(?:\.new\d*-)?{_NAME.pattern}")
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -40,7 +42,8 @@ class Snapshots:
 
     def events(self) -> set[str]:
         """The ids of all events of which there is a picture. Raises AuditError."""
-        return events_in(self._folder)
+        matches = (_NAME.fullmatch(name) for name in _names(self._folder))
+        return {match[2] for match in matches if match is not None}
 
     def picture(self, event_id: str) -> bytes:
         """The picture of an event. Raises AuditError if there is none, or it was changed."""
@@ -76,9 +79,11 @@ def remove_events(folder: Path, event_ids: Collection[str]) -> None:
     """Wipe and remove the pictures of these events. Raises AuditError."""
     try:
         for name in _names(folder):
-            match = _NAME.fullmatch(name)
+            match = _TO_GO.fullmatch(name)
             if match is not None and match[2] in event_ids:
-                wipe(folder / name)
+                # It may just have expired.
+                with suppress(FileNotFoundError):
+                    wipe(folder / name)
     except OSError as error:
         raise AuditError(
             f"a snapshot cannot be removed: {error.strerror}", where=str(folder)
@@ -86,8 +91,8 @@ def remove_events(folder: Path, event_ids: Collection[str]) -> None:
 
 
 def events_in(folder: Path) -> set[str]:
-    """The ids of all events of which there is a picture. Raises AuditError."""
-    matches = (_NAME.fullmatch(name) for name in _names(folder))
+    """The ids of all events of which there is a picture, or a part of it. Raises AuditError."""
+    matches = (_TO_GO.fullmatch(name) for name in _names(folder))
     return {match[2] for match in matches if match is not None}
 
 
@@ -99,7 +104,7 @@ def expired(names: Iterable[str], now: datetime, keep_days: int) -> list[str]:
     before = now - timedelta(days=keep_days)
     found = []
     for name in names:
-        match = _NAME.fullmatch(name)
+        match = _TO_GO.fullmatch(name)
         if match is not None and _taken_at(match[1]) < before:
             found.append(name)
     return found

@@ -348,10 +348,12 @@ def test_who_is_forgotten_leaves_no_picture_and_no_key(opened: Opened, folder: P
         audit.append("decision", {"event_id": event}, person_id=who)
         snapshots.keep(event, datetime.now(UTC), b"a face")
     pictures = sorted((folder / "snapshots").iterdir(), key=lambda file: file.name[-10:])
+    # What a process left that was killed while it wrote one.
+    draft = pictures[2].rename(pictures[2].with_name(f".new-{pictures[2].name}"))
     with pictures[0].open("rb") as first, (folder / PEOPLE_FILE).open("rb") as people:
         opened(signer=None).forget("ada".__eq__)
         assert set(first.read()) == set(people.read()) == {0}
-    assert [file.exists() for file in pictures] == [False, True, False, True]
+    assert [file.exists() for file in (*pictures, draft)] == [False, True, False, True, False]
     assert set(Pseudonyms(folder / PEOPLE_FILE, SEALER).people().values()) == {"eve"}
     audit.forget("nobody".__eq__)
     assert snapshots.events() == {f"{1:032x}", f"{3:032x}"}
