@@ -61,6 +61,13 @@ def open_http(
             fix="give the address of its stream or of its snapshot: see its manual",
         )
     return None
+    if url.lower().startswith("https://"):
+        # FFmpeg would open it anew, and believe any certificate.
+        raise CameraError(
+            "the camera sends no JPEG pictures, and of other video no certificate is checked",
+            where=where,
+            fix="give the address of its MJPEG stream or of its snapshot: see its manual",
+        )
 
 
 class _Pinned(requests.adapters.HTTPAdapter):

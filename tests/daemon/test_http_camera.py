@@ -358,7 +358,9 @@ def test_a_web_page_is_not_taken_for_a_camera(web_camera: Camera) -> None:
         web_camera.open()
 
 
-def test_a_video_over_http_is_left_to_ffmpeg(web_camera: Camera, tmp_path: Path) -> None:
+def test_a_video_over_http_is_left_to_ffmpeg_and_over_https_refused(
+    web_camera: Camera, certificate: tuple[Path, Path, str], tmp_path: Path
+) -> None:
     film = tmp_path / "film.ts"
     source = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=10", "-t", "1"]
     subprocess.run(["ffmpeg", "-loglevel", "error", *source, str(film)], check=True, timeout=60)
@@ -380,6 +382,15 @@ def test_a_camera_that_does_not_answer_is_told_by_its_deadline(web_camera: Camer
     with pytest.raises(CameraError, match=r"no answer for 0\.2 s"):
         web_camera.open(read_deadline_s=0.2)
     done.set()
+    # FFmpeg believes any certificate.
+    camera = Camera(certificate[:2])
+    camera.answer = answer
+    try:
+        with pytest.raises(CameraError, match="no certificate is checked"):
+            camera.open(tls_fingerprint=certificate[2])
+        assert camera.asked == 1
+    finally:
+        camera.stop()
 
 
 @pytest.fixture(scope="module")
