@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,7 +50,7 @@ def open_http(
         return _Mjpeg(client, response, b"")
     if kind.startswith("image/"):
         return _Snapshots(client, response, config.poll_fps)
-    begins = b"" if kind.startswith(("video/", "audio/")) else client.read(response)
+    begins = b"" if kind.startswith(("video/", "audio/")) else client.beginning(response)
     if _JPEG in begins[:_HEADERS] or kind in _MOTION_JPEG:
         return _Mjpeg(client, response, begins)
     response.close()
@@ -60,7 +61,6 @@ def open_http(
             where=where,
             fix="give the address of its stream or of its snapshot: see its manual",
         )
-    return None
     if url.lower().startswith("https://"):
         # FFmpeg would open it anew, and believe any certificate.
         raise CameraError(
@@ -68,6 +68,7 @@ def open_http(
             where=where,
             fix="give the address of its MJPEG stream or of its snapshot: see its manual",
         )
+    return None
 
 
 class _Pinned(requests.adapters.HTTPAdapter):
@@ -79,6 +80,18 @@ class _Pinned(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, assert_fingerprint=self._fingerprint, **kwargs)
+
+
+class _Digest(requests.auth.HTTPDigestAuth):
+    """With a user's name of any characters, and a line for a camera that forgets what it needs."""
+
+    def build_digest_header(self, method: str, url: str) -> str | None:
+        try:
+            header = super().build_digest_header(method, url)
+        except KeyError:
+            raise requests.exceptions.InvalidHeader("no realm or nonce") from None
+        # What is sent as Latin-1 is then UTF-8.
+        return None if header is None else header.encode().decode("latin-1")
 
 
 class _Client:
@@ -106,10 +119,12 @@ class _Client:
             offered = response.headers.get("WWW-Authenticate", "").lower()
             response.close()
             # Digest where there is a choice: it does not send the password itself.
-            kind = (
-                requests.auth.HTTPDigestAuth if "digest" in offered else requests.auth.HTTPBasicAuth
+            user, password = self._login.user, self._login.password
+            self._auth = (
+                _Digest(user, password)
+                if "digest" in offered
+                else requests.auth.HTTPBasicAuth(user.encode(), password.encode())
             )
-            self._auth = kind(self._login.user, self._login.password)
             response = self._ask()
         if response.status_code == requests.codes.ok:
             if _kind(response) in _OWN_END or _kind(response).startswith("multipart/"):
@@ -118,13 +133,35 @@ class _Client:
         response.close()
         raise self._refused(response.status_code)
 
-    def read(self, response: requests.Response) -> bytes:
-        """What comes next of the body; nothing at its end. Raises CameraError."""
-        try:
-            data: bytes = response.raw.read1(_CHUNK, decode_content=True)
-        except _READ_FAILURES:
-            raise CameraError("the camera broke off", where=self.where) from None
-        return data
+    def pieces(self, response: requests.Response) -> Iterator[bytes]:
+        """What comes of the body, to its end. Raises CameraError.
+
+        Also where it comes without an end, but no picture in it: whoever sees one stops asking.
+        """
+        until_s = time.monotonic() + self._deadline_s
+        while True:
+            try:
+                data: bytes = response.raw.read1(_CHUNK, decode_content=True)
+            except _READ_FAILURES:
+                raise CameraError("the camera broke off", where=self.where) from None
+            if not data:
+                return
+            yield data
+            if time.monotonic() > until_s:
+                raise CameraError(
+                    f"no whole picture for {self._deadline_s:g} s",
+                    where=self.where,
+                    fix="check its network, and what it sends",
+                )
+
+    def beginning(self, response: requests.Response) -> bytes:
+        """As much of the body as tells whether a JPEG picture is in it. Raises CameraError."""
+        begins = b""
+        for data in self.pieces(response):
+            begins += data
+            if len(begins) >= _HEADERS or _JPEG in begins:
+                break
+        return begins
 
     def close(self) -> None:
         """Close all connections."""
@@ -148,7 +185,13 @@ class _Client:
                 where=self.where,
                 fix="check its address, cable and network",
             ) from None
-        except requests.exceptions.ConnectionError:
+        except requests.exceptions.ConnectionError as error:
+            if _is_no_http(error):
+                raise CameraError(
+                    "what answers there does not speak HTTP",
+                    where=self.where,
+                    fix="check the port; a stream at port 554 begins with rtsp://",
+                ) from None
             raise CameraError(
                 "the stream cannot be opened: no connection",
                 where=self.where,
@@ -203,6 +246,14 @@ class _Client:
         )
 
 
+def _is_no_http(error: requests.exceptions.ConnectionError) -> bool:
+    """Whether somebody was there and answered."""
+    aborted = error.args[0] if error.args else None
+    why = aborted.args[-1] if isinstance(aborted, urllib3.exceptions.ProtocolError) else None
+    # One that hangs up without a word is an OSError as well.
+    return isinstance(why, http.client.HTTPException) and not isinstance(why, OSError)
+
+
 def _kind(response: requests.Response) -> str:
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
@@ -240,11 +291,13 @@ class _Mjpeg:
         self._waiting = deque(self._splitter.feed(begins))
 
     def read(self) -> NDArray[np.uint8] | None:
-        while not self._waiting:
-            data = self._client.read(self._response)
-            if not data:
+        if not self._waiting:
+            for data in self._client.pieces(self._response):
+                self._waiting += self._splitter.feed(data)
+                if self._waiting:
+                    break
+            else:
                 raise CameraError("the camera ended its stream", where=self._client.where)
-            self._waiting += self._splitter.feed(data)
         jpeg = self._waiting.popleft()
         if jpeg is None:
             raise BadFrameError("the camera tears its pictures", where=self._client.where)
@@ -291,11 +344,13 @@ class _Snapshots:
         """Until a JPEG picture is whole, or the body ends."""
         splitter, body = JpegSplitter(), b""
         try:
-            while len(body) <= MAX_JPEG_BYTES and (data := self._client.read(response)):
+            for data in self._client.pieces(response):
                 body += data
                 for jpeg in splitter.feed(data):
                     if jpeg is not None:
                         return jpeg
+                if len(body) > MAX_JPEG_BYTES:
+                    break
         finally:
             response.close()
         return body

@@ -32,7 +32,7 @@ JPEGS = [
     bytes(cv2.imencode(".jpg", np.full((48, 64, 3), grey, np.uint8))[1]) for grey in (60, 120, 180)
 ]
 Answer = Callable[[BaseHTTPRequestHandler], None]
-USER, PASSWORD = "admin", "p@s/s#%w:ö"
+USER, PASSWORD = "hausmeisterżö", "p@s/s#%w:ö€"
 
 
 class Camera:
@@ -115,7 +115,9 @@ def stream(
     handler.end_headers()
     for jpeg in JPEGS * 2:
         length = b"" if wrong is None else b"Content-Length: %d\r\n" % (len(jpeg) + wrong)
-        handler.wfile.write(boundary + length + b"\r\n" + jpeg + b"\r\n")
+        # As two packets, as some cameras do.
+        handler.wfile.write(boundary + length + b"\r\n")
+        handler.wfile.write(jpeg + b"\r\n")
 
 
 ALL = [60, 120, 180]
@@ -129,6 +131,7 @@ ALL = [60, 120, 180]
         (lambda h: stream(h, kind="multipart/x-mixed-replace"), ALL),
         (lambda h: stream(h, boundary=b"", kind="multipart/x-mixed-replace; boundary=zzz"), ALL),
         (lambda h: stream(h, boundary=b"", kind=None), ALL),
+        (lambda h: stream(h, kind=None, wrong=-200), [-1, 60, -1, 120, -1, 180]),
         (lambda h: stream(h, kind="application/octet-stream"), ALL),
         (lambda h: stream(h, kind="video/x-motion-jpeg"), ALL),
         (lambda h: stream(h, whole_length=10), ALL),
@@ -143,6 +146,7 @@ ALL = [60, 120, 180]
             "boundary-not-named",
             "other-boundary",
             "no-type",
+            "no-type-part-too-short",
             "octets",
             "motion",
         ),
@@ -225,7 +229,7 @@ def test_snapshots_are_asked_for_at_their_rate() -> None:
 
     class Client:
         where = "cam"
-        read = staticmethod(lambda _response: JPEGS[0])
+        pieces = staticmethod(lambda _response: iter([JPEGS[0]]))
         get = staticmethod(lambda: Response())
 
     class Response:
@@ -269,7 +273,9 @@ def digest(algorithm: str) -> Answer:
         said = {key: quoted or plain for key, quoted, plain in _SAID.findall(given)}
         ha1, ha2 = h(f"{USER}:cam:{PASSWORD}"), h(f"GET:{handler.path}")
         wanted = h(f"{ha1}:n0:{said['nc']}:{said['cnonce']}:auth:{ha2}")
-        if said["response"] == wanted and said["uri"] == handler.path:
+        # What is on the line are bytes; to this server they look like Latin-1.
+        user = said["username"].encode("latin-1").decode()
+        if (said["response"], said["uri"], user) == (wanted, handler.path, USER):
             snapshot(handler, JPEGS[0], len(JPEGS[0]))
         else:
             unauthorised(handler, 'Digest realm="cam", nonce="n0", qop="auth"')
@@ -283,7 +289,7 @@ _SAID = re.compile(r'(\w+)=(?:"([^"]*)"|([^,\s]+))')
 def basic(handler: BaseHTTPRequestHandler) -> None:
     from base64 import b64encode
 
-    wanted = "Basic " + b64encode(f"{USER}:p@ss/w#rd?".encode()).decode()
+    wanted = "Basic " + b64encode(f"{USER}:p@ss/w#rd?ż".encode()).decode()
     if handler.headers.get("Authorization") == wanted:
         stream(handler)
     else:
@@ -306,7 +312,7 @@ def test_a_digest_login_is_answered_and_preferred(
     assert greys(web_camera.open(poll_fps=30, **login), 3) == [60, 60, 60]
 
 
-@pytest.mark.parametrize("written", ["p@ss/w#rd?", "p%40ss%2Fw%23rd%3F"])
+@pytest.mark.parametrize("written", ["p@ss/w#rd?ż", "p%40ss%2Fw%23rd%3F%C5%BC"])
 def test_a_basic_login_in_the_url_is_answered_or_the_way_out_said(
     web_camera: Camera, written: str
 ) -> None:
@@ -332,7 +338,9 @@ def test_a_basic_login_in_the_url_is_answered_or_the_way_out_said(
         (lambda h: h.send_error(403), "", "forbids this"),
         (lambda h: h.send_error(500), "", "status 500"),
         (lambda h: (h.send_response(302), h.end_headers())[0], "", "sends one to another address"),
-        (lambda h: h.wfile.write(b"RTSP/1.0 200 OK\r\n\r\n"), "", "cannot be opened"),
+        (lambda h: h.wfile.write(b"RTSP/1.0 200 OK\r\n\r\n"), "", "does not speak HTTP"),
+        (lambda h: unauthorised(h, 'Digest realm="cam"'), "admin:S3@", "not understood"),
+        (lambda _: None, "", "no connection"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_without_password_or_path(
@@ -374,14 +382,6 @@ def test_a_video_over_http_is_left_to_ffmpeg_and_over_https_refused(
     web_camera.answer = answer
     assert len(greys(web_camera.open(), 3)) == 3
     assert web_camera.asked >= 2
-
-
-def test_a_camera_that_does_not_answer_is_told_by_its_deadline(web_camera: Camera) -> None:
-    done = threading.Event()
-    web_camera.answer = lambda _: done.wait(20) and None
-    with pytest.raises(CameraError, match=r"no answer for 0\.2 s"):
-        web_camera.open(read_deadline_s=0.2)
-    done.set()
     # FFmpeg believes any certificate.
     camera = Camera(certificate[:2])
     camera.answer = answer
@@ -391,6 +391,36 @@ def test_a_camera_that_does_not_answer_is_told_by_its_deadline(web_camera: Camer
         assert camera.asked == 1
     finally:
         camera.stop()
+
+
+def test_a_camera_that_does_not_answer_is_told_by_its_deadline(web_camera: Camera) -> None:
+    done = threading.Event()
+    web_camera.answer = lambda _: done.wait(20) and None
+    with pytest.raises(CameraError, match=r"no answer for 0\.2 s"):
+        web_camera.open(read_deadline_s=0.2)
+    done.set()
+
+
+@pytest.mark.parametrize("kind", ["multipart/x-mixed-replace", "image/jpeg", ""])
+def test_a_camera_that_sends_without_an_end_but_no_picture_is_told_by_its_deadline(
+    web_camera: Camera, kind: str
+) -> None:
+    done = threading.Event()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", kind)
+        handler.end_headers()
+        # A byte now and then keeps each single read alive.
+        while not done.wait(0.02):
+            handler.wfile.write(b".")
+
+    web_camera.answer = answer
+    try:
+        with pytest.raises(CameraError, match=r"no whole picture for 0\.2 s"):
+            web_camera.open(read_deadline_s=0.2).read()
+    finally:
+        done.set()
 
 
 @pytest.fixture(scope="module")
