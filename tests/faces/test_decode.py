@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -150,6 +151,19 @@ def test_ten_bits_in_a_file_of_sixteen_are_stretched(suffix: str) -> None:
     pixels = decode(bytes(cv2.imencode(suffix, ramp)[1]), "picture")
     assert pixels.shape == (40, 256, 3)
     assert np.allclose(pixels[0, :, 0], np.arange(256), atol=3)
+
+
+def test_stretching_takes_no_many_times_the_memory_of_the_picture() -> None:
+    data = bytes(cv2.imencode(".png", np.tile(np.arange(1000, dtype=np.uint16), (1000, 1)))[1])
+    tracemalloc.start()
+    try:
+        pixels = decode(data, "picture")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert pixels.max() == 255
+    # As it is, with 16 bits, and stretched.
+    assert peak < 6 * pixels.nbytes
 
 
 def test_sixteen_bits_in_full_use_and_a_dark_picture_stay_as_they_are() -> None:
