@@ -15,6 +15,7 @@ from liveness_scenes import (
     bent_depth,
     head_depth,
     no_depth,
+    patterned,
     wander,
 )
 
@@ -78,6 +79,37 @@ def test_what_never_moves_tells_nothing_of_its_surroundings() -> None:
     assert cues["unrest"] == 0
     moved = motion.measure(traced(Scene(3), 3))
     assert cues["stir"] < moved["stir"] - 0.5
+
+
+@pytest.mark.parametrize("hand_px", [0.0, 4.0])
+def test_a_room_that_moves_is_a_screens_whatever_its_face_does(hand_px: float) -> None:
+    room = patterned(np.random.default_rng(5), 520, 680, 3.0)
+    trace = Trace()
+    for step in range(2 * FRAMES):
+        right, down = np.rint(20 + hand_px * np.array([np.sin(step / 3), np.cos(step / 2)]))
+        seen = room[int(down) : int(down) + 480, int(right) : int(right) + 640]
+        # The face goes up and down by itself, on the screen or before the wall.
+        points = np.add(FACE, [0.0, 3.0 * np.sin(step / 1.7)])
+        trace.see(np.repeat(seen[..., None], 3, 2), points, step * STEP_S)
+    unrest = motion.measure(trace.glances)["unrest"]
+    assert unrest > 0.8 if hand_px else unrest == 0
+
+
+def test_what_stays_looks_the_same_to_the_px_wherever_the_face_goes() -> None:
+    room = np.repeat(patterned(np.random.default_rng(6), 480, 640, 2.0)[..., None], 3, 2)
+    trace = Trace()
+    for step, (right, down, size) in enumerate([(0, 0, 1.0), (-37, 21, 1.0), (50, -9, 1.9)]):
+        middle = np.add(FACE.mean(0), [right, down])
+        trace.see(room, (FACE - FACE.mean(0)) * size + middle, step * STEP_S)
+    for glance in trace.glances:
+        corner, size = glance.corner, 2**glance.halvings
+        whole = room[corner[1] :, corner[0] :, 0]
+        rows, columns = glance.wall.shape
+        whole = whole[: rows * size, : columns * size].astype(float)
+        mean = whole.reshape(rows, size, columns, size).mean((1, 3))
+        # Each halving rounds to whole grey levels.
+        assert np.abs(glance.wall - mean).max() <= glance.halvings
+    assert len({glance.halvings for glance in trace.glances}) > 1
 
 
 def test_one_glance_tells_nothing() -> None:
