@@ -207,7 +207,7 @@ def test_tuning_refuses_a_model_that_the_door_would_refuse(house: Path, tmp_path
 
 
 def test_without_a_door_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneglance.cli.doctor_tune.default_config_is_there", lambda: False)
+    monkeypatch.setattr("oneglance.cli.doctor_tune.config_is_there", lambda: False)
     found = json.loads(run("doctor", "--tune", "--json"))
     assert found["kept_in"] is None
     assert found["model_id"] == load_model().model_id
