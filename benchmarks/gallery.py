@@ -130,7 +130,7 @@ def _kept(model: FaceModel, head: L1Head, templates: Rows) -> dict[str, Any]:
             model.model_id,
             model.template_size,
             wall=lambda: datetime.now(UTC),
-            head=head,
+            prepare=lambda snapshot: with_codes(snapshot, head),
         )
         started = time.perf_counter()
         watch.reload()

@@ -47,6 +47,8 @@ def predict(
     """Say whether two pictures show the same person, with the score and the threshold.
 
     Each picture goes through the door's own parts: find the face (Haar), align, encode, compare.
+    The two templates are compared as they are, at the model's own threshold for one comparison: no
+    calibration, several pictures of one person or several looks count in, as they do at a door.
     The picture that `--out` writes shows people, and only you may read it.
 
     Exit code 0 for the same person, 1 for different ones, 9 for a picture without a face, with

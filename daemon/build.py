@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from random import SystemRandom
 
@@ -51,6 +52,8 @@ from oneglance.faces.calibration.setup import any_door, kept_calibration, strang
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.credentials import CredentialFile, forget_credentials
 from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
+from oneglance.faces.gallery.fusing import fused
+from oneglance.faces.gallery.identify import with_codes
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.gallery.setup import configured_witness
 from oneglance.faces.gallery.vault import load_key
@@ -93,6 +96,23 @@ def rule_of(config: Config, model: FaceModel, door: Door | None = None) -> Rule:
     fitted = tail_of(model.manifest.raw["thresholds"])
     tail = fitted if door is None else CalibratedTail(fitted, door)
     return Rule(float(decision.far), decision.frames, decision.patience_s, tail)
+
+
+def comparable(model: FaceModel, door: Door | None) -> Callable[[Snapshot], Snapshot]:
+    """What makes a gallery as it is kept into what looks at `door` are compared with.
+
+    One row a person where pictures agree, each settled, and fast to search.
+    """
+    head = L1Head.behind(model.compare, model.template_size)
+    agreement = model.threshold(AGREEMENT_FMR)
+
+    def prepared(snapshot: Snapshot) -> Snapshot:
+        rows = fused(snapshot, head, agreement)
+        if door is not None:
+            rows = replace(rows, templates=door.settled(rows.templates))
+        return with_codes(rows, head)
+
+    return prepared
 
 
 def build_pipeline(
@@ -175,9 +195,7 @@ def open_gallery(
         model.template_size,
         wall=clocks.wall,
         fits=rule_of(config, model, door).fits,
-        settle=_as_it_is if door is None else door.settled,
-        head=L1Head.behind(model.compare, model.template_size),
-        agreement=model.threshold(AGREEMENT_FMR),
+        prepare=comparable(model, door),
         witness=configured_witness(config.gallery, Generations(audit_log)),
         keep_expired=timedelta(days=config.gallery.keep_expired_days),
         on_deletion=lambda ids: forget_credentials(config.credentials_file, key, ids, badges),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +14,7 @@ from oneglance.cli.attack_test.tally import Attempt, Kind, answer_of
 from oneglance.clocks import Clocks
 from oneglance.config import CameraConfig, Config
 from oneglance.contract.messages import Hint
-from oneglance.daemon.build import build_pipeline, door_of
+from oneglance.daemon.build import build_pipeline, comparable, door_of
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.camera.intake import CameraState
@@ -61,9 +61,7 @@ class Trial:
         with open_configured(config.gallery) as gallery:
             now = datetime.now(UTC)
             people = gallery.snapshot(model.model_id, now, template_size=model.template_size)
-        door = door_of(config, model)
-        if door is not None:
-            people = replace(people, templates=door.settled(people.templates))
+        people = comparable(model, door_of(config, model))(people)
         if not people.person_ids:
             raise GalleryError(
                 "nobody is enrolled, so nobody can be attacked",

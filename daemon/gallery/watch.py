@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.errors import AuditError, OneglanceError, TamperedError
-from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.file import is_there
-from oneglance.faces.gallery.fusing import fused
 from oneglance.faces.gallery.gallery import Gallery
-from oneglance.faces.gallery.identify import with_codes
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.gallery.rows import Unsealed
 from oneglance.faces.gallery.vault import TemplateKey
@@ -47,12 +40,10 @@ class GalleryWatch:
     """Use it from one thread only: the file belongs to the thread that opened it.
 
     While the gallery cannot be read, or `fits` refuses its number of templates, nobody is in it:
-    `snapshot` is None and `problem` says so. What `fits` answers is logged. With the model's
-    `head` a person's pictures that score `agreement` or more among themselves are compared as one,
-    and a large gallery is made fast to search. `settle` takes out of its templates what this
-    door's pictures put into all of them. Templates that were unsealed once are not unsealed again,
-    so that one more person costs little. An older copy of the gallery than `witness` knows of
-    counts for nothing. Who has expired for longer than `keep_expired` is deleted for good, after
+    `snapshot` is None and `problem` says so. What `fits` answers is logged. `prepare` makes what
+    looks are compared with out of what was read. Templates that were unsealed once are not unsealed
+    again, so that one more person costs little. An older copy of the gallery than `witness` knows
+    of counts for nothing. Who has expired for longer than `keep_expired` is deleted for good, after
     `on_deletion` has got their ids: if it raises OneglanceError, nobody is. `version` grows
     whenever what is in memory was replaced.
     """
@@ -66,9 +57,7 @@ class GalleryWatch:
         *,
         wall: Callable[[], datetime],
         fits: Callable[[int], str] = "{} templates".format,
-        head: L1Head | None = None,
-        agreement: float = float("inf"),
-        settle: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
+        prepare: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
         witness: Witness | None = None,
         keep_expired: timedelta | None = None,
         on_deletion: Callable[[Sequence[str]], None] = lambda _: None,
@@ -79,9 +68,7 @@ class GalleryWatch:
         self._template_size = template_size
         self._wall = wall
         self._fits = fits
-        self._head = head
-        self._agreement = agreement
-        self._settle = settle
+        self._prepare = prepare
         self._witness = witness
         self._keep_expired = keep_expired
         self.on_deletion = on_deletion
@@ -158,11 +145,8 @@ class GalleryWatch:
         snapshot = self._gallery.snapshot(
             self._model_id, now, template_size=self._template_size, unsealed=self._unsealed
         )
-        snapshot = fused(snapshot, self._head, self._agreement)
+        snapshot = self._prepare(snapshot)
         decides = self._fits(len(snapshot.templates))
-        if self._settle is not None:
-            snapshot = replace(snapshot, templates=self._settle(snapshot.templates))
-        snapshot = with_codes(snapshot, self._head)
         self._changes = changes
         self._read_at = now
         self._changes_at = snapshot.changes_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from oneglance.audit.log import Audit
 from oneglance.cli.attack_test.command import Record, guide
 from oneglance.cli.attack_test.door import Trial, film_config
 from oneglance.cli.attack_test.tally import Answer, Attempt, Kind, answer_of, figures, report
 from oneglance.cli.init import init
 from oneglance.cli.main import app
+from oneglance.clocks import Clocks
 from oneglance.config import load_config
 from oneglance.contract.messages import Liveness
+from oneglance.daemon.build import open_gallery
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.errors import CameraError, ConfigError, GalleryError, OneglanceError
 from oneglance.faces.find.detect import FaceDetector
@@ -80,6 +84,29 @@ def enrol(door: Path, photo: Path) -> None:
             consent_at=datetime.now(UTC),
             source="photo",
         )
+
+
+def test_looks_are_compared_with_the_daemons_rows(door: Path, small_photos: Path) -> None:
+    model, detector = load_model(), FaceDetector()
+    photos = [small_photos / name for name in ("obama.jpg", "obama2.jpg")]
+    samples = [read_one_face(load_image(p), detector, model, where=str(p)) for p in photos]
+    config = load_config(door / "oneglance.toml")
+    with Gallery.open(
+        config.gallery.path, load_key(config.gallery.key_file), create=True
+    ) as gallery:
+        gallery.enrol(
+            NAME,
+            np.stack([sample.template for sample in samples]),
+            model.model_id,
+            consent_at=datetime.now(UTC),
+            source="photo",
+        )
+    clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
+    compared = Trial.of(config).gallery
+    watch = open_gallery(config, model, clocks, Audit(config.audit_folder, clocks.wall))
+    assert watch.snapshot is not None
+    assert compared.person_ids == watch.snapshot.person_ids == ("ada-lovelace",)
+    assert np.array_equal(compared.templates, watch.snapshot.templates)
 
 
 def attack_test(door: Path, *arguments: str | Path) -> Result:

@@ -14,10 +14,9 @@ from oneglance.audit.generations import Generations
 from oneglance.audit.log import Audit
 from oneglance.clocks import Clocks
 from oneglance.config import Config, GalleryConfig
-from oneglance.daemon.build import open_gallery
+from oneglance.daemon.build import comparable, open_gallery
 from oneglance.daemon.gallery.watch import LOOK_EVERY_S, TIDY_EVERY_S, GalleryWatch
 from oneglance.errors import AuditError, GalleryError
-from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.setup import configured_witness, open_configured
 from oneglance.faces.gallery.vault import load_key
@@ -255,8 +254,7 @@ def test_pictures_of_one_person_that_agree_are_compared_as_one(
         model.template_size,
         wall=clock,
         fits=fits,
-        head=L1Head.behind(model.compare, model.template_size),
-        agreement=model.threshold("1e-3"),
+        prepare=comparable(model, None),
     )
     assert watch.reload() == 2
     assert watch.snapshot is not None
