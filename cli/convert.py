@@ -174,7 +174,12 @@ def _show(report: dict[str, Any]) -> None:
         typer.echo(f"{report['chosen']} is taken: {report['why']}")
     for fmr, row in report.get("thresholds", {}).get("by_fmr", {}).items():
         typer.echo(f"FMR {fmr}: threshold {row['threshold']:.3f}, TAR {row['tar']:.2%}")
-    if "thresholds" not in report:
+    if "thresholds" in report:
+        typer.echo(
+            "no common directions: doors that are not calibrated get no correction "
+            "(docs/convert.md, 'What a new encoder lacks')"
+        )
+    else:
         typer.echo("no thresholds were fitted: no door opens on this model yet")
     typer.echo(f"{report['out']}: {report['model_id']}")
 

@@ -146,7 +146,8 @@ def join(
 
     The first folder gives the name and the templates' id. Each other one is compared with it, both
     ways, on all pairs of the pictures: only where that is good enough do their templates count as
-    interchangeable, and only then may `oneglance doctor --tune` switch between them.
+    interchangeable, and only then may `oneglance doctor --tune` switch between them. The first
+    folder's `common` directions go along only if this holds for all.
 
     Example: `oneglance model join float32-model int8-model --out my-model --images lfw.zip
     --people people.csv --folds 7,8`

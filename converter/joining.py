@@ -45,6 +45,7 @@ def join_folders(
     The first gives name, licences and the id of the templates. Each other one is measured
     against it on pictures of people that training never saw; where that is good enough
     (`objections` in faces/model/interchange.py), a gallery survives a switch between the two.
+    The first's `common` goes along if that holds for all of them, and else is left out.
     `default` is what is loaded where nobody chose, the first unless given. The folder appears
     whole or not at all. Raises ConfigError for folders that do not belong together, ModelError
     for a damaged one, ImageError for pictures that cannot measure anything.
@@ -78,6 +79,10 @@ def join_folders(
             if not row.objections and row.interchange is not None:
                 put: dict[str, Any] = {"interchange": row.interchange.model_dump(mode="json")}
                 update_manifest(made, put, row.variant)
+        common = first.document.common
+        if common is not None and not any(row.objections for row in joined):
+            # Directions of one encoder's templates: they say nothing about templates of another.
+            update_manifest(made, {"common": common})
         move_folder(made, out)
     return joined
 

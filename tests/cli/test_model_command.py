@@ -96,6 +96,11 @@ def test_two_conversions_of_one_network_become_variants_of_one_model(
     tmp_path: Path, pictures: tuple[str | Path, ...]
 ) -> None:
     first = write_folder(tmp_path / "a", "float32")
+    common = read_document(default_model_dir()).common
+    update_manifest(first, {"common": common})
+    told = read_manifest(first).fitted
+    assert common
+    assert told.impostors is not None
     second = write_folder(tmp_path / "b", "int8", mark=b"z")
     out = tmp_path / "joined"
     said = run("model", "join", first, second, "--out", out, *pictures)
@@ -103,6 +108,8 @@ def test_two_conversions_of_one_network_become_variants_of_one_model(
     document = read_document(out)
     assert document.tune_among == ("float32", "int8")
     assert document.default == document.reference == "float32"
+    assert document.common == common
+    assert document.variants["float32"].thresholds == told
     assert (document.licence, document.notes) == ("MIT", {"made": "for a test"})
     measured = document.variants["int8"].interchange
     assert measured is not None
@@ -115,6 +122,7 @@ def test_variants_whose_thresholds_do_not_fit_are_joined_but_do_not_mix(
     tmp_path: Path, pictures: tuple[str | Path, ...]
 ) -> None:
     first = write_folder(tmp_path / "a", "float32")
+    update_manifest(first, {"common": read_document(default_model_dir()).common})
     second = write_folder(tmp_path / "b", "int8", mark=b"z")
     strict = read_manifest(second).fitted.model_dump(mode="json")
     for row in strict["by_fmr"].values():
@@ -126,6 +134,7 @@ def test_variants_whose_thresholds_do_not_fit_are_joined_but_do_not_mix(
     document = read_document(out)
     assert document.tune_among == ("float32",)
     assert not document.variants["int8"].templates_interchangeable
+    assert document.common is None
     assert load_model(out, variant="int8").model_id != load_model(out).model_id
 
 

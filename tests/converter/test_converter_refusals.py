@@ -52,6 +52,7 @@ def job(trained: Path, tmp_path: Path) -> dict[str, Any]:
         "thresholds",
         "parity",
         "training",
+        "common",
     ],
 )
 def test_about_cannot_say_what_the_conversion_says(
