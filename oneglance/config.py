@@ -179,7 +179,8 @@ class CalibrationConfig(Section):
     """What this door's own pictures do to scores: docs/calibration.md.
 
     With `keep_strangers` the daemon keeps templates of visitors whom it did not know, sealed, for
-    `oneglance calibrate` to learn from. `file` holds what was learned, `strangers_file` them.
+    `oneglance calibrate` to learn from. `file` holds what was learned, `strangers_file` them. No
+    decision is made where `file` is given and not there.
     """
 
     keep_strangers: bool = False

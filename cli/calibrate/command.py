@@ -180,5 +180,7 @@ def _in_words(told: dict[str, Any]) -> str:
             f"{spread('after_at_most')}",
             f"thresholds    {thresholds}",
             f"kept in       {told['file']}: it counts from the daemon's next start",
+            "so it stays   name this as 'file' under [calibration]: then no daemon starts "
+            "without it",
         )
     )

@@ -60,17 +60,28 @@ def any_door(model: FaceModel) -> Door | None:
 
 
 def kept_calibration(config: Config, model: FaceModel) -> Kept | None:
-    """What was learned of this door; None if nothing was. Raises as `read_calibration`."""
+    """What was learned of this door; None if nothing was.
+
+    Raises as `read_calibration`, and GalleryError where the configuration names a file that is
+    not there: deleting it must not make a door laxer in silence.
+    """
     path = config.calibration_file
     try:
-        if not path.exists():
-            # Who only counts frames has no key either.
-            return None
+        there = path.exists()
     except OSError as error:
         raise GalleryError(f"cannot look for it: {error.strerror}", where=str(path)) from error
-    return read_calibration(
-        path, model.model_id, model.template_size, load_key(config.gallery.key_file)
-    )
+    if there:
+        return read_calibration(
+            path, model.model_id, model.template_size, load_key(config.gallery.key_file)
+        )
+    if config.calibration.file is not None:
+        raise GalleryError(
+            "the configuration names a calibration that is not there",
+            where=str(path),
+            fix="put it back from a backup, run 'oneglance calibrate', or take 'file' out of "
+            "[calibration]: then the model's own thresholds hold",
+        )
+    return None
 
 
 def stranger_file(config: Config, model: FaceModel) -> StrangerFile:

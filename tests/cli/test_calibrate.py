@@ -127,6 +127,28 @@ def test_from_kept_strangers_to_a_stricter_door(
         door_of(door, model)
 
 
+def test_a_door_whose_named_calibration_was_deleted_decides_nothing(
+    door: Config, model: FaceModel
+) -> None:
+    assert run(door).exit_code == 0
+    written = door.gallery.path.parent.parent / "oneglance.toml"
+    with written.open("a") as file:
+        file.write(f'\n[calibration]\nfile = "{door.calibration_file}"\n')
+    named = load_config(written)
+    calibrated = door_of(named, model)
+    assert calibrated is not None
+    door.calibration_file.unlink()
+    with pytest.raises(GalleryError, match="names a calibration that is not there"):
+        door_of(named, model)
+    assert finding(door)[0] is Verdict.BROKEN
+    # Without the name nobody ever calibrated this door, for all that is known.
+    general = door_of(door, model)
+    assert general is not None
+    assert general.lifted(1.0) == 1.0
+    # It can be learned anew, there.
+    assert isinstance(run(door).exception, TooFewStrangersError)
+
+
 def _when(door: Config, model: FaceModel) -> str:
     key = load_key(door.gallery.key_file)
     path, size = door.calibration_file, model.template_size
