@@ -108,7 +108,7 @@ class Daemon:
                 sequence = parts.enter_context(open_sequence(self._config, self._clocks))
                 scribe = build_scribe(self._config, model, self._clocks)
                 watch = open_gallery(self._config, model, self._clocks, scribe)
-                strangers = stranger_keeper(self._config, model)
+                strangers = stranger_keeper(self._config, model, self._clocks)
                 if strangers is not None:
                     pipeline.on_stranger = strangers.met
                 entrance = open_entrance(self._config, scribe, self._clocks)

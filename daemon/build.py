@@ -207,17 +207,17 @@ def open_gallery(
     return watch
 
 
-def stranger_keeper(config: Config, model: FaceModel) -> StrangerKeeper | None:
+def stranger_keeper(config: Config, model: FaceModel, clocks: Clocks) -> StrangerKeeper | None:
     """Who keeps strangers' templates, where the configuration asks for it; else none are left.
 
     Raises GalleryError for a key that is not usable, or a file that cannot be read.
     """
     if config.calibration.keep_strangers:
-        file = stranger_file(config, model)
+        file = stranger_file(config, model, clocks.wall)
         if not len(file.read()):
-            # Another model's, or another key's: they would only take up the room.
+            # Too old, another model's, or another key's: they would only take up the room.
             file.delete()
-        return StrangerKeeper(file)
+        return StrangerKeeper(file, clocks.monotonic_s)
     try:
         config.strangers_file.unlink(missing_ok=True)
     except OSError as error:

@@ -179,11 +179,13 @@ class CalibrationConfig(Section):
     """What this door's own pictures do to scores: docs/calibration.md.
 
     With `keep_strangers` the daemon keeps templates of visitors whom it did not know, sealed, for
-    `oneglance calibrate` to learn from. `file` holds what was learned, `strangers_file` them. No
+    `oneglance calibrate` to learn from; all of them go `keep_strangers_days` after the first came.
+    `file` holds what was learned, `strangers_file` them. No
     decision is made where `file` is given and not there.
     """
 
     keep_strangers: bool = False
+    keep_strangers_days: Annotated[int, Field(ge=1, le=365)] = 30
     file: Path | None = None
     strangers_file: Path | None = None
 

@@ -87,6 +87,7 @@ def calibrate(
             camera, model, min_face_px=settings.decision.min_face_px, minutes=minutes
         )
     else:
+        kept.delete_if_old()
         templates = kept.read()
     sifted, fitted = learned(templates, settings, model)
     if images is None and camera is None:

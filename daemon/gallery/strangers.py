@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import queue
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +17,17 @@ log = logging.getLogger(__name__)
 
 # A file that cannot be written must not fill the memory.
 _MOST_WAITING = 20
+# How often it is asked whether the file has grown too old.
+LOOK_EVERY_S = 3600.0
 
 
 class StrangerKeeper:
     """`met` is for the vision thread, which never waits; `work` for the gallery's, which writes."""
 
-    def __init__(self, file: StrangerFile) -> None:
+    def __init__(self, file: StrangerFile, clock_s: Callable[[], float]) -> None:
         self._file = file
+        self._clock_s = clock_s
+        self._next_look_s = float("-inf")
         self._waiting: queue.Queue[NDArray[np.float32]] = queue.Queue(_MOST_WAITING)
         self._failure = ""
 
@@ -33,15 +39,25 @@ class StrangerKeeper:
             log.debug("a stranger's template is dropped: the file is slow")
 
     def work(self) -> None:
-        """Write down who waits. Never raises: nobody is let in or kept out by this file."""
+        """Write down who waits, and delete a file that is too old.
+
+        Never raises: nobody is let in or kept out by this file.
+        """
+        now_s = self._clock_s()
+        if now_s >= self._next_look_s:
+            self._next_look_s = now_s + LOOK_EVERY_S
+            self._tried(self._file.delete_if_old)
         while True:
             try:
                 template = self._waiting.get_nowait()
             except queue.Empty:
                 return
-            try:
-                self._file.add(template)
-            except GalleryError as error:
-                if str(error) != self._failure:
-                    log.warning("%s", error)
-                self._failure = str(error)
+            self._tried(partial(self._file.add, template))
+
+    def _tried(self, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except GalleryError as error:
+            if str(error) != self._failure:
+                log.warning("%s", error)
+            self._failure = str(error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from random import SystemRandom
 
 import numpy as np
@@ -84,11 +86,17 @@ def kept_calibration(config: Config, model: FaceModel) -> Kept | None:
     return None
 
 
-def stranger_file(config: Config, model: FaceModel) -> StrangerFile:
+def stranger_file(
+    config: Config,
+    model: FaceModel,
+    wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> StrangerFile:
     """Where strangers' templates are kept. Raises GalleryError for a key that is not usable."""
     key = load_key(config.gallery.key_file)
     return StrangerFile(
-        config.strangers_file, key, model.model_id, model.template_size, SystemRandom()
+        *(config.strangers_file, key, model.model_id, model.template_size, SystemRandom()),
+        keep_days=config.calibration.keep_strangers_days,
+        today=lambda: wall().astimezone(UTC).date(),
     )
 
 

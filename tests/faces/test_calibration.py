@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
@@ -31,6 +32,7 @@ from oneglance.faces.model.tail import FittedRate, ImpostorTail
 SIZE = 64
 KEY = TemplateKey(bytes(range(32)))
 FITTED = Spread(-6.5, 2.2)
+BEGUN = date(2026, 3, 1)
 seeds = st.integers(0, 2**32 - 1)
 Templates = NDArray[np.float32]
 
@@ -191,8 +193,9 @@ def test_a_new_gallery_key_opens_the_same_calibration(tmp_path: Path, kept: Kept
     assert read(file, "model:1", SIZE, following).door.here == kept.door.here
 
 
-def stranger_file(path: Path, model_id: str = "model:1") -> StrangerFile:
-    return StrangerFile(path, KEY, model_id, SIZE, Random(0))  # noqa: S311
+def stranger_file(path: Path, model_id: str = "model:1", today: date = BEGUN) -> StrangerFile:
+    parts = path, KEY, model_id, SIZE, Random(0)  # noqa: S311
+    return StrangerFile(*parts, keep_days=30, today=lambda: today)
 
 
 def test_strangers_are_kept_sealed_in_no_order_and_only_so_many(tmp_path: Path) -> None:
@@ -207,8 +210,9 @@ def test_strangers_are_kept_sealed_in_no_order_and_only_so_many(tmp_path: Path) 
     assert not np.array_equal(found, came[:20])
     assert came[0].tobytes() not in path.read_bytes()
     assert path.stat().st_mode & 0o777 == 0o600
-    record = path.read_bytes()[: path.stat().st_size // 20]
-    path.write_bytes(record * MOST_STRANGERS)
+    begun = len(BEGUN.isoformat())
+    record = path.read_bytes()[begun : begun + (path.stat().st_size - begun) // 20]
+    path.write_bytes(BEGUN.isoformat().encode() + record * MOST_STRANGERS)
     file.add(came[-1])
     assert len(file.read()) == MOST_STRANGERS
     # Torn by a power cut, and another model's.
@@ -216,4 +220,30 @@ def test_strangers_are_kept_sealed_in_no_order_and_only_so_many(tmp_path: Path) 
     assert len(file.read()) == MOST_STRANGERS - 1
     assert len(stranger_file(path, "model:2").read()) == 0
     file.delete()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("days", "kept"), [(0, 2), (29, 2), (30, 0), (4000, 0), (-1, 0)])
+def test_strangers_go_together_so_many_days_after_the_first_came(
+    tmp_path: Path, days: int, kept: int
+) -> None:
+    path = tmp_path / "strangers"
+    first, second, third = strangers(3, 0.0)
+    stranger_file(path).add(first)
+    # The second does not make the first any younger.
+    stranger_file(path, today=BEGUN + timedelta(days=20)).add(second)
+    later = stranger_file(path, today=BEGUN + timedelta(days=days))
+    assert len(later.read()) == kept
+    later.delete_if_old()
+    assert path.exists() == (kept > 0)
+    later.add(third)
+    assert len(later.read()) == kept + 1
+
+
+def test_a_file_that_does_not_tell_its_age_holds_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "strangers"
+    stranger_file(path).add(strangers(1, 0.0)[0])
+    path.write_bytes(path.read_bytes()[5:])
+    assert len(stranger_file(path).read()) == 0
+    stranger_file(path).delete_if_old()
     assert not path.exists()
