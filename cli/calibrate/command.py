@@ -56,26 +56,27 @@ def calibrate(
 
     Without an option it learns from the strangers whom the daemon has kept: set `keep_strangers =
     true` under [calibration], wait until a hundred people came, then run this. Their templates are
-    deleted afterwards. Or give pictures or a recording of this very door, with its light, by day
-    or by night as it will be used:
+    deleted afterwards. As nobody watched who came, they change thresholds alone. Or give pictures
+    or a recording of this very door, with its light, by day or by night as it will be used:
 
         oneglance calibrate --images pictures-of-passers-by
 
-    People who are enrolled are found and left out, and so is who comes again. A hundred strangers
-    are the least; with 250 the thresholds rise by less, since more is known. Ask people before
-    you keep pictures of them. Exit code 1 if there are too few strangers, 6 if the gallery or
-    its key cannot be used.
+    People who are enrolled are found and left out, and so is who comes again. Twenty strangers
+    are the least; the more there are, the less thresholds rise, since more is known. Ask people
+    before you keep pictures of them. Exit code 1 if there are too few strangers, 6 if the gallery
+    or its key cannot be used.
     """
     if images is not None and camera is not None:
         raise typer.BadParameter("give --images or --camera, not both")
     from oneglance.config import load_config
-    from oneglance.faces.calibration.setup import stranger_file
+    from oneglance.faces.calibration.setup import common_of, stranger_file
     from oneglance.faces.model.setup import load_configured
 
     settings = load_config(config)
     model = load_configured(settings)
     kept = stranger_file(settings, model)
     unusable = 0
+    directions: NDArray[np.float32] | None = None
     if images is not None:
         from oneglance.cli.calibrate.sources import from_images
 
@@ -89,7 +90,9 @@ def calibrate(
     else:
         kept.delete_if_old()
         templates = kept.read()
-    sifted, fitted = learned(templates, settings, model)
+        # Nobody watched: they may have been sent, to choose what is taken out of everybody.
+        directions = common_of(model)
+    sifted, fitted = learned(templates, settings, model, directions)
     if images is None and camera is None:
         kept.delete()
     told = _figures(sifted, fitted, model, unusable) | {"file": str(settings.calibration_file)}
@@ -97,9 +100,12 @@ def calibrate(
 
 
 def learned(
-    templates: NDArray[np.float32], config: Config, model: FaceModel
+    templates: NDArray[np.float32],
+    config: Config,
+    model: FaceModel,
+    directions: NDArray[np.float32] | None,
 ) -> tuple[Sifted, Fitted]:
-    """Leave out who is enrolled, fit, and keep the result beside the gallery.
+    """Leave out who is enrolled, fit (see `fit`), and keep the result beside the gallery.
 
     Raises TooFewStrangersError, ModelError for a model that does not tell how its own strangers
     scored, and GalleryError.
@@ -113,7 +119,8 @@ def learned(
     from oneglance.faces.gallery.vault import load_key
 
     found = sifted(templates, _enrolled(config, model), model.compare)
-    fitted = fit(found.strangers, model.compare, fitted_spread(model), np.random.default_rng(0))
+    generator = np.random.default_rng(0)
+    fitted = fit(found.strangers, model.compare, fitted_spread(model), generator, directions)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     write_calibration(
         config.calibration_file,

@@ -45,7 +45,7 @@ class Record(Part):
 
     format: Literal["door-calibration-1"] = "door-calibration-1"
     model_id: Text
-    directions: Directions
+    directions: Directions | Literal[""]
     here: Scores
     fitted: Scores
     strangers: Annotated[int, Field(ge=2)]

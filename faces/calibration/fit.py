@@ -42,13 +42,18 @@ class Fitted:
 
 
 def fit(
-    strangers: Templates, compare: Compare, fitted: Spread, generator: np.random.Generator
+    strangers: Templates,
+    compare: Compare,
+    fitted: Spread,
+    generator: np.random.Generator,
+    directions: Templates | None = None,
 ) -> Fitted:
     """What templates float32 (n, d), each of another person, say about their door.
 
     `compare` is the model's, `fitted` how impostor scores lay where its thresholds were fitted.
     Scores are measured on strangers from whom the direction was not taken: half of them gives it
-    to the other. How sure the result is, a bootstrap over them tells.
+    to the other. How sure the result is, a bootstrap over them tells. With `directions` (k, d)
+    those are taken out, and the strangers have no say in which.
 
     Raises TooFewStrangersError below LEAST_STRANGERS.
     """
@@ -58,18 +63,23 @@ def fit(
             f"too few strangers: {n}, and no door is known from fewer than {LEAST_STRANGERS}",
             fix="let more people pass, or give more pictures; each of another person",
         )
-    order = generator.permutation(n)
-    halves = order[: n // 2], order[n // 2 :]
-    tables = []
-    for seen, others in (halves, halves[::-1]):
-        left = settled(strangers[others], common_directions(strangers[seen]))
-        tables.append(compare(left, left).astype(np.float64))
+    if directions is None:
+        order = generator.permutation(n)
+        halves = order[: n // 2], order[n // 2 :]
+        parts = [
+            settled(strangers[others], common_directions(strangers[seen]))
+            for seen, others in (halves, halves[::-1])
+        ]
+        directions = common_directions(strangers)
+    else:
+        parts = [settled(strangers, directions)]
+    tables = [compare(left, left).astype(np.float64) for left in parts]
     means, sds = _drawn(tables, generator)
     low, high = (np.quantile(means + at * sds, CONFIDENCE) for at in (_LOW, _HIGH))
     sd = float((high - low) / (_HIGH - _LOW))
     here = Spread(float(low - _LOW * sd), sd)
     return Fitted(
-        door=Door(common_directions(strangers), here, fitted),
+        door=Door(directions, here, fitted),
         strangers=n,
         raw=_spread([compare(strangers, strangers).astype(np.float64)]),
         settled=_spread(tables),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oneglance.config import Config
 from oneglance.errors import GalleryError, ModelError
-from oneglance.faces.calibration.door import Door, Spread
+from oneglance.faces.calibration.door import Door, Spread, Templates
 from oneglance.faces.calibration.file import Kept, directions_of, read_calibration
 from oneglance.faces.calibration.store import StrangerFile
 from oneglance.faces.gallery.vault import load_key
@@ -59,6 +59,12 @@ def any_door(model: FaceModel) -> Door | None:
         ) from error
     fitted = fitted_spread(model)
     return Door(directions, fitted, fitted)
+
+
+def common_of(model: FaceModel) -> Templates:
+    """The directions (k, d) that the manifest tells; none, k = 0, if it tells none. ModelError."""
+    door = any_door(model)
+    return np.empty((0, model.template_size), np.float32) if door is None else door.directions
 
 
 def kept_calibration(config: Config, model: FaceModel) -> Kept | None:
