@@ -49,6 +49,7 @@ from oneglance.errors import AuditError, ModelError
 from oneglance.faces.calibration.door import CalibratedTail, Door, Templates
 from oneglance.faces.calibration.file import OtherModelError
 from oneglance.faces.calibration.setup import any_door, kept_calibration, stranger_file
+from oneglance.faces.calibration.store import delete_strangers
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.credentials import CredentialFile, forget_credentials
 from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
@@ -219,7 +220,7 @@ def stranger_keeper(config: Config, model: FaceModel, clocks: Clocks) -> Strange
             file.delete()
         return StrangerKeeper(file, clocks.monotonic_s)
     try:
-        config.strangers_file.unlink(missing_ok=True)
+        delete_strangers(config.strangers_file)
     except OSError as error:
         log.warning("%s: cannot be deleted: %s", config.strangers_file, error.strerror)
     return None

@@ -8,6 +8,7 @@ drawn by chance. So they grow old together: all of them go when the file is too 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -17,10 +18,20 @@ from numpy.typing import NDArray
 
 from oneglance.errors import GalleryError
 from oneglance.faces.gallery.vault import NONCE_BYTES, TAG_BYTES, TemplateKey
-from oneglance.whole_file import write_whole
+from oneglance.whole_file import wipe, write_whole_and_wipe
 
 MOST_STRANGERS = 500
 _DAY_BYTES = len("2026-01-31")
+
+
+def delete_strangers(path: Path) -> None:
+    """Wipe and remove the file, if there is one, and what is left of one half written.
+
+    Raises OSError.
+    """
+    for file in (path, *path.parent.glob(f".new*-{path.name}")):
+        with suppress(FileNotFoundError):
+            wipe(file)
 
 
 class StrangerFile:
@@ -67,8 +78,8 @@ class StrangerFile:
         begun = (day or self._today()).isoformat().encode()
         data = begun + b"".join(records)
         try:
-            # Not durable: a power cut may cost the strangers, who will come again.
-            write_whole(self._path, data, 0o600, durable=False, for_folders_owner=True)
+            # Who is deleted later is not to be found in what was replaced before either.
+            write_whole_and_wipe(self._path, data, 0o600)
         except OSError as error:
             raise GalleryError(
                 f"a stranger's template cannot be kept ({error.strerror})", where=str(self._path)
@@ -95,9 +106,9 @@ class StrangerFile:
             self.delete()
 
     def delete(self) -> None:
-        """Remove the file, if there is one. Raises GalleryError if that fails."""
+        """Delete the file as `delete_strangers` does. Raises GalleryError if that fails."""
         try:
-            self._path.unlink(missing_ok=True)
+            delete_strangers(self._path)
         except OSError as error:
             raise GalleryError(
                 f"the strangers' templates cannot be deleted ({error.strerror})",

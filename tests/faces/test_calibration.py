@@ -219,8 +219,15 @@ def test_strangers_are_kept_sealed_in_no_order_and_only_so_many(tmp_path: Path) 
     path.write_bytes(path.read_bytes()[:-1])
     assert len(file.read()) == MOST_STRANGERS - 1
     assert len(stranger_file(path, "model:2").read()) == 0
-    file.delete()
+    # A process that was killed while it wrote leaves a draft.
+    draft = path.with_name(f".new-{path.name}")
+    draft.write_bytes(path.read_bytes())
+    with path.open("rb") as kept:
+        file.delete()
+        assert set(kept.read()) == {0}
     assert not path.exists()
+    assert not draft.exists()
+    file.delete()
 
 
 @pytest.mark.parametrize(("days", "kept"), [(0, 2), (29, 2), (30, 0), (4000, 0), (-1, 0)])
