@@ -243,7 +243,12 @@ class Scribe:
         before, before_s = tidied
         if abs((now - before).total_seconds() - (now_s - before_s)) > CLOCK_STEP_S:
             return
-        self._opened().retain(now - self._keep)
+        since = now - self._keep
+        newest = self.last("command")
+        if newest is not None and newest.at <= since:
+            # Up to when commands were carried out has to be known for longer than that.
+            self.command("", "?", "ok", 0)
+        self._opened().retain(since)
         self._snapshots.remove_expired(now, self._snapshot_days)
 
     def _try(self, action: Callable[[], object]) -> None:

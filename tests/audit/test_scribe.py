@@ -287,3 +287,14 @@ def test_up_to_when_commands_were_carried_out_is_known_again(rig: Rig) -> None:
     scribe.command("kiosk", "challenge-shown", "ok", 1, latest - timedelta(seconds=1))
     assert scribe.latest_command() == latest
     assert rig.scribe().latest_command() == latest
+    # It outlives the entries of all commands.
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    rig.pass_days(40)
+    scribe.decision(PAYLOAD)
+    scribe.work()
+    rig.pass_days(40)
+    scribe.decision(PAYLOAD)
+    scribe.work()
+    assert next(entries(rig.folder)).at > latest + timedelta(days=30)
+    assert rig.scribe().latest_command() == latest
