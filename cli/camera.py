@@ -92,11 +92,10 @@ def show(
 
 def _chosen(name: str | None, config: Path | None) -> CameraConfig:
     from oneglance.cli.camera_source import camera_config
-    from oneglance.cli.options import config_is_there
-    from oneglance.config import Config, load_config
+    from oneglance.cli.options import optional_config
     from oneglance.errors import ConfigError
 
-    settings = Config() if config is None and not config_is_there() else load_config(config)
+    settings = optional_config(config)
     if name is not None:
         return camera_config(name, settings.camera)
     if not settings.camera:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from oneglance.config import Config
 
 ConfigOption = Annotated[
     Path | None,
@@ -20,6 +23,16 @@ ConfigOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output, for scripts.")
 ]
+
+
+def optional_config(config: Path | None) -> Config:
+    """The configuration, or the defaults where no option names one and none is there.
+
+    Raises ConfigError.
+    """
+    from oneglance.config import Config, load_config
+
+    return Config() if config is None and not config_is_there() else load_config(config)
 
 
 def config_is_there() -> bool:

@@ -36,7 +36,8 @@ def calibrate(
     camera: Annotated[
         str | None,
         typer.Option(
-            help="Learn from who passes before a camera (0, /dev/video0, a URL) or in a recording.",
+            help="Learn from who passes before a camera (its name in the configuration, or 0, "
+            "/dev/video0, a URL) or in a recording.",
             show_default=False,
         ),
     ] = None,
@@ -85,7 +86,10 @@ def calibrate(
         from oneglance.cli.calibrate.sources import from_camera
 
         templates = from_camera(
-            camera, model, min_face_px=settings.decision.min_face_px, minutes=minutes
+            *(camera, model),
+            min_face_px=settings.decision.min_face_px,
+            minutes=minutes,
+            configured=settings.camera,
         )
     else:
         kept.delete_if_old()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from oneglance.cli.camera_source import camera_config
+from oneglance.config import CameraConfig
 from oneglance.contract.messages import Hint
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import Frame, FrameExchange
@@ -62,13 +63,15 @@ def from_camera(
     *,
     min_face_px: int,
     minutes: float,
+    configured: Sequence[CameraConfig] = (),
     clock_s: Callable[[], float] = time.monotonic,
 ) -> NDArray[np.float32]:
     """A template of everybody who passes, (n, d): of the sharpest picture that the door would take.
 
+    A camera of `configured` is turned and logged in to as it says.
     Ends with the recording, after `minutes`, at MOST_STRANGERS, or at Ctrl-C. Raises CameraError.
     """
-    config = camera_config(source)
+    config = camera_config(source, configured)
     exchange = FrameExchange((config.name,))
     camera = Camera(config, exchange[config.name])
     watcher = Watcher(

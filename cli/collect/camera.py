@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +70,7 @@ class _Seen:
 
 
 class Session:
-    """One run before a camera. `stop` may be called from any thread."""
+    """One run before a camera, or one of `configured`. `stop` may be called from any thread."""
 
     def __init__(
         self,
@@ -80,9 +80,10 @@ class Session:
         detector: FaceDetector,
         model: FaceModel,
         *,
+        configured: Sequence[CameraConfig] = (),
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._config = camera_config(source)
+        self._config = camera_config(source, configured)
         self._collection = collection
         self._detector = detector
         self._model = model

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneglance.cli.options import ConfigOption, optional_config
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oneglance.cli.collect.camera import Session
+    from oneglance.config import CameraConfig
 
 
 def collect(
@@ -19,7 +24,11 @@ def collect(
         typer.Option(help="Whose pictures are taken, e.g. 'Ada Lovelace'.", show_default=False),
     ] = None,
     camera: Annotated[
-        str, typer.Option(help="A camera (0, 1...), device, stream, video file or folder.")
+        str,
+        typer.Option(
+            help="A camera (its name in the configuration, or 0, 1...), device, stream, video file "
+            "or folder."
+        ),
     ] = "0",
     negatives: Annotated[
         Path | None,
@@ -55,11 +64,13 @@ def collect(
         Path | None,
         typer.Option(help="With --negatives: a CSV (image,identity) of who is who, not folders."),
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Collect pictures to train with: anchors and positives of a person, negatives of others.
 
     A person is led through ten small steps (straight, turned, near, far, glasses, light), and a
-    picture is taken when it is good. Stop at any time: what was taken is kept, and the same
+    picture is taken when it is good. A camera that is configured is turned, cut and logged in to as
+    the door does. Stop at any time: what was taken is kept, and the same
     command goes on where it stopped. Only you may read the pictures.
 
     Example: `oneglance collect --person "Ada Lovelace" --camera 0 --consent`
@@ -74,13 +85,17 @@ def collect(
         collect_others(negatives, out, people, origin=origin, several=several)
         return
     if person is not None:
-        _collect_person(person, person_id, camera, out, count, consent=consent, terminal=terminal)
+        cameras = optional_config(config).camera
+        _collect_person(
+            *(person, person_id, camera, cameras, out, count), consent=consent, terminal=terminal
+        )
 
 
 def _collect_person(
     person: str,
     person_id: str | None,
     camera: str,
+    configured: Sequence[CameraConfig],
     out: Path,
     count: int,
     *,
@@ -101,7 +116,7 @@ def _collect_person(
     about = {"name": name, "consent_at": now, "origin": "own camera", "begun_at": now}
     detector, model = FaceDetector(), load_model()
     collection = open_collection(out, chosen_id, about)
-    session = Session(camera, collection, count, detector, model)
+    session = Session(camera, collection, count, detector, model, configured=configured)
     before = session.guide.taken
     if session.guide.step is None:
         typer.echo(f"All {count} pictures are in {collection.folder}; more with a higher --count.")

@@ -190,6 +190,16 @@ def test_too_few_strangers_are_refused_and_stay(
     assert run(door, "--images", str(some), "--camera", "0").exit_code == 2
 
 
+def test_a_camera_may_be_named_as_in_the_configuration(door: Config) -> None:
+    folder = door.gallery.path.parent.parent
+    (folder / "film").mkdir()
+    cv2.imwrite(str(folder / "film/1.png"), np.full((240, 320, 3), 90, np.uint8))
+    config = folder / "oneglance.toml"
+    config.write_text(config.read_text().replace("source = 0", 'source = "film"'))
+    result = run(door, "--camera", "front")
+    assert isinstance(result.exception, TooFewStrangersError), result.output
+
+
 def test_a_model_is_measured_as_it_is_at_a_calibrated_door(
     model: FaceModel, small_photos: Path, tmp_path: Path
 ) -> None:

@@ -117,6 +117,20 @@ def test_a_film_that_ends_too_early_keeps_what_there_was_and_says_how_to_go_on(
     assert "run it again" in error.fix
 
 
+def test_a_configured_camera_is_turned_as_the_door_turns_it(
+    small_photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "film").mkdir()
+    photo = cv2.imread(str(small_photos / "obama.jpg"))
+    cv2.imwrite(str(tmp_path / "film/1.png"), cv2.rotate(photo, cv2.ROTATE_180))
+    config = tmp_path / "oneglance.toml"
+    config.write_text('[[camera]]\nname = "front"\nsource = "film"\nrotate = 180\n')
+    result = from_film(Path("front"), tmp_path / "out", "--count", "1", "--config", str(config))
+    assert result.exit_code == 0, (result.output, result.exception)
+    kept = cv2.imread(str(tmp_path / "out/ada-lovelace/anchor_0001.jpg"))
+    assert np.abs(kept.astype(float) - photo).mean() < 5
+
+
 def test_a_folder_gives_one_picture_for_each_good_photograph(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     for name in ("obama.jpg", "obama2.jpg", "obama3.jpg"):
