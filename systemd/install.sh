@@ -171,7 +171,8 @@ fi
 if [ -z "$venv" ]; then
     venv=/opt/oneglance/venv
     extras=''
-    if has_role daemon; then extras=$extras,daemon; fi
+    # People are enrolled on the daemon's machine, from an iPhone's photographs as well.
+    if has_role daemon; then extras=$extras,daemon,heif; fi
     if has_role lock || has_role reader; then extras=$extras,door; fi
     if has_role kiosk; then extras=$extras,kiosk; fi
     if [ ! -x "$prefix$venv/bin/python" ]; then

@@ -58,6 +58,15 @@ def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "root").exists()
 
 
+def test_the_daemons_machine_reads_an_iphones_photographs(tmp_path: Path) -> None:
+    def asked(role: str) -> str:
+        said = install("--venv", "", "--role", role, "--dry-run", "--prefix", str(tmp_path))
+        return next(line for line in said.splitlines() if "/bin/pip install" in line)
+
+    assert asked("daemon").endswith("[daemon,heif]")
+    assert asked("lock").endswith("[door]")
+
+
 def test_a_dry_run_of_the_whole_machine_names_users_and_services() -> None:
     said = install(*ALL, "--dry-run")
     for step in ("systemd-sysusers", "systemd-tmpfiles", "enable oneglance-door.service"):
