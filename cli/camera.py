@@ -60,7 +60,7 @@ def show(
     from oneglance.daemon.camera.sources import shown_name
 
     chosen = _chosen(name, config)
-    pixels = _picture(chosen)
+    pixels = early_picture(chosen, SETTLING_FRAMES)
     write_private(out, _png(pixels), "--out")
     height, width = pixels.shape[:2]
     faces_px, turn_deg = _faces(pixels)
@@ -105,8 +105,12 @@ def _chosen(name: str | None, config: Path | None) -> CameraConfig:
     return settings.camera[0]
 
 
-def _picture(config: CameraConfig) -> NDArray[np.uint8]:
-    """One of the camera's first pictures. Raises CameraError if it gives none in time."""
+def early_picture(config: CameraConfig, count: int) -> NDArray[np.uint8]:
+    """The last of the camera's first `count` pictures, uint8 (H, W, 3) BGR, read as the daemon
+    reads it: with patience for bad ones, and none for a camera that hangs.
+
+    Raises CameraError if it gives none in time.
+    """
     from oneglance.daemon.camera.camera import Camera
     from oneglance.daemon.camera.frames import FrameExchange
     from oneglance.daemon.camera.intake import CameraState
@@ -117,16 +121,18 @@ def _picture(config: CameraConfig) -> NDArray[np.uint8]:
     newest = None
     camera.start()
     try:
-        for _ in range(SETTLING_FRAMES):
+        while count > 0:
+            # Asked before: then what is not there by now never comes.
+            ended = camera.state is CameraState.ENDED
             frames = exchange.take(0.2)
-            while not frames and camera.state is CameraState.OPENING:
-                camera.watch()
-                frames = exchange.take(0.2)
+            camera.watch()
             newest = frames[-1].pixels if frames else newest
             if camera.state is CameraState.LOST and camera.failure is not None:
                 raise camera.failure
-            if not frames and camera.state is CameraState.ENDED:
+            if ended and not frames:
                 break
+            # A picture that is repeated is not handed on again.
+            count -= newest is not None
     finally:
         camera.stop()
     if newest is None:

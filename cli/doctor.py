@@ -8,7 +8,6 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
@@ -24,14 +23,9 @@ from oneglance.config import config_file as find_config
 from oneglance.errors import OneglanceError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from packaging.requirements import Requirement
 
-    from oneglance.daemon.camera.frame_source import FrameSource
 
-# After so many a camera is given up.
-_BAD_FRAMES = 10
 _OLDEST_PYTHON = (3, 11)
 # Some 150,000 entries of the audit log.
 _LEAST_FREE_MIB = 100
@@ -471,16 +465,6 @@ def _broker(config: Config) -> str:
     return f"{config.mqtt.host}:{config.mqtt.port}" + (", TLS" if config.mqtt.tls else "")
 
 
-def _first_picture(source: FrameSource) -> NDArray[np.uint8] | None:
-    """What a camera gives, be its first answers none: so the daemon takes them."""
-    from oneglance.daemon.camera.frame_source import BadFrameError
-
-    for _ in range(_BAD_FRAMES):
-        with suppress(BadFrameError):
-            return source.read()
-    return source.read()
-
-
 def _distinct(cameras: tuple[CameraConfig, ...]) -> str:
     from oneglance.daemon.camera.devices import check_distinct
 
@@ -489,16 +473,10 @@ def _distinct(cameras: tuple[CameraConfig, ...]) -> str:
 
 
 def _camera(camera: CameraConfig) -> str:
+    from oneglance.cli.camera import early_picture
     from oneglance.daemon.camera.devices import lasting_name
-    from oneglance.daemon.camera.sources import open_source, shown_name
 
-    source = open_source(camera)
-    try:
-        frame = _first_picture(source)
-    finally:
-        source.close()
-    if frame is None:
-        raise OneglanceError("no picture came", where=shown_name(camera.source))
+    frame = early_picture(camera, 1)
     lasting = lasting_name(camera.source)
     advice = "" if lasting is None else f'; its number may change, source = "{lasting}" stays'
     return f"{frame.shape[1]}x{frame.shape[0]}{advice}"

@@ -165,6 +165,25 @@ def test_doctor_is_not_put_off_by_a_bad_first_answer(web_camera: Camera) -> None
     assert doctor._camera(CameraConfig(name="cam", source=f"http://{web_camera.host}")) == "64x48"
 
 
+def test_doctor_does_not_wait_for_ever_for_the_end_of_headers(
+    web_camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oneglance.daemon.camera.reader.OPEN_GRACE_S", 0.0)
+    done = threading.Event()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        while not done.wait(0.02):
+            handler.wfile.write(b"H")
+
+    web_camera.answer = answer
+    source = f"http://{web_camera.host}"
+    try:
+        with pytest.raises(CameraError, match=r"no answer for 0\.2 s"):
+            doctor._camera(CameraConfig(name="cam", source=source, read_deadline_s=0.2))
+    finally:
+        done.set()
+
+
 def test_the_end_of_a_stream_is_told(web_camera: Camera) -> None:
     web_camera.answer = stream
     source = web_camera.open()
