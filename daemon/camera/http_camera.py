@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import logging
 import ssl
 import time
 from collections import deque
@@ -26,6 +27,9 @@ from oneglance.daemon.camera.jpegs import MAX_JPEG_BYTES, JpegSplitter
 from oneglance.daemon.camera.login import Login
 from oneglance.errors import CameraError, ImageError
 from oneglance.faces.decode import decode
+
+# It logs whole addresses, with whatever password a maker puts there, at each odd header.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 _CHUNK = 65_536
 _JPEG = b"\xff\xd8\xff"

@@ -373,6 +373,25 @@ def test_what_is_wrong_is_said_in_one_line_without_password_or_path(
     assert "S3" not in str(caught.value)
 
 
+def test_a_camera_with_odd_headers_is_read_without_its_address_in_the_log(
+    web_camera: Camera, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "image/jpeg")
+        handler.end_headers()
+        handler.wfile.write(JPEGS[0])
+
+    def odd(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\nno colon\r\n\r\n")
+        handler.wfile.write(JPEGS[0])
+
+    caplog.set_level("DEBUG")
+    for web_camera.answer in (answer, odd):
+        assert greys(web_camera.open(poll_fps=30), 2) == [60, 60]
+    assert "S3" not in caplog.text
+
+
 def test_a_web_page_is_not_taken_for_a_camera(web_camera: Camera) -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
