@@ -9,6 +9,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -114,7 +115,7 @@ class _Client:
             self._session.mount("https://", _Pinned(config.tls_fingerprint))
             self._session.verify = False
         elif config.tls_ca_file is not None:
-            self._session.verify = str(config.tls_ca_file)
+            self._session.verify = _authorities(config.tls_ca_file)
 
     def get(self) -> requests.Response:
         """An answer with pictures in it, whose body is still to be read. Raises CameraError."""
@@ -248,6 +249,27 @@ class _Client:
             fix=f"if its own page shows the same: tls_fingerprint = '{fingerprint}'; or give the"
             " authority that signed it as 'tls_ca_file'",
         )
+
+
+def _authorities(file: Path) -> str:
+    """The file's name, if there are certificates in it: requests would not say that there are not.
+
+    Raises CameraError.
+    """
+    where = str(file)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(where)
+    except ssl.SSLError:
+        raise CameraError(
+            "'tls_ca_file' holds no certificate",
+            where=where,
+            fix="it begins with -----BEGIN CERTIFICATE-----",
+        ) from None
+    except OSError as error:
+        raise CameraError(
+            f"cannot read 'tls_ca_file': {error.strerror}", where=where, fix="check its path"
+        ) from None
+    return where
 
 
 def _is_no_http(error: requests.exceptions.ConnectionError) -> bool:

@@ -19,7 +19,7 @@ from oneglance.daemon.camera.health import is_sane
 from oneglance.daemon.camera.login import HOST, Login, split_login, with_login
 from oneglance.daemon.camera.recordings import Folder, Video
 from oneglance.daemon.camera.turned import turned
-from oneglance.errors import CameraError
+from oneglance.errors import CameraError, ConfigError
 from oneglance.secret_file import read_password
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}", re.IGNORECASE)
@@ -61,7 +61,7 @@ def _as_it_is(config: CameraConfig) -> FrameSource:
 def _open_url(source: str, config: CameraConfig) -> FrameSource:
     url, login = split_login(source)
     if config.user is not None and config.password_file is not None:
-        login = Login(config.user, read_password(config.password_file, "camera's password"))
+        login = Login(config.user, _password(config.password_file))
     where = shown_name(source)
     try:
         return _opened(url, login, where, config)
@@ -70,6 +70,14 @@ def _open_url(source: str, config: CameraConfig) -> FrameSource:
             raise
         fix = f"{error.fix}; a password that has one of / ? # @ in it is best given as"
         raise CameraError(error.what, where=where, fix=f"{fix} 'password_file'") from None
+
+
+def _password(file: Path) -> str:
+    try:
+        return read_password(file, "camera's password")
+    except ConfigError as error:
+        # Other cameras work on, and the file may be there at the next attempt.
+        raise CameraError(error.what, where=error.where, fix=error.fix) from None
 
 
 def _opened(url: str, login: Login | None, where: str, config: CameraConfig) -> FrameSource:

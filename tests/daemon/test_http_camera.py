@@ -513,6 +513,20 @@ def test_a_certificate_that_nobody_signed_counts_only_when_it_is_named(
         camera.stop()
 
 
+def test_files_of_a_camera_that_are_not_there_or_wrong_are_named(
+    web_camera: Camera, tmp_path: Path
+) -> None:
+    https = f"https://{web_camera.host}/"
+    for file, said in (("gone.pem", "No such file"), (__file__, "no certificate"), ("", "read")):
+        where = str(tmp_path / file)
+        with pytest.raises(CameraError, match=said) as caught:
+            web_camera.open(source=https, tls_ca_file=where)
+        assert caught.value.where == where
+    for file, said in (("gone", "is missing"), (__file__, "can be read by others")):
+        with pytest.raises(CameraError, match=said):
+            web_camera.open(user="admin", password_file=str(tmp_path / file))
+
+
 def test_what_speaks_no_tls_is_said(web_camera: Camera) -> None:
     with pytest.raises(CameraError, match="no secure connection") as caught:
         web_camera.open(source=f"https://{web_camera.host}/")
