@@ -389,18 +389,24 @@ def _left_to_the_network_thread(_client: mqtt.Client, _userdata: object, _socket
 
 
 def _tls_context(config: MqttConfig) -> ssl.SSLContext:
+    # OpenSSL does not say which of the files it means.
+    where = str(config.ca_file or "mqtt")
     try:
         context = ssl.create_default_context(
             cafile=None if config.ca_file is None else str(config.ca_file)
         )
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if config.cert_file is not None:
+        if config.cert_file is not None and config.key_file is not None:
+            for file in (config.cert_file, config.key_file):
+                where = str(file)
+                file.open("rb").close()
+            where = f"{config.cert_file}, {config.key_file}"
             # Without this, OpenSSL would ask the terminal for a pass phrase, and wait.
             context.load_cert_chain(str(config.cert_file), str(config.key_file), password="")
     except OSError as error:
         raise ConfigError(
             f"cannot use the certificates: {error.strerror or error}",
-            where=f"mqtt {config.ca_file or ''}".strip(),
+            where=where,
             fix="check ca_file, cert_file and key_file, which has no pass phrase",
         ) from None
     return context

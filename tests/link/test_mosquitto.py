@@ -302,13 +302,19 @@ def test_without_tls_nobody_gets_in(mosquitto: Mosquitto, wait_until: Wait) -> N
     assert "that it wants mqtt.tls" in str(link.failure)
 
 
-def test_a_ca_file_that_is_none_is_an_error_at_once(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_a_certificate_file_that_is_none_is_an_error_at_once(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
     mqtt = mosquitto.mqtt("lock")
     with pytest.raises(ConfigError, match="cannot use the certificates"):
         Link(mqtt.model_copy(update={"ca_file": tmp_path / "none.crt"}), "test")
     (tmp_path / "junk.crt").write_text("no certificate")
     with pytest.raises(ConfigError, match="cannot use the certificates"):
         Link(mqtt.model_copy(update={"ca_file": tmp_path / "junk.crt"}), "test")
+    own = {"cert_file": mqtt.ca_file, "key_file": tmp_path / "none.key"}
+    with pytest.raises(ConfigError, match="No such file") as caught:
+        Link(mqtt.model_copy(update=own), "test")
+    assert caught.value.where == str(own["key_file"])
 
 
 def test_a_killed_broker_comes_back_and_nothing_stale_is_delivered(
