@@ -17,6 +17,7 @@ from oneglance.faces.evaluation.strangers import (
     STRICT_TARGETS,
     SamePeople,
     collect,
+    highest_rate,
     strict_rows,
 )
 from oneglance.faces.find.detect import FaceDetector
@@ -131,7 +132,9 @@ def with_strict_rows(
 ) -> dict[str, Any]:
     """The rows of a manifest, and those that only the many pairs within `more` can show.
 
-    A row that is not stricter than the one before, in threshold and bound, is left out.
+    Rows from 1e-3 on also get the highest rate in any of `more`, where strangers may be more alike
+    than those whom the rows were fitted on. A strict row that is not stricter than the one before,
+    in threshold and bound, is left out.
     """
     laxest = by_fmr.get("1e-3")
     if laxest is None or not more:
@@ -140,7 +143,13 @@ def with_strict_rows(
         collect(faces.templates, faces.people, model.compare, laxest["threshold"], same)
         for faces in more
     ]
-    rows = {rate: row for rate, row in by_fmr.items() if rate not in STRICT_TARGETS}
+    rows = {
+        rate: {**row, "fmr_elsewhere": highest_rate(sets, row["threshold"])}
+        if row["threshold"] >= laxest["threshold"]
+        else row
+        for rate, row in by_fmr.items()
+        if rate not in STRICT_TARGETS
+    }
     for rate, row in strict_rows(sets, genuine).items():
         last = list(rows.values())[-1]
         if row["threshold"] > last["threshold"] and _upper(row) < _upper(last):
@@ -149,4 +158,6 @@ def with_strict_rows(
 
 
 def _upper(row: Mapping[str, Any]) -> float:
-    return max(float(row["fmr_95"][1]), float(row["fmr_95_people"][1]))
+    return max(
+        float(row["fmr_95"][1]), float(row["fmr_95_people"][1]), float(row.get("fmr_elsewhere", 0))
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,6 +194,31 @@ def strict_rows(sets: Sequence[Strangers], genuine: NDArray[np.floating]) -> dic
             "impostor_pairs": pairs,
         }
     return rows
+
+
+def highest_rate(sets: Sequence[Strangers], limit: float) -> float:
+    """The upper end of the rate at `limit` in the one of `sets` where it is highest.
+
+    95 %: Wilson's or that of a bootstrap over people, the higher one.
+    """
+    upper = []
+    for one in sets:
+        above = one.scores >= limit
+        first, second = one.first[above], one.second[above]
+        rates = [(times[first] * times[second]).sum() / pairs for times, pairs in _people_anew(one)]
+        wilson = metrics.wilson(len(first), one.pairs)[1]
+        upper.append(max(wilson, float(np.percentile(rates, 97.5))))
+    return max(upper)
+
+
+def _people_anew(one: Strangers) -> Iterator[tuple[NDArray[np.intp], float]]:
+    """How often everybody is drawn, and how many pairs that makes, draw after draw."""
+    generator = np.random.default_rng(0)
+    people = len(one.pictures)
+    for _ in range(_DRAWS):
+        times = np.bincount(generator.integers(0, people, people), minlength=people)
+        faces = (times * one.pictures).astype(np.float64)
+        yield times, float(faces.sum() ** 2 - (faces**2).sum()) / 2
 
 
 def _counted(falling: NDArray[np.floating], rate: float, pairs: int) -> float:

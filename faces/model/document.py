@@ -98,6 +98,10 @@ class Threshold(Part):
     impostor_pairs: Count | None = Field(
         default=None, description="that the rate stands on, where they are not all the table's"
     )
+    fmr_elsewhere: Fraction | None = Field(
+        default=None,
+        description="the highest that the rate may be (95 %) in any set of fitted_on.strict_rates",
+    )
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:

@@ -105,8 +105,9 @@ class ImpostorTail:
 def tail_of(thresholds: Mapping[str, Any]) -> ImpostorTail:
     """The tail that a manifest's `thresholds` describe (`by_fmr` with `threshold`, `fmr_95`).
 
-    Where there is an interval over people (`fmr_95_people`), the wider of the two counts. Raises
-    ModelError if they are missing or of another shape.
+    Where there is an interval over people (`fmr_95_people`), the wider of the two counts, and the
+    highest rate among other people (`fmr_elsewhere`) where that is higher still. Raises ModelError
+    if they are missing or of another shape.
     """
     try:
         points = [
@@ -120,7 +121,8 @@ def tail_of(thresholds: Mapping[str, Any]) -> ImpostorTail:
 
 def _upper(row: Mapping[str, Any]) -> float:
     over_people = row.get("fmr_95_people") or row["fmr_95"]
-    return max(float(row["fmr_95"][1]), float(over_people[1]))
+    elsewhere = row.get("fmr_elsewhere") or 0.0
+    return max(float(row["fmr_95"][1]), float(over_people[1]), float(elsewhere))
 
 
 def _concave(points: Sequence[FittedRate]) -> list[FittedRate]:

@@ -170,6 +170,8 @@ def test_the_many_pairs_of_further_people_tell_stricter_rates() -> None:
     assert list(laxer) == ["1e-2", "1e-3", "1e-4"]
     fitted = with_strict_rows(laxer, genuine, [more], model, None)
     assert list(fitted) == ["1e-2", "1e-3", "1e-4", "1e-6"]
+    elsewhere = {rate for rate, row in fitted.items() if "fmr_elsewhere" in row}
+    assert elsewhere == {"1e-3", "1e-4"}
     assert fitted["1e-6"]["impostor_pairs"] == 3400 * 3399 // 2 - 1700
     assert tail_of({"by_fmr": fitted}).strictest_fmr == 1e-6 / MOST_EXTRAPOLATION
     assert with_strict_rows(laxer, genuine, [], model, None) == laxer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,18 @@ def test_strict_rows_are_bounded_and_fit_a_manifest(monkeypatch: pytest.MonkeyPa
         assert typed.impostor_pairs == sum(one.pairs for one in sets)
         assert typed.threshold >= 2 + 0.7 * np.log(1e-3 / float(rate)) - 0.4
     assert rows["1e-7"]["threshold"] > rows["1e-6"]["threshold"]
+
+
+def test_the_highest_rate_is_that_of_the_set_where_most_match(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(strangers, "_DRAWS", 100)
+    one = made(300, 3000, 0)
+    more = replace(one, scores=one.scores + 0.7)
+    rate = float((more.scores >= 4).sum() / more.pairs)
+    highest = strangers.highest_rate([one, more], 4)
+    assert rate < highest < 1.5 * rate
+    assert highest == strangers.highest_rate([more], 4) > strangers.highest_rate([one], 4)
 
 
 def test_rates_on_which_hardly_any_pair_stands_are_left_out(

@@ -165,6 +165,9 @@ def test_the_wider_of_the_intervals_counts() -> None:
     wider = tail_of({"by_fmr": by_fmr})
     assert plain.threshold(1.2e-3) == 2.0
     assert wider.threshold(1.2e-3) > 2.0
+    by_fmr["1e-3"] = row(2.0, 1.2e-3, fmr_95_people=[0.0, 2e-3], fmr_elsewhere=3e-3)
+    elsewhere = tail_of({"by_fmr": by_fmr})
+    assert elsewhere.threshold(1.2e-3) > wider.threshold(1.2e-3)
 
 
 def test_the_shipped_model_tells_its_tail() -> None:
