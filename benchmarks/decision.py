@@ -1,7 +1,11 @@
 """How often visits end accepted: strangers' and enrolled people's, by the door's own rule.
 
-python benchmarks/decision.py --images DATA/lfw_folds1-8.zip --people DATA/lfw_people_folds1-8.csv \
-    --folds 7,8 [--every N] [--model DIR] [--cache FILE.npz] [--galleries N] [--seed N]
+python benchmarks/decision.py --faces lfw.npz [--folds 7,8] [--every N] [--model DIR] \
+    [--galleries N] [--seed N]
+
+`--faces` is what known_faces.py left. Templates are compared as the daemon does at a door without
+a calibration: without what the manifest says that doors have in common, and the pictures of a
+person fused into one row where they agree.
 
 A gallery is enrolled from people drawn at random, a visit is the looks at one person: each of the
 person's other pictures in a random order, each for two looks in a row, begun anew until the visit
@@ -21,30 +25,65 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from known_faces import load_known
 from numpy.typing import NDArray
 
 from oneglance.daemon.visit.decide import Rule, UnsupportedTargetError, judge
 from oneglance.daemon.visit.evidence import Look, Visit
-from oneglance.errors import ImageError
+from oneglance.faces.calibration.setup import any_door
 from oneglance.faces.evaluation.metrics import wilson
-from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
+from oneglance.faces.gallery.fusing import fused
+from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.model.tail import tail_of
-from oneglance.faces.reader import load_image, read_central_face
-from oneglance.training.data.datasets import labelled_pictures
 
 FRAMES_PER_S = 15
 FRAMES, PATIENCE_S, LIFETIME_S = 3, 3.0, 5.0
 LOOKS_A_PICTURE = 2
-# people enrolled, templates of each.
+# people enrolled, pictures of each.
 GALLERIES = ((1, 1), (3, 2), (10, 1), (10, 3), (50, 2), (250, 1))
 TARGETS = (1e-2, 1e-3)
 _BOOTSTRAPS = 2000
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrolled:
+    """Scores float32 (n, rows) of all n pictures with a gallery, and the rows of each person."""
+
+    scores: NDArray[np.float32]
+    columns: dict[str, NDArray[np.intp]]
+
+
+class Comparer:
+    """All pictures' templates float32 (n, d), compared with galleries made of some of them."""
+
+    def __init__(self, templates: NDArray[np.float32], model: FaceModel) -> None:
+        door = any_door(model)
+        self._settle = np.asarray if door is None else door.settled
+        self._encoded = templates
+        self._probes = self._settle(templates)
+        self._model = model
+        self._head = L1Head.behind(model.compare, model.template_size)
+        self._agreement = model.threshold(AGREEMENT_FMR)
+
+    def enrolled(self, pictures: dict[str, NDArray[np.intp]]) -> Enrolled:
+        """Everything against a gallery of these people, by their pictures' numbers."""
+        ids = tuple(person for person, numbers in pictures.items() for _ in numbers)
+        templates = self._encoded[np.concatenate(list(pictures.values()))]
+        gallery = fused(Snapshot(ids, {}, templates), self._head, self._agreement)
+        rows = self._settle(gallery.templates)
+        owners = np.array(gallery.person_ids)
+        return Enrolled(
+            self._model.compare(self._probes, rows),
+            {person: np.flatnonzero(owners == person) for person in pictures},
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Visits to one kind of gallery at one target.
+    """Visits to one kind of gallery at one target; `threshold` is for one row a person.
 
     `false_accepts_95` is the upper end of a bootstrap over people where there are ten false
     accepts or more, else of Wilson's interval; `looks_50` and `looks_95` are of accepted visits.
@@ -52,7 +91,7 @@ class Row:
 
     far: float
     people: int
-    templates_each: int
+    pictures_each: int
     threshold: float
     impostor_visits: int
     false_accepts: int
@@ -72,12 +111,11 @@ def main() -> None:
     args = _arguments()
     cv2.setNumThreads(1)
     model = load_model(args.model)
-    templates, people = _templates(args, model)
+    faces = load_known(args.faces)
+    chosen = np.isin(faces.folds, [int(fold) for fold in args.folds.split(",")])
+    templates, people = faces.templates[chosen][:: args.every], faces.people[chosen][:: args.every]
     order = np.argsort(people, kind="stable")
-    templates, people = templates[order], people[order]
-    scores = np.vstack(
-        [model.compare(templates[i : i + 64], templates) for i in range(0, len(templates), 64)]
-    )
+    comparer, people = Comparer(templates[order], model), people[order]
     rng = np.random.default_rng(args.seed)
     tail = tail_of(model.manifest.raw["thresholds"])
     rows = []
@@ -89,11 +127,11 @@ def main() -> None:
                 continue
             rule = Rule(far, FRAMES, PATIENCE_S, tail)
             try:
-                rule.bar(size * each)
+                rule.bar(size)
             except UnsupportedTargetError as error:
                 _say(f"far {far:.0e}, {size} people x {each}: refused: {error.what}")
                 continue
-            rows.append(_play(rule, scores, people, size, each, args.galleries, rng))
+            rows.append(_play(rule, comparer, people, size, each, args.galleries, rng))
             _say(_told(rows[-1]))
     figures = {
         "model": model.model_id,
@@ -109,7 +147,7 @@ def main() -> None:
 
 def _play(
     rule: Rule,
-    scores: NDArray[np.float32],
+    comparer: Comparer,
     people: NDArray[np.str_],
     size: int,
     each: int,
@@ -126,9 +164,9 @@ def _play(
     for _ in range(galleries):
         chosen = rng.choice(enough, size, replace=False)
         enrolled = {p: rng.choice(of[p], each, replace=False) for p in chosen}
-        threshold = rule.bar(size * each).threshold
-        columns = np.concatenate(list(enrolled.values()))
-        reachable = scores[:, columns].max(axis=1) >= threshold
+        gallery = comparer.enrolled(enrolled)
+        threshold = rule.bar(gallery.scores.shape[1]).threshold
+        reachable = gallery.scores.max(axis=1) >= threshold
         for person, pictures in of.items():
             known = person in enrolled
             shown = np.setdiff1d(pictures, enrolled[person]) if known else pictures
@@ -137,7 +175,7 @@ def _play(
                 # Nobody is accepted whose pictures never reach the threshold.
                 if not reachable[shown].any():
                     continue
-            result = _visit(rule, scores, shown, enrolled, rng)
+            result = _visit(rule, gallery, shown, rng)
             if not known:
                 fooled[person] += result is not None
             else:
@@ -150,8 +188,8 @@ def _play(
     return Row(
         far=rule.far,
         people=size,
-        templates_each=each,
-        threshold=rule.bar(size * each).threshold,
+        pictures_each=each,
+        threshold=rule.bar(size).threshold,
         impostor_visits=visits,
         false_accepts=false,
         false_accept_rate=false / visits,
@@ -168,14 +206,13 @@ def _play(
 
 def _visit(
     rule: Rule,
-    scores: NDArray[np.float32],
+    gallery: Enrolled,
     shown: NDArray[np.intp],
-    enrolled: dict[str, NDArray[np.intp]],
     rng: np.random.Generator,
 ) -> tuple[str, int] | None:
     """Who is accepted in a visit that shows these pictures, and after how many looks."""
     visit = Visit(rule.frames, LIFETIME_S, rule.patience_s)
-    bar = rule.bar(sum(len(rows) for rows in enrolled.values()))
+    bar = rule.bar(gallery.scores.shape[1])
     pictures = _in_turn(shown, rng)
     nothing = np.zeros(1, np.float32)
     had = 0
@@ -183,8 +220,10 @@ def _visit(
         at_s = frame / FRAMES_PER_S
         visit.near(at_s)
         if visit.due(at_s):
-            row = scores[next(pictures)]
-            best = {person: float(row[columns].max()) for person, columns in enrolled.items()}
+            row = gallery.scores[next(pictures)]
+            best = {
+                person: float(row[columns].max()) for person, columns in gallery.columns.items()
+            }
             visit.add(Look(at_s, nothing, best), same_face=True)
             had += 1
         verdict = judge(visit, at_s, rule, bar)
@@ -208,45 +247,9 @@ def _upper(tried: Sequence[int], fooled: Sequence[int], rng: np.random.Generator
     return float(np.percentile(false[drawn].sum(axis=1) / visits[drawn].sum(axis=1), 97.5))
 
 
-def _templates(
-    args: argparse.Namespace, model: FaceModel
-) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
-    """Templates float32 (n, d) of the pictures with a face, and who is on each."""
-    if args.cache is not None and args.cache.exists():
-        with np.load(args.cache) as kept:
-            if str(kept["model_id"]) == model.model_id and str(kept["folds"]) == args.folds:
-                return kept["templates"], kept["people"]
-    folds = [int(fold) for fold in args.folds.split(",")]
-    listed = labelled_pictures(args.images, args.people, folds)[:: args.every]
-    detector = FaceDetector()
-    templates, people = [], []
-    for number, picture in enumerate(listed):
-        if number % 500 == 0:
-            _say(f"{number} of {len(listed)} pictures")
-        try:
-            sample = read_central_face(
-                load_image(picture.pictures.read(picture.name)), detector, model
-            )
-        except ImageError as error:
-            _say(str(error))
-            continue
-        if sample is not None:
-            templates.append(sample.template)
-            people.append(picture.person)
-    if args.cache is not None:
-        np.savez(
-            args.cache,
-            templates=np.stack(templates),
-            people=people,
-            folds=args.folds,
-            model_id=model.model_id,
-        )
-    return np.stack(templates), np.asarray(people)
-
-
 def _told(row: Row) -> str:
     return (
-        f"far {row.far:.0e}, {row.people} people x {row.templates_each}: threshold"
+        f"far {row.far:.0e}, {row.people} people x {row.pictures_each}: threshold"
         f" {row.threshold:.2f}; strangers {row.false_accepts} of {row.impostor_visits}"
         f" = {row.false_accept_rate:.1e} (up to {row.false_accept_rate_95:.1e}); enrolled"
         f" {row.accept_rate:.1%} of {row.genuine_visits} after {row.looks_50:.0f} looks"
@@ -260,12 +263,10 @@ def _say(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Raw)
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--people", type=Path, required=True)
+    parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--folds", default="7,8")
     parser.add_argument("--every", type=int, default=1, help="take each Nth picture")
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--cache", type=Path, help="keeps the templates between runs")
     parser.add_argument("--galleries", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

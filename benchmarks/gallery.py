@@ -3,7 +3,7 @@
 python benchmarks/gallery.py [--people 10,100000] [--templates FILE.npz] [--model DIR]
 
 The gallery is drawn from a normal distribution with the spread of real templates where a file of
-them is given (`templates`, as `benchmarks/decision.py --cache` writes it), else of equal spread;
+them is given (`templates`, as known_faces.py writes it), else of equal spread;
 one person in it is the probe's own, at a typical genuine distance, or nobody is. Every answer of
 the fast search is held against comparing with everybody. One thread; the searches alternate with
 encoder passes, and the least time of each counts. One JSON object on stdout, a table on stderr.

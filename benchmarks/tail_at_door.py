@@ -115,8 +115,15 @@ def _singly(
     faces: KnownFaces, templates: Rows, model: FaceModel, floor: float, same: SamePeople
 ) -> Compared:
     found = collect(templates, list(faces.people), model.compare, floor, same)
-    of = (found.scores, found.first, found.second, found.pictures, found.pictures, found.pairs)
-    return Compared(*of, each=0.5)
+    return Compared(
+        found.scores,
+        found.first,
+        found.second,
+        rows=found.pictures,
+        faces=found.pictures,
+        pairs=found.pairs,
+        each=0.5,
+    )
 
 
 def _enrolled(faces: KnownFaces, model: FaceModel, count: int) -> tuple[Rows, NDArray[np.str_]]:
@@ -161,9 +168,15 @@ def _against(
     told = np.array(
         [not same(str(kinds[a]), str(kinds[b])) for a, b in zip(one, other, strict=True)], bool
     )
-    counts = [np.bincount(whose, minlength=len(kinds)) for whose in (owner, person)]
-    left = pairs - int((~told).sum())
-    return Compared(high[told], one[told], other[told], *counts, pairs=left, each=1.0)
+    return Compared(
+        high[told],
+        one[told],
+        other[told],
+        rows=np.bincount(owner, minlength=len(kinds)),
+        faces=np.bincount(person, minlength=len(kinds)),
+        pairs=pairs - int((~told).sum()),
+        each=1.0,
+    )
 
 
 def _told(ways: dict[str, list[Compared]], limits: list[float]) -> dict[str, Any]:
