@@ -1,11 +1,13 @@
 """How often strangers match at doors of one light, camera or crop, before calibration and after.
 
 python benchmarks/domains.py --images DATA/lfw_folds1-8.zip --people DATA/lfw_people_folds1-8.csv \
-    [--folds 7,8] [--strangers-folds 1,2,3,4,5,6] [--strangers 100] [--model DIR] [--seed N]
+    [--folds 7,8] [--strangers-folds 1,2,3,4,5,6] [--strangers 100] [--doors "NAME;NAME"] \
+    [--model DIR] [--seed N]
 
 The faces of the folds, at most two a person, are cut out by the door's search for stills. Each
 made door then changes all chips in its way (the light is put on the chip, so what the aligner makes
 of it is not in the figures). A door is calibrated on other people of other folds at that same door.
+"In general" is one that is not, with the manifest's directions (`common`) taken out.
 Every cross-person pair counts; in brackets 95 % by a bootstrap over people. One JSON object on
 stdout, a table and progress on stderr.
 """
@@ -32,7 +34,7 @@ from oneglance.contract.messages import Hint
 from oneglance.daemon.sight.quality import picture_hint
 from oneglance.faces.calibration.door import Door
 from oneglance.faces.calibration.fit import fit
-from oneglance.faces.calibration.setup import fitted_spread
+from oneglance.faces.calibration.setup import any_door, fitted_spread
 from oneglance.faces.find.align import CHIP_POINTS, CHIP_SIZE, apply, fit_similarity
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel, load_model
@@ -172,7 +174,8 @@ def main() -> None:
     photographs = encoded(judged.chips, model)
     rows = {}
     _say(_head_of_table())
-    for name, change in DOORS.items():
+    for name in arguments.doors:
+        change = DOORS[name]
         seen = judged.seen(name, change, arguments.seed)
         strangers = encoded(passing.seen(name, change, arguments.seed + 1), model)
         rows[name] = _row(judged, seen, photographs, strangers, model, generator)
@@ -235,6 +238,7 @@ def _row(
         "before_with_hints": _rates(
             templates[usable], templates[usable], whose[usable], before, model
         ),
+        "in_general": _rates(templates, templates, whose, any_door(model) or before, model),
         "after": _rates(templates, templates, whose, fitted.door, model),
         "photographs_enrolled_before": _rates(templates, photographs, whose, before, model),
         "photographs_enrolled_after": _rates(templates, photographs, whose, fitted.door, model),
@@ -328,7 +332,7 @@ def _head_of_table() -> str:
 
 def _lines(name: str, row: dict[str, Any]) -> str:
     lines = []
-    for which, said in (("before", "no"), ("after", "yes")):
+    for which, said in (("before", "no"), ("in_general", "in general"), ("after", "yes")):
         rates = [row[which][rate] for rate in RATES]
         fmr = [f"{r['fmr']:.1e} ({r['fmr_95'][0]:.1e} to {r['fmr_95'][1]:.1e})" for r in rates]
         tar = " / ".join(f"{100 * r['tar']:.1f}" for r in rates)
@@ -346,6 +350,14 @@ def folds_of(written: str) -> list[int]:
     return [int(fold) for fold in written.split(",")]
 
 
+def _doors_of(written: str) -> list[str]:
+    """Doors as they are written on the command line: by name, between semicolons."""
+    named = written.split(";")
+    if unknown := [name for name in named if name not in DOORS]:
+        raise argparse.ArgumentTypeError(f"there is no door {unknown[0]!r}, only {list(DOORS)}")
+    return named
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--images", type=Path, required=True)
@@ -353,6 +365,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folds", type=folds_of, default=[7, 8])
     parser.add_argument("--strangers-folds", type=folds_of, default=[1, 2, 3, 4, 5, 6])
     parser.add_argument("--strangers", type=int, default=100)
+    parser.add_argument("--doors", type=_doors_of, default=list(DOORS))
     parser.add_argument("--model", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
