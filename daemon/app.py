@@ -20,6 +20,7 @@ from oneglance.daemon.build import (
     build_outlet,
     build_pipeline,
     build_scribe,
+    credential_watch,
     open_audit,
     open_entrance,
     open_gallery,
@@ -29,6 +30,7 @@ from oneglance.daemon.build import (
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.devices import check_distinct
 from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.gallery.credential_watch import CredentialWatch
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.watch import GalleryWatch
@@ -104,6 +106,7 @@ class Daemon:
             outlet: Outlet | None = None
             strangers: StrangerKeeper | None = None
             entrance: Entrance | None = None
+            credentials: CredentialWatch | None = None
             if self._with_mqtt:
                 sequence = parts.enter_context(open_sequence(self._config, self._clocks))
                 scribe = build_scribe(self._config, model, self._clocks)
@@ -112,6 +115,7 @@ class Daemon:
                 if strangers is not None:
                     pipeline.on_stranger = strangers.met
                 entrance = open_entrance(self._config, scribe, self._clocks)
+                credentials = credential_watch(self._config, scribe)
                 outlet = build_outlet(
                     *(self._config, model, watch, entrance, sequence, scribe, self._clocks),
                     challenges=pipeline.challenges,
@@ -125,7 +129,7 @@ class Daemon:
                 audit = open_audit(self._config, self._clocks)
                 watch = open_gallery(self._config, model, self._clocks, audit)
             exchange = FrameExchange(tuple(camera.name for camera in self._config.camera))
-            keeper = _keeper(watch, outlet, strangers, self._clocks)
+            keeper = _keeper(watch, outlet, credentials, strangers, self._clocks)
             if keeper is not None:
                 parts.callback(keeper.stop)
             vision = Vision(
@@ -161,6 +165,7 @@ class Daemon:
 def _keeper(
     watch: GalleryWatch | None,
     outlet: Outlet | None,
+    credentials: CredentialWatch | None,
     strangers: StrangerKeeper | None,
     clocks: Clocks,
 ) -> GalleryKeeper | None:
@@ -171,6 +176,8 @@ def _keeper(
         if outlet is not None:
             # Commands are about the gallery, which belongs to its keeper's thread.
             outlet.work()
+        if credentials is not None:
+            credentials.work(clocks.monotonic_s())
         if strangers is not None:
             strangers.work()
 

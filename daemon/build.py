@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,6 @@ import rfc8785
 from oneglance import __version__
 from oneglance.audit.entry import Signer
 from oneglance.audit.generations import CREDENTIALS, Generations
-from oneglance.audit.generations import Log as GenerationsLog
 from oneglance.audit.log import Audit
 from oneglance.audit.snapshots import Snapshots
 from oneglance.clocks import Clocks
@@ -27,6 +26,8 @@ from oneglance.contract.keyring_file import PinnedKeys, daemon_keys, read_keyrin
 from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.access.entrance import Entrance
+from oneglance.daemon.gallery.credential_watch import CredentialWatch
+from oneglance.daemon.gallery.logged import Log, deletion
 from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.gallery.watch import GalleryWatch
@@ -51,12 +52,12 @@ from oneglance.faces.calibration.file import OtherModelError
 from oneglance.faces.calibration.setup import any_door, kept_calibration, stranger_file
 from oneglance.faces.calibration.store import delete_strangers
 from oneglance.faces.gallery.codes import L1Head
-from oneglance.faces.gallery.credentials import CredentialFile, forget_credentials
+from oneglance.faces.gallery.credentials import CredentialFile
 from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
 from oneglance.faces.gallery.fusing import fused
 from oneglance.faces.gallery.identify import with_codes
-from oneglance.faces.gallery.person import Snapshot
-from oneglance.faces.gallery.setup import configured_witness
+from oneglance.faces.gallery.person import Person, Snapshot
+from oneglance.faces.gallery.setup import configured_witness, open_configured
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.gallery.witness import RestoredGalleryError, StaleLogError
 from oneglance.faces.liveness.judge import Liveness, load_liveness
@@ -177,17 +178,15 @@ def _liveness(config: Config) -> tuple[Liveness | None, str]:
         return None, "liveness_model"
 
 
-def open_gallery(
-    config: Config, model: FaceModel, clocks: Clocks, audit_log: GenerationsLog
-) -> GalleryWatch:
+def open_gallery(config: Config, model: FaceModel, clocks: Clocks, audit_log: Log) -> GalleryWatch:
     """A watch on the gallery, which is opened once to see that it can be. Raises GalleryError.
 
-    `audit_log` remembers how far it had come. An older copy of the gallery or of that log, and a
-    log that cannot be read, raise nothing: the daemon starts, tells, and lets nobody in until an
-    administrator has decided.
+    `audit_log` remembers how far it had come, and takes down whom retention deletes. An older copy
+    of the gallery or of that log, and a log that cannot be read, raise nothing: the daemon starts,
+    tells, and lets nobody in until an administrator has decided.
     """
     key = load_key(config.gallery.key_file)
-    badges = Generations(audit_log, CREDENTIALS)
+    credentials = _credentials(config, audit_log)
     door = door_of(config, model)
     watch = GalleryWatch(
         config.gallery.path,
@@ -199,7 +198,9 @@ def open_gallery(
         prepare=comparable(model, door),
         witness=configured_witness(config.gallery, Generations(audit_log)),
         keep_expired=timedelta(days=config.gallery.keep_expired_days),
-        on_deletion=lambda ids: forget_credentials(config.credentials_file, key, ids, badges),
+        deleting=lambda gallery, ids: deletion(
+            audit_log, gallery, credentials, {"expired": True}, ids
+        ),
     )
     with suppress(RestoredGalleryError, StaleLogError, AuditError):
         watch.reload()
@@ -236,9 +237,23 @@ def open_entrance(config: Config, scribe: Scribe, clocks: Clocks) -> Entrance:
 
     Raises ConfigError if the file of failed attempts is damaged.
     """
-    key = load_key(config.gallery.key_file)
-    credentials = CredentialFile(config.credentials_file, key, Generations(scribe, CREDENTIALS))
+    credentials = _credentials(config, scribe)
     return Entrance(config.access, config.attempts_file, credentials, scribe, clocks.monotonic_s)
+
+
+def credential_watch(config: Config, audit_log: Log) -> CredentialWatch:
+    """A watch on the badges and PINs. Raises GalleryError for a key that is not usable."""
+
+    def enrolled() -> list[Person]:
+        with open_configured(config.gallery, log=Generations(audit_log)) as gallery:
+            return gallery.list_people()
+
+    return CredentialWatch(_credentials(config, audit_log), enrolled)
+
+
+def _credentials(config: Config, audit_log: Log) -> CredentialFile:
+    key = load_key(config.gallery.key_file)
+    return CredentialFile(config.credentials_file, key, Generations(audit_log, CREDENTIALS))
 
 
 def build_outlet(
@@ -266,14 +281,6 @@ def build_outlet(
         clocks=clocks,
     )
     keys = PinnedKeys(config.keyring_file, read_keyring)
-    sealer = load_key(config.gallery.key_file)
-
-    def deletion(person_ids: Sequence[str]) -> None:
-        scribe.expired(person_ids)
-        badges = Generations(scribe, CREDENTIALS)
-        forget_credentials(config.credentials_file, sealer, person_ids, badges)
-
-    watch.on_deletion = deletion
     verbs = gallery_verbs(config, watch, scribe) | {
         "claim": Verb(frozenset({Role.KIOSK, Role.READER}), entrance.claim),
         "verify-now": Verb(frozenset({Role.KIOSK}), entrance.try_again),
@@ -328,7 +335,7 @@ def build_scribe(config: Config, model: FaceModel, clocks: Clocks) -> Scribe:
 
 def open_audit(config: Config, clocks: Clocks) -> Audit:
     """The audit log for who signs nothing. Raises AuditError if it cannot be read or written."""
-    return Audit(config.audit_folder, clocks.wall)
+    return Audit(config.audit_folder, clocks.wall, sealer=load_key(config.gallery.key_file))
 
 
 def policy_hash(config: Config) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -287,8 +286,7 @@ def delete(person_id: PersonId, yes: YesOption = False, config: ConfigOption = N
             f"Delete {person.name} ({person.person_id}) with {person.templates} template(s)?"
             " This is for good and cannot be undone.",
         )
-        with _logged(config, gallery, "deletion", {}, person_id):
-            credentials.forget(config, [person_id])
+        with credentials.deletion(config, gallery, [person_id]):
             gallery.delete(person_id)
     typer.echo(f"Deleted {person.name} ({person.person_id}) for good.")
 
@@ -347,8 +345,7 @@ def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
         ]
         if expired:
             _confirm(yes, f"Delete {', '.join(expired)} for good? This cannot be undone.")
-        with _logged(config, gallery, "deletion", {}, *expired):
-            credentials.forget(config, expired)
+        with credentials.deletion(config, gallery, expired):
             purged = gallery.purge_expired(now)
     typer.echo(f"Deleted for good: {', '.join(purged) if purged else 'nobody had expired'}.")
 
@@ -395,13 +392,14 @@ def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
 
     The door refuses a gallery that is older than what it has seen: whoever was deleted since would
     be let in again. Look through the list first, and delete them again afterwards. An older file
-    of badges and PINs is taken as well, if it is one: take away again what is not to count.
+    of badges and PINs is taken as well, if it is one, but for those of people who are not in the
+    gallery: take away again what is not to count.
 
     Example: `oneglance people accept-restore`
     """
     from oneglance.cli.audit_log import configured_witness, credentials_log, open_audit
     from oneglance.config import load_config
-    from oneglance.faces.gallery.credentials import accept_credentials
+    from oneglance.faces.gallery.credentials import CredentialFile, accept_credentials
     from oneglance.faces.gallery.gallery import Gallery
     from oneglance.faces.gallery.vault import load_key
 
@@ -421,8 +419,9 @@ def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
             {"generation": witness.highest(), "accepts": gallery.change_counter()},
         )
         generation = gallery.accept(witness)
-    key = load_key(settings.key_file)
-    accept_credentials(whole.credentials_file, key, credentials_log(whole))
+        key, log = load_key(settings.key_file), credentials_log(whole)
+        accept_credentials(whole.credentials_file, key, log)
+        CredentialFile(whole.credentials_file, key, log).drop_departed(gallery.list_people)
     typer.echo(f"The gallery counts again, as generation {generation}, with {len(people)} people.")
 
 
@@ -448,16 +447,6 @@ def _told(changes: Changes) -> list[tuple[str, dict[str, Any]]]:
     told: list[tuple[str, dict[str, Any]]] = [("rename", {})] if "name" in changes else []
     told += [("group_change", {})] if "groups" in changes else []
     return told + ([("expiry_change", {"of": dates})] if dates else [])
-
-
-def _logged(
-    config: Path | None, gallery: Gallery, kind: str, said: dict[str, Any], *person_ids: str
-) -> AbstractContextManager[None]:
-    from oneglance.cli.audit_log import open_audit
-    from oneglance.config import load_config
-    from oneglance.daemon.gallery.logged import logged
-
-    return logged(open_audit(load_config(config)), gallery, kind, said, *person_ids)
 
 
 def _as_json(person: Person) -> dict[str, Any]:

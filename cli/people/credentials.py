@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from oneglance.cli.options import ConfigOption
 
 if TYPE_CHECKING:
     from oneglance.faces.gallery.credentials import Credentials
+    from oneglance.faces.gallery.gallery import Gallery
 
 PersonId = Annotated[str, typer.Argument(help="The id that 'oneglance people list' shows.")]
 NoneOption = Annotated[bool, typer.Option("--none", help="Take away what this person has.")]
@@ -62,16 +64,23 @@ def pin(person_id: PersonId, none: NoneOption = False, config: ConfigOption = No
     typer.echo(f"{person_id} has {'no PIN any more' if none else 'this PIN'}.")
 
 
-def forget(config: Path | None, person_ids: list[str]) -> None:
-    """Nobody of these has a badge or PIN any more. Raises GalleryError if it cannot be kept."""
-    from oneglance.cli.audit_log import credentials_log
+def deletion(
+    config: Path | None, gallery: Gallery, person_ids: Sequence[str]
+) -> AbstractContextManager[None]:
+    """For what deletes these people: it is logged, and their badges and PINs go afterwards.
+
+    Raises as `daemon.gallery.logged.deletion`.
+    """
+    from oneglance.cli.audit_log import credentials_log, open_audit
     from oneglance.config import load_config
-    from oneglance.faces.gallery.credentials import forget_credentials
+    from oneglance.daemon.gallery import logged
+    from oneglance.faces.gallery.credentials import CredentialFile
     from oneglance.faces.gallery.vault import load_key
 
     settings = load_config(config)
     key, log = load_key(settings.gallery.key_file), credentials_log(settings)
-    forget_credentials(settings.credentials_file, key, person_ids, log)
+    file = CredentialFile(settings.credentials_file, key, log)
+    return logged.deletion(open_audit(settings), gallery, file, {}, person_ids)
 
 
 def has(config: Path | None, person_id: str) -> dict[str, bool]:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from oneglance.audit import generations
 from oneglance.audit.entry import Entry
+from oneglance.errors import GalleryError
+from oneglance.faces.gallery.credentials import CredentialFile
 from oneglance.faces.gallery.gallery import Gallery
 
 
@@ -53,3 +55,47 @@ def all_logged(
         finally:
             left = {person.person_id for person in gallery.list_people()}
             log.forget(lambda person_id: person_id not in left)
+
+
+@contextmanager
+def deletion(
+    log: Log,
+    gallery: Gallery,
+    credentials: CredentialFile,
+    body: dict[str, Any],
+    person_ids: Sequence[str],
+) -> Iterator[None]:
+    """As `logged`, for what deletes these people; then their badges and PINs are dropped.
+
+    If these cannot be, the people are deleted all the same, since a badge of nobody opens nothing.
+    Then the log says `left` of each, and GalleryError tells what to do. Raises as `all_logged`.
+    """
+    left: GalleryError | None = None
+    with all_logged(log, gallery, [("deletion", person_id, body) for person_id in person_ids]):
+        try:
+            yield
+        finally:
+            if person_ids:
+                left = _left_behind(log, gallery, credentials, person_ids)
+    if left is not None:
+        raise GalleryError(
+            "deleted from the gallery for good, but not from the badges and PINs, where what may"
+            f" be left opens nothing and goes once they can be read again: {left.what}",
+            where=left.where,
+            fix=left.fix,
+        ) from left
+
+
+def _left_behind(
+    log: Log, gallery: Gallery, credentials: CredentialFile, person_ids: Sequence[str]
+) -> GalleryError | None:
+    """Drop what the deleted have; why it may be left, if it cannot be dropped."""
+    try:
+        credentials.drop_departed(gallery.list_people)
+    except GalleryError as error:
+        there = {person.person_id for person in gallery.list_people()}
+        for person_id in person_ids:
+            if person_id not in there:
+                log.append("credential_change", {"left": True}, person_id=person_id)
+        return error
+    return None

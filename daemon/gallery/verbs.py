@@ -12,10 +12,10 @@ from oneglance.contract.commands import Args, Code
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import MAX_REPLY_TEXT
 from oneglance.daemon.gallery.enrol import enrol_pictures
-from oneglance.daemon.gallery.logged import Log, logged
+from oneglance.daemon.gallery.logged import Log, deletion, logged
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb, only, text_of
-from oneglance.faces.gallery.credentials import forget_credentials
+from oneglance.faces.gallery.credentials import CredentialFile
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
@@ -58,12 +58,15 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         only(args, "id")
         person_id = text_of(args, "id")
         key = load_key(config.gallery.key_file)
+        credentials = CredentialFile(config.credentials_file, key, badges)
         try:
-            with opened() as gallery, logged(log, gallery, "deletion", {}, person_id):
-                forget_credentials(config.credentials_file, key, [person_id], badges)
-                gallery.delete(person_id)
+            with opened() as gallery:
+                # Nobody is written down as deleted who was not there.
+                gallery.show(person_id)
+                with deletion(log, gallery, credentials, {}, [person_id]):
+                    gallery.delete(person_id)
         finally:
-            # Deleted, though bytes may remain: then an error says so, and the person is out.
+            # Deleted, though bytes or a badge may remain: an error says so, and the person is out.
             watch.reload()
         return f"{person_id} was deleted for good"
 

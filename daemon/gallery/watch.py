@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,9 +44,9 @@ class GalleryWatch:
     `snapshot` is None and `problem` says so. What `fits` answers is logged. `prepare` makes what
     looks are compared with out of what was read. Templates that were unsealed once are not unsealed
     again, so that one more person costs little. An older copy of the gallery than `witness` knows
-    of counts for nothing. Who has expired for longer than `keep_expired` is deleted for good, after
-    `on_deletion` has got their ids: if it raises OneglanceError, nobody is. `version` grows
-    whenever what is in memory was replaced.
+    of counts for nothing. Who has expired for longer than `keep_expired` is deleted for good within
+    `deleting`, which gets the gallery and their ids: if it raises OneglanceError at its beginning,
+    nobody is. `version` grows whenever what is in memory was replaced.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class GalleryWatch:
         prepare: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
         witness: Witness | None = None,
         keep_expired: timedelta | None = None,
-        on_deletion: Callable[[Sequence[str]], None] = lambda _: None,
+        deleting: Callable[[Gallery, Sequence[str]], AbstractContextManager[None]] = (
+            lambda _gallery, _ids: nullcontext()
+        ),
     ) -> None:
         self._path = path
         self._key = key
@@ -71,7 +74,7 @@ class GalleryWatch:
         self._prepare = prepare
         self._witness = witness
         self._keep_expired = keep_expired
-        self.on_deletion = on_deletion
+        self._deleting = deleting
         self._tidied: tuple[float, datetime] | None = None
         self._unsealed = Unsealed()
         self._gallery: Gallery | None = None
@@ -184,11 +187,10 @@ class GalleryWatch:
                 for person in self._gallery.list_people()
                 if person.expires_at is not None and person.expires_at <= moment
             ]
-            if gone:
-                self.on_deletion(gone)
-            deleted = self._gallery.purge_expired(moment)
-            if deleted:
-                log.info("gallery: %d people who had expired were deleted", len(deleted))
+            with self._deleting(self._gallery, gone) if gone else nullcontext():
+                deleted = self._gallery.purge_expired(moment)
+                if deleted:
+                    log.info("gallery: %d people who had expired were deleted", len(deleted))
         except OneglanceError as error:
             log.warning("%s", error)
 

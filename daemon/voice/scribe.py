@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -158,15 +158,6 @@ class Scribe:
             return datetime.fromisoformat(said).astimezone(UTC)
         except (TypeError, ValueError):
             raise AuditError("the audit log's last command has no time") from None
-
-    def expired(self, person_ids: Sequence[str]) -> None:
-        """Write down whom retention will delete, and forget them.
-
-        Raises AuditError: then they must stay.
-        """
-        for person_id in person_ids:
-            self.append("deletion", {"expired": True}, person_id=person_id)
-        self.forget(set(person_ids).__contains__)
 
     def snapshot(self, event_id: str, face: NDArray[np.uint8]) -> None:
         """Keep a picture, uint8 (H, W, 3) BGR, of who got a decision, if that is wanted."""

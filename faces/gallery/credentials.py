@@ -19,7 +19,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from oneglance.errors import GalleryError
+from oneglance.faces.gallery.person import Person
 from oneglance.faces.gallery.vault import TemplateKey
 from oneglance.faces.gallery.witness import GenerationLog
 from oneglance.ownership import give_to_folders_owner
@@ -199,6 +200,29 @@ class CredentialFile:
         """Whom a PIN claims; raises as `read_credentials`, and GalleryError for no PIN."""
         return read_credentials(self._path, self._key, self._log).claimed_by_pin(pin)
 
+    def check(self) -> None:
+        """Raises as `read_credentials`."""
+        read_credentials(self._path, self._key, self._log)
+
+    def drop_departed(self, enrolled: Callable[[], Sequence[Person]]) -> int:
+        """Take away what people have who are not `enrolled` any more; returns how many had any.
+
+        Who was enrolled anew under the same id has nothing of before. `enrolled` is asked while
+        nobody changes the file. Raises as `changing`, and what `enrolled` raises: then, and for
+        an older copy, nothing is changed.
+        """
+        if not self._path.exists():
+            return 0
+        with changing(self._path, self._key, self._log) as held:
+            there = {(person.person_id, person.created_at) for person in enrolled()}
+            departed = [
+                person_id
+                for person_id, entry in held[0].entries.items()
+                if (person_id, entry.created_at) not in there
+            ]
+            held[0] = held[0].without(departed)
+        return len(departed)
+
 
 def read_credentials(path: Path, key: TemplateKey, log: GenerationLog | None = None) -> Credentials:
     """What the file holds; nobody has any if there is no file.
@@ -318,15 +342,6 @@ def write_credentials(
             where=str(path),
             fix="make room on the disk, or run this as the user that owns the folder",
         ) from None
-
-
-def forget_credentials(
-    path: Path, key: TemplateKey, person_ids: Sequence[str], log: GenerationLog | None = None
-) -> None:
-    """Nobody of these has a badge or PIN any more. Raises as `changing`."""
-    if path.exists():
-        with changing(path, key, log) as held:
-            held[0] = held[0].without(person_ids)
 
 
 @contextmanager

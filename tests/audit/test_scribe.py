@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oneglance.audit.entry import Signer
 from oneglance.audit.log import Audit
-from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.segments import entries, segments
 from oneglance.audit.snapshots import Snapshots, expired
 from oneglance.clocks import Clocks
@@ -127,17 +126,6 @@ def test_a_log_that_somebody_else_signed_lets_nobody_in_and_is_called_tampered(
     rig.now_s += SIGN_EVERY_S
     scribe.work()
     assert scribe.problem == ""
-
-
-def test_whom_retention_deletes_is_written_down_and_forgotten(rig: Rig, folder: Path) -> None:
-    scribe = rig.scribe()
-    scribe.decision(PAYLOAD)
-    scribe.append("enrolment", {}, person_id="eve")
-    scribe.expired(["ada-lovelace"])
-    *_, decision, _, deletion = entries(folder)
-    assert deletion.kind == "deletion"
-    assert deletion.body == {"expired": True, "person": decision.body["person"]}
-    assert set(Pseudonyms(folder / PEOPLE_FILE, SEALER).people().values()) == {"eve"}
 
 
 def test_what_others_wrote_is_signed_soon(rig: Rig, folder: Path, wall: Wall) -> None:

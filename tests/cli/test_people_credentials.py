@@ -145,6 +145,36 @@ def test_who_is_deleted_or_has_expired_leaves_no_badge(door: Path) -> None:
     assert held(door).entries == {}
 
 
+@pytest.mark.parametrize("command", [("delete", "ada"), ("purge",)])
+def test_an_older_file_of_badges_keeps_nobody_in_the_gallery(
+    door: Path, command: tuple[str, ...]
+) -> None:
+    config = load_config(door / "oneglance.toml")
+    assert people(door, "badge", "ada", "A1").exit_code == 0
+    older = config.credentials_file.read_bytes()
+    assert people(door, "badge", "bob", "B2").exit_code == 0
+    config.credentials_file.write_bytes(older)
+    if command == ("purge",):
+        with open_gallery(config) as gallery:
+            gallery.edit("ada", expires_at=datetime.now(UTC))
+    told = people(door, *command, "--yes").exception
+    assert isinstance(told, GalleryError)
+    assert "deleted from the gallery for good, but not from the badges and PINs" in str(told)
+    assert "accept-restore" in told.fix
+    with open_gallery(config) as gallery:
+        assert [person.person_id for person in gallery.list_people()] == ["bob"]
+    assert config.credentials_file.read_bytes() == older
+    *_, deletion, left = [
+        (entry.kind, entry.body | {"person": ""})
+        for entry in entries(config.audit_folder)
+        if not entry.kind.endswith("_generation")
+    ]
+    assert deletion == ("deletion", {"person": ""})
+    assert left == ("credential_change", {"left": True, "person": ""})
+    assert people(door, "accept-restore", "--yes").exit_code == 0
+    assert held(door).entries == {}
+
+
 def test_a_person_learns_that_a_badge_and_a_pin_are_stored(door: Path) -> None:
     people(door, "badge", "ada", "1")
     stored = json.loads(people(door, "export", "ada", "--json").stdout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from typer import BadParameter
 
+from oneglance.audit.generations import CREDENTIALS, Generations
 from oneglance.audit.log import Audit
+from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.segments import entries
 from oneglance.cli.command import _arguments
 from oneglance.clocks import Clocks
@@ -21,12 +23,14 @@ from oneglance.config import Config
 from oneglance.contract.commands import MAX_COMMAND_BYTES, Args
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import MAX_REPLY_TEXT
-from oneglance.daemon.build import open_gallery
+from oneglance.daemon.build import credential_watch, open_gallery
+from oneglance.daemon.gallery.credential_watch import LOOK_EVERY_S
 from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
 from oneglance.errors import AuditError, GalleryError, ImageError
 from oneglance.faces.gallery.credentials import (
     Credentials,
+    changing,
     read_credentials,
     write_credentials,
 )
@@ -43,7 +47,8 @@ class Office:
 
     def __init__(self, config: Config, model: FaceModel) -> None:
         self.config = config
-        clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
+        self.offset = timedelta(0)
+        clocks = Clocks(lambda: datetime.now(UTC) + self.offset, time.monotonic)
         self.folder = config.audit_folder
         self.credentials = config.credentials_file
         self.key = load_key(config.gallery.key_file)
@@ -136,6 +141,70 @@ def test_a_deletion_that_cannot_be_logged_takes_nothing_away(
     monkeypatch.undo()
     office.do("delete", id="ada")
     assert read_credentials(office.credentials, office.key).entries == {}
+
+
+@pytest.mark.parametrize("wrong", ["damaged", "older"])
+def test_badges_that_cannot_be_changed_keep_nobody_in_the_gallery(
+    office: Office, enrol: Callable[..., None], wrong: str
+) -> None:
+    enrol("Ada", templates=unit(0))
+    enrol("Bob", templates=unit(1))
+    office.do("reload")
+    since = {person.person_id: person.created_at for person in office.people()}
+    seen = Generations(office.log, CREDENTIALS)
+    with changing(office.credentials, office.key, seen) as held:
+        held[0] = held[0].with_badge("ada", since["ada"], "A1")
+    older = office.credentials.read_bytes()
+    with changing(office.credentials, office.key, seen) as held:
+        held[0] = held[0].with_badge("bob", since["bob"], "B2")
+    newer = office.credentials.read_bytes()
+    put_back = older if wrong == "older" else newer[:-20]
+    office.credentials.write_bytes(put_back)
+
+    with pytest.raises(GalleryError, match="for good, but not from the badges and PINs") as told:
+        office.do("delete", id="ada")
+    assert told.value.where == str(office.credentials)
+    assert told.value.fix
+    assert office.who() == {"bob": "Bob"}
+    assert office.credentials.read_bytes() == put_back
+    with pytest.raises(GalleryError, match="nobody has the id"):
+        office.do("delete", id="ada")
+    said = [(entry.kind, entry.body.get("left")) for entry in entries(office.folder)]
+    assert [one for one in said if not one[0].endswith("_generation")] == [
+        ("deletion", None),
+        ("credential_change", True),
+    ]
+
+    watch = credential_watch(office.config, office.log)
+    watch.work(0.0)
+    assert office.credentials.read_bytes() == put_back
+    office.credentials.write_bytes(newer)
+    watch.work(LOOK_EVERY_S)
+    assert set(read_credentials(office.credentials, office.key, seen).entries) == {"bob"}
+    office.credentials.write_bytes(newer)
+    with pytest.raises(GalleryError, match="an older copy"):
+        read_credentials(office.credentials, office.key, seen)
+
+
+def test_damaged_badges_do_not_stop_retention_which_is_written_down_once(
+    office: Office, enrol: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    enrol("Ada", templates=unit(0))
+    office.do("reload")
+    enrol("Guest", templates=unit(1), expires_at=datetime.now(UTC) + timedelta(days=1))
+    office.credentials.write_bytes(b"damaged")
+    office.credentials.chmod(0o600)
+    for hour in range(24 * 40):
+        office.offset = timedelta(hours=hour)
+        office.watch.refresh(3600.0 * hour)
+    assert office.do("list") == "ada  Ada"
+    kinds = [entry.kind for entry in entries(office.folder)]
+    assert kinds.count("deletion") == 1
+    said = [entry.body for entry in entries(office.folder) if entry.kind == "deletion"]
+    assert said[0]["expired"] is True
+    assert Pseudonyms(office.folder / PEOPLE_FILE, office.key).people() == {}
+    assert kinds.count("credential_change") == 1
+    assert caplog.text.count("but not from the badges and PINs") == 1
 
 
 def test_a_long_list_says_how_many_more_there_are(

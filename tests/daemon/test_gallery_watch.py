@@ -3,7 +3,8 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -344,12 +345,25 @@ def test_a_log_that_is_behind_the_gallery_has_a_problem_of_its_own(
     assert (watch.snapshot, watch.problem) == (None, "audit_behind")
 
 
+class Deleted(list[str]):
+    """Whose deletion was written down; while it is full it takes none."""
+
+    full = False
+
+    @contextmanager
+    def noted(self, _gallery: Gallery, person_ids: Sequence[str]) -> Iterator[None]:
+        if self.full:
+            raise AuditError("no room")
+        self.extend(person_ids)
+        yield
+
+
 @pytest.fixture
 def tidy(
     gallery_file: GalleryConfig, model: FaceModel, clock: Clock, enrol: Enrol
-) -> tuple[GalleryWatch, list[str]]:
+) -> tuple[GalleryWatch, Deleted]:
     """A watch that keeps the expired for 10 days, and whom it deleted; Guest expires in a day."""
-    deleted: list[str] = []
+    deleted = Deleted()
     enrol("Ada", templates=template(model))
     enrol("Guest", templates=template(model), expires_at=clock() + timedelta(days=1))
     watch = GalleryWatch(
@@ -359,7 +373,7 @@ def tidy(
         model.template_size,
         wall=clock,
         keep_expired=timedelta(days=10),
-        on_deletion=deleted.extend,
+        deleting=deleted.noted,
     )
     return watch, deleted
 
@@ -370,7 +384,7 @@ def enrolled(gallery_file: GalleryConfig) -> list[str]:
 
 
 def test_who_expired_long_ago_is_deleted_by_the_daemon_and_not_named_in_the_log(
-    tidy: tuple[GalleryWatch, list[str]],
+    tidy: tuple[GalleryWatch, Deleted],
     clock: Clock,
     gallery_file: GalleryConfig,
     caplog: pytest.LogCaptureFixture,
@@ -392,7 +406,7 @@ def test_who_expired_long_ago_is_deleted_by_the_daemon_and_not_named_in_the_log(
 
 
 def test_a_clock_that_was_set_forward_deletes_nobody_for_an_hour(
-    tidy: tuple[GalleryWatch, list[str]], clock: Clock, gallery_file: GalleryConfig
+    tidy: tuple[GalleryWatch, Deleted], clock: Clock, gallery_file: GalleryConfig
 ) -> None:
     watch, deleted = tidy
     watch.refresh(0.0)
@@ -407,14 +421,10 @@ def test_a_clock_that_was_set_forward_deletes_nobody_for_an_hour(
 
 
 def test_who_cannot_be_written_down_as_deleted_stays(
-    tidy: tuple[GalleryWatch, list[str]], clock: Clock, gallery_file: GalleryConfig
+    tidy: tuple[GalleryWatch, Deleted], clock: Clock, gallery_file: GalleryConfig
 ) -> None:
     watch, deleted = tidy
-
-    def full(_: object) -> None:
-        raise AuditError("no room")
-
-    watch.on_deletion = full
+    deleted.full = True
     watch.refresh(0.0)
     for hours in (0, 1):
         clock.offset = timedelta(days=20, hours=hours)
@@ -422,14 +432,14 @@ def test_who_cannot_be_written_down_as_deleted_stays(
         clock.offset += timedelta(hours=1)
         watch.refresh(clock.offset.total_seconds())
     assert enrolled(gallery_file) == ["ada", "guest"]
-    watch.on_deletion = deleted.extend
+    deleted.full = False
     clock.offset += timedelta(hours=1)
     watch.refresh(clock.offset.total_seconds())
     assert (enrolled(gallery_file), deleted) == (["ada"], ["guest"])
 
 
 def test_a_deletion_is_told_though_bytes_of_it_remain_for_now(
-    tidy: tuple[GalleryWatch, list[str]], clock: Clock, gallery_file: GalleryConfig
+    tidy: tuple[GalleryWatch, Deleted], clock: Clock, gallery_file: GalleryConfig
 ) -> None:
     watch, deleted = tidy
     watch.refresh(0.0)

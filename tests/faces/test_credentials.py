@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,11 @@ from oneglance.faces.gallery.credentials import (
     accept_credentials,
     changing,
     checked_badge,
-    forget_credentials,
     read_credentials,
     seal_again,
     write_credentials,
 )
+from oneglance.faces.gallery.person import Person
 from oneglance.faces.gallery.vault import TemplateKey
 
 KEY = TemplateKey(b"k" * 32)
@@ -194,13 +195,25 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         read_credentials(file, KEY)
 
 
+def only(*person_ids: str, since: datetime = ENROLLED) -> Callable[[], list[Person]]:
+    """That only these are in the gallery."""
+    people = [Person(one, one, since, since, None, 1, ()) for one in person_ids]
+    return lambda: people
+
+
 def test_a_deleted_person_leaves_no_badge(tmp_path: Path) -> None:
     file = tmp_path / "credentials"
-    forget_credentials(file, KEY, ["ada"])
+    door = CredentialFile(file, KEY)
+    assert door.drop_departed(only("bob")) == 0
     assert not file.exists()
     write_credentials(file, KEY, some())
-    forget_credentials(file, KEY, ["ada"])
+    assert door.drop_departed(only("bob")) == 1
     assert set(read_credentials(file, KEY).entries) == {"bob"}
+    before = file.read_bytes()
+    assert door.drop_departed(only("bob")) == 0
+    assert file.read_bytes() == before
+    assert door.drop_departed(only("bob", since=ENROLLED + timedelta(seconds=1))) == 1
+    assert read_credentials(file, KEY).entries == {}
 
 
 def test_a_change_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
@@ -243,15 +256,15 @@ def test_an_older_copy_counts_for_nothing_until_it_is_accepted(tmp_path: Path) -
         pass
     assert (log.highest, read_credentials(file, KEY).generation) == (1, 1)
     older = file.read_bytes()
-    forget_credentials(file, KEY, ["ada"], log)
-    newer = file.read_bytes()
     door = CredentialFile(file, KEY, log)
+    door.drop_departed(only("bob"))
+    newer = file.read_bytes()
     assert door.badge("A1").person_id is None
     file.write_bytes(older)
     for use in (
         lambda: door.badge("A1"),
         lambda: door.pin("271828"),
-        lambda: forget_credentials(file, KEY, ["ada"], log),
+        lambda: door.drop_departed(only("bob")),
     ):
         with pytest.raises(GalleryError, match="an older copy of the badges and PINs") as caught:
             use()
@@ -286,5 +299,5 @@ def test_a_log_that_takes_no_entry_leaves_the_newer_file(tmp_path: Path) -> None
         held[0] = held[0].with_badge("ada", ENROLLED, "A1")
     log.full = False
     assert CredentialFile(file, KEY, log).badge("A1").person_id == "ada"
-    forget_credentials(file, KEY, ["ada"], log)
+    CredentialFile(file, KEY, log).drop_departed(only("bob"))
     assert log.highest == 2

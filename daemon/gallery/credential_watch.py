@@ -1,0 +1,62 @@
+"""The badges and PINs as the daemon sees them: those of people who are gone are dropped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from oneglance.errors import AuditError, GalleryError
+from oneglance.faces.gallery.credentials import CredentialFile
+from oneglance.faces.gallery.person import Person
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 2.0
+DROP_EVERY_S = 3600.0
+
+
+class CredentialWatch:
+    """Looks whether the file can be read; for one thread.
+
+    What people had whom `enrolled` does not list is dropped: each hour, and as soon as a file can
+    be read that could not be, since somebody may have been deleted meanwhile.
+    """
+
+    def __init__(self, file: CredentialFile, enrolled: Callable[[], Sequence[Person]]) -> None:
+        self._file = file
+        self._enrolled = enrolled
+        self._next_look_s = self._drop_at_s = float("-inf")
+        self._failure = ""
+
+    def work(self, now_s: float) -> None:
+        """Look, at most every LOOK_EVERY_S, and drop what is due; never raises OneglanceError."""
+        if now_s < self._next_look_s:
+            return
+        self._next_look_s = now_s + LOOK_EVERY_S
+        try:
+            self._file.check()
+        except AuditError as error:
+            # What is wrong with the log is told by who writes it.
+            log.debug("%s", error)
+        except GalleryError as error:
+            self._drop_at_s = float("-inf")
+            self._failed(error)
+        else:
+            self._failure = ""
+            if now_s >= self._drop_at_s:
+                self._drop_at_s = now_s + DROP_EVERY_S
+                self._drop()
+
+    def _failed(self, error: GalleryError) -> None:
+        level = logging.ERROR if str(error) != self._failure else logging.DEBUG
+        log.log(level, "no badge or PIN counts: %s", error)
+        self._failure = str(error)
+
+    def _drop(self) -> None:
+        try:
+            dropped = self._file.drop_departed(self._enrolled)
+        except (GalleryError, AuditError) as error:
+            log.warning("badges and PINs of people who are gone stay for now: %s", error)
+            return
+        if dropped:
+            log.info("the badges and PINs of %d people who are gone were dropped", dropped)
