@@ -121,6 +121,8 @@ class Daemon:
                     challenges=pipeline.challenges,
                 )
                 self._outlet = outlet
+                # Whether they count is told from the start on.
+                credentials.work(self._clocks.monotonic_s())
                 parts.push(_farewell(outlet))
                 parts.callback(outlet.desk.stop)
                 outlet.desk.start()
@@ -157,7 +159,10 @@ class Daemon:
             for camera in cameras:
                 camera.start()
             publisher = outlet.publisher if outlet is not None else None
-            supervise(cameras, vision, exchange, publisher, notifier, self._stopping)
+            supervise(
+                *(cameras, vision, exchange, publisher, notifier, self._stopping),
+                credentials=credentials,
+            )
             seconds = self._clocks.monotonic_s() - started_s
             return Totals.of(pipeline.counts, vision, exchange.dropped, seconds)
 

@@ -9,6 +9,7 @@ from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.camera.sources import is_recording
+from oneglance.daemon.gallery.credential_watch import CredentialWatch
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.errors import CameraError, OneglanceError
@@ -26,6 +27,8 @@ def supervise(
     publisher: Publisher | None,
     notifier: Notifier,
     stopping: threading.Event,
+    *,
+    credentials: CredentialWatch | None = None,
 ) -> None:
     """Return when `stopping` is set or all recordings have come to their end.
 
@@ -55,7 +58,8 @@ def supervise(
         complaints = [reason for camera in cameras for reason in camera.complaints]
         lost = _lost(cameras, told=reasons or ())
         unheard = ("commands_unheard",) if publisher is not None and publisher.link.deaf else ()
-        now = (*starting, *lost, *sorted(complaints), *vision.problems, *unheard)
+        claims = (credentials.problem,) if credentials is not None and credentials.problem else ()
+        now = (*starting, *lost, *sorted(complaints), *vision.problems, *claims, *unheard)
         if now != reasons:
             reasons = now
             notifier.status(", ".join(now) or "watching the door")

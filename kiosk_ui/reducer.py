@@ -54,6 +54,8 @@ STATUS_SILENCE_S = 75.0
 START_GRACE_S = 10.0
 # Reasons of a status, without the camera's name.
 _STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"}
+# No badge or PIN counts, but faces do.
+_NO_CLAIMS = {"credentials_restored", "credentials_error"}
 _SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}
 # Where a PIN is of use, the button that opens the pad is there.
 _OFFERS_PAD = {Kind.IDLE, Kind.LOOK_HERE, Kind.CHECKING, Kind.NOT_RECOGNISED, Kind.WAIT}
@@ -363,11 +365,11 @@ def _is_claimed(state: KioskState, now_s: float) -> bool:
 def _at_rest(reasons: tuple[str, ...]) -> Kind:
     """What a daemon with these `reasons` shows while nobody is there.
 
-    One lost camera of several leaves the others, and one that only misbehaves still sees; any
-    trouble that is not known here may mean that nobody can be let in, and an open invitation
-    would be a lie.
+    One lost camera of several leaves the others, one that only misbehaves still sees, and faces
+    need no badges or PINs; any trouble that is not known here may mean that nobody can be let in,
+    and an open invitation would be a lie.
     """
-    names = {reason.partition(":")[0] for reason in reasons} - _STILL_SEES
+    names = {reason.partition(":")[0] for reason in reasons} - _STILL_SEES - _NO_CLAIMS
     if names - _SEES_NOTHING - {"starting"}:
         return Kind.OFFLINE
     if "starting" in names:

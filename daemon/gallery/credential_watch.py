@@ -1,4 +1,4 @@
-"""The badges and PINs as the daemon sees them: those of people who are gone are dropped."""
+"""The badges and PINs as the daemon sees them: whether they count, and whose are dropped."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import logging
 from collections.abc import Callable, Sequence
 
 from oneglance.errors import AuditError, GalleryError
-from oneglance.faces.gallery.credentials import CredentialFile
+from oneglance.faces.gallery.credentials import CredentialFile, RestoredCredentialsError
 from oneglance.faces.gallery.person import Person
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 2.0
+# A claim reads the file by itself; this is for the status.
+LOOK_EVERY_S = 10.0
 DROP_EVERY_S = 3600.0
 
 
 class CredentialWatch:
-    """Looks whether the file can be read; for one thread.
+    """Looks whether the file can be read. `work` is for one thread, `problem` for all.
+
+    `problem` is a status reason, or nothing: `credentials_restored` for an older copy than was
+    seen, `credentials_error` for one that cannot be read. Faces need no credentials, so that
+    neither keeps out who is to show a face alone.
 
     What people had whom `enrolled` does not list is dropped: each hour, and as soon as a file can
     be read that could not be, since somebody may have been deleted meanwhile.
@@ -27,6 +32,7 @@ class CredentialWatch:
         self._enrolled = enrolled
         self._next_look_s = self._drop_at_s = float("-inf")
         self._failure = ""
+        self.problem = ""
 
     def work(self, now_s: float) -> None:
         """Look, at most every LOOK_EVERY_S, and drop what is due; never raises OneglanceError."""
@@ -42,7 +48,7 @@ class CredentialWatch:
             self._drop_at_s = float("-inf")
             self._failed(error)
         else:
-            self._failure = ""
+            self._failure = self.problem = ""
             if now_s >= self._drop_at_s:
                 self._drop_at_s = now_s + DROP_EVERY_S
                 self._drop()
@@ -51,6 +57,8 @@ class CredentialWatch:
         level = logging.ERROR if str(error) != self._failure else logging.DEBUG
         log.log(level, "no badge or PIN counts: %s", error)
         self._failure = str(error)
+        restored = isinstance(error, RestoredCredentialsError)
+        self.problem = "credentials_restored" if restored else "credentials_error"
 
     def _drop(self) -> None:
         try:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from oneglance.errors import GalleryError
+from oneglance.faces.gallery.file import is_there
 from oneglance.faces.gallery.person import Person
 from oneglance.faces.gallery.vault import TemplateKey
 from oneglance.faces.gallery.witness import GenerationLog
@@ -45,6 +46,10 @@ _CONTEXT = b"credentials"
 _BADGE = re.compile(r"[0-9A-F]{1,32}")
 _PIN = re.compile(r"[0-9]{6,12}")
 _RESTORE = "restore it from a backup, or move it away and give out badges and PINs anew"
+
+
+class RestoredCredentialsError(GalleryError):
+    """The badges and PINs are an older copy of ones that were seen later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,7 @@ class CredentialFile:
         nobody changes the file. Raises as `changing`, and what `enrolled` raises: then, and for
         an older copy, nothing is changed.
         """
-        if not self._path.exists():
+        if not is_there(self._path):
             return 0
         with changing(self._path, self._key, self._log) as held:
             there = {(person.person_id, person.created_at) for person in enrolled()}
@@ -227,8 +232,8 @@ class CredentialFile:
 def read_credentials(path: Path, key: TemplateKey, log: GenerationLog | None = None) -> Credentials:
     """What the file holds; nobody has any if there is no file.
 
-    Raises GalleryError if it is damaged, open to others, sealed with another key, or older than
-    `log` knows, and what that raises.
+    Raises GalleryError if it is damaged, open to others or sealed with another key,
+    RestoredCredentialsError if it is older than `log` knows, and what that raises.
     """
     # Before the file is read, as others may change it meanwhile.
     seen = 0 if log is None else log.highest_generation() or 0
@@ -236,7 +241,7 @@ def read_credentials(path: Path, key: TemplateKey, log: GenerationLog | None = N
     if held is None:
         return replace(Credentials.none(), generation=seen)
     if held.generation < seen:
-        raise GalleryError(
+        raise RestoredCredentialsError(
             f"an older copy of the badges and PINs (generation {held.generation}, {seen} was seen)",
             where=str(path),
             fix="put the newer one back; if you restored it on purpose: oneglance people"

@@ -8,8 +8,8 @@ from pathlib import Path
 REPO = Path(__file__).parents[2]
 PAGE = REPO / "docs/daemon.md"
 # Texts in the code that look like a reason, and are none.
-OTHERS = {"gallery_generation", "challenge_id"}
-WORDS = "attempts|audit|camera|clock|commands|far|gallery|liveness|sequence"
+OTHERS = {"gallery_generation", "credentials_generation", "challenge_id"}
+WORDS = "attempts|audit|camera|clock|commands|credentials|far|gallery|liveness|sequence"
 
 
 def test_the_page_names_every_reason_of_a_status() -> None:

@@ -48,22 +48,43 @@ def house(
     return house
 
 
-def test_neither_comes_back_unseen(
+Visit = Callable[[], tuple[int, set[str]]]
+
+
+@pytest.fixture
+def visit(
     house: House,
     broker: MqttConfig,
     listen: Callable[..., Any],
     wait_until: Callable[..., None],
-) -> None:
+) -> Visit:
+    """`visit()`: how many were let in, and what the daemon said was wrong."""
     listener = listen(broker)
 
     def visit() -> tuple[int, set[str]]:
-        """How many were let in, and why nobody could be."""
         before = len(listener.states())
         accepted = house.visit()
         wait_until(lambda: listener.states()[before:][-1:] == [("offline", ())], "no farewell")
         told = {reason for _, reasons in listener.states()[before:] for reason in reasons}
         return accepted, told - {"starting"}
 
+    return visit
+
+
+def test_badges_that_were_put_back_are_told_and_faces_still_come_in(
+    house: House, visit: Visit
+) -> None:
+    file = house.config.credentials_file
+    house.people("badge", "barack-obama", "A1")
+    older = file.read_bytes()
+    house.people("badge", "barack-obama", "--none")
+    file.write_bytes(older)
+    assert visit() == (1, {"credentials_restored"})
+    house.people("accept-restore", "--yes")
+    assert visit() == (1, set())
+
+
+def test_neither_comes_back_unseen(house: House, visit: Visit) -> None:
     assert visit() == (1, set())
     files = [house.state / name for name in ("gallery.db", "gallery-generation")]
     backup = [file.read_bytes() for file in files]

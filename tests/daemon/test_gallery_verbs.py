@@ -177,9 +177,11 @@ def test_badges_that_cannot_be_changed_keep_nobody_in_the_gallery(
 
     watch = credential_watch(office.config, office.log)
     watch.work(0.0)
+    assert watch.problem == f"credentials_{'restored' if wrong == 'older' else 'error'}"
     assert office.credentials.read_bytes() == put_back
     office.credentials.write_bytes(newer)
     watch.work(LOOK_EVERY_S)
+    assert watch.problem == ""
     assert set(read_credentials(office.credentials, office.key, seen).entries) == {"bob"}
     office.credentials.write_bytes(newer)
     with pytest.raises(GalleryError, match="an older copy"):

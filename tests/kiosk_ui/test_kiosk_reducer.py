@@ -251,6 +251,12 @@ def test_a_camera_that_only_misbehaves_still_lets_people_in() -> None:
         assert reduce(state, none_enrolled, 1.2).screen.kind is Kind.OFFLINE
 
 
+def test_badges_and_pins_that_cannot_be_read_keep_no_face_out() -> None:
+    for reason in ("credentials_restored", "credentials_error"):
+        state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, reason)))
+        assert state.screen.kind is Kind.IDLE
+
+
 def test_a_camera_with_a_cap_on_its_lens_or_that_hangs_shows_as_one_that_sees_nobody() -> None:
     for reason in ("camera_dark:front", "camera_frozen:front"):
         state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, reason)))
