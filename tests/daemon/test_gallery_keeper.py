@@ -18,6 +18,7 @@ from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.identify import with_codes
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 
@@ -108,7 +109,8 @@ def test_a_large_gallery_is_made_fast_to_search_and_one_more_person_keeps_it_so(
     make: Callable[..., GalleryKeeper], enrol: Enrol, model: FaceModel, wait_until: Wait
 ) -> None:
     enrol("Crowd", templates=templates(model, 2100))
-    keeper = make(head=L1Head.behind(model.compare, model.template_size))
+    head = L1Head.behind(model.compare, model.template_size)
+    keeper = make(prepare=lambda snapshot: with_codes(snapshot, head))
     assert keeper.held.snapshot is not None
     assert keeper.held.snapshot.codes is not None
     before = keeper.held.snapshot.templates
