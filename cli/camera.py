@@ -124,10 +124,11 @@ def early_picture(config: CameraConfig, count: int) -> NDArray[np.uint8]:
         while count > 0:
             # Asked before: then what is not there by now never comes.
             ended = camera.state is CameraState.ENDED
+            lost = camera.state is CameraState.LOST
             frames = exchange.take(0.2)
             camera.watch()
             newest = frames[-1].pixels if frames else newest
-            if camera.state is CameraState.LOST and camera.failure is not None:
+            if newest is None and lost and camera.failure is not None:
                 raise camera.failure
             if ended and not frames:
                 break
