@@ -333,9 +333,9 @@ def test_who_does_not_come_back_to_quite_where_they_were_is_not_too_early() -> N
     done = visitor.obey()
     assert done is not None
     # Still nearly half turned, and a little more while the next step is asked.
-    visitor.step, visitor.part = done, 0.36
+    visitor.step, visitor.part = done, 0.33
     visitor.wait_for_step()
-    visitor.part = 0.44
+    visitor.part = 0.41
     visitor.wait(0.4)
     assert visitor.challenge._failures == []
 

@@ -211,7 +211,7 @@ def test_outside_the_engine_nothing_that_trains_can_write_unguarded() -> None:
     # These are commands of one process each, with files of their own.
     apart = {
         *(training / "data" / n for n in ("check_report.py", "collect_store.py", "splits.py")),
-        training / "liveness" / "fit.py",
+        *(training / "liveness" / n for n in ("fit.py", "fit_texture.py")),
     }
     modules = [
         path
