@@ -25,16 +25,20 @@ sys.addaudithook(only_known_programs)
 
 # Whose files take longest, each for up to a minute: begun last, they would leave other workers
 # without work. pytest-xdist would begin with those that have the most tests (Makefile).
-LONGEST_FIRST = ("training", "converter", "daemon", "systemd", "kiosk_ui", "cli")
+LONGEST_FIRST = ("test_wheel.py", "training", "converter", "daemon", "systemd", "kiosk_ui", "cli")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the folders of LONGEST_FIRST in front, everything else as it was."""
-    last = len(LONGEST_FIRST)
-    rank = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: rank.get(item.path.parent.name, last))
+    """Put the files and folders of LONGEST_FIRST in front, everything else as it was."""
+    rank = {name: place for place, name in enumerate(LONGEST_FIRST)}
+
+    def place(item: pytest.Item) -> int:
+        folder = rank.get(item.path.parent.name, len(rank))
+        return rank.get(item.path.name, folder)
+
+    items.sort(key=place)
 
 
 @pytest.fixture
