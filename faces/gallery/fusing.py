@@ -54,5 +54,6 @@ def fused(snapshot: Snapshot, head: L1Head | None, agreement: float) -> Snapshot
 
 def _least(templates: NDArray[np.float32], head: L1Head) -> float:
     """The score of the two that agree least."""
-    apart = np.abs(templates[:, np.newaxis] - templates) @ head.weights
-    return float(head.bias - apart.max())
+    # One row at a time: all pairs at once would take memory by the square of the pictures.
+    apart = max(float((np.abs(templates - row) @ head.weights).max()) for row in templates)
+    return float(head.bias - apart)
