@@ -208,7 +208,7 @@ class Attacker:
                 self._busy = True
                 capture = self._heard.pop(0)
                 for name, kind in HOSTILE.items():
-                    event_id = f"{name} {len(self.accepted)}"
+                    event_id = f"{name} {len(self.accepted):08d}"
                     self._send(name, kind.make(replace(capture, event_id=event_id), self.keys))
                 self._command(capture)
             self._busy = False
