@@ -26,7 +26,7 @@ test: $(VENV)/.dev
 	sh scripts/debian-packages.sh $(TEST_PACKAGES)
 	$(MAKE) --no-print-directory check
 	-$(BIN)/oneglance demo --fetch
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev typecheck
 	$(BIN)/ruff check .
