@@ -125,9 +125,10 @@ def oneglance(
     Try it: `oneglance demo`. Set it up: `oneglance init`, `oneglance people enrol`,
     then `oneglance run`. Something missing? `oneglance doctor`.
 
-    Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 configuration, 4 camera, 5 model,
-    6 gallery, 7 broker, 8 message, 9 picture, 10 a part is not installed,
-    11 audit log, 12 the audit log was tampered with; 130 Ctrl-C, 143 SIGTERM, 141 nobody reads on.
+    Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 65 picture, 66 camera, 67 gallery,
+    69 broker, 70 a part is not installed, 72 model, 73 a file of the service, 74 audit log,
+    76 message, 77 the audit log was tampered with, 78 configuration;
+    130 Ctrl-C, 143 SIGTERM, 141 nobody reads on.
     """
     set_up_logging(verbose)
 

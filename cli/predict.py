@@ -51,7 +51,7 @@ def predict(
     calibration, several pictures of one person or several looks count in, as they do at a door.
     The picture that `--out` writes shows people, and only you may read it.
 
-    Exit code 0 for the same person, 1 for different ones, 9 for a picture without a face, with
+    Exit code 0 for the same person, 1 for different ones, 65 for a picture without a face, with
     several, or with one that is not in its middle.
 
     Example: `oneglance predict ann.jpg visitor.jpg --fmr 1e-3`

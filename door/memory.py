@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oneglance.errors import ConfigError, OneglanceError
+from oneglance.errors import ConfigError, StateError
 from oneglance.number_file import read_number, write_number
 
 
@@ -20,12 +20,13 @@ class SequenceMemory:
     def load(self) -> int:
         """The stored sequence; 0 on the very first start, when there is no file yet.
 
-        Raises ConfigError if the file is corrupt or unreadable: guessing could open the door.
+        Raises ConfigError if the file is corrupt, StateError if it is unreadable: guessing could
+        open the door.
         """
         try:
             return read_number(self._file)
         except OSError as error:
-            raise ConfigError(
+            raise StateError(
                 f"cannot read the lock's memory: {error.strerror}", where=str(self._file)
             ) from None
         except ValueError:
@@ -39,13 +40,13 @@ class SequenceMemory:
     def store(self, sequence: int) -> None:
         """Keep `sequence`; when this returns, it survives a power cut.
 
-        Raises OneglanceError if it cannot be kept: then nobody may act on that sequence.
+        Raises StateError if it cannot be kept: then nobody may act on that sequence.
         """
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_number(self._file, sequence)
         except OSError as error:
-            raise OneglanceError(
+            raise StateError(
                 f"cannot keep the lock's memory, so the door stays shut: {error.strerror}",
                 where=str(self._file),
                 fix="free the disk, or let the lock's user write there",

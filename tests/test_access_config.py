@@ -36,7 +36,7 @@ def loaded(folder: Path, text: str) -> Config:
 def mistakes(folder: Path, text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         loaded(folder, text)
-    assert caught.value.exit_code == 3
+    assert caught.value.exit_code == 78
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

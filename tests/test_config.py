@@ -22,7 +22,7 @@ def written(folder: Path, text: str) -> Path:
 def mistakes(folder: Path, text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         load_config(written(folder, text))
-    assert caught.value.exit_code == 3
+    assert caught.value.exit_code == 78
     assert str(caught.value).startswith(str(folder / "oneglance.toml"))
     return str(caught.value)
 

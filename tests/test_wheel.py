@@ -115,7 +115,7 @@ def test_the_lock_needs_no_opencv_and_no_tensorflow(wheel: Path, tmp_path: Path)
     assert names & heavy == set()
     assert run(bin_folder, "oneglance", "door", "--help", cwd=tmp_path).returncode == 0
     missing = run(bin_folder, "oneglance", "run", "--source", "x.avi", cwd=tmp_path)
-    assert missing.returncode == 10
+    assert missing.returncode == 70
     assert "pip install 'oneglance[daemon]'" in missing.stderr
 
 

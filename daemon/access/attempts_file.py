@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from oneglance.errors import ConfigError
+from oneglance.errors import ConfigError, StateError
 from oneglance.whole_file import write_whole
 
 MAX_BYTES = 1 << 20
@@ -34,7 +34,7 @@ def read_attempts(path: Path) -> KeptAttempts:
     except FileNotFoundError:
         return KeptAttempts(0, {})
     except OSError as error:
-        raise ConfigError(
+        raise StateError(
             f"cannot read the failed attempts: {error.strerror}", where=str(path)
         ) from None
     try:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from oneglance.errors import ConfigError
+from oneglance.errors import StateError
 from oneglance.whole_file import write_whole
 
 # Rates keep far below this; a file that grew beyond is not ours.
@@ -81,7 +81,7 @@ class NonceFile:
     def load(self) -> Nonces | None:
         """What is kept; nothing if there is no file yet, None if it is damaged.
 
-        Raises ConfigError if the file cannot be read.
+        Raises StateError if the file cannot be read.
         """
         try:
             with self.path.open("rb") as file:
@@ -89,7 +89,7 @@ class NonceFile:
         except FileNotFoundError:
             return Nonces()
         except OSError as error:
-            raise ConfigError(
+            raise StateError(
                 f"cannot read the memory of commands: {error.strerror}", where=str(self.path)
             ) from None
         try:
@@ -100,12 +100,12 @@ class NonceFile:
     def save(self, data: bytes) -> None:
         """Keep `Nonces.to_bytes`; when this returns, it survives a power cut.
 
-        Raises ConfigError if it cannot be kept: then no command may be carried out.
+        Raises StateError if it cannot be kept: then no command may be carried out.
         """
         try:
             write_whole(self.path, data, 0o600, durable=True, for_folders_owner=True)
         except OSError as error:
-            raise ConfigError(
+            raise StateError(
                 f"cannot keep the memory of commands: {error.strerror}",
                 where=str(self.path),
                 fix="free the disk, or let the daemon's user write there",

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from oneglance.errors import ConfigError, OneglanceError
+from oneglance.errors import ConfigError, OneglanceError, StateError
 from oneglance.number_file import read_number, write_number
 from oneglance.ownership import give_to_folders_owner
 
@@ -23,14 +23,14 @@ def last_sequence(path: Path) -> int:
     try:
         number = read_number(path)
     except OSError as error:
-        raise ConfigError(f"cannot read the sequence: {error.strerror}", where=str(path)) from None
+        raise StateError(f"cannot read the sequence: {error.strerror}", where=str(path)) from None
     except ValueError:
         number = MAX_SEQUENCE
     if number >= MAX_SEQUENCE:
         raise ConfigError("not a sequence file, or a damaged one", where=str(path), fix=_FIX)
     folder = path.parent
     if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
-        raise ConfigError(
+        raise StateError(
             "the sequence cannot be kept: its folder is missing or not writable",
             where=str(folder),
             fix="create it for the daemon's user, or name another signing.sequence_file",
@@ -83,7 +83,7 @@ class SequenceFile:
         try:
             write_number(self._path, number)
         except OSError as error:
-            raise ConfigError(
+            raise StateError(
                 f"cannot keep the sequence: {error.strerror}", where=str(self._path)
             ) from None
         return number
@@ -96,7 +96,7 @@ def _locked(path: Path) -> int:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         give_to_folders_owner(descriptor, lock.parent)
     except OSError as error:
-        raise ConfigError(f"cannot lock the sequence: {error.strerror}", where=str(lock)) from None
+        raise StateError(f"cannot lock the sequence: {error.strerror}", where=str(lock)) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -108,5 +108,5 @@ def _locked(path: Path) -> int:
                 where=str(path),
                 fix="stop it first, or try with --no-mqtt",
             ) from None
-        raise ConfigError(f"cannot lock the sequence: {error.strerror}", where=str(lock)) from None
+        raise StateError(f"cannot lock the sequence: {error.strerror}", where=str(lock)) from None
     return descriptor

@@ -205,7 +205,7 @@ def test_verify_names_what_was_done(door: Door, damage: Damage, said: str) -> No
     door.segment().write_bytes(b"".join(damage(lines)))
     error = error_of(door.audit("verify"))
     assert isinstance(error, TamperedError)
-    assert error.exit_code == 12
+    assert error.exit_code == 77
     assert said in str(error)
     assert json.loads(door.audit("verify", "--json").stdout)["intact"] is False
 
@@ -235,11 +235,11 @@ def test_a_log_that_is_missing_or_unreadable_has_its_own_code(tmp_path: Path) ->
     for arguments in (("verify",), ("list",), ("export", "--out", tmp_path / "out")):
         error = error_of(door.audit(*arguments))
         assert "there is no audit log" in str(error)
-        assert error.exit_code == 11
+        assert error.exit_code == 74
     assert not (tmp_path / "out").exists()
     door.daemon().append("start", {})
     door.segment().chmod(0o666)
-    assert error_of(door.audit("verify")).exit_code == 11
+    assert error_of(door.audit("verify")).exit_code == 74
     door.segment().chmod(0o600)
     door.segment().write_bytes(b"nonsense\n")
     assert "see what was altered" in str(error_of(door.audit("list")))

@@ -281,7 +281,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, wall: Wall) -> No
     (tmp_path / "file").touch()
     with pytest.raises(AuditError, match="cannot be written") as raised:
         Audit(tmp_path / "file" / "audit", wall)
-    assert raised.value.exit_code == 11
+    assert raised.value.exit_code == 74
 
 
 def test_who_waits_too_long_for_the_lock_gives_up(opened: Opened, folder: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_misspelt_command_gets_a_did_you_mean_and_exit_code_2(tmp_path: Path) 
 
 def test_an_error_is_one_line_on_stderr_with_its_exit_code(tmp_path: Path) -> None:
     result = oneglance("door", "--config", "nowhere.toml", home=tmp_path)
-    assert result.returncode == 3
+    assert result.returncode == 78
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: nowhere.toml: there is no configuration.")
@@ -86,14 +86,14 @@ def test_init_never_replaces_a_key(tmp_path: Path) -> None:
     assert oneglance("init", "--dir", str(house), home=tmp_path).returncode == 0
     before = {file: file.read_bytes() for file in house.iterdir() if file.is_file()}
     again = oneglance("init", "--dir", str(house), home=tmp_path)
-    assert again.returncode == 3
+    assert again.returncode == 78
     assert "never overwritten" in again.stderr
     assert {file: file.read_bytes() for file in house.iterdir() if file.is_file()} == before
 
 
 def test_init_refuses_a_name_that_would_reach_other_topics(tmp_path: Path) -> None:
     result = oneglance("init", "--dir", str(tmp_path / "x"), "--door", "a/b", home=tmp_path)
-    assert result.returncode == 3
+    assert result.returncode == 78
     assert not (tmp_path / "x").exists()
 
 
@@ -149,7 +149,7 @@ def test_init_refuses_a_camera_that_no_configuration_can_hold(tmp_path: Path, ca
 def test_init_where_it_may_not_look_is_one_clear_error(tmp_path: Path) -> None:
     # A name too long stands in for a folder that is closed to this user: root may enter all.
     result = oneglance("init", "--dir", str(tmp_path / ("x" * 300)), home=tmp_path)
-    assert result.returncode == 3
+    assert result.returncode == 78
     assert "cannot write it: File name too long" in result.stderr
     assert "Traceback" not in result.stderr
 

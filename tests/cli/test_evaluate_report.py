@@ -131,7 +131,7 @@ def test_a_folder_without_pictures_is_said_to_be_so(
     with pytest.raises(OneglanceError, match="there is no picture in it") as caught:
         run("--images", tmp_path, option, album / f"{option[2:]}.csv")
     assert caught.value.where == str(tmp_path)
-    assert caught.value.exit_code == 9
+    assert caught.value.exit_code == 65
 
 
 def test_a_report_folder_that_cannot_be_made_is_refused_before_any_picture_is_read(
@@ -164,6 +164,6 @@ def test_without_a_package_of_it_only_the_report_is_missing_and_says_how_to_get_
 
     assert without(*pairs, "--json").returncode == 0
     refused = without(*pairs, "--report", tmp_path / "evaluation")
-    assert refused.returncode == 10
+    assert refused.returncode == 70
     assert "oneglance[report]" in refused.stderr
     assert not (tmp_path / "evaluation").exists()

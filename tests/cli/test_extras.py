@@ -181,6 +181,6 @@ def test_a_command_whose_package_is_missing_says_which_extra_to_install(tmp_path
         check=False,
         cwd=tmp_path,
     )
-    assert run.returncode == 10
+    assert run.returncode == 70
     assert "oneglance[door]" in run.stderr
     assert run.stderr.count("\n") == 1

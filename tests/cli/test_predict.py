@@ -99,7 +99,7 @@ def test_a_picture_without_a_face_is_named(photos: Path, tmp_path: Path, central
     with pytest.raises(ImageError, match="no face was found") as caught:
         ask(photos / "obama.jpg", empty, *(["--central"] if central else []))
     assert caught.value.where == str(empty)
-    assert caught.value.exit_code == 9
+    assert caught.value.exit_code == 65
 
 
 def test_a_picture_of_several_people_is_named(photos: Path, two_people: Path) -> None:

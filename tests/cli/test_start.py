@@ -71,7 +71,7 @@ def test_who_ignores_ctrl_c_from_the_beginning_goes_on(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", probe, *arguments], capture_output=True, check=False, cwd=tmp_path
     )
-    assert result.returncode == 4
+    assert result.returncode == 66
 
 
 @pytest.mark.parametrize("command", ["--help", "--version"])

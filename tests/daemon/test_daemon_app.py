@@ -436,7 +436,7 @@ def test_a_broker_that_refuses_the_password_ends_the_start(
     refused = house(film(), mqtt=mqtt.model_copy(update={"password_file": wrong}))
     with pytest.raises(BrokerError, match="refused us") as caught:
         Daemon(refused).run()
-    assert caught.value.exit_code == 7
+    assert caught.value.exit_code == 69
 
 
 def test_a_broker_that_dies_during_a_visit_gets_no_stale_decision_but_a_fresh_one(

@@ -154,7 +154,7 @@ def test_a_daemon_does_not_start_with_more_templates_than_its_target_allows(
     config = house(film(3), decision=DecisionConfig(far="1e-5"))
     with pytest.raises(UnsupportedTargetError, match="101 templates are too many") as refused:
         Daemon(config, mqtt=False).run()
-    assert refused.value.exit_code == 6
+    assert refused.value.exit_code == 67
     assert "at most 100" in str(refused.value)
 
 

@@ -195,16 +195,16 @@ def clear_line(result: subprocess.CompletedProcess[str]) -> str:
     return errors[0]
 
 
-def test_a_missing_recording_is_one_clear_line_and_exit_code_4() -> None:
+def test_a_missing_recording_is_one_clear_line_and_exit_code_66() -> None:
     result = oneglance("run", "--source", "none.mp4")
-    assert result.returncode == 4
+    assert result.returncode == 66
     assert "none.mp4: there is no such camera, video or folder" in clear_line(result)
 
 
-def test_an_unreadable_video_is_one_clear_line_and_exit_code_4(tmp_path: Path) -> None:
+def test_an_unreadable_video_is_one_clear_line_and_exit_code_66(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"broken" * 100)
     result = oneglance("run", "--source", tmp_path / "broken.mp4")
-    assert result.returncode == 4
+    assert result.returncode == 66
     assert "broken.mp4: not a video, or a damaged one" in clear_line(result)
 
 
@@ -223,13 +223,13 @@ def test_profile_as_json_has_the_same_stages(film: Callable[..., Path]) -> None:
     assert 0 < stages[0]["p50_ms"] <= stages[0]["p95_ms"]
 
 
-def test_a_missing_configuration_is_one_clear_line_and_exit_code_3(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_one_clear_line_and_exit_code_78(tmp_path: Path) -> None:
     result = oneglance("run", "--config", tmp_path / "none.toml")
-    assert result.returncode == 3
+    assert result.returncode == 78
     assert "there is no configuration" in clear_line(result)
 
 
-def test_a_gallery_under_another_key_is_one_clear_line_and_exit_code_6(
+def test_a_gallery_under_another_key_is_one_clear_line_and_exit_code_67(
     config_file: Callable[..., Path], film: Callable[..., Path], tmp_path: Path
 ) -> None:
     config = config_file(MqttConfig(port=1), str(film()))
@@ -237,11 +237,11 @@ def test_a_gallery_under_another_key_is_one_clear_line_and_exit_code_6(
     key.write_bytes(bytes(32))
     key.chmod(0o600)
     result = oneglance("run", "--config", config)
-    assert result.returncode == 6
+    assert result.returncode == 67
     assert "another key" in clear_line(result)
 
 
-def test_a_refused_password_is_one_clear_line_and_exit_code_7(
+def test_a_refused_password_is_one_clear_line_and_exit_code_69(
     config_file: Callable[..., Path], film: Callable[..., Path], mosquitto: Any
 ) -> None:
     config = config_file(MqttConfig(port=mosquitto.port), str(film()))
@@ -255,5 +255,5 @@ def test_a_refused_password_is_one_clear_line_and_exit_code_7(
     )
     config.write_text(text)
     result = oneglance("run", "--config", config)
-    assert result.returncode == 7
+    assert result.returncode == 69
     assert "refused us" in clear_line(result)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oneglance.daemon.voice.sequence import MAX_SEQUENCE, SequenceFile, last_sequence
-from oneglance.errors import ConfigError, OneglanceError
+from oneglance.errors import ConfigError, OneglanceError, StateError
 
 
 def test_the_first_number_is_the_clock_in_milliseconds(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_two_daemons_never_share_a_sequence(tmp_path: Path) -> None:
         assert other.stdout.readline() == "1\n"
         with pytest.raises(OneglanceError, match="another daemon") as caught:
             SequenceFile(tmp_path / "s", lambda: 1)
-        # Exit code 3 would keep systemd from trying again.
+        # Exit code 78 would keep systemd from trying again.
         assert caught.value.exit_code == 1
         # Whoever only looks disturbs nobody.
         assert last_sequence(tmp_path / "s") == 1
@@ -86,8 +86,10 @@ def test_a_closed_sequence_gives_no_number_and_is_free_for_another(tmp_path: Pat
 
 def test_a_sequence_that_cannot_be_locked_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "s.lock").mkdir()
-    with pytest.raises(ConfigError, match="cannot lock"):
+    with pytest.raises(StateError, match="cannot lock") as caught:
         SequenceFile(tmp_path / "s", lambda: 1)
+    # A disk that is full or read-only for an hour must not end the service for good.
+    assert caught.value.exit_code == 73
 
 
 @settings(

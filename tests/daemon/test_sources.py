@@ -83,7 +83,7 @@ def test_a_video_cut_off_inside_its_headers_is_an_error(
 def test_a_missing_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="no such camera, video or folder") as caught:
         open_source(camera(tmp_path / "none.mp4"))
-    assert caught.value.exit_code == 4
+    assert caught.value.exit_code == 66
     assert caught.value.fix
 
 

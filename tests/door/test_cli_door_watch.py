@@ -97,26 +97,26 @@ def test_a_killed_lock_is_a_fault_by_its_last_will(
     assert heard[-1].cause == "connection lost"
 
 
-def test_a_corrupt_memory_ends_with_exit_code_3(
+def test_a_corrupt_memory_ends_with_exit_code_78(
     broker: MqttConfig, config_file: Path, wait_until: Wait
 ) -> None:
     (config_file.parent / "state").mkdir()
     (config_file.parent / "state" / "sequence").write_text("?")
     process = start("door", "-c", str(config_file))
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 3
+    assert process.returncode == 78
     assert "delete this file" in errors
     assert "Traceback" not in errors
 
 
-def test_a_missing_key_ends_with_exit_code_3(tmp_path: Path) -> None:
+def test_a_missing_key_ends_with_exit_code_78(tmp_path: Path) -> None:
     process = start("door", "-c", str(write_config(tmp_path, 1883)))
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 3
+    assert process.returncode == 78
     assert "the public key is missing" in errors
 
 
-def test_a_wrong_password_ends_with_exit_code_7(
+def test_a_wrong_password_ends_with_exit_code_69(
     mosquitto: Mosquitto, config_file: Path, key_files: tuple[Path, Path]
 ) -> None:
     mqtt = mosquitto.mqtt("lock")
@@ -133,7 +133,7 @@ def test_a_wrong_password_ends_with_exit_code_7(
     config_file.write_text("\n".join(text))
     process = start("door", "-c", str(config_file))
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 7
+    assert process.returncode == 69
     assert "error: 127.0.0.1" in errors
     assert "the broker refused us" in errors
     assert "Traceback" not in errors
@@ -195,7 +195,7 @@ def test_watch_ends_with_1_when_the_messages_did_not_come(
     assert out == ""
 
 
-def test_watch_without_a_broker_is_exit_code_7(
+def test_watch_without_a_broker_is_exit_code_69(
     tmp_path: Path, key_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from oneglance.cli import watch

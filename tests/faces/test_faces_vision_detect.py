@@ -169,7 +169,7 @@ def test_frames_of_another_type_are_refused(frame: np.ndarray) -> None:
 def test_an_unknown_cascade_names_the_known_ones() -> None:
     with pytest.raises(ModelError, match="haarcascade_frontalface_alt2") as caught:
         FaceDetector("../../etc/passwd")
-    assert caught.value.exit_code == 5
+    assert caught.value.exit_code == 72
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no xml at all", b"<?xml version='1.0'?><a/>"])

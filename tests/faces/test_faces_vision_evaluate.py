@@ -153,7 +153,7 @@ def test_a_broken_picture_ends_with_one_line_and_its_exit_code(tmp_path: Path) -
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     (tmp_path / "pairs.csv").write_text(HEADER + "1,a.jpg,a.jpg,1\n")
     done = run_evaluate("--images", str(tmp_path), "--pairs", str(tmp_path / "pairs.csv"))
-    assert done.returncode == 9
+    assert done.returncode == 65
     assert done.stdout == ""
     (line,) = [text for text in done.stderr.splitlines() if "error" in text]
     assert "a.jpg" in line

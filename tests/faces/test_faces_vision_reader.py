@@ -58,7 +58,7 @@ def test_a_file_that_is_no_picture_is_one_clear_error(tmp_path: Path, content: b
     with pytest.raises(ImageError, match="not a picture") as caught:
         reader.load_image(path)
     assert caught.value.where == str(path)
-    assert caught.value.exit_code == 9
+    assert caught.value.exit_code == 65
 
 
 def test_a_missing_picture_says_which(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def _not_info(errors: str) -> list[str]:
 def test_a_missing_key_is_one_clear_line(display: dict[str, str], tmp_path: Path) -> None:
     config = write_config(tmp_path, MqttConfig())
     code, errors = _failing(["--config", str(config)], display)
-    assert code == 3
+    assert code == 78
     (line,) = _not_info(errors)
     assert "signing.pub: the public key is missing" in line
     assert "copy the daemon's signing.pub here" in line

@@ -172,7 +172,7 @@ def test_a_stranger_is_refused_with_a_clear_line(
         link.wait_connected(20)
     link.stop()
     assert caught.value.refused
-    assert caught.value.exit_code == 7
+    assert caught.value.exit_code == 69
     assert f"127.0.0.1:{mosquitto.port}: the broker refused us" in str(caught.value)
     assert "mqtt.password_file" in str(caught.value)
     assert "guess" not in str(caught.value)

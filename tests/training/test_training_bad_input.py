@@ -235,7 +235,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_room_lets_it_go_on(
         line = one_line(caught.value)
         assert "No space left on device" in line or "File too large" in line
         assert "--resume" in line
-        assert caught.value.exit_code == 3
+        assert caught.value.exit_code == 78
         assert not list(out.rglob(".new-*"))
         assert not (out / "aligner.keras").exists()
         for _, path in places(out, "aligner"):
