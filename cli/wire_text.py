@@ -105,8 +105,9 @@ def _explain(
         reply = parse(payload, Reply)
         text = safe(f"{'done' if reply.ok else 'refused'}: {reply.code} {reply.text}")
         return Line(safe(tail), text, "cyan", reply.model_dump(mode="json"))
-    if tail == "preview":
-        return Line(tail, f"a picture of {len(payload)} bytes", "dim", same_as=("preview",))
+    if tail.startswith("preview/"):
+        shown = f"a sealed picture of {len(payload)} bytes"
+        return Line(safe(tail), shown, "dim", same_as=(tail,))
     if tail.startswith("command/"):
         return _command(safe(tail), payload)
     shown = safe(payload.decode("utf-8", "replace"))

@@ -83,6 +83,10 @@ class Topics:
         """The response topic of `asker` (a client's short name): the daemon answers only here."""
         return f"{self.base}/reply/{check_level(asker, 'client')}"
 
+    def preview(self, key_id: str) -> str:
+        """QoS 0, never retained: sealed pictures for the screen whose key has this id."""
+        return f"{self.base}/preview/{check_level(key_id, 'key')}"
+
     @property
     def everything(self) -> str:
         """The filter for all that is said about this door."""

@@ -126,6 +126,8 @@ class Daemon:
                 parts.push(_farewell(outlet))
                 parts.callback(outlet.desk.stop)
                 outlet.desk.start()
+                parts.callback(outlet.preview.stop)
+                outlet.preview.start()
                 outlet.publisher.start(BROKER_WAIT_S)
             elif self._with_gallery:
                 audit = open_audit(self._config, self._clocks)

@@ -23,6 +23,7 @@ from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, daemon_keys, read_keyring
+from oneglance.contract.preview import VERB as PREVIEW
 from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.access.entrance import Entrance
@@ -42,6 +43,7 @@ from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.outlet import Outlet
+from oneglance.daemon.voice.preview import Preview
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
@@ -72,7 +74,7 @@ log = logging.getLogger(__name__)
 # matches that is lax between strangers' photographs is strict here.
 SAME_FACE_FMR = "1e-3"
 # What of the configuration decides nothing. A camera's URL may carry its password.
-NO_POLICY = frozenset({"mqtt", "metrics", "kiosk", "camera"})
+NO_POLICY = frozenset({"mqtt", "metrics", "preview", "kiosk", "camera"})
 
 
 def door_of(config: Config, model: FaceModel) -> Door | None:
@@ -288,6 +290,14 @@ def build_outlet(
     }
     if challenges is not None:
         verbs["challenge-shown"] = challenge_shown(challenges)
+    preview = Preview(
+        *(config.preview, topics, key),
+        send=lambda topic, payload: publisher.preview(topic, payload),
+        clear=lambda: publisher.link.clear,
+        clocks=clocks,
+    )
+    if config.preview.screens:
+        verbs[PREVIEW] = preview.verb
     memory = NonceFile(config.nonce_file)
     authority = Authority(topics, keys.current, verbs, memory, clocks, scribe.latest_command)
 
@@ -304,7 +314,7 @@ def build_outlet(
     )
     scribe.begin()
     desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, command)
-    return Outlet(issuer, publisher, desk, scribe, clocks)
+    return Outlet(issuer, publisher, desk, scribe, preview, clocks)
 
 
 def build_scribe(config: Config, model: FaceModel, clocks: Clocks) -> Scribe:

@@ -250,6 +250,13 @@ class MetricsConfig(Section):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
 
 
+class PreviewConfig(Section):
+    """The live picture for a screen that asks: how many screens at once (0: none), how often."""
+
+    screens: Annotated[int, Field(ge=0, le=4)] = 2
+    fps: Annotated[float, Field(ge=1, le=10)] = 10.0
+
+
 class DoorConfig(Section):
     """The lock: whose signature it trusts, which pin it pulses, where its memory is.
 
@@ -310,6 +317,7 @@ class Config(Section):
     camera: tuple[CameraConfig, ...] = ()
     audit: AuditConfig = AuditConfig()
     metrics: MetricsConfig = MetricsConfig()
+    preview: PreviewConfig = PreviewConfig()
     door: DoorConfig = DoorConfig()
     reader: ReaderConfig = ReaderConfig()
     kiosk: KioskConfig = KioskConfig()

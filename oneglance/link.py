@@ -110,6 +110,11 @@ class Link:
         return self.alive and bool(self._client.is_connected())
 
     @property
+    def clear(self) -> bool:
+        """Whether all that was published has been handed to the network; for who can leave out."""
+        return self.connected and not self._client.want_write()
+
+    @property
     def alive(self) -> bool:
         """Whether the link's thread still works at connecting and listening; for a watchdog."""
         return self._thread.is_alive()

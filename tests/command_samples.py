@@ -30,6 +30,7 @@ VERB_ROLES = {
     "reset-lockout": ADMINISTRATOR,
     "verify-now": KIOSK,
     "challenge-shown": KIOSK,
+    "preview": KIOSK,
     "claim": KIOSK | READER,
 }
 

@@ -15,6 +15,7 @@ from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.issuer import Issuer
+from oneglance.daemon.voice.preview import Preview
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.visit_feed import VisitFeed
@@ -27,8 +28,8 @@ class Outlet:
     """The vision thread's way out: `turn` once a turn, `send` for a verdict, `ask` and `show` for
     the screen.
 
-    `publisher`, `desk` and `scribe` belong to other threads as well; whoever builds the daemon
-    starts and stops them.
+    `publisher`, `desk`, `scribe` and `preview` belong to other threads as well; whoever builds
+    the daemon starts and stops them.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class Outlet:
         publisher: Publisher,
         desk: CommandDesk,
         scribe: Scribe,
+        preview: Preview,
         clocks: Clocks,
     ) -> None:
         self.publisher = publisher
         self.desk = desk
         self.scribe = scribe
+        self.preview = preview
         self._issuer = issuer
         self._clocks = clocks
         self._feed = VisitFeed()
@@ -102,6 +105,7 @@ class Outlet:
         state = self._feed.update(reports, self._clocks.monotonic_s(), self._clocks.wall())
         if state is not None:
             self.publisher.visit(state)
+        self.preview.offer(reports)
 
     def tell(self, state: AccessState | None) -> None:
         """Tell the screen of claims and waits, if there is anything new."""

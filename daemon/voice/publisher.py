@@ -115,6 +115,10 @@ class Publisher:
         """Tell the screen who has to wait; lost if the broker is away."""
         self.link.publish(self._topics.access, state.to_payload(), qos=0, expiry_s=2)
 
+    def preview(self, topic: str, payload: bytes) -> bool:
+        """Send one sealed picture to a screen; lost if the broker is away."""
+        return self.link.publish(topic, payload, qos=0, expiry_s=1)
+
     def challenge(self, message: Outgoing) -> None:
         """Have the screen ask the visitor for something; lost if the broker is away."""
         self._publish(self._topics.challenge, message)

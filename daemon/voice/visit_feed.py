@@ -25,15 +25,15 @@ class VisitFeed:
         self, reports: Sequence[StepReport], now_s: float, issued_at: datetime
     ) -> VisitState | None:
         """The message to send now; None if there is nothing new. Call it without frames too."""
-        views = [(report, view) for report in reports for view in report.tracks]
-        if not views:
+        seen = largest(reports)
+        if seen is None:
             gone = now_s - self._seen_at_s >= IDLE_AFTER_S
             if not gone or self._last[1] is Phase.IDLE:
                 return None
             self._last = ("", Phase.IDLE)
             return VisitState(issued_at=issued_at, visit_id="", phase=Phase.IDLE)
         self._seen_at_s = now_s
-        report, view = max(views, key=_size_in_frame)
+        report, view = seen
         news = (view.visit_id, view.phase)
         # Hints and boxes change with every frame; only a new phase may overtake the pace.
         if news == self._last and now_s - self._sent_at_s < SEND_EVERY_S:
@@ -46,8 +46,14 @@ class VisitFeed:
             phase=view.phase,
             hint=view.hint,
             progress=view.progress,
-            face=_fractions(report, view),
+            face=face_box(report, view),
         )
+
+
+def largest(reports: Sequence[StepReport]) -> tuple[StepReport, TrackView] | None:
+    """The largest face of its frame among all that are in view; None if there is nobody."""
+    views = [(report, view) for report in reports for view in report.tracks]
+    return max(views, key=_size_in_frame, default=None)
 
 
 def _size_in_frame(pair: tuple[StepReport, TrackView]) -> float:
@@ -56,7 +62,8 @@ def _size_in_frame(pair: tuple[StepReport, TrackView]) -> float:
     return view.box.height / height_px
 
 
-def _fractions(report: StepReport, view: TrackView) -> FaceBox:
+def face_box(report: StepReport, view: TrackView) -> FaceBox:
+    """Where in its frame a face is."""
     height, width = report.frame.pixels.shape[:2]
     left, top = max(0.0, view.box.x / width), max(0.0, view.box.y / height)
     right = min(1.0, (view.box.x + view.box.width) / width)

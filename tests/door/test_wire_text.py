@@ -159,7 +159,7 @@ def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
             "refused: unknown_command no such",
         ),
         (TOPICS.command("reload"), b"{}", "asks, not as a signed command does"),
-        (f"{TOPICS.base}/preview", b"\xff\xd8\xff", "a picture of 3 bytes"),
+        (TOPICS.preview("kiosk"), b"\xff\xd8\xff", "a sealed picture of 3 bytes"),
         (f"{TOPICS.base}/what/ever", b"hello", "unknown: hello"),
         (TOPICS.status, b"hello", "malformed: "),
         (TOPICS.decision, b"[1]", "malformed: not a decision"),

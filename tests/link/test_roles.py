@@ -26,7 +26,7 @@ from oneglance.link import Arrival, Link
 Wait = Callable[..., None]
 
 # Whose key may ask for what, and which users' messages the broker lets through to the daemon.
-USERS = {"verify-now": {"kiosk", "admin"}, "challenge-shown": {"kiosk", "admin"}}
+USERS = {verb: {"kiosk", "admin"} for verb in ("verify-now", "challenge-shown", "preview")}
 USERS["claim"] = {"kiosk", "badge"}
 COMMANDS = {verb: (roles, USERS.get(verb, {"admin"})) for verb, roles in VERB_ROLES.items()}
 # Who may publish on each other topic, and who hears what is published there.
@@ -35,6 +35,7 @@ SPEAKERS = {
     TOPICS.visit: {"daemon"},
     TOPICS.access: {"daemon"},
     TOPICS.challenge: {"daemon"},
+    TOPICS.preview("kiosk"): {"daemon"},
     TOPICS.decision: {"daemon"},
     TOPICS.reply("oneglance-kiosk"): {"daemon"},
     TOPICS.door_state: {"lock"},
@@ -46,6 +47,7 @@ LISTENERS = {
     TOPICS.visit: {"kiosk", "admin"},
     TOPICS.access: {"kiosk", "admin"},
     TOPICS.challenge: {"kiosk", "admin"},
+    TOPICS.preview("kiosk"): {"kiosk"},
     TOPICS.decision: {"lock", "kiosk", "admin", "reader"},
     TOPICS.reply("oneglance-kiosk"): {"kiosk", "admin"},
     TOPICS.reply("oneglance-reader"): {"badge", "admin"},
