@@ -26,7 +26,7 @@ FolderArgument = Annotated[
 def show(folder: FolderArgument = None, as_json: JsonOption = False) -> None:
     """Say what a model folder holds: its variants, their ids, files and thresholds.
 
-    Every file is checked against its hash. Exit code 5 if one was changed.
+    Every file is checked against its hash. Exit code 72 if one was changed.
     """
     from oneglance.faces.model.folder import check_files
     from oneglance.faces.model.manifest import model_id, read_document
@@ -99,7 +99,7 @@ def verify(
 ) -> None:
     """Check a model folder as a door does: signature, manifest, every file.
 
-    Exit code 5 if it was not signed by this key, or changed since.
+    Exit code 72 if it was not signed by this key, or changed since.
 
     Example: `oneglance model verify my-model --key model.pub`
     """
