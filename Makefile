@@ -1,5 +1,6 @@
 # make demo    real faces, from video frames to a lock, in a minute   (CAMERA=0: your own camera)
 # make test    everything that can be tested on this machine
+# make test-steady   REPEAT=20 times the tests that wait for something, under load; ONLY=tests/x.py
 # make check   style, types, links between rooms
 # make bench   the figures of the shipped models, and oneglance beside its peers; DATA=DIR holds the data
 # make bench-realtime   the second part alone; QUICK=1 for a look
@@ -17,7 +18,7 @@ TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri
 	gcc libc6-dev shellcheck systemd
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check typecheck bench bench-realtime attack fuzz wheel schemas graph clean
+.PHONY: demo test test-steady check typecheck bench bench-realtime attack fuzz wheel schemas graph clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -27,6 +28,11 @@ test: $(VENV)/.dev
 	$(MAKE) --no-print-directory check
 	-$(BIN)/oneglance demo --fetch
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# Long: 20 repetitions take hours on two cores. Run again, it goes on where it was interrupted.
+test-steady: $(VENV)/.dev
+	sh scripts/debian-packages.sh $(TEST_PACKAGES) stress-ng
+	$(BIN)/python scripts/steady.py --repeat $(or $(REPEAT),20) $(ONLY)
 
 check: $(VENV)/.dev typecheck
 	$(BIN)/ruff check .
