@@ -126,8 +126,8 @@ def verify(
     Note the head that it prints in another place: a log that was cut off later, or put back from
     a backup, does not hold it any more, which nothing inside the log can show.
 
-    Ends with 0 if the log is intact, 1 if no key that was given vouches for it, 11 if it cannot be
-    read, 12 if it was tampered with.
+    Ends with 0 if the log is intact, 1 if no key that was given vouches for it, 74 if it cannot be
+    read, 77 if it was tampered with.
 
     Example: `oneglance audit verify --head 1205:5b0c...`
     """

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install oneglance as system services. Safe to run again: keys, passwords and configuration
-# files that exist are never touched.
+# Install oneglance as system services, upgrade it, or remove it. Safe to run again: keys, passwords
+# and configuration files that exist are never touched.
 set -eu
 
 usage() {
@@ -11,23 +11,33 @@ Usage: install.sh [options]
                   (default: daemon, lock and broker, all on this machine)
   --package SPEC  what pip installs: a wheel file or a requirement (default: this checkout)
   --venv DIR      use this environment, which has oneglance, instead of making one
+  --instance      a further door on this machine, named by --door: units oneglance@DOOR and
+                  oneglance-door@DOOR, its configuration and keys in /etc/oneglance/DOOR
   --site NAME     name of the house in MQTT topics (default: home)
   --door NAME     name of the door in MQTT topics (default: front)
   --host NAME     the broker's host name or address (default: 127.0.0.1)
   --camera SPEC   the daemon's camera: index, device, URL or file (default: 0)
   --prefix DIR    put everything below DIR and start nothing: to look at, or to package
+  --upgrade       install --package beside what runs, then restart on it what was running; if a
+                  service does not become ready, the former version is put back (exit code 1)
   --uninstall     stop and remove services and program; keys, gallery and users stay
+  --purge         with --uninstall: remove configuration, keys, gallery, audit log, users and the
+                  broker's files as well. Nothing brings them back
   --dry-run       only say what would be done
 TEXT
 }
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-roles='' package=${here%/*} venv='' site=home door=front host=127.0.0.1 camera=0 prefix='' dry=no uninstall=no
+roles='' package=${here%/*} venv='' site=home door=front host=127.0.0.1 camera=0 prefix='' dry=no
+uninstall=no purge=no upgrade=no instance=no
 
 while [ $# -gt 0 ]; do
     case $1 in
     --dry-run) dry=yes ;;
     --uninstall) uninstall=yes ;;
+    --purge) purge=yes ;;
+    --upgrade) upgrade=yes ;;
+    --instance) instance=yes ;;
     -h | --help)
         usage
         exit 0
@@ -58,6 +68,28 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+if [ "$purge" = yes ] && [ "$uninstall" = no ]; then
+    echo "install.sh: --purge goes with --uninstall" >&2
+    exit 2
+fi
+if [ "$instance" = yes ]; then
+    # One broker serves all doors of the machine, and a screen or reader has one seat.
+    roles=${roles:- daemon lock}
+    for role in $roles; do
+        case $role in
+        kiosk | reader | broker)
+            echo "install.sh: --instance makes a daemon or a lock, no $role" >&2
+            exit 2
+            ;;
+        esac
+    done
+    case $door in
+    *[!A-Za-z0-9._-]*)
+        echo "install.sh: '$door' cannot be an instance" >&2
+        exit 2
+        ;;
+    esac
+fi
 roles=${roles:- daemon lock broker}
 for role in $roles; do
     case $role in
@@ -119,7 +151,11 @@ write_new() {
 
 random_word() { head -c 24 /dev/urandom | base64; }
 
-etc=$prefix/etc/oneglance
+house=$prefix/etc/oneglance
+etc=$house
+if [ "$instance" = yes ]; then etc=$house/$door; fi
+units=$prefix/etc/systemd/system
+opt=$prefix/opt/oneglance
 
 case $camera in
 *[\"\\]*) fail "'$camera' cannot be a camera" ;;
@@ -136,20 +172,194 @@ link_is_ours() {
     return 1
 }
 
-if [ "$uninstall" = yes ]; then
-    for unit in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
-        target=$prefix/etc/systemd/system/$unit.service
-        [ -e "$target" ] || continue
-        if live; then run systemctl disable --now "$unit.service"; fi
-        run rm -f "$target"
+# Names of the units of ours that are installed, a line each; of templates the instances in use.
+installed_units() {
+    for file in "$units"/oneglance.service "$units"/oneglance-door.service \
+        "$units"/oneglance-kiosk.service "$units"/oneglance-reader.service \
+        "$units"/*.wants/oneglance@*.service "$units"/*.wants/oneglance-door@*.service; do
+        if [ -e "$file" ] || [ -L "$file" ]; then echo "${file##*/}"; fi
     done
+}
+
+# A service per door where a machine has several: the plain unit, with %i in its names.
+install_template() {
+    case $1 in
+    oneglance) folder=oneglance-doors ;;
+    oneglance-door) folder=oneglance-locks ;;
+    esac
+    run install -m 0644 "$here/$1.service" "$units/$1@.service"
+    run sed -i \
+        -e 's#^\(Description=.*\)#\1 of %i#' \
+        -e 's#/etc/oneglance/#/etc/oneglance/%i/#g' \
+        -e "s#^StateDirectory=.*#StateDirectory=$folder/%i#" \
+        -e 's#^RuntimeDirectory=.*#&/%i#' \
+        -e 's#=/run/oneglance-door$#&/%i#' \
+        "$units/$1@.service"
+}
+
+# install_unit NAME: the plain unit, or with --instance its template.
+install_unit() {
+    if [ "$instance" = yes ]; then
+        install_template "$1"
+        target=$units/$1@.service
+    else
+        target=$units/$1.service
+        run install -m 0644 "$here/$1.service" "$target"
+    fi
+    if [ "$venv" != /opt/oneglance/venv ]; then
+        run sed -i "s#/opt/oneglance/venv#$venv#g" "$target"
+    fi
+}
+
+install_users() {
+    run install -d "$prefix/etc/sysusers.d" "$prefix/etc/tmpfiles.d" "$house"
+    run install -m 0644 "$here/sysusers.conf" "$prefix/etc/sysusers.d/oneglance.conf"
+    run install -m 0644 "$here/tmpfiles.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
+    if live; then
+        run systemd-sysusers /etc/sysusers.d/oneglance.conf
+        run systemd-tmpfiles --create /etc/tmpfiles.d/oneglance.conf
+    fi
+}
+
+# extras_of ROLE...: what pip is asked for beside the package itself.
+extras_of() {
+    wanted=''
+    for one in "$@"; do
+        case $one in
+        # People are enrolled on the daemon's machine, from an iPhone's photographs as well.
+        daemon) wanted=$wanted,daemon,heif ;;
+        lock | reader) case $wanted in *,door*) ;; *) wanted=$wanted,door ;; esac ;;
+        kiosk) wanted=$wanted,kiosk ;;
+        esac
+    done
+    echo "${wanted#,}"
+}
+
+# Make PATH, from now on, the program that the units call; in one step.
+use_environment() {
+    run ln -sfn "$1" "$opt/.venv.new"
+    run mv -T "$opt/.venv.new" "$opt/venv"
+}
+
+# ready UNIT: whether it says READY and then goes on for some seconds without a fall.
+ready() {
+    systemctl restart "$1" || return 1
+    falls=$(systemctl show -p NRestarts --value "$1")
+    sleep 5
+    systemctl is-active --quiet "$1" && [ "$(systemctl show -p NRestarts --value "$1")" = "$falls" ]
+}
+
+if [ "$uninstall" = yes ]; then
+    for unit in $(installed_units); do
+        if live; then run systemctl disable --now "$unit"; fi
+        run rm -f "$units/$unit"
+    done
+    run rm -f "$units/oneglance@.service" "$units/oneglance-door@.service"
     if live; then run systemctl daemon-reload; fi
     if link_is_ours; then run rm -f "$link"; fi
-    run rm -rf "$prefix/opt/oneglance/venv"
+    run rm -rf "$opt"
     run rm -f "$prefix/etc/sysusers.d/oneglance.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
-    say "kept: keys, passwords and configuration in $etc, the gallery and the audit log in" \
-        "$prefix/var/lib/oneglance, the broker's files in $prefix/etc/mosquitto"
+    if [ "$purge" = no ]; then
+        say "kept: keys, passwords and configuration in $house, the gallery and the audit log in" \
+            "$prefix/var/lib/oneglance, the broker's files in $prefix/etc/mosquitto"
+        exit 0
+    fi
+    for folder in "$house" "$prefix/var/lib/oneglance" "$prefix/var/lib/oneglance-door" \
+        "$prefix/var/lib/oneglance-kiosk" "$prefix/var/lib/oneglance-doors" \
+        "$prefix/var/lib/oneglance-locks" "$prefix/etc/mosquitto/oneglance"; do
+        run rm -rf "$folder"
+    done
+    for unit in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
+        run rm -rf "$units/$unit.service.d" "$units/$unit@.service.d"
+    done
+    if [ -e "$prefix/etc/mosquitto/conf.d/oneglance.conf" ]; then
+        run rm -f "$prefix/etc/mosquitto/conf.d/oneglance.conf"
+        # Whatever else this broker serves goes on; it may be gone already.
+        if live; then run systemctl try-restart mosquitto.service || true; fi
+    fi
+    if live; then
+        for user in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
+            if id "$user" >/dev/null 2>&1; then run userdel "$user"; fi
+        done
+    fi
+    say "removed: all that it had put on this machine"
     exit 0
+fi
+
+if [ "$upgrade" = yes ]; then
+    [ -x "$opt/venv/bin/python" ] || fail "nothing is installed in $opt; run it without --upgrade"
+    found=$(installed_units)
+    [ -n "$found" ] || fail "no unit is installed; run it without --upgrade"
+    asked='' running=''
+    for unit in $found; do
+        case $unit in
+        oneglance.service | oneglance@*) asked="$asked daemon" ;;
+        oneglance-door*) asked="$asked lock" ;;
+        oneglance-kiosk.service) asked="$asked kiosk" ;;
+        oneglance-reader.service) asked="$asked reader" ;;
+        esac
+        if live && systemctl is-active --quiet "$unit"; then running="$running $unit"; fi
+    done
+    if [ "$dry" = yes ]; then
+        echo "would install $package beside $opt/venv, then restart:$running"
+        exit 0
+    fi
+    former=$(readlink -f "$opt/venv")
+    if [ ! -L "$opt/venv" ]; then
+        # Made by an older install.sh: a folder where a link belongs.
+        former=$(mktemp -d "$opt/venv.XXXXXX")
+        mv -T "$opt/venv" "$former"
+        ln -s "${former##*/}" "$opt/venv"
+    fi
+    fresh=$(mktemp -d "$opt/venv.XXXXXX")
+    chmod 0755 "$fresh"
+    kept=$(mktemp -d "$opt/units.XXXXXX")
+    # shellcheck disable=SC2086  # a list of words is meant
+    if ! { python3 -m venv "$fresh" &&
+        "$fresh/bin/pip" install --quiet "${package}[$(extras_of $asked)]" &&
+        "$fresh/bin/oneglance" --version; }; then
+        rm -rf "$fresh" "$kept"
+        fail "the new version could not be installed; nothing was changed"
+    fi
+    cp -p "$units"/oneglance*.service "$kept"
+    install_users
+    for name in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
+        if [ -e "$kept/$name.service" ]; then install -m 0644 "$here/$name.service" "$units"; fi
+        if [ -e "$kept/$name@.service" ]; then install_template "$name"; fi
+    done
+    use_environment "${fresh##*/}"
+    failed=''
+    if live; then
+        systemctl daemon-reload
+        for unit in $running; do
+            if ! ready "$unit"; then
+                failed=$unit
+                break
+            fi
+        done
+    fi
+    if [ -n "$failed" ]; then
+        say "$failed does not become ready; its last words:" >&2
+        journalctl --unit "$failed" --lines 5 --no-pager --output cat >&2 || true
+        use_environment "${former##*/}"
+        cp -p "$kept"/*.service "$units"
+        systemctl daemon-reload
+        for unit in $running; do systemctl restart "$unit" || say "$unit is not ready" >&2; done
+        rm -rf "$fresh" "$kept"
+        fail "the former version runs again"
+    fi
+    rm -rf "$former" "$kept"
+    say "upgraded to $("$opt/venv/bin/oneglance" --version); data and configuration are as they were"
+    exit 0
+fi
+
+if has_role broker && live && [ "$dry" = no ] && ! command -v mosquitto_passwd >/dev/null; then
+    if command -v apt-get >/dev/null; then
+        say "installing the broker, mosquitto"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            mosquitto openssl >/dev/null
+    fi
 fi
 if has_role broker; then
     for program in openssl mosquitto_passwd; do
@@ -159,27 +369,24 @@ if has_role broker; then
 fi
 
 # --- users and folders -----------------------------------------------------------------------
-run install -d "$prefix/etc/sysusers.d" "$prefix/etc/tmpfiles.d" "$etc"
-run install -m 0644 "$here/sysusers.conf" "$prefix/etc/sysusers.d/oneglance.conf"
-run install -m 0644 "$here/tmpfiles.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
-if live; then
-    run systemd-sysusers /etc/sysusers.d/oneglance.conf
-    run systemd-tmpfiles --create /etc/tmpfiles.d/oneglance.conf
-fi
+install_users
+run install -d "$etc"
 
 # --- the program -----------------------------------------------------------------------------
 if [ -z "$venv" ]; then
     venv=/opt/oneglance/venv
-    extras=''
-    # People are enrolled on the daemon's machine, from an iPhone's photographs as well.
-    if has_role daemon; then extras=$extras,daemon,heif; fi
-    if has_role lock || has_role reader; then extras=$extras,door; fi
-    if has_role kiosk; then extras=$extras,kiosk; fi
-    if [ ! -x "$prefix$venv/bin/python" ]; then
-        run python3 -m venv "$prefix$venv"
-    fi
-    if [ -n "$extras" ]; then
-        run "$prefix$venv/bin/pip" install --quiet --upgrade "${package}[${extras#,}]"
+    # shellcheck disable=SC2086  # a list of words is meant
+    extras=$(extras_of $roles)
+    if [ "$instance" = yes ] && [ -x "$prefix$venv/bin/oneglance" ]; then
+        say "kept: $prefix$venv, which all doors of this machine share"
+    elif [ -n "$extras" ]; then
+        if [ ! -x "$prefix$venv/bin/python" ]; then
+            # A link, so that --upgrade can change to another environment in one step.
+            run install -d "$opt"
+            run python3 -m venv "$opt/venv.first"
+            use_environment venv.first
+        fi
+        run "$prefix$venv/bin/pip" install --quiet --upgrade "${package}[$extras]"
     fi
     program=$prefix$venv/bin/oneglance
 else
@@ -193,6 +400,17 @@ else
 fi
 
 # --- secrets and configuration ---------------------------------------------------------------
+state=/var/lib/oneglance lock_state=/var/lib/oneglance-door
+if [ "$instance" = yes ]; then
+    state=/var/lib/oneglance-doors/$door lock_state=/var/lib/oneglance-locks/$door
+    # The broker knows the machine's daemons by one password, and its locks by another.
+    for file in ca.crt daemon.password lock.password; do
+        if [ -e "$house/$file" ] && [ ! -e "$etc/$file" ]; then
+            run cp -p "$house/$file" "$etc/$file"
+        fi
+    done
+fi
+
 mqtt_section() {
     cat <<TEXT
 [mqtt]
@@ -220,7 +438,7 @@ if has_role daemon; then
         echo "would make: $etc/signing.pub, $etc/signing.key, $etc/gallery.key"
     else
         fresh=$(mktemp -d "$etc/.new.XXXXXX")
-        "$program" init --dir "$fresh" --site "$site" --door "$door" >/dev/null
+        "$program" init --dir "$fresh" --state "$fresh/state" --site "$site" --door "$door" >/dev/null
         # A gallery key that is there already opens the gallery that is there already.
         [ -e "$etc/gallery.key" ] || [ -e "$etc/gallery.key.cred" ] || mv "$fresh/gallery.key" "$etc/gallery.key"
         [ -e "$etc/keyring.json" ] || mv "$fresh/administrator.key" "$fresh/kiosk.key" \
@@ -254,13 +472,13 @@ $(mqtt_section daemon)
 
 [signing]
 key_file = "credential:signing.key"
-sequence_file = "/var/lib/oneglance/sequence"
+sequence_file = "$state/sequence"
 
 [commands]
 keyring_file = "keyring.json"
 
 [gallery]
-path = "/var/lib/oneglance/gallery.db"
+path = "$state/gallery.db"
 key_file = "credential:gallery.key"
 
 [[camera]]
@@ -278,7 +496,7 @@ $(mqtt_section lock)
 
 [door]
 public_key_file = "keyring.json"
-state_file = "/var/lib/oneglance-door/sequence"
+state_file = "$lock_state/sequence"
 pin = "GPIO17"
 pin_factory = "auto"
 pulse_s = 3.0
@@ -373,30 +591,31 @@ else
 fi
 
 # --- services --------------------------------------------------------------------------------
-units=''
-if has_role daemon; then units="$units oneglance.service"; fi
-if has_role lock; then units="$units oneglance-door.service"; fi
-if has_role kiosk; then units="$units oneglance-kiosk.service"; fi
-if has_role reader; then units="$units oneglance-reader.service"; fi
-run install -d "$prefix/etc/systemd/system"
-for unit in $units; do
-    target=$prefix/etc/systemd/system/$unit
-    run install -m 0644 "$here/$unit" "$target"
-    if [ "$venv" != /opt/oneglance/venv ]; then
-        run sed -i "s#/opt/oneglance/venv#$venv#g" "$target"
-    fi
-done
+services=''
+if has_role daemon; then services="$services oneglance"; fi
+if has_role lock; then services="$services oneglance-door"; fi
+if has_role kiosk; then services="$services oneglance-kiosk"; fi
+if has_role reader; then services="$services oneglance-reader"; fi
+run install -d "$units"
+for service in $services; do install_unit "$service"; done
+suffix=.service
+if [ "$instance" = yes ]; then suffix=@$door.service; fi
 if live; then
     run systemctl daemon-reload
-    for unit in $units; do
-        run systemctl enable "$unit"
-        run systemctl restart "$unit"
+    # All are enabled before the first is waited for: a camera or broker that is not there yet
+    # must not keep the lock from starting with the machine.
+    for service in $services; do run systemctl enable "$service$suffix"; done
+    for service in $services; do
+        run systemctl restart "$service$suffix" ||
+            say "not ready yet, and tried again: $service$suffix (systemctl status $service$suffix)"
     done
 fi
-if has_role daemon; then say "to check it: oneglance doctor -c /etc/oneglance/oneglance.toml"; fi
-if has_role lock; then say "to check it: oneglance doctor -c /etc/oneglance/door.toml"; fi
-if has_role kiosk; then say "to check it: oneglance doctor -c /etc/oneglance/kiosk.toml"; fi
+shown=/etc/oneglance
+if [ "$instance" = yes ]; then shown=/etc/oneglance/$door; fi
+if has_role daemon; then say "to check it: oneglance doctor -c $shown/oneglance.toml"; fi
+if has_role lock; then say "to check it: oneglance doctor -c $shown/door.toml"; fi
+if has_role kiosk; then say "to check it: oneglance doctor -c $shown/kiosk.toml"; fi
 if has_role reader; then
-    say "to check it: stop oneglance-reader, then oneglance reader --learn -c /etc/oneglance/reader.toml"
+    say "to check it: stop oneglance-reader, then oneglance reader --learn -c $shown/reader.toml"
 fi
 say "done"

@@ -64,7 +64,7 @@ def calibrate(
 
     People who are enrolled are found and left out, and so is who comes again. Twenty strangers
     are the least; the more there are, the less thresholds rise, since more is known. Ask people
-    before you keep pictures of them. Exit code 1 if there are too few strangers, 6 if the gallery
+    before you keep pictures of them. Exit code 1 if there are too few strangers, 67 if the gallery
     or its key cannot be used.
     """
     if images is not None and camera is not None:

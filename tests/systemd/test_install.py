@@ -226,3 +226,43 @@ def test_wrong_usage_is_refused_before_anything_is_done(
 def test_shellcheck_finds_nothing() -> None:
     scripts = [str(script) for script in SYSTEMD.rglob("*.sh")]
     subprocess.run(["shellcheck", *scripts], check=True)
+
+
+@needs_broker_tools
+def test_a_further_door_has_its_own_keys_state_and_units(tmp_path: Path) -> None:
+    install("--prefix", str(tmp_path))
+    install("--prefix", str(tmp_path), "--instance", "--door", "back")
+    etc, units = tmp_path / "etc/oneglance", tmp_path / "etc/systemd/system"
+    front, back = (load_config(folder / "oneglance.toml") for folder in (etc, etc / "back"))
+    assert back.site.door == "back"
+    assert front.gallery.path != back.gallery.path
+    assert (etc / "signing.key").read_bytes() != (etc / "back/signing.key").read_bytes()
+    assert (etc / "ca.crt").read_bytes() == (etc / "back/ca.crt").read_bytes()
+    for name, folder in (("oneglance", "oneglance-doors"), ("oneglance-door", "oneglance-locks")):
+        plain = (units / f"{name}.service").read_text().splitlines()
+        template = (units / f"{name}@.service").read_text().splitlines()
+        differ = [new for old, new in zip(plain, template, strict=True) if old != new]
+        assert all("%i" in line for line in differ)
+        assert f"StateDirectory={folder}/%i" in differ
+        # What hardens the one hardens the other.
+        assert not [line for line in differ if line.startswith(("Protect", "Restrict", "System"))]
+    state = (etc / "back/oneglance.toml").read_text()
+    assert 'sequence_file = "/var/lib/oneglance-doors/back/sequence"' in state
+    install("--instance", "--role", "kiosk", "--prefix", str(tmp_path), code=2)
+
+
+@needs_broker_tools
+def test_purge_leaves_nothing_and_uninstall_what_cannot_be_made_again(tmp_path: Path) -> None:
+    install(*ALL, "--prefix", str(tmp_path))
+    install("--prefix", str(tmp_path), "--instance", "--door", "back")
+    secrets = {name for name in tree(tmp_path) if name.endswith((".key", ".password", ".toml"))}
+    install("--prefix", str(tmp_path), "--uninstall")
+    assert secrets <= set(tree(tmp_path))
+    install("--prefix", str(tmp_path), "--purge", code=2)
+    install("--prefix", str(tmp_path), "--uninstall", "--purge")
+    assert tree(tmp_path) == {}
+
+
+def test_nothing_is_upgraded_where_nothing_is_installed(tmp_path: Path) -> None:
+    said = install("--prefix", str(tmp_path), "--upgrade", code=1)
+    assert "run it without --upgrade" in said
