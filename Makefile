@@ -7,6 +7,7 @@
 # make attack  replays, forgeries, photographs: a whole house is attacked (VISITS=1000, an hour)
 # make fuzz    hostile input for every parser, for MINUTES=10 (x86-64 only)
 # make wheel   the distribution, in dist/
+# make docs    the site, in build/site; every link is checked
 # make graph   the picture of who loads whom, in docs/images/
 
 VENV := .venv
@@ -18,7 +19,7 @@ TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri
 	gcc libc6-dev shellcheck systemd
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-steady check typecheck bench bench-realtime attack fuzz wheel schemas graph clean
+.PHONY: demo test test-steady check typecheck bench bench-realtime attack fuzz wheel schemas graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -38,11 +39,7 @@ check: $(VENV)/.dev typecheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# The rooms are folders of this checkout, but packages of oneglance: mypy sees them through links.
-typecheck: $(VENV)/.dev
-	mkdir -p build/typecheck/oneglance
-	for room in $(ROOMS); do ln -sfn ../../../$$room build/typecheck/oneglance/$$room; done
-	for file in oneglance/*.py oneglance/py.typed; do ln -sf ../../../$$file build/typecheck/oneglance/; done
+typecheck: $(VENV)/.dev links
 	$(BIN)/mypy -p oneglance
 
 bench: $(VENV)/.dev bench-realtime
@@ -77,6 +74,20 @@ schemas: $(VENV)/.dev
 graph: $(VENV)/.dev
 	sh scripts/debian-packages.sh graphviz fonts-dejavu-core
 	$(BIN)/python scripts/import_graph.py
+
+# The rooms are folders of this checkout, but packages of oneglance: tools see them through links.
+links:
+	mkdir -p build/typecheck/oneglance
+	for room in $(ROOMS); do ln -sfn ../../../$$room build/typecheck/oneglance/$$room; done
+	for file in oneglance/*.py oneglance/py.typed; do ln -sf ../../../$$file build/typecheck/oneglance/; done
+
+docs: .venv-docs/.made links
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
+.venv-docs/.made: scripts/docs-requirements.txt
+	[ -x .venv-docs/bin/python ] || $(or $(PYTHON),python3) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r scripts/docs-requirements.txt
+	touch $@
 
 # A stamp newer than setup.cfg says that the environment holds what setup.cfg asks for.
 $(VENV)/.demo: setup.cfg pyproject.toml
