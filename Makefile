@@ -58,7 +58,8 @@ bench-realtime: $(VENV)/.dev .venv-peers/.made
 
 attack: $(VENV)/.dev
 	sh scripts/debian-packages.sh ffmpeg
-	$(BIN)/python benchmarks/attack.py --visits $(or $(VISITS),1000) --out build/attack.json
+	$(BIN)/python benchmarks/attack.py --visits $(or $(VISITS),1000) \
+		--presentations $(or $(PRESENTATIONS),20) --out build/attack.json
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3,<4'

@@ -68,3 +68,12 @@ def test_the_ledger_notices_who_is_refused_for_another_reason() -> None:
         ("a member twice", "refused: expired"),
         ("never sent", "refused: expired"),
     }
+
+
+def test_a_visit_that_is_let_in_or_whose_next_one_is_counts_within_two_attempts() -> None:
+    one, pause = attack.PAUSE_FRAMES + attack.VISIT_FRAMES, attack.PAUSE_FRAMES
+    # A film of three visits, twice: each is an empty picture, then somebody; at the end nobody.
+    frames = [pause, one + pause, 2 * one + pause, 3 * one + 2 * pause, 5 * one + 2 * pause]
+    assert [attack.visit_at(frame, 3) for frame in frames] == [0, 1, 2, 3, 5]
+    assert [attack.visit_at(one - 1, 3), attack.visit_at(3 * one + pause - 1, 3)] == [0, 2]
+    assert attack.within_two({0, 2, 5}, 6) == 5
