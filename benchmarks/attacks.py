@@ -48,11 +48,10 @@ from oneglance.training.liveness.film import (
     GENUINE_KINDS,
     PRINT_KINDS,
     SCREEN_KINDS,
-    Film,
 )
 from oneglance.training.liveness.people import Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait
-from oneglance.training.liveness.render import render
+from oneglance.training.liveness.render import Scene, scene
 from oneglance.training.liveness.styles import JUDGE
 
 FIRST_SEED = 20000
@@ -68,9 +67,9 @@ TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 class Outcome:
     """What the door would have done before one film.
 
-    `answers` are the decisions in turn, "accepted" or the reason; `after_s` is how long after the
-    first frame with a face of usable size the first acceptance fell: the film's time, and the
-    processor's for the step that decided.
+    `answers` are the decisions in turn up to the first acceptance, "accepted" or the reason;
+    `after_s` is how long after the first frame with a face of usable size that fell: the film's
+    time, and the processor's for the step that decided.
     """
 
     answers: tuple[str, ...]
@@ -98,26 +97,52 @@ class Case:
         return self.kind in ATTACK_KINDS
 
 
-def watched(film: Film, enrolled: Snapshot, policy: str) -> Outcome:
-    """What a daemon that has just started makes of a film."""
-    now_s = 0.0
-    pipeline = _built(policy, lambda: now_s)
-    answers: list[str] = []
-    first_s = after_s = None
-    for index, (pixels, at_s) in enumerate(zip(film.frames, film.at_s.tolist(), strict=True)):
-        now_s = 1.0 + at_s
+class Door:
+    """A daemon that has just started, and what it makes of one film up to the first acceptance."""
+
+    def __init__(self, enrolled: Snapshot, policy: str) -> None:
+        self._now_s = 0.0
+        self._pipeline = _built(policy, lambda: self._now_s)
+        self._enrolled = enrolled
+        self._first_s: float | None = None
+        self._answers: list[str] = []
+        self._after_s: float | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it would have done so far."""
+        return Outcome(tuple(self._answers), self._after_s)
+
+    def see(self, pixels: NDArray[np.uint8], at_s: float, index: int) -> None:
+        """The next frame, uint8 (H, W, 3) BGR, `at_s` of the film."""
+        self._now_s = now_s = 1.0 + at_s
         begun_s = time.thread_time()
-        report = pipeline.step([Frame(pixels, now_s, now_s, index, "film")], enrolled)
+        report = self._pipeline.step([Frame(pixels, now_s, now_s, index, "film")], self._enrolled)
         took_s = time.thread_time() - begun_s
         for face in report[0].tracks:
-            if first_s is None and face.hint not in TOO_FAR_OR_NEAR:
-                first_s = at_s
+            if self._first_s is None and face.hint not in TOO_FAR_OR_NEAR:
+                self._first_s = at_s
             if face.verdict is None:
                 continue
-            answers.append(_answer(face.verdict))
-            if face.verdict.accepted and after_s is None and first_s is not None:
-                after_s = round(at_s - first_s + took_s, 4)
-    return Outcome(tuple(answers), after_s)
+            self._answers.append(_answer(face.verdict))
+            if face.verdict.accepted and self._after_s is None and self._first_s is not None:
+                self._after_s = round(at_s - self._first_s + took_s, 4)
+
+
+def watched(film: Scene, enrolled: Snapshot, policies: Sequence[str]) -> list[Outcome]:
+    """What a daemon of each policy makes of a film, to its end or until all have accepted.
+
+    The film's frames are made while they are wanted; nothing that follows counts.
+    """
+    doors = [Door(enrolled, policy) for policy in policies]
+    for index, at_s in enumerate(film.at_s.tolist()):
+        shut = [door for door in doors if not door.outcome.accepted]
+        if not shut:
+            break
+        pixels, _ = film.take(index)
+        for door in shut:
+            door.see(pixels, at_s, index)
+    return [door.outcome for door in doors]
 
 
 def _built(policy: str, clock_s: Callable[[], float]) -> Pipeline:
@@ -145,7 +170,7 @@ class Studio:
         crowd = np.random.default_rng(FIRST_SEED).choice(self._people, CROWD, replace=False)
         self._crowd = [p for name in crowd for p in self._portraits(name, [0])]
 
-    def film(self, seed: int, kind: str) -> tuple[Film, Snapshot]:
+    def film(self, seed: int, kind: str) -> tuple[Scene, Snapshot]:
         """A film of somebody, and the gallery with another photograph of them."""
         rng = np.random.default_rng(seed)
         shown = 2 if kind == "visit_two_photos" else 1
@@ -160,7 +185,7 @@ class Studio:
                 break
         others = [portrait for portrait in self._crowd if portrait.person != name]
         fps = float(rng.choice([15, 20, 30], p=[0.5, 0.3, 0.2]))
-        film = render(kind, portraits, others, JUDGE, rng, seconds=FILM_S, fps=fps)
+        film = scene(kind, portraits, others, JUDGE, rng, seconds=FILM_S, fps=fps)
         return film, gallery_of(enrolled.template)
 
     def _portraits(self, name: str, numbers: Sequence[int]) -> list[Portrait]:
@@ -187,11 +212,16 @@ def read_cases(file: Path) -> dict[int, Case]:
     return {case.seed: case for case in cases}
 
 
-def make_cases(data: Path, file: Path, rounds: int, seconds: float, share: slice) -> None:
-    """Watch what films are missing of a share of so many rounds, while there are `seconds`."""
+def make_cases(
+    data: Path, file: Path, rounds: int, seconds: float, share: slice, only: Sequence[str]
+) -> None:
+    """Watch what films of these kinds are missing of a share of so many rounds.
+
+    No film is begun after so many `seconds`.
+    """
     there = read_cases(file)
     kinds = ROUND * rounds
-    todo = [n for n in range(len(kinds))[share] if FIRST_SEED + n not in there]
+    todo = [n for n in range(len(kinds))[share] if kinds[n] in only and FIRST_SEED + n not in there]
     if not todo:
         return
     until_s = time.monotonic() + seconds
@@ -202,8 +232,9 @@ def make_cases(data: Path, file: Path, rounds: int, seconds: float, share: slice
                 break
             seed, kind = FIRST_SEED + number, kinds[number]
             film, enrolled = studio.film(seed, kind)
-            off, passive = watched(film, enrolled, "off"), watched(film, enrolled, "passive")
-            case = Case(seed, kind, round(film.fps, 1), off, passive)
+            fps = (len(film.at_s) - 1) / float(film.at_s[-1] - film.at_s[0])
+            off, passive = watched(film, enrolled, ("off", "passive"))
+            case = Case(seed, kind, round(fps, 1), off, passive)
             out.write(json.dumps(asdict(case)) + "\n")
             out.flush()
 
@@ -350,6 +381,7 @@ def main() -> None:
         "--films", type=int, default=10, help="of each print; twice of each screen; 6 times visits"
     )
     parser.add_argument("--share", default="0/1", help="K/N: every N-th film, from the K-th on")
+    parser.add_argument("--kinds", default=",".join((*ATTACK_KINDS, *GENUINE_KINDS)))
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
     parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose key 'attacks' is replaced")
@@ -363,7 +395,8 @@ def main() -> None:
         parser.error("--data and --cases are needed")
     first, step = map(int, chosen.share.split("/"))
     share = slice(first, None, step)
-    make_cases(chosen.data, chosen.cases, chosen.films, chosen.seconds, share)
+    only = chosen.kinds.split(",")
+    make_cases(chosen.data, chosen.cases, chosen.films, chosen.seconds, share, only)
     figures = summary(list(read_cases(chosen.cases).values()))
     if chosen.results is not None:
         there = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}
