@@ -24,7 +24,7 @@ from oneglance.training.liveness.film import ATTACK_KINDS, GENUINE_KINDS, KINDS,
 from oneglance.training.liveness.footage import shots
 from oneglance.training.liveness.people import PARTS, Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait, portrait_of, read_portrait
-from oneglance.training.liveness.render import render, scene
+from oneglance.training.liveness.render import Reel, filmed, render, scene
 from oneglance.training.liveness.stand import FACE_PX, FPS, SECONDS, SIZES, stand, times
 from oneglance.training.liveness.styles import FIT, JUDGE, ROUGH, Style, shared
 
@@ -86,6 +86,23 @@ def test_one_seed_makes_one_film(
     assert np.array_equal(first.points, again.points)
     other = film_of(kind, portraits, others, JUDGE, seed=1)
     assert not np.array_equal(first.points, other.points)
+
+
+def test_a_film_that_is_made_as_it_is_wanted_is_the_same(
+    portraits: list[Portrait], others: list[Portrait]
+) -> None:
+    whole = film_of("visit", portraits[:1], others, JUDGE)
+    rng = np.random.default_rng(0)
+    reel = filmed(portraits[:1], others, JUDGE, rng, seconds=0.2, fps=15)
+    assert np.array_equal(reel.points, whole.points)
+    before = rng.bit_generator.state
+    assert isinstance(reel.frames, Reel)
+    assert np.array_equal(reel.frames[1], whole.frames[1])
+    assert rng.bit_generator.state != before
+    after = rng.bit_generator.state
+    assert np.array_equal(reel.frames[0], whole.frames[0])
+    assert rng.bit_generator.state == after
+    assert all(np.array_equal(a, b) for a, b in zip(reel.frames, whole.frames, strict=True))
 
 
 def test_a_scene_goes_on_as_it_was_until_the_first_new_act(portraits: list[Portrait]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ class Film:
     live: bool
     made: bool
     style: str
-    frames: tuple[Image, ...]
+    frames: Sequence[Image]
     at_s: NDArray[np.float64]
     points: Points
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import overload
 
 import cv2
 import numpy as np
@@ -70,13 +71,15 @@ class Scene:
 
     Of the same arguments and seed, but other acts, comes a scene that differs only from the first
     act on that they do not share: with its `draws` in the place of the old ones a film goes on
-    with what somebody does who is asked for it on the way.
+    with what somebody does who is asked for it on the way. `head` is whose visit it is, if it is
+    one.
     """
 
     at_s: Path
     behind: Canvas
     draws: list[Draw]
     camera: Camera
+    head: Head | None
 
     def take(self, index: int) -> tuple[Image, Points]:
         """The next frame, uint8 (H, W, 3) BGR, and the points (5, 2) px as they were drawn."""
@@ -84,6 +87,29 @@ class Scene:
         for draw_part in self.draws:
             seen = draw_part(frame, index)
         return self.camera.take(frame, index), seen
+
+
+class Reel(Sequence[Image]):
+    """A scene's frames, each taken when it or a later one is first asked for, and then kept."""
+
+    def __init__(self, there: Scene) -> None:
+        self._scene = there
+        self._taken: list[Image] = []
+
+    def __len__(self) -> int:
+        return len(self._scene.at_s)
+
+    @overload
+    def __getitem__(self, index: int) -> Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Image]: ...
+    def __getitem__(self, index: int | slice) -> Image | Sequence[Image]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        while len(self._taken) <= number:
+            self._taken.append(self._scene.take(len(self._taken))[0])
+        return self._taken[number]
 
 
 def render(
@@ -152,13 +178,35 @@ def scene(
     form = style.rooms[int(rng.integers(len(style.rooms)))]
     behind = room(form, place.size, list(others), rng)
     shared = _Set(style, rng, at_s, tuple(acts), tuple(others), behind, place)
+    head = None
     if kind in GENUINE_KINDS:
-        draws = _visit(kind, portraits, shared)
+        head, draws = _visit(kind, portraits, shared)
     elif kind in SCREEN_KINDS:
         draws = _on_screen(kind, portraits, shared, footage, plays)
     else:
         draws = _on_paper(kind, portraits, shared)
-    return Scene(at_s, behind, draws, Camera(place.size, at_s, style, rng))
+    return Scene(at_s, behind, draws, Camera(place.size, at_s, style, rng), head)
+
+
+def filmed(
+    portraits: Sequence[Portrait],
+    others: Sequence[Portrait],
+    style: Style,
+    rng: np.random.Generator,
+    *,
+    acts: Sequence[Act] = (),
+    seconds: float | None = None,
+    fps: float | None = None,
+) -> Film:
+    """As `render` makes a "visit", but its frames are made when they are wanted.
+
+    Until then `rng` must serve nothing else.
+    """
+    there = scene("visit", portraits, others, style, rng, acts=acts, seconds=seconds, fps=fps)
+    assert there.head is not None  # noqa: S101
+    points = np.stack([there.head.points(index) for index in range(len(there.at_s))])
+    person = portraits[0].person
+    return Film("visit", person, True, True, style.name, Reel(there), there.at_s, points)
 
 
 def _gain(portrait: Portrait, rng: np.random.Generator) -> float:
@@ -167,16 +215,16 @@ def _gain(portrait: Portrait, rng: np.random.Generator) -> float:
     return float(np.clip((120 / level) ** 0.5 * rng.uniform(0.85, 1.15), 0.6, 1.6))
 
 
-def _visit(kind: str, portraits: Sequence[Portrait], on: _Set) -> list[Draw]:
+def _visit(kind: str, portraits: Sequence[Portrait], on: _Set) -> tuple[Head, list[Draw]]:
     rng = on.rng
     first = portraits[int(rng.integers(len(portraits)))]
     gain = _gain(first, rng)
     head = Head(first, on.stand, on.style, rng, on.acts, gain=gain)
     if kind == "visit":
-        return [head.draw]
+        return head, [head.draw]
     rest = [portrait for portrait in portraits if portrait is not first]
     second = rest[int(rng.integers(len(rest)))]
-    return [_Morph(head, second, gain, on).draw]
+    return head, [_Morph(head, second, gain, on).draw]
 
 
 class _Morph:
@@ -350,7 +398,7 @@ def _on_screen(
     rng, style = on.rng, on.style
     phone = kind.startswith("phone")
     tall = float(rng.uniform(1.7, 2.15)) if phone else float(rng.choice([0.72, 1.33]))
-    replayed: list[Image] = []
+    replayed: Callable[[int], Image] | None = None
     if kind in REPLAY_KINDS:
         film = footage or _footage(portraits, on)
         shown, replayed = _window(film, on, tall)
@@ -362,7 +410,7 @@ def _on_screen(
     sheet = Sheet(there.texture, shown.points, on.stand, _motion(kind, on))
     layer = Screen(sheet, there.inside, on.room, style, rng)
     behind = _body_behind(sheet, on) if rng.random() < 0.5 else []
-    if not replayed:
+    if replayed is None:
         return [*behind, layer.draw]
     film_s = film.at_s
     points = (film.points - np.asarray(_origin(film))) / _unit(film)
@@ -371,7 +419,7 @@ def _on_screen(
         at_s = float(on.at_s[index])
         now_s = at_s % film_s[-1] if plays is None else plays(at_s)
         number = int(np.searchsorted(film_s, now_s, "right")) - 1
-        there.show(replayed[number])
+        there.show(replayed(number))
         layer.draw(frame, index)
         return sheet.forward(points[number], index)
 
@@ -395,7 +443,7 @@ def _origin(film: Film) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _window(film: Film, on: _Set, tall: float) -> tuple[Shown, list[Image]]:
+def _window(film: Film, on: _Set, tall: float) -> tuple[Shown, Callable[[int], Image]]:
     """The part of a film around its face, as large as its frame allows, enlarged for a screen."""
     unit, (x, y) = _unit(film), _origin(film)
     height, width = film.frames[0].shape[:2]
@@ -405,9 +453,10 @@ def _window(film: Film, on: _Set, tall: float) -> tuple[Shown, list[Image]]:
     top, bottom = max(0, round(y - half_y)), min(height, round(y + half_y))
     scale = min(2.0, UNIT_PX / unit)
     size = (round((right - left) * scale), round((bottom - top) * scale))
-    pictures = [
-        np.asarray(cv2.resize(f[top:bottom, left:right], size), np.uint8) for f in film.frames
-    ]
+
+    def picture(number: int) -> Image:
+        return np.asarray(cv2.resize(film.frames[number][top:bottom, left:right], size), np.uint8)
+
     points = (film.points[0] - [x, y]) / unit
     origin = ((x - left) * scale, (y - top) * scale)
-    return Shown(pictures[0], origin, unit * scale, points), pictures
+    return Shown(picture(0), origin, unit * scale, points), picture
