@@ -11,6 +11,7 @@ from oneglance.config import Config
 from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window
 from oneglance.kiosk_ui.pin_pad import UNHEARD, Key, key_at
+from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.reducer import (
     Event,
     KeyPressed,
@@ -38,7 +39,9 @@ class KioskApp:
         self._has_pad = config.kiosk.pin_pad
         self._state = initial(time.monotonic(), config.kiosk.result_s, has_pad=self._has_pad)
         self._keys: list[KeyPressed] = []
+        self._shot: Shot | None = None
         self._view: Any = None
+        self._live: Any = None
         self._fed_at_s = 0.0
         self._ready = False
         self._stopping = False
@@ -52,10 +55,13 @@ class KioskApp:
         from kivy.base import runTouchApp, stopTouchApp
         from kivy.clock import Clock
 
+        from oneglance.kiosk_ui.preview_view import LivePicture
         from oneglance.kiosk_ui.view import KioskView
 
         window.set_title("oneglance")
         self._view = KioskView(on_key=self.press)
+        self._live = LivePicture()
+        self._live.under(self._view)
         if self._has_pad:
             window.bind(on_key_down=lambda _, _key, place, *_rest: self._typed(place))
         self._client.start()
@@ -79,9 +85,15 @@ class KioskApp:
             return
         self.turn()
         self._view.show(self._state.screen, time.monotonic())
+        self._live.show(self._shot, self._state.screen)
         if self._state.screen.kind is Kind.CHALLENGE and self._state.challenge is not None:
             self._client.shown(self._state.challenge)
         self._feed_watchdog()
+
+    @property
+    def shot(self) -> Shot | None:
+        """The visitors' own picture, while it is shown."""
+        return self._shot
 
     @property
     def state(self) -> KioskState:
@@ -100,6 +112,7 @@ class KioskApp:
         pin = self._state.pad.to_send(time.monotonic())
         if pin:
             self._learn(PinSent() if self._client.claim(pin) else PinAnswered(UNHEARD))
+        self._shot = self._client.picture(wanted=self._state.screen.kind in PICTURED)
 
     def _learn(self, event: Event) -> None:
         before = self._state.screen.kind

@@ -20,12 +20,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from oneglance.config import Config
-from oneglance.contract.commands import COMMAND_LIFE, open_writer
+from oneglance.contract.commands import COMMAND_LIFE, Arg, open_writer
 from oneglance.contract.gate import Gate
+from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, read_pins
 from oneglance.contract.messages import AccessState, Challenge, Reply, Status, VisitState, parse
+from oneglance.contract.preview import VERB as PREVIEW
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
+from oneglance.kiosk_ui.preview_lease import PreviewLease, Shot
 from oneglance.kiosk_ui.reducer import (
     AccessArrived,
     ChallengeArrived,
@@ -74,8 +77,18 @@ class KioskClient:
         self._told = ""
         # The broker lets each user hear the answers to its own name alone.
         self._answers = self._topics.reply(config.mqtt.user or "kiosk")
-        self._asked: bytes | None = None
-        answers = ((self._answers, 1),) if config.kiosk.pin_pad else ()
+        # The last question of each verb, and what is to become of its answer.
+        self._asked: dict[str, tuple[bytes, Callable[[Reply], Event | None]]] = {}
+        answers = () if self._writer is None else ((self._answers, 1),)
+        self._wall, self._monotonic_s = wall, monotonic_s
+        self._lease: PreviewLease | None = None
+        self._pictures = ""
+        # The newest wins: an old picture is of no use to anybody.
+        self._frames: deque[bytes] = deque(maxlen=1)
+        if self._writer is not None and config.kiosk.preview:
+            self._lease = PreviewLease(self._topics)
+            self._pictures = self._topics.preview(self._writer.key_id)
+            answers += ((self._pictures, 0),)
         self._waiting: deque[Arrival | Connected | Disconnected] = deque()
         self._link = Link(
             config.mqtt,
@@ -125,15 +138,39 @@ class KioskClient:
         False if it could not be sent at once: a claim that comes late is for whoever stands there
         by then.
         """
+        return self._ask("claim", self._claim_answered, pin=pin)
+
+    def picture(self, *, wanted: bool) -> Shot | None:
+        """The visitors' own picture of this moment, None if there is none; call it each turn.
+
+        While it is `wanted` the daemon is asked for it.
+        """
+        if self._lease is None:
+            return None
+        now_s = self._monotonic_s()
+        if self._frames:
+            valid = self._pins.current().valid(Role.DAEMON, self._wall())
+            self._lease.arrived(self._frames.popleft(), [entry.key for entry in valid], now_s)
+        if self._link.connected:
+            half = self._lease.due(wanted, now_s)
+            if half:
+                self._ask(PREVIEW, self._preview_answered, key=half)
+        else:
+            self._lease.forget()
+        return self._lease.shot(now_s)
+
+    def _ask(self, verb: str, then: Callable[[Reply], Event | None], **args: Arg) -> bool:
+        """Send a command whose answer goes to `then`; False if it could not be sent at once."""
         if self._writer is None:
             return False
-        self._asked = secrets.token_bytes(8)
+        correlation = secrets.token_bytes(8)
+        self._asked[verb] = (correlation, then)
         return self._link.publish(
-            self._topics.command("claim"),
-            self._writer.write("claim", self._answers, pin=pin),
+            self._topics.command(verb),
+            self._writer.write(verb, self._answers, **args),
             qos=1,
             expiry_s=int(COMMAND_LIFE.total_seconds()),
-            correlation=self._asked,
+            correlation=correlation,
             response_topic=self._answers,
         )
 
@@ -154,6 +191,10 @@ class KioskClient:
         return events
 
     def _arrived(self, arrival: Arrival) -> None:
+        if arrival.topic == self._pictures:
+            if not arrival.retained:
+                self._frames.append(arrival.payload)
+            return
         if arrival.topic != self._topics.status and len(self._waiting) >= MAX_WAITING:
             return
         self._waiting.append(arrival)
@@ -184,15 +225,24 @@ class KioskClient:
             log.warning("not shown: %s", error)
             return StatusArrived(None) if topic == self._topics.status else None
 
-    def _answer(self, arrival: Arrival) -> PinAnswered | None:
-        """The answer to the last PIN; one to an earlier PIN, or to another screen, is none."""
-        if self._asked is None or arrival.correlation != self._asked:
-            return None
-        self._asked = None
-        reply = parse(arrival.payload, Reply, arrival.topic)
+    def _answer(self, arrival: Arrival) -> Event | None:
+        """What an answer means; one to an earlier question, or to another screen, means nothing."""
+        for verb, (correlation, then) in self._asked.items():
+            if arrival.correlation == correlation:
+                del self._asked[verb]
+                return then(parse(arrival.payload, Reply, arrival.topic))
+        return None
+
+    def _claim_answered(self, reply: Reply) -> Event | None:
         if not reply.ok:
             log.warning("a PIN was not taken: %r", reply.code)
         return PinAnswered(reply.code)
+
+    def _preview_answered(self, reply: Reply) -> Event | None:
+        if not reply.ok and self._lease is not None:
+            log.warning("no live picture: %r", reply.code)
+            self._lease.refused(reply.code, self._monotonic_s())
+        return None
 
 
 def _stands_for_none(key_file: Path) -> bool:

@@ -1,0 +1,86 @@
+"""Where the live picture, the face's outline and what was gathered stand on the screen. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from oneglance.contract.messages import FaceBox
+
+_OUTLINE_POINTS = 72
+# Haar's box ends at brows and chin: a head is wider by this and taller by that.
+_WIDER, _TALLER = 1.06, 1.32
+# The part of the way to a new place that the picture and the outline go with each frame.
+_STEP = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The part of the picture that is seen, in shares of it from its lower left corner.
+
+    It is mirrored when drawn, so that visitors see themselves as in a mirror.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def placed(
+    picture_px: tuple[float, float],
+    screen_px: tuple[float, float],
+    face: FaceBox | None,
+    wanted_y: float,
+) -> Placed:
+    """What of a picture fills the screen whole, its face at `wanted_y` if the picture reaches.
+
+    `wanted_y` is a share of the screen's height from its lower edge.
+    """
+    scale = max(screen_px[0] / picture_px[0], screen_px[1] / picture_px[1])
+    width = min(1.0, screen_px[0] / (scale * picture_px[0]))
+    height = min(1.0, screen_px[1] / (scale * picture_px[1]))
+    middle_x = 0.5 if face is None else face.x + face.width / 2
+    middle_y = 0.5 if face is None else 1 - (face.y + face.height / 2)
+    x = min(max(0.0, middle_x - width / 2), 1 - width)
+    y = min(max(0.0, middle_y - wanted_y * height), 1 - height)
+    return Placed(x, y, width, height)
+
+
+def glided(before: Placed | None, now: Placed) -> Placed:
+    """Some of the way from where it was to where it belongs; at once to another size."""
+    if before is None or (before.width, before.height) != (now.width, now.height):
+        return now
+    return Placed(
+        before.x + _STEP * (now.x - before.x),
+        before.y + _STEP * (now.y - before.y),
+        now.width,
+        now.height,
+    )
+
+
+def head(
+    face: FaceBox, seen: Placed, screen_px: tuple[float, float]
+) -> tuple[tuple[float, float], float, float]:
+    """Middle and radii, in px, of the head of a face on the mirrored screen."""
+    x = (face.x + face.width / 2 - seen.x) / seen.width
+    y = (1 - face.y - face.height / 2 - seen.y) / seen.height
+    radius_x = _WIDER * face.width / seen.width / 2 * screen_px[0]
+    radius_y = _TALLER * face.height / seen.height / 2 * screen_px[1]
+    return ((1 - x) * screen_px[0], y * screen_px[1]), radius_x, radius_y
+
+
+def oval(
+    middle: tuple[float, float], radius_x: float, radius_y: float, share: float = 1.0
+) -> list[float]:
+    """Points x, y, x, y... of an oval, or of a `share` of it from the top on, clockwise."""
+    if share <= 0:
+        return []
+    count = max(2, round(_OUTLINE_POINTS * share))
+    # A whole one is closed by who draws it.
+    steps = count if share >= 1 else count - 1
+    points = []
+    for i in range(count):
+        angle = 2 * math.pi * min(share, 1.0) * i / steps
+        points += [middle[0] + radius_x * math.sin(angle), middle[1] + radius_y * math.cos(angle)]
+    return points
