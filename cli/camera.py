@@ -56,14 +56,13 @@ def show(
 
     Example: `oneglance camera show front --out front.png`
     """
-    from oneglance.cli.private_file import write_private
     from oneglance.daemon.camera.sources import shown_name
 
     chosen = _chosen(name, config)
     pixels = early_picture(chosen, SETTLING_FRAMES)
-    write_private(out, _png(pixels), "--out")
+    picture_file(out, pixels)
     height, width = pixels.shape[:2]
-    faces_px, turn_deg = _faces(pixels)
+    faces_px, turn_deg = faces_in(pixels)
     fault = _fault(pixels)
     if as_json:
         answer = {
@@ -141,13 +140,16 @@ def early_picture(config: CameraConfig, count: int) -> NDArray[np.uint8]:
     return newest
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
+def picture_file(out: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write a picture, uint8 (H, W, 3) BGR, as PNG that only this user may read."""
     import cv2
 
-    return cv2.imencode(".png", pixels)[1].tobytes()
+    from oneglance.cli.private_file import write_private
+
+    write_private(out, cv2.imencode(".png", pixels)[1].tobytes(), "--out")
 
 
-def _faces(pixels: NDArray[np.uint8]) -> tuple[list[int], int]:
+def faces_in(pixels: NDArray[np.uint8]) -> tuple[list[int], int]:
     """The faces' widths in px; if there is none, how far to turn clockwise to see one."""
     from oneglance.faces.find.detect import FaceDetector
     from oneglance.faces.model.face_model import load_model

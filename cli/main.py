@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": "demo.command",
     "doctor": "doctor",
     "init": "init",
+    "setup": "setup.command",
     "keys": "keys",
     "camera": "camera",
     "people": "people.command",
@@ -47,6 +48,7 @@ COMMANDS = {
 EXTRA_OF = {
     "demo": "demo",
     "camera": "daemon",
+    "setup": "daemon",
     "people": "daemon",
     "run": "daemon",
     "calibrate": "daemon",

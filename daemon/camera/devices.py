@@ -62,3 +62,17 @@ def lasting_name(source: str | int, folders: Sequence[Path] = (BY_ID, BY_PATH)) 
             if link.resolve() == device:
                 return link
     return None
+
+
+def plugged_in(
+    folders: Sequence[Path] = (BY_ID, BY_PATH), devices: Path = Path("/dev")
+) -> list[Path]:
+    """The cameras of this machine, by the name that lasts longest.
+
+    Of a camera that has several devices the first, which is the one that gives pictures.
+    """
+    for folder in folders:
+        found = sorted(folder.glob("*-video-index0"))
+        if found:
+            return found
+    return sorted(devices.glob("video[0-9]"))

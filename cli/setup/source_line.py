@@ -1,0 +1,54 @@
+"""Another camera in a configuration file, whose comments and order stay as its owner left them."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+from oneglance.errors import ConfigError
+from oneglance.whole_file import fresh
+
+_TABLE = re.compile(r"^\s*\[")
+_CAMERA = re.compile(r"^\s*\[\[\s*camera\s*\]\]")
+_SOURCE = re.compile(r"^(\s*source\s*=\s*)")
+
+
+def with_source(text: str, source: str | int) -> str:
+    """The file's text with this source for its first camera.
+
+    Raises ConfigError if there is no such line, or the source cannot stand in one.
+    """
+    if isinstance(source, str) and not source.isprintable():
+        raise ConfigError("control characters cannot stand in a configuration", where="camera")
+    value = str(source)
+    if isinstance(source, str):
+        value = '"' + source.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    lines = text.splitlines(keepends=True)
+    inside = False
+    for number, line in enumerate(lines):
+        if _TABLE.match(line):
+            if inside:
+                break
+            inside = bool(_CAMERA.match(line))
+        elif inside and (found := _SOURCE.match(line)):
+            lines[number] = f"{found[1]}{value}\n"
+            changed = "".join(lines)
+            if tomllib.loads(changed)["camera"][0]["source"] == source:
+                return changed
+            break
+    raise ConfigError(
+        "no line 'source = ...' was found below [[camera]]",
+        where="camera",
+        fix="write the camera into the file yourself",
+    )
+
+
+def write_source(file: Path, source: str | int) -> None:
+    """Change the file; its mode and owner stay. Raises ConfigError, and OSError."""
+    before = file.stat()
+    changed = with_source(file.read_text(encoding="utf-8"), source)
+    with fresh(file, before.st_mode & 0o777, durable=True) as draft:
+        draft.write(changed.encode())
+        os.fchown(draft.fileno(), before.st_uid, before.st_gid)
