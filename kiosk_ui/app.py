@@ -23,6 +23,7 @@ from oneglance.kiosk_ui.reducer import (
     reduce,
 )
 from oneglance.kiosk_ui.screen import Kind
+from oneglance.kiosk_ui.verify_button import Button, Verify, presses
 from oneglance.sdnotify import Notifier
 from oneglance.signals import stop_on_signals
 
@@ -39,9 +40,14 @@ class KioskApp:
         self._has_pad = config.kiosk.pin_pad
         self._state = initial(time.monotonic(), config.kiosk.result_s, has_pad=self._has_pad)
         self._keys: list[KeyPressed] = []
+        self._has_verify = config.kiosk.verify_button
+        self._verify = Verify()
+        self._verify_pressed = False
         self._shot: Shot | None = None
         self._view: Any = None
         self._live: Any = None
+        self._stage: Any = None
+        self._bar: Any = None
         self._fed_at_s = 0.0
         self._ready = False
         self._stopping = False
@@ -51,25 +57,31 @@ class KioskApp:
 
         Raises MissingPartError without Kivy, OneglanceError without a display.
         """
-        window = open_window(size_px, fullscreen=self._fullscreen, touch=self._has_pad)
+        touch = self._has_pad or self._has_verify
+        window = open_window(size_px, fullscreen=self._fullscreen, touch=touch)
         from kivy.base import runTouchApp, stopTouchApp
         from kivy.clock import Clock
+        from kivy.uix.floatlayout import FloatLayout
 
         from oneglance.kiosk_ui.preview_view import LivePicture
+        from oneglance.kiosk_ui.verify_view import VerifyBar
         from oneglance.kiosk_ui.view import KioskView
 
         window.set_title("oneglance")
         self._view = KioskView(on_key=self.press)
         self._live = LivePicture()
         self._live.under(self._view)
-        if self._has_pad:
+        self._stage = FloatLayout()
+        self._stage.add_widget(self._view)
+        self._bar = VerifyBar(self.press_verify)
+        if touch:
             window.bind(on_key_down=lambda _, _key, place, *_rest: self._typed(place))
         self._client.start()
         try:
             with stop_on_signals(self.stop):
                 window.bind(on_flip=self._flipped)
                 Clock.schedule_interval(lambda _: self._frame(stopTouchApp), 1 / FRAMES_PER_S)
-                runTouchApp(self._view)
+                runTouchApp(self._stage)
         finally:
             self._notifier.stopping()
             self._client.stop()
@@ -86,6 +98,7 @@ class KioskApp:
         self.turn()
         self._view.show(self._state.screen, time.monotonic())
         self._live.show(self._shot, self._state.screen)
+        self._bar.show(self.button, self._stage, self._view)
         if self._state.screen.kind is Kind.CHALLENGE and self._state.challenge is not None:
             self._client.shown(self._state.challenge)
         self._feed_watchdog()
@@ -104,14 +117,26 @@ class KioskApp:
         """A key of the PIN pad was touched or typed; it counts in the next turn."""
         self._keys.append(KeyPressed(key))
 
+    def press_verify(self) -> None:
+        """The Verify button was touched or typed; it counts in the next turn."""
+        self._verify_pressed = True
+
+    @property
+    def button(self) -> Button:
+        """The Verify button as it is now."""
+        if not self._has_verify:
+            return Button(there=False, ready=False, text="")
+        return self._verify.button(self._state.screen.kind, time.monotonic())
+
     def turn(self) -> None:
-        """Take in what was heard and pressed since the last turn, and send a PIN that is due."""
+        """Take in what was heard and pressed since the last turn, and send what is due."""
         keys, self._keys = self._keys, []
         for event in (*self._client.drain(), *keys, Tick()):
             self._learn(event)
         pin = self._state.pad.to_send(time.monotonic())
         if pin:
             self._learn(PinSent() if self._client.claim(pin) else PinAnswered(UNHEARD))
+        self._ask_to_look()
         self._shot = self._client.picture(wanted=self._state.screen.kind in PICTURED)
 
     def _learn(self, event: Event) -> None:
@@ -120,8 +145,23 @@ class KioskApp:
         if self._state.screen.kind is not before:
             self._tell()
 
+    def _ask_to_look(self) -> None:
+        pressed, self._verify_pressed = self._verify_pressed, False
+        code, self._client.verify_code = self._client.verify_code, None
+        now_s = time.monotonic()
+        if code is not None:
+            self._verify = self._verify.answered(code, now_s)
+        self._verify = self._verify.later(now_s)
+        if pressed and self.button.there and self.button.ready:
+            self._verify = self._verify.sent(now_s, out=self._client.verify())
+
     def _typed(self, place: int) -> bool:
-        """A keyboard's key; True if it was the pad's, and the window must not end for it."""
+        """A keyboard's key; True if it meant something, and the window must not end for it."""
+        if presses(place) and not self._state.pad.open and self.button.there:
+            self.press_verify()
+            return True
+        if not self._has_pad:
+            return False
         key = key_at(place)
         if key is None or (key is Key.CLOSE and not self._state.pad.open):
             return False

@@ -81,6 +81,8 @@ class KioskClient:
         self._asked: dict[str, tuple[bytes, Callable[[Reply], Event | None]]] = {}
         answers = () if self._writer is None else ((self._answers, 1),)
         self._wall, self._monotonic_s = wall, monotonic_s
+        # What the daemon said to the last `verify`, until somebody takes it from here.
+        self.verify_code: str | None = None
         self._lease: PreviewLease | None = None
         self._pictures = ""
         # The newest wins: an old picture is of no use to anybody.
@@ -139,6 +141,13 @@ class KioskClient:
         by then.
         """
         return self._ask("claim", self._claim_answered, pin=pin)
+
+    def verify(self) -> bool:
+        """Ask the daemon to look at whoever stands there; `drain` brings the answer.
+
+        False if it could not be sent at once.
+        """
+        return self._ask("verify-now", self._verify_answered)
 
     def picture(self, *, wanted: bool) -> Shot | None:
         """The visitors' own picture of this moment, None if there is none; call it each turn.
@@ -237,6 +246,12 @@ class KioskClient:
         if not reply.ok:
             log.warning("a PIN was not taken: %r", reply.code)
         return PinAnswered(reply.code)
+
+    def _verify_answered(self, reply: Reply) -> Event | None:
+        if not reply.ok:
+            log.warning("nobody is looked at on request: %r", reply.code)
+        self.verify_code = reply.code
+        return None
 
     def _preview_answered(self, reply: Reply) -> Event | None:
         if not reply.ok and self._lease is not None:

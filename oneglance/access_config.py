@@ -52,13 +52,15 @@ class AttemptsConfig(Section):
 class AccessConfig(Section):
     """Who may enter when; without any rule everybody enrolled may, with a face alone.
 
-    A claim is good for `claim_s`.
+    A claim is good for `claim_s`. With `on_request` nobody is compared with anybody until a screen
+    asks for it (`verify-now`) or somebody is claimed.
     """
 
     groups: tuple[Group, ...] = ()
     schedules: dict[Level, tuple[str, ...]] = Field(default_factory=dict)
     rules: tuple[AccessRule, ...] = ()
     claim_s: Annotated[float, Field(ge=3, le=60)] = 15.0
+    on_request: bool = False
     credentials_file: Path | None = None
     attempts: AttemptsConfig = AttemptsConfig()
 

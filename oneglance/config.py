@@ -292,13 +292,14 @@ class KioskConfig(Section):
 
     With `key_file`, a kiosk's key, it may also ask the daemon for something. `pin_pad` lets who
     stands there enter a PIN, on a touch screen or with a keyboard. With `preview` visitors see
-    themselves while they are looked at.
+    themselves while they are looked at. With `verify_button` they can ask to be looked at.
     """
 
     public_key_file: Path = ETC_DIR / "signing.pub"
     key_file: Secret | None = None
     fullscreen: bool = True
     pin_pad: bool = False
+    verify_button: bool = False
     preview: bool = True
     result_s: Annotated[float, Field(ge=0.5, le=60)] = 4.0
 

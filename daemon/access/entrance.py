@@ -128,6 +128,8 @@ class Entrance:
         monotonic_s: Callable[[], float],
     ) -> None:
         self._claim_s = config.claim_s
+        self._on_request = config.on_request
+        self._requested_until_s = -math.inf
         self._file = attempts_file
         self._credentials = credentials
         self._audit_log = audit_log
@@ -212,11 +214,19 @@ class Entrance:
         return "look at the camera"
 
     def try_again(self, args: Args, _sender: Sender) -> str:
-        """The command `verify-now`: whoever stands there is looked at as if they had just come."""
+        """The command `verify-now`: whoever stands there is looked at as if they had just come.
+
+        Where faces are looked at on request only, that is good for one verdict and as long as a
+        claim.
+        """
         only(args)
         with self._lock:
             self._must_not_wait(Factor.FACE.value)
             self._news.add(News.RETRY)
+            if self._on_request:
+                self._requested_until_s = self._monotonic_s() + self._claim_s
+                # Who stood there unlooked at gets all their time.
+                self._news.add(News.WAIT_OVER)
         return "look at the camera"
 
     def reset(self, args: Args, sender: Sender) -> str:
@@ -256,9 +266,10 @@ class Entrance:
                 self._news.add(News.WAIT_OVER)
             news, self._news = self._news, set()
             self._waited = waits
+            unasked = self._on_request and claim is None and now_s >= self._requested_until_s
         self._keep(now_s)
-        under_way = gallery if waits and not self.problem else None
-        if waits or self._unwritten or self._unlogged:
+        under_way = gallery if (waits or unasked) and not self.problem else None
+        if waits or unasked or self._unwritten or self._unlogged:
             gallery = None
         elif claim is not None and gallery is not None:
             gallery = _claimed_alone(gallery, claim.claimed)
@@ -287,6 +298,8 @@ class Entrance:
             if ends:
                 self._claim, self._tried = None, False
                 self._news.add(News.REGATHER)
+            elif claim is None:
+                self._requested_until_s = -math.inf
             if verdict.visit_id in self._counted:
                 return
             self._counted.append(verdict.visit_id)

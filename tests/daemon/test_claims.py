@@ -62,8 +62,9 @@ class Reader:
 class Door:
     """An entrance, its clock, and what happens at it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, on_request: bool = False) -> None:
         self.now_s = 1000.0
+        self.on_request = on_request
         self.file = folder / "attempts"
         self.visits = 0
         self.logged: list[dict[str, Any]] = []
@@ -73,7 +74,7 @@ class Door:
 
     def open(self) -> None:
         """Start (again)."""
-        config = AccessConfig(claim_s=10, attempts=ATTEMPTS)
+        config = AccessConfig(claim_s=10, attempts=ATTEMPTS, on_request=self.on_request)
         self.entrance = Entrance(config, self.file, Reader(), self, lambda: self.now_s)
 
     def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> None:
@@ -595,3 +596,35 @@ def test_a_rejected_verification_keeps_its_score_to_itself(door: Door) -> None:
 
 def test_a_patient_bar_still_decides_at_its_threshold() -> None:
     assert patient(Bar(2.0, -1.0)) == Bar(2.0, float("-inf"))
+
+
+def test_a_door_that_looks_on_request_compares_nobody_before_it_and_once_after(
+    tmp_path: Path,
+) -> None:
+    door = Door(tmp_path, on_request=True)
+    assert door.turn().gallery is None
+    assert code_of(lambda: door.entrance.try_again({}, KIOSK)) == "ok"
+    standing = door.turn()
+    assert standing.gallery is GALLERY
+    assert standing.news == {News.RETRY, News.WAIT_OVER}
+    assert door.ends("not_recognised").gallery is GALLERY
+    # The next needs another request, and one that nobody answers to lapses.
+    assert door.turn().gallery is None
+    assert code_of(lambda: door.entrance.try_again({}, KIOSK)) == "ok"
+    door.now_s += 9.9
+    assert door.turn().gallery is GALLERY
+    door.now_s += 0.2
+    standing = door.turn()
+    assert standing.gallery is None
+    # Whoever was being looked at by then is looked at to the end.
+    assert standing.under_way is GALLERY
+
+
+def test_a_door_that_looks_on_request_looks_for_who_is_claimed(tmp_path: Path) -> None:
+    door = Door(tmp_path, on_request=True)
+    assert door.badge("A1") == "ok"
+    gallery = door.turn().gallery
+    assert gallery is not None
+    assert gallery.person_ids == ("ada",)
+    door.ends(person_id="ada")
+    assert door.turn().gallery is None

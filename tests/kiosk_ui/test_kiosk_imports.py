@@ -22,7 +22,7 @@ def _loaded_after(statement: str) -> set[str]:
 def test_no_module_but_the_view_loads_kivy_and_none_the_eyes_of_the_door() -> None:
     modules = (
         "app client display geometry kivy_window names palette pin_pad preview_jpeg preview_lease "
-        "preview_place reducer screen snapshot soft_pixels symbols text_fit words"
+        "preview_place reducer screen snapshot soft_pixels symbols text_fit verify_button words"
     )
     loaded = _loaded_after(
         "\n".join(f"import oneglance.kiosk_ui.{name}" for name in modules.split())

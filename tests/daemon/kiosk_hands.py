@@ -1,0 +1,104 @@
+"""Run as a child: the real kiosk, and hands that touch, type at and look at it as told by stdin.
+
+`python kiosk_hands.py CONFIG WIDTHxHEIGHT`; one JSON object a line, each answered by one.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from oneglance.config import load_config
+from oneglance.kiosk_ui.app import KioskApp
+
+
+class Hands:
+    """What is told is done in the window's own thread, between two frames."""
+
+    def __init__(self, app: KioskApp) -> None:
+        self.app = app
+        self.told: queue.Queue[dict[str, Any]] = queue.Queue()
+
+    def listen(self) -> None:
+        """Read what is told."""
+        for line in sys.stdin:
+            self.told.put(json.loads(line))
+
+    def work(self) -> None:
+        """Do what was told by now."""
+        from kivy.core.window import Window
+
+        while not self.told.empty():
+            asked = self.told.get()
+            answer = getattr(self, asked.pop("do"))(Window, **asked)
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+
+    def labels(self) -> list[Any]:
+        """Every label that says something and can be seen."""
+        from kivy.uix.label import Label
+
+        found = [w for w in self.app._stage.walk() if isinstance(w, Label) and w.text]
+        return [label for label in found if label.opacity > 0]
+
+    def look(self, _window: Any) -> dict[str, Any]:
+        """What is on the screen."""
+        return {
+            "kind": self.app.state.screen.kind,
+            "title": self.app.state.screen.title,
+            "texts": [label.text.replace("\n", " ") for label in self.labels()],
+            "picture": self.app._live.visible,
+            "oval": bool(self.app._live.outline),
+        }
+
+    def touch(self, window: Any, text: str) -> bool:
+        """Touch the middle of what bears this text; False if nothing does."""
+        for label in reversed(self.labels()):
+            if label.text.replace("\n", " ") == text:
+                for event in ("on_mouse_down", "on_mouse_up"):
+                    window.dispatch(
+                        event, label.center_x, window.height - label.center_y, "left", set()
+                    )
+                return True
+        return False
+
+    def type(self, window: Any, place: int = 0, text: str = "") -> bool:
+        """Press a key of the keyboard, by its place; or type a text."""
+        if place:
+            window.dispatch("on_key_down", 0, place, None, [])
+        for letter in text:
+            window.dispatch("on_textinput", letter)
+        return True
+
+    def photograph(self, window: Any, file: str) -> bool:
+        """Keep a picture of the screen."""
+        Path(window.screenshot(name=str(Path(file).with_name("taken.png")))).replace(file)
+        return True
+
+    def stop(self, _window: Any) -> bool:
+        """End the kiosk."""
+        self.app.stop()
+        return True
+
+
+def main(config: str, size: str) -> None:
+    width, height = map(int, size.split("x"))
+    app = KioskApp(load_config(Path(config), "kiosk.toml"))
+    hands = Hands(app)
+    turn = app.turn
+
+    def turned() -> None:
+        turn()
+        hands.work()
+
+    app.turn = turned  # type: ignore[method-assign]
+    threading.Thread(target=hands.listen, daemon=True).start()
+    app.run((width, height))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
