@@ -5,14 +5,15 @@
 // seconds after your clock was set (docs/wire.md).
 
 import { createPublicKey, verify } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 const MAX_BYTES = 16384;
 const FIELDS = ["door", "event_id", "expires_at", "factors", "issued_at", "kind", "liveness", "mode",
   "model_id", "outcome", "person_id", "person_name", "reason", "score", "sequence", "site",
   "threshold", "v", "visit_id"];
 
-class Refused extends Error {}
+export class Refused extends Error {}
 
 // memory.last_sequence is brought up to date; keep it before you act.
 export function check(payload, retained, now, door, memory) {
@@ -99,13 +100,17 @@ export function run(vector) {
   });
 }
 
-const files = process.argv.slice(2);
-let wrong = files.length === 0 ? 1 : 0;
-for (const file of files) {
-  const vector = JSON.parse(readFileSync(file, "utf8"));
-  const got = run(vector), expected = vector.steps.map((step) => step.result);
-  const right = got.join() === expected.join();
-  console.log(right ? "ok  " : "FAIL", vector.name, ...got);
-  if (!right) wrong += 1;
+function main(files) {
+  let wrong = files.length === 0 ? 1 : 0;
+  for (const file of files) {
+    const vector = JSON.parse(readFileSync(file, "utf8"));
+    const got = run(vector), expected = vector.steps.map((step) => step.result);
+    const right = got.join() === expected.join();
+    console.log(right ? "ok  " : "FAIL", vector.name, ...got);
+    if (!right) wrong += 1;
+  }
+  process.exitCode = wrong ? 1 : 0;
 }
-process.exitCode = wrong ? 1 : 0;
+
+// Who imports `check` runs no vectors.
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) main(process.argv.slice(2));
