@@ -206,8 +206,13 @@ class CredentialFile:
         return read_credentials(self._path, self._key, self._log).claimed_by_pin(pin)
 
     def check(self) -> None:
-        """Raises as `read_credentials`."""
-        read_credentials(self._path, self._key, self._log)
+        """Raises as `read_credentials`; `log` learns of a generation that it once did not take.
+
+        Else an older copy would count that is no older than what the log knows.
+        """
+        held = read_credentials(self._path, self._key, self._log)
+        if self._log is not None and held.generation > (self._log.highest_generation() or 0):
+            self._log.note_generation(held.generation)
 
     def drop_departed(self, enrolled: Callable[[], Sequence[Person]]) -> int:
         """Take away what people have who are not `enrolled` any more; returns how many had any.

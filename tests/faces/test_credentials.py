@@ -292,12 +292,27 @@ def test_a_file_that_is_gone_gives_nobody_a_badge_and_the_next_is_newer(tmp_path
         read_credentials(file, KEY, log)
 
 
-def test_a_log_that_takes_no_entry_leaves_the_newer_file(tmp_path: Path) -> None:
+def test_a_log_that_takes_no_entry_leaves_the_newer_file_and_learns_of_it_later(
+    tmp_path: Path,
+) -> None:
     file, log = tmp_path / "credentials", Log()
     log.full = True
     with pytest.raises(GalleryError, match="the log is full"), changing(file, KEY, log) as held:
         held[0] = held[0].with_badge("ada", ENROLLED, "A1")
+    door = CredentialFile(file, KEY, log)
+    with pytest.raises(GalleryError, match="the log is full"):
+        door.check()
     log.full = False
-    assert CredentialFile(file, KEY, log).badge("A1").person_id == "ada"
-    CredentialFile(file, KEY, log).drop_departed(only("bob"))
-    assert log.highest == 2
+    assert door.badge("A1").person_id == "ada"
+    door.check()
+    assert log.highest == 1
+    door.check()
+    older = file.read_bytes()
+    log.full = True
+    with pytest.raises(GalleryError, match="the log is full"):
+        door.drop_departed(only("bob"))
+    log.full = False
+    door.check()
+    file.write_bytes(older)
+    with pytest.raises(GalleryError, match="generation 1, 2 was seen"):
+        door.check()
