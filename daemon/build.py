@@ -48,7 +48,7 @@ from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.daemon.voice.verbs import Verb
-from oneglance.errors import AuditError, ModelError
+from oneglance.errors import AuditError, GalleryError, ModelError
 from oneglance.faces.calibration.door import CalibratedTail, Door, Templates
 from oneglance.faces.calibration.file import OtherModelError
 from oneglance.faces.calibration.setup import any_door, kept_calibration, stranger_file
@@ -214,13 +214,17 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks, audit_log: Lo
 def stranger_keeper(config: Config, model: FaceModel, clocks: Clocks) -> StrangerKeeper | None:
     """Who keeps strangers' templates, where the configuration asks for it; else none are left.
 
-    Raises GalleryError for a key that is not usable, or a file that cannot be read.
+    A file that cannot be read is told, and tried again with each stranger: it lets nobody in and
+    keeps nobody out. Raises GalleryError for a key that is not usable.
     """
     if config.calibration.keep_strangers:
         file = stranger_file(config, model, clocks.wall)
-        if not len(file.read()):
-            # Too old, another model's, or another key's: they would only take up the room.
-            file.delete()
+        try:
+            if not len(file.read()):
+                # Too old, another model's, or another key's: they would only take up the room.
+                file.delete()
+        except GalleryError as error:
+            log.warning("no strangers are kept for a calibration: %s", error)
         return StrangerKeeper(file, clocks.monotonic_s)
     try:
         delete_strangers(config.strangers_file)

@@ -55,6 +55,23 @@ def test_strangers_are_kept_only_where_asked_for_and_else_deleted(
     assert not asked.strangers_file.exists()
 
 
+def test_a_daemon_starts_beside_a_file_that_cannot_be_read_and_says_so(
+    house: Callable[..., Config], model: FaceModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = house(calibration=CalibrationConfig(keep_strangers=True))
+    asked.strangers_file.mkdir()
+    clocks = Clocks(lambda: datetime.now(UTC), lambda: 0.0)
+    with caplog.at_level(logging.WARNING):
+        keeper = stranger_keeper(asked, model, clocks)
+    assert "no strangers are kept for a calibration: " in caplog.text
+    assert str(asked.strangers_file) in caplog.text
+    assert keeper is not None
+    asked.strangers_file.rmdir()
+    keeper.met(np.eye(1, model.template_size, dtype=np.float32)[0])
+    keeper.work()
+    assert len(stranger_file(asked, model).read()) == 1
+
+
 def test_a_file_that_cannot_be_written_is_told_once_and_fills_no_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
