@@ -44,6 +44,7 @@ KINDS = (
     "group_change",
     "credential_change",
     "policy_change",
+    "calibration",
     "lockout",
     "key_change",
     "gallery_generation",

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from random import SystemRandom
 
@@ -89,6 +89,14 @@ def door_of(config: Config, model: FaceModel) -> Door | None:
         log.warning("the model's own thresholds hold: %s", error)
         kept = None
     return any_door(model) if kept is None else kept.door
+
+
+def calibrated_door(config: Config, model: FaceModel) -> Door | None:
+    """What was learned of this door, None if nothing that counts. Raises GalleryError."""
+    with suppress(OtherModelError):
+        kept = kept_calibration(config, model)
+        return None if kept is None else kept.door
+    return None
 
 
 def rule_of(config: Config, model: FaceModel, door: Door | None = None) -> Rule:
@@ -324,9 +332,10 @@ def build_outlet(
 def build_scribe(config: Config, model: FaceModel, clocks: Clocks) -> Scribe:
     """Who writes the audit log, which is opened when something is asked of it.
 
-    Raises ConfigError or GalleryError for a key that is not usable.
+    Raises ConfigError or GalleryError for a key that is not usable, or a damaged calibration.
     """
     key = load_signing_key(config.signing.key_file)
+    policy = policy_hash(config, calibrated_door(config, model))
     sealer = load_key(config.gallery.key_file)
     signer = Signer.of(key)
     folder = config.audit_folder
@@ -339,7 +348,7 @@ def build_scribe(config: Config, model: FaceModel, clocks: Clocks) -> Scribe:
     return Scribe(
         open_audit,
         signer.key_id,
-        {"software": __version__, "model_id": model.model_id, "policy": policy_hash(config)},
+        {"software": __version__, "model_id": model.model_id, "policy": policy},
         clocks,
         keep_days=config.audit.keep_days,
         snapshots=Snapshots(config.snapshot_folder, sealer),
@@ -352,7 +361,17 @@ def open_audit(config: Config, clocks: Clocks) -> Audit:
     return Audit(config.audit_folder, clocks.wall, sealer=load_key(config.gallery.key_file))
 
 
-def policy_hash(config: Config) -> str:
-    """The SHA-256, in hex, of all of a configuration that says who is let in, and how."""
+def policy_hash(config: Config, door: Door | None) -> str:
+    """The SHA-256, in hex, of all that says who is let in, and how: configuration and calibration.
+
+    That of a configuration alone where the `door` is not calibrated.
+    """
     policy = config.model_dump(mode="json", exclude=set(NO_POLICY))
+    if door is not None:
+        directions = door.directions.astype("<f4").tobytes()
+        policy["calibrated"] = {
+            "directions": hashlib.sha256(directions).hexdigest(),
+            "here": asdict(door.here),
+            "fitted": asdict(door.fitted),
+        }
     return hashlib.sha256(rfc8785.dumps(policy)).hexdigest()

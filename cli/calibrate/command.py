@@ -111,11 +111,16 @@ def learned(
 ) -> tuple[Sifted, Fitted]:
     """Leave out who is enrolled, fit (see `fit`), and keep the result beside the gallery.
 
-    Raises TooFewStrangersError, ModelError for a model that does not tell how its own strangers
-    scored, and GalleryError.
+    The audit log has it before it is there; if it cannot be kept, another entry says so. Raises
+    TooFewStrangersError, ModelError for a model that does not tell how its own strangers scored,
+    GalleryError and AuditError.
     """
+    from dataclasses import asdict
+
     import numpy as np
 
+    from oneglance.cli.audit_log import open_audit
+    from oneglance.errors import GalleryError
     from oneglance.faces.calibration.file import Kept, write_calibration
     from oneglance.faces.calibration.fit import CONFIDENCE, fit
     from oneglance.faces.calibration.setup import fitted_spread
@@ -126,12 +131,24 @@ def learned(
     generator = np.random.default_rng(0)
     fitted = fit(found.strangers, model.compare, fitted_spread(model), generator, directions)
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    write_calibration(
-        config.calibration_file,
-        Kept(fitted.door, fitted.strangers, CONFIDENCE, at),
-        model.model_id,
-        load_key(config.gallery.key_file),
-    )
+    key, audit = load_key(config.gallery.key_file), open_audit(config)
+    said = {
+        "model_id": model.model_id,
+        "strangers": fitted.strangers,
+        "watched": directions is None,
+        "here": asdict(fitted.door.here),
+    }
+    entry = audit.append("calibration", said)
+    try:
+        write_calibration(
+            config.calibration_file,
+            Kept(fitted.door, fitted.strangers, CONFIDENCE, at),
+            model.model_id,
+            key,
+        )
+    except GalleryError:
+        audit.append("calibration", {"failed": entry.number})
+        raise
     return found, fitted
 
 

@@ -17,13 +17,14 @@ import typer
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
+from oneglance.audit.segments import entries
 from oneglance.cli.audit_log import open_gallery
 from oneglance.cli.calibrate.command import calibrate
 from oneglance.cli.doctor import Verdict, examine
 from oneglance.cli.evaluate.command import evaluate
 from oneglance.cli.init import init
 from oneglance.config import Config, load_config
-from oneglance.daemon.build import door_of, rule_of
+from oneglance.daemon.build import calibrated_door, door_of, policy_hash, rule_of
 from oneglance.errors import GalleryError, ImageError, ModelError
 from oneglance.faces.calibration.door import Door, Spread, settled
 from oneglance.faces.calibration.file import read_calibration, write_calibration
@@ -97,6 +98,10 @@ def test_from_kept_strangers_to_a_stricter_door(
     assert f"{STRANGERS + 1} strangers are kept" in finding(door)[1]
     before = rule_of(door, model, general).bar(1)
     assert before == rule_of(door, model).bar(1)
+    hashes = [policy_hash(door, calibrated_door(door, model))]
+    door.calibration_file.mkdir()
+    assert isinstance(run(door).exception, GalleryError)
+    door.calibration_file.rmdir()
     result = run(door, "--json")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
@@ -109,6 +114,12 @@ def test_from_kept_strangers_to_a_stricter_door(
     assert after.threshold > before.threshold
     assert after.threshold == found.lifted(before.threshold)
     assert finding(door) == (Verdict.GOOD, f"from {STRANGERS} strangers, {_when(door, model)}")
+    # The log says so, and the daemon's next start that another policy holds.
+    said = [entry for entry in entries(door.audit_folder) if entry.kind == "calibration"]
+    assert [entry.body.get("strangers") for entry in said] == [STRANGERS, None, STRANGERS]
+    assert said[1].body == {"failed": said[0].number}
+    assert said[2].body["watched"] is False
+    hashes.append(policy_hash(door, calibrated_door(door, model)))
     # With another model the model's own thresholds hold, and both say so.
     key = load_key(door.gallery.key_file)
     kept = read_calibration(door.calibration_file, model.model_id, model.template_size, key)
@@ -117,6 +128,11 @@ def test_from_kept_strangers_to_a_stricter_door(
         aside = door_of(door, model)
     assert aside is not None
     assert np.array_equal(aside.directions, general.directions)
+    assert calibrated_door(door, model) is None
+    write_calibration(door.calibration_file, replace(kept, door=general), model.model_id, key)
+    hashes.append(policy_hash(door, calibrated_door(door, model)))
+    assert len(set(hashes)) == 3
+    write_calibration(door.calibration_file, replace(kept), "other:1", key)
     assert "was made with the model other:1" in caplog.text
     assert finding(door)[0] is Verdict.BROKEN
     door.calibration_file.write_bytes(b"nothing")
