@@ -115,7 +115,7 @@ def early_picture(config: CameraConfig, count: int) -> NDArray[np.uint8]:
     from oneglance.daemon.camera.intake import CameraState
     from oneglance.errors import CameraError
 
-    exchange = FrameExchange((config.name,))
+    exchange = FrameExchange((config.name,), keep_lost=True)
     camera = Camera(config, exchange[config.name])
     newest = None
     camera.start()

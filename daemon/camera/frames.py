@@ -33,11 +33,14 @@ class Frame:
 
 
 class FrameExchange:
-    """The cameras' slots, and one condition on which the vision thread waits for any of them."""
+    """The cameras' slots, and one condition on which the vision thread waits for any of them.
 
-    def __init__(self, cameras: tuple[str, ...]) -> None:
+    `keep_lost` is for those who want any picture of a camera, not what is before it now.
+    """
+
+    def __init__(self, cameras: tuple[str, ...], *, keep_lost: bool = False) -> None:
         self._changed = threading.Condition()
-        self._slots = {name: LatestFrame(self._changed) for name in cameras}
+        self._slots = {name: LatestFrame(self._changed, keep_lost) for name in cameras}
 
     def __getitem__(self, camera: str) -> LatestFrame:
         return self._slots[camera]
@@ -74,8 +77,9 @@ class FrameExchange:
 class LatestFrame:
     """One camera's slot: a new frame replaces one that nobody took. Made by FrameExchange."""
 
-    def __init__(self, changed: threading.Condition) -> None:
+    def __init__(self, changed: threading.Condition, keep_lost: bool) -> None:
         self._changed = changed
+        self._keep_lost = keep_lost
         self.waiting: Frame | None = None
         self.taken: Frame | None = None
         self.dropped = 0
@@ -91,7 +95,7 @@ class LatestFrame:
     def clear(self) -> None:
         """Forget a frame that nobody took: its camera is gone, and it gets no fresher."""
         with self._changed:
-            if self.waiting is not None:
+            if self.waiting is not None and not self._keep_lost:
                 self.dropped += 1
                 self.waiting = None
 

@@ -25,6 +25,8 @@ from cryptography.x509.oid import NameOID
 from oneglance.cli import doctor
 from oneglance.config import CameraConfig
 from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
+from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.camera.intake import Intake
 from oneglance.daemon.camera.sources import open_source
 from oneglance.errors import CameraError
 
@@ -162,6 +164,25 @@ def test_a_stream_is_read_whatever_it_says_of_its_lengths_and_boundaries(
 
 def test_doctor_is_not_put_off_by_a_bad_first_answer(web_camera: Camera) -> None:
     web_camera.answer = lambda h: stream(h, wrong=-200)
+    assert doctor._camera(CameraConfig(name="cam", source=f"http://{web_camera.host}")) == "64x48"
+
+
+def test_a_picture_counts_though_its_camera_is_gone_before_anybody_looks(
+    web_camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, gone, take = Intake.lost, threading.Event(), FrameExchange.take
+
+    def lose(intake: Intake, failure: CameraError) -> None:
+        lost(intake, failure)
+        gone.set()
+
+    def look_late(exchange: FrameExchange, timeout_s: float) -> list[Frame]:
+        assert gone.wait(20)
+        return take(exchange, timeout_s)
+
+    monkeypatch.setattr(Intake, "lost", lose)
+    monkeypatch.setattr(FrameExchange, "take", look_late)
+    web_camera.answer = stream
     assert doctor._camera(CameraConfig(name="cam", source=f"http://{web_camera.host}")) == "64x48"
 
 
