@@ -141,9 +141,8 @@ def test_the_installed_daemon_passes_the_tests_of_its_rooms(
             copy.write_bytes(file.read_bytes())
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
-    result = run(
-        bin_folder,
-        *("python", "-m", "pytest", "-q", "-k", "not every_link_into", str(tests)),
-        cwd=tmp_path,
-    )
+    # Without what Hypothesis draws: logic is the checkout's, and was tried there. This asks whether
+    # the wheel has all that it needs.
+    chosen = ("-m", "not hypothesis", "-k", "not every_link_into")
+    result = run(bin_folder, "python", "-m", "pytest", "-q", *chosen, str(tests), cwd=tmp_path)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
