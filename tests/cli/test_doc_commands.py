@@ -39,7 +39,7 @@ def commands(line: str) -> Iterator[list[str]]:
     for word in (*shlex.split(line, comments=True), "&&"):
         if word in {"&&", "||", "|", ";", "&", ">"}:
             ours = [at for at, one in enumerate(words) if re.search(r"(^|bin/)oneglance$", one)]
-            if ours and "systemctl" not in words:
+            if ours and not {"cd", "git", "systemctl"} & set(words):
                 yield words[ours[0] + 1 :]
             words = []
         else:
