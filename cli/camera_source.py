@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 
 from oneglance.config import CameraConfig
 from oneglance.daemon.camera.devices import is_same_source
-from oneglance.daemon.camera.sources import is_recording
+from oneglance.daemon.camera.sources import is_recording, shown_name
 from oneglance.errors import CameraError
 
 
@@ -16,7 +17,7 @@ def camera_config(source: str | int, configured: Sequence[CameraConfig] = ()) ->
     """The camera or recording to take pictures from; each frame of a recording is looked at.
 
     One that is configured, by its name or as the same source, is turned and logged in to as there.
-    Raises CameraError for a source that names nothing.
+    Raises CameraError for a source that names nothing, with the names that there are.
     """
     for camera in configured:
         if str(source) == camera.name or is_same_source(source, camera.source):
@@ -27,4 +28,14 @@ def camera_config(source: str | int, configured: Sequence[CameraConfig] = ()) ->
         raise CameraError(
             f"{source!r} names no camera", fix="give an index, a device, a URL, a file or a folder"
         ) from None
-    return config.model_copy(update={"pace": "every"}) if is_recording(config) else config
+    if not is_recording(config):
+        return config
+    # With a slash it is a path, and whoever opens it says what is wrong with that.
+    if configured and os.sep not in str(source) and not os.path.lexists(source):
+        names = ", ".join(camera.name for camera in configured)
+        raise CameraError(
+            "no camera has this name, and there is no such video or folder",
+            where=shown_name(source),
+            fix=f"configured are: {names}",
+        )
+    return config.model_copy(update={"pace": "every"})

@@ -53,6 +53,13 @@ def test_who_hangs_on_their_head_is_told_what_to_write(sideways: Path) -> None:
     assert (answer["width"], answer["height"], answer["fault"]) == (240, 300, None)
 
 
+def test_a_name_that_no_camera_has_is_answered_with_those_there_are(sideways: Path) -> None:
+    error = show(sideways, "fornt").exception
+    assert isinstance(error, CameraError)
+    assert "no camera has this name" in error.what
+    assert error.fix == "configured are: front, back"
+
+
 def test_what_cannot_be_seen_is_said(tmp_path: Path) -> None:
     (tmp_path / "oneglance.toml").write_text('[[camera]]\nname = "front"\nsource = 97\n')
     assert isinstance(show(tmp_path).exception, CameraError)
