@@ -81,7 +81,7 @@ def export(
     Example: `oneglance audit export --since 2026-11-01 --out november.jsonl`
     """
     from oneglance.config import load_config
-    from oneglance.errors import AuditError
+    from oneglance.errors import AuditError, os_fix
     from oneglance.whole_file import fresh
 
     settings = load_config(config)
@@ -97,7 +97,9 @@ def export(
                 count += 1
                 progress.update(task, advance=1)
     except OSError as error:
-        raise AuditError(f"cannot write it: {error.strerror}", where=str(out)) from None
+        raise AuditError(
+            f"cannot write it: {error.strerror}", where=str(out), fix=os_fix(error)
+        ) from None
     typer.echo(f"{count} entries are in {out}.")
 
 
@@ -257,7 +259,7 @@ def snapshot(
     """
     from oneglance.audit.snapshots import Snapshots
     from oneglance.config import load_config
-    from oneglance.errors import AuditError
+    from oneglance.errors import AuditError, os_fix
     from oneglance.faces.gallery.vault import load_key
     from oneglance.whole_file import write_new
 
@@ -271,7 +273,9 @@ def snapshot(
             "there is a file already", where=str(out), fix="name a new one as --out"
         ) from None
     except OSError as error:
-        raise AuditError(f"cannot write it: {error.strerror}", where=str(out)) from None
+        raise AuditError(
+            f"cannot write it: {error.strerror}", where=str(out), fix=os_fix(error)
+        ) from None
     typer.echo(f"The visitor of event {event} is in {out}.")
 
 

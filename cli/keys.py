@@ -288,7 +288,7 @@ def _replace_key(
 ) -> None:
     """New files for old ones; a power cut between any two leaves a key that the keyring knows."""
     from oneglance.contract.keyring import entry
-    from oneglance.errors import ConfigError
+    from oneglance.errors import ConfigError, os_fix
     from oneglance.key_files import new_key_pair
     from oneglance.whole_file import write_whole
 
@@ -305,7 +305,9 @@ def _replace_key(
         write_whole(private.with_suffix(".pub"), public_pem, 0o644, durable=True)
     except OSError as error:
         raise ConfigError(
-            f"cannot write it: {error.strerror}", where=str(error.filename or private)
+            f"cannot write it: {error.strerror}",
+            where=str(error.filename or private),
+            fix=os_fix(error),
         ) from None
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from oneglance import __version__
-from oneglance.errors import MissingPartError, OneglanceError
+from oneglance.errors import MissingPartError, OneglanceError, os_fix
 
 # In the order in which a new owner meets them: the module of each, whose function has its name.
 COMMANDS = {
@@ -156,6 +156,12 @@ def run(stopped: Callable[[], bool]) -> None:
         if stopped():
             raise
         fail(error)
+    except PermissionError as error:
+        # Wherever this user may not even look.
+        if stopped() or error.filename is None:
+            raise
+        what = error.strerror or "may not be looked at"
+        fail(OneglanceError(what, where=os.fsdecode(error.filename), fix=os_fix(error)))
     except ModuleNotFoundError as error:
         from oneglance.cli.extras import extra_for
 

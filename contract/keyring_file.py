@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from oneglance.contract.keyring import MAX_KEYRING_BYTES, Keyring, Role, parse_keyring
 from oneglance.contract.signing import load_public_key
-from oneglance.errors import ConfigError
+from oneglance.errors import ConfigError, os_fix
 from oneglance.whole_file import write_whole
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,9 @@ def write_keyring(path: Path, ring: Keyring) -> None:
     try:
         write_whole(path, ring.to_text().encode(), 0o644, durable=True)
     except OSError as error:
-        raise ConfigError(f"cannot write the keyring: {error.strerror}", where=str(path)) from None
+        raise ConfigError(
+            f"cannot write the keyring: {error.strerror}", where=str(path), fix=os_fix(error)
+        ) from None
 
 
 @contextmanager
@@ -125,7 +127,9 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError:
         raise ConfigError("the keyring is missing", where=str(path), fix=_FIX) from None
     except OSError as error:
-        raise ConfigError(f"cannot read it: {error.strerror}", where=str(path)) from None
+        raise ConfigError(
+            f"cannot read it: {error.strerror}", where=str(path), fix=os_fix(error)
+        ) from None
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from oneglance.access_config import AccessConfig, access_mistakes
-from oneglance.errors import ConfigError
+from oneglance.errors import ConfigError, os_fix
 from oneglance.schedule import zone_of
 from oneglance.section import Section
 from oneglance.topic_level import Level
@@ -382,7 +382,7 @@ def config_file(path: Path | None = None, own: str = "") -> Path:
     names = tuple(filter(None, (own, DEFAULT_CONFIG.name)))
     named = path or Path(os.environ.get("ONEGLANCE_CONFIG", "")).expanduser()
     if named != Path():
-        return _first(named, names) or named / DEFAULT_CONFIG.name if named.is_dir() else named
+        return _first(named, names) or named / DEFAULT_CONFIG.name if _is_folder(named) else named
     return _first(Path(), names, _trusted) or _first(DEFAULT_CONFIG.parent, names) or DEFAULT_CONFIG
 
 
@@ -391,6 +391,14 @@ def _first(
 ) -> Path | None:
     files = (folder / name for name in names)
     return next((file for file in files if _there(file) and fits(file)), None)
+
+
+def _is_folder(path: Path) -> bool:
+    """False as well where this user may not look, so that reading says why."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _there(file: Path) -> bool:
@@ -431,7 +439,12 @@ def load_config(path: Path | None = None, own: str = "") -> Config:
             fix="make one with 'oneglance init', or name another with --config or ONEGLANCE_CONFIG",
         ) from None
     except OSError as error:
-        raise ConfigError(f"cannot read it: {error.strerror}", where=str(file)) from None
+        other = "or name another with --config or ONEGLANCE_CONFIG"
+        raise ConfigError(
+            f"cannot read it: {error.strerror}",
+            where=str(file),
+            fix=f"{os_fix(error) or 'check the path'}, {other}",
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid TOML: {error}", where=str(file)) from None
     log.info("configuration: %s", file)

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+
+_NO_RIGHT = "try it with sudo, or as the user it belongs to"
+_OS_FIXES = {
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EIO: "look after the disk: 'dmesg' says more",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOSPC: "make room on the disk",
+    errno.EROFS: "what is mounted there can only be read: name another place",
+}
+
+
+def os_fix(error: OSError) -> str:
+    """What to do where the operating system refused a file; empty if only it can tell."""
+    return _OS_FIXES.get(error.errno or 0, "")
+
 
 class OneglanceError(Exception):
     """Base of every error that a user is meant to read.

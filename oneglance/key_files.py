@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from oneglance.errors import ConfigError
+from oneglance.errors import ConfigError, os_fix
 from oneglance.secret_file import read_secret
 from oneglance.whole_file import write_new
 
@@ -70,7 +70,9 @@ def load_public_key(public_file: Path, fix: str) -> Ed25519PublicKey:
     except FileNotFoundError:
         raise ConfigError("the public key is missing", where=str(public_file), fix=fix) from None
     except OSError as error:
-        raise ConfigError(f"cannot read it: {error.strerror}", where=str(public_file)) from None
+        raise ConfigError(
+            f"cannot read it: {error.strerror}", where=str(public_file), fix=os_fix(error)
+        ) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         pass
     if not isinstance(key, Ed25519PublicKey):
@@ -92,4 +94,6 @@ def _write_key(path: Path, data: bytes, mode: int) -> None:
             "there is a key already", where=str(path), fix="move it away first to replace it"
         ) from None
     except OSError as error:
-        raise ConfigError(f"cannot write it: {error.strerror}", where=str(path)) from None
+        raise ConfigError(
+            f"cannot write it: {error.strerror}", where=str(path), fix=os_fix(error)
+        ) from None

@@ -260,6 +260,22 @@ def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
         load_config(tmp_path)
 
 
+def test_who_may_not_read_it_is_told_the_way_out(tmp_path: Path) -> None:
+    file = tmp_path / "oneglance.toml"
+    file.write_text("")
+    file.chmod(0)
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)  # root may read everything
+    try:
+        with pytest.raises(ConfigError, match="Permission denied") as caught:
+            load_config(file)
+    finally:
+        os.seteuid(me)
+    assert caught.value.fix.startswith("try it with sudo")
+    assert "--config" in caught.value.fix
+
+
 def test_a_credential_is_found_where_systemd_put_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -504,7 +504,7 @@ def _confirm(yes: bool, question: str) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    from oneglance.errors import GalleryError
+    from oneglance.errors import GalleryError, os_fix
     from oneglance.whole_file import write_new
 
     try:
@@ -514,4 +514,6 @@ def _write_private(path: Path, text: str) -> None:
             "there is a file already", where=str(path), fix="name a new one as --out"
         ) from None
     except OSError as error:
-        raise GalleryError(f"cannot write it: {error.strerror}", where=str(path)) from None
+        raise GalleryError(
+            f"cannot write it: {error.strerror}", where=str(path), fix=os_fix(error)
+        ) from None

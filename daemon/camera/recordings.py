@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.daemon.camera.capture import Capture
-from oneglance.errors import CameraError, ImageError
+from oneglance.errors import CameraError, ImageError, os_fix
 from oneglance.faces.pictures import SUFFIXES
 from oneglance.faces.reader import load_image
 
@@ -39,7 +39,7 @@ class Video:
                 pass
         except OSError as error:
             raise CameraError(
-                f"cannot read the video: {error.strerror}", where=self._where
+                f"cannot read the video: {error.strerror}", where=self._where, fix=os_fix(error)
             ) from None
         self._capture = Capture(str(path.absolute()), cv2.CAP_FFMPEG, [], refusal)
         fps = self._capture.number(cv2.CAP_PROP_FPS)
@@ -85,7 +85,7 @@ class Folder:
             names = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
         except OSError as error:
             raise CameraError(
-                f"cannot read the folder: {error.strerror}", where=str(path)
+                f"cannot read the folder: {error.strerror}", where=str(path), fix=os_fix(error)
             ) from None
         if not names:
             raise CameraError(

@@ -19,7 +19,7 @@ from oneglance.daemon.camera.health import is_sane
 from oneglance.daemon.camera.login import HOST, Login, split_login, with_login
 from oneglance.daemon.camera.recordings import Folder, Video
 from oneglance.daemon.camera.turned import turned
-from oneglance.errors import CameraError, ConfigError
+from oneglance.errors import CameraError, ConfigError, os_fix
 from oneglance.secret_file import read_password
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}", re.IGNORECASE)
@@ -53,7 +53,7 @@ def _as_it_is(config: CameraConfig) -> FrameSource:
             )
     except OSError as error:
         raise CameraError(
-            f"cannot look at it: {error.strerror}", where=shown_name(source)
+            f"cannot look at it: {error.strerror}", where=shown_name(source), fix=os_fix(error)
         ) from None
     return Video(path)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from oneglance.errors import GalleryError
+from oneglance.errors import GalleryError, os_fix
 from oneglance.faces.gallery.schema import APPLICATION_ID, SCHEMA_VERSION, schema_version
 from oneglance.ownership import give_to_folders_owner
 
@@ -159,7 +159,9 @@ def _check_file(path: Path) -> None:
             fix="enrol somebody first: oneglance people enrol NAME PHOTO --consent",
         ) from None
     except OSError as error:
-        raise GalleryError(f"cannot open the gallery: {error.strerror}", where=str(path)) from None
+        raise GalleryError(
+            f"cannot open the gallery: {error.strerror}", where=str(path), fix=os_fix(error)
+        ) from None
     if not stat.S_ISREG(status.st_mode):
         raise GalleryError("the gallery is not a regular file", where=str(path))
     mode = stat.S_IMODE(status.st_mode)

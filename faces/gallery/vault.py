@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from oneglance.errors import GalleryError
+from oneglance.errors import GalleryError, os_fix
 from oneglance.secret_file import read_secret
 from oneglance.whole_file import write_new
 
@@ -105,5 +105,5 @@ def create_key(path: Path) -> None:
         ) from None
     except OSError as error:
         raise GalleryError(
-            f"cannot write the template key: {error.strerror}", where=str(path)
+            f"cannot write the template key: {error.strerror}", where=str(path), fix=os_fix(error)
         ) from None

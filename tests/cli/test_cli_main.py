@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from oneglance.cli import options
+from oneglance.cli import main, options
 from oneglance.cli.init import init
 from oneglance.cli.main import COMMANDS
 from oneglance.config import Config, load_config
@@ -56,6 +56,20 @@ def test_an_error_is_one_line_on_stderr_with_its_exit_code(tmp_path: Path) -> No
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: nowhere.toml: there is no configuration.")
+
+
+def test_what_this_user_may_not_look_at_is_one_line_as_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def export() -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/srv/door/out.jsonl")
+
+    monkeypatch.setattr(main, "app", export)
+    with pytest.raises(SystemExit) as caught:
+        main.run(lambda: False)
+    assert caught.value.code == 1
+    line = "error: /srv/door/out.jsonl: Permission denied. try it with sudo, or as the user it"
+    assert capsys.readouterr().err.startswith(line)
 
 
 def test_init_makes_a_door_that_every_part_can_load(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oneglance.errors import ConfigError
+from oneglance.errors import ConfigError, os_fix
 from oneglance.faces.pictures import Pictures
 
 _log = logging.getLogger(__name__)
@@ -92,7 +92,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                     )
                 rows.append((reader.line_num, row))
     except OSError as error:
-        raise ConfigError(f"cannot read it: {error.strerror}", where=str(path)) from error
+        raise ConfigError(
+            f"cannot read it: {error.strerror}", where=str(path), fix=os_fix(error)
+        ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"not a CSV file in UTF-8: {error}", where=str(path)) from error
     if not rows:

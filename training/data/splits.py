@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.errors import ConfigError, ImageError
+from oneglance.errors import ConfigError, ImageError, os_fix
 from oneglance.faces.pictures import Pictures
 from oneglance.training.data.perceptual import groups
 from oneglance.whole_file import write_whole
@@ -153,7 +153,9 @@ def load_split(path: Path, pictures: Pictures, of: Mapping[str, str]) -> Split:
         )
         known = data["format"] == _FORMAT
     except OSError as error:
-        raise ConfigError(f"the split cannot be read: {error.strerror}", where=where) from error
+        raise ConfigError(
+            f"the split cannot be read: {error.strerror}", where=where, fix=os_fix(error)
+        ) from error
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError("not a split, or a damaged one", where=where, fix=_AGAIN) from error
     if not known:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from oneglance.errors import ConfigError
+from oneglance.errors import ConfigError, os_fix
 from oneglance.training.recipes.drawing_recipes import CompactRecipe, KochRecipe, OmniglotRecipe
 from oneglance.training.recipes.face_sections import SAMPLERS, LossSection, SamplerSection
 
@@ -190,7 +190,9 @@ def load_recipe(name_or_file: str) -> Recipe:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read it: {error.strerror}", where=str(path)) from error
+        raise ConfigError(
+            f"cannot read it: {error.strerror}", where=str(path), fix=os_fix(error)
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
     return parse_recipe(data, str(path))
