@@ -26,6 +26,7 @@ from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.health import is_sane
 from oneglance.daemon.camera.jpegs import MAX_JPEG_BYTES, JpegSplitter
 from oneglance.daemon.camera.login import Login
+from oneglance.daemon.camera.refused import refused
 from oneglance.errors import CameraError, ImageError
 from oneglance.faces.decode import decode
 
@@ -136,7 +137,7 @@ class _Client:
                 _forget_length(response)
             return response
         response.close()
-        raise self._refused(response.status_code)
+        raise refused(response.status_code, with_login=self._login is not None, where=self.where)
 
     def pieces(self, response: requests.Response) -> Iterator[bytes]:
         """What comes of the body, to its end. Raises CameraError.
@@ -208,24 +209,6 @@ class _Client:
                 where=self.where,
                 fix="check its address",
             ) from None
-
-    def _refused(self, status: int) -> CameraError:
-        what, fix = f"the camera answers with status {status}", "check its address"
-        if status == requests.codes.unauthorized:
-            what = "the camera refuses this user and password"
-            fix = "check them; some cameras lock themselves for minutes after wrong ones"
-            if self._login is None:
-                what = "the camera asks for a user and a password"
-                fix = "give them as 'user' and 'password_file' beside 'source'"
-        elif status == requests.codes.forbidden:
-            what, fix = "the camera forbids this (status 403)", "give its user the right to watch"
-        elif status == requests.codes.not_found:
-            what = "the camera has nothing under this address (status 404)"
-            fix = "check what stands behind its host in 'source': see its manual"
-        elif 300 <= status < 400:
-            what = f"the camera sends one to another address (status {status})"
-            fix = "give that one as 'source', often the same with https://"
-        return CameraError(what, where=self.where, fix=fix)
 
     def _untrusted(self, error: requests.exceptions.SSLError) -> CameraError:
         parts = urlsplit(self._url)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -18,6 +16,7 @@ from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.health import is_sane
 from oneglance.daemon.camera.login import HOST, Login, split_login, with_login
 from oneglance.daemon.camera.recordings import Folder, Video
+from oneglance.daemon.camera.rtsp import why_not
 from oneglance.daemon.camera.turned import turned
 from oneglance.errors import CameraError, ConfigError, os_fix
 from oneglance.secret_file import read_password
@@ -88,7 +87,7 @@ def _opened(url: str, login: Login | None, where: str, config: CameraConfig) -> 
         camera = open_http(url, login, config, where)
         if camera is not None:
             return camera
-    return _Stream(with_login(url, login), where, config.read_deadline_s)
+    return _Stream(url, login, where, config.read_deadline_s)
 
 
 def is_recording(config: CameraConfig) -> bool:
@@ -163,7 +162,7 @@ def _device(path: str, config: CameraConfig) -> FrameSource:
 
 
 class _Stream(_Live):
-    def __init__(self, url: str, where: str, deadline_s: float) -> None:
+    def __init__(self, url: str, login: Login | None, where: str, deadline_s: float) -> None:
         timeout_ms = max(1, int(1000 * deadline_s))
         options = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms),
@@ -175,30 +174,9 @@ class _Stream(_Live):
             fix="check its address, user and password, and what stands behind the host",
         )
         try:
-            capture = Capture(url, cv2.CAP_FFMPEG, options, refusal)
+            capture = Capture(with_login(url, login), cv2.CAP_FFMPEG, options, refusal)
         except CameraError as error:
-            # FFmpeg keeps to itself why.
-            if error is refusal and not _answers(url, deadline_s):
-                raise CameraError(
-                    "the stream cannot be opened: no connection",
-                    where=where,
-                    fix="check its address and port, and whether it is on",
-                ) from None
-            raise
+            if error is not refusal:
+                raise
+            raise why_not(url, login, where) or refusal from None
         super().__init__(capture, where)
-
-
-def _answers(url: str, deadline_s: float) -> bool:
-    """Whether a connection is taken where this stream should be; True where one cannot tell."""
-    parts = urlsplit(url)
-    port = {"rtsp": 554, "rtsps": 322, "rtmp": 1935}.get(parts.scheme)
-    if port is None:
-        return True
-    try:
-        address = (parts.hostname or "", parts.port or port)
-        socket.create_connection(address, timeout=deadline_s).close()
-    except ValueError:
-        return True
-    except OSError:
-        return False
-    return True

@@ -6,6 +6,7 @@ import re
 import shutil
 import socketserver
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.config import CameraConfig
+from oneglance.daemon.camera.login import Login
 from oneglance.daemon.camera.recordings import FOLDER_FPS
+from oneglance.daemon.camera.rtsp import why_not
 from oneglance.daemon.camera.sources import is_recording, open_source, shown_name
 from oneglance.errors import CameraError
 
@@ -106,6 +109,54 @@ def test_a_stream_that_nobody_serves_is_an_error_without_its_password() -> None:
     assert caught.value.where == "rtsp://127.0.0.1:1"
 
 
+class RtspServer:
+    """Answers `status` to who logs in, or where no login is asked for; hears what was asked."""
+
+    def __init__(self, status: str, challenge: str = "") -> None:
+        self.heard: list[str] = []
+        told = self.heard
+
+        class Rtsp(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                request = ""
+                while line := self.rfile.readline().decode():
+                    request += line
+                    if line != "\r\n":
+                        continue
+                    told.append(request)
+                    known = "Authorization" in request or not challenge
+                    number = re.search(r"CSeq: (\d+)", request)
+                    assert number is not None
+                    reply = f"RTSP/1.0 {status if known else '401 No'}\r\nCSeq: {number[1]}\r\n"
+                    reply += f"WWW-Authenticate: {challenge}\r\n" if challenge else ""
+                    self.wfile.write(f"{reply}\r\n".encode())
+                    request = ""
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Rtsp)
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> RtspServer:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def digest_is_right(request: str, password: str) -> bool:
+    """Whether a request answers the challenge of realm "cam" and nonce "n0" for ada."""
+    said = dict(re.findall(r'(\w+)="?([^",\r]*)"?', request))
+    algorithm = hashlib.sha256 if said.get("algorithm") == "SHA-256" else hashlib.md5
+
+    def h(text: str) -> str:
+        return algorithm(text.encode()).hexdigest()
+
+    who, what = h(f"ada:cam:{password}"), h(f"{request.split()[0]}:{said['uri']}")
+    middle = f"n0:{said['nc']}:{said['cnonce']}:auth" if "qop" in said else "n0"
+    return (said["username"], said["response"]) == ("ada", h(f"{who}:{middle}:{what}"))
+
+
 @pytest.mark.parametrize("written", ["p/s#%w:ö", "p%2Fs%23%25w%3A%C3%B6", None])
 def test_an_rtsp_password_of_any_characters_reaches_the_camera_as_it_is(
     written: str | None, tmp_path: Path
@@ -114,45 +165,59 @@ def test_an_rtsp_password_of_any_characters_reaches_the_camera_as_it_is(
     file = tmp_path / "camera.password"
     file.touch(0o600)
     file.write_text(password, encoding="utf-8")
-    heard: list[str] = []
-
-    class Rtsp(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            request = ""
-            while line := self.rfile.readline().decode():
-                request += line
-                if line != "\r\n":
-                    continue
-                heard.append(request)
-                number = re.search(r"CSeq: (\d+)", request)
-                assert number is not None
-                status = "404 Not Found" if "Authorization" in request else "401 Unauthorized"
-                reply = f"RTSP/1.0 {status}\r\nCSeq: {number[1]}\r\n"
-                reply += 'WWW-Authenticate: Digest realm="cam", nonce="n0"\r\n\r\n'
-                self.wfile.write(reply.encode())
-                request = ""
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Rtsp) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        host = f"127.0.0.1:{server.server_address[1]}"
+    with RtspServer("404 Not Found", 'Digest realm="cam", nonce="n0"') as server:
         login = "" if written is None else f"ada:{written}@"
         given = {} if written else {"user": "ada", "password_file": file}
         config = CameraConfig(
-            name="cam", source=f"rtsp://{login}{host}/1", read_deadline_s=2.0, **given
+            name="cam", source=f"rtsp://{login}{server.host}/1", read_deadline_s=2.0, **given
         )
-        with pytest.raises(CameraError, match="check its address, user and password") as caught:
+        with pytest.raises(CameraError, match="nothing under this address") as caught:
             open_source(config)
-        server.shutdown()
     assert "p/s" not in str(caught.value)
-    answer = next(request for request in reversed(heard) if "Authorization" in request)
-    method = answer.split()[0]
-    said = dict(re.findall(r'(\w+)="([^"]*)"', answer))
+    answers = [request for request in server.heard if "Authorization" in request]
+    # FFmpeg's, and that of who asks why.
+    assert len(answers) >= 2
+    assert all(digest_is_right(answer, password) for answer in answers)
 
-    def h(text: str) -> str:
-        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
-    wanted = h(f"{h(f'ada:cam:{password}')}:n0:{h(f'{method}:' + said['uri'])}")
-    assert (said["username"], said["response"]) == ("ada", wanted)
+@pytest.mark.parametrize(
+    ("status", "challenge", "login", "what"),
+    [
+        ("401 No", 'Digest realm="cam", nonce="n0"', Login("ada", "ö"), "refuses this user"),
+        (
+            "401 No",
+            'Digest realm="cam", nonce="n0", algorithm=SHA-256, qop="auth", opaque="o"',
+            Login("ada", "ö"),
+            "refuses this user",
+        ),
+        ("401 No", 'Basic realm="cam"', Login("ada", "ö"), "refuses this user"),
+        ("401 No", 'Basic realm="cam"', None, "asks for a user"),
+        ("404 Not Found", "", None, "nothing under this address"),
+        ("453 Not Enough Bandwidth", "", None, "no pictures to give now"),
+        ("503 Service Unavailable", "", None, "no pictures to give now"),
+        ("200 OK", "", None, None),
+        ("401 No", 'Bearer realm="cam"', Login("ada", "ö"), None),
+        ("401 No", 'Digest realm="cam"', Login("ada", "ö"), None),
+        ("no status", "", None, "does not speak RTSP"),
+    ],
+)
+def test_a_streams_server_is_asked_why_it_cannot_be_opened(
+    status: str, challenge: str, login: Login | None, what: str | None
+) -> None:
+    with RtspServer(status, challenge) as server:
+        error = why_not(f"rtsp://{server.host}/door?a=b", login, "rtsp://cam")
+    if what is None:
+        assert error is None
+    else:
+        assert error is not None
+        assert what in error.what
+    last = server.heard[-1]
+    assert last.startswith(f"DESCRIBE rtsp://{server.host}/door?a=b RTSP/1.0\r\n")
+    assert ("Digest " in last) == (what == "refuses this user" and "Digest" in challenge)
+    if "Digest " in last:
+        assert digest_is_right(last, "ö")
+    if "Basic " in last:
+        assert f"Basic {b64encode('ada:ö'.encode()).decode()}" in last
 
 
 def test_a_folder_gives_its_pictures_in_natural_order(tmp_path: Path) -> None:
