@@ -167,6 +167,8 @@ class _Stream(_Live):
         options = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms),
+            # Each further thread holds back one more picture.
+            *(cv2.CAP_PROP_N_THREADS, 1),
         ]
         refusal = CameraError(
             "the stream cannot be opened",
