@@ -5,6 +5,7 @@
 # make bench   the figures of the shipped models, and oneglance beside its peers; DATA=DIR holds the data
 # make bench-realtime   the second part alone; QUICK=1 for a look
 # make attack  replays, forgeries, photographs: a whole house is attacked (VISITS=1000, an hour)
+# make test-home-assistant   a door in a real Home Assistant, in an environment of its own
 # make fuzz    hostile input for every parser, for MINUTES=10 (x86-64 only)
 # make wheel   the distribution, in dist/
 # make docs    the site, in build/site; every link is checked
@@ -19,7 +20,8 @@ TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri
 	gcc libc6-dev shellcheck systemd
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-steady check typecheck bench bench-realtime attack fuzz wheel schemas graph docs links clean
+.PHONY: demo test test-steady test-home-assistant check typecheck bench bench-realtime attack fuzz wheel \
+	schemas graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -34,6 +36,14 @@ test: $(VENV)/.dev
 test-steady: $(VENV)/.dev
 	sh scripts/debian-packages.sh $(TEST_PACKAGES) stress-ng
 	$(BIN)/python scripts/steady.py --repeat $(or $(REPEAT),20) $(ONLY)
+
+test-home-assistant: $(VENV)/.dev .venv-home-assistant/.made
+	sh scripts/debian-packages.sh mosquitto openssl
+	$(BIN)/python -m pytest tests/home_assistant
+
+.venv-home-assistant/.made: scripts/home-assistant-environment.sh
+	sh scripts/home-assistant-environment.sh .venv-home-assistant
+	touch $@
 
 check: $(VENV)/.dev typecheck
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ from oneglance.contract.messages import (
     LockState,
     Outcome,
     Reply,
+    Result,
     ServiceState,
     Status,
     VisitState,
@@ -97,6 +98,8 @@ def _explain(
         return _visit(tail, parse(payload, VisitState))
     if topic == topics.access:
         return _access(tail, parse(payload, AccessState))
+    if topic == topics.result:
+        return _result(tail, parse(payload, Result))
     if topic == topics.challenge:
         return _challenge(tail, unpack(payload, Challenge).message(Challenge))
     if topic == topics.door_state:
@@ -152,6 +155,12 @@ def _access(tail: str, access: AccessState) -> Line:
     text = safe(", ".join(told) or "nobody is claimed, nobody waits")
     same = ("access", access.claim or "", *(wait.of for wait in access.waits))
     return Line(tail, text, "dim", access.model_dump(mode="json"), same_as=same)
+
+
+def _result(tail: str, result: Result) -> Line:
+    who = "" if result.person_name is None else f" {result.person_name}"
+    text = safe(f"tells others: {result.outcome}{who} {result.reason}".rstrip())
+    return Line(tail, text, "dim", result.model_dump(mode="json"))
 
 
 def _challenge(tail: str, asked: Challenge) -> Line:

@@ -219,6 +219,37 @@ class Decision(Message):
         return self
 
 
+class Result(Message):
+    """What a decision came to, for home automation: unsigned, so never a ground to open a door.
+
+    It names nobody unless the house asks for that, and holds no score.
+    """
+
+    v: Literal[1] = 1
+    kind: Literal["result"] = "result"
+    event_id: Text = Field(description="the decision's")
+    outcome: Outcome
+    reason: Text
+    mode: Mode
+    liveness: Liveness
+    factors: tuple[Factor, ...]
+    person_name: Text | None = Field(description="only when accepted, and only if wanted")
+
+    @classmethod
+    def of(cls, decision: Decision, *, names: bool) -> Self:
+        """What may be told of a decision to who need not know all of it."""
+        return cls(
+            issued_at=decision.issued_at,
+            event_id=decision.event_id,
+            outcome=decision.outcome,
+            reason=decision.reason,
+            mode=decision.mode,
+            liveness=decision.liveness,
+            factors=decision.factors,
+            person_name=decision.person_name if names else None,
+        )
+
+
 class Wait(BaseModel):
     """Who has to wait after failed attempts, and for how long from `issued_at` on.
 

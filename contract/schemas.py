@@ -14,6 +14,7 @@ from oneglance.contract.messages import (
     DoorState,
     Message,
     Reply,
+    Result,
     Status,
     VisitState,
 )
@@ -23,6 +24,7 @@ MESSAGES: dict[str, type[Message]] = {
     "visit": VisitState,
     "access": AccessState,
     "decision": Decision,
+    "result": Result,
     "challenge": Challenge,
     "door_state": DoorState,
     "reply": Reply,

@@ -61,6 +61,11 @@ class Topics:
         return f"{self.base}/decision"
 
     @property
+    def result(self) -> str:
+        """QoS 1, never retained: what a decision came to, unsigned, for home automation."""
+        return f"{self.base}/result"
+
+    @property
     def challenge(self) -> str:
         """QoS 1, never retained: what the screen asks of the visitor now, signed."""
         return f"{self.base}/challenge"

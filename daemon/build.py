@@ -40,6 +40,12 @@ from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.daemon.voice.authority import Authority
 from oneglance.daemon.voice.challenge_shown import challenge_shown
 from oneglance.daemon.voice.commands import CommandDesk
+from oneglance.daemon.voice.home_assistant import (
+    Announcer,
+    HomeAssistant,
+    announced,
+    announcements,
+)
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.outlet import Outlet
@@ -74,7 +80,7 @@ log = logging.getLogger(__name__)
 # matches that is lax between strangers' photographs is strict here.
 SAME_FACE_FMR = "1e-3"
 # What of the configuration decides nothing. A camera's URL may carry its password.
-NO_POLICY = frozenset({"mqtt", "metrics", "preview", "kiosk", "camera"})
+NO_POLICY = frozenset({"mqtt", "metrics", "preview", "kiosk", "camera", "home_assistant"})
 
 
 def door_of(config: Config, model: FaceModel) -> Door | None:
@@ -323,10 +329,25 @@ def build_outlet(
         model_variant=model.variant,
         clocks=clocks,
         on_command=lambda arrival: desk.arrived(arrival),
+        home_assistant=home_assistant(config, topics),
     )
     scribe.begin()
     desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, command)
     return Outlet(issuer, publisher, desk, scribe, preview, clocks)
+
+
+def home_assistant(config: Config, topics: Topics) -> HomeAssistant | None:
+    """How the door is announced to Home Assistant; None where it neither is nor was."""
+    wanted = config.home_assistant
+    if wanted.discovery:
+        names = [camera.name for camera in config.camera]
+        entities = announcements(topics, wanted.prefix, names)
+        birth = f"{wanted.prefix}/status"
+        announcer = Announcer(entities, config.announced_file)
+        return HomeAssistant(announcer, birth, wanted.names)
+    if not announced(config.announced_file):
+        return None
+    return HomeAssistant(Announcer({}, config.announced_file))
 
 
 def build_scribe(config: Config, model: FaceModel, clocks: Clocks) -> Scribe:

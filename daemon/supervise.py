@@ -57,7 +57,7 @@ def supervise(
         starting = () if ready else ("starting",)
         complaints = [reason for camera in cameras for reason in camera.complaints]
         lost = _lost(cameras, told=reasons or ())
-        unheard = ("commands_unheard",) if publisher is not None and publisher.link.deaf else ()
+        unheard = ("commands_unheard",) if publisher is not None and publisher.unheard else ()
         claims = (credentials.problem,) if credentials is not None and credentials.problem else ()
         now = (*starting, *lost, *sorted(complaints), *vision.problems, *claims, *unheard)
         if now != reasons:

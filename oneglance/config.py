@@ -257,6 +257,17 @@ class PreviewConfig(Section):
     fps: Annotated[float, Field(ge=1, le=10)] = 10.0
 
 
+class HomeAssistantConfig(Section):
+    """Whether Home Assistant is told of the door: docs/home-assistant.md.
+
+    With `names` it hears who was accepted. `prefix` is where it listens for what is announced.
+    """
+
+    discovery: bool = False
+    names: bool = False
+    prefix: Level = "homeassistant"
+
+
 class DoorConfig(Section):
     """The lock: whose signature it trusts, which pin it pulses, where its memory is.
 
@@ -321,6 +332,7 @@ class Config(Section):
     audit: AuditConfig = AuditConfig()
     metrics: MetricsConfig = MetricsConfig()
     preview: PreviewConfig = PreviewConfig()
+    home_assistant: HomeAssistantConfig = HomeAssistantConfig()
     door: DoorConfig = DoorConfig()
     reader: ReaderConfig = ReaderConfig()
     kiosk: KioskConfig = KioskConfig()
@@ -360,6 +372,11 @@ class Config(Section):
         """`commands.key_file`, or administrator.key beside the lock's public key."""
         beside = self.door.public_key_file.with_name("administrator.key")
         return self.commands.key_file or beside
+
+    @property
+    def announced_file(self) -> Path:
+        """What was announced to Home Assistant: `home-assistant` beside the sequence."""
+        return self.signing.sequence_file.with_name("home-assistant")
 
     @property
     def audit_folder(self) -> Path:
@@ -482,6 +499,8 @@ def _contradictions(config: Config) -> list[str]:
         mistakes.append("mqtt: user and password_file go together")
     if mqtt.password_file and not mqtt.tls and not _is_this_machine(mqtt.host):
         mistakes.append("mqtt: without tls the password would cross the network readable")
+    if config.home_assistant.names and not config.home_assistant.discovery:
+        mistakes.append("home_assistant: names are told only with discovery")
     if config.kiosk.pin_pad and config.kiosk.key_file is None:
         mistakes.append("kiosk: pin_pad needs key_file, the key that signs what is entered")
     decision = config.decision

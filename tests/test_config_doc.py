@@ -32,7 +32,7 @@ def documented() -> set[str]:
         if not line.startswith("| ") or line.startswith("| key "):
             continue
         names = line.split("|")[1].strip()
-        head = re.match(r"\*\*\[{1,2}([a-z.]+)\]{1,2}\*\* ", names)
+        head = re.match(r"\*\*\[{1,2}([a-z_.]+)\]{1,2}\*\* ", names)
         if head:
             section, names = head[1], names[head.end() :]
         found |= {f"{section}.{name}" for name in names.split(", ")}

@@ -12,12 +12,16 @@ from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
 from oneglance.contract.messages import (
     AccessState,
+    Decision,
     Reply,
+    Result,
     ServiceState,
     Status,
     VisitState,
 )
+from oneglance.contract.signing import unpack
 from oneglance.contract.topics import Topics
+from oneglance.daemon.voice.home_assistant import HomeAssistant
 from oneglance.daemon.voice.outbox import Outbox, Outgoing
 from oneglance.link import Arrival, LastWill, Link
 
@@ -25,6 +29,7 @@ log = logging.getLogger(__name__)
 
 OUTBOX_SIZE = 16
 REPLY_EXPIRY_S = 30
+RESULT_EXPIRY_S = 10
 # A retained status outlives its daemon in a broker that keeps its messages on disk. Said again
 # this often, its silence means something to whoever listens.
 STATUS_EVERY_S = 30.0
@@ -46,8 +51,12 @@ class Publisher:
         model_variant: str,
         clocks: Clocks,
         on_command: Callable[[Arrival], None],
+        home_assistant: HomeAssistant | None = None,
     ) -> None:
         self._topics = topics
+        self._on_command = on_command
+        self._home_assistant = home_assistant
+        birth = home_assistant.birth_topic if home_assistant is not None else ""
         self._model_id = model_id
         self._model_variant = model_variant
         self._clocks = clocks
@@ -58,11 +67,16 @@ class Publisher:
         self.link = Link(
             mqtt,
             f"oneglance-daemon-{topics.site}-{topics.door}",
-            subscriptions=((topics.commands, 1),),
-            on_message=on_command,
+            subscriptions=((topics.commands, 1), *(((birth, 0),) if birth else ())),
+            on_message=self._arrived,
             on_connected=self._connected,
             last_will=LastWill(topics.status, self._status(("vanished",), offline=True)),
         )
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the broker does not let us hear commands, and says so."""
+        return self._topics.commands in self.link.deaf
 
     @property
     def dropped(self) -> int:
@@ -101,6 +115,8 @@ class Publisher:
             self._outbox.send(now_s, self._transmit)
             if now_s - self._status_at_s >= STATUS_EVERY_S:
                 self._publish_status()
+            if self._home_assistant is not None:
+                self._home_assistant.announcer.pump(now_s, self._announce)
 
     def take_dropped(self) -> list[str]:
         """The visits whose decision never left, since the last call."""
@@ -132,14 +148,34 @@ class Publisher:
     def _connected(self) -> None:
         with self._lock:
             self._publish_status()
+            if self._home_assistant is not None:
+                self._home_assistant.announcer.connected(self._clocks.monotonic_s())
             self.pump()
+
+    def _arrived(self, arrival: Arrival) -> None:
+        home_assistant = self._home_assistant
+        if home_assistant is None or arrival.topic != home_assistant.birth_topic:
+            self._on_command(arrival)
+        elif arrival.payload == b"online":
+            with self._lock:
+                home_assistant.announcer.born(self._clocks.monotonic_s())
+
+    def _announce(self, topic: str, payload: bytes) -> bool:
+        return self.link.publish(topic, payload, qos=1, retain=True)
 
     def _publish_status(self) -> None:
         self._status_at_s = self._clocks.monotonic_s()
         self.link.publish(self._topics.status, self._status(self._reasons), qos=1, retain=True)
 
     def _transmit(self, message: Outgoing) -> bool:
-        return self._publish(self._topics.decision, message)
+        sent = self._publish(self._topics.decision, message)
+        home_assistant = self._home_assistant
+        if sent and home_assistant is not None and home_assistant.birth_topic:
+            decision = unpack(message.payload, Decision).message(Decision)
+            result = Result.of(decision, names=home_assistant.names)
+            payload = result.to_payload()
+            self.link.publish(self._topics.result, payload, qos=1, expiry_s=RESULT_EXPIRY_S)
+        return sent
 
     def _publish(self, topic: str, message: Outgoing) -> bool:
         # Expiry has whole seconds; the consumer checks expires_at to the millisecond.

@@ -24,6 +24,7 @@ from oneglance.contract.messages import (
     Outcome,
     Phase,
     Reply,
+    Result,
     ServiceState,
     Status,
     VisitState,
@@ -45,6 +46,7 @@ SAMPLES: list[Message] = [
     make_decision(1, issued_at=NOW, expires_at=NOW + timedelta(seconds=5)),
     make_challenge(1, issued_at=NOW, expires_at=NOW + timedelta(seconds=5)),
     DoorState(issued_at=NOW, state=LockState.LOCKED),
+    Result.of(make_decision(1, issued_at=NOW), names=True),
     Reply(issued_at=NOW, ok=True, code="ok", text="done"),
     AccessState(
         issued_at=NOW,

@@ -18,6 +18,7 @@ def test_the_topics_of_a_door() -> None:
     assert topics.visit == "oneglance/v1/home/front/visit"
     assert topics.access == "oneglance/v1/home/front/access"
     assert topics.decision == "oneglance/v1/home/front/decision"
+    assert topics.result == "oneglance/v1/home/front/result"
     assert topics.challenge == "oneglance/v1/home/front/challenge"
     assert topics.door_state == "oneglance/v1/home/front/door/state"
     assert topics.command("reload") == "oneglance/v1/home/front/command/reload"

@@ -73,7 +73,7 @@ def test_the_document_names_every_topic() -> None:
     topics = Topics("s", "d")
     for topic in (
         *(topics.status, topics.visit, topics.access, topics.challenge),
-        *(topics.decision, topics.door_state),
+        *(topics.decision, topics.result, topics.door_state),
     ):
         assert f"| `{topic.removeprefix(topics.base + '/')}` |" in TEXT
     assert "| `command/<verb>` |" in TEXT

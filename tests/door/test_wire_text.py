@@ -23,6 +23,7 @@ from oneglance.contract.messages import (
     Outcome,
     Phase,
     Reply,
+    Result,
     ServiceState,
     Status,
     VisitState,
@@ -147,6 +148,13 @@ def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
                 waits=(Wait(of=Factor.FACE, seconds=8.0),),
             ).to_payload(),
             "badge claims, 12 s left, face waits 8 s",
+        ),
+        (
+            TOPICS.result,
+            Result.of(
+                make_decision(1, outcome=Outcome.REJECTED, reason="ambiguous"), names=True
+            ).to_payload(),
+            "tells others: rejected ambiguous",
         ),
         (
             TOPICS.door_state,
