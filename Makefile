@@ -6,6 +6,7 @@
 # make bench-realtime   the second part alone; QUICK=1 for a look
 # make attack  replays, forgeries, photographs: a whole house is attacked (VISITS=1000, an hour)
 # make test-home-assistant   a door in a real Home Assistant, in an environment of its own
+# make test-alerts   the alert rules and the dashboard, by promtool
 # make fuzz    hostile input for every parser, for MINUTES=10 (x86-64 only)
 # make wheel   the distribution, in dist/
 # make docs    the site, in build/site; every link is checked
@@ -20,8 +21,8 @@ TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri
 	gcc libc6-dev shellcheck systemd
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-steady test-home-assistant check typecheck bench bench-realtime attack fuzz wheel \
-	schemas graph docs links clean
+.PHONY: demo test test-steady test-home-assistant test-alerts check typecheck bench bench-realtime attack \
+	fuzz wheel schemas graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -44,6 +45,10 @@ test-home-assistant: $(VENV)/.dev .venv-home-assistant/.made
 .venv-home-assistant/.made: scripts/home-assistant-environment.sh
 	sh scripts/home-assistant-environment.sh .venv-home-assistant
 	touch $@
+
+test-alerts: $(VENV)/.dev
+	sh scripts/debian-packages.sh prometheus
+	$(BIN)/python scripts/check_monitoring.py
 
 check: $(VENV)/.dev typecheck
 	$(BIN)/ruff check .

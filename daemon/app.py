@@ -35,6 +35,7 @@ from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import STAGES
+from oneglance.daemon.standing import Notice
 from oneglance.daemon.supervise import supervise
 from oneglance.daemon.totals import Tally, Totals
 from oneglance.daemon.vision import Vision
@@ -94,7 +95,7 @@ class Daemon:
         Raises OneglanceError when a part cannot start or work on, and whatever made the vision
         thread fail. All parts are stopped, and `offline` is published, either way.
         """
-        notifier, tally = Notifier(), Tally(self._on_step)
+        notifier, tally, notice = Notifier(), Tally(self._on_step), Notice()
         port = self._config.metrics.port
         times = StageTimes(STAGES) if self._times is None and port is not None else self._times
         on_stage = None if times is None else times.add
@@ -151,8 +152,8 @@ class Daemon:
                 # Here only, as importing it costs time and memory that a small door may not have.
                 from oneglance.daemon.metrics import Parts, served
 
-                figures = Parts(cameras, exchange, pipeline.counts, vision, times, tally)
-                parts.enter_context(served(figures, port))
+                figures = Parts(cameras, exchange, pipeline.counts, vision, times, tally, notice)
+                parts.enter_context(served(figures, port, self._clocks.monotonic_s))
             parts.callback(notifier.stopping)
             started_s = self._clocks.monotonic_s()
             if keeper is not None:
@@ -164,6 +165,7 @@ class Daemon:
             supervise(
                 *(cameras, vision, exchange, publisher, notifier, self._stopping),
                 credentials=credentials,
+                notice=notice,
             )
             seconds = self._clocks.monotonic_s() - started_s
             return Totals.of(pipeline.counts, vision, exchange.dropped, seconds)

@@ -1,12 +1,17 @@
-"""What the loop does, for Prometheus: counts and times, and nothing that tells who was seen."""
+"""What the loop does, for Prometheus, and whether it works: nothing that tells who was seen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -19,13 +24,19 @@ from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.pipeline import Counts
+from oneglance.daemon.standing import Notice
 from oneglance.daemon.totals import Tally
 from oneglance.daemon.vision import Vision
 from oneglance.errors import ConfigError
 from oneglance.timing import BINS_PER_OCTAVE, FIRST_BIN_S, StageTime, StageTimes
 
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
 # The metrics say when somebody is at the door: they stay on this machine.
 ADDRESS = "127.0.0.1"
+# The loop comes round four times a second without frames; one step of a busy machine takes less.
+HANGS_AFTER_S = 10.0
 # Half octaves, from 16 us to 2 s.
 _BUCKET_BINS = BINS_PER_OCTAVE // 2
 _BUCKETS = range(4 * BINS_PER_OCTAVE, 21 * BINS_PER_OCTAVE + 1, _BUCKET_BINS)
@@ -41,28 +52,73 @@ class Parts:
     vision: Vision
     times: StageTimes
     tally: Tally
+    notice: Notice
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    # Who connects and says nothing is not waited for.
+    timeout = 10
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing: it is asked every few seconds."""
 
 
 @contextmanager
-def served(parts: Parts, port: int) -> Iterator[None]:
-    """Answer `http://127.0.0.1:PORT/metrics` while the block runs. ConfigError if it cannot."""
+def served(parts: Parts, port: int, clock_s: Callable[[], float]) -> Iterator[None]:
+    """Answer at `http://127.0.0.1:PORT` while the block runs. ConfigError if it cannot.
+
+    `/metrics` for Prometheus; `/healthz`: 200 while the loop comes round; `/readyz`: 200 while
+    somebody can be let in, else 503, each with the reasons as JSON.
+    """
     registry = CollectorRegistry()
     registry.register(LoopCollector(parts))
     ProcessCollector(registry=registry)
+    application = _application(parts, make_wsgi_app(registry), clock_s)
     try:
-        server, thread = start_http_server(port, addr=ADDRESS, registry=registry)
+        server = make_server(ADDRESS, port, application, _Server, _Quiet)
     except OSError as error:
         raise ConfigError(
             f"the metrics cannot be served: {error.strerror}",
             where=f"metrics.port = {port}",
             fix="choose a port that is free",
         ) from None
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _application(
+    parts: Parts, metrics: WSGIApplication, clock_s: Callable[[], float]
+) -> WSGIApplication:
+    def works() -> bool:
+        turned_at_s = parts.vision.turned_at_s
+        return turned_at_s is None or clock_s() - turned_at_s < HANGS_AFTER_S
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        place, standing = environ["PATH_INFO"], parts.notice.standing
+        if place == "/metrics":
+            return list(metrics(environ, start_response))
+        if place not in {"/healthz", "/readyz"}:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"/metrics, /healthz, /readyz\n"]
+        good = works() and (place == "/healthz" or standing.ready)
+        told = {"ok": good, "state": standing.state, "reasons": standing.reasons}
+        start_response(
+            "200 OK" if good else "503 Service Unavailable",
+            [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+        )
+        return [json.dumps(told).encode() + b"\n"]
+
+    return answer
 
 
 class LoopCollector(Collector):
@@ -95,6 +151,12 @@ class LoopCollector(Collector):
         for reason, count in vision.rejected_for.copy().items():
             rejections.add_metric([reason], count)
         yield rejections
+        standing = self._parts.notice.standing
+        for name, text, holds in (
+            ("ready", "Whether somebody can be let in now", standing.ready),
+            ("broker_up", "Whether the broker takes what is said", standing.connected),
+        ):
+            yield GaugeMetricFamily(f"oneglance_{name}", text, value=float(holds))
         problems = GaugeMetricFamily(
             "oneglance_problem", "Why nobody can be let in now", labels=["reason"]
         )

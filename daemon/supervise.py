@@ -10,6 +10,7 @@ from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.camera.sources import is_recording
 from oneglance.daemon.gallery.credential_watch import CredentialWatch
+from oneglance.daemon.standing import Notice, Standing
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.errors import CameraError, OneglanceError
@@ -29,8 +30,11 @@ def supervise(
     stopping: threading.Event,
     *,
     credentials: CredentialWatch | None = None,
+    notice: Notice | None = None,
 ) -> None:
     """Return when `stopping` is set or all recordings have come to their end.
+
+    How the daemon stands is kept on `notice`.
 
     A camera that fails, at the start or later, is told of and tried again; the others work on.
     Raises what made the vision thread fail, OneglanceError when the network's thread has died
@@ -64,6 +68,13 @@ def supervise(
             reasons = now
             notifier.status(", ".join(now) or "watching the door")
             log.info("status: %s", ", ".join(now) or "online")
+        if notice is not None:
+            notice.standing = Standing(
+                reasons=now,
+                problems=vision.problems,
+                cameras=tuple(camera.name for camera in cameras),
+                connected=publisher is None or publisher.link.connected,
+            )
         if publisher is not None:
             publisher.set_reasons(now)
 

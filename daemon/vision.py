@@ -64,6 +64,8 @@ class Vision(threading.Thread):
         self._stopping = threading.Event()
         self._version = 0
         self._fed_at_s = float("-inf")
+        # When the loop last came round, on the monotonic clock; None before it first did.
+        self.turned_at_s: float | None = None
         self.ended = threading.Event()
         self.crash: BaseException | None = None
         self.accepted = 0
@@ -187,7 +189,7 @@ class Vision(threading.Thread):
 
     def _progressed(self) -> None:
         period_s = self._notifier.watchdog_period_s
-        now_s = self._clocks.monotonic_s()
+        self.turned_at_s = now_s = self._clocks.monotonic_s()
         if period_s is not None and now_s - self._fed_at_s >= period_s / 2:
             self._fed_at_s = now_s
             self._notifier.watchdog()

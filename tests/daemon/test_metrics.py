@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,12 +21,16 @@ from typer.testing import CliRunner
 from oneglance.broker import free_port
 from oneglance.cli.main import app
 from oneglance.config import Config, MetricsConfig
+from oneglance.daemon import metrics as metrics_module
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.pipeline import STAGES
+from oneglance.daemon.standing import Standing
 from oneglance.daemon.totals import Totals
 from oneglance.errors import ConfigError, OneglanceError
 
 Wait = Callable[..., None]
+EMPTY = "gallery_empty"
+SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 Samples = dict[tuple[str, str], float]
 
 
@@ -98,7 +106,58 @@ def test_the_endpoint_tells_what_the_run_came_to_and_no_name(
     assert samples["oneglance_faces_encoded_total", ""] == totals.faces_encoded
     assert samples["oneglance_stage_seconds_count", STAGES[0]] == 89
     assert samples["oneglance_camera_up", "cam0"] == 1
+    assert samples["oneglance_ready", ""] == 1
+    families = {family.name for family in text_string_to_metric_families(text)}
+    for file in ("prometheus/alerts.yml", "grafana/oneglance.json"):
+        asked = re.findall(r"\b(?:oneglance|process)_[a-z_]+\b", (SYSTEMD / file).read_text())
+        names = {re.sub("_(total|bucket)$", "", name) for name in asked}
+        assert names
+        assert names <= families, f"{file} asks for what there is not"
     assert "obama" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("changes", "ready"),
+    [
+        ({}, True),
+        ({"reasons": ("camera_slow:a", "camera_lost:b", "credentials_error")}, True),
+        ({"reasons": ("camera_dark:a", "camera_lost:b")}, False),
+        ({"reasons": ("gallery_empty",), "problems": ("gallery_empty",)}, False),
+        ({"reasons": ("starting",)}, False),
+        ({"connected": False}, False),
+        ({"cameras": ()}, False),
+    ],
+)
+def test_it_is_ready_when_somebody_can_be_let_in(changes: dict[str, Any], ready: bool) -> None:
+    standing = Standing(reasons=(), cameras=("a", "b"), connected=True)
+    assert replace(standing, **changes).ready == ready
+    assert not Standing().ready
+
+
+def test_it_says_whether_it_works_and_whether_somebody_can_be_let_in(
+    house: Callable[..., Config],
+    film: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Wait,
+) -> None:
+    def of(place: str) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{place}", timeout=10) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read()) if error.code == 503 else {}
+
+    port = free_port()
+    with paused(house(film(), metrics=MetricsConfig(port=port)), last=5):
+        assert of("healthz")[0] == 200
+        wait_until(
+            lambda: of("readyz") == (503, {"ok": False, "state": "degraded", "reasons": [EMPTY]}),
+            "it says that nobody is enrolled",
+        )
+        assert of("")[0] == 404
+        # The loop is held, as by a driver that never returns.
+        monkeypatch.setattr(metrics_module, "HANGS_AFTER_S", 0.0)
+        assert of("healthz")[0] == 503
 
 
 def test_top_shows_a_running_daemon(
