@@ -7,16 +7,15 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from oneglance.cli.findings import Finding, Verdict, checked, show
 from oneglance.cli.options import ConfigOption, JsonOption, config_is_there
 from oneglance.config import DEFAULT_CONFIG, CameraConfig, Config, load_config
 from oneglance.config import config_file as find_config
@@ -29,25 +28,6 @@ if TYPE_CHECKING:
 _OLDEST_PYTHON = (3, 11)
 # Some 150,000 entries of the audit log.
 _LEAST_FREE_MIB = 100
-
-
-class Verdict(StrEnum):
-    """How one thing stands. Only BROKEN makes the doctor fail."""
-
-    GOOD = "good"
-    MISSING = "missing"
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at: which part needs it, how it stands, and what to do."""
-
-    part: str
-    what: str
-    verdict: Verdict
-    detail: str = ""
-    fix: str = ""
 
 
 # Packages of an extra that are shown with another part: nobody installs faces alone for a door.
@@ -64,6 +44,9 @@ def doctor(
             "--tune", help="Measure the model's variants on this machine and keep the fastest."
         ),
     ] = False,
+    running: Annotated[
+        bool, typer.Option("--running", help="Ask the service that runs instead.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Look at this machine: what is missing for each part, and how to get it.
@@ -75,6 +58,9 @@ def doctor(
     Exit code 0 if nothing is broken; parts that are not installed, or in a version
     that does not fit, are no fault here: only who uses a part needs it.
 
+    `--running` asks the daemon that runs, by its [metrics] port, whether somebody could be let in,
+    and the broker what daemon and lock last said; it touches neither cameras nor files.
+
     `--tune` measures instead: one face with each variant of the configured model, in turn. The
     fastest of those that the manifest allows is kept beside the gallery, for the daemon's next
     start, as long as model, machine and threads stay the same.
@@ -84,11 +70,16 @@ def doctor(
 
         tune_here(config, as_json)
         return
-    findings = list(examine(config))
+    if running:
+        from oneglance.cli.doctor_running import ask
+
+        findings = list(ask(config))
+    else:
+        findings = list(examine(config))
     if as_json:
         print(json.dumps({"findings": [asdict(finding) for finding in findings]}))  # noqa: T201
     else:
-        _show(findings)
+        show(findings)
     if any(finding.verdict is Verdict.BROKEN for finding in findings):
         raise SystemExit(1)
 
@@ -97,8 +88,8 @@ def examine(config_file: Path | None) -> Iterator[Finding]:
     """All findings, part by part."""
     yield _python()
     yield from packages()
-    yield from _checked("daemon", "face model", _model)
-    yield from _checked("daemon", "face cascade", _cascade)
+    yield from checked("daemon", "face model", _model)
+    yield from checked("daemon", "face cascade", _cascade)
     yield _screen()
     yield _photos()
     if config_file is None and not config_is_there():
@@ -126,20 +117,18 @@ def _configured(config: Config) -> Iterator[Finding]:
         yield from _daemon(config)
     # Consumers that only listen, as `oneglance watch`, name the key in [door] and nothing else.
     if "door" in sections:
-        yield from _checked("door", "public key", partial(_public, config.door.public_key_file))
+        yield from checked("door", "public key", partial(_public, config.door.public_key_file))
     if config.door.model_fields_set - {"public_key_file"}:
-        yield from _checked("door", "memory", partial(_memory, config))
-        yield from _checked("door", "pin factory", partial(_pin_factory, config))
+        yield from checked("door", "memory", partial(_memory, config))
+        yield from checked("door", "pin factory", partial(_pin_factory, config))
     if "kiosk" in sections:
-        yield from _checked("kiosk", "public key", partial(_public, config.kiosk.public_key_file))
+        yield from checked("kiosk", "public key", partial(_public, config.kiosk.public_key_file))
         if config.kiosk.key_file is not None:
-            yield from _checked(
-                "kiosk", "key", partial(_command_key, config, config.kiosk.key_file)
-            )
+            yield from checked("kiosk", "key", partial(_command_key, config, config.kiosk.key_file))
     if config.commands.key_file is not None:
         key_file = config.commands.key_file
-        yield from _checked("commands", "key", partial(_command_key, config, key_file))
-    yield from _checked("broker", "connection", lambda: _broker(config))
+        yield from checked("commands", "key", partial(_command_key, config, key_file))
+    yield from checked("broker", "connection", lambda: _broker(config))
 
 
 def _daemon(config: Config) -> Iterator[Finding]:
@@ -149,11 +138,11 @@ def _daemon(config: Config) -> Iterator[Finding]:
         load_signing_key(config.signing.key_file)
         return str(config.signing.key_file)
 
-    yield from _checked("daemon", "signing key", signing)
-    yield from _checked("daemon", "sequence", partial(_sequence, config))
+    yield from checked("daemon", "signing key", signing)
+    yield from checked("daemon", "sequence", partial(_sequence, config))
     if config.keyring_file.exists():
-        yield from _checked("daemon", "may give commands", partial(_keyring, config))
-        yield from _checked("daemon", "memory of commands", partial(_nonces, config))
+        yield from checked("daemon", "may give commands", partial(_keyring, config))
+        yield from checked("daemon", "memory of commands", partial(_nonces, config))
     else:
         yield Finding(
             "daemon",
@@ -162,13 +151,13 @@ def _daemon(config: Config) -> Iterator[Finding]:
             f"nobody: there is no {config.keyring_file}",
             "oneglance keys make administrator",
         )
-    yield from _checked("daemon", "door's model", partial(_doors_model, config))
+    yield from checked("daemon", "door's model", partial(_doors_model, config))
     yield _liveness(config)
-    yield from _checked("daemon", "audit log", partial(_audit, config))
-    yield from _checked("daemon", "gallery", lambda: _gallery(config))
-    yield from _checked("daemon", "calibration", partial(_calibration, config))
-    yield from _checked("daemon", "gallery's witness", partial(_witness, config))
-    yield from _checked("daemon", "badges and PINs", partial(_credentials, config))
+    yield from checked("daemon", "audit log", partial(_audit, config))
+    yield from checked("daemon", "gallery", lambda: _gallery(config))
+    yield from checked("daemon", "calibration", partial(_calibration, config))
+    yield from checked("daemon", "gallery's witness", partial(_witness, config))
+    yield from checked("daemon", "badges and PINs", partial(_credentials, config))
     if not config.camera:
         yield Finding(
             "daemon",
@@ -178,9 +167,9 @@ def _daemon(config: Config) -> Iterator[Finding]:
             'add one: [[camera]] name = "front", source = 0',
         )
     if len(config.camera) > 1:
-        yield from _checked("daemon", "cameras", partial(_distinct, config.camera))
+        yield from checked("daemon", "cameras", partial(_distinct, config.camera))
     for camera in config.camera:
-        yield from _checked("daemon", f"camera {camera.name}", partial(_camera, camera))
+        yield from checked("daemon", f"camera {camera.name}", partial(_camera, camera))
 
 
 def _public(key_file: Path) -> str:
@@ -300,18 +289,6 @@ def _package(part: str, requirement: Requirement) -> Finding:
     return Finding(part, package, Verdict.GOOD, found)
 
 
-def _checked(part: str, what: str, look: Callable[[], str]) -> Iterator[Finding]:
-    """Run one look; what it raises becomes a finding."""
-    try:
-        yield Finding(part, what, Verdict.GOOD, look())
-    except OneglanceError as error:
-        yield Finding(part, what, Verdict.BROKEN, str(error), error.fix)
-    except ImportError as error:
-        yield Finding(
-            part, what, Verdict.MISSING, f"needs {error.name}", f"pip install 'oneglance[{part}]'"
-        )
-
-
 def _model() -> str:
     from oneglance.faces.model.face_model import load_model
 
@@ -397,7 +374,7 @@ def _liveness(config: Config) -> Finding:
         load_liveness(config.liveness.folder, threads=config.model.threads)
         return policy
 
-    return next(_checked("daemon", "liveness", look))
+    return next(checked("daemon", "liveness", look))
 
 
 def _audit(config: Config) -> str:
@@ -502,22 +479,3 @@ def _photos() -> Finding:
     return Finding(
         "demo", "photographs", Verdict.MISSING, "not fetched yet", "oneglance demo --fetch"
     )
-
-
-def _show(findings: list[Finding]) -> None:
-    console = Console(highlight=False)
-    marks = {
-        Verdict.GOOD: "[green]✓[/]",
-        Verdict.MISSING: "[yellow]-[/]",
-        Verdict.BROKEN: "[bold red]✗[/]",
-    }
-    parts = list(dict.fromkeys(finding.part for finding in findings))
-    part = ""
-    for finding in sorted(findings, key=lambda f: parts.index(f.part)):
-        if finding.part != part:
-            part = finding.part
-            console.print(f"[bold]{part}[/]")
-        console.print(f"  {marks[finding.verdict]} {finding.what:24}", end="")
-        console.print(finding.detail, markup=False, soft_wrap=True)
-        if finding.fix and finding.verdict is Verdict.MISSING:
-            console.print(f"      → {finding.fix}", markup=False, soft_wrap=True)
