@@ -15,7 +15,9 @@ from typer.core import TyperGroup
 
 from oneglance import __version__
 from oneglance.errors import MissingPartError, OneglanceError, os_fix
+from oneglance.journal import JournalHandler, goes_to_journal
 
+STDERR = 2
 # In the order in which a new owner meets them: the module of each, whose function has its name.
 COMMANDS = {
     "demo": "demo.command",
@@ -138,13 +140,18 @@ def oneglance(
 
 
 def set_up_logging(verbose: int) -> None:
-    """Log to stderr; under systemd without the time, which the journal adds itself."""
+    """Log to stderr; a service's lines go to the journal, with fields that can be searched."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    under_systemd = "JOURNAL_STREAM" in os.environ
-    if under_systemd:
+    handler: logging.Handler = logging.StreamHandler()
+    line = "%(levelname)s %(name)s: %(message)s"
+    if goes_to_journal(os.environ, STDERR):
         level = min(level, logging.INFO)
-    stamp = "" if under_systemd else "%(asctime)s "
-    logging.basicConfig(level=level, format=f"{stamp}%(levelname)s %(name)s: %(message)s")
+        handler.setFormatter(logging.Formatter(line))
+        handler = JournalHandler(handler)
+        line = "%(message)s"
+    else:
+        line = f"%(asctime)s {line}"
+    logging.basicConfig(level=level, format=line, handlers=[handler])
 
 
 def run(stopped: Callable[[], bool]) -> None:

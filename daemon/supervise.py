@@ -14,6 +14,7 @@ from oneglance.daemon.standing import Notice, Standing
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.errors import CameraError, OneglanceError
+from oneglance.events import CAMERA_LOST, READY, STATUS
 from oneglance.sdnotify import Notifier
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def supervise(
         if not ready and not opening:
             ready = True
             notifier.ready()
-            log.info("ready")
+            log.info("ready", extra=READY())
         starting = () if ready else ("starting",)
         complaints = [reason for camera in cameras for reason in camera.complaints]
         lost = _lost(cameras, told=reasons or ())
@@ -67,7 +68,8 @@ def supervise(
         if now != reasons:
             reasons = now
             notifier.status(", ".join(now) or "watching the door")
-            log.info("status: %s", ", ".join(now) or "online")
+            told = ", ".join(now) or "online"
+            log.info("status: %s", told, extra=STATUS(REASONS=",".join(now)))
         if notice is not None:
             notice.standing = Standing(
                 reasons=now,
@@ -97,5 +99,6 @@ def _lost(cameras: list[Camera], *, told: tuple[str, ...]) -> list[str]:
         if camera.state is CameraState.LOST:
             reasons.append(f"camera_lost:{camera.name}")
             if reasons[-1] not in told:
-                log.warning("camera %s is lost: %s", camera.name, camera.failure)
+                told_of = CAMERA_LOST(CAMERA=camera.name)
+                log.warning("camera %s is lost: %s", camera.name, camera.failure, extra=told_of)
     return reasons

@@ -21,6 +21,7 @@ from oneglance.contract.topics import Topics
 from oneglance.door.lock import Lock, LockEvent, factory_name, open_factory
 from oneglance.door.memory import SequenceMemory
 from oneglance.errors import MessageError, OneglanceError
+from oneglance.events import LOCK_OPENED, LOCK_REFUSED
 from oneglance.link import Arrival, LastWill, Link
 from oneglance.sdnotify import Notifier
 
@@ -164,7 +165,7 @@ class DoorApp:
         try:
             decision = self._gate.admit(arrival.payload, retained=arrival.retained)
         except MessageError as error:
-            log.warning("refused: %s", error)
+            log.warning("refused: %s", error, extra=LOCK_REFUSED())
             return
         self._memory.store(decision.sequence)
         if decision.outcome is not Outcome.ACCEPTED:
@@ -175,7 +176,8 @@ class DoorApp:
             log.warning("event %s expired while it was being remembered", decision.event_id)
             return
         self._lock.pulse(decision.event_id)
-        log.info("opened for event %s", decision.event_id)
+        told = LOCK_OPENED(EVENT_ID=decision.event_id)
+        log.info("opened for event %s", decision.event_id, extra=told)
 
     def _say(self, event: LockEvent) -> None:
         self._notifier.status(f"{event.state} {event.cause}".rstrip())

@@ -23,6 +23,7 @@ from typing import Any, Self
 from oneglance.config import DoorConfig
 from oneglance.contract.messages import LockState
 from oneglance.errors import ConfigError, MissingPartError, OneglanceError
+from oneglance.events import LOCK_FAULT
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class Lock:
                 self._device.off()
         except Exception as error:
             # Each pin library raises its own kinds of error; to a door they are all one.
-            log.error("the pin %s did not obey: %s", self._pin, error)
+            log.error("the pin %s did not obey: %s", self._pin, error, extra=LOCK_FAULT())
             self._deadline_s = 0.0
             with suppress(Exception):
                 self._device.off()

@@ -25,6 +25,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from oneglance.broker_words import connect_refusal, subscribe_refusal
 from oneglance.config import MqttConfig
 from oneglance.errors import BrokerError, ConfigError
+from oneglance.events import BROKER_CONNECTED, BROKER_FAILED, BROKER_LOST
 from oneglance.secret_file import read_password
 
 log = logging.getLogger(__name__)
@@ -283,7 +284,7 @@ class Link:
         )
         # The first failure is news; the same one again and again is not.
         level = logging.WARNING if str(error) != str(self.failure or "") else logging.DEBUG
-        log.log(level, "%s", error)
+        log.log(level, "%s", error, extra=BROKER_FAILED())
         with self._changed:
             self.failure = error
             self._changed.notify_all()
@@ -307,7 +308,8 @@ class Link:
             return
         if self._subscriptions:
             client.subscribe([(t, SubscribeOptions(qos=q)) for t, q in self._subscriptions])
-        log.info("connected to the broker %s:%d", self._config.host, self._config.port)
+        where = self._config.host, self._config.port
+        log.info("connected to the broker %s:%d", *where, extra=BROKER_CONNECTED())
         with self._changed:
             self.failure = None
             self._subscribed = not self._subscriptions
@@ -360,7 +362,7 @@ class Link:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        log.info("disconnected from the broker: %s", reason)
+        log.info("disconnected from the broker: %s", reason, extra=BROKER_LOST())
         self._subscribed = False
         if self._on_disconnected is not None:
             self._on_disconnected()

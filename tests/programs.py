@@ -17,6 +17,7 @@ PACKAGE_OF = {
     "ffmpeg": "ffmpeg",
     "gcc": "gcc",
     "git": "git",
+    "journalctl": "systemd",
     "make": "make",
     "mosquitto": "mosquitto",
     "mosquitto_passwd": "mosquitto",

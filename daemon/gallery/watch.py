@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.errors import AuditError, OneglanceError, TamperedError
+from oneglance.events import NOBODY_LET_IN
 from oneglance.faces.gallery.file import is_there
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.person import Snapshot
@@ -196,7 +197,7 @@ class GalleryWatch:
 
     def _give_up(self, error: OneglanceError) -> None:
         level = logging.ERROR if str(error) != self._failure else logging.DEBUG
-        log.log(level, "nobody is let in: %s", error)
+        log.log(level, "nobody is let in: %s", error, extra=NOBODY_LET_IN())
         self._failure = str(error)
         known = (problem for kind, problem in _PROBLEMS if isinstance(error, kind))
         self._problem = next(known, "gallery_error")

@@ -19,6 +19,7 @@ from oneglance.daemon.voice.answers import Answers, SendReply
 from oneglance.daemon.voice.authority import Authority, Order
 from oneglance.daemon.voice.verbs import CommandRefusedError, Verb
 from oneglance.errors import OneglanceError
+from oneglance.events import COMMAND, COMMANDS_REFUSED
 from oneglance.link import Arrival
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,8 @@ class CommandDesk:
             said = self._verbs[order.verb].run(order.args, order.sender)
         except OneglanceError as error:
             code, said = _code(error), error
-        log.info("command %s of %s: %s", order.verb, order.sender.key_id, code)
+        told = COMMAND(KEY=order.sender.key_id, VERB=order.verb, CODE=code)
+        log.info("command %s of %s: %s", order.verb, order.sender.key_id, code, extra=told)
         try:
             if self._on_command is not None:
                 self._on_command(order.sender.key_id, order.verb, code, 1)
@@ -173,7 +175,8 @@ class CommandDesk:
                     self._on_command(key_id, verb, code, times)
             except OneglanceError as error:
                 log.error("%s", error)
-        log.info("refused commands: %s", ", ".join(f"{c} {n}" for c, n in sorted(sums.items())))
+        codes = ", ".join(f"{c} {n}" for c, n in sorted(sums.items()))
+        log.info("refused commands: %s", codes, extra=COMMANDS_REFUSED(CODES=codes))
 
     def _answer(self, request: _Request, code: str, said: str | OneglanceError) -> None:
         if request.response_topic is None:

@@ -20,6 +20,7 @@ from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.visit_feed import VisitFeed
 from oneglance.errors import OneglanceError
+from oneglance.events import DECISION
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,13 @@ class Outlet:
             self._refusal = str(error)
             return False
         self._refusal = ""
+        told = DECISION(
+            EVENT_ID=event_id,
+            VISIT_ID=verdict.visit_id,
+            OUTCOME="accepted" if verdict.accepted else "rejected",
+            REASON=verdict.reason,
+        )
+        log.info("event %s is about visit %s", event_id, verdict.visit_id, extra=told)
         self.publisher.decision(message)
         self.scribe.snapshot(event_id, face)
         return True

@@ -19,6 +19,7 @@ from oneglance.audit.log import Audit
 from oneglance.audit.snapshots import Snapshots
 from oneglance.clocks import Clocks
 from oneglance.errors import AuditError, OneglanceError, TamperedError
+from oneglance.events import AUDIT_HEAD, NOBODY_LET_IN
 
 log = logging.getLogger(__name__)
 
@@ -188,7 +189,7 @@ class Scribe:
         audit = self._audit
         if audit is not None and self._begun:
             self._try(lambda: audit.append("stop", {"failed": failed}))
-            self._try(lambda: log.info("audit log: ends at %s", audit.head()))
+            self._try(lambda: _tell("ends", audit))
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -216,7 +217,7 @@ class Scribe:
 
     def _write_start(self, audit: Audit) -> None:
         # In the journal too, which is another place: 'audit verify --head' takes it.
-        log.info("audit log: begins at %s", audit.head())
+        _tell("begins", audit)
         former = audit.signed_with
         if former not in ("", self._key_id):
             log.warning("audit log: it was signed with another key before, %s", former)
@@ -254,5 +255,10 @@ class Scribe:
 
     def _failed(self, error: AuditError) -> None:
         level = logging.DEBUG if str(error) == str(self._failure) else logging.ERROR
-        log.log(level, "nobody is let in: %s", error)
+        log.log(level, "nobody is let in: %s", error, extra=NOBODY_LET_IN())
         self._failure = error
+
+
+def _tell(what: str, audit: Audit) -> None:
+    head = audit.head()
+    log.info("audit log: %s at %s", what, head, extra=AUDIT_HEAD(HEAD=head))
