@@ -37,6 +37,7 @@ COMMANDS = {
     "command": "command",
     "home-assistant": "home_assistant",
     "audit": "audit",
+    "support-bundle": "support_bundle",
     "attack-test": "attack_test.command",
     "collect": "collect.command",
     "data": "data",
