@@ -28,6 +28,11 @@ MAX_CLOCK_DRIFT = 500e-6
 
 S = TypeVar("S", Decision, Challenge)
 
+
+class UntimelyError(MessageError):
+    """Signed for this door and never seen, but not of this moment: one of two clocks is wrong."""
+
+
 _SAID = {
     Standing.NOT_YET: "does not count yet",
     Standing.EXPIRED: "has expired",
@@ -152,8 +157,10 @@ class Gate:
         ring = self.key if isinstance(self.key, Keyring) else Keyring.of(self.key)
         message, signer = check_any(payload, kind, ring, where)
         wall = self.wall().astimezone(UTC)
+        here = (message.site, message.door) == (self.topics.site, self.topics.door)
+        untimely = UntimelyError if here and message.sequence > last else MessageError
         if not self.clock.observe(wall, self.monotonic_s()):
-            raise MessageError("the clock was just set, nothing is fresh for a while", where=where)
+            raise untimely("the clock was just set, nothing is fresh for a while", where=where)
         standing = signer.standing(self.clock.now(wall))
         if standing is not Standing.VALID:
             raise MessageError(
@@ -161,16 +168,16 @@ class Gate:
                 where=where,
                 fix="if it is the daemon's own, make it a new one with 'oneglance keys rotate'",
             )
-        if (message.site, message.door) != (self.topics.site, self.topics.door):
+        if not here:
             raise MessageError(
                 f"meant for {message.site}/{message.door}, not for this door", where=where
             )
         if message.expires_at - message.issued_at > MAX_LIFETIME:
             raise MessageError(f"lives longer than a {message.kind} may", where=where)
         if self.clock.now(wall) >= message.expires_at:
-            raise MessageError("expired", where=where, fix="if this repeats, compare the clocks")
+            raise untimely("expired", where=where, fix="if this repeats, compare the clocks")
         if message.issued_at > wall + MAX_CLOCK_SKEW:
-            raise MessageError(
+            raise untimely(
                 "issued in the future", where=where, fix="set the clocks of both machines by NTP"
             )
         if message.sequence <= last:

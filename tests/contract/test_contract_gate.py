@@ -17,6 +17,7 @@ from oneglance.contract.gate import (
     MAX_LIFETIME,
     ClockGuard,
     Gate,
+    UntimelyError,
 )
 from oneglance.contract.messages import Decision, Liveness, Outcome
 from oneglance.contract.signing import sign
@@ -116,6 +117,25 @@ def test_an_expired_decision_never_passes() -> None:
     payload = signed(clocks, 1)
     clocks.wait(5.0)
     refused(gate, payload, "expired")
+
+
+def test_only_what_would_pass_at_another_time_speaks_of_a_wrong_clock() -> None:
+    clocks = Clocks()
+    gate = gate_with(clocks)
+    assert gate.admit(signed(clocks, 5), retained=False)
+    old = {"issued_at": START - timedelta(seconds=20)}
+    early = {"issued_at": START + timedelta(seconds=20)}
+    for changes in (old, early):
+        with pytest.raises(UntimelyError):
+            gate.admit(signed(clocks, 6, **changes), retained=False)
+        for payload in (
+            signed(clocks, 5, **changes),
+            signed(clocks, 6, door="back", **changes),
+            sign(make_decision(6, **changes), Ed25519PrivateKey.generate()),
+        ):
+            with pytest.raises(MessageError) as raised:
+                gate.admit(payload, retained=False)
+            assert not isinstance(raised.value, UntimelyError)
 
 
 def test_the_last_moment_before_expiry_passes() -> None:
