@@ -10,6 +10,8 @@
 # make fuzz    hostile input for every parser, for MINUTES=10 (x86-64 only)
 # make wheel   the distribution, in dist/
 # make docs    the site, in build/site; every link is checked
+# make kiosk-tour   the screen in every state, language and size, from a real kiosk (a quarter of an hour)
+# make words   the screen's words: catalogues brought up to date and compiled
 # make graph   the picture of who loads whom, in docs/images/
 
 VENV := .venv
@@ -22,7 +24,7 @@ TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-steady test-home-assistant test-alerts check typecheck bench bench-realtime attack \
-	fuzz wheel schemas graph docs links clean
+	fuzz wheel schemas words kiosk-tour graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -86,6 +88,13 @@ wheel: $(VENV)/.dev
 schemas: $(VENV)/.dev
 	$(BIN)/python -m oneglance.contract.schemas
 	$(BIN)/python -m oneglance.faces.model.document
+
+words: $(VENV)/.dev
+	$(BIN)/python scripts/kiosk_words.py
+
+kiosk-tour: $(VENV)/.dev
+	sh scripts/debian-packages.sh xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1
+	$(BIN)/python scripts/kiosk_tour.py
 
 graph: $(VENV)/.dev
 	sh scripts/debian-packages.sh graphviz fonts-dejavu-core

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from oneglance.config import Config
+from oneglance.errors import ConfigError, OneglanceError
 from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window
+from oneglance.kiosk_ui.language import language
+from oneglance.kiosk_ui.palette import DEFAULT, Theme
 from oneglance.kiosk_ui.pin_pad import UNHEARD, Key, key_at
 from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.reducer import (
@@ -23,11 +27,19 @@ from oneglance.kiosk_ui.reducer import (
     reduce,
 )
 from oneglance.kiosk_ui.screen import Kind
+from oneglance.kiosk_ui.symbols import moves
+from oneglance.kiosk_ui.theme_file import load_theme
 from oneglance.kiosk_ui.verify_button import Button, Verify, presses
+from oneglance.schedule import Schedule, zone_of
 from oneglance.sdnotify import Notifier
 from oneglance.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
+
+# How long the loop may sleep while nothing moves: the longest that a touch waits for its answer.
+_REST_S = 0.1
+# Only these are dimmed: whoever comes near wakes the screen.
+_MAY_DIM = {Kind.IDLE, Kind.OFFLINE, Kind.MAINTENANCE, Kind.CAMERA_LOST, Kind.DOOR_FAULT}
 
 
 class KioskApp:
@@ -36,9 +48,16 @@ class KioskApp:
     def __init__(self, config: Config, notifier: Notifier | None = None) -> None:
         self._client = KioskClient(config)
         self._notifier = notifier or Notifier()
+        self._config = config
         self._fullscreen = config.kiosk.fullscreen
+        self._dims = Schedule.of(config.kiosk.dim) if config.kiosk.dim else None
         self._has_pad = config.kiosk.pin_pad
-        self._state = initial(time.monotonic(), config.kiosk.result_s, has_pad=self._has_pad)
+        self._state = initial(
+            time.monotonic(),
+            config.kiosk.result_s,
+            has_pad=self._has_pad,
+            discreet=config.kiosk.greeting == "discreet",
+        )
         self._keys: list[KeyPressed] = []
         self._has_verify = config.kiosk.verify_button
         self._verify = Verify()
@@ -55,10 +74,13 @@ class KioskApp:
     def run(self, size_px: tuple[int, int] = (800, 480)) -> None:
         """Show the screen until SIGTERM, SIGINT or the window's end.
 
-        Raises MissingPartError without Kivy, OneglanceError without a display.
+        Raises MissingPartError without Kivy, OneglanceError without a display, and when a screen
+        that fills the whole display was closed: its service then brings it back.
         """
         touch = self._has_pad or self._has_verify
-        window = open_window(size_px, fullscreen=self._fullscreen, touch=touch)
+        kiosk = self._config.kiosk
+        escape = True if kiosk.escape else None
+        window = open_window(size_px, fullscreen=self._fullscreen, touch=touch, escape=escape)
         from kivy.base import runTouchApp, stopTouchApp
         from kivy.clock import Clock
         from kivy.uix.floatlayout import FloatLayout
@@ -68,7 +90,12 @@ class KioskApp:
         from oneglance.kiosk_ui.view import KioskView
 
         window.set_title("oneglance")
-        self._view = KioskView(on_key=self.press)
+        self._view = KioskView(
+            on_key=self.press,
+            language=language(kiosk.language),
+            theme=_theme(self._config),
+            door=kiosk.door_name or self._config.site.door.replace("-", " ").capitalize(),
+        )
         self._live = LivePicture()
         self._live.under(self._view)
         self._stage = FloatLayout()
@@ -82,6 +109,10 @@ class KioskApp:
                 window.bind(on_flip=self._flipped)
                 Clock.schedule_interval(lambda _: self._frame(stopTouchApp), 1 / FRAMES_PER_S)
                 runTouchApp(self._stage)
+            if self._fullscreen and not self._stopping:
+                raise OneglanceError(
+                    "the window was closed", where="kiosk", fix="as a service it comes back itself"
+                )
         finally:
             self._notifier.stopping()
             self._client.stop()
@@ -95,13 +126,31 @@ class KioskApp:
         if self._stopping:
             end()
             return
+        # What comes from now on ends the rest below at once.
+        self._client.news.clear()
         self.turn()
-        self._view.show(self._state.screen, time.monotonic())
-        self._live.show(self._shot, self._state.screen)
+        screen, now_s, wall = self._state.screen, time.monotonic(), self._wall()
+        self._view.show(screen, now_s, wall)
+        self._view.dimmed = self._dimmed(screen.kind, wall)
+        self._live.show(self._shot, screen)
         self._bar.show(self.button, self._stage, self._view)
         if self._state.screen.kind is Kind.CHALLENGE and self._state.challenge is not None:
             self._client.shown(self._state.challenge)
         self._feed_watchdog()
+        still = not (moves(screen, now_s - screen.since_s) or self._view.moving)
+        if still and not self._state.pad.open:
+            self._client.news.wait(_REST_S)
+
+    def _wall(self) -> datetime:
+        """The time at the door."""
+        zone = self._config.site.timezone
+        return datetime.now(zone_of(zone)) if zone else datetime.now().astimezone()
+
+    def _dimmed(self, kind: Kind, wall: datetime) -> float:
+        """How much light the screen does without now."""
+        if self._dims is None or kind not in _MAY_DIM:
+            return 0.0
+        return self._config.kiosk.dim_by if self._dims.holds(wall, _zone_at(wall)) else 0.0
 
     @property
     def shot(self) -> Shot | None:
@@ -187,3 +236,20 @@ class KioskApp:
         if not self._ready:
             self._ready = True
             self._notifier.ready()
+
+
+def _zone_at(wall: datetime) -> tzinfo:
+    zone = wall.tzinfo
+    return UTC if zone is None else zone
+
+
+def _theme(config: Config) -> Theme:
+    """The theme that the configuration names; oneglance's own if that cannot be used."""
+    file = config.kiosk.theme_file
+    if file is None:
+        return DEFAULT
+    try:
+        return load_theme(file)
+    except ConfigError as error:
+        log.warning("the screen keeps its own look: %s", error)
+        return DEFAULT

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,10 +22,18 @@ from pathlib import Path
 
 from oneglance.config import Config
 from oneglance.contract.commands import COMMAND_LIFE, Arg, open_writer
-from oneglance.contract.gate import Gate
+from oneglance.contract.gate import Gate, UntimelyError
 from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, read_pins
-from oneglance.contract.messages import AccessState, Challenge, Reply, Status, VisitState, parse
+from oneglance.contract.messages import (
+    AccessState,
+    Challenge,
+    DoorState,
+    Reply,
+    Status,
+    VisitState,
+    parse,
+)
 from oneglance.contract.preview import VERB as PREVIEW
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
@@ -32,9 +41,11 @@ from oneglance.kiosk_ui.preview_lease import PreviewLease, Shot
 from oneglance.kiosk_ui.reducer import (
     AccessArrived,
     ChallengeArrived,
+    ClockDoubted,
     Connected,
     DecisionArrived,
     Disconnected,
+    DoorArrived,
     Event,
     PinAnswered,
     StatusArrived,
@@ -45,8 +56,10 @@ from oneglance.link import Arrival, Link
 log = logging.getLogger(__name__)
 
 # Some twenty seconds of visits. More waits only while the window is frozen; visits and decisions
-# are then stale, while the last status must never be lost.
+# are then stale, while the last word of daemon and lock must never be lost.
 MAX_WAITING = 256
+# What was not read for so long has aged in our own hands, whatever the clocks say.
+_FROZEN_S = 1.0
 
 
 def _utc_now() -> datetime:
@@ -54,7 +67,7 @@ def _utc_now() -> datetime:
 
 
 class KioskClient:
-    """Listens to one door's status, visits, challenges and decisions, and says what it has shown.
+    """Listens to one door's daemon and lock, and says what it has shown.
 
     Raises ConfigError at once if the public key, certificates or password cannot be used.
     """
@@ -81,6 +94,8 @@ class KioskClient:
         self._asked: dict[str, tuple[bytes, Callable[[Reply], Event | None]]] = {}
         answers = () if self._writer is None else ((self._answers, 1),)
         self._wall, self._monotonic_s = wall, monotonic_s
+        self._drained_s = monotonic_s()
+        self._frozen = False
         # What the daemon said to the last `verify`, until somebody takes it from here.
         self.verify_code: str | None = None
         self._lease: PreviewLease | None = None
@@ -92,6 +107,8 @@ class KioskClient:
             self._pictures = self._topics.preview(self._writer.key_id)
             answers += ((self._pictures, 0),)
         self._waiting: deque[Arrival | Connected | Disconnected] = deque()
+        # Set whenever something came, for who sleeps until then.
+        self.news = threading.Event()
         self._link = Link(
             config.mqtt,
             # Two screens at one door must not throw each other out of the broker.
@@ -102,11 +119,12 @@ class KioskClient:
                 (self._topics.access, 0),
                 (self._topics.challenge, 1),
                 (self._topics.decision, 1),
+                (self._topics.door_state, 1),
                 *answers,
             ),
             on_message=self._arrived,
-            on_connected=lambda: self._waiting.append(Connected()),
-            on_disconnected=lambda: self._waiting.append(Disconnected()),
+            on_connected=lambda: self._tell(Connected()),
+            on_disconnected=lambda: self._tell(Disconnected()),
         )
 
     @property
@@ -189,6 +207,9 @@ class KioskClient:
         A message that cannot be read or must not be believed is logged and left out; only an
         unreadable status is reported, as not knowing.
         """
+        now_s = self._monotonic_s()
+        self._frozen = now_s - self._drained_s > _FROZEN_S
+        self._drained_s = now_s
         self._gate.tick()
         self._gate.key = self._pins.current()
         events: list[Event] = []
@@ -203,10 +224,16 @@ class KioskClient:
         if arrival.topic == self._pictures:
             if not arrival.retained:
                 self._frames.append(arrival.payload)
+                self.news.set()
             return
-        if arrival.topic != self._topics.status and len(self._waiting) >= MAX_WAITING:
+        kept = (self._topics.status, self._topics.door_state)
+        if arrival.topic not in kept and len(self._waiting) >= MAX_WAITING:
             return
-        self._waiting.append(arrival)
+        self._tell(arrival)
+
+    def _tell(self, news: Arrival | Connected | Disconnected) -> None:
+        self._waiting.append(news)
+        self.news.set()
 
     def _read(self, arrival: Arrival) -> Event | None:
         topic = arrival.topic
@@ -227,12 +254,23 @@ class KioskClient:
                 if arrival.retained:
                     return None
                 return AccessArrived(parse(arrival.payload, AccessState, topic))
+            if topic == self._topics.door_state:
+                return DoorArrived(parse(arrival.payload, DoorState, topic))
             if topic == self._answers:
                 return self._answer(arrival)
             return StatusArrived(parse(arrival.payload, Status, topic))
         except MessageError as error:
             log.warning("not shown: %s", error)
-            return StatusArrived(None) if topic == self._topics.status else None
+            return self._of_refused(topic, error)
+
+    def _of_refused(self, topic: str, error: MessageError) -> Event | None:
+        """What the screen must know of a message that was refused."""
+        if topic == self._topics.status:
+            return StatusArrived(None)
+        if topic == self._topics.door_state:
+            return DoorArrived(None)
+        untimely = topic == self._topics.decision and isinstance(error, UntimelyError)
+        return ClockDoubted() if untimely and not self._frozen else None
 
     def _answer(self, arrival: Arrival) -> Event | None:
         """What an answer means; one to an earlier question, or to another screen, means nothing."""

@@ -34,7 +34,15 @@ class Disc:
     strength: float = 1.0
 
 
-Shape = Stroke | Disc
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A filled area with hard edges, for a stroke to lie on; none of its corners points inwards."""
+
+    points: tuple[Point, ...]
+    strength: float = 1.0
+
+
+Shape = Stroke | Disc | Fill
 
 
 def arc(

@@ -5,6 +5,7 @@ Kivy reads its settings when it is first imported, so nothing may import kivy be
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 from collections.abc import Iterator
@@ -33,8 +34,13 @@ _NO_DISPLAY_FIX = (
 )
 
 
-def open_window(size_px: tuple[int, int], *, fullscreen: bool, touch: bool = False) -> Any:
+def open_window(
+    size_px: tuple[int, int], *, fullscreen: bool, touch: bool = False, escape: bool | None = None
+) -> Any:
     """Open the one window of this process and return Kivy's Window; with `touch` it can be touched.
+
+    `fullscreen` covers the display whatever `size_px` says. `escape` is the key that closes it; as
+    a rule, only one that is not full screen.
 
     Raises MissingPartError without Kivy, OneglanceError where there is no display.
     """
@@ -48,6 +54,9 @@ def open_window(size_px: tuple[int, int], *, fullscreen: bool, touch: bool = Fal
         raise MissingPartError(
             "the screen's toolkit Kivy is not installed", fix="pip install 'oneglance[kiosk]'"
         ) from None
+    if fullscreen and driver == "x11":
+        # Without a window manager nobody enlarges the window after it was opened.
+        size_px = _x_display_px() or size_px
     Config.set("graphics", "width", size_px[0])
     Config.set("graphics", "height", size_px[1])
     Config.set("graphics", "fullscreen", "auto" if fullscreen else "0")
@@ -55,7 +64,7 @@ def open_window(size_px: tuple[int, int], *, fullscreen: bool, touch: bool = Fal
     Config.set("graphics", "maxfps", FRAMES_PER_S)
     Config.set("graphics", "allow_screensaver", 0)
     Config.set("graphics", "show_cursor", 0 if fullscreen else 1)
-    Config.set("kivy", "exit_on_escape", 0 if fullscreen else 1)
+    Config.set("kivy", "exit_on_escape", int(not fullscreen if escape is None else escape))
     # Without input devices nobody can touch anything, or plug in what would. SDL makes a mouse's
     # clicks of touches, so the mouse is all that is needed.
     for device in Config.options("input"):
@@ -83,6 +92,22 @@ def _silent_kivy() -> Iterator[None]:
         yield
     finally:
         logger.disabled = False
+
+
+def _x_display_px() -> tuple[int, int] | None:
+    """How large the X display is; None if its library does not say."""
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+        x11.XOpenDisplay.restype = ctypes.c_void_p
+        display = x11.XOpenDisplay(None)
+        if not display:
+            return None
+        handle = ctypes.c_void_p(display)
+        size_px = x11.XDisplayWidth(handle, 0), x11.XDisplayHeight(handle, 0)
+        x11.XCloseDisplay(handle)
+    except (OSError, AttributeError):
+        return None
+    return size_px
 
 
 def _video_driver() -> str:

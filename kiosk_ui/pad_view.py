@@ -16,13 +16,12 @@ from kivy.properties import BooleanProperty, ColorProperty, NumericProperty
 from kivy.uix.floatlayout import FloatLayout
 from kivy.uix.widget import Widget
 
-from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, KEY_BACK, KEY_DIM, TITLE, mixed
+from oneglance.kiosk_ui.palette import BACKGROUND, DEFAULT, KEY_BACK, KEY_DIM, Theme, mixed
 from oneglance.kiosk_ui.pin_pad import DIGITS, FEWEST_DIGITS, Key
-from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.screen import ScreenState
 from oneglance.kiosk_ui.symbols import key_sign
 
 _ROWS = (("1", "2", "3"), ("4", "5", "6"), ("7", "8", "9"), (Key.DELETE, "0", Key.SEND))
-_BACK = mixed(BACKGROUND, TITLE, KEY_BACK)
 
 OnKey = Callable[[str], None]
 
@@ -30,13 +29,17 @@ OnKey = Callable[[str], None]
 class PadKey(FloatLayout):  # type: ignore[misc]
     """One key, with a sign or a text. `reach` is how far around it a touch still counts, in px."""
 
-    back = ColorProperty(_BACK)
+    back = ColorProperty(BACKGROUND)
     reach = NumericProperty(0)
     labelled = BooleanProperty(False)
     sign_share = NumericProperty(0.5)
 
-    def __init__(self, key: str, on_key: OnKey, text: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, key: str, on_key: OnKey, text: str = "", theme: Theme = DEFAULT, **kwargs: Any
+    ) -> None:
         self.key = key
+        self._theme = theme
+        self._plain = mixed(theme.background, theme.text, KEY_BACK)
         self._on_key = on_key
         self._text = text
         super().__init__(**kwargs)
@@ -46,10 +49,13 @@ class PadKey(FloatLayout):  # type: ignore[misc]
 
     def show(self, *, lit: bool = True, can: bool = True) -> None:
         """Draw it: `lit` in the colour of a yes, and dim unless it `can` be pressed."""
-        self.back = ACCENTS[Kind.WELCOME] if lit and self.key is Key.SEND else _BACK
-        sign = BACKGROUND if self.back[:3] != list(_BACK) else mixed(_BACK, TITLE, _share(can))
+        theme = self._theme
+        sends = lit and self.key is Key.SEND
+        back = theme.yes if sends else self._plain
+        sign = theme.background if sends else mixed(back, theme.text, _share(can))
+        self.back = back
         if self.key not in DIGITS:
-            self.ids.sign.draw(key_sign(Key(self.key)), sign)
+            self.ids.sign.draw(key_sign(Key(self.key)), sign, back)
         said = (self._text, tuple(self.ids.text.size))
         if said != self._said:
             self._said = said
@@ -75,10 +81,11 @@ class PadKey(FloatLayout):  # type: ignore[misc]
 class PinKeys(Widget):  # type: ignore[misc]
     """Ten digits, and the keys that take one back and that send, as large as the widget allows."""
 
-    def __init__(self, on_key: OnKey, **kwargs: Any) -> None:
+    def __init__(self, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._rows = [
-            [PadKey(key, on_key, key if key in DIGITS else "") for key in row] for row in _ROWS
+            [PadKey(key, on_key, key if key in DIGITS else "", theme) for key in row]
+            for row in _ROWS
         ]
         for row in self._rows:
             for key in row:

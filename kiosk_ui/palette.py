@@ -1,58 +1,110 @@
 """The screen's colours: light on dark, and told apart without seeing hue.
 
-Components are sRGB in 0..1. Every accent is far lighter than the background, and symbol and words
-carry the meaning: the colour only confirms it. The pair for yes and no (bluish green, orange)
-follows Okabe and Ito's colour-blind safe set (Color Universal Design, 2008).
+Components are sRGB in 0..1. Every accent is far from the background, and symbol and words carry
+the meaning: the colour only confirms it. The pair for yes and no (bluish green, orange) follows
+Okabe and Ito's colour-blind safe set (Color Universal Design, 2008).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 
 from oneglance.kiosk_ui.screen import Kind
 
 Rgb = tuple[float, float, float]
 
 
-def _rgb(code: int) -> Rgb:
+def rgb(code: int) -> Rgb:
+    """A colour from its usual number, e.g. 0x35D6A0."""
     return ((code >> 16) / 255, (code >> 8 & 0xFF) / 255, (code & 0xFF) / 255)
 
 
-BACKGROUND = _rgb(0x0A0E14)
-TITLE = _rgb(0xF5F8FA)
-LINE = _rgb(0xB9C4CF)
+_BACKGROUND = rgb(0x0A0E14)
+_TEXT = rgb(0xF5F8FA)
+_QUIET = rgb(0xB9C4CF)
+_CALM = rgb(0x9FC0DC)
+_GUIDE = rgb(0x6EC6FF)
+_YES = rgb(0x35D6A0)
+_NO = rgb(0xFFAE42)
+_OFF = rgb(0xA9B4BF)
 
-_SKY = _rgb(0x6EC6FF)
-_GREY = _rgb(0xA9B4BF)
-ACCENTS: dict[Kind, Rgb] = {
-    Kind.STARTING: _GREY,
-    Kind.IDLE: _rgb(0x9FC0DC),
-    Kind.LOOK_HERE: _SKY,
-    Kind.CHECKING: _SKY,
-    Kind.CHALLENGE: _SKY,
-    Kind.WELCOME: _rgb(0x35D6A0),
-    Kind.NOT_RECOGNISED: _rgb(0xFFAE42),
-    Kind.WAIT: _rgb(0xFFAE42),
-    Kind.PIN_PAD: _SKY,
-    Kind.CAMERA_LOST: _GREY,
-    Kind.OFFLINE: _GREY,
+
+class Tone(StrEnum):
+    """What a screen's colour confirms."""
+
+    CALM = "calm"
+    GUIDE = "guide"
+    YES = "yes"
+    NO = "no"
+    OFF = "off"
+
+
+TONES: dict[Kind, Tone] = {
+    Kind.STARTING: Tone.OFF,
+    Kind.IDLE: Tone.CALM,
+    Kind.LOOK_HERE: Tone.GUIDE,
+    Kind.CHECKING: Tone.GUIDE,
+    Kind.CHALLENGE: Tone.GUIDE,
+    Kind.WELCOME: Tone.YES,
+    Kind.NOT_RECOGNISED: Tone.NO,
+    Kind.NOT_SURE: Tone.NO,
+    Kind.NOT_NOW: Tone.NO,
+    Kind.WAIT: Tone.NO,
+    Kind.PIN_PAD: Tone.GUIDE,
+    Kind.DOOR_OPEN: Tone.YES,
+    Kind.DOOR_FAULT: Tone.OFF,
+    Kind.CAMERA_LOST: Tone.OFF,
+    Kind.MAINTENANCE: Tone.OFF,
+    Kind.OFFLINE: Tone.OFF,
 }
+# How much of its tone lies over the background at the foot of a screen.
+_TINTS = {Tone.CALM: 0.08, Tone.GUIDE: 0.14, Tone.YES: 0.30, Tone.NO: 0.24, Tone.OFF: 0.05}
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours, and perhaps a logo and a font of one's own. The defaults are oneglance's."""
+
+    background: Rgb = _BACKGROUND
+    text: Rgb = _TEXT
+    quiet: Rgb = _QUIET
+    calm: Rgb = _CALM
+    guide: Rgb = _GUIDE
+    yes: Rgb = _YES
+    no: Rgb = _NO
+    off: Rgb = _OFF
+    logo: Path | None = None
+    font: Path | None = None
+
+    def tone(self, tone: Tone) -> Rgb:
+        """The colour of a tone."""
+        tones: dict[Tone, Rgb] = {
+            Tone.CALM: self.calm,
+            Tone.GUIDE: self.guide,
+            Tone.YES: self.yes,
+            Tone.NO: self.no,
+            Tone.OFF: self.off,
+        }
+        return tones[tone]
+
+    def accent(self, kind: Kind) -> Rgb:
+        """The colour of a screen's symbol."""
+        return self.tone(TONES[kind])
+
+    def foot(self, kind: Kind) -> Rgb:
+        """The background at the foot of a screen, where its texts stand; plain at the top."""
+        tone = TONES[kind]
+        return mixed(self.background, self.tone(tone), _TINTS[tone])
+
+
+DEFAULT = Theme()
+BACKGROUND, TITLE, LINE = DEFAULT.background, DEFAULT.text, DEFAULT.quiet
+ACCENTS: dict[Kind, Rgb] = {kind: DEFAULT.accent(kind) for kind in Kind}
 
 # How light a key of the PIN pad is, and its sign while it cannot be pressed: shares of TITLE.
 KEY_BACK, KEY_DIM = 0.11, 0.35
-
-# How much light glows behind the symbol. None where nothing works.
-GLOW: dict[Kind, float] = {
-    Kind.STARTING: 0.0,
-    Kind.IDLE: 0.12,
-    Kind.LOOK_HERE: 0.15,
-    Kind.CHECKING: 0.15,
-    Kind.CHALLENGE: 0.15,
-    Kind.WELCOME: 0.22,
-    Kind.NOT_RECOGNISED: 0.18,
-    Kind.WAIT: 0.12,
-    Kind.PIN_PAD: 0.0,
-    Kind.CAMERA_LOST: 0.0,
-    Kind.OFFLINE: 0.0,
-}
 
 
 def mixed(back: Rgb, front: Rgb, share: float) -> Rgb:

@@ -2,9 +2,10 @@
 
 The order in which things win: no connection or no daemon; a fresh result; a daemon that can let
 nobody in; a wait after failures; what is asked of somebody; the PIN pad; somebody being looked at
-or awaited; a lost camera; idle. While the pad is open a refusal takes its words and leaves it its
-keys. A name comes only from an accepted decision that the gate admitted, and it is forgotten as
-soon as its time is over or the connection breaks.
+or awaited; a lost camera; the lock's own word; idle. While the pad is open a refusal takes its
+words and leaves it its keys. A name comes only from an accepted decision that the gate admitted,
+and it is forgotten as soon as its time is over, somebody else steps up, or the connection breaks.
+"Come in" is said only while the lock itself says that it is open.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from oneglance.contract.messages import (
     AccessState,
     Challenge,
     Decision,
+    DoorState,
     Factor,
     Hint,
+    LockState,
     Outcome,
     Phase,
     ServiceState,
@@ -31,17 +34,29 @@ from oneglance.kiosk_ui.pin_pad import FEWEST_DIGITS, Key, Pad
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.words import (
     CLAIMED,
+    CLOCK_NOTE,
+    CLOCK_WRONG,
+    COME_IN,
     HINTS,
+    LOCK_SILENT,
+    NO_ANSWER,
     ONCE_MORE,
     PIN_BUSY,
     PIN_SEND,
     REFUSALS,
     STEPS,
+    UNKNOWN_REFUSAL,
+    WELCOME_NAME,
     WORDS,
-    wait_line,
-    welcome,
+    time_left,
 )
 
+# However soon the next answer or visitor comes, an answer is there to be read for so long.
+MIN_RESULT_S = 1.2
+# Longer than any visit is looked at unless its camera or daemon hangs.
+MOST_CHECKING_S = 20.0
+# A hint that comes and goes with every frame would flicker, and nobody could follow it.
+HINT_HELD_S = 0.8
 # A visit about which nothing more is heard is over: the person left, or the daemon hangs.
 VISIT_SILENCE_S = 2.0
 # Claims and waits are told once a second while there are any.
@@ -58,7 +73,17 @@ _STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"}
 _NO_CLAIMS = {"credentials_restored", "credentials_error"}
 _SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}
 # Where a PIN is of use, the button that opens the pad is there.
-_OFFERS_PAD = {Kind.IDLE, Kind.LOOK_HERE, Kind.CHECKING, Kind.NOT_RECOGNISED, Kind.WAIT}
+_OFFERS_PAD = {
+    Kind.IDLE,
+    Kind.LOOK_HERE,
+    Kind.CHECKING,
+    Kind.NOT_RECOGNISED,
+    Kind.NOT_SURE,
+    Kind.NOT_NOW,
+    Kind.WAIT,
+}
+_TROUBLE = {Kind.CAMERA_LOST, Kind.MAINTENANCE, Kind.OFFLINE}
+_LONGEST_NOTE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +125,18 @@ class DecisionArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class DoorArrived:
+    """The lock about itself; None if what came could not be read."""
+
+    door: DoorState | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockDoubted:
+    """A decision that the daemon signed was refused for its time alone: a clock is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChallengeArrived:
     """What `contract.gate.Gate` let through to be asked of the visitor now."""
 
@@ -136,6 +173,8 @@ Event = (
     | StatusArrived
     | VisitArrived
     | AccessArrived
+    | DoorArrived
+    | ClockDoubted
     | ChallengeArrived
     | DecisionArrived
     | KeyPressed
@@ -147,12 +186,14 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is left of a decision: the words to show, not the person."""
+    """What is left of a decision: what to show, since when, and what the lock calls it."""
 
     kind: Kind
     title: str
     line: str
     at_s: float
+    name: str = ""
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +209,34 @@ class KioskState:
     ever_online: bool = False
     visit: VisitState | None = None
     visit_at_s: float = 0.0
+    hint_at_s: float = 0.0
+    checking_s: float | None = None
     challenge: Challenge | None = None
     challenge_at_s: float = 0.0
     decided_visit_id: str = ""
     access: AccessState | None = None
     access_at_s: float = 0.0
     result: Result | None = None
+    # An answer that came while the last one had not been there long enough.
+    next_result: Result | None = None
+    door: DoorState | None = None
+    clock_wrong: bool = False
+    discreet: bool = False
     has_pad: bool = False
     pad: Pad = field(default_factory=Pad)
 
 
-def initial(now_s: float, result_s: float, *, has_pad: bool = False) -> KioskState:
-    """A screen that has just come up; a result will stay for `result_s` seconds."""
+def initial(
+    now_s: float, result_s: float, *, has_pad: bool = False, discreet: bool = False
+) -> KioskState:
+    """A screen that has just come up; a result will stay for `result_s` seconds.
+
+    A `discreet` one welcomes without a name.
+    """
     return KioskState(
-        _plain(Kind.STARTING, now_s), started_s=now_s, result_s=result_s, has_pad=has_pad
+        *(_plain(Kind.STARTING, now_s), now_s, max(result_s, MIN_RESULT_S)),
+        has_pad=has_pad,
+        discreet=discreet,
     )
 
 
@@ -193,9 +248,9 @@ def reduce(state: KioskState, event: Event, now_s: float) -> KioskState:
 def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
     match event:
         case Connected():
-            return _blank(state, connected=True)
+            return replace(_blank(state, connected=True), door=None)
         case Disconnected():
-            return _blank(state, connected=False)
+            return replace(_blank(state, connected=False), door=None)
         case StatusArrived(status):
             if status is None or status.state is ServiceState.OFFLINE:
                 return _blank(state, connected=state.connected)
@@ -204,19 +259,31 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
             return _visited(state, visit, now_s)
         case AccessArrived(access):
             return replace(state, access=access, access_at_s=now_s)
+        case DoorArrived(door):
+            return replace(state, door=door)
+        case ClockDoubted():
+            wrong = Result(Kind.MAINTENANCE, *CLOCK_WRONG, now_s)
+            return replace(_answered(state, wrong, now_s), clock_wrong=True)
         case ChallengeArrived(challenge):
             # Who is asked for something now must see it, over the answer to whoever was before.
-            return replace(state, challenge=challenge, challenge_at_s=now_s, result=None)
+            return replace(
+                state,
+                challenge=challenge,
+                challenge_at_s=now_s,
+                checking_s=None,
+                result=None,
+                next_result=None,
+                clock_wrong=False,
+            )
         case DecisionArrived(decision):
             accepted = decision.outcome is Outcome.ACCEPTED
             # Who enters a PIN need not be told that one is missing.
             known = state.pad.open and decision.reason == FACTOR_MISSING
+            result = None if known else result_of(decision, now_s, discreet=state.discreet)
             return replace(
-                state,
-                challenge=None,
-                result=None if known else result_of(decision, now_s),
+                _answered(state, result, now_s),
                 decided_visit_id=decision.visit_id,
-                visit=None,
+                clock_wrong=False,
                 pad=pin_pad.closed(state.pad) if accepted else state.pad,
             )
         case KeyPressed(key):
@@ -229,15 +296,26 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
             return state
 
 
+def _answered(state: KioskState, result: Result | None, now_s: float) -> KioskState:
+    """A visit is over; its answer waits while the last one is too young to go."""
+    state = replace(state, challenge=None, visit=None, checking_s=None)
+    shown = state.result
+    if result is not None and shown is not None and now_s - shown.at_s < MIN_RESULT_S:
+        return replace(state, next_result=result)
+    return replace(state, result=result, next_result=None)
+
+
 def _blank(state: KioskState, *, connected: bool) -> KioskState:
     return replace(
         state,
         connected=connected,
         status=None,
         visit=None,
+        checking_s=None,
         access=None,
         challenge=None,
         result=None,
+        next_result=None,
         decided_visit_id="",
     )
 
@@ -249,14 +327,14 @@ def _keyed(state: KioskState, key: str, now_s: float) -> KioskState:
     if pad.open and key is not Key.CLOSE and _wait_s(state, now_s) > 0:
         return state
     # Who opens it has read why nobody was let in before.
-    result = state.result if pad.open else None
-    return replace(state, pad=pin_pad.pressed(pad, key, now_s), result=result)
+    state = state if pad.open else replace(state, result=None, next_result=None)
+    return replace(state, pad=pin_pad.pressed(pad, key, now_s))
 
 
 def _visited(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
     match visit.phase:
         case Phase.IDLE:
-            return replace(state, visit=None, challenge=None)
+            return replace(state, visit=None, challenge=None, checking_s=None)
         case Phase.DONE:
             # The decision travels on its own topic and may come a moment later: keep showing
             # the check until then, or until it has been silent for too long.
@@ -264,25 +342,49 @@ def _visited(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
         case Phase.LOOK | Phase.CHECKING:
             if visit.visit_id and visit.visit_id == state.decided_visit_id:
                 return state
-            return replace(state, visit=visit, visit_at_s=now_s)
+            return _looked_at(state, visit, now_s)
 
 
-def result_of(decision: Decision, now_s: float) -> Result:
-    """What the screen says about an admitted decision."""
+def _looked_at(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
+    before = state.visit
+    since_s = None
+    if visit.phase is Phase.CHECKING:
+        goes_on = before is not None and before.visit_id == visit.visit_id
+        since_s = state.checking_s if goes_on else None
+        since_s = now_s if since_s is None else since_s
+    hint_at_s = state.hint_at_s
+    if before is not None and visit.hint is not before.hint:
+        if now_s - hint_at_s < HINT_HELD_S:
+            visit = visit.model_copy(update={"hint": before.hint})
+        else:
+            hint_at_s = now_s
+    elif before is None:
+        hint_at_s = now_s
+    return replace(state, visit=visit, visit_at_s=now_s, hint_at_s=hint_at_s, checking_s=since_s)
+
+
+def result_of(decision: Decision, now_s: float, *, discreet: bool = False) -> Result:
+    """What the screen says about an admitted decision; to a `discreet` one, without the name."""
     if decision.outcome is Outcome.ACCEPTED:
-        title = welcome(clean_name(decision.person_name or ""))
-        return Result(Kind.WELCOME, title, WORDS[Kind.WELCOME][1], now_s)
-    title, line = REFUSALS.get(decision.reason, WORDS[Kind.NOT_RECOGNISED])
-    return Result(Kind.NOT_RECOGNISED, title, line, now_s)
+        title, line = WORDS[Kind.WELCOME]
+        name = "" if discreet else clean_name(decision.person_name or "")
+        title = WELCOME_NAME if name else title
+        return Result(Kind.WELCOME, title, line, now_s, name, decision.event_id)
+    kind, words = REFUSALS.get(decision.reason, UNKNOWN_REFUSAL)
+    return Result(kind, *words, now_s)
 
 
 def _forgotten(state: KioskState, now_s: float) -> KioskState:
     if state.status is not None and not 0 <= now_s - state.status_at_s <= STATUS_SILENCE_S:
         state = _blank(state, connected=state.connected)
-    if state.result is not None and not 0 <= now_s - state.result.at_s < state.result_s:
-        state = replace(state, result=None)
     if state.visit is not None and not 0 <= now_s - state.visit_at_s <= VISIT_SILENCE_S:
-        state = replace(state, visit=None)
+        state = replace(state, visit=None, checking_s=None)
+    if state.visit is not None and _hangs(state, now_s):
+        state = replace(
+            _answered(state, Result(Kind.NOT_SURE, *NO_ANSWER, now_s), now_s),
+            decided_visit_id=state.visit.visit_id,
+        )
+    state = _result_forgotten(state, now_s)
     if state.access is not None and not 0 <= now_s - state.access_at_s <= ACCESS_SILENCE_S:
         state = replace(state, access=None)
     asked = state.challenge
@@ -294,10 +396,31 @@ def _forgotten(state: KioskState, now_s: float) -> KioskState:
     return replace(state, pad=pin_pad.later(state.pad, now_s, waits=waits))
 
 
+def _hangs(state: KioskState, now_s: float) -> bool:
+    since_s = state.checking_s
+    return since_s is not None and state.challenge is None and now_s - since_s > MOST_CHECKING_S
+
+
+def _result_forgotten(state: KioskState, now_s: float) -> KioskState:
+    """An answer goes when its time is over, and for the next answer or visitor before that."""
+    result = state.result
+    if result is None:
+        return state
+    # With the pad open its words say the answer, and whoever enters a PIN is being looked at.
+    waited_for = state.next_result is not None or (state.visit is not None and not state.pad.open)
+    lasts_s = MIN_RESULT_S if waited_for else state.result_s
+    if 0 <= now_s - result.at_s < lasts_s:
+        return state
+    following = state.next_result
+    if following is not None:
+        following = replace(following, at_s=now_s)
+    return replace(state, result=following, next_result=None)
+
+
 def _takes_pins(state: KioskState) -> bool:
     if state.status is None or state.challenge is not None:
         return False
-    return _at_rest(state.status.reasons) not in (Kind.OFFLINE, Kind.STARTING)
+    return _at_rest(state.status.reasons) not in (Kind.MAINTENANCE, Kind.STARTING)
 
 
 def _drawn(state: KioskState, now_s: float) -> KioskState:
@@ -305,6 +428,7 @@ def _drawn(state: KioskState, now_s: float) -> KioskState:
     offers = state.has_pad and not state.pad.open and _takes_pins(state)
     if offers and screen.kind in _OFFERS_PAD:
         screen = replace(screen, offers_pad=True)
+    screen = replace(screen, note=_note(state, screen.kind))
     shown = state.screen
     if (screen.kind, screen.title) == (shown.kind, shown.title) and not _is_new(state, now_s):
         screen = replace(screen, since_s=shown.since_s)
@@ -322,12 +446,13 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
         return _plain(Kind.STARTING if waiting else Kind.OFFLINE, now_s)
     result = state.result
     if result is not None and not state.pad.open:
-        return ScreenState(result.kind, result.title, result.line, now_s)
+        line = _welcome_line(state.door, result) if result.event_id else result.line
+        return ScreenState(result.kind, result.title, line, now_s, name=result.name)
     rest = _at_rest(state.status.reasons)
-    if rest is Kind.OFFLINE:
+    if rest is Kind.MAINTENANCE:
         return _plain(rest, now_s)
     if (wait_s := _wait_s(state, now_s)) > 0:
-        return replace(_plain(Kind.WAIT, now_s), line=wait_line(wait_s))
+        return replace(_plain(Kind.WAIT, now_s), left=time_left(wait_s))
     if state.challenge is not None:
         left = 1 - (now_s - state.challenge_at_s) / state.challenge.time_s
         return _challenge_screen(state.challenge, max(0.0, left), now_s)
@@ -337,7 +462,36 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
         return _visit_screen(state.visit, now_s)
     if _is_claimed(state, now_s):
         return replace(_plain(Kind.LOOK_HERE, now_s), line=CLAIMED)
+    if rest is Kind.IDLE and state.door is not None:
+        rest = _OF_LOCK[state.door.state]
     return _plain(rest, now_s)
+
+
+_OF_LOCK = {
+    LockState.LOCKED: Kind.IDLE,
+    LockState.UNLOCKED: Kind.DOOR_OPEN,
+    LockState.FAULT: Kind.DOOR_FAULT,
+}
+
+
+def _welcome_line(door: DoorState | None, result: Result) -> str:
+    """What stands under a welcome: only the lock can say that it is open."""
+    if door is not None and door.state is LockState.FAULT:
+        return LOCK_SILENT
+    opened = door is not None and door.state is LockState.UNLOCKED
+    return COME_IN if opened and door.cause == result.event_id else result.line
+
+
+def _note(state: KioskState, kind: Kind) -> str:
+    """For whoever looks after the door: why it is out of service, as a code."""
+    if kind is Kind.OFFLINE:
+        return "no daemon" if state.connected else "no connection"
+    if kind is Kind.DOOR_FAULT and state.door is not None:
+        return clean_name(state.door.cause)
+    notes = list(state.status.reasons) if kind in _TROUBLE and state.status is not None else []
+    if state.clock_wrong and kind in _TROUBLE | {Kind.IDLE}:
+        notes.append(CLOCK_NOTE)
+    return clean_name(", ".join(notes))[:_LONGEST_NOTE]
 
 
 def _wait_s(state: KioskState, now_s: float) -> float:
@@ -371,7 +525,7 @@ def _at_rest(reasons: tuple[str, ...]) -> Kind:
     """
     names = {reason.partition(":")[0] for reason in reasons} - _STILL_SEES - _NO_CLAIMS
     if names - _SEES_NOTHING - {"starting"}:
-        return Kind.OFFLINE
+        return Kind.MAINTENANCE
     if "starting" in names:
         return Kind.STARTING
     return Kind.CAMERA_LOST if names else Kind.IDLE
@@ -381,10 +535,13 @@ def _visit_screen(visit: VisitState, now_s: float) -> ScreenState:
     checking = visit.phase is Phase.CHECKING
     kind = Kind.CHECKING if checking else Kind.LOOK_HERE
     title, line = WORDS[kind]
+    # What would help is what matters: it is said as large as can be.
+    if visit.hint is not Hint.NONE:
+        title, line = HINTS[visit.hint], title
     return ScreenState(
         kind=kind,
         title=title,
-        line=HINTS.get(visit.hint, line),
+        line=line,
         since_s=now_s,
         progress=visit.progress if checking else 0.0,
         hint=visit.hint,

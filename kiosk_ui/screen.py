@@ -1,4 +1,4 @@
-"""What the screen shows at one moment: one symbol, one line of big text, one small line."""
+"""What the screen shows at one moment: one symbol, one big text, one small one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ class Kind(StrEnum):
     CHALLENGE = "challenge"
     WELCOME = "welcome"
     NOT_RECOGNISED = "not_recognised"
+    NOT_SURE = "not_sure"
+    NOT_NOW = "not_now"
     WAIT = "wait"
     PIN_PAD = "pin_pad"
+    DOOR_OPEN = "door_open"
+    DOOR_FAULT = "door_fault"
     CAMERA_LOST = "camera_lost"
+    MAINTENANCE = "maintenance"
     OFFLINE = "offline"
 
 
@@ -30,12 +35,14 @@ class Kind(StrEnum):
 class ScreenState:
     """All that the window needs to draw itself.
 
-    `title` is the big text, `line` the small one. `progress` runs from 0 to 1 while CHECKING, is
-    what is left of the time, from 1 to 0, in a CHALLENGE, and 0 otherwise. A CHALLENGE asks for
-    `step`, which is `number` of `steps`, or stands before it. `since_s` is the monotonic time at
-    which this symbol and title came up; animations count from it. `digits` says how many digits a
-    PIN_PAD holds, never which, and `busy` that it takes none now; `offers_pad` puts the button
-    that opens it into a corner of another screen.
+    `title` is the big text, `line` the small one: both are English message ids of `words`, which
+    the window says in its language, with `name` and `left` (a time, e.g. "0:42") in their places.
+    `note` is for whoever looks after the door, and is not translated. `progress` runs from 0 to 1
+    while CHECKING, is what is left of the time, from 1 to 0, in a CHALLENGE, and 0 otherwise. A
+    CHALLENGE asks for `step`, which is `number` of `steps`, or stands before it. `since_s` is the
+    monotonic time at which this symbol and title came up; animations count from it. `digits` says
+    how many digits a PIN_PAD holds, never which, and `busy` that it takes none now; `offers_pad`
+    puts the button that opens it into a corner of another screen.
     """
 
     kind: Kind
@@ -50,6 +57,9 @@ class ScreenState:
     digits: int = 0
     busy: bool = False
     offers_pad: bool = False
+    name: str = ""
+    left: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.progress <= 1.0:
@@ -77,6 +87,9 @@ class ScreenState:
                 digits=int(body["digits"]),
                 busy=bool(body["busy"]),
                 offers_pad=bool(body["offers_pad"]),
+                name=str(body["name"]),
+                left=str(body["left"]),
+                note=str(body["note"]),
             )
         except (ValueError, KeyError, TypeError):
             raise MessageError("not a screen state", where="kiosk") from None

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from oneglance.kiosk_ui.screen import ScreenState
 _TIMEOUT_S = 120.0
 # When a picture is taken: every entrance is over by then.
 _SETTLED_S = 2.0
+_WALL = datetime(2026, 11, 29, 17, 42)
 
 
 def render_states(
@@ -84,7 +86,7 @@ def draw(
     for i, state in enumerate(states):
         # The first pass lays out, the second draws with the final sizes.
         for _ in range(2):
-            view.show(state, state.since_s + _SETTLED_S, animated=False)
+            view.show(state, state.since_s + _SETTLED_S, _WALL, animated=False)
             EventLoop.idle()
         taken = Path(window.screenshot(name=str(folder / "taken.png")))
         yield taken.replace(folder / f"{i:02d}-{state.kind.value}.png"), view

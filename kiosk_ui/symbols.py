@@ -11,6 +11,7 @@ import math
 from oneglance.contract.messages import Hint, Step
 from oneglance.kiosk_ui.geometry import (
     Disc,
+    Fill,
     Point,
     Shape,
     Stroke,
@@ -29,11 +30,14 @@ _RADIUS = 0.90
 _FADE_S = 0.18
 _FADE_FROM = 0.35
 _DRAW_S = 0.25
-_BREATH_S = 4.0
+# By then everything has come in.
+_SETTLED_S = 0.5
+_ALWAYS_MOVE = {Kind.STARTING, Kind.LOOK_HERE, Kind.CHALLENGE}
 # Half the gap in the ring of a challenge.
 _GAP_DEG = 26
-_BLINK_EVERY_S = 6.0
-_BLINK_S = 0.22
+_BLINK_EVERY_S = 9.0
+_BLINK_S = 0.24
+_BLINK_MARGIN_S = 0.1
 # A face in the frame is drawn small to somebody who is too far, large to one who is too near.
 _FACE_SIZE = {Hint.COME_CLOSER: 0.62, Hint.STEP_BACK: 1.32}
 
@@ -55,14 +59,43 @@ def symbol(state: ScreenState, age_s: float) -> tuple[Shape, ...]:
             return _welcome(age_s)
         case Kind.NOT_RECOGNISED:
             return _not_recognised(age_s)
+        case Kind.NOT_SURE:
+            return _not_sure(age_s)
+        case Kind.NOT_NOW:
+            return _not_now(age_s)
         case Kind.WAIT:
             return _wait(age_s)
         case Kind.PIN_PAD:
             return _entered(state.digits)
+        case Kind.DOOR_OPEN:
+            return _door_open()
+        case Kind.DOOR_FAULT:
+            return _door_fault()
         case Kind.CAMERA_LOST:
             return _camera_lost()
+        case Kind.MAINTENANCE:
+            return _wrench()
         case Kind.OFFLINE:
-            return _offline()
+            return _bell()
+
+
+def moment(state: ScreenState, age_s: float) -> float:
+    """The age at which a screen of `age_s` seconds is drawn: the same as long as nothing moves.
+
+    So a picture that stands still is not drawn again, which would keep a core busy.
+    """
+    if age_s < _SETTLED_S or state.kind in _ALWAYS_MOVE:
+        return age_s
+    if state.kind is Kind.IDLE and blinks(age_s):
+        return age_s
+    if state.kind is Kind.WAIT:
+        return math.floor(age_s)
+    return _SETTLED_S
+
+
+def moves(state: ScreenState, age_s: float) -> bool:
+    """Whether a screen of `age_s` seconds looks different in the next moment."""
+    return moment(state, age_s) == age_s
 
 
 def fade(age_s: float) -> float:
@@ -87,7 +120,13 @@ def _starting(age_s: float) -> tuple[Shape, ...]:
     )
 
 
+def blinks(age_s: float) -> bool:
+    """Whether the idle eye moves at this age, so that it must be drawn again."""
+    return (age_s + _BLINK_EVERY_S / 2) % _BLINK_EVERY_S < _BLINK_S + _BLINK_MARGIN_S
+
+
 def _eye(age_s: float) -> tuple[Shape, ...]:
+    # It breathes no more: every frame of that costs as much as a face to look for.
     since_blink_s = (age_s + _BLINK_EVERY_S / 2) % _BLINK_EVERY_S
     closing = math.sin(math.pi * since_blink_s / _BLINK_S) if since_blink_s < _BLINK_S else 0.0
     open_ = 1 - 0.94 * closing
@@ -96,10 +135,9 @@ def _eye(age_s: float) -> tuple[Shape, ...]:
     half_deg = math.degrees(math.asin(corner / radius))
     upper = arc((0.0, rise - radius), radius, radius, 90 - half_deg, 90 + half_deg)
     lower = arc((0.0, radius - rise), radius, radius, 270 - half_deg, 270 + half_deg)
-    breath = _wave(age_s, _BREATH_S)
-    iris = 0.29 + 0.015 * breath
+    iris = 0.3
     return (
-        Stroke(upper[:-1] + lower[:-1], WIDTH, closed=True, strength=0.8 + 0.2 * breath),
+        Stroke(upper[:-1] + lower[:-1], WIDTH, closed=True),
         Stroke(ring(_MIDDLE, iris, iris * open_), WIDTH, closed=True),
         Disc(_MIDDLE, 0.1, 0.1 * open_),
     )
@@ -210,26 +248,50 @@ def _welcome(age_s: float) -> tuple[Shape, ...]:
     around = arc(_MIDDLE, _RADIUS, _RADIUS, 90, -270)
     tick: tuple[Point, ...] = ((-0.42, -0.01), (-0.11, -0.32), (0.44, 0.33))
     return (
-        Disc(_MIDDLE, _RADIUS, _RADIUS, 0.16),
-        Stroke(beginning(around, _eased(age_s / _DRAW_S)), WIDTH),
-        Stroke(beginning(tick, _eased((age_s - 0.08) / _DRAW_S)), WIDTH * 1.6),
+        Disc(_MIDDLE, _RADIUS, _RADIUS),
+        Stroke(around, WIDTH),
+        Stroke(beginning(tick, _eased((age_s - 0.05) / _DRAW_S)), WIDTH * 2, strength=0.0),
     )
 
 
 def _not_recognised(age_s: float) -> tuple[Shape, ...]:
     # A box and not a ring: the outline alone tells it from the welcome.
     share = _eased(age_s / _DRAW_S)
-    arm = 0.38
+    arm = 0.34
     return (
-        Stroke(rounded_box(-0.84, -0.84, 0.84, 0.84, 0.34), WIDTH, closed=True),
-        Stroke(beginning(((-arm, arm), (arm, -arm)), share), WIDTH * 1.6),
-        Stroke(beginning(((arm, arm), (-arm, -arm)), share), WIDTH * 1.6),
+        *_plate(rounded_box(-0.82, -0.82, 0.82, 0.82, 0.34)),
+        Stroke(beginning(((-arm, arm), (arm, -arm)), share), WIDTH * 2, strength=0.0),
+        Stroke(beginning(((arm, arm), (-arm, -arm)), share), WIDTH * 2, strength=0.0),
+    )
+
+
+def _plate(edge: tuple[Point, ...]) -> tuple[Shape, ...]:
+    """A filled sign, whose own sign is cut out of it."""
+    return (Fill(edge), Stroke(edge, WIDTH, closed=True))
+
+
+def _not_sure(age_s: float) -> tuple[Shape, ...]:
+    hook = (*arc((0.0, 0.25), 0.25, 0.25, 175, -50), (0.02, -0.06), (0.0, -0.16))
+    return (
+        *_plate(turned(rounded_box(-0.66, -0.66, 0.66, 0.66, 0.24), 45)),
+        Stroke(beginning(hook, _eased(age_s / _DRAW_S)), WIDTH * 1.8, strength=0.0),
+        Disc((0.0, -0.46), 0.11, 0.11, 0.0),
+    )
+
+
+def _not_now(age_s: float) -> tuple[Shape, ...]:
+    # Eight corners, as a sign that says stop.
+    edge = tuple(turned(((0.88, 0.0),), 22.5 + 45 * i)[0] for i in range(8))
+    bar = ((-0.42, 0.0), (0.42, 0.0))
+    return (
+        *_plate(edge),
+        Stroke(beginning(bar, _eased(age_s / _DRAW_S)), WIDTH * 2.2, strength=0.0),
     )
 
 
 def _wait(age_s: float) -> tuple[Shape, ...]:
-    # A clock; its long hand goes round once a minute.
-    hand = turned(((0.0, 0.0), (0.0, 0.58)), -6.0 * (age_s % 60))
+    # A clock; its long hand moves on once a second, and goes round in a minute.
+    hand = turned(((0.0, 0.0), (0.0, 0.58)), -6.0 * math.floor(age_s % 60))
     return (
         Stroke(ring(_MIDDLE, _RADIUS, _RADIUS), WIDTH, closed=True),
         Stroke(((0.0, 0.0), (0.34, -0.2)), WIDTH * 1.2, strength=0.7),
@@ -288,11 +350,42 @@ def _camera_lost() -> tuple[Shape, ...]:
     )
 
 
-def _offline() -> tuple[Shape, ...]:
-    half = ((-0.22, 0.27), *arc((-0.62, 0.0), 0.27, 0.27, 90, 270), (-0.22, -0.27))
-    sparks = (((0.0, 0.30), (0.0, 0.58)), ((0.0, -0.30), (0.0, -0.58)))
+def _door_open() -> tuple[Shape, ...]:
+    frame = ((-0.55, -0.88), (-0.55, 0.88), (0.5, 0.88), (0.5, -0.88))
+    leaf = ((-0.55, 0.88), (0.08, 0.62), (0.08, -0.98), (-0.55, -0.88))
     return (
-        Stroke(turned(half, 45), WIDTH),
-        Stroke(turned(half, 225), WIDTH),
-        *(Stroke(turned(spark, 45), WIDTH * 0.8, strength=0.7) for spark in sparks),
+        Stroke(((-0.92, -0.88), (0.92, -0.88)), WIDTH, strength=0.45),
+        Stroke(frame, WIDTH),
+        Stroke(leaf, WIDTH),
+        Disc((-0.1, -0.14), 0.07, 0.07),
+    )
+
+
+def _door_fault() -> tuple[Shape, ...]:
+    return (
+        Stroke(((-0.92, -0.88), (0.92, -0.88)), WIDTH, strength=0.45),
+        Stroke(((-0.5, -0.88), (-0.5, 0.88), (0.5, 0.88), (0.5, -0.88)), WIDTH),
+        Stroke(((0.0, 0.5), (0.0, -0.02)), WIDTH * 1.6),
+        Disc((0.0, -0.34), 0.1, 0.1),
+    )
+
+
+def _wrench() -> tuple[Shape, ...]:
+    jaw = arc((0.0, 0.5), 0.36, 0.36, 125, 415)
+    handle = ((0.0, 0.13), (0.0, -0.78))
+    return (
+        Stroke(turned(jaw, -45), WIDTH * 1.5),
+        Stroke(turned(handle, -45), WIDTH * 2.6),
+        Stroke(turned(arc((0.0, 0.62), 0.12, 0.12, 180, 360), -45), WIDTH * 1.2),
+    )
+
+
+def _bell() -> tuple[Shape, ...]:
+    side = ((-0.78, -0.5), (-0.56, -0.22), (-0.52, 0.16))
+    dome = arc((0.0, 0.16), 0.52, 0.52, 180, 0)
+    body = (*side, *dome, *((-x, y) for x, y in reversed(side)), side[0])
+    return (
+        Stroke(body, WIDTH),
+        Disc((0.0, 0.8), 0.1, 0.1),
+        Stroke(arc((0.0, -0.56), 0.26, 0.26, 200, 340), WIDTH * 1.2),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -10,6 +11,9 @@ from itertools import combinations, pairwise
 MAX_LINES = 3
 # Breaking a text must make it clearly larger: one line is read faster than two.
 BREAK_GAIN = 1.15
+# Where words are not parted by spaces, a line may end after any letter; but none begins with
+# punctuation that closes something.
+_CLOSING = {"Pe", "Pf", "Po", "Pd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,9 @@ def fit(
     """Lay out `text` in a box of (width, height) pixels.
 
     `width_em` measures one line and `line_height_em` one line's height, both for a font of one
-    pixel. Words are never broken.
+    pixel. Words are never broken; Chinese and Japanese may be after any letter.
     """
-    words = text.split()
+    words = _words(text)
     best = Fit(text, 1)
     for lines in range(1, min(MAX_LINES, max(1, len(words))) + 1):
         broken, widest_em = _balanced(words, lines, width_em)
@@ -46,12 +50,34 @@ def fit(
     return best
 
 
+def _words(text: str) -> list[str]:
+    """What stays together, each with the blank after it, if there is one."""
+    words: list[str] = []
+    for i, word in enumerate(text.split()):
+        if i:
+            words[-1] += " "
+        part = ""
+        for letter in word:
+            breaks = part and (_is_wide(letter) or _is_wide(part[-1]))
+            if breaks and unicodedata.category(letter) not in _CLOSING:
+                words.append(part)
+                part = ""
+            part += letter
+        words.append(part)
+    return words
+
+
+def _is_wide(letter: str) -> bool:
+    # Korean is wide too, but has spaces.
+    return unicodedata.east_asian_width(letter) in "WF" and not "가" <= letter <= "힣"
+
+
 def _balanced(words: list[str], lines: int, width_em: Callable[[str], float]) -> tuple[str, float]:
     """The words in `lines` lines so that the widest is as narrow as can be, and its width."""
     candidates = []
     for breaks in combinations(range(1, len(words)), lines - 1):
         edges = (0, *breaks, len(words))
-        rows = [" ".join(words[a:b]) for a, b in pairwise(edges)]
+        rows = ["".join(words[a:b]).rstrip() for a, b in pairwise(edges)]
         candidates.append((max(width_em(row) for row in rows), "\n".join(rows)))
     widest_em, broken = min(candidates)
     return broken, widest_em

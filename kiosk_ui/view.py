@@ -5,25 +5,46 @@ Import this only after `kivy_window.open_window`.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kivy.core.image import Image as CoreImage
+from kivy.graphics.texture import Texture
 from kivy.lang import Builder
-from kivy.properties import BooleanProperty, ColorProperty, NumericProperty, ObjectProperty
+from kivy.properties import (
+    BooleanProperty,
+    ColorProperty,
+    ListProperty,
+    NumericProperty,
+    ObjectProperty,
+)
 from kivy.uix.floatlayout import FloatLayout
 
+from oneglance.kiosk_ui.fonts import CLOCK_FONT, FontBook
+from oneglance.kiosk_ui.language import Language
 from oneglance.kiosk_ui.pad_view import OnKey, PadKey, PinKeys
-from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, GLOW, LINE, TITLE, mixed
-from oneglance.kiosk_ui.parts import texture_of
+from oneglance.kiosk_ui.palette import BACKGROUND, DEFAULT, Rgb, Theme, mixed
+from oneglance.kiosk_ui.parts import forget, texture_of
 from oneglance.kiosk_ui.pin_pad import Key
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.soft_pixels import glow_pixels
-from oneglance.kiosk_ui.symbols import fade, symbol
+from oneglance.kiosk_ui.symbols import fade, moment, symbol
+from oneglance.kiosk_ui.words import date_of, time_of
+
+log = logging.getLogger(__name__)
 
 _GLOW_SIDE_PX = 256
+_BACKDROP_STEPS = 256
+# How much light glows behind a symbol, where a face is looked for.
+_GLOW = {Kind.LOOK_HERE: 0.16, Kind.CHECKING: 0.16, Kind.CHALLENGE: 0.16}
 # The part of the way to its new value that the progress ring goes in one frame.
 _PROGRESS_STEP = 0.25
+_PROGRESS_DONE = 0.004
+# A logo's share of the shorter side.
+_LOGO_SHARE = 0.12
 
 
 class KioskView(FloatLayout):  # type: ignore[misc]
@@ -31,43 +52,131 @@ class KioskView(FloatLayout):  # type: ignore[misc]
 
     upright = BooleanProperty(False)
     padded = BooleanProperty(False)
+    idle = BooleanProperty(False)
     margin = NumericProperty(0)
     symbol_side = NumericProperty(0)
     symbol_top = NumericProperty(0)
+    idle_eye = NumericProperty(0)
     pad_edge = NumericProperty(0)
     pad_side = NumericProperty(0)
-    background = ColorProperty(BACKGROUND)
+    backdrop = ObjectProperty(None, allownone=True)
     accent = ColorProperty(BACKGROUND)
     light = NumericProperty(0)
+    # How much of the screen's light is taken away, from 0 to 1.
+    dimmed = NumericProperty(0)
     glow = ObjectProperty(None, allownone=True)
+    logo = ObjectProperty(None, allownone=True)
+    logo_size = ListProperty([0, 0])
 
-    def __init__(self, on_key: OnKey = lambda _: None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        on_key: OnKey = lambda _: None,
+        language: Language | None = None,
+        theme: Theme = DEFAULT,
+        door: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self._opener = PadKey(Key.OPEN, on_key, "PIN")
-        self._closer = PadKey(Key.CLOSE, on_key)
-        self._keys = PinKeys(on_key)
+        self.language = language or Language()
+        self.theme = theme
+        self._door = door
+        self._fonts = FontBook(theme.font)
+        self._clock_fonts = FontBook(theme.font or CLOCK_FONT)
+        self._opener = PadKey(Key.OPEN, on_key, "PIN", theme)
+        self._closer = PadKey(Key.CLOSE, on_key, "", theme)
+        self._keys = PinKeys(on_key, theme)
+        self._backdrops: dict[Rgb, Any] = {}
         self.glow = texture_of(_GLOW_SIDE_PX, glow_pixels(_GLOW_SIDE_PX))
-        self._said: object = None
+        if theme.logo is not None:
+            self.logo = CoreImage(str(theme.logo)).texture
+            self.bind(size=lambda *_: self._size_logo())
+        self._shown: object = None
+        self._said: dict[str, object] = {}
+        self._named = False
         self._progress = 0.0
 
-    def show(self, state: ScreenState, now_s: float, *, animated: bool = True) -> None:
-        """Draw `state` as it looks at `now_s`; without animation, as it looks when settled."""
-        age_s = max(0.0, now_s - state.since_s)
+    def show(
+        self,
+        state: ScreenState,
+        now_s: float,
+        wall: datetime | None = None,
+        *,
+        animated: bool = True,
+    ) -> None:
+        """Draw `state` as it looks at `now_s`; without animation, as it looks when settled.
+
+        While nobody is there the screen is a clock, if it is told the time at its door, `wall`.
+        What is shown already is not drawn again.
+        """
+        age_s = moment(state, max(0.0, now_s - state.since_s))
         self._progress = self._glided(state) if animated else state.progress
+        clock = time_of(wall) if wall is not None and state.kind is Kind.IDLE else ""
+        wanted = (state, age_s, animated, self._progress, clock, *self.size, self.language.code)
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        self.idle = bool(clock)
         self._show_pad(state)
         visible = fade(age_s) if animated else 1.0
-        accent = ACCENTS[state.kind]
+        self._paint(state, age_s, visible)
+        self._write(state, clock, wall, visible)
+
+    @property
+    def moving(self) -> bool:
+        """Whether the progress ring has not come to its place yet."""
+        return self._shown is not None and self._gap > _PROGRESS_DONE
+
+    def _paint(self, state: ScreenState, age_s: float, visible: float) -> None:
+        theme, kind = self.theme, state.kind
+        accent = theme.accent(kind)
         self.accent = list(accent)
-        self.light = visible * GLOW[state.kind]
+        self.light = visible * _GLOW.get(kind, 0.0)
+        self.backdrop = self._backdrop(theme.foot(kind))
         drawn = symbol(_with_progress(state, self._progress), age_s)
-        self.ids.symbol.draw(drawn, mixed(BACKGROUND, accent, visible))
-        said = (state.title, state.line, self.padded, tuple(self.size))
-        if said != self._said:
-            self._said = said
-            self.ids.title.say(state.title)
-            self.ids.line.say(state.line)
-        self.ids.title.color = (*TITLE, visible)
-        self.ids.line.color = (*LINE, visible)
+        # What is cut out of a symbol shows what is behind it, half way down.
+        back = mixed(theme.background, theme.foot(kind), 0.4)
+        self.ids.symbol.draw(drawn, mixed(back, accent, visible), back)
+
+    def _write(self, state: ScreenState, clock: str, wall: datetime | None, visible: float) -> None:
+        say, theme = self.language.say, self.theme
+        if self._named and not state.name:
+            forget()
+        self._named = bool(state.name)
+        values = {"name": state.name, "left": state.left}
+        title = clock or say(state.title, **values)
+        date = date_of(wall, say) if clock and wall is not None else ""
+        self._say("title", title, self._clock_fonts if clock else self._fonts)
+        self._say("line", say(state.line, **values), self._fonts)
+        self._say("date", date, self._fonts)
+        self._say("door", self._door if clock else "", self._fonts)
+        self._say("note", state.note, self._fonts)
+        self.ids.title.color = (*theme.text, visible)
+        quiet = (*theme.quiet, visible)
+        for name in ("line", "date", "door", "note"):
+            self.ids[name].color = quiet
+
+    def _say(self, name: str, text: str, fonts: FontBook) -> None:
+        label = self.ids[name]
+        said = (text, tuple(label.size), label.font_share, self.language.code)
+        if said != self._said.get(name):
+            self._said[name] = said
+            label.say(text, fonts, right_to_left=self.language.right_to_left)
+
+    def _backdrop(self, foot: Rgb) -> Any:
+        if foot not in self._backdrops:
+            top = self.theme.background
+            rows = (mixed(foot, top, i / (_BACKDROP_STEPS - 1)) for i in range(_BACKDROP_STEPS))
+            pixels = bytes(round(255 * part) for row in rows for part in row)
+            texture = Texture.create(size=(1, _BACKDROP_STEPS), colorfmt="rgb")
+            texture.wrap = "clamp_to_edge"
+            texture.blit_buffer(pixels, colorfmt="rgb", bufferfmt="ubyte")
+            self._backdrops[foot] = texture
+        return self._backdrops[foot]
+
+    def _size_logo(self) -> None:
+        width, height = self.logo.size
+        scale = min(_LOGO_SHARE * min(self.size) / height, 0.5 * self.width / width)
+        self.logo_size = [scale * width, scale * height]
 
     def _show_pad(self, state: ScreenState) -> None:
         """What is not to be seen is not there, so that it cannot be touched."""
@@ -95,8 +204,14 @@ class KioskView(FloatLayout):  # type: ignore[misc]
 
     def _glided(self, state: ScreenState) -> float:
         if state.kind is not Kind.CHECKING:
+            self._gap = 0.0
+            return state.progress
+        self._gap = abs(state.progress - self._progress)
+        if self._gap <= _PROGRESS_DONE:
             return state.progress
         return self._progress + _PROGRESS_STEP * (state.progress - self._progress)
+
+    _gap = 0.0
 
 
 def _with_progress(state: ScreenState, progress: float) -> ScreenState:

@@ -1,8 +1,14 @@
-"""All texts of the screen, in one place."""
+"""All texts of the screen, in one place: English, and the ids of their translations.
+
+`N_` marks what is translated (`locale/*.po`). The big text says what to do wherever there is
+something to do; nothing blames the person. `{name}` and `{left}` are filled in by the window.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from datetime import datetime
 
 from oneglance.contract.messages import (
     CHALLENGE_IGNORED,
@@ -13,88 +19,139 @@ from oneglance.contract.messages import (
     Hint,
     Step,
 )
+from oneglance.kiosk_ui.language import N_
 from oneglance.kiosk_ui.screen import Kind
 
-# (big text, small text). What to do is always said; nothing blames the person.
+RING = N_("Please ring the bell")
+
+# (big text, small text).
 WORDS: dict[Kind, tuple[str, str]] = {
-    Kind.STARTING: ("One moment", "The door is waking up"),
-    Kind.IDLE: ("Hello", "Look at the camera to come in"),
-    Kind.LOOK_HERE: ("Look here", "One glance is enough"),
-    Kind.CHECKING: ("Checking", "Keep looking here"),
-    Kind.CHALLENGE: ("Look here", "Look straight at the camera, and hold still"),
-    Kind.WELCOME: ("Welcome", "Please come in"),
-    Kind.NOT_RECOGNISED: ("Sorry, I do not know you", "Try once more, or ring the bell"),
-    Kind.WAIT: ("Please wait", "Then try once more"),
-    Kind.PIN_PAD: ("Enter your PIN", "6 to 12 digits"),
-    Kind.CAMERA_LOST: ("I cannot see you", "The camera is off. Please ring the bell"),
-    Kind.OFFLINE: ("Out of service", "Please ring the bell or use your key"),
+    Kind.STARTING: (N_("One moment"), N_("The door is waking up")),
+    Kind.IDLE: (N_("Hello"), N_("Look at the camera to come in")),
+    Kind.LOOK_HERE: (N_("Look here"), N_("One glance is enough")),
+    Kind.CHECKING: (N_("Checking"), N_("Keep looking here")),
+    Kind.CHALLENGE: (N_("Look here"), N_("Look straight at the camera, and hold still")),
+    Kind.WELCOME: (N_("Welcome"), N_("Good to see you")),
+    Kind.NOT_RECOGNISED: (
+        N_("Sorry, I do not know you"),
+        N_("Try once more, or ring the bell"),
+    ),
+    Kind.NOT_SURE: (N_("I could not be sure"), N_("Show your whole face, or use your key")),
+    Kind.NOT_NOW: (N_("Not at this time"), RING),
+    Kind.WAIT: (N_("Try again in {left}"), N_("That was a few attempts too many")),
+    Kind.PIN_PAD: (N_("Enter your PIN"), N_("6 to 12 digits")),
+    Kind.DOOR_OPEN: (N_("The door is open"), N_("Please come in")),
+    Kind.DOOR_FAULT: (RING, N_("The lock does not answer at the moment")),
+    Kind.CAMERA_LOST: (RING, N_("I cannot see you: the camera is off")),
+    Kind.MAINTENANCE: (RING, N_("This door is being looked after")),
+    Kind.OFFLINE: (RING, N_("Out of service at the moment. Or use your key")),
 }
 
-# Said instead of the small text while somebody is being looked at.
+# Said as the big text while somebody is being looked at.
 HINTS: dict[Hint, str] = {
-    Hint.COME_CLOSER: "Come a little closer",
-    Hint.STEP_BACK: "Take a step back",
-    Hint.LOOK_AT_CAMERA: "Look straight at the camera",
-    Hint.MORE_LIGHT: "Turn towards the light",
-    Hint.BACKLIT: "The light is behind you, turn a little",
-    Hint.HOLD_STILL: "Hold still for a moment",
-    Hint.UNCOVER_EYES: "Please take your sunglasses off",
-    Hint.UNCOVER_MOUTH: "Please take your mask off",
-    Hint.ONE_AT_A_TIME: "One person at a time, please",
+    Hint.COME_CLOSER: N_("Come a little closer"),
+    Hint.STEP_BACK: N_("Take a step back"),
+    Hint.LOOK_AT_CAMERA: N_("Look straight at the camera"),
+    Hint.MORE_LIGHT: N_("Turn towards the light"),
+    Hint.BACKLIT: N_("The light is behind you, turn a little"),
+    Hint.HOLD_STILL: N_("Hold still for a moment"),
+    Hint.UNCOVER_EYES: N_("Please take your sunglasses off"),
+    Hint.UNCOVER_MOUTH: N_("Please take your mask off"),
+    Hint.ONE_AT_A_TIME: N_("One person at a time, please"),
 }
 
 # What a challenge asks for; left and right are the visitor's own.
 STEPS: dict[Step, tuple[str, str]] = {
     Step.LOOK_STRAIGHT: WORDS[Kind.CHALLENGE],
-    Step.TURN_LEFT: ("Turn left", "Turn your head to your left, and stay so"),
-    Step.TURN_RIGHT: ("Turn right", "Turn your head to your right, and stay so"),
-    Step.LOOK_UP: ("Look up", "Lift your chin, and stay so"),
-    Step.COME_CLOSER: ("Come closer", "Bring your face nearer to the camera"),
+    Step.TURN_LEFT: (N_("Turn left"), N_("Turn your head to your left, and stay so")),
+    Step.TURN_RIGHT: (N_("Turn right"), N_("Turn your head to your right, and stay so")),
+    Step.LOOK_UP: (N_("Look up"), N_("Lift your chin, and stay so")),
+    Step.COME_CLOSER: (N_("Come closer"), N_("Bring your face nearer to the camera")),
 }
 # Said as the big text before the second attempt.
-ONCE_MORE = "Once more"
+ONCE_MORE = N_("Once more")
+
+WELCOME_NAME = N_("Welcome, {name}")
+# Beside a welcome, as the lock itself says.
+COME_IN = WORDS[Kind.DOOR_OPEN][1]
+LOCK_SILENT = N_("The lock does not answer. Please ring the bell")
 
 # A visit that ended because the pictures were too poor says so.
-POOR_QUALITY = ("I could not see you well", "Come closer, look here and try again")
+POOR_QUALITY = (N_("I could not see you well"), N_("Come closer, look here and try again"))
 # Whoever holds up a photograph knows it; everybody else is told what helps.
-NOT_SURE = ("I could not be sure", "Show your whole face, or use your key")
-NOT_NOW = ("Not at this time", "Please ring the bell")
-# Every other reason shows the words of NOT_RECOGNISED, so that the screen tells nobody how close a
-# stranger came.
-REFUSALS: dict[str, tuple[str, str]] = {
-    "poor_quality": POOR_QUALITY,
-    PRESENTATION_ATTACK: NOT_SURE,
-    CHALLENGE_IGNORED: NOT_SURE,
-    CHALLENGE_NOT_SHOWN: NOT_SURE,
-    NOT_PERMITTED: NOT_NOW,
-    FACTOR_MISSING: ("One thing more", "Show your badge or enter your PIN, then look here"),
+NOT_SURE = WORDS[Kind.NOT_SURE]
+NOT_NOW = WORDS[Kind.NOT_NOW]
+# A visit that the daemon never answered.
+NO_ANSWER = (N_("That took too long"), N_("Try once more, or ring the bell"))
+# A reason that is not known here: this door's answer was no, and nothing more can be said.
+NOT_THIS_TIME = (N_("I cannot let you in"), RING)
+# The daemon's answer was refused for its time: one of the two clocks is wrong.
+CLOCK_WRONG = (RING, N_("The clock of this door is wrong"))
+CLOCK_NOTE = "clock"
+
+# Who is unlike anybody and who is like two people read the same, so that the screen tells nobody
+# how close a stranger came.
+REFUSALS: dict[str, tuple[Kind, tuple[str, str]]] = {
+    "not_recognised": (Kind.NOT_RECOGNISED, WORDS[Kind.NOT_RECOGNISED]),
+    "ambiguous": (Kind.NOT_RECOGNISED, WORDS[Kind.NOT_RECOGNISED]),
+    "poor_quality": (Kind.NOT_SURE, POOR_QUALITY),
+    PRESENTATION_ATTACK: (Kind.NOT_SURE, NOT_SURE),
+    CHALLENGE_IGNORED: (Kind.NOT_SURE, NOT_SURE),
+    CHALLENGE_NOT_SHOWN: (Kind.NOT_SURE, NOT_SURE),
+    NOT_PERMITTED: (Kind.NOT_NOW, NOT_NOW),
+    FACTOR_MISSING: (
+        Kind.NOT_RECOGNISED,
+        (N_("One thing more"), N_("Show your badge or enter your PIN, then look here")),
+    ),
 }
+UNKNOWN_REFUSAL = (Kind.NOT_RECOGNISED, NOT_THIS_TIME)
 
 # Said instead of the small text while the face of somebody who is claimed is awaited.
-CLAIMED = "Now look at the camera"
+CLAIMED = N_("Now look at the camera")
 
 # The PIN pad's own words: how many digits are wanted still, or that the key with the tick sends.
-PIN_SEND = "Now press the tick"
-PIN_BUSY = ("One moment", "Your PIN is on its way")
+PIN_SEND = N_("Now press the tick")
+PIN_BUSY = (N_("One moment"), N_("Your PIN is on its way"))
 # What came of a PIN; whether it is anybody's is never said.
-PIN_AGAIN = ("Once more, please", "That was too slow. Enter it again")
-PIN_UNHEARD = ("No answer", "Try again, or ring the bell")
-PIN_REFUSED = ("No PINs now", "Ring the bell, or use your key")
+PIN_AGAIN = (N_("Once more, please"), N_("That was too slow. Enter it again"))
+PIN_UNHEARD = (N_("No answer"), N_("Try again, or ring the bell"))
+PIN_REFUSED = (N_("No PINs now"), N_("Ring the bell, or use your key"))
+PIN_WAIT = (N_("Please wait"), N_("Then try once more"))
 PIN_ANSWERS: dict[str, tuple[str, str]] = {
-    "wait": WORDS[Kind.WAIT],
+    "wait": PIN_WAIT,
     "": PIN_UNHEARD,
     **dict.fromkeys(("expired", "replayed", "rate_limited", "busy", "clock_set"), PIN_AGAIN),
 }
 
 
-def welcome(name: str) -> str:
-    """The big text for somebody who was recognised; `name` is cleaned and may be empty."""
-    greeting = WORDS[Kind.WELCOME][0]
-    return f"{greeting}, {name}" if name else greeting
+WEEKDAYS = (
+    N_("Monday"),
+    N_("Tuesday"),
+    N_("Wednesday"),
+    N_("Thursday"),
+    N_("Friday"),
+    N_("Saturday"),
+    N_("Sunday"),
+)
+MONTHS = (
+    *(N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June")),
+    *(N_("July"), N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
+)
+DATE = N_("{weekday}, {day} {month}")
 
 
-def wait_line(seconds: float) -> str:
-    """The small text for somebody who has to wait so long."""
-    if seconds > 90:
-        return f"You can try again in {math.ceil(seconds / 60)} minutes"
-    return f"You can try again in {max(1, math.ceil(seconds))} s"
+def time_of(wall: datetime) -> str:
+    """The clock while nobody is there, e.g. "17:42"."""
+    return f"{wall.hour}:{wall.minute:02d}"
+
+
+def date_of(wall: datetime, say: Callable[..., str]) -> str:
+    """The day in the language of `say`, e.g. "Sunday, 29 November"."""
+    weekday, month = WEEKDAYS[wall.weekday()], MONTHS[wall.month - 1]
+    return say(DATE, weekday=say(weekday), day=str(wall.day), month=say(month))
+
+
+def time_left(seconds: float) -> str:
+    """How long somebody has to wait, as minutes and seconds: "0:42", never "0:00"."""
+    minutes, rest = divmod(max(1, math.ceil(seconds)), 60)
+    return f"{minutes}:{rest:02d}"

@@ -23,7 +23,7 @@ from pydantic import (
 
 from oneglance.access_config import AccessConfig, access_mistakes
 from oneglance.errors import ConfigError, os_fix
-from oneglance.schedule import zone_of
+from oneglance.schedule import Schedule, zone_of
 from oneglance.section import Section
 from oneglance.topic_level import Level
 
@@ -76,6 +76,12 @@ def _host(value: object) -> object:
 def _zone(name: str) -> str:
     zone_of(name)
     return name
+
+
+def _lines(lines: tuple[str, ...]) -> tuple[str, ...]:
+    if lines:
+        Schedule.of(lines)
+    return lines
 
 
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -303,7 +309,9 @@ class KioskConfig(Section):
 
     With `key_file`, a kiosk's key, it may also ask the daemon for something. `pin_pad` lets who
     stands there enter a PIN, on a touch screen or with a keyboard. With `preview` visitors see
-    themselves while they are looked at. With `verify_button` they can ask to be looked at.
+    themselves while they are looked at. With `verify_button` they can ask to be looked at. A
+    `discreet` greeting names nobody. `dim` says when the screen needs less light (by `dim_by`)
+    while nobody is there. With `escape` that key closes a full screen too.
     """
 
     public_key_file: Path = ETC_DIR / "signing.pub"
@@ -312,7 +320,14 @@ class KioskConfig(Section):
     pin_pad: bool = False
     verify_button: bool = False
     preview: bool = True
-    result_s: Annotated[float, Field(ge=0.5, le=60)] = 4.0
+    result_s: Annotated[float, Field(ge=1.2, le=60)] = 4.0
+    greeting: Literal["name", "discreet"] = "name"
+    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([_-]\w+)*$")] = "en"
+    door_name: Annotated[str, StringConstraints(max_length=40)] = ""
+    theme_file: Path | None = None
+    dim: Annotated[tuple[str, ...], AfterValidator(_lines)] = ()
+    dim_by: Annotated[float, Field(gt=0, le=0.95)] = 0.6
+    escape: bool = False
 
 
 class Config(Section):

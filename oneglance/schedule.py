@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from itertools import combinations, pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -53,7 +53,7 @@ class Schedule:
             raise ValueError("covers no time; leave it out for always")
         return cls(tuple(span for span, _ in spans))
 
-    def holds(self, moment: datetime, zone: ZoneInfo) -> bool:
+    def holds(self, moment: datetime, zone: tzinfo) -> bool:
         """Whether it holds at `moment`, which has a time zone of its own."""
         local = moment.astimezone(zone)
         minute = (local.weekday() * 24 + local.hour) * 60 + local.minute

@@ -237,23 +237,27 @@ def _outcome(decision: Decision | None) -> str:
     return f"{decision.outcome}{why}"
 
 
-def _draw_screens(console: Console, screens: Sequence[ScreenState], out: Path) -> dict[str, Path]:
-    """Pictures of the screens, by their title."""
+_Drawn = dict[tuple[str, str], Path]
+
+
+def _draw_screens(console: Console, screens: Sequence[ScreenState], out: Path) -> _Drawn:
+    """Pictures of the screens, by their title and name."""
     try:
         files = render_states(screens, out / "screens")
     except (OneglanceError, ImportError) as error:
         console.print(f"No pictures of the screen: {error}", markup=False)
         return {}
     console.print(f"The screen, as it was shown ({len(files)} pictures): {out / 'screens'}")
-    return {screen.title: file for screen, file in zip(screens, files, strict=True)}
+    return {(screen.title, screen.name): file for screen, file in zip(screens, files, strict=True)}
 
 
-def _sheet_rows(rows: Sequence[Row], scribe: Scribe, drawn: dict[str, Path]) -> list[list[Shot]]:
+def _sheet_rows(rows: Sequence[Row], scribe: Scribe, drawn: _Drawn) -> list[list[Shot]]:
     sheet = []
     for index, row in enumerate(rows):
         shots = list(scribe.shots.get(index, []))
         if row.decision is not None:
-            file = drawn.get(result_of(row.decision, 0.0).title)
+            result = result_of(row.decision, 0.0)
+            file = drawn.get((result.title, result.name))
             if file is not None:
                 lock = "the lock opened" if row.opened else "the lock stayed shut"
                 shots.append(Shot(load_image(file), f"the screen; {lock}"))

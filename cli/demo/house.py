@@ -79,7 +79,7 @@ class ScreenLogic:
         self._client = KioskClient(config)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
-        self.shown: dict[str, ScreenState] = {}
+        self.shown: dict[tuple[str, str], ScreenState] = {}
 
     def start(self) -> None:
         """Begin to listen."""
@@ -101,7 +101,8 @@ class ScreenLogic:
         while not self._stopping.wait(0.02):
             for event in (*self._client.drain(), Tick()):
                 self._state = reduce(self._state, event, time.monotonic())
-                self.shown[self._state.screen.title] = self._state.screen
+                screen = self._state.screen
+                self.shown[screen.title, screen.name] = screen
 
 
 @dataclass(slots=True)

@@ -21,12 +21,13 @@ from oneglance.kiosk_ui.words import (
     PIN_REFUSED,
     PIN_SEND,
     PIN_UNHEARD,
+    PIN_WAIT,
     POOR_QUALITY,
     WORDS,
 )
 
 SAID = (
-    *(PIN_AGAIN, PIN_REFUSED, PIN_UNHEARD, WORDS[Kind.WAIT]),
+    *(PIN_AGAIN, PIN_REFUSED, PIN_UNHEARD, PIN_WAIT),
     *(WORDS[Kind.NOT_RECOGNISED], POOR_QUALITY, NOT_SURE, NOT_NOW),
 )
 TITLE = WORDS[Kind.PIN_PAD][0]
@@ -83,7 +84,7 @@ def main(folder: str, size: str) -> None:
             "keys": {key.key: [*key.pos, *key.size] for key in keys},
             "touched": {key.key: touch(*key.center) for key in keys},
             "texts": {
-                part: [view.ids[part].text, *view.ids[part].texture_size, view.ids[part].font_size]
+                part: [view.ids[part].text, *view.ids[part].ink[2:], view.ids[part].font_px]
                 for part in ("title", "line")
             },
             "labels": {

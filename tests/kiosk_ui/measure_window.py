@@ -1,39 +1,34 @@
 """Run as a child: draw states in a real window, save the pictures, print what the window measured.
 
-`python measure_window.py STATES.jsonl FOLDER WIDTHxHEIGHT`
+`python measure_window.py STATES.jsonl FOLDER WIDTHxHEIGHT`. Texts are measured in every language,
+pictures are drawn in English alone.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from oneglance.kiosk_ui.language import LANGUAGES, language
 from oneglance.kiosk_ui.screen import ScreenState
 from oneglance.kiosk_ui.snapshot import draw
+
+LABELS = ("title", "line", "date", "door", "note")
+# The longest date of a year in most languages.
+WALL = datetime(2026, 9, 30, 20, 58)
 
 
 def measured(label: Any) -> dict[str, Any]:
     return {
         "text": label.text,
-        "texture_size": list(label.texture.size),
-        # With text_size unset the texture is as large as the text itself.
-        "ink_size": ink_size(label),
+        "ink": list(label.ink),
         "size": list(label.size),
         "pos": list(label.pos),
-        "font_px": label.font_size,
+        "font_px": label.font_px,
     }
-
-
-def ink_size(label: Any) -> list[int]:
-    from kivy.core.text import Label
-
-    free = Label(
-        text=label.text, font_size=label.font_size, font_name=label.font_name, bold=label.bold
-    )
-    free.refresh()
-    return list(free.texture.size)
 
 
 def main() -> None:
@@ -48,11 +43,16 @@ def main() -> None:
             {
                 "file": str(file),
                 "view": list(view.size),
-                "title": measured(ids.title),
-                "line": measured(ids.line),
+                **{name: measured(ids[name]) for name in LABELS},
                 "symbol": [*ids.symbol.pos, *ids.symbol.size],
             }
         )
+    said = []
+    for code in LANGUAGES:
+        view.language = language(code)
+        for state in states:
+            view.show(state, 2.0, WALL, animated=False)
+            said.append([code, *(measured(view.ids[name]) for name in LABELS)])
     foreign = (
         "numpy",
         "cv2",
@@ -62,7 +62,7 @@ def main() -> None:
         "oneglance.door",
     )
     loaded = [name for name in foreign if name in sys.modules]
-    sys.stdout.write(json.dumps({"rows": rows, "loaded": loaded}))
+    sys.stdout.write(json.dumps({"rows": rows, "said": said, "loaded": loaded}))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def write_config(folder: Path, mqtt: MqttConfig) -> Path:
     file = folder / "oneglance.toml"
     file.write_text(
         f'[mqtt]\nhost = "{mqtt.host}"\nport = {mqtt.port}\n'
-        '[kiosk]\npublic_key_file = "signing.pub"\nfullscreen = false\nresult_s = 1.0\n'
+        '[kiosk]\npublic_key_file = "signing.pub"\nfullscreen = false\nresult_s = 1.2\n'
     )
     return file
 
@@ -236,6 +236,25 @@ def test_a_missing_display_is_one_clear_line(display: dict[str, str], tmp_path: 
     assert code == 1
     (line,) = _not_info(errors)
     assert "kiosk: the display cannot be used (x11 :64321)" in line
+
+
+def test_a_full_screen_fills_its_display_and_its_end_is_no_good_end(tmp_path: Path) -> None:
+    """Without a window manager too; so systemd brings a screen back that somebody closed."""
+    create_signing_key(tmp_path / "signing.key", tmp_path / "signing.pub")
+    config = write_config(tmp_path, MqttConfig())
+    config.write_text(config.read_text().replace("fullscreen = false", "fullscreen = true"))
+    script = Path(__file__).with_name("close_window.py")
+    with virtual_display((360, 640)) as environment:
+        result = subprocess.run(
+            [sys.executable, str(script), str(config)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert result.stdout == "360x640"
+    assert (result.returncode, "kiosk: the window was closed" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("size", ["big", "800", "x480", "10x10", "99999x480"])

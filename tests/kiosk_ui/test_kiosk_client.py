@@ -18,8 +18,10 @@ from oneglance.config import Config, KioskConfig, MqttConfig
 from oneglance.contract.commands import Command
 from oneglance.contract.messages import (
     Decision,
+    DoorState,
     Factor,
     Liveness,
+    LockState,
     Mode,
     Outcome,
     Phase,
@@ -34,9 +36,11 @@ from oneglance.errors import ConfigError
 from oneglance.kiosk_ui.client import MAX_WAITING, KioskClient
 from oneglance.kiosk_ui.reducer import (
     ChallengeArrived,
+    ClockDoubted,
     Connected,
     DecisionArrived,
     Disconnected,
+    DoorArrived,
     Event,
     PinAnswered,
     StatusArrived,
@@ -161,6 +165,8 @@ def test_what_must_not_be_believed_is_not_shown_and_its_names_are_not_logged(
         refused = [r for r in caplog.records if "not shown" in r.getMessage()]
         # The good one came last, live though flagged to be retained: it alone is shown.
         (shown,) = kiosk.saw(DecisionArrived)
+        # The daemon's own, for this door, that are too old and too new: nothing else tells of it.
+        assert len(kiosk.saw(ClockDoubted)) == 2
     assert isinstance(shown, DecisionArrived)
     assert shown.decision.event_id == "event-0005"
     assert len(refused) == 8
@@ -334,7 +340,19 @@ def test_after_a_clock_jump_no_decision_is_shown(
             sign(make_decision(1, issued_at=wall), load_signing_key(key_files[0])),
         )
     )
-    assert client.drain() == []
+    assert client.drain() == [ClockDoubted()], "staff is told, and nobody named"
+
+
+def test_the_locks_own_word_arrives_kept_or_not_and_nonsense_is_not_knowing(
+    config: Config,
+) -> None:
+    client = KioskClient(config)
+    state = DoorState(
+        issued_at=datetime(2026, 11, 24, tzinfo=UTC), state=LockState.UNLOCKED, cause="event-0001"
+    )
+    for payload in (state.to_payload(), b"open"):
+        client._arrived(Arrival(TOPICS.door_state, payload, True, None, None))
+    assert client.drain() == [DoorArrived(state), DoorArrived(None)]
 
 
 def test_a_flood_behind_a_frozen_window_is_dropped_but_the_last_status_is_kept(

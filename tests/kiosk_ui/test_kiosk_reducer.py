@@ -12,9 +12,11 @@ from wire_samples import make_challenge
 from oneglance.contract.messages import (
     AccessState,
     Decision,
+    DoorState,
     Factor,
     Hint,
     Liveness,
+    LockState,
     Mode,
     Outcome,
     Phase,
@@ -26,15 +28,20 @@ from oneglance.contract.messages import (
 )
 from oneglance.kiosk_ui.reducer import (
     ACCESS_SILENCE_S,
+    HINT_HELD_S,
     LINGER_S,
+    MIN_RESULT_S,
+    MOST_CHECKING_S,
     START_GRACE_S,
     STATUS_SILENCE_S,
     VISIT_SILENCE_S,
     AccessArrived,
     ChallengeArrived,
+    ClockDoubted,
     Connected,
     DecisionArrived,
     Disconnected,
+    DoorArrived,
     Event,
     KioskState,
     StatusArrived,
@@ -46,13 +53,20 @@ from oneglance.kiosk_ui.reducer import (
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.kiosk_ui.words import (
     CLAIMED,
+    CLOCK_NOTE,
+    CLOCK_WRONG,
+    COME_IN,
     HINTS,
+    LOCK_SILENT,
+    NO_ANSWER,
     NOT_NOW,
     NOT_SURE,
+    NOT_THIS_TIME,
     ONCE_MORE,
     POOR_QUALITY,
     REFUSALS,
     STEPS,
+    WELCOME_NAME,
     WORDS,
 )
 
@@ -144,13 +158,23 @@ def test_the_steps_of_a_visit_show_in_order() -> None:
     state = reduce(state, visit(Phase.DONE), 1.3)
     assert state.screen.kind is Kind.CHECKING, "the decision may come a moment after DONE"
     state = reduce(state, decision(), 1.4)
-    assert (state.screen.kind, state.screen.title) == (Kind.WELCOME, "Welcome, Ada")
+    assert (state.screen.kind, state.screen.title) == (Kind.WELCOME, WELCOME_NAME)
+    assert state.screen.name == "Ada"
 
 
-def test_a_hint_takes_the_small_line() -> None:
+def test_a_hint_is_the_largest_text() -> None:
+    for phase, kind in ((Phase.LOOK, Kind.LOOK_HERE), (Phase.CHECKING, Kind.CHECKING)):
+        screen = after(*ONLINE, (1.0, visit(phase, hint=Hint.COME_CLOSER))).screen
+        assert (screen.title, screen.line) == (HINTS[Hint.COME_CLOSER], WORDS[kind][0])
+        assert screen.hint is Hint.COME_CLOSER
+
+
+def test_a_hint_that_flickers_stays_long_enough_to_be_read() -> None:
     state = after(*ONLINE, (1.0, visit(Phase.LOOK, hint=Hint.COME_CLOSER)))
-    assert state.screen.line == HINTS[Hint.COME_CLOSER]
+    state = reduce(state, visit(Phase.LOOK), 0.9 + HINT_HELD_S)
     assert state.screen.hint is Hint.COME_CLOSER
+    state = reduce(state, visit(Phase.LOOK), 1.0 + HINT_HELD_S)
+    assert state.screen.hint is Hint.NONE
 
 
 def test_every_hint_has_words() -> None:
@@ -191,11 +215,16 @@ def test_a_status_that_nobody_repeats_is_an_echo_and_not_a_daemon() -> None:
 
 
 def test_a_rejected_visit_names_nobody_and_says_what_to_do() -> None:
-    for reason in ("not_recognised", "ambiguous", "gallery_empty"):
+    for reason in ("not_recognised", "ambiguous"):
         screen = after(*ONLINE, (1.0, decision(reason=reason))).screen
         assert (screen.title, screen.line) == WORDS[Kind.NOT_RECOGNISED]
     screen = after(*ONLINE, (1.0, decision(reason="poor_quality"))).screen
-    assert (screen.kind, screen.title, screen.line) == (Kind.NOT_RECOGNISED, *POOR_QUALITY)
+    assert (screen.kind, screen.title, screen.line) == (Kind.NOT_SURE, *POOR_QUALITY)
+
+
+def test_a_reason_that_is_not_known_here_does_not_say_that_nobody_knows_you() -> None:
+    screen = after(*ONLINE, (1.0, decision(reason="something_new"))).screen
+    assert (screen.kind, screen.title, screen.line) == (Kind.NOT_RECOGNISED, *NOT_THIS_TIME)
 
 
 def test_a_silent_visit_is_over() -> None:
@@ -214,21 +243,97 @@ def test_late_messages_of_a_decided_visit_start_nothing() -> None:
     assert reduce(state, Tick(), 1.0 + RESULT_S).screen.kind is Kind.IDLE
 
 
-def test_the_next_person_is_shown_after_the_result_not_over_it() -> None:
-    state = after(*ONLINE, (1.0, decision()), (4.5, visit(Phase.LOOK, "v2")))
-    assert state.screen.title == "Welcome, Ada"
-    assert reduce(state, Tick(), 1.0 + RESULT_S).screen.kind is Kind.LOOK_HERE
+def test_the_next_person_does_not_read_somebody_elses_name() -> None:
+    state = after(*ONLINE, (1.0, decision()), (1.5, visit(Phase.LOOK, "v2")))
+    assert state.screen.name == "Ada", "she has not had the time to read it"
+    state = reduce(state, visit(Phase.LOOK, "v2"), 1.0 + MIN_RESULT_S)
+    assert (state.screen.kind, state.screen.name) == (Kind.LOOK_HERE, "")
+    assert "Ada" not in repr(state)
 
 
-def test_a_new_decision_replaces_the_old_one_at_once() -> None:
-    state = after(*ONLINE, (1.0, decision()), (2.0, decision(reason="not_recognised")))
+def test_two_answers_at_once_are_shown_one_after_the_other() -> None:
+    state = after(*ONLINE, (1.0, decision()), (1.3, decision(visit_id="v2", reason="ambiguous")))
+    assert state.screen.name == "Ada"
+    state = reduce(state, Tick(), 1.0 + MIN_RESULT_S)
+    assert state.screen.kind is Kind.NOT_RECOGNISED
+    assert "Ada" not in repr(state)
+    assert reduce(state, Tick(), 0.9 + MIN_RESULT_S + RESULT_S).screen.kind is Kind.NOT_RECOGNISED
+    assert reduce(state, Tick(), 1.0 + MIN_RESULT_S + RESULT_S).screen.kind is Kind.IDLE
+
+
+def test_a_later_decision_replaces_the_old_one_at_once() -> None:
+    state = after(*ONLINE, (1.0, decision()), (2.5, decision(reason="not_recognised")))
     assert state.screen.kind is Kind.NOT_RECOGNISED
 
 
 def test_the_same_words_again_are_a_new_answer() -> None:
-    state = after(*ONLINE, (1.0, decision()), (2.0, decision()))
-    assert state.screen.since_s == 2.0
-    assert reduce(state, Tick(), 2.5).screen.since_s == 2.0
+    state = after(*ONLINE, (1.0, decision()), (2.5, decision()))
+    assert state.screen.since_s == 2.5
+    assert reduce(state, Tick(), 3.0).screen.since_s == 2.5
+
+
+def test_a_check_that_never_ends_is_ended_here() -> None:
+    state = after(*ONLINE, *((1.0 + i, visit(Phase.CHECKING)) for i in range(23)))
+    assert (state.screen.kind, state.screen.title, state.screen.line) == (
+        Kind.NOT_SURE,
+        *NO_ANSWER,
+    )
+    state = after(*ONLINE, *((1.0 + i, visit(Phase.CHECKING)) for i in range(int(MOST_CHECKING_S))))
+    assert state.screen.kind is Kind.CHECKING
+
+
+def door(state: LockState, cause: str = "") -> DoorArrived:
+    return DoorArrived(DoorState(issued_at=NOW, state=state, cause=cause))
+
+
+def test_come_in_is_said_only_while_the_lock_says_that_it_opened_for_this_person() -> None:
+    state = after(*ONLINE, (1.0, decision()))
+    assert state.screen.line == WORDS[Kind.WELCOME][1]
+    for other in (door(LockState.LOCKED, "event-0001"), door(LockState.UNLOCKED, "event-0000")):
+        assert reduce(state, other, 1.1).screen.line == WORDS[Kind.WELCOME][1]
+    assert reduce(state, door(LockState.FAULT, "stopped"), 1.1).screen.line == LOCK_SILENT
+    opened = reduce(state, door(LockState.UNLOCKED, "event-0001"), 1.1)
+    assert (opened.screen.name, opened.screen.line) == ("Ada", COME_IN)
+    shut = reduce(opened, door(LockState.LOCKED, "event-0001"), 1.2)
+    assert shut.screen.line == WORDS[Kind.WELCOME][1]
+    assert reduce(opened, DoorArrived(None), 1.2).screen.line == WORDS[Kind.WELCOME][1]
+
+
+def test_the_locks_own_word_shows_while_nobody_is_there() -> None:
+    state = after(*ONLINE, (1.0, door(LockState.UNLOCKED, "event-0000")))
+    assert state.screen.kind is Kind.DOOR_OPEN
+    assert reduce(state, visit(Phase.LOOK), 1.1).screen.kind is Kind.LOOK_HERE
+    assert reduce(state, door(LockState.LOCKED), 1.1).screen.kind is Kind.IDLE
+    fault = reduce(state, door(LockState.FAULT, "the pin did not obey"), 1.1)
+    assert (fault.screen.kind, fault.screen.note) == (Kind.DOOR_FAULT, "the pin did not obey")
+    gone = reduce(fault, Disconnected(), 1.2)
+    assert gone.door is None, "whether it is so still, nobody knows"
+
+
+def test_a_wrong_clock_is_told_and_stays_to_be_seen_by_staff() -> None:
+    state = after(*ONLINE, (1.0, visit(Phase.CHECKING)), (1.5, ClockDoubted()))
+    assert (state.screen.title, state.screen.line) == CLOCK_WRONG
+    assert state.screen.note == CLOCK_NOTE
+    state = reduce(state, Tick(), 1.5 + RESULT_S)
+    assert (state.screen.kind, state.screen.note) == (Kind.IDLE, CLOCK_NOTE)
+    assert reduce(state, decision(), 9.0).clock_wrong is False
+
+
+def test_staff_reads_why_a_door_is_out_of_service() -> None:
+    assert after((START_GRACE_S, Tick())).screen.note == "no connection"
+    assert after((0.1, Connected()), (START_GRACE_S, Tick())).screen.note == "no daemon"
+    state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, "gallery_empty", "x" * 200)))
+    assert state.screen.note.startswith("gallery_empty, xxx")
+    assert len(state.screen.note) <= 60
+    assert after(*ONLINE).screen.note == ""
+
+
+def test_a_discreet_screen_welcomes_without_a_name() -> None:
+    state = initial(0.0, RESULT_S, discreet=True)
+    for now_s, event in (*ONLINE, (1.0, decision())):
+        state = reduce(state, event, now_s)
+    assert state.screen.title == WORDS[Kind.WELCOME][0]
+    assert "Ada" not in repr(state)
 
 
 def test_a_lost_camera_shows_when_nobody_is_being_looked_at() -> None:
@@ -248,7 +353,7 @@ def test_a_camera_that_only_misbehaves_still_lets_people_in() -> None:
         one_lost = status(ServiceState.DEGRADED, reason, "camera_lost:b")
         assert reduce(state, one_lost, 1.2).screen.kind is Kind.CAMERA_LOST
         none_enrolled = status(ServiceState.DEGRADED, reason, "gallery_empty")
-        assert reduce(state, none_enrolled, 1.2).screen.kind is Kind.OFFLINE
+        assert reduce(state, none_enrolled, 1.2).screen.kind is Kind.MAINTENANCE
 
 
 def test_badges_and_pins_that_cannot_be_read_keep_no_face_out() -> None:
@@ -266,8 +371,8 @@ def test_a_camera_with_a_cap_on_its_lens_or_that_hangs_shows_as_one_that_sees_no
 def test_a_daemon_that_can_let_nobody_in_invites_nobody() -> None:
     for reason in ("gallery_empty", "clock_set", "something_new"):
         state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, "camera_lost:a", reason)))
-        assert state.screen.kind is Kind.OFFLINE
-        assert reduce(state, visit(Phase.LOOK), 1.1).screen.kind is Kind.OFFLINE
+        assert state.screen.kind is Kind.MAINTENANCE
+        assert reduce(state, visit(Phase.LOOK), 1.1).screen.kind is Kind.MAINTENANCE
 
 
 def test_a_starting_daemon_asks_for_a_moment() -> None:
@@ -334,7 +439,7 @@ def test_a_daemon_that_can_let_nobody_in_asks_for_nothing() -> None:
     state = after(
         *ONLINE, (1.0, status(ServiceState.DEGRADED, "sequence_error")), (1.1, challenge())
     )
-    assert state.screen.kind is Kind.OFFLINE
+    assert state.screen.kind is Kind.MAINTENANCE
 
 
 def test_a_refusal_for_want_of_life_blames_nobody_and_says_what_to_do() -> None:
@@ -342,7 +447,7 @@ def test_a_refusal_for_want_of_life_blames_nobody_and_says_what_to_do() -> None:
         screen = after(*ONLINE, (1.0, decision(reason=reason))).screen
         assert (screen.title, screen.line) == NOT_SURE
     screen = after(*ONLINE, (1.0, decision(reason="not_permitted"))).screen
-    assert (screen.kind, screen.title, screen.line) == (Kind.NOT_RECOGNISED, *NOT_NOW)
+    assert (screen.kind, screen.title, screen.line) == (Kind.NOT_NOW, *NOT_NOW)
 
 
 NAME = "Zaphod"
@@ -360,6 +465,9 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
             access(),
             access(("face", 5.0), ("pin", 60.0)),
             access(claim=Factor.BADGE, claim_s=15.0),
+            DoorArrived(None),
+            *(door(state, "event-0001") for state in LockState),
+            ClockDoubted(),
         ]
     ),
     st.builds(
@@ -393,14 +501,17 @@ def test_a_name_stands_only_on_a_fresh_accepted_decision_while_connected(
         match event:
             case DecisionArrived(decision_):
                 accepted = decision_.outcome is Outcome.ACCEPTED
-                welcome_until_s = now_s + RESULT_S if accepted else 0.0
+                # An answer may wait for the one before it, and that one for its least time.
+                least_s = MIN_RESULT_S + now_s
+                latest_s = least_s + RESULT_S if accepted else least_s
+                welcome_until_s = max(latest_s, min(welcome_until_s, least_s))
             case ChallengeArrived():
                 welcome_until_s = 0.0
             case Connected() | Disconnected() | StatusArrived(None):
                 welcome_until_s = 0.0
             case StatusArrived(status_) if status_.state is ServiceState.OFFLINE:
                 welcome_until_s = 0.0
-        if NAME in state.screen.title or state.screen.kind is Kind.WELCOME:
+        if state.screen.name == NAME or state.screen.kind is Kind.WELCOME:
             assert now_s < welcome_until_s
             assert state.connected
         if now_s >= welcome_until_s:
@@ -415,7 +526,10 @@ def test_with_time_alone_every_story_ends_at_rest(story: list[tuple[float, Event
         now_s += wait_s
         state = reduce(state, event, now_s)
     state = reduce(state, Tick(), now_s + START_GRACE_S + RESULT_S + VISIT_SILENCE_S)
-    assert state.screen.kind in {Kind.IDLE, Kind.OFFLINE, Kind.CAMERA_LOST, Kind.STARTING}
+    # An answer that waited begins only when the one before it has gone.
+    state = reduce(state, Tick(), now_s + START_GRACE_S + 2 * RESULT_S + VISIT_SILENCE_S)
+    assert state.screen.kind not in {Kind.WELCOME, Kind.CHECKING, Kind.LOOK_HERE, Kind.CHALLENGE}
+    assert NAME not in repr(state)
     assert state.result is None
     assert state.visit is None
     assert state.challenge is None
@@ -440,11 +554,9 @@ def test_a_wait_counts_down_and_ends_by_itself() -> None:
     shown = []
     for now_s in (1.0, 1.6, 2.6, 3.4, 3.6):
         state = reduce(state, Tick(), now_s)
-        shown.append((state.screen.kind, state.screen.line))
+        shown.append((state.screen.kind, state.screen.left))
     assert [kind for kind, _ in shown] == [Kind.WAIT] * 4 + [Kind.IDLE]
-    assert [line for kind, line in shown if kind is Kind.WAIT] == [
-        f"You can try again in {n} s" for n in (3, 2, 1, 1)
-    ]
+    assert [left for kind, left in shown if kind is Kind.WAIT] == ["0:03", "0:02", "0:01", "0:01"]
 
 
 def test_a_countdown_is_one_screen_whose_clock_runs_on() -> None:
@@ -453,7 +565,7 @@ def test_a_countdown_is_one_screen_whose_clock_runs_on() -> None:
 
 
 def test_a_long_wait_is_told_in_minutes() -> None:
-    assert after(*ONLINE, (1.0, access(("claim", 900.0)))).screen.line.endswith("15 minutes")
+    assert after(*ONLINE, (1.0, access(("claim", 899.5)))).screen.left == "15:00"
 
 
 def test_a_daemon_that_says_no_more_of_a_wait_has_ended_it() -> None:
@@ -489,10 +601,10 @@ def test_a_result_comes_before_the_wait_that_it_costs() -> None:
 def test_who_is_known_but_may_not_enter_learns_what_is_missing() -> None:
     for reason in ("factor_missing", "not_permitted"):
         screen = after(*ONLINE, (1.0, decision(reason=reason))).screen
-        assert (screen.kind, (screen.title, screen.line)) == (Kind.NOT_RECOGNISED, REFUSALS[reason])
+        assert (screen.kind, (screen.title, screen.line)) == REFUSALS[reason]
 
 
 def test_out_of_service_is_said_even_to_who_has_to_wait() -> None:
     trouble = status(ServiceState.DEGRADED, "attempts_error")
     state = after((0.1, Connected()), (0.2, trouble), (1.0, access(("face", 9.0))))
-    assert state.screen.kind is Kind.OFFLINE
+    assert state.screen.kind is Kind.MAINTENANCE

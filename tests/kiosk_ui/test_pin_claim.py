@@ -30,7 +30,7 @@ from oneglance.faces.gallery.person import Person, Snapshot
 from oneglance.kiosk_ui.app import KioskApp
 from oneglance.kiosk_ui.pin_pad import Key
 from oneglance.kiosk_ui.screen import Kind
-from oneglance.kiosk_ui.words import CLAIMED, PIN_REFUSED, WORDS
+from oneglance.kiosk_ui.words import CLAIMED, PIN_REFUSED, PIN_WAIT, WORDS
 from oneglance.link import Link
 
 Wait = Callable[[Callable[[], bool], str], None]
@@ -168,7 +168,7 @@ def test_after_failures_the_pad_counts_down(house: House) -> None:
         house.refused(visit_id)
     # Before the daemon has told its screens, the answer alone says it.
     house.enter(PINS["ada"])
-    house.shows(Kind.PIN_PAD, WORDS[Kind.WAIT][0])
+    house.shows(Kind.PIN_PAD, PIN_WAIT[0])
     assert house.claimed() is None
     house.tell()
     house.shows(Kind.WAIT)

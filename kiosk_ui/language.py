@@ -1,0 +1,62 @@
+"""The language of the screen: gettext catalogues from `locale/`, and which way they are written."""
+
+from __future__ import annotations
+
+import gettext
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).with_name("locale")
+DOMAIN = "kiosk"
+# In the order in which they may be offered; each has a catalogue but English, whose ids are it.
+LANGUAGES = ("en", "de", "es", "fr", "vi", "ar", "zh")
+_RIGHT_TO_LEFT = {"ar"}
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
+    """Mark `message` as one that has a translation; the string itself stays English."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language; English where a catalogue lacks a message."""
+
+    code: str = "en"
+    _catalogue: gettext.NullTranslations = field(
+        default_factory=gettext.NullTranslations, repr=False, compare=False
+    )
+
+    @property
+    def right_to_left(self) -> bool:
+        """Whether its lines begin at the right."""
+        return self.code in _RIGHT_TO_LEFT
+
+    def say(self, message: str, **values: str) -> str:
+        """`message` in this language, with `values` in their places; "" stays ""."""
+        if not message:
+            return ""
+        text = self._catalogue.gettext(message)
+        return text.format(**values) if values and "{" in text else text
+
+
+def language(code: str) -> Language:
+    """The language `code`, e.g. "de"; a country after it ("de_AT") makes no difference.
+
+    A language that is not there is told in one line of the log, and English serves.
+    """
+    short = code.replace("-", "_").partition("_")[0].lower()
+    if short == "en":
+        return Language()
+    try:
+        return Language(short, gettext.translation(DOMAIN, FOLDER, [short]))
+    except (OSError, ValueError):
+        log.warning(
+            "kiosk.language: %r is not there, so the screen speaks English (there are %s)",
+            code,
+            ", ".join(LANGUAGES),
+        )
+        return Language()
