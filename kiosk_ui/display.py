@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from oneglance.errors import MissingPartError, OneglanceError
 
@@ -15,8 +16,12 @@ _START_TIMEOUT_S = 20.0
 
 
 @contextmanager
-def virtual_display(size_px: tuple[int, int] = (1920, 1080)) -> Iterator[dict[str, str]]:
+def virtual_display(
+    size_px: tuple[int, int] = (1920, 1080), picture_folder: Path | None = None
+) -> Iterator[dict[str, str]]:
     """Run Xvfb on a free display while the block runs; yields the environment for a child.
+
+    In `picture_folder` it keeps what is on the display, as a file Xvfb_screen0 (XWD).
 
     Where Xvfb is not installed, the display of this session serves; windows will flash over it.
     Raises MissingPartError if there is neither, OneglanceError if Xvfb does not start.
@@ -35,6 +40,7 @@ def virtual_display(size_px: tuple[int, int] = (1920, 1080)) -> Iterator[dict[st
         [
             *(xvfb, "-displayfd", str(writable), "-nolisten", "tcp", "-noreset"),
             *("-screen", "0", f"{size_px[0]}x{size_px[1]}x24"),
+            *(() if picture_folder is None else ("-fbdir", str(picture_folder))),
         ],
         pass_fds=(writable,),
         stdout=subprocess.DEVNULL,

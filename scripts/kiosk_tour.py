@@ -1,0 +1,386 @@
+"""Lead the real screen through every state, language and size, and keep pictures of it.
+
+`python scripts/kiosk_tour.py` (make kiosk-tour) starts a real broker, and for each size and
+language the real kiosk, full screen under Xvfb without a window manager; sends it what a daemon
+and a lock would; and takes what is on the display. The pictures go to build/kiosk-tour/, all of
+them on one sheet to docs/images/kiosk-tour.jpg, the English ones of a 7" panel to docs/images/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from oneglance.broker import embedded_broker
+from oneglance.config import MqttConfig
+from oneglance.contract.messages import (
+    AccessState,
+    Challenge,
+    Decision,
+    DoorState,
+    Factor,
+    Hint,
+    Liveness,
+    LockState,
+    Message,
+    Mode,
+    Outcome,
+    Phase,
+    ServiceState,
+    Status,
+    Step,
+    VisitState,
+    Wait,
+)
+from oneglance.contract.signing import create_signing_key, load_signing_key, sign
+from oneglance.contract.topics import Topics
+from oneglance.kiosk_ui.display import virtual_display
+from oneglance.kiosk_ui.language import LANGUAGES
+from oneglance.link import Link
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ROOT / "docs" / "images"
+TOPICS = Topics("home", "front")
+SIZES = ((800, 480), (1280, 800), (720, 1280))
+NAMES = {
+    "en": "Ada Lovelace",
+    "de": "Jürgen Groß",
+    "es": "María Núñez",
+    "fr": "Zoë Lefèvre",
+    "vi": "Nguyễn Thị Ánh Tuyết",
+    "ar": "فاطمة الزهراء",
+    "zh": "王小明",
+}
+DOORS = {
+    "en": "Front door",
+    "de": "Haustür",
+    "es": "Puerta principal",
+    "fr": "Entrée",
+    "vi": "Cửa chính",
+    "ar": "الباب الأمامي",
+    "zh": "正门",
+}
+# By then every entrance is over and every hint may change.
+_SETTLE_S = 1.0
+_AGAIN_S = 0.3
+_START_S = 120.0
+_SHEET_ROW_PX = 96
+
+_numbers = count(int(time.time() * 1000))
+
+# Puts one thing that is said on the broker.
+Send = Callable[[str, bytes, bool], None]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One place of the tour: the screen's kind, what is said once, what again and again."""
+
+    name: str
+    kind: str
+    once: list[Callable[[], tuple[str, bytes, bool]]] = field(default_factory=list)
+    again: list[Callable[[], tuple[str, bytes, bool]]] = field(default_factory=list)
+
+
+def now() -> datetime:
+    """The moment of a message."""
+    return datetime.now(UTC)
+
+
+def plain(topic: str, message: Callable[[], Message], *, retain: bool = False) -> Any:
+    """An unsigned message, made when it is sent."""
+    return lambda: (topic, message().to_payload(), retain)
+
+
+def status(state: ServiceState, *reasons: str) -> Any:
+    """The daemon about itself."""
+    return plain(
+        TOPICS.status,
+        lambda: Status(issued_at=now(), state=state, reasons=reasons, software="0.1.0"),
+        retain=True,
+    )
+
+
+def visit(phase: Phase, hint: Hint = Hint.NONE, progress: float = 0.0) -> Any:
+    """Somebody stands there."""
+    return plain(
+        TOPICS.visit,
+        lambda: VisitState(
+            issued_at=now(), visit_id="v1", phase=phase, hint=hint, progress=progress
+        ),
+    )
+
+
+def door(state: LockState, cause: str = "") -> Any:
+    """The lock about itself."""
+    return plain(
+        TOPICS.door_state,
+        lambda: DoorState(issued_at=now(), state=state, cause=cause),
+        retain=True,
+    )
+
+
+def signed(key: Any, topic: str, make: Callable[[], Message]) -> Any:
+    """A message that the daemon's key signs."""
+    return lambda: (topic, sign(make(), key), False)  # type: ignore[type-var]
+
+
+def decision(reason: str = "", name: str | None = None) -> Decision:
+    """The answer about one visit."""
+    moment = now()
+    return Decision(
+        issued_at=moment,
+        expires_at=moment + timedelta(seconds=5),
+        event_id="event-0001",
+        site="home",
+        door="front",
+        visit_id="v0",
+        outcome=Outcome.REJECTED if reason else Outcome.ACCEPTED,
+        reason=reason,
+        person_id=None if reason else "p1",
+        person_name=name,
+        score=-3.0 if reason else 3.0,
+        threshold=1.0,
+        model_id="m",
+        mode=Mode.IDENTIFY,
+        liveness=Liveness.NOT_REQUIRED if reason else Liveness.PASSED,
+        factors=() if reason else (Factor.FACE,),
+        sequence=next(_numbers),
+    )
+
+
+def challenge(step: Step) -> Challenge:
+    """One movement that is asked for."""
+    moment = now()
+    return Challenge(
+        issued_at=moment,
+        expires_at=moment + timedelta(seconds=5),
+        challenge_id=f"challenge-{step}",
+        site="home",
+        door="front",
+        visit_id="v1",
+        step=step,
+        number=1,
+        steps=2,
+        attempt=1,
+        time_s=5.0,
+        sequence=next(_numbers),
+    )
+
+
+def stops(key: Any, name: str) -> Iterator[Stop]:
+    """The tour. `name` is whom it welcomes."""
+    online = status(ServiceState.ONLINE)
+    fresh = [status(ServiceState.OFFLINE), online, door(LockState.LOCKED)]
+
+    def answer(reason: str = "", who: str | None = None) -> Any:
+        return signed(key, TOPICS.decision, lambda: decision(reason, who))
+
+    yield Stop("starting", "starting", [status(ServiceState.DEGRADED, "starting")])
+    yield Stop("idle", "idle", fresh)
+    yield Stop("look-here", "look_here", fresh, [visit(Phase.LOOK)])
+    for hint in (Hint.COME_CLOSER, Hint.BACKLIT, Hint.UNCOVER_EYES, Hint.ONE_AT_A_TIME):
+        slug = str(hint).replace("_", "-")
+        yield Stop(f"hint-{slug}", "look_here", fresh, [visit(Phase.LOOK, hint)])
+    yield Stop("checking", "checking", fresh, [visit(Phase.CHECKING, progress=0.65)])
+    for step in (Step.TURN_LEFT, Step.LOOK_UP, Step.COME_CLOSER):
+        slug = "" if step is Step.TURN_LEFT else f"-{step}".replace("_", "-")
+        asked = signed(key, TOPICS.challenge, lambda step=step: challenge(step))
+        yield Stop(f"challenge{slug}", "challenge", [*fresh, asked])
+    opened = door(LockState.UNLOCKED, "event-0001")
+    yield Stop("welcome", "welcome", [*fresh, answer(who=name), opened])
+    for slug, kind, reason in (
+        ("not-recognised", "not_recognised", "not_recognised"),
+        ("not-sure", "not_sure", "presentation_attack"),
+        ("badly-seen", "not_sure", "poor_quality"),
+        ("not-now", "not_now", "not_permitted"),
+        ("factor-missing", "not_recognised", "factor_missing"),
+    ):
+        yield Stop(slug, kind, [*fresh, answer(reason)])
+    waits = plain(
+        TOPICS.access,
+        lambda: AccessState(issued_at=now(), waits=(Wait(of=Factor.FACE, seconds=299.0),)),
+    )
+    yield Stop("wait", "wait", fresh, [waits])
+    yield Stop("door-open", "door_open", [*fresh, opened])
+    yield Stop("door-fault", "door_fault", [*fresh, door(LockState.FAULT, "connection lost")])
+    lost = status(ServiceState.DEGRADED, "camera_lost:front")
+    yield Stop("camera-lost", "camera_lost", [*fresh, lost])
+    nobody = status(ServiceState.DEGRADED, "gallery_empty")
+    yield Stop("maintenance", "maintenance", [*fresh, nobody])
+    yield Stop("offline", "offline", [*fresh, status(ServiceState.OFFLINE)])
+
+
+class Manager:
+    """The service manager's end of sd_notify: what the kiosk says that it shows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        # Only what changes is told.
+        self.shown = "starting"
+        self.ready = False
+
+    def listen(self, seconds: float) -> None:
+        """Take in what comes within this time."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._socket.settimeout(left_s)
+            try:
+                told = self._socket.recv(4096).decode()
+            except TimeoutError:
+                return
+            for line in told.splitlines():
+                self.ready = self.ready or line == "READY=1"
+                if line.startswith("STATUS=shows "):
+                    self.shown = line.removeprefix("STATUS=shows ")
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._socket.close()
+
+
+@contextmanager
+def kiosk(
+    folder: Path, mqtt: MqttConfig, language: str, environment: dict[str, str]
+) -> Iterator[Manager]:
+    """The real program, ready, full screen."""
+    config = folder / "kiosk.toml"
+    config.write_text(
+        f'[mqtt]\nhost = "{mqtt.host}"\nport = {mqtt.port}\n[kiosk]\n'
+        f'public_key_file = "signing.pub"\nlanguage = "{language}"\nresult_s = 6.0\n'
+        f'door_name = "{DOORS[language]}"\n'
+    )
+    manager = Manager(folder)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oneglance.cli.start", "kiosk", "--config", str(config)],
+        env={**environment, "NOTIFY_SOCKET": str(manager.path)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        begun_s = time.monotonic()
+        while not manager.ready:
+            manager.listen(0.1)
+            if time.monotonic() - begun_s > _START_S:
+                raise SystemExit(f"the kiosk ({language}) drew nothing within {_START_S:g} s")
+        yield manager
+    finally:
+        process.terminate()
+        process.wait()
+        manager.close()
+        manager.path.unlink()
+
+
+def display_picture(file: Path) -> np.ndarray[Any, Any]:
+    """What is on the display: uint8 (H, W, 3) BGR, from Xvfb's XWD file."""
+    data = file.read_bytes()
+    header = struct.unpack_from(">25I", data)
+    offset = header[0] + 12 * header[19]
+    width, height, line = header[4], header[5], header[12]
+    rows = np.frombuffer(data, np.uint8, height * line, offset).reshape(height, line)
+    return rows[:, : 4 * width].reshape(height, width, 4)[:, :, :3].copy()
+
+
+def lead(stop: Stop, send: Send, manager: Manager) -> None:
+    """Say what belongs to a stop until the screen has shown it and come to rest."""
+    for said in stop.once:
+        send(*said())
+        manager.listen(0.12)
+    settled_s = 0.0
+    begun_s = time.monotonic()
+    while settled_s < _SETTLE_S:
+        for said in stop.again:
+            send(*said())
+        manager.listen(_AGAIN_S)
+        settled_s = settled_s + _AGAIN_S if manager.shown == stop.kind else 0.0
+        if time.monotonic() - begun_s > 10:
+            raise SystemExit(f"{stop.name}: the screen shows {manager.shown}, not {stop.kind}")
+
+
+def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> None:
+    """All pictures, as OUT/WIDTHxHEIGHT/LANGUAGE/NN-STOP.png."""
+    with embedded_broker() as mqtt, tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        create_signing_key(folder / "signing.key", folder / "signing.pub")
+        key = load_signing_key(folder / "signing.key")
+        daemon = Link(mqtt, "daemon")
+        daemon.start()
+        while not daemon.connected:
+            time.sleep(0.05)
+
+        def send(topic: str, payload: bytes, retain: bool) -> None:
+            daemon.publish(topic, payload, qos=1, retain=retain)
+
+        for size in sizes:
+            with virtual_display(size, folder) as environment:
+                for language in languages:
+                    pictures = out / f"{size[0]}x{size[1]}" / language
+                    shutil.rmtree(pictures, ignore_errors=True)
+                    pictures.mkdir(parents=True)
+                    with kiosk(folder, mqtt, language, environment) as manager:
+                        for i, stop in enumerate(stops(key, NAMES[language])):
+                            lead(stop, send, manager)
+                            taken = display_picture(folder / "Xvfb_screen0")
+                            file = pictures / f"{i:02d}-{stop.name}.png"
+                            cv2.imwrite(str(file), taken, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+                    sys.stdout.write(f"{pictures}: {i + 1} pictures\n")
+                    sys.stdout.flush()
+        daemon.stop()
+
+
+def sheet(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> np.ndarray[Any, Any]:
+    """A row a stop, and in it for each language its pictures of all sizes."""
+    rows = []
+    first = out / f"{sizes[0][0]}x{sizes[0][1]}" / languages[0]
+    for name in sorted(file.name for file in first.glob("*.png")):
+        row = []
+        for language in languages:
+            for width, height in sizes:
+                picture = cv2.imread(str(out / f"{width}x{height}" / language / name))
+                thumb = (round(_SHEET_ROW_PX * width / height), _SHEET_ROW_PX)
+                small = cv2.resize(picture, thumb, interpolation=cv2.INTER_AREA)
+                row.append(
+                    cv2.copyMakeBorder(small, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=[70] * 3)
+                )
+        rows.append(cv2.hconcat(row))
+    return cv2.vconcat(rows)
+
+
+def main() -> None:
+    """The whole tour, or a part of it, and what is kept of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "kiosk-tour")
+    parser.add_argument("--sizes", default=",".join(f"{w}x{h}" for w, h in SIZES))
+    parser.add_argument("--languages", default=",".join(LANGUAGES))
+    given = parser.parse_args()
+    sizes = [(int(w), int(h)) for w, _, h in (s.partition("x") for s in given.sizes.split(","))]
+    languages = given.languages.split(",")
+    tour(given.out, sizes, languages)
+    if tuple(sizes) == SIZES and tuple(languages) == LANGUAGES:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 82]
+        cv2.imwrite(str(IMAGES / "kiosk-tour.jpg"), sheet(given.out, sizes, languages), quality)
+        for file in (given.out / "800x480" / "en").glob("*.png"):
+            kept = IMAGES / f"kiosk-{file.stem.partition('-')[2]}.png"
+            if kept.is_file():
+                shutil.copy(file, kept)
+
+
+if __name__ == "__main__":
+    main()
