@@ -9,8 +9,8 @@ only where matching alone accepts: an attack that it does not was stopped by nob
 a visit that it does not was lost by nobody's liveness; both are counted apart.
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
-made again, so that the run may be stopped at any time. The table and, with --results, the key
-"attacks" of a JSON file are made of all lines. --recording watches a real film instead.
+made again, so that the run may be stopped at any time. The table and, with --results, a
+key of a JSON file are made of all lines. --recording watches a real film instead.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +42,9 @@ from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.evaluation.metrics import exact_95
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.liveness.fusion import Judgement
+from oneglance.faces.liveness.judge import Liveness
+from oneglance.faces.liveness.trace import Trace
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_central_face, read_faces
 from oneglance.training.liveness.film import (
@@ -60,6 +64,8 @@ ROUND = (*SCREEN_KINDS, *PRINT_KINDS, *SCREEN_KINDS, *(GENUINE_KINDS * 2), *GENU
 # Time to walk up and for all the patience that a visitor is given.
 FILM_S = 4.0
 CROWD = 12
+# Log odds by which more would pass than by the shipped model's.
+LOWER = (0.5, 0.75, 1.0, 1.25, 1.45)
 TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 
 
@@ -69,11 +75,13 @@ class Outcome:
 
     `answers` are the decisions in turn up to the first acceptance, "accepted" or the reason;
     `after_s` is how long after the first frame with a face of usable size that fell: the film's
-    time, and the processor's for the step that decided.
+    time, and the processor's for the step that decided. `log_odds` are the highest for a living
+    face that any judgement came to which was enough to pass by.
     """
 
     answers: tuple[str, ...]
     after_s: float | None
+    log_odds: float | None = None
 
     @property
     def accepted(self) -> bool:
@@ -97,12 +105,30 @@ class Case:
         return self.kind in ATTACK_KINDS
 
 
+class Noting(Liveness):
+    """The daemon's judge, that remembers the highest log odds by which it could have passed."""
+
+    def __init__(self, judge: Liveness) -> None:
+        super().__init__(judge._texture, judge._fusion)
+        self.best: float | None = None
+
+    def judge(self, trace: Trace, at_s: float) -> Judgement:
+        """As the daemon's."""
+        found = super().judge(trace, at_s)
+        if self._fusion.enough(found.cues) and (self.best is None or found.log_odds > self.best):
+            self.best = round(found.log_odds, 3)
+        return found
+
+
 class Door:
     """A daemon that has just started, and what it makes of one film up to the first acceptance."""
 
     def __init__(self, enrolled: Snapshot, policy: str) -> None:
         self._now_s = 0.0
         self._pipeline = _built(policy, lambda: self._now_s)
+        self._judge: Noting | None = None
+        if self._pipeline._liveness is not None:
+            self._pipeline._liveness = self._judge = Noting(self._pipeline._liveness)
         self._enrolled = enrolled
         self._first_s: float | None = None
         self._answers: list[str] = []
@@ -111,7 +137,8 @@ class Door:
     @property
     def outcome(self) -> Outcome:
         """What it would have done so far."""
-        return Outcome(tuple(self._answers), self._after_s)
+        best = None if self._judge is None else self._judge.best
+        return Outcome(tuple(self._answers), self._after_s, best)
 
     def see(self, pixels: NDArray[np.uint8], at_s: float, index: int) -> None:
         """The next frame, uint8 (H, W, 3) BGR, `at_s` of the film."""
@@ -203,7 +230,7 @@ def read_cases(file: Path) -> dict[int, Case]:
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
 
     def outcome(body: dict[str, Any]) -> Outcome:
-        return Outcome(tuple(body["answers"]), body["after_s"])
+        return Outcome(tuple(body["answers"]), body["after_s"], body.get("log_odds"))
 
     cases = [
         Case(**{**body, "off": outcome(body["off"]), "passive": outcome(body["passive"])})
@@ -269,6 +296,27 @@ def times(cases: Iterable[Case], which: Callable[[Case], Outcome]) -> list[float
     return [round(float(q), 3) for q in np.quantile(known, [0.5, 0.95])] if known else None
 
 
+def errors_at(cases: Iterable[Case]) -> dict[str, list[int]]:
+    """Had the manifest's `passes` been another: by it, visits lost and attacks passed.
+
+    Of films that matched. No film is watched beyond its first acceptance, so that nothing can be
+    told of higher ones.
+    """
+
+    def best(case: Case) -> float:
+        told = case.passive.log_odds
+        return math.inf if case.passive.accepted else -math.inf if told is None else told
+
+    matched = [(case.attack, best(case)) for case in cases if case.off.accepted]
+    return {
+        str(passes): [
+            sum(not attack and most < passes for attack, most in matched),
+            sum(attack and most >= passes for attack, most in matched),
+        ]
+        for passes in LOWER
+    }
+
+
 def summary(cases: Sequence[Case]) -> dict[str, Any]:
     """All figures of a run."""
     attacks = [case for case in cases if case.attack]
@@ -286,6 +334,7 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
         "apcer": row(attacks),
         "visits": {kind: row(of(kind)) for kind in GENUINE_KINDS},
         "attacks": {kind: row(of(kind)) for kind in ATTACK_KINDS},
+        "visits_lost_attacks_passed_at": errors_at(cases),
         "first_sight_to_accepted_s": {
             "visits": len(both),
             "off": times(both, lambda case: case.off),
@@ -384,7 +433,8 @@ def main() -> None:
     parser.add_argument("--kinds", default=",".join((*ATTACK_KINDS, *GENUINE_KINDS)))
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
     parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
-    parser.add_argument("--results", type=Path, help="JSON file whose key 'attacks' is replaced")
+    parser.add_argument("--results", type=Path, help="JSON file whose --key is replaced")
+    parser.add_argument("--key", default="attacks")
     parser.add_argument("--recording", type=Path, help="watch this real film, and nothing else")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
@@ -400,9 +450,10 @@ def main() -> None:
     figures = summary(list(read_cases(chosen.cases).values()))
     if chosen.results is not None:
         there = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}
-        chosen.results.write_text(json.dumps({**there, "attacks": figures}, indent=2) + "\n")
+        chosen.results.write_text(json.dumps({**there, chosen.key: figures}, indent=2) + "\n")
     print(table(figures))
     print(json.dumps(figures["first_sight_to_accepted_s"]))
+    print(json.dumps(figures["visits_lost_attacks_passed_at"]))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from attacks import ROUND, Case, Outcome, read_cases, row, summary, table
+from attacks import ROUND, Case, Outcome, errors_at, read_cases, row, summary, table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +52,19 @@ def test_an_attack_that_nobody_is_like_was_not_stopped_by_liveness() -> None:
     never = Case(9000, "print_bent", 15.0, Outcome((), None), Outcome((), None))
     found = row([never])
     assert (found["films"], found["matched"], found["rate"]) == (1, 0, None)
+
+
+def test_a_lower_threshold_lets_in_who_came_near_it() -> None:
+    near, far = (Outcome(("presentation_attack",), None, odds) for odds in (1.1, -2.0))
+    known, accepted = Outcome(("accepted",), 0.1), Outcome(("accepted",), 0.5, 1.6)
+    cases = [
+        Case(seed, kind, 15.0, known, passive)
+        for kind in ("visit", "print_bent")
+        for seed, passive in enumerate((near, far, accepted))
+    ]
+    lost_and_passed = errors_at(cases)
+    assert lost_and_passed["1.45"] == [2, 1]
+    assert lost_and_passed["1.0"] == [1, 2]
 
 
 def test_cases_are_read_as_they_were_written(tmp_path: Path) -> None:
