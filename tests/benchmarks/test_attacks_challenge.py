@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from attack_asked import EMPTY, Stage
 from attacks import gallery_of
 from attacks_challenge import (
     ATTACKS,
@@ -23,6 +24,7 @@ from attacks_challenge import (
     table,
     watched,
 )
+from wire_samples import make_challenge
 
 from oneglance.contract.messages import Step
 from oneglance.daemon.visit.challenge import Prompt
@@ -103,3 +105,21 @@ def test_a_film_is_watched_as_it_is_made_and_kept_as_one_line(tmp_path: Path) ->
     file = tmp_path / "cases.jsonl"
     file.write_text(json.dumps(asdict(found)) + "\n")
     assert read_cases(file) == {7: found}
+
+
+def test_who_is_on_stage_is_before_the_camera_and_does_what_the_screen_says() -> None:
+    picture, points, _ = draw_face(draw_person(4, 1), np.random.default_rng(1))
+    stage = Stage([portrait_of(picture, points, person="drawn")], [])
+    nobody = stage.jpeg()
+    decoded = cv2.imdecode(np.frombuffer(nobody, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert np.abs(decoded.astype(int) - EMPTY).max() < 3
+    stage.told(make_challenge(1))
+    stage.begin("visit", 3)
+    before = stage.draws
+    assert stage.jpeg() != nobody
+    stage.told(make_challenge(2, step=Step.TURN_LEFT, attempt=2))
+    assert stage.asked == ["2turn_left"]
+    assert stage.draws is not before
+    stage.end()
+    assert stage.jpeg() == nobody
