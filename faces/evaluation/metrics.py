@@ -49,9 +49,16 @@ def exact_95(errors: int, trials: int) -> tuple[float, float]:
     if not trials:
         return 0.0, 1.0
 
+    # In logarithms: of some thousand trials the number of ways is no float.
+    ways = [
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        for k in range(trials + 1)
+    ]
+
     def tail(rate: float, least: int) -> float:
+        yes, no = math.log(rate), math.log1p(-rate)
         terms = range(least, trials + 1)
-        return math.fsum(math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in terms)
+        return math.fsum(math.exp(ways[k] + k * yes + (trials - k) * no) for k in terms)
 
     def where(least: int, wanted: float) -> float:
         low, high = 0.0, 1.0

@@ -63,3 +63,5 @@ def test_exact_bounds_enclose_the_rate_and_touch_the_ends(errors: int, trials: i
 def test_exact_bounds_are_those_of_the_books() -> None:
     assert exact_95(0, 30) == (0.0, pytest.approx(0.1157, abs=1e-4))
     assert exact_95(3, 50) == (pytest.approx(0.0125, abs=1e-4), pytest.approx(0.1655, abs=1e-4))
+    assert exact_95(893, 1000) == (pytest.approx(0.8722, abs=1e-4), pytest.approx(0.9115, abs=1e-4))
+    assert exact_95(900, 2000) == (pytest.approx(0.4280, abs=1e-4), pytest.approx(0.4721, abs=1e-4))
