@@ -67,11 +67,21 @@ def test_frames_come_and_the_camera_is_closed_at_the_end(
 def test_a_camera_that_dies_is_lost_and_opened_again(fake_camera: type, wait_until: Wait) -> None:
     fakes = [fake_camera(), fake_camera()]
     opened = iter(fakes)
-    with running(lambda _: next(opened)) as (camera, exchange):
+    plugged_in = threading.Event()
+    plugged_in.set()
+
+    def opener(_: CameraConfig) -> FrameSource:
+        assert plugged_in.wait(20)
+        source: FrameSource = next(opened)
+        return source
+
+    with running(opener) as (camera, exchange):
         wait_until(lambda: camera.state is CameraState.OK, "the first camera gave nothing")
+        plugged_in.clear()
         fakes[0].dead = True
         wait_until(lambda: camera.state is CameraState.LOST, "its death was not noticed")
         assert str(camera.failure) == "fake: unplugged"
+        plugged_in.set()
         wait_until(lambda: camera.state is CameraState.OK, "it was not opened again")
         assert camera.failure is None
         assert exchange.take(20)
