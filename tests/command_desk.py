@@ -44,7 +44,7 @@ def serving(
     thread = threading.Thread(target=work)
     link.start()
     try:
-        assert link.wait_connected(20)
+        assert link.wait_connected(60)
         thread.start()
         yield
         stopping.set()

@@ -101,9 +101,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def wait_until() -> Callable[[Callable[[], bool], str], None]:
-    """`wait_until(condition, what)`: poll until true, fail after 20 s saying what did not come."""
+    """`wait_until(condition, what)`: poll until true, fail after 60 s saying what did not come."""
 
-    def wait(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+    def wait(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > deadline:

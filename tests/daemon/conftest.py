@@ -289,7 +289,7 @@ class Listener:
             on_message=self.heard.append,
         )
         self.link.start()
-        assert self.link.wait_connected(20)
+        assert self.link.wait_connected(60)
 
     def on(self, topic: str) -> list[Arrival]:
         """What was heard on one topic, in its order."""

@@ -281,7 +281,7 @@ def test_a_flood_over_a_real_broker_is_answered_to_the_last(
     with serving(broker, verbs, make_ring, tmp_path / "commands"):
         asking.start()
         try:
-            assert asking.wait_connected(20)
+            assert asking.wait_connected(60)
             for number in range(301):
                 payload = write(HOME, Role.ADMINISTRATOR, "reload", reply_to=answers)
                 correlation = b"%d" % number

@@ -36,7 +36,7 @@ Samples = dict[tuple[str, str], float]
 
 def ask(port: int) -> tuple[str, Samples]:
     """The text, and each sample by its name and its only label."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         text: str = answer.read().decode()
     samples = {}
     for family in text_string_to_metric_families(text):

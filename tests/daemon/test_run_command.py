@@ -122,7 +122,7 @@ def test_a_signal_stops_the_service_cleanly(
         # `timeout -s INT` sends it to the process and, a little later, to its group.
         time.sleep(0.05)
         process.send_signal(number)
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     assert json.loads(out)["frames"] > 0

@@ -49,7 +49,7 @@ class Rig:
 
     def start(self) -> None:
         self.daemon.start()
-        assert self.daemon.wait_connected(10)
+        assert self.daemon.wait_connected(60)
         self.start_door()
 
     def start_door(self) -> None:

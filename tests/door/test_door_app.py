@@ -217,7 +217,7 @@ def test_a_retained_decision_never_opens(
         door_config.mqtt, "ear", subscriptions=((TOPICS.decision, 1),), on_message=heard.append
     )
     ear.start()
-    assert ear.wait_connected(20)
+    assert ear.wait_connected(60)
     first.send(sign(make_decision(50), first.key), retain=True)
     wait_until(lambda: len(heard) == 1, "the broker has it")
     ear.stop()

@@ -36,7 +36,7 @@ def test_the_lock_serves_over_tls_and_survives_its_broker(
     kiosk = Link(mosquitto.mqtt("kiosk"), "screen")
     for link in (admin, daemon, kiosk):
         link.start()
-        assert link.wait_connected(20)
+        assert link.wait_connected(60)
     rig.start_door()
     try:
         wait_until(lambda: [s.state for s in states] == ["locked"], "locked")

@@ -152,7 +152,7 @@ def test_a_day_at_the_door(display: dict[str, str], tmp_path: Path, wait_until: 
                 "a screen that stands still stopped feeding the watchdog",
             )
             process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=120)
             told = manager.told
         daemon.stop()
     assert process.returncode == 0, errors

@@ -29,7 +29,7 @@ def running(mqtt: MqttConfig, **options: object) -> Iterator[Link]:
     link = Link(mqtt, f"test-{uuid.uuid4().hex[:8]}", **options)
     link.start()
     try:
-        assert link.wait_connected(20)
+        assert link.wait_connected(60)
         yield link
     finally:
         link.stop()
@@ -60,7 +60,7 @@ def test_a_publish_from_another_thread_goes_out_at_once(
     ):
         for n in range(100):
             speaker.publish("echo", b"%d" % n, qos=1)
-            wait_until(lambda n=n: len(echoes) > n, "echo", 20)
+            wait_until(lambda n=n: len(echoes) > n, "echo")
 
 
 def test_many_threads_may_publish(broker: MqttConfig, wait_until: Wait) -> None:
@@ -141,7 +141,7 @@ def test_a_farewell_is_retained_and_no_last_will_follows(
     heard: list[Arrival] = []
     link = Link(broker, "leaving", last_will=LastWill("state", b"vanished"))
     link.start()
-    assert link.wait_connected(20)
+    assert link.wait_connected(60)
     with running(broker, subscriptions=(("state", 1), ("end", 1)), on_message=heard.append) as ear:
         link.stop(("state", b"goodbye"))
         assert not link.alive
@@ -233,7 +233,7 @@ def test_each_refusal_says_what_to_do(connack: bytes, says: str, lasting: bool) 
         link.start()
         if lasting:
             with pytest.raises(BrokerError, match=says):
-                link.wait_connected(20)
+                link.wait_connected(60)
         with link._changed:
             assert link._changed.wait_for(lambda: link.failure is not None, 20)
         assert link.failure is not None

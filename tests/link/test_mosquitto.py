@@ -47,7 +47,7 @@ def client(
     )
     link.start()
     try:
-        assert link.wait_connected(20)
+        assert link.wait_connected(60)
         yield link
     finally:
         link.stop()
@@ -169,7 +169,7 @@ def test_a_stranger_is_refused_with_a_clear_line(
     link = Link(mosquitto.mqtt("lock").model_copy(update=changes), "test-stranger")
     link.start()
     with pytest.raises(BrokerError) as caught:
-        link.wait_connected(20)
+        link.wait_connected(60)
     link.stop()
     assert caught.value.refused
     assert caught.value.exit_code == 69
@@ -284,7 +284,7 @@ def test_two_of_one_name_say_so(
 ) -> None:
     first = Link(mosquitto.mqtt("lock"), "the-same")
     first.start()
-    assert first.wait_connected(20)
+    assert first.wait_connected(60)
     second = Link(mosquitto.mqtt("lock"), "the-same")
     second.start()
     wait_until(lambda: "does another client call itself 'the-same'" in caplog.text, "told")
@@ -369,14 +369,14 @@ def test_a_client_that_was_away_gets_nothing_that_was_said_meanwhile(
     with client(mosquitto.mqtt("daemon")) as daemon:
         first = lock()
         first.start()
-        assert first.wait_connected(20)
+        assert first.wait_connected(60)
         daemon.publish(TOPICS.decision, b"one", qos=1)
         wait_until(lambda: len(heard) == 1, "one")
         first.stop()
         daemon.publish(TOPICS.decision, b"two", qos=1)
         second = lock()
         second.start()
-        assert second.wait_connected(20)
+        assert second.wait_connected(60)
         daemon.publish(TOPICS.decision, b"three", qos=1)
         wait_until(lambda: len(heard) >= 2, "three")
         second.stop()

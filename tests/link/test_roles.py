@@ -93,7 +93,7 @@ def everybody(mosquitto: Mosquitto) -> Iterator[tuple[dict[str, Told], dict[str,
             link.start()
             parts.callback(link.stop)
         for link in links.values():
-            assert link.wait_connected(20)
+            assert link.wait_connected(60)
         yield links, heard
 
 
@@ -169,7 +169,7 @@ def test_each_role_tries_each_command_with_each_key(
             )
             link.start()
             parts.callback(link.stop)
-            assert link.wait_connected(20)
+            assert link.wait_connected(60)
             for verb in COMMANDS:
                 numbers = {secrets.token_bytes(4): key for key in Role}
                 for number, key in numbers.items():

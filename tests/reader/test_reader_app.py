@@ -78,7 +78,7 @@ def daemon(config: Config, heard: list[Any]) -> Iterator[Link]:
         config.mqtt, "daemon", subscriptions=((TOPICS.commands, 1),), on_message=heard.append
     )
     link.start()
-    assert link.wait_connected(20)
+    assert link.wait_connected(60)
     try:
         yield link
     finally:

@@ -170,7 +170,7 @@ def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.Mo
             assert config.mqtt.user == ROLES[role]
             link = Link(config.mqtt.model_copy(update={"port": server.port}), f"test-{role}")
             link.start()
-            assert link.wait_connected(20), link.failure
+            assert link.wait_connected(60), link.failure
             link.stop()
     finally:
         server.stop()

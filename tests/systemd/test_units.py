@@ -237,7 +237,7 @@ def test_the_lock_works_under_its_units_rules(
     heard: list[Arrival] = []
     ear = Link(broker, "ear", subscriptions=((TOPICS.door_state, 1),), on_message=heard.append)
     ear.start()
-    assert ear.wait_connected(20)
+    assert ear.wait_connected(60)
     process = subprocess.Popen(
         sandboxed("oneglance-door.service", "-m", "oneglance.cli.start", "door", "-c", str(config)),
         stderr=subprocess.PIPE,
@@ -246,7 +246,7 @@ def test_the_lock_works_under_its_units_rules(
     )
     wait_until(lambda: len(heard) > 0 or process.poll() is not None, "the lock speaks")
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     ear.stop()
     assert process.returncode == 0, errors
     assert b'"locked"' in heard[0].payload
