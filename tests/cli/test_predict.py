@@ -33,7 +33,8 @@ def photos(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     for name in ("obama.jpg", "obama2.jpg", "biden.jpg"):
         image = load_image(photos / name)
-        small = cv2.resize(image, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+        scale = 400 / image.shape[0]
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(folder / name), small)
     return folder
 
