@@ -46,6 +46,19 @@ def command(
     seconds: Annotated[
         float, typer.Option(min=0.5, max=600, help="Wait at most so long for the answer.")
     ] = 10.0,
+    doors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Ask each door of the site that this file names, one a line.", show_default=False
+        ),
+    ] = None,
+    left: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --doors: write into this file who did not answer, to be asked again.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,7 +70,8 @@ def command(
 
     Examples: `oneglance command reload`,
     `oneglance command rename id=ada-lovelace name="Ada King"`,
-    `oneglance command enrol name="Ada King" photos=@ada.jpg consent=true`
+    `oneglance command enrol name="Ada King" photos=@ada.jpg consent=true`,
+    `oneglance command delete id=ada-lovelace --doors doors.txt --left silent.txt`
     """
     from oneglance.config import load_config
     from oneglance.contract.commands import open_writer
@@ -68,6 +82,17 @@ def command(
     topic = topics.command(verb)
     writer = open_writer(topics, key or settings.command_key_file)
     args = _arguments(arguments or [])
+    if doors is not None:
+        from oneglance.cli.command_many import ask_all, read_doors, tell
+
+        def payload(at: Topics, answers: str) -> bytes:
+            return open_writer(at, key or settings.command_key_file).write(verb, answers, **args)
+
+        asker = _asker(settings)
+        tell(ask_all(settings, verb, read_doors(doors), asker, payload, seconds), left, as_json)
+        return
+    if left is not None:
+        raise typer.BadParameter("--left goes with --doors")
     reply = _asked(settings, topic, lambda answers: writer.write(verb, answers, **args), seconds)
     if as_json:
         typer.echo(reply.to_payload().decode())

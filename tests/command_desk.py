@@ -15,6 +15,7 @@ from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
 from oneglance.contract.keyring import Keyring
 from oneglance.contract.messages import Reply
+from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.authority import Authority
 from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.nonces import NonceFile
@@ -24,17 +25,23 @@ from oneglance.link import Link
 
 @contextmanager
 def serving(
-    mqtt: MqttConfig, verbs: Mapping[str, Verb], keys: Callable[[], Keyring], memory: Path
+    mqtt: MqttConfig,
+    verbs: Mapping[str, Verb],
+    keys: Callable[[], Keyring],
+    memory: Path,
+    topics: Topics = TOPICS,
 ) -> Iterator[None]:
-    """Take commands to home/front as a daemon's two threads do, until the block ends."""
+    """Take commands to a door as a daemon's two threads do, until the block ends."""
     clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
-    authority = Authority(TOPICS, keys, verbs, NonceFile(memory), clocks)
+    authority = Authority(topics, keys, verbs, NonceFile(memory), clocks)
 
     def reply(topic: str, correlation: bytes | None, answer: Reply) -> bool:
         return link.publish(topic, answer.to_payload(), qos=1, correlation=correlation)
 
-    desk = CommandDesk(TOPICS, verbs, authority, reply, clocks)
-    link = Link(mqtt, "desk", subscriptions=((TOPICS.commands, 1),), on_message=desk.arrived)
+    desk = CommandDesk(topics, verbs, authority, reply, clocks)
+    link = Link(
+        mqtt, f"desk-{topics.door}", subscriptions=((topics.commands, 1),), on_message=desk.arrived
+    )
     stopping = threading.Event()
 
     def work() -> None:
