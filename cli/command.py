@@ -55,7 +55,7 @@ def command(
     left: Annotated[
         Path | None,
         typer.Option(
-            help="With --doors: write into this file who did not answer, to be asked again.",
+            help="With --doors: write into this file who has to be asked again.",
             show_default=False,
         ),
     ] = None,

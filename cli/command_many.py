@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from oneglance.link import Arrival
 
 CONNECT_S = 10.0
+# Refusals that are over in some seconds; an expired command was too long on its way.
+NOT_NOW = {"expired", "busy", "rate_limited", "clock_set"}
 # Less than a command lives.
 TAKEN_S = 3.0
 
@@ -31,6 +33,12 @@ class Asked:
 
     replies: dict[str, Reply]
     silent: list[str]
+
+    @property
+    def open(self) -> list[str]:
+        """Whom to ask again: the silent, and those that could not just then."""
+        later = [door for door, reply in self.replies.items() if reply.code in NOT_NOW]
+        return [*self.silent, *later]
 
     @property
     def refused(self) -> dict[str, Reply]:
@@ -129,7 +137,7 @@ def ask_all(
 
 
 def tell(asked: Asked, left: Path | None, as_json: bool) -> None:
-    """Print who did it, who refused and who was silent; the silent go into `left`.
+    """Print who did it, who refused and who was silent; whom to ask again goes into `left`.
 
     Exits with 1 unless all did it.
     """
@@ -137,7 +145,7 @@ def tell(asked: Asked, left: Path | None, as_json: bool) -> None:
     from oneglance.whole_file import write_whole
 
     if left is not None:
-        text = "".join(f"{door}\n" for door in asked.silent)
+        text = "".join(f"{door}\n" for door in asked.open)
         if text:
             write_whole(left, text.encode(), 0o644, durable=True)
         else:
