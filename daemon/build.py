@@ -28,6 +28,7 @@ from oneglance.contract.signing import load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.access.entrance import Entrance
 from oneglance.daemon.gallery.credential_watch import CredentialWatch
+from oneglance.daemon.gallery.enrol_looks import EnrolLooks, Glance
 from oneglance.daemon.gallery.logged import Log, deletion
 from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.verbs import gallery_verbs
@@ -301,7 +302,10 @@ def build_outlet(
         clocks=clocks,
     )
     keys = PinnedKeys(config.keyring_file, read_keyring)
-    verbs = gallery_verbs(config, watch, scribe) | {
+    glance = Glance(clocks.monotonic_s)
+    looks = EnrolLooks(config, watch, scribe, glance, clocks)
+    verbs = gallery_verbs(config, watch, scribe) | looks.verbs()
+    verbs |= {
         "claim": Verb(frozenset({Role.KIOSK, Role.READER}), entrance.claim),
         "verify-now": Verb(frozenset({Role.KIOSK}), entrance.try_again),
         "reset-lockout": Verb(frozenset({Role.ADMINISTRATOR}), entrance.reset),
@@ -333,7 +337,7 @@ def build_outlet(
     )
     scribe.begin()
     desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, command)
-    return Outlet(issuer, publisher, desk, scribe, preview, clocks)
+    return Outlet(issuer, publisher, desk, scribe, preview, clocks, glance.offer)
 
 
 def home_assistant(config: Config, topics: Topics) -> HomeAssistant | None:

@@ -21,8 +21,9 @@ from oneglance.faces.gallery.enrolment import (
 from oneglance.faces.gallery.person import Person, UnfitTemplatesError, person_id_from
 from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured
-from oneglance.faces.reader import load_image, read_one_face_turned
+from oneglance.faces.reader import FaceSample, load_image, read_one_face_turned
 
 
 def enrol_pictures(
@@ -45,8 +46,31 @@ def enrol_pictures(
     least_px = config.decision.min_face_px
     judged = [still_quality(s.chip, s.points, s.box.width, least_px) for s in samples]
     check_quality(list(zip(labels, judged, strict=True)))
+    return store(config, model, name, person_id, samples, labels, log, source="photo")
+
+
+def store(
+    config: Config,
+    model: FaceModel,
+    name: str,
+    person_id: str | None,
+    samples: Sequence[FaceSample],
+    labels: Sequence[str],
+    log: Log,
+    *,
+    source: str,
+    consent: str = "",
+) -> Person:
+    """Store the templates of looks at one new person; `labels` names the looks.
+
+    `consent` is the SHA-256, in hex, of the text that was agreed to, where one was shown. Raises
+    GalleryError, with nothing stored, if they do not show one new person, AuditError if the
+    enrolment cannot be logged.
+    """
     templates = np.stack([sample.template for sample in samples])
-    check_agreement(model.compare(templates, templates), labels, model.threshold(AGREEMENT_FMR))
+    check_agreement(
+        model.compare(templates, templates), list(labels), model.threshold(AGREEMENT_FMR)
+    )
     now = datetime.now(UTC)
     with open_configured(config.gallery, create=True, log=Generations(log)) as gallery:
         try:
@@ -56,7 +80,9 @@ def enrol_pictures(
         scores = model.compare(templates, enrolled.templates)
         check_lookalike(scores, enrolled.person_ids, model.threshold(LOOKALIKE_FMR))
         person_id = person_id or person_id_from(name)
-        said = {"model_id": model.model_id, "templates": len(templates), "source": "photo"}
+        said = {"model_id": model.model_id, "templates": len(templates), "source": source}
+        if consent:
+            said["consent"] = consent
         with logged(log, gallery, "enrolment", said, person_id):
             return gallery.enrol(
                 name,
@@ -64,5 +90,5 @@ def enrol_pictures(
                 model.model_id,
                 person_id=person_id,
                 consent_at=now,
-                source="photo",
+                source=source,
             )

@@ -40,11 +40,12 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         return f"the gallery was read again: {watch.reload()} people count"
 
     def listed(args: Args, _sender: Sender) -> str:
-        only(args)
+        only(args, "search")
+        wanted = text_of(args, "search").casefold() if "search" in args else ""
         with opened() as gallery:
-            return _lines(
-                [f"{person.person_id}  {person.name}" for person in gallery.list_people()]
-            )
+            lines = [f"{person.person_id}  {person.name}" for person in gallery.list_people()]
+        found = [line for line in lines if wanted in line.casefold()]
+        return _lines(found) if found or not wanted else "nobody is called so"
 
     def rename(args: Args, _sender: Sender) -> str:
         only(args, "id", "name")

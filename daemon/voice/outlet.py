@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Outlet:
     the screen.
 
     `publisher`, `desk`, `scribe` and `preview` belong to other threads as well; whoever builds
-    the daemon starts and stops them.
+    the daemon starts and stops them. `on_show` gets each step, in the vision thread.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Outlet:
         scribe: Scribe,
         preview: Preview,
         clocks: Clocks,
+        on_show: Callable[[Sequence[StepReport]], None] = lambda _reports: None,
     ) -> None:
         self.publisher = publisher
         self.desk = desk
@@ -48,6 +49,7 @@ class Outlet:
         self.preview = preview
         self._issuer = issuer
         self._clocks = clocks
+        self._on_show = on_show
         self._feed = VisitFeed()
         self._refusal = ""
 
@@ -114,6 +116,7 @@ class Outlet:
         if state is not None:
             self.publisher.visit(state)
         self.preview.offer(reports)
+        self._on_show(reports)
 
     def tell(self, state: AccessState | None) -> None:
         """Tell the screen of claims and waits, if there is anything new."""
