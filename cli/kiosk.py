@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +20,12 @@ def _size_px(text: str) -> tuple[int, int]:
     return size_px
 
 
+app = typer.Typer(invoke_without_command=True, add_completion=False, rich_markup_mode="markdown")
+
+
+@app.callback()
 def kiosk(
+    context: typer.Context,
     config: ConfigOption = None,
     windowed: Annotated[
         bool, typer.Option("--windowed", help="In a window, even if the configuration says full.")
@@ -35,6 +41,8 @@ def kiosk(
 
     Try it: `oneglance kiosk --windowed --size 1280x720`
     """
+    if context.invoked_subcommand is not None:
+        return
     size_px = _size_px(size)
     from oneglance.config import load_config
     from oneglance.kiosk_ui.app import KioskApp
@@ -44,3 +52,54 @@ def kiosk(
         screen = settings.kiosk.model_copy(update={"fullscreen": False})
         settings = settings.model_copy(update={"kiosk": screen})
     KioskApp(settings).run(size_px)
+
+
+@app.command("set-pin")
+def set_pin(
+    key: Annotated[
+        Path,
+        typer.Option(help="The private key of an administrator, ID.key, made for this screen."),
+    ],
+    user: Annotated[
+        str | None,
+        typer.Option(help="Who the administrator is to the broker.", show_default=False),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="The file with that user's password.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Seal an administrator's key under a new PIN, which opens the administration at this screen.
+
+    What was sealed before is replaced, and wrong PINs are forgotten: this is the way back when the
+    PIN is forgotten, at this machine alone. Asks for the PIN twice. Delete ID.key afterwards.
+
+    Example: `oneglance kiosk set-pin --key hall-admin.key --user oneglance-admin
+    --password-file admin.password`
+    """
+    from oneglance.config import load_config
+    from oneglance.errors import ConfigError
+    from oneglance.key_files import load_private_key
+    from oneglance.kiosk_ui import admin_secret
+    from oneglance.secret_file import read_password
+
+    settings = load_config(config, "kiosk.toml")
+    file = settings.kiosk.admin_file
+    if file is None:
+        raise ConfigError(
+            "it says nowhere to keep the sealed key",
+            where="kiosk.admin_file",
+            fix='set it, e.g. to "/var/lib/oneglance-kiosk/admin"',
+        )
+    private = load_private_key(
+        key, "administrator's key", "make one: oneglance keys make administrator --id hall-admin"
+    )
+    password = read_password(password_file, "MQTT password") if password_file else None
+    pin = typer.prompt("New PIN", hide_input=True, confirmation_prompt=True)
+    sealed = admin_secret.sealed(admin_secret.AdminKey(key.stem, private, user, password), pin)
+    admin_secret.write(file, sealed)
+    attempts = file.with_name(f"{file.name}.attempts")
+    attempts.unlink(missing_ok=True)
+    typer.echo(f"{file}: the PIN counts from the next time it is entered.")
+    typer.echo(f"Delete {key} now: it works without the PIN.")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from oneglance.config import Config
 from oneglance.errors import ConfigError, OneglanceError
+from oneglance.kiosk_ui.admin_desk import AdminDesk
+from oneglance.kiosk_ui.admin_facts import facts_of, recent_of
+from oneglance.kiosk_ui.admin_link import AdminLink
+from oneglance.kiosk_ui.admin_page import Item
 from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window
 from oneglance.kiosk_ui.language import language
@@ -17,6 +22,7 @@ from oneglance.kiosk_ui.palette import DEFAULT, Theme
 from oneglance.kiosk_ui.pin_pad import UNHEARD, Key, key_at
 from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.reducer import (
+    DecisionArrived,
     Event,
     KeyPressed,
     KioskState,
@@ -40,15 +46,19 @@ log = logging.getLogger(__name__)
 _REST_S = 0.1
 # Only these are dimmed: whoever comes near wakes the screen.
 _MAY_DIM = {Kind.IDLE, Kind.OFFLINE, Kind.MAINTENANCE, Kind.CAMERA_LOST, Kind.DOOR_FAULT}
+# As many decisions the administration shows, without names.
+MAX_RECENT = 20
+# Somebody is at the door: staff can wait.
+BUSY_WITH_VISITORS = PICTURED | {Kind.WELCOME, Kind.PIN_PAD}
 
 
 class KioskApp:
     """One run of the kiosk. `run` blocks in the thread that owns the window."""
 
     def __init__(self, config: Config, notifier: Notifier | None = None) -> None:
+        self._config = config
         self._client = KioskClient(config)
         self._notifier = notifier or Notifier()
-        self._config = config
         self._fullscreen = config.kiosk.fullscreen
         self._dims = Schedule.of(config.kiosk.dim) if config.kiosk.dim else None
         self._has_pad = config.kiosk.pin_pad
@@ -62,11 +72,15 @@ class KioskApp:
         self._has_verify = config.kiosk.verify_button
         self._verify = Verify()
         self._verify_pressed = False
+        self._recent: deque[Item] = deque(maxlen=MAX_RECENT)
+        self._desk = self._admin_desk()
         self._shot: Shot | None = None
         self._view: Any = None
         self._live: Any = None
         self._stage: Any = None
         self._bar: Any = None
+        self._admin: Any = None
+        self._staff: Any = None
         self._fed_at_s = 0.0
         self._ready = False
         self._stopping = False
@@ -77,7 +91,7 @@ class KioskApp:
         Raises MissingPartError without Kivy, OneglanceError without a display, and when a screen
         that fills the whole display was closed: its service then brings it back.
         """
-        touch = self._has_pad or self._has_verify
+        touch = self._has_pad or self._has_verify or self._desk is not None
         kiosk = self._config.kiosk
         escape = True if kiosk.escape else None
         window = open_window(size_px, fullscreen=self._fullscreen, touch=touch, escape=escape)
@@ -85,6 +99,7 @@ class KioskApp:
         from kivy.clock import Clock
         from kivy.uix.floatlayout import FloatLayout
 
+        from oneglance.kiosk_ui.admin_view import AdminView, StaffButton
         from oneglance.kiosk_ui.preview_view import LivePicture
         from oneglance.kiosk_ui.verify_view import VerifyBar
         from oneglance.kiosk_ui.view import KioskView
@@ -101,8 +116,15 @@ class KioskApp:
         self._stage = FloatLayout()
         self._stage.add_widget(self._view)
         self._bar = VerifyBar(self.press_verify)
+        if self._desk is not None:
+            self._admin = AdminView(self._desk.press)
+            self._staff = StaffButton(self._desk.open)
         if touch:
-            window.bind(on_key_down=lambda _, _key, place, *_rest: self._typed(place))
+            window.bind(
+                on_key_down=lambda _, _key, place, text, modifiers: self._typed(
+                    place, text, shift="shift" in modifiers
+                )
+            )
         self._client.start()
         try:
             with stop_on_signals(self.stop):
@@ -134,10 +156,16 @@ class KioskApp:
         self._view.dimmed = self._dimmed(screen.kind, wall)
         self._live.show(self._shot, screen)
         self._bar.show(self.button, self._stage, self._view)
+        if self._desk is not None:
+            at_rest = screen.kind not in BUSY_WITH_VISITORS
+            self._staff.show(self._stage, there=at_rest)
+            shifted = self._desk.shifted
+            self._admin.show(self._desk.page, self._stage, self._shot, shifted=shifted)
         if self._state.screen.kind is Kind.CHALLENGE and self._state.challenge is not None:
             self._client.shown(self._state.challenge)
         self._feed_watchdog()
-        still = not (moves(screen, now_s - screen.since_s) or self._view.moving)
+        typing = self._desk is not None and self._desk.page is not None
+        still = not (moves(screen, now_s - screen.since_s) or self._view.moving or typing)
         if still and not self._state.pad.open:
             self._client.news.wait(_REST_S)
 
@@ -186,9 +214,16 @@ class KioskApp:
         if pin:
             self._learn(PinSent() if self._client.claim(pin) else PinAnswered(UNHEARD))
         self._ask_to_look()
-        self._shot = self._client.picture(wanted=self._state.screen.kind in PICTURED)
+        wanted = self._state.screen.kind in PICTURED
+        if self._desk is not None:
+            self._desk.turn()
+            page = self._desk.page
+            wanted = wanted if page is None else page.picture
+        self._shot = self._client.picture(wanted=wanted)
 
     def _learn(self, event: Event) -> None:
+        if self._desk is not None and isinstance(event, DecisionArrived):
+            self._recent.append(recent_of(event.decision))
         before = self._state.screen.kind
         self._state = reduce(self._state, event, time.monotonic())
         if self._state.screen.kind is not before:
@@ -204,8 +239,24 @@ class KioskApp:
         if pressed and self.button.there and self.button.ready:
             self._verify = self._verify.sent(now_s, out=self._client.verify())
 
-    def _typed(self, place: int) -> bool:
+    def _admin_desk(self) -> AdminDesk | None:
+        file = self._config.kiosk.admin_file
+        if file is None:
+            return None
+        return AdminDesk(
+            file,
+            lambda key: AdminLink(self._config, key),
+            time.monotonic,
+            facts=lambda: facts_of(self._config, self._state.status, self._client.connected),
+            decisions=lambda: tuple(reversed(self._recent)),
+            anew=self._client.picture_anew,
+        )
+
+    def _typed(self, place: int, text: str | None = None, *, shift: bool = False) -> bool:
         """A keyboard's key; True if it meant something, and the window must not end for it."""
+        if self._desk is not None and self._desk.page is not None:
+            self._desk.type(place, text or "", shift=shift)
+            return True
         if presses(place) and not self._state.pad.open and self.button.there:
             self.press_verify()
             return True

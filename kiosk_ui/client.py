@@ -186,6 +186,16 @@ class KioskClient:
             self._lease.forget()
         return self._lease.shot(now_s)
 
+    def picture_anew(self) -> None:
+        """Let the live picture begin anew, with a new lease."""
+        if self._lease is not None:
+            self._lease.forget()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is there."""
+        return self._link.connected
+
     def _ask(self, verb: str, then: Callable[[Reply], Event | None], **args: Arg) -> bool:
         """Send a command whose answer goes to `then`; False if it could not be sent at once."""
         if self._writer is None:

@@ -126,6 +126,7 @@ class KioskLabel(Widget):  # type: ignore[misc]
     bold = BooleanProperty(False)
     color = ColorProperty((1, 1, 1, 1))
     # Where its lines stand in the box.
+    halign = OptionProperty("center", options=("center", "left"))
     valign = OptionProperty("middle", options=("middle", "top", "bottom"))
     text = StringProperty("")
     font_px = NumericProperty(0)
@@ -178,7 +179,7 @@ class KioskLabel(Widget):  # type: ignore[misc]
         widest, y = 0.0, top
         for line, height in zip(filter(None, self._lines), heights, strict=True):
             width = line[-1].x + line[-1].texture.width
-            left = round(self.center_x - width / 2)
+            left = round(self.center_x - width / 2 if self.halign == "center" else self.x)
             widest = max(widest, width)
             above = max(piece.above_px for piece in line)
             deepest = max(piece.texture.height - piece.above_px for piece in line)

@@ -67,12 +67,13 @@ class LivePicture(Widget):  # type: ignore[misc]
     def show(self, shot: Shot | None, state: ScreenState) -> None:
         """Draw `shot` behind what `state` says, and in the place of its symbol."""
         words_top = self._view.ids.title.top
-        self._draw(shot, state, words_top)
+        self.draw(shot, state, words_top)
         # An arrow must be seen; an eye or a face is the picture's own business.
         instead = self.visible and state.kind is not Kind.CHALLENGE
         self._view.ids.symbol.opacity = 0 if instead else 1
 
-    def _draw(self, shot: Shot | None, state: ScreenState, words_top: float) -> None:
+    def draw(self, shot: Shot | None, state: ScreenState, words_top: float) -> None:
+        """Draw `shot` above `words_top`, in px, with the progress of `state`."""
         if shot is None or state.kind not in PICTURED:
             self._clear()
             return

@@ -15,7 +15,7 @@ ANSWER_S = 6.0
 # How long the answer's words stand on the button.
 SAID_S = 3.0
 # Where asking is of use, and where it goes without asking: the button stays, so that nothing jumps.
-OFFERED = frozenset({Kind.IDLE, Kind.LOOK_HERE, Kind.NOT_RECOGNISED})
+OFFERED = frozenset({Kind.IDLE, Kind.LOOK_HERE, Kind.NOT_RECOGNISED, Kind.NOT_SURE, Kind.NOT_NOW})
 WORKING = frozenset({Kind.CHECKING, Kind.CHALLENGE})
 
 # Enter, the keypad's Enter, and the space bar, by their place on the keyboard (see `pin_pad`).

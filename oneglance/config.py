@@ -309,7 +309,8 @@ class KioskConfig(Section):
 
     With `key_file`, a kiosk's key, it may also ask the daemon for something. `pin_pad` lets who
     stands there enter a PIN, on a touch screen or with a keyboard. With `preview` visitors see
-    themselves while they are looked at. With `verify_button` they can ask to be looked at. A
+    themselves while they are looked at, with `verify_button` they can ask to be. `admin_file`
+    holds an administrator's key, sealed under the PIN that opens the administration here. A
     `discreet` greeting names nobody. `dim` says when the screen needs less light (by `dim_by`)
     while nobody is there. With `escape` that key closes a full screen too.
     """
@@ -319,6 +320,7 @@ class KioskConfig(Section):
     fullscreen: bool = True
     pin_pad: bool = False
     verify_button: bool = False
+    admin_file: Path | None = None
     preview: bool = True
     result_s: Annotated[float, Field(ge=1.2, le=60)] = 4.0
     greeting: Literal["name", "discreet"] = "name"

@@ -69,7 +69,7 @@ class Link:
     `on_connected` runs after each (re)connection, when subscriptions have been asked for; use it
     to publish retained status. `failure` tells why the last attempt to connect failed,
     `deaf` why the broker does not let us hear a topic (by topic), and `publishes_refused` how many
-    messages its ACL forbade.
+    messages its ACL forbade. A `password` takes the place of the file's.
 
     Raises ConfigError at once when certificates or the password file cannot be used.
     """
@@ -84,6 +84,7 @@ class Link:
         on_connected: Callable[[], None] | None = None,
         on_disconnected: Callable[[], None] | None = None,
         last_will: LastWill | None = None,
+        password: str | None = None,
     ) -> None:
         self._config = config
         self._client_id = client_id
@@ -93,7 +94,7 @@ class Link:
         self._on_disconnected = on_disconnected
         self._last_will = last_will
         self._tls = _tls_context(config) if config.tls else None
-        self._password = _password(config)
+        self._password = _password(config) if password is None else password
         self._stopping = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)

@@ -61,9 +61,10 @@ def parse(words: list[str]) -> None:
     name = "oneglance"
     while hasattr(group, "resolve_command"):
         context = group.make_context(name, words, parent=parent)
-        name, command, words = group.resolve_command(
-            context, [*context._protected_args, *context.args]
-        )
+        rest = [*context._protected_args, *context.args]
+        if not rest and group.invoke_without_command:
+            return
+        name, command, words = group.resolve_command(context, rest)
         group, parent = command, context
     group.make_context(name, words, parent=parent)
 

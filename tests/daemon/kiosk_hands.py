@@ -40,9 +40,9 @@ class Hands:
 
     def labels(self) -> list[Any]:
         """Every label that says something and can be seen."""
-        from kivy.uix.label import Label
+        from oneglance.kiosk_ui.parts import KioskLabel
 
-        found = [w for w in self.app._stage.walk() if isinstance(w, Label) and w.text]
+        found = [w for w in self.app._stage.walk() if isinstance(w, KioskLabel) and w.text]
         return [label for label in found if label.opacity > 0]
 
     def look(self, _window: Any) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Hands:
         if place:
             window.dispatch("on_key_down", 0, place, None, [])
         for letter in text:
-            window.dispatch("on_textinput", letter)
+            window.dispatch("on_key_down", 0, 0, letter, [])
         return True
 
     def photograph(self, window: Any, file: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -13,19 +14,28 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 from people_on_stage import Stage
+from test_challenge_pipeline import head, portrait
 from test_daemon_app import running
 
 from oneglance.access_config import AccessConfig
-from oneglance.config import CommandsConfig, Config, MqttConfig
+from oneglance.config import CommandsConfig, Config, DecisionConfig, MqttConfig
 from oneglance.contract.keyring import Keyring, Role, entry
 from oneglance.contract.keyring_file import write_keyring
-from oneglance.contract.signing import create_signing_key, load_public_key
+from oneglance.contract.messages import Step
+from oneglance.contract.signing import create_signing_key, load_public_key, load_signing_key
 from oneglance.daemon.app import Daemon
+from oneglance.kiosk_ui import admin_secret
+from oneglance.kiosk_ui.admin_enrol import POSES
+from oneglance.kiosk_ui.admin_secret import AdminKey, Cost
 from oneglance.kiosk_ui.display import virtual_display
 
+__all__ = ["head", "portrait"]
+
 Wait = Callable[..., None]
+PIN = "27182818"
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.skipif(
@@ -78,7 +88,7 @@ def kiosk_config(folder: Path, mqtt: MqttConfig, more: str = "") -> Path:
     file.write_text(
         f'[site]\nname = "test"\ndoor = "front"\n[mqtt]\nhost = "{mqtt.host}"\nport = {mqtt.port}\n'
         '[kiosk]\npublic_key_file = "signing.pub"\nkey_file = "kiosk.key"\nfullscreen = false\n'
-        f"verify_button = true\n{more}"
+        f'verify_button = true\nadmin_file = "admin"\n{more}'
     )
     return file
 
@@ -114,6 +124,31 @@ def visitor(photos: Path, network_camera: Any) -> Callable[..., None]:
     return stands
 
 
+@pytest.fixture
+def poses(head: Callable[[Step, float], Any], network_camera: Any) -> Callable[[str], None]:
+    """`poses(title)`: the visitor does what the enrolment's page asks for."""
+    parts = {Step.LOOK_STRAIGHT: 0.0, Step.LOOK_UP: 0.5, Step.COME_CLOSER: 0.6}
+    shown = {}
+    for pose, title in POSES.items():
+        picture = head(Step(pose), parts.get(Step(pose), 0.35))
+        # A live camera is never quite still.
+        pictures = [np.roll(picture, step, axis=1) for step in range(3)]
+        shown[title] = [cv2.imencode(".jpg", one)[1].tobytes() for one in pictures]
+
+    def does(title: str) -> None:
+        if title in shown:
+            network_camera.jpegs = shown[title]
+
+    return does
+
+
+def seal_admin(folder: Path) -> None:
+    """The administrator's key under PIN, as `oneglance kiosk set-pin` does it."""
+    key = load_signing_key(folder / "administrator.key")
+    sealed = admin_secret.sealed(AdminKey("administrator", key), PIN, Cost(64, 1, 1))
+    admin_secret.write(folder / "admin", sealed)
+
+
 def test_a_visitor_sees_themselves_asks_to_be_looked_at_and_is_welcome(
     house: Callable[..., Config],
     enrol: Callable[..., None],
@@ -132,10 +167,11 @@ def test_a_visitor_sees_themselves_asks_to_be_looked_at_and_is_welcome(
             mqtt=broker,
             commands=CommandsConfig(keyring_file=keyring),
             access=AccessConfig(on_request=True),
+            decision=DecisionConfig(patience_s=10.0),
         )
     )
     with running(daemon) as run, kiosk(kiosk_config(tmp_path, broker)) as hands:
-        wait_until(lambda: hands.kind() == "idle", "the kiosk hears no daemon")
+        wait_until(lambda: hands.kind() == "idle", "the kiosk hears no daemon", 60.0)
         preview = daemon._outlet.preview  # type: ignore[union-attr]
         assert preview.encoded == 0
         visitor("obama2.jpg")
@@ -147,7 +183,7 @@ def test_a_visitor_sees_themselves_asks_to_be_looked_at_and_is_welcome(
         # Nobody is looked at before it is asked for.
         assert (hands.kind(), run.daemon._outlet.publisher.dropped) == ("look_here", 0)
         assert hands.ask("touch", text="Verify")
-        wait_until(lambda: hands.kind() == "welcome", "not welcome")
+        wait_until(lambda: hands.kind() == "welcome", "not welcome", 60.0)
         assert "Barack" in hands.ask("look")["title"]
         visitor()
         wait_until(lambda: hands.kind() == "idle", "the visitor is gone")
@@ -156,5 +192,55 @@ def test_a_visitor_sees_themselves_asks_to_be_looked_at_and_is_welcome(
         visitor("biden.jpg")
         wait_until(lambda: hands.kind() == "look_here", "nobody is seen")
         hands.ask("type", place=40)
-        wait_until(lambda: hands.kind() == "not_recognised", "not refused")
+        wait_until(lambda: hands.kind() == "not_recognised", "not refused", 60.0)
         assert preview.encoded > encoded
+
+
+def test_who_is_enrolled_at_the_screen_is_welcome(
+    house: Callable[..., Config],
+    broker: MqttConfig,
+    network_camera: Any,
+    visitor: Callable[..., None],
+    poses: Callable[[str], None],
+    keyring: Path,
+    gallery_file: Any,
+    tmp_path: Path,
+    wait_until: Wait,
+) -> None:
+    seal_admin(tmp_path)
+    daemon = Daemon(
+        house(
+            network_camera.url,
+            mqtt=broker,
+            commands=CommandsConfig(keyring_file=keyring),
+            decision=DecisionConfig(patience_s=10.0),
+        )
+    )
+    with running(daemon), kiosk(kiosk_config(tmp_path, broker)) as hands:
+        # A new door: nobody is enrolled, so that nobody can be let in yet.
+        wait_until(lambda: hands.kind() == "offline", "the kiosk hears no daemon", 60.0)
+
+        def touch(*texts: str) -> None:
+            for text in texts:
+                wait_until(lambda text=text: hands.ask("touch", text=text), f"no {text}")
+
+        def says(text: str) -> None:
+            wait_until(lambda: text in hands.ask("look")["texts"], f"no {text}")
+
+        touch("Staff", *PIN, "Unlock", "Enrol somebody", "A")
+        hands.ask("type", text="da")
+        touch("Next", "I agree")
+        titles = [*POSES.values(), "Five good looks"]
+        for title, after in itertools.pairwise(titles):
+            says(title)
+            poses(title)
+            says(after)
+        hands.ask("photograph", file=str(tmp_path / "review.png"))
+        touch("Save")
+        says("Welcome aboard")
+        touch("Close")
+        # Walk away, come back.
+        visitor()
+        wait_until(lambda: hands.kind() == "idle", "the visitor is gone")
+        visitor("obama2.jpg")
+        wait_until(lambda: "Ada" in hands.ask("look")["title"], "not welcome", 60.0)

@@ -22,7 +22,8 @@ from oneglance.kiosk_ui.verify_button import (
 @pytest.mark.parametrize("kind", list(Kind))
 def test_it_is_there_where_asking_helps_and_stays_while_somebody_is_looked_at(kind: Kind) -> None:
     button = Verify().button(kind, 0.0)
-    helps = kind in {Kind.IDLE, Kind.LOOK_HERE, Kind.NOT_RECOGNISED}
+    refused = {Kind.NOT_RECOGNISED, Kind.NOT_SURE, Kind.NOT_NOW}
+    helps = kind in {Kind.IDLE, Kind.LOOK_HERE, *refused}
     looked_at = kind in {Kind.CHECKING, Kind.CHALLENGE}
     assert (button.there, button.ready, button.text) == (helps or looked_at, helps, VERIFY)
 

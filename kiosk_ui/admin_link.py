@@ -1,0 +1,119 @@
+"""The administrator's own way to the daemon, from a right PIN until they leave."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oneglance.config import Config
+from oneglance.contract.commands import COMMAND_LIFE, Arg, Args, CommandWriter
+from oneglance.contract.messages import Reply, parse
+from oneglance.contract.topics import Topics
+from oneglance.errors import MessageError
+from oneglance.kiosk_ui.admin_secret import AdminKey
+from oneglance.link import Arrival, Link
+from oneglance.topic_level import LEVEL_PATTERN
+
+log = logging.getLogger(__name__)
+
+# The daemon reads a face in some seconds on a small machine; nobody waits longer for an answer.
+ANSWER_S = 12.0
+# No answer came, or the broker is away.
+UNHEARD = ""
+
+# The answer's code, and its text.
+Then = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    verb: str
+    args: Args
+    then: Then
+    until_s: float
+
+
+class AdminLink:
+    """Asks with the administrator's key, under the administrator's name at the broker.
+
+    So the screen's own name need not be allowed more, and nothing is left when it is stopped.
+    """
+
+    def __init__(self, config: Config, key: AdminKey) -> None:
+        self._topics = Topics(config.site.name, config.site.door)
+        self._writer = CommandWriter(self._topics, key.key_id, key.key)
+        mqtt = config.mqtt
+        if key.user is not None:
+            mqtt = mqtt.model_copy(update={"user": key.user, "password_file": None})
+        user = mqtt.user or ""
+        asker = user if re.fullmatch(LEVEL_PATTERN, user) else "kiosk-admin"
+        self._answers = self._topics.reply(asker)
+        self._heard: deque[Arrival] = deque(maxlen=64)
+        self._waiting: deque[_Question] = deque()
+        self._open: dict[bytes, _Question] = {}
+        self._link = Link(
+            mqtt,
+            f"oneglance-kiosk-admin-{secrets.token_hex(4)}",
+            subscriptions=((self._answers, 1),),
+            on_message=self._heard.append,
+            password=key.password if key.user is not None else None,
+        )
+        self._link.start()
+
+    @property
+    def connected(self) -> bool:
+        """Whether something can be asked."""
+        return self._link.connected
+
+    def ask(self, verb: str, then: Then, /, **args: Arg) -> None:
+        """Ask for something; `then` hears what came of it from `turn`, once."""
+        self._waiting.append(_Question(verb, args, then, time.monotonic() + ANSWER_S))
+        self._send()
+
+    def turn(self) -> None:
+        """Send what waits, hand out the answers; call it often, in the thread that asks."""
+        self._send()
+        while self._heard:
+            arrival = self._heard.popleft()
+            asked = self._open.pop(arrival.correlation or b"", None)
+            if asked is None or arrival.retained:
+                continue
+            try:
+                reply = parse(arrival.payload, Reply, arrival.topic)
+            except MessageError as error:
+                log.warning("an answer that is none: %s", error)
+                continue
+            asked.then(reply.code, reply.text)
+        now_s = time.monotonic()
+        late = [number for number, asked in self._open.items() if now_s >= asked.until_s]
+        over = [self._open.pop(number) for number in late]
+        while self._waiting and now_s >= self._waiting[0].until_s:
+            over.append(self._waiting.popleft())
+        for asked in over:
+            asked.then(UNHEARD, "")
+
+    def _send(self) -> None:
+        # Signed when it can go: what waits for a connection would expire.
+        while self._waiting and self._link.wait_connected(0):
+            asked = self._waiting.popleft()
+            number = secrets.token_bytes(8)
+            self._open[number] = asked
+            self._link.publish(
+                self._topics.command(asked.verb),
+                self._writer.write(asked.verb, self._answers, **asked.args),
+                qos=1,
+                expiry_s=int(COMMAND_LIFE.total_seconds()),
+                correlation=number,
+                response_topic=self._answers,
+            )
+
+    def stop(self) -> None:
+        """Hang up for good."""
+        self._open.clear()
+        self._waiting.clear()
+        self._link.stop(timeout_s=0.5)

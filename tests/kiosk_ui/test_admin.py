@@ -1,0 +1,319 @@
+"""The administration at the screen: nothing without the PIN, and nothing left when it closes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oneglance.errors import ConfigError
+from oneglance.kiosk_ui.admin_attempts import FIRST_WAIT_S, FREE, LONGEST_WAIT_S, AdminAttempts
+from oneglance.kiosk_ui.admin_desk import IDLE_S, LOOK_EVERY_S, AdminDesk
+from oneglance.kiosk_ui.admin_enrol import CONSENT, POSES
+from oneglance.kiosk_ui.admin_page import Item
+from oneglance.kiosk_ui.admin_secret import AdminKey, Cost, check_pin, opened, read, sealed, write
+
+PIN, WRONG = "27182818", "31415926"
+CHEAP = Cost(kib=64, passes=1, lanes=1)
+KEY = AdminKey("hall-admin", Ed25519PrivateKey.generate(), "oneglance-admin", "a password")
+SEALED = sealed(KEY, PIN, CHEAP)
+
+
+def test_the_key_comes_out_with_its_pin_alone_and_stands_nowhere_in_the_file() -> None:
+    found = opened(SEALED, PIN)
+    assert found is not None
+    assert found.key.private_bytes_raw() == KEY.key.private_bytes_raw()
+    assert (found.key_id, found.user, found.password) == (
+        "hall-admin",
+        "oneglance-admin",
+        "a password",
+    )
+    assert opened(SEALED, WRONG) is None
+    assert opened(SEALED, "") is None
+    for secret in (b"hall-admin", b"password", PIN.encode()):
+        assert secret not in SEALED
+    assert "password'" not in repr(found)
+
+
+def test_each_sealing_is_another_and_as_costly_as_rfc_9106_has_it() -> None:
+    other = sealed(KEY, PIN, CHEAP)
+    assert json.loads(other)["sealed"][:16] != json.loads(SEALED)["sealed"][:16]
+    assert json.loads(other)["salt"] != json.loads(SEALED)["salt"]
+    assert (Cost().kib, Cost().passes, Cost().lanes) == (65_536, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "pin", ["", "1234567", "12345678", "98765432", "11112222", "x" * 8, "٣" * 9]
+)
+def test_a_pin_that_is_soon_guessed_is_none(pin: str) -> None:
+    with pytest.raises(ConfigError):
+        check_pin(pin)
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_any_bytes_are_a_sealed_key_or_a_clear_error(data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(SEALED)))
+    junk = data.draw(st.binary(max_size=5))
+    body = json.loads(SEALED)
+    name = data.draw(st.sampled_from(sorted(body)))
+    body[name] = data.draw(st.none() | st.sampled_from([-1, 0, 1, 2**40]) | st.text(max_size=5))
+    for content in (SEALED[:cut] + junk, json.dumps(body).encode()):
+        with suppress(ConfigError):
+            assert opened(content, PIN) is None or content.strip() == SEALED
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    file = tmp_path / "admin"
+    write(file, SEALED)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert read(file) == SEALED
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match="read by others"):
+        read(file)
+
+
+def test_wrong_pins_cost_more_and_more_and_no_restart_helps(tmp_path: Path) -> None:
+    file = tmp_path / "admin.attempts"
+    now_s, waits = 0.0, []
+    for _ in range(FREE + 9):
+        # The program ends in the middle of each try: it counts all the same.
+        attempts = AdminAttempts(file, now_s)
+        waits.append(attempts.wait_s(now_s))
+        now_s += waits[-1]
+        attempts.begin()
+    assert waits[:FREE] == [0.0] * FREE
+    assert waits[FREE : FREE + 3] == [FIRST_WAIT_S, 2 * FIRST_WAIT_S, 4 * FIRST_WAIT_S]
+    assert waits[-1] == LONGEST_WAIT_S
+    attempts = AdminAttempts(file, now_s)
+    attempts.succeeded()
+    assert AdminAttempts(file, now_s).wait_s(now_s) == 0.0
+    file.write_bytes(b"nonsense")
+    assert AdminAttempts(file, now_s).wait_s(now_s) == LONGEST_WAIT_S
+    file.unlink()
+    attempts.begin()
+    # Set anew at the machine: forgotten, in a running screen too.
+    file.unlink()
+    attempts.refresh(now_s)
+    assert attempts.wait_s(now_s) == 0.0
+
+
+def test_a_try_that_cannot_be_counted_is_not_made(tmp_path: Path) -> None:
+    attempts = AdminAttempts(tmp_path / "gone" / "admin.attempts", 0.0)
+    with pytest.raises(ConfigError, match="cannot be counted"):
+        attempts.begin()
+
+
+class Daemon:
+    """What is asked of it, and what it says."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.says: dict[str, tuple[str, str]] = {}
+        self.waiting: list[Callable[[], None]] = []
+        self.stopped = False
+
+    def ask(self, verb: str, then: Callable[[str, str], None], /, **args: Any) -> None:
+        self.asked.append((verb, args))
+        self.waiting.append(lambda: then(*self.says.get(verb, ("ok", "done"))))
+
+    def turn(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for answer in waiting:
+            answer()
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Screen:
+    """The administration, its clock, and who touches it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now_s = 1000.0
+        self.file = folder / "admin"
+        write(self.file, SEALED)
+        self.daemon = Daemon()
+        self.keys: list[AdminKey] = []
+        self.begin()
+
+    def begin(self) -> None:
+        self.desk = AdminDesk(
+            self.file,
+            self._connect,
+            lambda: self.now_s,
+            facts=lambda: [Item("", "online", "the daemon")],
+            work=lambda work: work(),
+            cost=CHEAP,
+        )
+
+    def _connect(self, key: AdminKey) -> Daemon:
+        self.keys.append(key)
+        self.daemon.stopped = False
+        return self.daemon
+
+    def press(self, *keys: str, passed_s: float = 0.0) -> str:
+        """Press keys, let some time pass; the title of the page, "" if it is closed."""
+        for key in keys:
+            self.desk.press(key)
+        self.now_s += passed_s
+        for _ in range(3):
+            self.desk.turn()
+        return "" if self.desk.page is None else self.desk.page.title
+
+    def enter(self, pin: str) -> str:
+        self.desk.open()
+        return self.press(*pin, "unlock")
+
+    @property
+    def line(self) -> str:
+        assert self.desk.page is not None
+        return self.desk.page.line
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Screen:
+    return Screen(tmp_path)
+
+
+def test_the_right_pin_opens_it_with_its_key_and_a_wrong_one_nothing(
+    screen: Screen, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    assert screen.desk.page is None
+    assert screen.enter(WRONG) == "Staff"
+    assert screen.keys == []
+    assert screen.enter(PIN) == "Administration"
+    assert [key.key_id for key in screen.keys] == ["hall-admin"]
+    assert screen.press("close") == ""
+    assert screen.daemon.stopped
+    for secret in (PIN, WRONG):
+        assert secret not in caplog.text
+        assert secret not in repr(vars(screen.desk))
+
+
+def test_what_is_typed_is_shown_as_dots_and_gone_with_its_page(screen: Screen) -> None:
+    screen.desk.open()
+    screen.press(*"2718")
+    assert screen.desk.page is not None
+    assert screen.desk.page.entry == 4 * "\N{BULLET}"
+    screen.press("close")
+    screen.desk.open()
+    assert screen.desk.page is not None
+    assert screen.desk.page.entry == ""
+
+
+def test_a_lock_out_counts_down_and_outlives_the_screen(screen: Screen) -> None:
+    for _ in range(FREE):
+        screen.enter(WRONG)
+    assert screen.line.startswith("Too many wrong PINs: wait 0:")
+    assert screen.enter(PIN) == "Staff"
+    assert screen.keys == []
+    screen.begin()
+    screen.enter(PIN)
+    assert screen.line.startswith("Too many wrong PINs")
+    screen.press(passed_s=FIRST_WAIT_S + 1)
+    assert screen.enter(PIN) == "Administration"
+
+
+def test_who_walks_away_leaves_nothing_open(screen: Screen) -> None:
+    screen.enter(PIN)
+    assert screen.press("system", passed_s=IDLE_S - 1) == "System"
+    assert screen.press(passed_s=1) == ""
+    assert screen.daemon.stopped
+
+
+def test_people_are_found_renamed_and_deleted_by_the_daemon_alone(screen: Screen) -> None:
+    screen.daemon.says["list"] = ("ok", "ada  Ada King\nbob  Bob\nand 3 more: 'oneglance people'")
+    screen.enter(PIN)
+    assert screen.press("people") == "People"
+    assert screen.desk.page is not None
+    assert [item.text for item in screen.desk.page.items][:2] == ["Ada King", "Bob"]
+    assert screen.press("search", *"ki", "done") == "People"
+    assert screen.daemon.asked[-1] == ("list", {"search": "Ki"})
+    assert screen.press("person ada") == "Ada King"
+    screen.press("rename", *(8 * ["delete"]), *"ada l", "done")
+    assert screen.daemon.asked[-1] == ("rename", {"id": "ada", "name": "ada L"})
+    screen.press("back")
+    assert screen.press("person bob", "delete") == "Delete Bob?"
+    before = len(screen.daemon.asked)
+    assert screen.press("back") == "People"
+    assert screen.press("person bob", "delete", "yes") == "Delete"
+    assert screen.daemon.asked[before + 1 :] == [("delete", {"id": "bob"})]
+
+
+def test_what_the_daemon_refuses_or_does_not_answer_is_said(screen: Screen) -> None:
+    screen.daemon.says["list"] = ("revoked", "the key hall-admin was revoked")
+    screen.enter(PIN)
+    screen.press("people")
+    assert screen.line == "the key hall-admin was revoked"
+    screen.daemon.says["list"] = ("", "")
+    screen.press("back", "people")
+    assert screen.line == "The daemon did not answer"
+
+
+def test_another_pin_counts_from_then_on(screen: Screen) -> None:
+    screen.enter(PIN)
+    assert screen.press("pin", *"11111111", "done") == "New PIN"
+    screen.press(*"16180339", "done", *"16180330", "done")
+    assert screen.line == "They were not alike: once more"
+    screen.press(*"16180339", "done", *"16180339", "done")
+    assert screen.line == "It counts from now on"
+    screen.press("close")
+    assert screen.enter(PIN) == "Staff"
+    assert screen.press("close") == ""
+    assert screen.enter("16180339") == "Administration"
+
+
+def test_an_enrolment_asks_for_consent_then_pose_after_pose(screen: Screen) -> None:
+    screen.enter(PIN)
+    screen.press("enrol", *"ada king", "done")
+    assert screen.line == CONSENT
+    screen.press("agree")
+    assert screen.daemon.asked[-1][1] == {
+        "name": "Ada King",
+        "consent": True,
+        "consent_text": CONSENT,
+    }
+    screen.daemon.says["enrol-look"] = ("more_light", "")
+    titles = []
+    for pose in POSES:
+        assert screen.desk.page is not None
+        assert screen.desk.page.picture
+        screen.press(passed_s=2.0)
+        assert screen.daemon.asked[-1] == ("enrol-look", {"pose": pose})
+        screen.daemon.says["enrol-look"] = ("ok", "")
+        titles.append(screen.press(passed_s=LOOK_EVERY_S))
+        screen.daemon.says["enrol-look"] = ("pose", "")
+    assert titles == [*list(POSES.values())[1:], "Five good looks"]
+    # Once more, and then kept.
+    assert screen.press("again") == POSES["look_straight"]
+    screen.daemon.says["enrol-look"] = ("ok", "")
+    for _ in range(20):
+        screen.press(passed_s=1.0)
+    assert screen.press("save") == "Welcome aboard"
+    assert screen.daemon.asked[-1] == ("enrol-finish", {})
+
+
+def test_who_says_no_or_walks_away_is_not_enrolled(screen: Screen) -> None:
+    screen.enter(PIN)
+    screen.press("enrol", *"bob", "done", "back")
+    assert not [verb for verb, _ in screen.daemon.asked if verb.startswith("enrol")]
+    screen.press("enrol", *"bob", "done", "agree")
+    screen.press("cancel")
+    assert screen.daemon.asked[-1][0] == "enrol-cancel"
+    screen.press("enrol", *"bob", "done", "agree", "close")
+    screen.daemon.says["enrol-look"] = ("pose", "")
+    screen.press(passed_s=1000)
+    assert screen.desk.page is None
+    assert "enrol-finish" not in [verb for verb, _ in screen.daemon.asked]
