@@ -115,10 +115,16 @@ class Mosquitto:
         return (self.folder / "broker.log").read_text(errors="replace")
 
     def _end(self, how: str) -> None:
-        if self._process is not None:
+        deadline = time.monotonic() + 60
+        while self._process is not None:
+            # Again and again: it listens before its loop begins, and forgets a SIGTERM in between.
             getattr(self._process, how)()
-            self._process.wait(20)
-            self._process = None
+            try:
+                self._process.wait(1)
+            except subprocess.TimeoutExpired:
+                assert time.monotonic() < deadline, self.log()
+            else:
+                self._process = None
 
     def _add_user(self, user: str, password: str) -> None:
         file = self.folder / "passwords"
