@@ -6,6 +6,7 @@ mosquitto as configured in systemd/.
 
 from __future__ import annotations
 
+import secrets
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -38,12 +39,31 @@ dynamic_filters = true
 """
 
 
+# Linux gives out ports from 32768 on by itself, and might give one away before it is listened on.
+_FIRST_PORT, _PORTS = 20_000, 12_000
+# Names in Linux's abstract namespace, which are free again when this process ends.
+_claims: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A TCP port on the loopback address that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on the loopback address that nobody listens on.
+
+    It stays so until this process ends, for all who ask here: no other process gets the same, and
+    a broker can end and come back. Raises BrokerError if there is none.
+    """
+    for _ in range(1000):
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0oneglance-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
+            return port
+    raise BrokerError("no port is free", where="127.0.0.1")
 
 
 @contextmanager
@@ -64,7 +84,7 @@ def embedded_broker(port: int | None = None) -> Iterator[MqttConfig]:
         toml.write_text(_RUMQTTD_TOML.format(port=chosen))
         broker = Broker(config_path=str(toml))
         try:
-            broker.start()
+            broker.start(timeout=60)  # a busy machine starts a Python in ten seconds or more
         except (OSError, RuntimeError) as error:
             raise BrokerError(
                 f"the embedded broker did not start: {error}", where=f"127.0.0.1:{chosen}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from oneglance.broker import free_port
 
 # A busy machine takes minutes where a free one takes seconds: this ends a deadlock, nothing else.
 _PATIENCE_S = 900
@@ -38,7 +39,7 @@ def said(process: subprocess.Popen[str]) -> str:
 
 def both_said(backend: str, *arguments: str) -> list[str]:
     """What the first and the second of two processes say that share a training."""
-    ports = _free_ports(2)
+    ports = [free_port() for _ in range(2)]
     processes = []
     for index in range(2):
         cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
@@ -62,11 +63,3 @@ def both_said(backend: str, *arguments: str) -> list[str]:
             for process in processes:
                 process.kill()
     return [answer.result() for answer in answers]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
