@@ -84,7 +84,7 @@ def test_the_daemon_speaks_and_all_who_may_hear_it(
     heard_by_screen = {TOPICS.status, TOPICS.visit, TOPICS.challenge, TOPICS.decision}
     assert {a.topic for a in kiosk} == heard_by_screen
     assert {a.topic for a in lock} == {TOPICS.decision}
-    assert {a.topic for a in reader} == {TOPICS.status, TOPICS.decision}
+    assert {a.topic for a in reader} == {TOPICS.status, TOPICS.visit}
     assert not lock[0].retained
 
 
