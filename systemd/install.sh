@@ -155,6 +155,7 @@ house=$prefix/etc/oneglance
 etc=$house
 if [ "$instance" = yes ]; then etc=$house/$door; fi
 units=$prefix/etc/systemd/system
+catalog=$prefix/usr/local/lib/systemd/catalog
 opt=$prefix/opt/oneglance
 
 case $camera in
@@ -215,9 +216,11 @@ install_users() {
     run install -d "$prefix/etc/sysusers.d" "$prefix/etc/tmpfiles.d" "$house"
     run install -m 0644 "$here/sysusers.conf" "$prefix/etc/sysusers.d/oneglance.conf"
     run install -m 0644 "$here/tmpfiles.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
+    run install -D -m 0644 "$here/oneglance.catalog" "$catalog/oneglance.catalog"
     if live; then
         run systemd-sysusers /etc/sysusers.d/oneglance.conf
         run systemd-tmpfiles --create /etc/tmpfiles.d/oneglance.conf
+        run journalctl --update-catalog
     fi
 }
 
@@ -256,9 +259,23 @@ if [ "$uninstall" = yes ]; then
     done
     run rm -f "$units/oneglance@.service" "$units/oneglance-door@.service"
     if live; then run systemctl daemon-reload; fi
+    # While the program is there: else Home Assistant would go on showing a door that is gone.
+    for told in "$prefix"/var/lib/oneglance/home-assistant \
+        "$prefix"/var/lib/oneglance-doors/*/home-assistant; do
+        [ -e "$told" ] || continue
+        folder=${told%/home-assistant}
+        case $folder in
+        */oneglance-doors/*) folder=$house/${folder##*/} ;;
+        *) folder=$house ;;
+        esac
+        run "${venv:-$opt/venv}/bin/oneglance" home-assistant remove -c "$folder/oneglance.toml" ||
+            say "Home Assistant still shows $folder: the broker did not take that back"
+    done
     if link_is_ours; then run rm -f "$link"; fi
     run rm -rf "$opt"
-    run rm -f "$prefix/etc/sysusers.d/oneglance.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
+    run rm -f "$prefix/etc/sysusers.d/oneglance.conf" "$prefix/etc/tmpfiles.d/oneglance.conf" \
+        "$catalog/oneglance.catalog"
+    if live; then run journalctl --update-catalog; fi
     if [ "$purge" = no ]; then
         say "kept: keys, passwords and configuration in $house, the gallery and the audit log in" \
             "$prefix/var/lib/oneglance, the broker's files in $prefix/etc/mosquitto"

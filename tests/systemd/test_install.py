@@ -105,7 +105,15 @@ def test_the_command_is_on_the_path_until_it_is_uninstalled(tmp_path: Path) -> N
     assert said.startswith("oneglance ")
     install("--role", "lock", "--prefix", str(tmp_path))
     (tmp_path / "etc/oneglance/signing.key").write_text("kept")
-    install("--uninstall", "--prefix", str(tmp_path))
+    assert (tmp_path / "usr/local/lib/systemd/catalog/oneglance.catalog").exists()
+    # It was told to Home Assistant: that is taken back first, or said.
+    (tmp_path / "etc/oneglance/oneglance.toml").write_text("[mqtt]\nport = 1\nkeepalive_s = 0\n")
+    (tmp_path / "var/lib/oneglance").mkdir(parents=True)
+    (tmp_path / "var/lib/oneglance/home-assistant").touch()
+    said = install("--uninstall", "--prefix", str(tmp_path))
+    assert "keepalive_s" in said
+    assert f"Home Assistant still shows {tmp_path}/etc/oneglance" in said
+    assert not (tmp_path / "usr/local/lib/systemd/catalog/oneglance.catalog").exists()
     assert not link.is_symlink()
     assert list((tmp_path / "etc/systemd/system").iterdir()) == []
     assert (tmp_path / "etc/oneglance/signing.key").read_text() == "kept"
