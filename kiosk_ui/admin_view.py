@@ -16,7 +16,7 @@ from kivy.uix.behaviors import ButtonBehavior
 from kivy.uix.floatlayout import FloatLayout
 
 from oneglance.kiosk_ui.admin_page import DELETE, SHIFT, SPACE, Item, Keys, Page
-from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, KEY_BACK, LINE, TITLE, mixed
+from oneglance.kiosk_ui.palette import DEFAULT, KEY_BACK, Theme, mixed
 from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - admin.kv uses it
 from oneglance.kiosk_ui.preview_lease import Shot
 from oneglance.kiosk_ui.preview_view import LivePicture
@@ -33,7 +33,6 @@ _LETTERS = (
     (SPACE, "."),
 )
 _NAMES = {DELETE: "Del", SHIFT: "Shift", SPACE: "Space"}
-_BACK = mixed(BACKGROUND, TITLE, KEY_BACK)
 _DIM = 0.4
 _MORE = "more"
 
@@ -41,22 +40,23 @@ _MORE = "more"
 class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
     """A button, a line of a list, or a key."""
 
-    back = ColorProperty(_BACK)
-    ink = ColorProperty(TITLE)
+    back = ColorProperty(DEFAULT.background)
+    ink = ColorProperty(DEFAULT.text)
     more = StringProperty("")
     inset = NumericProperty(0)
 
-    def __init__(self, item: Item, on_key: OnKey, **kwargs: Any) -> None:
+    def __init__(self, item: Item, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.item = item
         self._on_key = on_key
         self.more = item.more
         self._said: object = None
-        lit = item.ready and (item.strong or item.danger)
-        if lit:
-            self.back = ACCENTS[Kind.LOOK_HERE if item.strong else Kind.NOT_RECOGNISED]
-        ink = BACKGROUND if lit else mixed(_BACK, TITLE, 1.0 if item.ready else _DIM)
-        self.ink = (*ink, 1)
+        back, ink = mixed(theme.background, theme.text, KEY_BACK), theme.text
+        if item.ready and (item.strong or item.danger):
+            back, ink = theme.guide if item.strong else theme.no, theme.background
+        elif not item.ready:
+            ink = mixed(back, theme.text, _DIM)
+        self.back, self.ink = back, (*ink, 1)
 
     def place(self, x: float, y: float, width: float, height: float) -> None:
         """Stand there, with the text as large as it may be."""
@@ -80,11 +80,13 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
 class AdminView(FloatLayout):  # type: ignore[misc]
     """Lies over the whole screen while there is a page. `show` is called once a frame."""
 
-    background = ColorProperty(BACKGROUND)
+    background = ColorProperty(DEFAULT.background)
 
-    def __init__(self, on_key: OnKey, **kwargs: Any) -> None:
+    def __init__(self, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._on_key = on_key
+        self._theme = theme
+        self.background = theme.background
         self._drawn: object = None
         self._tiles: list[Any] = []
         self._page: Page | None = None
@@ -156,7 +158,10 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         parts = (0.4, 0.28, 0.32) if typed else (0.32, 0.46, 0) if told else (0.58, 0.42, 0)
         y = top
         for name, share, colour in zip(
-            ("title", "line", "entry"), parts, (TITLE, LINE, TITLE), strict=True
+            ("title", "line", "entry"),
+            parts,
+            (self._theme.text, self._theme.quiet, self._theme.text),
+            strict=True,
         ):
             label = self.ids[name]
             part = share * height
@@ -200,6 +205,9 @@ class AdminView(FloatLayout):  # type: ignore[misc]
             return
         gap = 0.015 * min(self.size)
         least, most = 0.15 * min(self.size), 0.19 * min(self.size)
+        if not any(item.key or item.more for item in page.items):
+            # Sentences, to be read.
+            most = 0.27 * min(self.size)
         columns = 2 if self.width > self.height and len(page.items) > 3 else 1
         fit = columns * max(1, int(height / (least + gap)))
         items = page.items
@@ -223,7 +231,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
             self._on_key(key)
 
     def _tile(self, item: Item) -> Tile:
-        tile = Tile(item, self._press)
+        tile = Tile(item, self._press, self._theme)
         self._tiles.append(tile)
         self.add_widget(tile)
         return tile
@@ -237,10 +245,10 @@ class AdminView(FloatLayout):  # type: ignore[misc]
 class StaffButton(Tile):  # type: ignore[misc]
     """Opens the administration; small and dim, as it is not for visitors."""
 
-    def __init__(self, on_open: Callable[[], None], **kwargs: Any) -> None:
-        super().__init__(Item("staff", "Staff", ready=True), lambda _key: on_open(), **kwargs)
-        self.back = mixed(BACKGROUND, TITLE, KEY_BACK / 2)
-        self.ink = (*mixed(BACKGROUND, TITLE, 0.6), 1)
+    def __init__(self, on_open: Callable[[], None], theme: Theme = DEFAULT, **kwargs: Any) -> None:
+        super().__init__(Item("staff", "Staff"), lambda _key: on_open(), theme, **kwargs)
+        self.back = mixed(theme.background, theme.text, KEY_BACK / 2)
+        self.ink = (*mixed(theme.background, theme.text, 0.6), 1)
 
     def show(self, stage: Any, *, there: bool) -> None:
         """Stand in the upper right corner of `stage`, if it is to be there."""

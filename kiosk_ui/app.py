@@ -115,10 +115,10 @@ class KioskApp:
         self._live.under(self._view)
         self._stage = FloatLayout()
         self._stage.add_widget(self._view)
-        self._bar = VerifyBar(self.press_verify)
+        self._bar = VerifyBar(self.press_verify, self._view.language, self._view.theme)
         if self._desk is not None:
-            self._admin = AdminView(self._desk.press)
-            self._staff = StaffButton(self._desk.open)
+            self._admin = AdminView(self._desk.press, self._view.theme)
+            self._staff = StaffButton(self._desk.open, self._view.theme)
         if touch:
             window.bind(
                 on_key_down=lambda _, _key, place, text, modifiers: self._typed(
@@ -155,7 +155,8 @@ class KioskApp:
         self._view.show(screen, now_s, wall)
         self._view.dimmed = self._dimmed(screen.kind, wall)
         self._live.show(self._shot, screen)
-        self._bar.show(self.button, self._stage, self._view)
+        foot = self._view.theme.foot(screen.kind)
+        self._bar.show(self.button, self._stage, self._view, foot)
         if self._desk is not None:
             at_rest = screen.kind not in BUSY_WITH_VISITORS
             self._staff.show(self._stage, there=at_rest)

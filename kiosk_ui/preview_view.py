@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import io
 import logging
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from kivy.core.image import Image as CoreImage
-from kivy.graphics.texture import Texture
+from kivy.graphics import Color, Rectangle
 from kivy.lang import Builder
-from kivy.properties import ColorProperty, ListProperty, NumericProperty, ObjectProperty
+from kivy.properties import ColorProperty, ListProperty
 from kivy.uix.widget import Widget
 
-from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, TITLE
+from oneglance.kiosk_ui.palette import BACKGROUND, DEFAULT, TITLE
 from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - preview.kv uses it
 from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.preview_place import Placed, glided, head, oval, placed
@@ -24,30 +25,24 @@ from oneglance.kiosk_ui.screen import Kind, ScreenState
 
 log = logging.getLogger(__name__)
 
-# How dark the picture is: behind words, behind a symbol that must be read, and when it is old.
-_SHADE_STEPS = 64
+# How dark the picture is: as it is, behind a symbol that must be read, and when it is old.
 _VEIL, _VEIL_SYMBOL, _VEIL_OLD = 0.08, 0.62, 0.5
-_BEHIND_WORDS, _SHADE_ABOVE_WORDS = 0.12, 0.1
+# Above the words it goes over into what is behind it, in so many strips.
+_FADE, _STRIPS, _ABOVE_WORDS = 0.13, 20, 0.02
 
 
 class LivePicture(Widget):  # type: ignore[misc]
     """Fills its parent. `show` is called once a frame, and draws only what is new."""
 
-    texture = ObjectProperty(None, allownone=True)
-    dark = ColorProperty(BACKGROUND)
     accent = ColorProperty(BACKGROUND)
     said = ColorProperty(TITLE)
-    veil = NumericProperty(0)
-    shade = ObjectProperty(None, allownone=True)
-    shade_height = NumericProperty(0)
-    # Width and height of what the picture fills, from the top of the screen down.
-    box = ListProperty([1, 1])
     outline = ListProperty()
     done = ListProperty()
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shade = _shade()
+        with self.canvas.before:
+            self._strips = [(Color(0, 0, 0, 0), Rectangle()) for _ in range(_STRIPS + 1)]
         self._number = 0
         self._whole: Any = None
         self._view: Any = None
@@ -57,7 +52,7 @@ class LivePicture(Widget):  # type: ignore[misc]
     @property
     def visible(self) -> bool:
         """Whether there is a picture on the screen."""
-        return self.texture is not None
+        return self._whole is not None
 
     def under(self, view: Any) -> None:
         """Stand behind all that `view`, a KioskView, says, from now on."""
@@ -66,8 +61,9 @@ class LivePicture(Widget):  # type: ignore[misc]
 
     def show(self, shot: Shot | None, state: ScreenState) -> None:
         """Draw `shot` behind what `state` says, and in the place of its symbol."""
-        words_top = self._view.ids.title.top
-        self.draw(shot, state, words_top)
+        title = self._view.ids.title
+        _, low, _, tall = title.ink
+        self.draw(shot, state, min(title.top, low + tall + _ABOVE_WORDS * self.height))
         # An arrow must be seen; an eye or a face is the picture's own business.
         instead = self.visible and state.kind is not Kind.CHALLENGE
         self._view.ids.symbol.opacity = 0 if instead else 1
@@ -89,38 +85,53 @@ class LivePicture(Widget):  # type: ignore[misc]
         self._place(shot, state, words_top)
 
     def _place(self, shot: Shot, state: ScreenState, words_top: float) -> None:
-        bottom = max(self.y, words_top - _BEHIND_WORDS * self.height)
-        box = self.box = (self.width, self.top - bottom)
-        wanted_y = ((words_top + self.top) / 2 - bottom) / box[1]
-        seen = placed(shot.size_px, box, shot.face, wanted_y)
+        box = (self.width, self.top - words_top)
+        seen = placed(shot.size_px, box, shot.face, 0.54)
         seen = self._seen = glided(self._seen, seen)
+        asked = state.kind is Kind.CHALLENGE
+        veil = _VEIL_SYMBOL if asked else _VEIL_OLD if shot.stale else _VEIL
+        self._paint(seen, words_top, 1 - veil)
+        theme = DEFAULT if self._view is None else self._view.theme
+        self.accent = theme.accent(state.kind)
+        self.ids.age.say(f"{shot.age_s:.1f} s" if shot.stale else "")
+        if shot.face is None or asked or shot.stale:
+            self.outline, self.done = [], []
+            return
+        middle, radius_x, radius_y = head(shot.face, seen, box)
+        middle = (self.x + middle[0], words_top + middle[1])
+        self.outline = oval(middle, radius_x, radius_y)
+        self.done = oval(middle, radius_x, radius_y, state.progress)
+
+    def _paint(self, seen: Placed, bottom: float, light: float) -> None:
+        """The part of the picture that is seen, fading out towards `bottom`."""
         width, height = self._whole.size
         part = self._whole.get_region(
             *(seen.x * width, seen.y * height), *(seen.width * width, seen.height * height)
         )
         # A mirror.
         part.flip_horizontal()
-        self.texture = part
-        self.accent = ACCENTS[state.kind]
-        self.shade_height = words_top - bottom + _SHADE_ABOVE_WORDS * self.height
-        asked = state.kind is Kind.CHALLENGE
-        self.veil = _VEIL_SYMBOL if asked else _VEIL_OLD if shot.stale else _VEIL
-        self.ids.age.say(f"{shot.age_s:.1f} s" if shot.stale else "")
-        if shot.face is None or asked or shot.stale:
-            self.outline, self.done = [], []
-            return
-        middle, radius_x, radius_y = head(shot.face, seen, box)
-        middle = (self.x + middle[0], bottom + middle[1])
-        self.outline = oval(middle, radius_x, radius_y)
-        self.done = oval(middle, radius_x, radius_y, state.progress)
+        left, low, right, _, _, high, *_ = part.tex_coords
+        tall = self.top - bottom
+        faded = min(1.0, _FADE * self.height / max(1.0, tall))
+        edges = [faded * i / _STRIPS for i in range(_STRIPS + 1)] + [1.0]
+        for (colour, strip), (down, up) in zip(self._strips, pairwise(edges), strict=True):
+            share = min(1.0, (down + up) / 2 / faded)
+            colour.rgba = (light, light, light, share * share * (3 - 2 * share))
+            strip.texture = part
+            below, above = (low + edge * (high - low) for edge in (down, up))
+            strip.tex_coords = (left, below, right, below, right, above, left, above)
+            strip.pos = (self.x, bottom + down * tall)
+            strip.size = (self.width, (up - down) * tall)
 
     def _clear(self) -> None:
-        if self._drawn is None and self.texture is None:
+        if self._drawn is None and self._whole is None:
             return
         self._drawn, self._seen, self._number = None, None, 0
-        self.texture = self._whole = None
+        self._whole = None
+        for colour, strip in self._strips:
+            colour.a = 0
+            strip.texture = None
         self.outline, self.done = [], []
-        self.shade_height = self.veil = 0
         self.ids.age.say("")
 
 
@@ -135,15 +146,6 @@ def _texture(jpeg: bytes) -> Any:
         return None
     finally:
         kivy.disabled = False
-
-
-def _shade() -> Any:
-    texture = Texture.create(size=(1, _SHADE_STEPS), colorfmt="rgba")
-    rgb = bytes(round(255 * part) for part in BACKGROUND)
-    rows = (min(1.0, 1.9 * (1 - i / (_SHADE_STEPS - 1))) for i in range(_SHADE_STEPS))
-    pixels = b"".join(rgb + bytes([round(255 * row)]) for row in rows)
-    texture.blit_buffer(pixels, colorfmt="rgba", bufferfmt="ubyte")
-    return texture
 
 
 Builder.load_file(str(Path(__file__).with_name("preview.kv")))

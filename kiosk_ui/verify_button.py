@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from oneglance.contract.commands import Code
+from oneglance.kiosk_ui.language import N_
 from oneglance.kiosk_ui.screen import Kind
 
 # As often as that the daemon is asked.
@@ -21,8 +22,9 @@ WORKING = frozenset({Kind.CHECKING, Kind.CHALLENGE})
 # Enter, the keypad's Enter, and the space bar, by their place on the keyboard (see `pin_pad`).
 _PLACES = {40, 88, 44}
 
-VERIFY, ASKED, WAIT, UNHEARD = "Verify", "One moment", "Please wait", "Please try again"
-REFUSED = "Not possible now"
+# Ids of their translations, as in `words`.
+VERIFY, ASKED = N_("Verify"), N_("One moment")
+WAIT, UNHEARD, REFUSED = N_("Please wait"), N_("Please try again"), N_("Not possible now")
 _SAID: dict[str, str] = {Code.OK: "", Code.WAIT: WAIT, Code.RATE_LIMITED: WAIT}
 
 

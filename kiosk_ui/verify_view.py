@@ -13,31 +13,41 @@ from kivy.lang import Builder
 from kivy.properties import ColorProperty, ListProperty
 from kivy.uix.floatlayout import FloatLayout
 
-from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, KEY_BACK, TITLE, mixed
+from oneglance.kiosk_ui.fonts import FontBook
+from oneglance.kiosk_ui.language import Language
+from oneglance.kiosk_ui.palette import DEFAULT, KEY_BACK, Rgb, Theme, mixed
 from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - verify.kv uses it
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.kiosk_ui.verify_button import Button
 
 # Its share of the screen's height: on a 7" panel of 800 x 480 the pill is 13 mm tall.
 BAR, BAR_UPRIGHT = 0.2, 0.13
-_BACK = mixed(BACKGROUND, TITLE, KEY_BACK)
 
 
 class VerifyBar(FloatLayout):  # type: ignore[misc]
     """`show` is called once a frame; `on_press` hears each touch of it while it is ready."""
 
-    background = ColorProperty(BACKGROUND)
-    back = ColorProperty(BACKGROUND)
+    background = ColorProperty(DEFAULT.background)
+    back = ColorProperty(DEFAULT.background)
     pill = ListProperty([0, 0, 1, 1])
 
-    def __init__(self, on_press: Callable[[], None], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        on_press: Callable[[], None],
+        language: Language | None = None,
+        theme: Theme = DEFAULT,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._on_press = on_press
+        self._language = language or Language()
+        self._theme = theme
+        self._fonts = FontBook(theme.font)
         self._button = Button(there=False, ready=False, text="")
         self._said: object = None
 
-    def show(self, button: Button, stage: Any, view: Any) -> None:
-        """Draw `button` at the foot of `stage`, and make room for it below `view`."""
+    def show(self, button: Button, stage: Any, view: Any, back: Rgb) -> None:
+        """Draw `button` at the foot of `stage`, on `back`, and make room for it below `view`."""
         self._button = button
         if not button.there:
             if self.parent is not None:
@@ -53,12 +63,17 @@ class VerifyBar(FloatLayout):  # type: ignore[misc]
         edge = 0.22 * height
         width = min(0.94 * stage.width, 9 * (height - edge))
         self.pill = [self.center_x - width / 2, self.y + edge, width, height - edge]
-        self.back = ACCENTS[Kind.LOOK_HERE] if button.ready else _BACK
+        theme = self._theme
+        self.background = back
+        dim = mixed(theme.background, theme.text, KEY_BACK)
+        self.back = theme.accent(Kind.LOOK_HERE) if button.ready else dim
         said = (button.text, tuple(self.pill))
         if said != self._said:
             self._said = said
-            self.ids.text.say(button.text)
-        words = BACKGROUND if button.ready else mixed(_BACK, TITLE, 0.8)
+            text = self._language.say(button.text)
+            right_to_left = self._language.right_to_left
+            self.ids.text.say(text, self._fonts, right_to_left=right_to_left)
+        words = theme.background if button.ready else mixed(dim, theme.text, 0.8)
         self.ids.text.color = (*words, 1)
 
     def on_touch_down(self, touch: Any) -> bool:

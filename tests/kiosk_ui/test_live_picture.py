@@ -243,7 +243,7 @@ def test_visitors_see_themselves_as_in_a_mirror_above_the_words(drawn: Any) -> N
     left, right = look[100, 40], look[100, 440]
     assert left[1] > 180 > 60 > left[2], "green was on the picture's right"
     assert right[2] > 180 > 60 > right[1]
-    words = look[int(800 - told["look"]["words_top"]) + 100 :]
+    words = look[int(800 - told["look"]["words_top"]) :]
     assert words[:, :20].max() < 80, "no picture behind words"
     assert (told["look"]["symbol"], told["challenge"]["symbol"]) == (0, 1)
     assert told["checking"]["outline"][0] < 240 < told["checking"]["outline"][1]
