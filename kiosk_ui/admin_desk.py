@@ -18,7 +18,7 @@ from oneglance.contract.commands import Arg, Code
 from oneglance.errors import ConfigError, OneglanceError
 from oneglance.kiosk_ui import admin_secret
 from oneglance.kiosk_ui.admin_attempts import AdminAttempts
-from oneglance.kiosk_ui.admin_enrol import CONSENT, POSES, advice
+from oneglance.kiosk_ui.admin_enrol import CONSENT, CONSENT_LINES, POSES, advice
 from oneglance.kiosk_ui.admin_page import DELETE, SHIFT, Item, Keys, Page
 from oneglance.kiosk_ui.admin_secret import AdminKey, Cost
 from oneglance.kiosk_ui.names import clean_name
@@ -451,7 +451,8 @@ class AdminDesk:
 
     def _consent(self, name: str) -> None:
         page = Page(
-            *(f"Does {clean_name(name)} agree?", CONSENT),
+            f"Does {clean_name(name)} agree?",
+            items=tuple(Item("", line) for line in CONSENT_LINES),
             buttons=(Item("agree", "I agree", strong=True), Item("back", "No")),
         )
         on = {"agree": lambda: self._begin(name), "back": self._menu}

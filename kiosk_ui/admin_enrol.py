@@ -6,10 +6,12 @@ from oneglance.contract.messages import Hint, Step
 from oneglance.kiosk_ui.words import HINTS
 
 # What is agreed to stands in the daemon's audit log by its hash.
-CONSENT = (
-    "This door will recognise my face. Numbers that describe it are kept, encrypted, on the door's"
-    " own machine, and no picture. I can have them deleted at any time."
+CONSENT_LINES = (
+    "This door will recognise my face.",
+    "Numbers that describe it are kept, encrypted, on the door's own machine, and no picture.",
+    "I can have them deleted at any time.",
 )
+CONSENT = " ".join(CONSENT_LINES)
 
 # In the order in which they are taken; the keys are the command's.
 POSES: dict[str, str] = {

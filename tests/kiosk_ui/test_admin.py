@@ -278,7 +278,8 @@ def test_another_pin_counts_from_then_on(screen: Screen) -> None:
 def test_an_enrolment_asks_for_consent_then_pose_after_pose(screen: Screen) -> None:
     screen.enter(PIN)
     screen.press("enrol", *"ada king", "done")
-    assert screen.line == CONSENT
+    assert screen.desk.page is not None
+    assert " ".join(item.text for item in screen.desk.page.items) == CONSENT
     screen.press("agree")
     assert screen.daemon.asked[-1][1] == {
         "name": "Ada King",
