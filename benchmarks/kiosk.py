@@ -1,9 +1,10 @@
-"""What the screen at the door costs: start, an idle door, memory over many messages.
+"""What the screen at the door costs: start, an idle door, the live picture, many messages.
 
 `python benchmarks/kiosk.py` runs the real kiosk, full screen in software under Xvfb, with a real
-broker. `--seconds` of an idle door are measured, then `--messages` are sent. Prints one JSON
-object. CPU is what the kernel counted for the process, so that a busy machine spoils it little; a
-start takes wall time, so its CPU time is told too.
+broker. `--seconds` of an idle door are measured, then `--preview` seconds of a visitor who sees
+themselves in ten pictures a second, as long as they may be; then `--messages` are sent. Prints one
+JSON object. CPU is what the kernel counted for the process, so that a busy machine spoils it
+little; a start takes wall time, so its CPU time is told too.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from oneglance.broker import embedded_broker
-from oneglance.contract.messages import Hint, Phase, ServiceState, Status, VisitState
-from oneglance.contract.signing import create_signing_key
+from oneglance.contract.messages import FaceBox, Hint, Phase, ServiceState, Status, VisitState
+from oneglance.contract.preview import MAX_JPEG_BYTES, VERB, Picture, PreviewSender, half_of
+from oneglance.contract.signing import create_signing_key, load_signing_key
 from oneglance.contract.topics import Topics
+from oneglance.daemon.voice.preview_jpeg import PreviewEncoder
 from oneglance.kiosk_ui.display import virtual_display
-from oneglance.link import Link
+from oneglance.link import Arrival, Link
 
 TOPICS = Topics("home", "front")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -47,7 +54,47 @@ def memory_mb(pid: int) -> float:
     raise ProcessLookupError(pid)
 
 
-def measure(size: tuple[int, int], seconds: float, messages: int) -> dict[str, float | str]:
+def longest_jpeg() -> bytes:
+    """A picture as large as the daemon sends it, and about as long as it may be."""
+    noise = np.random.default_rng(1).normal(128, 40, (360, 480, 3))
+    blurred = cv2.blur(np.clip(noise, 0, 255).astype(np.uint8), (3, 3))
+    jpeg = PreviewEncoder(MAX_JPEG_BYTES).encode(np.asarray(blurred, np.uint8))
+    if jpeg is None:
+        raise SystemExit("the noise does not fit into a frame")
+    return jpeg
+
+
+def looked_at(i: int) -> bytes:
+    """A visit that goes on."""
+    now = datetime.now(UTC)
+    face = FaceBox(x=0.3 + 0.01 * (i % 5), y=0.3, width=0.3, height=0.4)
+    return VisitState(
+        issued_at=now, visit_id="v", phase=Phase.LOOK, hint=Hint.COME_CLOSER, face=face
+    ).to_payload()
+
+
+def preview(daemon: Link, asked: list[Arrival], key: Ed25519PrivateKey, seconds: float) -> int:
+    """Be the daemon of a visitor who sees themselves for so long; how many pictures were sent."""
+    jpeg = longest_jpeg()
+    sender: PreviewSender | None = None
+    topic, sent, until_s = TOPICS.preview("kiosk"), 0, time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        daemon.publish(TOPICS.visit, looked_at(sent), qos=0)
+        if asked and sender is None:
+            half = json.loads(asked[-1].payload)["args"]["key"]
+            sender = PreviewSender(TOPICS, key, half_of(half))
+        if sender is not None:
+            face = FaceBox(x=0.3 + 0.01 * (sent % 5), y=0.3, width=0.3, height=0.4)
+            captured_ms = round(1000 * time.monotonic())
+            daemon.publish(topic, sender.seal(Picture(captured_ms, face, jpeg)), qos=0)
+            sent += 1
+        time.sleep(0.1)
+    return sent
+
+
+def measure(
+    size: tuple[int, int], seconds: float, previewed_s: float, messages: int
+) -> dict[str, float | str]:
     """One run of the kiosk on a display of `size` pixels."""
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -56,15 +103,18 @@ def measure(size: tuple[int, int], seconds: float, messages: int) -> dict[str, f
     ):
         folder = Path(scratch)
         create_signing_key(folder / "signing.key", folder / "signing.pub")
+        create_signing_key(folder / "kiosk.key", folder / "kiosk.pub")
         config = folder / "kiosk.toml"
         config.write_text(
             f'[mqtt]\nhost = "{mqtt.host}"\nport = {mqtt.port}\n'
-            '[kiosk]\npublic_key_file = "signing.pub"\n'
+            '[kiosk]\npublic_key_file = "signing.pub"\nkey_file = "kiosk.key"\n'
         )
         manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         manager.bind(str(folder / "notify"))
         manager.settimeout(_START_LIMIT_S)
-        daemon = Link(mqtt, "daemon")
+        asked: list[Arrival] = []
+        commands = ((TOPICS.command(VERB), 1),)
+        daemon = Link(mqtt, "daemon", subscriptions=commands, on_message=asked.append)
         daemon.start()
         while not daemon.connected:
             time.sleep(0.05)
@@ -87,6 +137,10 @@ def measure(size: tuple[int, int], seconds: float, messages: int) -> dict[str, f
             before_s, at_s = cpu_s(kiosk.pid), time.monotonic()
             time.sleep(seconds)
             idle = (cpu_s(kiosk.pid) - before_s) / (time.monotonic() - at_s)
+            before_s, at_s = cpu_s(kiosk.pid), time.monotonic()
+            pictures = preview(daemon, asked, load_signing_key(folder / "signing.key"), previewed_s)
+            passed_s = time.monotonic() - at_s
+            previewing = (cpu_s(kiosk.pid) - before_s) / max(passed_s, 1e-6)
             memory_before = memory_mb(kiosk.pid)
             hints = list(Hint)
             for i in range(messages):
@@ -104,6 +158,8 @@ def measure(size: tuple[int, int], seconds: float, messages: int) -> dict[str, f
                 "start_to_first_frame_s": round(ready_s, 2),
                 "start_cpu_s": round(ready_cpu_s, 2),
                 "idle_percent_of_a_core": round(100 * idle, 2),
+                "pictures_a_second": round(pictures / max(passed_s, 1e-6), 1),
+                "preview_percent_of_a_core": round(100 * previewing, 1),
                 "memory_mb": round(memory_before, 1),
                 f"memory_mb_after_{messages}_messages": round(memory_mb(kiosk.pid), 1),
             }
@@ -118,12 +174,13 @@ def main() -> None:
     """Measure on each size, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=_SECONDS)
+    parser.add_argument("--preview", type=float, default=20.0)
     parser.add_argument("--messages", type=int, default=1000)
     parser.add_argument("--sizes", default="1280x800", help="e.g. 800x480,1280x800,720x1280")
     given = parser.parse_args()
     for size in given.sizes.split(","):
         width, _, height = size.partition("x")
-        measured = measure((int(width), int(height)), given.seconds, given.messages)
+        measured = measure((int(width), int(height)), given.seconds, given.preview, given.messages)
         print(json.dumps(measured))
 
 
