@@ -174,12 +174,12 @@ class AdminView(FloatLayout):  # type: ignore[misc]
     def _buttons(self, page: Page, edge: float, width: float) -> float:
         """The row of buttons at the foot; returns where what stands above it begins."""
         if not page.buttons:
-            return self.y + edge
+            return float(self.y + edge)
         height = max(0.14 * min(self.size), 0.08 * self.height)
         each = (width - edge * (len(page.buttons) - 1)) / len(page.buttons)
         for i, item in enumerate(page.buttons):
             self._tile(item).place(edge + i * (each + edge), self.y + edge, each, height)
-        return self.y + 2 * edge + height
+        return float(self.y + 2 * edge + height)
 
     def _keys(
         self,
@@ -242,7 +242,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         widget.pos, widget.size = (x, y), (width, height)
 
 
-class StaffButton(Tile):  # type: ignore[misc]
+class StaffButton(Tile):
     """Opens the administration; small and dim, as it is not for visitors."""
 
     def __init__(self, on_open: Callable[[], None], theme: Theme = DEFAULT, **kwargs: Any) -> None:

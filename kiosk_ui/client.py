@@ -92,7 +92,9 @@ class KioskClient:
         self._answers = self._topics.reply(config.mqtt.user or "kiosk")
         # The last question of each verb, and what is to become of its answer.
         self._asked: dict[str, tuple[bytes, Callable[[Reply], Event | None]]] = {}
-        answers = () if self._writer is None else ((self._answers, 1),)
+        answers: tuple[tuple[str, int], ...] = ()
+        if self._writer is not None:
+            answers = ((self._answers, 1),)
         self._wall, self._monotonic_s = wall, monotonic_s
         self._drained_s = monotonic_s()
         self._frozen = False

@@ -112,7 +112,7 @@ class Preview:
         if seen is not None:
             report, view = seen
             self._face_at_s = now_s
-            chosen = report.frame, face_box(report, view)
+            chosen: tuple[Frame, FaceBox | None] = report.frame, face_box(report, view)
         else:
             frames = [report.frame for report in reports]
             same = (frame for frame in frames if self._camera in ("", frame.camera))
