@@ -303,7 +303,7 @@ def build_outlet(
     )
     keys = PinnedKeys(config.keyring_file, read_keyring)
     glance = Glance(clocks.monotonic_s)
-    looks = EnrolLooks(config, watch, scribe, glance, clocks)
+    looks = EnrolLooks(config, watch, scribe, glance, clocks, entrance.pause)
     verbs = gallery_verbs(config, watch, scribe) | looks.verbs()
     verbs |= {
         "claim": Verb(frozenset({Role.KIOSK, Role.READER}), entrance.claim),

@@ -162,11 +162,12 @@ class KioskApp:
             self._staff.show(self._stage, there=at_rest)
             shifted = self._desk.shifted
             self._admin.show(self._desk.page, self._stage, self._shot, shifted=shifted)
-        if self._state.screen.kind is Kind.CHALLENGE and self._state.challenge is not None:
-            self._client.shown(self._state.challenge)
+        covered = self._desk is not None and self._desk.page is not None
+        challenge = self._state.challenge
+        if screen.kind is Kind.CHALLENGE and challenge is not None and not covered:
+            self._client.shown(challenge)
         self._feed_watchdog()
-        typing = self._desk is not None and self._desk.page is not None
-        still = not (moves(screen, now_s - screen.since_s) or self._view.moving or typing)
+        still = not (moves(screen, now_s - screen.since_s) or self._view.moving or covered)
         if still and not self._state.pad.open:
             self._client.news.wait(_REST_S)
 

@@ -130,6 +130,7 @@ class Entrance:
         self._claim_s = config.claim_s
         self._on_request = config.on_request
         self._requested_until_s = -math.inf
+        self._paused_until_s = -math.inf
         self._file = attempts_file
         self._credentials = credentials
         self._audit_log = audit_log
@@ -244,6 +245,17 @@ class Entrance:
         log.warning("failed attempts were forgotten, as %s asked", sender.key_id)
         return "nobody has to wait any more"
 
+    def pause(self, seconds: float) -> None:
+        """Compare nobody for so long from now, whoever is claimed; 0 ends it.
+
+        Who is being enrolled stands before the camera and is known to nobody yet: that is no
+        failure.
+        """
+        with self._lock:
+            self._paused_until_s = self._monotonic_s() + seconds
+            if seconds <= 0:
+                self._news.add(News.RENEW)
+
     def _must_not_wait(self, key: str) -> None:
         now_s = self._monotonic_s()
         wait_s = self._wait_s(key, now_s)
@@ -267,9 +279,10 @@ class Entrance:
             news, self._news = self._news, set()
             self._waited = waits
             unasked = self._on_request and claim is None and now_s >= self._requested_until_s
+            paused = now_s < self._paused_until_s
         self._keep(now_s)
-        under_way = gallery if (waits or unasked) and not self.problem else None
-        if waits or unasked or self._unwritten or self._unlogged:
+        under_way = gallery if (waits or unasked) and not (paused or self.problem) else None
+        if paused or waits or unasked or self._unwritten or self._unlogged:
             gallery = None
         elif claim is not None and gallery is not None:
             gallery = _claimed_alone(gallery, claim.claimed)

@@ -32,6 +32,8 @@ from oneglance.faces.reader import FaceSample, read_faces
 
 # An administrator who went away leaves nothing behind.
 IDLE_S = 120.0
+# From one look to the next the door compares nobody; without any it soon does again.
+PAUSE_S = 10.0
 # Older frames show nobody who stands there now.
 FRESH_S = 1.0
 NO_PICTURE, NO_FACE, TWO_FACES, OTHER_FACE = "no_picture", "no_face", "two_faces", "other_face"
@@ -87,17 +89,25 @@ class _Session:
 class EnrolLooks:
     """The verbs of an enrolment at the screen, for the thread that `watch` belongs to.
 
-    One enrolment at a time. What it stores is written to `log` before.
+    One enrolment at a time. What it stores is written to `log` before. While looks are taken the
+    door is to `pause` for so many seconds: who is being enrolled is nobody yet.
     """
 
     def __init__(
-        self, config: Config, watch: GalleryWatch, log: Log, glance: Glance, clocks: Clocks
+        self,
+        config: Config,
+        watch: GalleryWatch,
+        log: Log,
+        glance: Glance,
+        clocks: Clocks,
+        pause: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self._config = config
         self._watch = watch
         self._log = log
         self._glance = glance
         self._clocks = clocks
+        self._pause = pause
         self._session: _Session | None = None
         self._eyes: tuple[FaceDetector, FaceModel] | None = None
 
@@ -211,7 +221,9 @@ class EnrolLooks:
     def _goes_on(self, session: _Session) -> None:
         session.until_s = self._clocks.monotonic_s() + IDLE_S
         self._glance.want(IDLE_S)
+        self._pause(PAUSE_S)
 
     def _end(self) -> None:
         self._session = None
         self._glance.want(0)
+        self._pause(0.0)

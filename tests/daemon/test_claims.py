@@ -628,3 +628,17 @@ def test_a_door_that_looks_on_request_looks_for_who_is_claimed(tmp_path: Path) -
     assert gallery.person_ids == ("ada",)
     door.ends(person_id="ada")
     assert door.turn().gallery is None
+
+
+def test_while_somebody_is_enrolled_nobody_is_compared_or_fails(door: Door) -> None:
+    assert door.badge("A1") == "ok"
+    door.entrance.pause(10.0)
+    standing = door.turn()
+    assert (standing.gallery, standing.under_way) == (None, None)
+    door.now_s += 10.0
+    assert door.turn().gallery is not None
+    door.entrance.pause(10.0)
+    door.entrance.pause(0.0)
+    # Whoever stands there begins anew.
+    assert News.RENEW in door.turn().news
+    assert door.turn().gallery is not None

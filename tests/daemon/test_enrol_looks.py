@@ -22,7 +22,7 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Hint, Phase, Step
 from oneglance.daemon.build import open_gallery
 from oneglance.daemon.camera.frames import Frame
-from oneglance.daemon.gallery.enrol_looks import IDLE_S, EnrolLooks, Glance
+from oneglance.daemon.gallery.enrol_looks import IDLE_S, PAUSE_S, EnrolLooks, Glance
 from oneglance.daemon.gallery.poses import POSE, POSES, TOO_FAR, judged
 from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
@@ -64,7 +64,10 @@ class Hall:
         self.log = Audit(self.folder, clocks.wall, sealer=load_key(config.gallery.key_file))
         self.watch = open_gallery(config, model, clocks, self.log)
         self.glance = Glance(lambda: self.now_s)
-        self.verbs = EnrolLooks(config, self.watch, self.log, self.glance, clocks).verbs()
+        self.paused: list[float] = []
+        self.verbs = EnrolLooks(
+            *(config, self.watch, self.log, self.glance, clocks), self.paused.append
+        ).verbs()
 
     def do(self, verb: str, sender: Sender = SENDER, **args: Any) -> str:
         """The answer's code."""
@@ -124,6 +127,7 @@ def test_five_looks_become_one_person_whose_consent_is_logged(
     assert hall.do("finish", OTHER) == "not_begun"
     assert hall.do("finish") == "ok"
     assert hall.who() == {"barack-obama": "Barack Obama"}
+    assert (set(hall.paused[:-1]), hall.paused[-1]) == ({PAUSE_S}, 0.0)
     (entry,) = [entry for entry in entries(hall.folder) if entry.kind == "enrolment"]
     assert (entry.body["templates"], entry.body["source"]) == (5, "door")
     assert len(entry.body["consent"]) == 64
