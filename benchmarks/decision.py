@@ -9,8 +9,8 @@ person fused into one row where they agree.
 
 A gallery is enrolled from people drawn at random, a visit is the looks at one person: each of the
 person's other pictures in a random order, each for two looks in a row, begun anew until the visit
-has had all its looks. One picture alone makes a visit of equal looks, the worst for a bound that
-counts on no two of them to differ. One JSON object on stdout; progress and tables on stderr.
+has had all its looks. One picture alone makes a visit of equal looks. One JSON object on stdout;
+progress and tables on stderr.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain, repeat
 from pathlib import Path
 
 import cv2
 import numpy as np
 from known_faces import load_known
 from numpy.typing import NDArray
+from visits import FRAMES, PATIENCE_S, in_turn, play, shown
 
-from oneglance.daemon.visit.decide import Rule, UnsupportedTargetError, judge
-from oneglance.daemon.visit.evidence import Look, Visit
+from oneglance.daemon.visit.decide import Rule, UnsupportedTargetError
 from oneglance.faces.calibration.setup import any_door
 from oneglance.faces.evaluation.metrics import wilson
 from oneglance.faces.gallery.codes import L1Head
@@ -39,21 +38,28 @@ from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.model.tail import tail_of
 
-FRAMES_PER_S = 15
-FRAMES, PATIENCE_S, LIFETIME_S = 3, 3.0, 5.0
-LOOKS_A_PICTURE = 2
 # people enrolled, pictures of each.
 GALLERIES = ((1, 1), (3, 2), (10, 1), (10, 3), (50, 2), (250, 1))
 TARGETS = (1e-2, 1e-3)
 _BOOTSTRAPS = 2000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Enrolled:
-    """Scores float32 (n, rows) of all n pictures with a gallery, and the rows of each person."""
+class Gallery:
+    """Some people enrolled, as the daemon compares them."""
 
-    scores: NDArray[np.float32]
-    columns: dict[str, NDArray[np.intp]]
+    def __init__(
+        self, rows: NDArray[np.float32], owners: NDArray[np.str_], model: FaceModel
+    ) -> None:
+        self.people = sorted(set(owners))
+        self.size = len(rows)
+        self._rows = rows
+        self._columns = [np.flatnonzero(owners == person) for person in self.people]
+        self._model = model
+
+    def scores(self, probes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The best of everybody (n, people) for settled templates (n, d)."""
+        found = self._model.compare(probes, self._rows)
+        return np.stack([found[:, columns].max(axis=1) for columns in self._columns], axis=1)
 
 
 class Comparer:
@@ -63,22 +69,17 @@ class Comparer:
         door = any_door(model)
         self._settle = np.asarray if door is None else door.settled
         self._encoded = templates
-        self._probes = self._settle(templates)
+        self.probes = self._settle(templates)
         self._model = model
         self._head = L1Head.behind(model.compare, model.template_size)
         self._agreement = model.threshold(AGREEMENT_FMR)
 
-    def enrolled(self, pictures: dict[str, NDArray[np.intp]]) -> Enrolled:
-        """Everything against a gallery of these people, by their pictures' numbers."""
+    def enrolled(self, pictures: dict[str, NDArray[np.intp]]) -> Gallery:
+        """A gallery of these people, by their pictures' numbers."""
         ids = tuple(person for person, numbers in pictures.items() for _ in numbers)
         templates = self._encoded[np.concatenate(list(pictures.values()))]
         gallery = fused(Snapshot(ids, {}, templates), self._head, self._agreement)
-        rows = self._settle(gallery.templates)
-        owners = np.array(gallery.person_ids)
-        return Enrolled(
-            self._model.compare(self._probes, rows),
-            {person: np.flatnonzero(owners == person) for person in pictures},
-        )
+        return Gallery(self._settle(gallery.templates), np.array(gallery.person_ids), self._model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,25 +166,27 @@ def _play(
         chosen = rng.choice(enough, size, replace=False)
         enrolled = {p: rng.choice(of[p], each, replace=False) for p in chosen}
         gallery = comparer.enrolled(enrolled)
-        threshold = rule.bar(gallery.scores.shape[1]).threshold
-        reachable = gallery.scores.max(axis=1) >= threshold
+        bar = rule.bar(gallery.size)
+        near = gallery.scores(comparer.probes).max(axis=1) >= bar.near
         for person, pictures in of.items():
             known = person in enrolled
-            shown = np.setdiff1d(pictures, enrolled[person]) if known else pictures
+            left = np.setdiff1d(pictures, enrolled[person]) if known else pictures
             if not known:
                 tried[person] += 1
-                # Nobody is accepted whose pictures never reach the threshold.
-                if not reachable[shown].any():
+                # Nobody is accepted of whose pictures none is near to anybody.
+                if not near[left].any():
                     continue
-            result = _visit(rule, gallery, shown, rng)
+            looks_at = comparer.probes[in_turn(rng.permutation(left))]
+            column, had = play(shown(looks_at, gallery.scores), rule, bar)
+            who = None if column is None else gallery.people[column]
             if not known:
-                fooled[person] += result is not None
+                fooled[person] += who is not None
             else:
                 genuine += 1
-                if result is not None and result[0] == person:
+                if who == person:
                     accepted += 1
-                    looks.append(result[1])
-                wrong += result is not None and result[0] != person
+                    looks.append(had)
+                wrong += who not in (None, person)
     visits, false = sum(tried.values()), sum(fooled.values())
     return Row(
         far=rule.far,
@@ -202,41 +205,6 @@ def _play(
         looks_50=float(np.percentile(looks, 50)),
         looks_95=float(np.percentile(looks, 95)),
     )
-
-
-def _visit(
-    rule: Rule,
-    gallery: Enrolled,
-    shown: NDArray[np.intp],
-    rng: np.random.Generator,
-) -> tuple[str, int] | None:
-    """Who is accepted in a visit that shows these pictures, and after how many looks."""
-    visit = Visit(rule.frames, LIFETIME_S, rule.patience_s)
-    bar = rule.bar(gallery.scores.shape[1])
-    pictures = _in_turn(shown, rng)
-    nothing = np.zeros(1, np.float32)
-    had = 0
-    for frame in range(int(2 * rule.patience_s * FRAMES_PER_S) + 2):
-        at_s = frame / FRAMES_PER_S
-        visit.near(at_s)
-        if visit.due(at_s):
-            row = gallery.scores[next(pictures)]
-            best = {
-                person: float(row[columns].max()) for person, columns in gallery.columns.items()
-            }
-            visit.add(Look(at_s, nothing, best), same_face=True)
-            had += 1
-        verdict = judge(visit, at_s, rule, bar)
-        if verdict is not None:
-            return None if verdict.person_id is None else (verdict.person_id, had)
-    raise AssertionError("a visit without an end")
-
-
-def _in_turn(shown: NDArray[np.intp], rng: np.random.Generator) -> Iterator[int]:
-    while True:
-        yield from chain.from_iterable(
-            repeat(int(picture), LOOKS_A_PICTURE) for picture in rng.permutation(shown)
-        )
 
 
 def _upper(tried: Sequence[int], fooled: Sequence[int], rng: np.random.Generator) -> float:

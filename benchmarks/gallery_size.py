@@ -5,13 +5,13 @@ python benchmarks/gallery_size.py --faces lfw.npz --faces celeba.npz \
     [--bar-for ROWS]
 
 The files are those of known_faces.py. From each set `--people` people (as many as it has) with
-`--each` pictures or more are enrolled, fused into one row a person as the daemon does; the bar is
-that of their number, or of `--bar-for` rows. Everybody else of that set pays a visit twice: with
-one picture in all looks (equal), and, if there are several, with each of them for two looks in a
-row (different). Pairs of names that are one person's are left out. Enrolled people come with the
-pictures that were left, if any. Visits are played by the door's own rule. At strict targets no
-stranger is accepted in so few visits: what the lax ones show is how far below its bound the rule
-stays. One JSON object on stdout.
+`--each` pictures or more are enrolled, settled and fused into one row a person as the daemon does;
+the bar is that of their number, or of `--bar-for` rows. Everybody else of that set pays a visit
+twice: with one picture in all looks (equal), and, if there are several, with each of them for two
+looks in a row (different). Pairs of names that are one person's are left out. Enrolled people come
+with the pictures that were left, if any. Visits are played by the door's own rule. At strict
+targets hardly any stranger is accepted in so few visits: what the lax ones show is how far below
+its bound the rule stays. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ import argparse
 import json
 import sys
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from known_faces import KnownFaces, load_known
 from numpy.typing import NDArray
+from visits import FRAMES, PATIENCE_S, Scores, Shown, Templates, in_turn, play, shown
 
-from oneglance.daemon.visit.decide import Bar, Rule, UnsupportedTargetError, judge
-from oneglance.daemon.visit.evidence import LOOKS_PER_FRAME_NEEDED, Look, Visit
+from oneglance.daemon.visit.decide import Bar, Rule, UnsupportedTargetError
+from oneglance.faces.calibration.setup import any_door
 from oneglance.faces.evaluation.metrics import wilson
 from oneglance.faces.evaluation.strangers import SamePeople
 from oneglance.faces.gallery.fusing import fuse
@@ -36,11 +38,7 @@ from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.model.tail import Tail, tail_of
 
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
-FRAMES, PATIENCE_S, LIFETIME_S, FRAMES_PER_S = 3, 3.0, 5.0, 15
-LOOKS = LOOKS_PER_FRAME_NEEDED * FRAMES
 _BOOTSTRAPS = 1000
-
-Scores = NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -48,15 +46,16 @@ class Row:
     """Visits to galleries of one size at one target.
 
     By kind of visit: how many strangers came, how many of them were let in, the upper end of a 95 %
-    interval (a bootstrap over people from ten on, else Wilson's over people who came), and how many
-    times as often as a single look matches one row somebody was let in for each row.
+    interval (a bootstrap over people from ten on, else Wilson's over people who came), and what
+    share of the bound that is, in a gallery of the size that the bar is for. Of the honest, the
+    interval is a bootstrap over people.
     """
 
     faces: str
     far: float
     rows: int
     threshold: float
-    measured_fmr: float
+    last: float
     strangers: dict[str, dict[str, float]] = field(default_factory=dict)
     honest: dict[str, float | tuple[float, float]] = field(default_factory=dict)
 
@@ -102,79 +101,75 @@ def _measured(
             print(f"{name}: {error.what}", file=sys.stderr)
             continue
         rules.append(rule)
-    counts = [_Counted(rule, size, rule.bar(rows_told)) for rule in rules]
-    lowest = min(rule.bar(rows_told).threshold for rule in rules)
+    counts = [_Counted(rule, size, rows_told) for rule in rules]
+    nearest = min(count.bar.near for count in counts)
+    door = any_door(model)
+    settle = np.asarray if door is None else door.settled
+    settled = settle(faces.templates)
     for _ in range(args.galleries):
         enrolled = [str(who) for who in rng.choice(enough, size, replace=False)]
-        shown = {who: rng.permutation(of[who]) for who in enrolled}
-        rows = np.stack([fuse(faces.templates[shown[who][: args.each]]) for who in enrolled])
-        scores = model.compare(faces.templates, rows)
+        left = {who: rng.permutation(of[who]) for who in enrolled}
+        fused = np.stack([fuse(faces.templates[left[who][: args.each]]) for who in enrolled])
+        compare = partial(_against, model, settle(fused))
         column = {who: at for at, who in enumerate(enrolled)}
         for who, pictures in of.items():
             if who in column:
-                left = shown[who][args.each :]
-                for count in counts if len(left) else ():
-                    count.honest(scores, column[who], left)
+                rest = left[who][args.each :]
+                if len(rest):
+                    visit = shown(settled[in_turn(rest)], compare)
+                    for count in counts:
+                        count.honest(who, visit, column[who])
                 continue
-            own = scores[rng.permutation(pictures)]
-            alike = np.flatnonzero((own >= lowest).any(axis=0))
-            own[:, [at for at in alike if same(who, enrolled[at])]] = -np.inf
-            for count in counts:
-                count.stranger(who, own)
+            kinds = {"equal": pictures[:1]}
+            if len(pictures) > 1:
+                kinds["different"] = rng.permutation(pictures)
+            for kind, some in kinds.items():
+                # Who is near nobody is not accepted by this rule.
+                visit = None
+                if compare(settled[some]).max() >= nearest:
+                    visit = shown(settled[in_turn(some)], compare)
+                    alike = np.flatnonzero((visit.sums >= nearest).any(axis=0))
+                    known = [at for at in alike if same(who, enrolled[at])]
+                    visit.looks[:, known] = visit.sums[:, known] = -np.inf
+                for count in counts:
+                    count.stranger(kind, who, visit)
     return [count.row(name, rng) for count in counts]
+
+
+def _against(model: FaceModel, rows: Templates, looks: Templates) -> Scores:
+    return model.compare(looks, rows)
 
 
 class _Counted:
     """What came of the visits by one rule."""
 
-    def __init__(self, rule: Rule, size: int, bar: Bar) -> None:
+    def __init__(self, rule: Rule, size: int, rows_told: int) -> None:
+        self.bar: Bar = rule.bar(rows_told)
         self._rule = rule
         self._size = size
-        self._bar = bar
+        self._rows_told = rows_told
         self._came: dict[str, dict[str, int]] = {"equal": {}, "different": {}}
         self._let_in: dict[str, dict[str, int]] = {"equal": {}, "different": {}}
-        self._compared = self._matched = 0
-        self._honest = self._right = self._wrong = 0
+        self._honest: dict[str, list[int]] = {}
+        self._looks: list[int] = []
+        self._wrong = 0
 
-    def stranger(self, who: str, own: Scores) -> None:
-        """Two visits of somebody whose pictures score `own` (pictures, rows)."""
-        self._compared += own.size
-        high = own >= self._bar.threshold
-        self._matched += int(high.sum())
-        kinds = {"equal": own[:1]} | ({"different": own} if len(own) > 1 else {})
-        for kind, pictures in kinds.items():
-            self._came[kind][who] = self._came[kind].get(who, 0) + 1
-            # Who is like nobody is not accepted by this rule.
-            let_in = bool(high[: len(pictures)].any()) and self._visit(pictures) is not None
-            self._let_in[kind][who] = self._let_in[kind].get(who, 0) + let_in
+    def stranger(self, kind: str, who: str, visit: Shown | None) -> None:
+        """A visit of somebody who is not enrolled; None if they are near nobody."""
+        self._came[kind][who] = self._came[kind].get(who, 0) + 1
+        let_in = visit is not None and play(visit, self._rule, self.bar)[0] is not None
+        self._let_in[kind][who] = self._let_in[kind].get(who, 0) + let_in
 
-    def honest(self, scores: Scores, own: int, left: NDArray[np.intp]) -> None:
-        """A visit of the person of row `own` with the pictures that were `left`."""
-        found = self._visit(scores[left])
-        self._honest += 1
-        self._right += found == own
+    def honest(self, who: str, visit: Shown, own: int) -> None:
+        """A visit of the person in column `own`."""
+        found, had = play(visit, self._rule, self.bar)
+        self._honest.setdefault(who, []).append(found == own)
         self._wrong += found not in (None, own)
-
-    def _visit(self, pictures: Scores) -> int | None:
-        """Who is accepted that shows these pictures (pictures, rows), each for two looks."""
-        visit = Visit(FRAMES, LIFETIME_S, PATIENCE_S, make_id=lambda: "visit")
-        looks = iter(np.resize(np.repeat(np.arange(len(pictures)), 2), LOOKS))
-        for frame in range(int(2 * PATIENCE_S * FRAMES_PER_S) + 2):
-            at_s = frame / FRAMES_PER_S
-            visit.near(at_s)
-            if visit.due(at_s):
-                row = pictures[next(looks)]
-                best = np.argpartition(row, -2)[-2:]
-                scores = {str(at): float(row[at]) for at in best}
-                visit.add(Look(at_s, np.zeros(1, np.float32), scores), same_face=True)
-            verdict = judge(visit, at_s, self._rule, self._bar)
-            if verdict is not None:
-                return None if verdict.person_id is None else int(verdict.person_id)
-        raise AssertionError("a visit without an end")
+        if found == own:
+            self._looks.append(had)
 
     def row(self, name: str, rng: np.random.Generator) -> Row:
         """The figures of all that was counted."""
-        fmr = self._matched / self._compared
         strangers = {}
         for kind, came in self._came.items():
             visits = np.array(list(came.values()))
@@ -186,20 +181,30 @@ class _Counted:
                 "let_in": int(let_in.sum()),
                 "rate": float(share),
                 "rate_95": _upper(visits, let_in, rng),
-                "times_a_look": float(share / (self._size * fmr)) if fmr else float("nan"),
+                "of_bound": float(share / (self._rule.far * self._size / self._rows_told)),
             }
+        visits = np.array([len(one) for one in self._honest.values()])
+        right = np.array([sum(one) for one in self._honest.values()])
+        drawn = rng.integers(0, len(visits), (_BOOTSTRAPS, len(visits)))
+        shares = right[drawn].sum(axis=1) / visits[drawn].sum(axis=1)
         return Row(
             name,
             self._rule.far,
             self._size,
-            self._bar.threshold,
-            fmr,
+            self.bar.threshold,
+            self.bar.last,
             strangers,
             {
-                "visits": self._honest,
-                "accepted": self._right / self._honest,
-                "accepted_95": wilson(self._right, self._honest),
+                "visits": int(visits.sum()),
+                "people": len(visits),
+                "accepted": float(right.sum() / visits.sum()),
+                "accepted_95": (
+                    float(np.percentile(shares, 2.5)),
+                    float(np.percentile(shares, 97.5)),
+                ),
                 "as_somebody_else": self._wrong,
+                "after_three_looks": float(np.mean(np.array(self._looks) == FRAMES)),
+                "looks_95": float(np.percentile(self._looks, 95)),
             },
         )
 
@@ -214,13 +219,13 @@ def _upper(visits: NDArray[np.int64], let_in: NDArray[np.int64], rng: np.random.
 def _text(row: Row) -> str:
     strangers = "; ".join(
         f"{kind} {one['let_in']:.0f} of {one['visits']:.0f} = {one['rate']:.1e}"
-        f" (up to {one['rate_95']:.1e}), {one['times_a_look']:.2f} times a look"
+        f" (up to {one['rate_95']:.1e}), {one['of_bound']:.2f} of the bound"
         for kind, one in row.strangers.items()
     )
     return (
-        f"{row.faces}, {row.rows} people, far {row.far:.0e}: threshold {row.threshold:.2f}, FMR"
-        f" {row.measured_fmr:.1e}; {strangers}; enrolled"
-        f" {row.honest['accepted']:.2%} of {row.honest['visits']}"
+        f"{row.faces}, {row.rows} people, far {row.far:.0e}: threshold {row.threshold:.2f}, at last"
+        f" {row.last:.2f}; {strangers}; enrolled"
+        f" {row.honest['accepted']:.2%} of {row.honest['visits']} {row.honest['accepted_95']}"
         f" ({row.honest['as_somebody_else']} as somebody else)"
     )
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,21 +95,25 @@ def main() -> None:
             "as encoded": _singly(faces, faces.templates, model, limits[0], same),
             "settled": _singly(faces, settled, model, limits[0], same),
         }
-        gallery, owners = _enrolled(faces, model, args.pictures)
+        gallery, owners = enrolled(faces, model, args.pictures)
         for name, rows, probes in (
             ("fused, as encoded", gallery, faces.templates),
             ("fused, settled", door.settled(gallery), settled),
         ):
-            found[name] = _against(rows, owners, faces, probes, model, limits[0], same)
-        told["sets"][file.stem] = _told({k: [v] for k, v in found.items()}, limits)
+            found[name] = against(rows, owners, probes, faces.people, model, limits[0], same)
+        told["sets"][file.stem] = told_of({k: [v] for k, v in found.items()}, limits, _encoded)
         for name, one in found.items():
             pooled.setdefault(name, []).append(one)
         chosen = np.isin(faces.folds, FIT_FOLDS)
         if chosen.any():
             told["tar"] = _genuine(faces.rows(chosen), model, door.settled, args.pictures)
-    told["pooled"] = _told(pooled, limits)
+    told["pooled"] = told_of(pooled, limits, _encoded)
     json.dump(told, sys.stdout, indent=1)
     sys.stdout.write("\n")
+
+
+def _encoded(name: str) -> str:
+    return name.replace("settled", "as encoded")
 
 
 def _singly(
@@ -126,13 +131,18 @@ def _singly(
     )
 
 
-def _enrolled(faces: KnownFaces, model: FaceModel, count: int) -> tuple[Rows, NDArray[np.str_]]:
-    """The daemon's rows for the first `count` pictures of everybody with more than that."""
+def enrolled(
+    faces: KnownFaces, model: FaceModel, count: int, *, left: int = 1
+) -> tuple[Rows, NDArray[np.str_]]:
+    """The daemon's rows for the first `count` pictures of everybody who has `left` more than that.
+
+    As encoded; with whose they are.
+    """
     enrolled = np.concatenate(
         [
             rows[:count]
             for person in np.unique(faces.people)
-            if len(rows := np.flatnonzero(faces.people == person)) > count
+            if len(rows := np.flatnonzero(faces.people == person)) >= count + left
         ]
     )
     ids = tuple(str(person) for person in faces.people[enrolled])
@@ -142,18 +152,18 @@ def _enrolled(faces: KnownFaces, model: FaceModel, count: int) -> tuple[Rows, ND
     return snapshot.templates, np.array(snapshot.person_ids)
 
 
-def _against(
+def against(
     rows: Rows,
     owners: NDArray[np.str_],
-    faces: KnownFaces,
     probes: Rows,
+    people: NDArray[np.str_],
     model: FaceModel,
     floor: float,
     same: SamePeople,
 ) -> Compared:
-    """Every probe against everybody else's rows."""
-    kinds, person = np.unique(faces.people, return_inverse=True)
-    owner = np.searchsorted(kinds, owners)
+    """Every probe, of these `people`, against everybody else's rows."""
+    kinds, person = np.unique(np.concatenate([owners, people]), return_inverse=True)
+    owner, person = np.split(person, [len(owners)])
     scores, first, second = [], [], []
     pairs = 0
     for start in range(0, len(rows), _ROWS):
@@ -179,13 +189,16 @@ def _against(
     )
 
 
-def _told(ways: dict[str, list[Compared]], limits: list[float]) -> dict[str, Any]:
+def told_of(
+    ways: dict[str, list[Compared]], limits: list[float], plain_of: Callable[[str], str]
+) -> dict[str, Any]:
+    """The rates of each of the `ways`, and as a ratio to those of the way that `plain_of` names."""
     told: dict[str, Any] = {}
     draws = {}
     for name, sets in ways.items():
         drawn = np.sum([one.drawn(limits) for one in sets], axis=0)
         draws[name] = rates = drawn[:, :-1] / drawn[:, -1:]
-        plain = draws[name.replace("settled", "as encoded")]
+        plain = draws[plain_of(name)]
         pairs = sum(one.pairs for one in sets)
         told[name] = {"pairs": pairs, "rows": int(sum(one.rows.sum() for one in sets))}
         for at, (rate, limit) in enumerate(zip(RATES, limits, strict=True)):
@@ -207,7 +220,7 @@ def _told(ways: dict[str, list[Compared]], limits: list[float]) -> dict[str, Any
 
 def _genuine(faces: KnownFaces, model: FaceModel, settle: Any, count: int) -> dict[str, Any]:
     """TAR at the thresholds, with a bootstrap over people."""
-    gallery, owners = _enrolled(faces, model, count)
+    gallery, owners = enrolled(faces, model, count)
     probes = np.zeros(len(faces.people), bool)
     for person in np.unique(owners):
         probes[np.flatnonzero(faces.people == person)[count:]] = True

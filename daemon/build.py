@@ -63,7 +63,7 @@ from oneglance.faces.calibration.store import delete_strangers
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.credentials import CredentialFile
 from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
-from oneglance.faces.gallery.fusing import fused
+from oneglance.faces.gallery.fusing import fuse, fused, newest
 from oneglance.faces.gallery.identify import with_codes
 from oneglance.faces.gallery.person import Person, Snapshot
 from oneglance.faces.gallery.setup import configured_witness, open_configured
@@ -173,6 +173,7 @@ def build_pipeline(
         permit=permit,
         challenges=challenges,
         settle=_as_it_is if door is None else door.settled,
+        combine=newest if L1Head.behind(model.compare, model.template_size) is None else fuse,
         on_stage=on_stage,
     )
     return model, pipeline

@@ -28,14 +28,15 @@ from oneglance.daemon.visit.decide import (
     Bar,
     Rule,
     Verdict,
-    is_over,
     judge,
     leading_score,
+    still,
 )
-from oneglance.daemon.visit.evidence import LIVING_EVERY_S, Look, Visit
+from oneglance.daemon.visit.evidence import LIVING_EVERY_S, Look, Summary, Visit
 from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.fusing import fuse
 from oneglance.faces.gallery.identify import most_alike
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.liveness.judge import Liveness
@@ -125,6 +126,7 @@ class Pipeline:
         permit: Callable[[Verdict, Snapshot], Verdict] = lambda verdict, _gallery: verdict,
         challenges: Challenges | None = None,
         settle: Callable[[Templates], Templates] = lambda templates: templates,
+        combine: Callable[[Templates], Templates] = fuse,
         on_stage: OnStage | None = None,
     ) -> None:
         self.counts = Counts()
@@ -141,6 +143,7 @@ class Pipeline:
         self._liveness = liveness
         self._permit = permit
         self._settle = settle
+        self._combine = combine
         self._on_stage = on_stage
         self._batch = Batch()
         self._watchers: dict[str, Watcher] = {}
@@ -318,7 +321,7 @@ class Pipeline:
                 face.attention.looked(face.frame.at_s, same=True)
             return
         with stage("compare", self._on_stage):
-            alike = most_alike(self._model, gallery, templates, floor=bar.threshold)
+            alike = most_alike(self._model, gallery, templates, floor=bar.near)
         for face, template, own, scores in zip(due, templates, encoded, alike, strict=True):
             before = face.visit.reference
             same = before is None or self._resembles(template, before)
@@ -342,6 +345,22 @@ class Pipeline:
             face.seen.visitor.template = own
             face.visit.add(Look(face.frame.at_s, template, scores), same_face=same)
             self._look_alive(face, same=same)
+        self._sum_up(due, gallery, bar)
+
+    def _sum_up(self, faces: list[_Face], gallery: Snapshot, bar: Bar) -> None:
+        """Compare what the looks of those visits come to whose moment it is."""
+        moments = [(face, face.visit.moment(face.frame.at_s)) for face in faces]
+        come = [(face, moment) for face, moment in moments if moment is not None]
+        if not come:
+            return
+        templates = [
+            self._combine(np.stack([look.template for look in face.visit.looks]))
+            for face, _ in come
+        ]
+        with stage("compare", self._on_stage):
+            alike = most_alike(self._model, gallery, np.stack(templates), floor=bar.last)
+        for (face, moment), scores in zip(come, alike, strict=True):
+            face.visit.sum_up(Summary(face.frame.at_s, moment, scores))
 
     def _trace(self, face: _Face) -> None:
         trace = face.seen.visitor.trace
@@ -379,8 +398,8 @@ class Pipeline:
         """Tell a challenge whose face it is: the visit's still, and straight also the person's."""
         if face.hint is not Hint.NONE and not challenge.turned:
             return
-        named = {name for name, score in scores.items() if score >= bar.threshold}
-        straight = named == {challenge.verdict.person_id}
+        named = challenge.verdict.person_id or ""
+        straight = still(scores, named, bar)
         before = challenge.prompt
         challenge.looked(same=same and (straight or challenge.turned))
         if challenge.prompt is not before:
@@ -438,7 +457,7 @@ class Pipeline:
         if self._liveness is None:
             return verdict
         found = self._liveness.judge(face.seen.visitor.trace, at_s).verdict
-        confirmed = confirm(verdict, found, over=is_over(visit, at_s, self._rule))
+        confirmed = confirm(verdict, found, over=visit.over(at_s))
         visit.held_back = confirmed is None
         return confirmed
 

@@ -1,32 +1,30 @@
 """From evidence to a verdict: the one rule by which a visit is accepted or rejected. Pure.
 
 Identification (1:N) over several frames of one track; verification (1:1) is the same rule with
-a gallery of the one person who is claimed. It accepts only when, among the looks that count now,
+a gallery of the one person who is claimed. The looks that count are fused into one template and
+compared at three moments: after `frames` looks, after twice as many, and at the visit's end. It
+accepts only when
 
-- the newest is of this very moment;
-- at least `frames` of them, the newest included, have one person at or above the threshold;
-- none has anybody else there.
+- at one of these moments, `frames` looks or more that still count had one person at or above the
+  threshold;
+- the newest look is of this very moment, and by itself near enough to that person;
+- no look has anybody else at or above the threshold.
 
-It rejects at once when the looks are as many as can count and none comes near anybody; else when
-the visit has had all its looks, or `patience_s` has passed. Until then it gathers on.
+It rejects at once when twice `frames` looks in a row come near nobody; else when the visit has had
+all its looks, or `patience_s` has passed. Until then it gathers on.
 
-The threshold keeps the false accepts of a whole visit below `far`, whatever its frames have to do
+The thresholds keep the false accepts of a whole visit below `far`, whatever its frames have to do
 with each other, in a gallery of so many templates: docs/decision.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oneglance.contract.messages import Factor, Liveness, Mode
-from oneglance.daemon.visit.evidence import (
-    LOOKS_KEPT_PER_FRAME_NEEDED,
-    LOOKS_PER_FRAME_NEEDED,
-    Look,
-    Visit,
-)
+from oneglance.daemon.visit.evidence import LAST_MOMENT, Look, Visit, passed
 from oneglance.errors import GalleryError
 from oneglance.faces.model.tail import Tail
 
@@ -37,6 +35,13 @@ POOR_QUALITY = "poor_quality"
 # Why others were: nobody is like this face, or more than one person is.
 NOT_RECOGNISED = "not_recognised"
 AMBIGUOUS = "ambiguous"
+# What share of `far` each moment but the last may take; that one may take what is left.
+SHARE, LAST_SHARE = 1 / 4, 1 / 2
+# Who stands there when the door opens must be who the looks were of. How often a stranger may be
+# near enough for that: at most this much, and so many times as often as a moment lets one in.
+NEAR_FMR, NEAR_TIMES = 1e-4, 100
+# So many looks in a row, for each that a decision needs, show that somebody is like nobody.
+_HOPELESS_LOOKS_PER_FRAME_NEEDED = 2
 
 
 class UnsupportedTargetError(GalleryError):
@@ -47,12 +52,19 @@ class UnsupportedTargetError(GalleryError):
 class Bar:
     """Scores (the head's logits) that decide in one gallery.
 
-    At or above `threshold` a look names a person; looks that are all below `hopeless` show a
+    At or above `threshold` a person is named, at the last moment at or above `last`. A look at or
+    above `near` may show the person who was named; looks that are all below `hopeless` show a
     stranger.
     """
 
     threshold: float
+    last: float
+    near: float
     hopeless: float
+
+    def at(self, moment: int) -> float:
+        """The score that names a person at a moment of the visit."""
+        return self.last if moment == LAST_MOMENT else self.threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +87,12 @@ class Rule:
             raise ValueError(f"a rate of false accepts of {self.far}")
 
     def comparison_fmr(self, templates: int) -> float:
-        """The false match rate that one comparison may have in a gallery of `templates`.
+        """The false match rate of a comparison at a moment but the last, among `templates`.
 
-        Of L looks at least k name a person whose n templates match falsely at a rate f: at most
-        in L n f / k of the visits (Markov's inequality on their number; Rueger, 1978), and for
-        all people together, N templates, in at most L N f / k.
+        Each moment compares one template with N others, so that a stranger is accepted at it at a
+        rate of at most N f, and in the visit of at most the sum of its moments' (Bonferroni).
         """
-        return self.far / (LOOKS_PER_FRAME_NEEDED * max(1, templates))
+        return self.far * SHARE / max(1, templates)
 
     @property
     def most_templates(self) -> int:
@@ -108,17 +119,25 @@ class Rule:
                 where="decision.far",
                 fix="set a higher far, or enrol fewer people or pictures (docs/decision.md)",
             )
-        threshold = self.tail.threshold(self.comparison_fmr(templates))
-        return Bar(threshold, min(threshold, self.tail.laxest.threshold))
+        fmr = self.comparison_fmr(templates)
+        threshold = self.tail.threshold(fmr)
+        near_fmr = max(fmr, min(NEAR_FMR, NEAR_TIMES * fmr))
+        return Bar(
+            threshold,
+            last=self.tail.threshold(fmr * LAST_SHARE / SHARE),
+            near=self.tail.threshold(near_fmr),
+            hopeless=min(threshold, self.tail.laxest.threshold),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer about one visit. `person_id` only when accepted, `reason` only when rejected.
 
-    `score` is the mean logit of the looks that were most like the person who leads in them;
-    `threshold` is the score that each of them had to reach. `mode` says whether a person was
-    claimed, `shown` what an accepted visitor has shown, `liveness` what was found about that.
+    `score` is the logit of the fused looks where accepted, else the mean of the looks that were
+    most like the person who leads in them; `threshold` is the score that had to be reached. `mode`
+    says whether a person was claimed, `shown` what an accepted visitor has shown, `liveness` what
+    was found about that.
     """
 
     visit_id: str
@@ -144,14 +163,18 @@ def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
     if visit.decided:
         return None
     looks = visit.looks
-    named = [_named(look, bar.threshold) for look in looks]
-    people = set().union(*named)
-    if len(people) == 1 and looks[-1].at_s == at_s and named[-1]:
-        (person,) = people
-        agreeing = [look for look, names in zip(looks, named, strict=True) if names]
-        if len(agreeing) >= rule.frames:
-            score = sum(look.scores[person] for look in agreeing) / len(agreeing)
-            return Verdict(visit.visit_id, person, score, bar.threshold)
+    named = [
+        (person, one)
+        for one in visit.summaries
+        for person in _reached(one.scores, bar.at(one.moment))
+    ]
+    people = {person for person, _ in named}
+    people.update(*(_reached(look.scores, bar.threshold) for look in looks))
+    if named and len(people) == 1 and looks[-1].at_s == at_s:
+        person, summary = named[-1]
+        if still(looks[-1].scores, person, bar):
+            score, threshold = summary.scores[person], bar.at(summary.moment)
+            return Verdict(visit.visit_id, person, score, threshold)
 
     def rejected(reason: str) -> Verdict:
         score = leading_score(looks)
@@ -159,18 +182,19 @@ def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
         return Verdict(visit.visit_id, None, score, bar.threshold, reason)
 
     enough = len(looks) >= rule.frames
-    if enough and (is_over(visit, at_s, rule) or _hopeless(looks, rule, bar)):
+    if enough and (visit.finished(at_s) or _hopeless(looks, rule, bar)):
         return rejected(AMBIGUOUS if len(people) > 1 else NOT_RECOGNISED)
     # A face that never holds still, or is another one in each look, gets its answer too, but only
     # after more patience: the looks may just be about to become usable.
-    if visit.spent or _passed(visit.near_since_s, at_s, 2 * rule.patience_s):
+    if visit.spent or passed(visit.near_since_s, at_s, 2 * rule.patience_s):
         return rejected(POOR_QUALITY)
     return None
 
 
-def is_over(visit: Visit, at_s: float, rule: Rule) -> bool:
-    """Whether the visit has had all its looks, or its patience: what it shows now must do."""
-    return visit.spent or _passed(visit.usable_since_s, at_s, rule.patience_s)
+def still(scores: Mapping[str, float], person: str, bar: Bar) -> bool:
+    """Whether a look with these scores may show the `person` who was named, and nobody else."""
+    near = scores.get(person, -math.inf) >= bar.near
+    return near and _reached(scores, bar.threshold) <= {person}
 
 
 def leading_score(looks: Sequence[Look]) -> float | None:
@@ -183,15 +207,13 @@ def leading_score(looks: Sequence[Look]) -> float | None:
     return None if scores is None else sum(scores) / len(scores)
 
 
-def _named(look: Look, threshold: float) -> set[str]:
-    return {person for person, score in look.scores.items() if score >= threshold}
+def _reached(scores: Mapping[str, float], threshold: float) -> set[str]:
+    return {person for person, score in scores.items() if score >= threshold}
 
 
 def _hopeless(looks: Sequence[Look], rule: Rule, bar: Bar) -> bool:
-    if len(looks) < LOOKS_KEPT_PER_FRAME_NEEDED * rule.frames:
+    needed = _HOPELESS_LOOKS_PER_FRAME_NEEDED * rule.frames
+    if len(looks) < needed:
         return False
-    return all((-math.inf if look.best is None else look.best[1]) < bar.hopeless for look in looks)
-
-
-def _passed(since_s: float | None, at_s: float, patience_s: float) -> bool:
-    return since_s is not None and at_s - since_s >= patience_s
+    best = [-math.inf if look.best is None else look.best[1] for look in looks[-needed:]]
+    return all(score < bar.hopeless for score in best)

@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-# Twice as many looks as a decision needs are kept: one bad frame must not cost a visit, but what
-# a face looked like long before must not outvote what it looks like now.
-LOOKS_KEPT_PER_FRAME_NEEDED = 2
 # The first looks follow each other at once, so that a glance is enough; the others are spread
 # over the rest of the patience, since frames that follow each other say nearly the same.
 LOOKS_AT_ONCE_PER_FRAME_NEEDED = 2
 # Whether a face lives shows in how it moves, and pictures much nearer to each other show the same.
 LIVING_EVERY_S = 0.3
-# A visit gets so many looks and no more: each is a try, and its false accept rate is kept for
-# just that many (docs/decision.md).
+# A visit gets so many looks and no more.
 LOOKS_PER_FRAME_NEEDED = 4
+# What its looks come to is compared three times and no more, as each time is a try: after as many
+# looks as a decision needs, after twice as many, and at its end (docs/decision.md).
+LAST_MOMENT = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +40,18 @@ class Look:
         return max(self.scores.items(), key=lambda item: item[1], default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All looks that counted at one moment (0, 1 or LAST_MOMENT), fused and compared as one.
+
+    `scores` as in a Look, of the look at `at_s` and those before it.
+    """
+
+    at_s: float
+    moment: int
+    scores: Mapping[str, float]
+
+
 def new_visit_id() -> str:
     """A name for a visit that says nothing about who came."""
     return uuid.uuid4().hex[:12]
@@ -51,9 +62,9 @@ class Visit:
 
     Evidence belongs to one face: a look that does not resemble the one before begins it anew,
     so that somebody who slips into a track inherits nothing, except the number of looks that
-    were had. After the decision, as many looks in a row of another face as a decision needs
-    make a new visit. So does one usable look if the decision was made without having `unseen`
-    enough, but only with the looks that were left over.
+    were had, and of the moments that are past. After the decision, as many looks in a row of
+    another face as a decision needs make a new visit. So does one usable look if the decision was
+    made without having `unseen` enough, but only with the looks and moments that were left over.
 
     `held_back` says that this face would have been accepted, were it seen to live.
     """
@@ -70,6 +81,7 @@ class Visit:
         self._make_id = make_id
         self._at_once = LOOKS_AT_ONCE_PER_FRAME_NEEDED * frames_needed
         self._allowed = LOOKS_PER_FRAME_NEEDED * frames_needed
+        self._patience_s = patience_s
         self._spacing_s = patience_s / (self._allowed - self._at_once)
         self._begin()
 
@@ -82,9 +94,11 @@ class Visit:
         self.near_since_s: float | None = None
         self.usable_since_s: float | None = None
         self.reference: NDArray[np.float32] | None = None
-        self._looks: deque[Look] = deque(maxlen=LOOKS_KEPT_PER_FRAME_NEEDED * self._needed)
+        self._looks: deque[Look] = deque()
+        self._summaries: list[Summary] = []
         self._others = 0
         self._had = 0
+        self._moments_past = 0
         self._last_look_s = float("-inf")
 
     @property
@@ -93,9 +107,45 @@ class Visit:
         return tuple(self._looks)
 
     @property
+    def summaries(self) -> tuple[Summary, ...]:
+        """What these looks came to, at the moments of the visit that are past."""
+        return tuple(self._summaries)
+
+    @property
     def spent(self) -> bool:
         """Whether the visit has had all its looks: none that comes now can decide it."""
         return self._had >= self._allowed
+
+    def over(self, at_s: float) -> bool:
+        """Whether the visit has had all its looks, or its patience: what it shows now must do."""
+        return self.spent or self._waited(at_s, self._patience_s)
+
+    def finished(self, at_s: float) -> bool:
+        """Whether nothing that is still to come could have the visit accepted.
+
+        One that is over waits a little for a last look. Not one that is held back: it has shown who
+        it is, and not that it lives.
+        """
+        late_s = self._patience_s + (0.0 if self.held_back else self._spacing_s)
+        return self.spent or self._moments_past > LAST_MOMENT or self._waited(at_s, late_s)
+
+    def moment(self, at_s: float) -> int | None:
+        """The moment that has come with the look at `at_s`, if one has: it wants a `Summary`."""
+        looks = len(self._looks)
+        if self.decided or looks < self._needed or self._looks[-1].at_s != at_s:
+            return None
+        if self.over(at_s):
+            return LAST_MOMENT if self._moments_past <= LAST_MOMENT else None
+        past = self._moments_past
+        return past if past < LAST_MOMENT and looks >= (past + 1) * self._needed else None
+
+    def sum_up(self, summary: Summary) -> None:
+        """Take what the looks came to at a `moment`, which is past from now on."""
+        self._moments_past = summary.moment + 1
+        self._summaries.append(summary)
+
+    def _waited(self, at_s: float, for_s: float) -> bool:
+        return passed(self.usable_since_s, at_s, for_s)
 
     @property
     def progress(self) -> float:
@@ -110,6 +160,8 @@ class Visit:
         waited_s = at_s - self._last_look_s
         if self.held_back:
             return not 0 <= waited_s < LIVING_EVERY_S
+        if self.over(at_s):
+            return True
         return self._had < self._at_once or not 0 <= waited_s < self._spacing_s
 
     def near(self, at_s: float) -> None:
@@ -142,9 +194,9 @@ class Visit:
         """
         if self.decided and self._unseen:
             # The light went on, or the face holds still at last.
-            had = self._had
+            had, past = self._had, self._moments_past
             self._begin()
-            self._had = had
+            self._had, self._moments_past = had, past
         elif self.decided:
             self._others = 0 if same_face else self._others + 1
             if same_face:
@@ -172,6 +224,7 @@ class Visit:
             self.decided = False
             self._others = 0
             self._had = 0
+            self._moments_past = 0
             self.near_since_s = None
             self.drop_evidence()
 
@@ -186,12 +239,22 @@ class Visit:
         self.reference = reference
 
     def forget_before(self, at_s: float) -> None:
-        """Looks older than `at_s` stop counting."""
+        """Looks older than `at_s` stop counting, and what they came to with others before it."""
         while self._looks and self._looks[0].at_s < at_s:
             self._looks.popleft()
+        self._summaries = [one for one in self._summaries if one.at_s >= at_s]
 
     def drop_evidence(self) -> None:
-        """Begin to gather anew: another face, or another gallery. The looks had stay had."""
+        """Begin to gather anew: another face, or another gallery.
+
+        The looks had stay had, and the moments past.
+        """
         self.held_back = False
         self._looks.clear()
+        self._summaries.clear()
         self.usable_since_s = None
+
+
+def passed(since_s: float | None, at_s: float, for_s: float) -> bool:
+    """Whether `for_s` have passed since `since_s`; not if that never was."""
+    return since_s is not None and at_s - since_s >= for_s

@@ -1,4 +1,4 @@
-"""Several pictures of one person, compared as one. Pure."""
+"""Several pictures of one person, compared as one: of who is enrolled, or of a visit. Pure."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def fuse(templates: NDArray[np.float32]) -> NDArray[np.float32]:
     mean = templates.mean(axis=0, dtype=np.float64)
     length = float(np.linalg.norm(mean))
     return np.asarray(mean / length**STRETCH, np.float32)
+
+
+def newest(templates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The last of templates (k, d): all that counts where a head does not allow to `fuse`."""
+    return np.asarray(templates[-1], np.float32)
 
 
 def fused(snapshot: Snapshot, head: L1Head | None, agreement: float) -> Snapshot:

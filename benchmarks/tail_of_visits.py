@@ -1,0 +1,188 @@
+"""How often strangers match with all looks of a visit fused into one, against a single look.
+
+python benchmarks/tail_of_visits.py --faces lfw.npz --faces celeba.npz \
+    --same benchmarks/same_people.csv [--bursts 750] [--film FILM.mp4] [--seed N]
+
+The files are those of known_faces.py. Everything is settled, and compared with the rows of three
+pictures each of everybody else of the set who has so many, as at a door. A visit has 12 looks, told
+after 3, 6 and 12:
+
+different: at photographs of other days, each for two looks in a row, of everybody who has several;
+burst: at one photograph of each of `--bursts` people of a set, cut out each time a little otherwise
+    (moved, turned, enlarged), and blurred, lit and noised a little, as frames of a second differ.
+
+Beside each stand the single looks of the same people, and the ratio to those by a bootstrap over
+people. `--film` tells how alike the looks of a moment are in a real film: cosines of the faces that
+one track shows within three seconds, beside those of the made bursts. One JSON object on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from known_faces import KnownFaces, load_known
+from numpy.typing import NDArray
+from tail_at_door import RATES, Compared, against, enrolled, told_of
+from visits import LOOKS, in_turn, summed
+
+from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.sight.watcher import Watcher
+from oneglance.daemon.visit.evidence import Visit
+from oneglance.faces.calibration.door import Door
+from oneglance.faces.calibration.setup import any_door
+from oneglance.faces.evaluation.strangers import SamePeople
+from oneglance.faces.find.align import chip_from_points
+from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.models import default_model_dir
+
+PICTURES = 3
+AFTER = (3, 6, LOOKS)
+MIN_FACE_PX, EVERY_S, WITHIN_S = 80, 0.25, 3.0
+_AT_ONCE = 32
+
+Templates = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+
+def main() -> None:
+    """Fuse, compare, print."""
+    args = _arguments()
+    cv2.setNumThreads(1)
+    model = load_model(args.model or default_model_dir())
+    door = any_door(model)
+    if door is None:
+        raise SystemExit("the model's manifest has no common directions")
+    same = SamePeople.read(args.same)
+    limits = [model.threshold(rate) for rate in RATES]
+    rng = np.random.default_rng(args.seed)
+    told: dict[str, Any] = {"model": model.model_id, "sets": {}}
+    pooled: dict[str, list[Compared]] = {}
+    alike = []
+    for file in args.faces:
+        faces = load_known(file)
+        gallery, owners = enrolled(faces, model, PICTURES, left=0)
+        rows = door.settled(gallery)
+        visits = _different(faces, door, rng)
+        if args.bursts:
+            looks, people = _bursts(faces, model, door, args.bursts, rng)
+            visits |= {"burst": (looks, people)}
+            alike += [_cosines(one) for one in looks]
+        found = {}
+        for kind, (looks, people) in visits.items():
+            ways = {"single": (np.concatenate(list(looks)), np.repeat(people, LOOKS))}
+            sums = [summed(one) for one in looks]
+            for after in AFTER:
+                ways[f"after {after}"] = (np.stack([one[after - 1] for one in sums]), people)
+            for name, (probes, whose) in ways.items():
+                one = against(rows, owners, probes, whose, model, limits[0], same)
+                found[f"{kind}, {name}"] = [one]
+                pooled.setdefault(f"{kind}, {name}", []).append(one)
+        told["sets"][file.stem] = told_of(found, limits, _single)
+    told["pooled"] = told_of(pooled, limits, _single)
+    if alike:
+        told["cosines_in_bursts"] = _spread(np.concatenate(alike))
+    if args.film:
+        told["cosines_in_film"] = _film(args.film, model, door)
+    json.dump(told, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+def _single(name: str) -> str:
+    return f"{name.partition(',')[0]}, single"
+
+
+def _different(
+    faces: KnownFaces, door: Door, rng: np.random.Generator
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.str_]]]:
+    settled = door.settled(faces.templates)
+    kinds, counts = np.unique(faces.people, return_counts=True)
+    people = kinds[counts >= 2]
+    looks = [
+        settled[in_turn(rng.permutation(np.flatnonzero(faces.people == person)))]
+        for person in people
+    ]
+    return {"different": (np.stack(looks), people)}
+
+
+def _bursts(
+    faces: KnownFaces, model: FaceModel, door: Door, count: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
+    """Looks (people, LOOKS, d), and whose they are."""
+    _, first = np.unique(faces.people, return_index=True)
+    chosen = np.sort(rng.choice(first, count, replace=False))
+    chips = [_varied(np.asarray(faces.chips[at]), rng) for at in chosen for _ in range(LOOKS)]
+    encoded = [
+        model.encode(np.stack(chips[at : at + _AT_ONCE])) for at in range(0, len(chips), _AT_ONCE)
+    ]
+    looks = door.settled(np.concatenate(encoded))
+    return looks.reshape(count, LOOKS, -1), faces.people[chosen]
+
+
+def _varied(chip: Image, rng: np.random.Generator) -> Image:
+    """The chip as another frame of the same second would show it."""
+    side = chip.shape[0]
+    change = cv2.getRotationMatrix2D((side / 2, side / 2), rng.normal(0, 2), rng.normal(1, 0.02))
+    change[:, 2] += rng.normal(0, 1.5, 2)
+    moved = cv2.warpAffine(chip, change, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    blurred = cv2.GaussianBlur(moved, (0, 0), rng.uniform(0.2, 0.9))
+    lit = blurred * rng.normal(1, 0.05) + rng.normal(0, 3, chip.shape)
+    return np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
+
+
+def _film(film: Path, model: FaceModel, door: Door) -> dict[str, float]:
+    """How alike the looks are that a daemon's watcher has at one face within WITHIN_S."""
+    opened = cv2.VideoCapture(str(film))
+    frames_per_s = opened.get(cv2.CAP_PROP_FPS)
+    watcher = Watcher(door_detector(), model, MIN_FACE_PX, lambda: Visit(3, 5.0, WITHIN_S), None)
+    chips: dict[int, list[tuple[float, Image]]] = {}
+    number = 0
+    while True:
+        more, frame = opened.read()
+        if not more:
+            break
+        at_s = number / frames_per_s
+        number += 1
+        for seen in watcher.see(np.asarray(frame, np.uint8), at_s):
+            shown = chips.setdefault(seen.track.track_id, [])
+            wide = seen.track.box.width >= MIN_FACE_PX
+            if wide and (not shown or at_s - shown[-1][0] >= EVERY_S):
+                shown.append((at_s, chip_from_points(frame, seen.points)))
+    found = []
+    for shown in chips.values():
+        taken = [chip for at_s, chip in shown if at_s - shown[0][0] <= WITHIN_S]
+        if len(taken) >= PICTURES:
+            found.append(_cosines(door.settled(model.encode(np.stack(taken)))))
+    return _spread(np.concatenate(found)) | {"tracks": len(found)}
+
+
+def _cosines(looks: Templates) -> NDArray[np.float32]:
+    """Of every two of the looks (n, d)."""
+    return np.asarray((looks @ looks.T)[np.triu_indices(len(looks), 1)], np.float32)
+
+
+def _spread(cosines: NDArray[np.float32]) -> dict[str, float]:
+    low, middle, high = np.percentile(cosines, [5, 50, 95])
+    return {"pairs": len(cosines), "p05": float(low), "p50": float(middle), "p95": float(high)}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--faces", type=Path, action="append", required=True)
+    parser.add_argument("--same", type=Path, required=True)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--bursts", type=int, default=750)
+    parser.add_argument("--film", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
