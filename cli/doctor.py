@@ -318,7 +318,7 @@ def _gallery(config: Config) -> str:
     from datetime import UTC, datetime
 
     from oneglance.cli.audit_log import open_gallery
-    from oneglance.daemon.build import door_of, rule_of
+    from oneglance.daemon.build import door_of, only_by_claim, rule_of
     from oneglance.faces.gallery.codes import L1Head
     from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
     from oneglance.faces.gallery.file import is_there
@@ -338,7 +338,8 @@ def _gallery(config: Config) -> str:
             raise error.naming() from None
     head = L1Head.behind(model.compare, model.template_size)
     snapshot = fused(snapshot, head, model.threshold(AGREEMENT_FMR))
-    decides = rule_of(config, model, door_of(config, model)).fits(len(snapshot.person_ids))
+    rule = rule_of(config, model, door_of(config, model))
+    decides = rule.fits(len(snapshot.person_ids), claims=only_by_claim(config))
     return f"{len(set(snapshot.person_ids))} people; {decides}"
 
 

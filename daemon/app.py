@@ -111,11 +111,11 @@ class Daemon:
             if self._with_mqtt:
                 sequence = parts.enter_context(open_sequence(self._config, self._clocks))
                 scribe = build_scribe(self._config, model, self._clocks)
-                watch = open_gallery(self._config, model, self._clocks, scribe)
+                watch = open_gallery(self._config, model, self._clocks, scribe, claims=True)
                 strangers = stranger_keeper(self._config, model, self._clocks)
                 if strangers is not None:
                     pipeline.on_stranger = strangers.met
-                entrance = open_entrance(self._config, scribe, self._clocks)
+                entrance = open_entrance(self._config, model, scribe, self._clocks)
                 credentials = credential_watch(self._config, scribe)
                 outlet = build_outlet(
                     *(self._config, model, watch, entrance, sequence, scribe, self._clocks),

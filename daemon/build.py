@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import timedelta
+from functools import partial
 from random import SystemRandom
 
 import cv2
@@ -117,6 +118,11 @@ def rule_of(config: Config, model: FaceModel, door: Door | None = None) -> Rule:
     return Rule(float(decision.far), decision.frames, decision.patience_s, tail)
 
 
+def only_by_claim(config: Config) -> bool:
+    """Whether nobody may enter this door by face alone."""
+    return Policy.of(config.access, config.site.timezone).always_claims
+
+
 def comparable(model: FaceModel, door: Door | None) -> Callable[[Snapshot], Snapshot]:
     """What makes a gallery as it is kept into what looks at `door` are compared with.
 
@@ -196,9 +202,13 @@ def _liveness(config: Config) -> tuple[Liveness | None, str]:
         return None, "liveness_model"
 
 
-def open_gallery(config: Config, model: FaceModel, clocks: Clocks, audit_log: Log) -> GalleryWatch:
+def open_gallery(
+    config: Config, model: FaceModel, clocks: Clocks, audit_log: Log, *, claims: bool = False
+) -> GalleryWatch:
     """A watch on the gallery, which is opened once to see that it can be. Raises GalleryError.
 
+    `claims`: who is claimed is known, so that where nobody enters by face alone it may have more
+    people than could be searched.
     `audit_log` remembers how far it had come, and takes down whom retention deletes. An older copy
     of the gallery or of that log, and a log that cannot be read, raise nothing: the daemon starts,
     tells, and lets nobody in until an administrator has decided.
@@ -212,7 +222,7 @@ def open_gallery(config: Config, model: FaceModel, clocks: Clocks, audit_log: Lo
         model.model_id,
         model.template_size,
         wall=clocks.wall,
-        fits=rule_of(config, model, door).fits,
+        fits=partial(rule_of(config, model, door).fits, claims=claims and only_by_claim(config)),
         prepare=comparable(model, door),
         witness=configured_witness(config.gallery, Generations(audit_log)),
         keep_expired=timedelta(days=config.gallery.keep_expired_days),
@@ -254,13 +264,19 @@ def open_sequence(config: Config, clocks: Clocks) -> SequenceFile:
     return SequenceFile(config.signing.sequence_file, lambda: int(clocks.wall().timestamp() * 1000))
 
 
-def open_entrance(config: Config, scribe: Scribe, clocks: Clocks) -> Entrance:
+def open_entrance(config: Config, model: FaceModel, scribe: Scribe, clocks: Clocks) -> Entrance:
     """Claims and failed attempts; `scribe` writes lock-outs down.
 
     Raises ConfigError if the file of failed attempts is damaged.
     """
-    credentials = _credentials(config, scribe)
-    return Entrance(config.access, config.attempts_file, credentials, scribe, clocks.monotonic_s)
+    return Entrance(
+        config.access,
+        config.attempts_file,
+        _credentials(config, scribe),
+        scribe,
+        clocks.monotonic_s,
+        most_searched=rule_of(config, model).most_templates,
+    )
 
 
 def credential_watch(config: Config, audit_log: Log) -> CredentialWatch:

@@ -115,6 +115,8 @@ class Standing:
 class Entrance:
     """Claims and attempts of one door. `monotonic_s` is the clock of all that is counted here.
 
+    In a gallery of more than `most_searched` templates no face is searched for: without a claim
+    nobody is judged.
     If the file of failed attempts is older than the log knows, or gone, everybody waits for as
     long as any failure could have counted. Raises ConfigError if it is damaged.
     """
@@ -126,7 +128,9 @@ class Entrance:
         credentials: CredentialReader,
         audit_log: AttemptsLog,
         monotonic_s: Callable[[], float],
+        most_searched: float = math.inf,
     ) -> None:
+        self._most_searched = most_searched
         self._claim_s = config.claim_s
         self._on_request = config.on_request
         self._requested_until_s = -math.inf
@@ -281,6 +285,8 @@ class Entrance:
             unasked = self._on_request and claim is None and now_s >= self._requested_until_s
             paused = now_s < self._paused_until_s
         self._keep(now_s)
+        if claim is None and gallery is not None and len(gallery.templates) > self._most_searched:
+            gallery = None
         under_way = gallery if (waits or unasked) and not (paused or self.problem) else None
         if paused or waits or unasked or self._unwritten or self._unlogged:
             gallery = None

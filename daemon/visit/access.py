@@ -56,6 +56,11 @@ class Policy:
         )
         return cls(permissions, zone_of(timezone or "UTC"))
 
+    @property
+    def always_claims(self) -> bool:
+        """Whether nobody may ever enter by face alone, so that no face need be searched for."""
+        return all(demand > {Factor.FACE} for one in self.permissions for demand in one.demands)
+
     def refusal(self, groups: Collection[str], shown: Collection[Factor], at: datetime) -> str:
         """Why somebody of these groups who has `shown` that much may not enter; '' if they may."""
         covering = [one for one in self.permissions if one.covers(groups, at, self.zone)]

@@ -78,9 +78,9 @@ class Snapshot:
 
     `templates` is float32 (n, d), read-only, one template a row, of length 1 or, where pictures
     were fused, a little more; `person_ids[i]` owns row i; `names` maps each person_id to the name
-    to greet. `owners` (n,) numbers the persons of the rows. `codes` make the search of a large
-    gallery fast. `people` has what else is known of those who count, by person_id; `changes_at`
-    is when the next person, of all that are enrolled, begins or ceases to count.
+    to greet. `owners` (n,) has the person of each row, by their `numbers`. `codes` make the search
+    of a large gallery fast. `people` has what else is known of those who count, by person_id;
+    `changes_at` is when the next person, of all that are enrolled, begins or ceases to count.
     """
 
     person_ids: tuple[str, ...]
@@ -90,6 +90,7 @@ class Snapshot:
     people: Mapping[str, Person] = field(default_factory=dict)
     changes_at: datetime | None = None
     owners: NDArray[np.int32] = field(init=False, repr=False)
+    numbers: Mapping[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows = self.templates.shape[0]
@@ -103,6 +104,7 @@ class Snapshot:
         numbers: dict[str, int] = {}
         owners = [numbers.setdefault(person, len(numbers)) for person in self.person_ids]
         object.__setattr__(self, "owners", np.array(owners, np.int32))
+        object.__setattr__(self, "numbers", MappingProxyType(numbers))
         object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
         object.__setattr__(self, "people", MappingProxyType(dict(self.people)))
 
@@ -113,8 +115,8 @@ class Snapshot:
 
     def only(self, person_id: str) -> Snapshot:
         """The same with nobody but `person_id`, for a claim to be verified; may be empty."""
-        rows = [i for i, owner in enumerate(self.person_ids) if owner == person_id]
-        names = {person_id: self.names[person_id]} if rows else {}
+        rows = np.flatnonzero(self.owners == self.numbers.get(person_id, -1))
+        names = {person_id: self.names[person_id]} if len(rows) else {}
         people = {person_id: self.people[person_id]} if person_id in self.people else {}
         return Snapshot((person_id,) * len(rows), names, self.templates[rows], None, people)
 

@@ -115,3 +115,18 @@ def test_who_may_not_enter_is_rejected_and_named_by_nobody() -> None:
 def test_who_was_rejected_already_keeps_the_reason() -> None:
     verdict = Verdict("v1", None, 1.0, 2.0, "not_recognised")
     assert permitted(verdict, policy(), (), SUNDAY) is verdict
+
+
+@pytest.mark.parametrize(
+    ("rules", "always"),
+    [
+        ([], False),
+        ([{"factors": ["badge+face", "pin+face"]}], True),
+        ([{"groups": ["guests"], "factors": ["badge+face"]}, {"groups": ["family"]}], False),
+    ],
+)
+def test_a_door_always_claims_if_no_rule_lets_anybody_in_by_face_alone(
+    rules: list[dict[str, object]], always: bool
+) -> None:
+    access = {"groups": ["family", "guests"], "rules": rules} if rules else {}
+    assert policy({"access": access}).always_claims == always

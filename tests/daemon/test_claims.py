@@ -642,3 +642,29 @@ def test_while_somebody_is_enrolled_nobody_is_compared_or_fails(door: Door) -> N
     # Whoever stands there begins anew.
     assert News.RENEW in door.turn().news
     assert door.turn().gallery is not None
+
+
+def test_in_a_gallery_too_large_to_search_nobody_is_judged_without_a_claim(door: Door) -> None:
+    attempts = door.file.with_name("other-attempts")
+    config = AccessConfig(claim_s=10, attempts=ATTEMPTS)
+
+    def entrance(most_searched: int) -> Entrance:
+        return Entrance(
+            config, attempts, Reader(), door, lambda: door.now_s, most_searched=most_searched
+        )
+
+    assert entrance(3).turn(GALLERY).gallery is GALLERY
+    door.entrance = entrance(2)
+    assert (door.turn().gallery, door.turn().under_way) == (None, None)
+    door.badge("A1")
+    alone = door.turn().gallery
+    assert alone is not None
+    assert alone.person_ids == ("ada",)
+    assert len(alone.templates) == 1
+    door.ends("not_recognised")
+    assert door.turn().gallery is None
+    # Whoever has to wait was never looked at without a claim, so that nothing is under way.
+    while not door.waits():
+        door.badge("A1")
+        door.ends("not_recognised")
+    assert door.turn().under_way is None

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from oneglance.access_config import AccessConfig, AccessRule, Demand
 from oneglance.audit.generations import Generations
 from oneglance.audit.log import Audit
 from oneglance.clocks import Clocks
-from oneglance.config import Config, GalleryConfig
+from oneglance.config import Config, DecisionConfig, GalleryConfig
 from oneglance.daemon.build import comparable, open_gallery
 from oneglance.daemon.gallery.watch import LOOK_EVERY_S, TIDY_EVERY_S, GalleryWatch
+from oneglance.daemon.visit.decide import UnsupportedTargetError
 from oneglance.errors import AuditError, GalleryError
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.setup import configured_witness, open_configured
@@ -452,3 +454,30 @@ def test_a_deletion_is_told_though_bytes_of_it_remain_for_now(
     finally:
         reader.close()
     assert (enrolled(gallery_file), deleted) == (["ada"], ["guest"])
+
+
+def test_where_all_claim_to_be_somebody_more_people_count_than_could_be_searched(
+    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    rows = np.concatenate([template(model, seed) for seed in range(101)])
+    with open_configured(gallery_file) as gallery:
+        gallery.enrol("Ada", rows, model.model_id, consent_at=clock(), source="photo")
+    decision = DecisionConfig(far="1e-5")
+
+    def opened(*factors: Demand, claims: bool = True) -> GalleryWatch:
+        access = AccessConfig(rules=(AccessRule(factors=factors),))
+        config = Config(gallery=gallery_file, decision=decision, access=access)
+        log = Audit(config.audit_folder, clock)
+        return open_gallery(config, model, Clocks(clock, lambda: 0.0), log, claims=claims)
+
+    watch = opened("badge+face", "pin+face")
+    assert watch.snapshot is not None
+    assert len(watch.snapshot.templates) == 101
+    assert "faces are compared under a claim alone: far 1e-05 a visit" in caplog.text
+    for factors in (("face",), ("badge+face", "face")):
+        with pytest.raises(UnsupportedTargetError, match="101 templates are too many"):
+            opened(*factors)
+    # A run without commands hears of no claims.
+    with pytest.raises(UnsupportedTargetError, match="at most 100"):
+        opened("badge+face", claims=False)
