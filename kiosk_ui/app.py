@@ -16,7 +16,7 @@ from oneglance.kiosk_ui.admin_facts import facts_of, recent_of
 from oneglance.kiosk_ui.admin_link import AdminLink
 from oneglance.kiosk_ui.admin_page import Item
 from oneglance.kiosk_ui.client import KioskClient
-from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window
+from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window, silent_kivy
 from oneglance.kiosk_ui.language import language
 from oneglance.kiosk_ui.palette import DEFAULT, Theme
 from oneglance.kiosk_ui.pin_pad import UNHEARD, Key, key_at
@@ -33,7 +33,7 @@ from oneglance.kiosk_ui.reducer import (
     reduce,
 )
 from oneglance.kiosk_ui.screen import Kind
-from oneglance.kiosk_ui.symbols import moves
+from oneglance.kiosk_ui.sounds import Sounds
 from oneglance.kiosk_ui.theme_file import load_theme
 from oneglance.kiosk_ui.verify_button import Button, Verify, presses
 from oneglance.schedule import Schedule, zone_of
@@ -75,6 +75,7 @@ class KioskApp:
         self._recent: deque[Item] = deque(maxlen=MAX_RECENT)
         self._desk = self._admin_desk()
         self._shot: Shot | None = None
+        self._sounds: Sounds | None = None
         self._view: Any = None
         self._live: Any = None
         self._stage: Any = None
@@ -125,6 +126,11 @@ class KioskApp:
                     place, text, shift="shift" in modifiers
                 )
             )
+        if kiosk.sounds:
+            from kivy.core.audio import SoundLoader
+
+            with silent_kivy():
+                self._sounds = Sounds(SoundLoader.load)
         self._client.start()
         try:
             with stop_on_signals(self.stop):
@@ -167,8 +173,8 @@ class KioskApp:
         if screen.kind is Kind.CHALLENGE and challenge is not None and not covered:
             self._client.shown(challenge)
         self._feed_watchdog()
-        still = not (moves(screen, now_s - screen.since_s) or self._view.moving or covered)
-        if still and not self._state.pad.open:
+        moves = self._view.moves(screen, now_s) or covered
+        if not (moves or self._state.pad.open):
             self._client.news.wait(_REST_S)
 
     def _wall(self) -> datetime:
@@ -230,6 +236,8 @@ class KioskApp:
         self._state = reduce(self._state, event, time.monotonic())
         if self._state.screen.kind is not before:
             self._tell()
+            if self._sounds is not None:
+                self._sounds.play(self._state.screen.kind)
 
     def _ask_to_look(self) -> None:
         pressed, self._verify_pressed = self._verify_pressed, False

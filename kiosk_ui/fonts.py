@@ -93,13 +93,11 @@ class FontBook:
     def font_of(self, letter: str, *, bold: bool) -> Path | None:
         """The first font that draws `letter`; None if none does."""
         code = ord(letter)
-        own = (self.own,) if self.own is not None else ()
-        for font in (*own, *_shipped(bold)):
-            if code in letters_of(font):
-                return font
-        for font in _installed():
-            if code in letters_of(font):
-                return font
+        own: tuple[Path, ...] = () if self.own is None else (self.own,)
+        for fonts in (own, _shipped(bold), _installed()):
+            for font in fonts:
+                if code in letters_of(font):
+                    return font
         _tell_of(letter)
         return None
 

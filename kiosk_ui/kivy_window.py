@@ -27,6 +27,7 @@ _ENVIRONMENT = {
     "KIVY_WINDOW": "sdl2",
     "KIVY_TEXT": "sdl2",
     "KIVY_IMAGE": "sdl2",
+    "KIVY_AUDIO": "sdl2",
 }
 _NO_DISPLAY_FIX = (
     "start it inside a graphical session, or on a console where it may use /dev/dri; "
@@ -71,7 +72,7 @@ def open_window(
         Config.remove_option("input", device)
     if touch:
         Config.set("input", "mouse", "mouse,disable_multitouch,disable_hover")
-    with _silent_kivy():
+    with silent_kivy():
         from kivy.core.window import Window
     if Window is None:
         display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or ""
@@ -84,8 +85,8 @@ def open_window(
 
 
 @contextmanager
-def _silent_kivy() -> Iterator[None]:
-    """While Kivy looks for its parts it logs tracebacks of those that are not there, as errors."""
+def silent_kivy() -> Iterator[None]:
+    """While Kivy looks for its parts it logs those that are not there as errors, at length."""
     logger = logging.getLogger("kivy")
     logger.disabled = True
     try:

@@ -157,9 +157,15 @@ class KioskLabel(Widget):  # type: ignore[misc]
             (self.width, self.height),
             self.font_share * self.parent.height,
         )
-        # Small letters are drawn on whole pixels, and so a little wider than they are in theory.
         font_px, rows = fitted.font_px, fitted.text.split("\n")
-        while font_px > 1 and any(width_px(row, font_px) > self.width for row in rows):
+
+        def too_large() -> bool:
+            # Small letters are drawn on whole pixels, and so a little larger than in theory.
+            tall = max((_extent(run, font_px)[1] for row in rows for run in runs(row)), default=1)
+            wide = max(width_px(row, font_px) for row in rows)
+            return wide > self.width or len(rows) * _line_height(tall, font_px) > self.height
+
+        while font_px > 1 and too_large():
             font_px -= 1
         self.text, self.font_px = fitted.text, font_px
         self._lines = tuple(_pieces(runs(row), font_px) for row in rows if row)

@@ -64,6 +64,7 @@ class LivePicture(Widget):  # type: ignore[misc]
         title = self._view.ids.title
         _, low, _, tall = title.ink
         self.draw(shot, state, min(title.top, low + tall + _ABOVE_WORDS * self.height))
+        self._view.pictured = self.visible
         # An arrow must be seen; an eye or a face is the picture's own business.
         instead = self.visible and state.kind is not Kind.CHALLENGE
         self._view.ids.symbol.opacity = 0 if instead else 1

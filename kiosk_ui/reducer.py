@@ -476,10 +476,12 @@ _OF_LOCK = {
 
 def _welcome_line(door: DoorState | None, result: Result) -> str:
     """What stands under a welcome: only the lock can say that it is open."""
-    if door is not None and door.state is LockState.FAULT:
+    if door is None:
+        return result.line
+    if door.state is LockState.FAULT:
         return LOCK_SILENT
-    opened = door is not None and door.state is LockState.UNLOCKED
-    return COME_IN if opened and door.cause == result.event_id else result.line
+    opened = door.state is LockState.UNLOCKED and door.cause == result.event_id
+    return COME_IN if opened else result.line
 
 
 def _note(state: KioskState, kind: Kind) -> str:

@@ -31,7 +31,7 @@ _FADE_S = 0.18
 _FADE_FROM = 0.35
 _DRAW_S = 0.25
 # By then everything has come in.
-_SETTLED_S = 0.5
+SETTLED_S = 0.5
 _ALWAYS_MOVE = {Kind.STARTING, Kind.LOOK_HERE, Kind.CHALLENGE}
 # Half the gap in the ring of a challenge.
 _GAP_DEG = 26
@@ -84,13 +84,13 @@ def moment(state: ScreenState, age_s: float) -> float:
 
     So a picture that stands still is not drawn again, which would keep a core busy.
     """
-    if age_s < _SETTLED_S or state.kind in _ALWAYS_MOVE:
+    if age_s < SETTLED_S or state.kind in _ALWAYS_MOVE:
         return age_s
     if state.kind is Kind.IDLE and blinks(age_s):
         return age_s
     if state.kind is Kind.WAIT:
-        return math.floor(age_s)
-    return _SETTLED_S
+        return max(SETTLED_S, math.floor(age_s))
+    return SETTLED_S
 
 
 def moves(state: ScreenState, age_s: float) -> bool:

@@ -31,7 +31,7 @@ from oneglance.kiosk_ui.parts import forget, texture_of
 from oneglance.kiosk_ui.pin_pad import Key
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.soft_pixels import glow_pixels
-from oneglance.kiosk_ui.symbols import fade, moment, symbol
+from oneglance.kiosk_ui.symbols import SETTLED_S, fade, moment, symbol
 from oneglance.kiosk_ui.words import date_of, time_of
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ class KioskView(FloatLayout):  # type: ignore[misc]
     upright = BooleanProperty(False)
     padded = BooleanProperty(False)
     idle = BooleanProperty(False)
+    # Whether the visitors' own picture is behind the words: these then leave it most of the room.
+    pictured = BooleanProperty(False)
     margin = NumericProperty(0)
     symbol_side = NumericProperty(0)
     symbol_top = NumericProperty(0)
@@ -108,10 +110,11 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         While nobody is there the screen is a clock, if it is told the time at its door, `wall`.
         What is shown already is not drawn again.
         """
-        age_s = moment(state, max(0.0, now_s - state.since_s))
+        age_s = self._moment(state, now_s)
         self._progress = self._glided(state) if animated else state.progress
         clock = time_of(wall) if wall is not None and state.kind is Kind.IDLE else ""
-        wanted = (state, age_s, animated, self._progress, clock, *self.size, self.language.code)
+        looks = (self.pictured, self.language.code, *self.size)
+        wanted = (state, age_s, animated, self._progress, clock, *looks)
         if wanted == self._shown:
             return
         self._shown = wanted
@@ -121,10 +124,16 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         self._paint(state, age_s, visible)
         self._write(state, clock, wall, visible)
 
-    @property
-    def moving(self) -> bool:
-        """Whether the progress ring has not come to its place yet."""
-        return self._shown is not None and self._gap > _PROGRESS_DONE
+    def moves(self, state: ScreenState, now_s: float) -> bool:
+        """Whether `state` looks different in the next moment, so that `show` is needed soon."""
+        age_s = max(0.0, now_s - state.since_s)
+        return self._gap > _PROGRESS_DONE or self._moment(state, now_s) == age_s
+
+    def _moment(self, state: ScreenState, now_s: float) -> float:
+        age_s = moment(state, max(0.0, now_s - state.since_s))
+        # A symbol that a picture stands in for need not move behind it.
+        covered = self.pictured and state.kind is not Kind.CHALLENGE
+        return min(age_s, SETTLED_S) if covered else age_s
 
     def _paint(self, state: ScreenState, age_s: float, visible: float) -> None:
         theme, kind = self.theme, state.kind

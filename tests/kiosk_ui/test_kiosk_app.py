@@ -31,6 +31,7 @@ from oneglance.contract.signing import create_signing_key, load_signing_key, sig
 from oneglance.contract.topics import Topics
 from oneglance.kiosk_ui.app import KioskApp
 from oneglance.kiosk_ui.display import virtual_display
+from oneglance.kiosk_ui.screen import Kind
 from oneglance.link import Link
 from oneglance.sdnotify import Notifier
 
@@ -179,6 +180,19 @@ def test_a_screen_that_no_longer_listens_does_not_feed_the_watchdog(
     app._feed_watchdog()
     assert manager.told == ["WATCHDOG=1"]
     manager.close()
+
+
+def test_the_screen_is_dim_by_its_schedule_and_wakes_for_whoever_comes(
+    key_files: tuple[Path, Path],
+) -> None:
+    screen = KioskConfig(public_key_file=key_files[1], dim=("daily 22:00-06:00",), dim_by=0.7)
+    app = KioskApp(Config(kiosk=screen))
+    night, day = (datetime(2026, 11, 29, hour, tzinfo=UTC) for hour in (23, 12))
+    assert app._dimmed(Kind.IDLE, night) == 0.7
+    assert app._dimmed(Kind.IDLE, day) == 0.0
+    assert app._dimmed(Kind.LOOK_HERE, night) == 0.0
+    with pytest.raises(ValueError, match="dim"):
+        KioskConfig(dim=("at night",))
 
 
 def _signed_welcome(key_file: Path) -> bytes:

@@ -210,6 +210,7 @@ def test_a_picture_that_is_not_drawn_again_would_be_the_same(
     state: ScreenState, age_s: float, later_s: float
 ) -> None:
     now, later = moment(state, age_s), moment(state, age_s + later_s)
+    assert fade(now) == fade(age_s), "what has come in once stays"
     if now == later:
         assert symbol(state, now) == symbol(state, later)
     if not moves(state, age_s) and state.kind is not Kind.WAIT:

@@ -101,7 +101,7 @@ def drawn(
         env=display,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stderr
