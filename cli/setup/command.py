@@ -118,7 +118,7 @@ def _person(console: Console, config: Config, answers: Answers | None) -> None:
 
     if answers is None:
         name = typer.prompt("Who comes first? A name, or nothing", default="", show_default=False)
-        photos = ()
+        photos: tuple[Path, ...] = ()
         if name:
             if not typer.confirm(f"Has {name} agreed to be enrolled?"):
                 return
