@@ -44,6 +44,8 @@ def main() -> None:
         code = source.parents[1].name
         with source.open("rb") as file:
             catalogue = read_po(file, locale=code)
+        # A date that changes by itself would make every run a change.
+        template.creation_date = catalogue.creation_date
         catalogue.update(template, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
         with source.open("wb") as file:
