@@ -124,7 +124,7 @@ def test_whoever_sits_there_is_asked_and_may_say_no(door: Path, small_photos: Pa
         app, ["setup", "-c", str(door)], input=f"no-such\n{small_photos}\nn\n"
     )
     assert said.exit_code == 1
-    assert "no such camera" in said.output
+    assert "  no-such: " in said.output
     assert (door / "oneglance.toml").read_text() == before
     said = CliRunner().invoke(app, ["setup", "-c", str(door)], input=f"{small_photos}\ny\n\nn\n")
     assert said.exit_code == 0, said.output
