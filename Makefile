@@ -1,6 +1,7 @@
 # make demo    real faces, from video frames to a lock, in a minute   (CAMERA=0: your own camera)
 # make test    everything that can be tested on this machine
 # make test-steady   REPEAT=20 times the tests that wait for something, under load; ONLY=tests/x.py
+# make test-system   faults under a booted systemd, as root, an hour; DOC=1 writes docs/reliability.md
 # make check   style, types, links between rooms
 # make bench   the figures of the shipped models, and oneglance beside its peers; DATA=DIR holds the data
 # make bench-realtime   the second part alone; QUICK=1 for a look
@@ -22,9 +23,11 @@ DATA ?= ../shared/data
 TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1 \
 	gcc libc6-dev shellcheck systemd
 
+SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar
+
 .DELETE_ON_ERROR:
-.PHONY: demo test test-steady test-home-assistant test-alerts check typecheck bench bench-realtime attack \
-	fuzz wheel schemas words kiosk-tour graph docs links clean
+.PHONY: demo test test-steady test-home-assistant test-alerts test-system check typecheck bench \
+	bench-realtime attack fuzz wheel schemas words kiosk-tour graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -51,6 +54,11 @@ test-home-assistant: $(VENV)/.dev .venv-home-assistant/.made
 test-alerts: $(VENV)/.dev
 	sh scripts/debian-packages.sh prometheus
 	$(BIN)/python scripts/check_monitoring.py
+
+test-system: $(VENV)/.dev
+	sh scripts/debian-packages.sh $(SYSTEM_PACKAGES)
+	$(BIN)/oneglance demo --fetch
+	ONEGLANCE_SYSTEM=$(if $(DOC),write,1) $(BIN)/python -m pytest -p no:xdist tests/system
 
 check: $(VENV)/.dev typecheck
 	$(BIN)/ruff check .

@@ -1,0 +1,75 @@
+"""What was done to a door, how often, and what came of it: kept as JSON, shown as a table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+BEGIN, END = "<!-- begin: make test-system -->", "<!-- end: make test-system -->"
+
+
+@dataclass(slots=True)
+class Row:
+    """One kind of fault: how often it was made, seconds out of service each time it was over.
+
+    `by_itself` is false where somebody had to restart a service; `lost` counts people and
+    decisions.
+    """
+
+    fault: str
+    tried: int = 0
+    outages_s: list[float] = field(default_factory=list)
+    by_itself: bool = True
+    lost: int = 0
+
+
+class Ledger:
+    """All rows, in the order in which they were begun."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.openings = 0
+        self.wrong_openings = 0
+
+    def row(self, fault: str) -> Row:
+        """The row of this fault, begun if it is new."""
+        return self.rows.setdefault(fault, Row(fault))
+
+    def save(self, file: Path) -> None:
+        """Write all as JSON; a row that this run has not tried stays as an earlier one left it."""
+        file.parent.mkdir(exist_ok=True)
+        if file.exists():
+            before = json.loads(file.read_text())
+            earlier = {row["fault"]: Row(**row) for row in before["rows"]}
+            self.rows = earlier | {name: row for name, row in self.rows.items() if row.tried}
+            self.openings += before["openings"]
+            self.wrong_openings += before["wrong_openings"]
+        rows = [asdict(row) for row in self.rows.values()]
+        sums = {"openings": self.openings, "wrong_openings": self.wrong_openings}
+        file.write_text(json.dumps({**sums, "rows": rows}, indent=1) + "\n")
+
+    def table(self) -> str:
+        """The rows in Markdown."""
+        lines = [
+            "| fault | tried | back by itself | median outage | longest | lost |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in self.rows.values():
+            back = len(row.outages_s) if row.by_itself else 0
+            outages_s = row.outages_s or [float("nan")]
+            lines.append(
+                f"| {row.fault} | {row.tried} | {back} | {median(outages_s):.1f} s |"
+                f" {max(outages_s):.1f} s | {row.lost} |"
+            )
+        wrong = self.wrong_openings
+        said = f"Meanwhile the lock opened {self.openings} times, {wrong} of them wrongly."
+        return "\n".join([*lines, "", said])
+
+
+def write_table(ledger: Ledger, page: Path) -> None:
+    """Put the table where the page has its marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{ledger.table()}\n{END}{after}", encoding="utf-8")

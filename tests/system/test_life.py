@@ -1,0 +1,168 @@
+"""Upgrade, further doors, package, removal: under a booted systemd, on machines of their own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machine import ROOT, Machine
+from whole_door import ETC, SERVICES, STATE, Door
+
+INSTALL = "./oneglance/systemd/install.sh"
+
+
+@pytest.fixture(scope="module")
+def door(packages: tuple[Path, Path], photos: Path) -> Iterator[Door]:
+    """A machine of its own, with a whole door."""
+    door = Door(*packages, photos)
+    try:
+        door.install()
+        yield door
+    finally:
+        door.machine.remove()
+
+
+def secrets(machine: Machine) -> str:
+    """What must be the same afterwards: each key, password and configuration."""
+    return machine.sh(f"cd {ETC}; find . -type f | sort | xargs sha256sum")
+
+
+def test_running_it_again_changes_nothing_and_stops_nothing_for_long(door: Door) -> None:
+    machine = door.machine
+    before = secrets(machine)
+    machine.run(INSTALL)
+    assert secrets(machine) == before
+    door.wait_open(door.now())
+
+
+def test_an_answered_setup_shows_enrols_and_tries_the_lock(door: Door) -> None:
+    machine = door.machine
+    (machine.share / "answers.toml").write_text(
+        'camera = "http://127.0.0.1:8090/door"\nperson = "Joe Biden"\nconsent = true\n'
+        'photos = ["photos/biden.jpg"]\ntest_lock = true\n'
+    )
+    said = machine.run("oneglance", "setup", "--answers", "/share/answers.toml").stdout
+    for line in ("640 x 480", "Enrolled Joe Biden", "lock unlocked", "lock locked", "Done."):
+        assert line in said
+    assert machine.sh(f"stat -c '%a %U:%G' {ETC}/oneglance.toml").strip() == "640 root:oneglance"
+    door.wait_open(door.now())
+    machine.run("oneglance", "people", "delete", "joe-biden", "--yes")
+
+
+def test_an_upgrade_keeps_everything_and_goes_on(door: Door) -> None:
+    machine = door.machine
+    before, people = secrets(machine), door.people()
+    machine.sh("cd oneglance; sed -i 's/^version = .*/version = 0.1.1/' setup.cfg")
+    said = machine.run(INSTALL, "--upgrade").stdout
+    assert "upgraded to oneglance 0.1.1" in said
+    assert secrets(machine) == before
+    assert door.people() == people
+    assert len(machine.sh("ls -d /opt/oneglance/venv*").split()) == 2
+    door.wait_open(door.now())
+    assert door.count_openings()[1] == []
+
+
+def test_a_version_that_does_not_become_ready_is_taken_back(door: Door) -> None:
+    machine = door.machine
+    before = secrets(machine)
+    machine.sh(
+        "cd oneglance; sed -i 's/^version = .*/version = 0.1.2/' setup.cfg;"
+        " cp daemon/app.py /root/app.py; echo 'raise SystemExit(9)' >>daemon/app.py"
+    )
+    since = door.now()
+    done = machine.run(INSTALL, "--upgrade", check=False)
+    machine.sh("mv /root/app.py oneglance/daemon/app.py")
+    assert done.returncode == 1
+    assert "the former version runs again" in done.stderr
+    assert machine.run("oneglance", "--version").stdout == "oneglance 0.1.1\n"
+    assert secrets(machine) == before
+    for unit in SERVICES:
+        assert machine.show(unit, "ActiveState") == "active"
+    door.wait_open(since)
+    # One that cannot even be installed is not tried.
+    broken = machine.run(INSTALL, "--upgrade", "--package", "/share/answers.toml", check=False)
+    assert "nothing was changed" in broken.stderr
+    assert len(machine.sh("ls -d /opt/oneglance/*").split()) == 2
+
+
+def test_a_second_door_runs_beside_the_first(door: Door) -> None:
+    machine = door.machine
+    machine.run(
+        *(INSTALL, "--instance", "--door", "back", "--camera", "http://127.0.0.1:8090/door"),
+    )
+    for unit in ("oneglance@back.service", "oneglance-door@back.service", *SERVICES):
+        assert machine.show(unit, "ActiveState") == "active", machine.run("journalctl", "-u", unit)
+        scored = machine.run(
+            "systemd-analyze", "security", "--no-pager", "--threshold=20", unit, check=False
+        )
+        assert scored.returncode == 0, scored.stdout[-200:]
+        verified = machine.run("systemd-analyze", "verify", "--man=no", unit)
+        assert verified.stdout + verified.stderr == ""
+    config = f"{ETC}/back/oneglance.toml"
+    machine.run(
+        *("oneglance", "people", "enrol", "Barack Obama", "/share/photos/obama.jpg"),
+        *("--consent", "-c", config),
+    )
+    assert machine.sh("stat -c %U /var/lib/oneglance-doors/back/gallery.db") == "oneglance\n"
+    assert "broken" not in machine.run("oneglance", "doctor", "-c", config, check=False).stdout
+
+
+def test_uninstall_leaves_what_cannot_be_made_again_and_purge_nothing(door: Door) -> None:
+    machine = door.machine
+    machine.run("systemctl", "disable", "--now", "stage", "ear")
+    before = secrets(machine)
+    machine.run(INSTALL, "--uninstall")
+    assert secrets(machine) == before
+    units = machine.sh("systemctl list-unit-files 'oneglance*' --no-legend || true")
+    assert units == ""
+    assert machine.sh("ls -d /opt/oneglance /usr/local/bin/oneglance 2>/dev/null || true") == ""
+    machine.run(INSTALL, "--uninstall", "--purge")
+    left = machine.sh(
+        f"ls -d {ETC} {STATE}* /etc/mosquitto/oneglance /etc/mosquitto/conf.d/oneglance.conf"
+        " /etc/sysusers.d/oneglance.conf 2>/dev/null || true; grep ^oneglance /etc/passwd || true"
+    )
+    assert left == ""
+    assert machine.show("mosquitto.service", "ActiveState") == "active"
+
+
+def test_the_debian_package_is_installed_upgraded_and_purged(
+    packages: tuple[Path, Path], photos: Path
+) -> None:
+    found = sorted((ROOT / "dist").glob("oneglance_*_amd64.deb"))
+    if not found:
+        pytest.skip("there is no package; make deb")
+    door = Door(*packages, photos)
+    machine = door.machine
+    shutil.copy(found[-1], machine.share / "oneglance.deb")
+    try:
+        machine.boot()
+        (machine.root / "etc/default/oneglance").write_text(
+            'ROLES="daemon lock broker"\nSITE="home"\nDOOR="front"\nHOST="127.0.0.1"\n'
+            'CAMERA="http://127.0.0.1:8090/door"\n'
+        )
+        apt = ("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "-i")
+        machine.run(*apt, "/share/oneglance.deb")
+        door.finish()
+        door.wait_open(door.now())
+        before = secrets(machine)
+        machine.run(*apt, "/share/oneglance.deb")
+        assert secrets(machine) == before
+        door.wait_open(door.now())
+        for unit in SERVICES:
+            verified = machine.run("systemd-analyze", "verify", "--man=no", unit)
+            assert verified.stdout + verified.stderr == ""
+        machine.run("systemctl", "disable", "--now", "stage", "ear")
+        machine.run("dpkg", "--remove", "oneglance")
+        assert secrets(machine) == before
+        machine.run("dpkg", "--purge", "oneglance")
+        left = machine.sh(
+            f"ls -d {ETC} {STATE}* /opt/oneglance /usr/share/oneglance /etc/default/oneglance"
+            " /etc/mosquitto/conf.d/oneglance.conf 2>/dev/null || true;"
+            " grep ^oneglance /etc/passwd || true"
+        )
+        assert left == ""
+        assert machine.run("systemctl", "--failed", "--no-legend").stdout == ""
+    finally:
+        machine.remove()
