@@ -1,7 +1,7 @@
 """How often strangers match with all looks of a visit fused into one, against a single look.
 
 python benchmarks/tail_of_visits.py --faces lfw.npz --faces celeba.npz \
-    --same benchmarks/same_people.csv [--bursts 750] [--film FILM.mp4] [--seed N]
+    --same benchmarks/same_people.csv [--bursts 200] [--seed N]
 
 The files are those of known_faces.py. Everything is settled, and compared with the rows of three
 pictures each of everybody else of the set who has so many, as at a door. A visit has 12 looks, told
@@ -12,8 +12,7 @@ burst: at one photograph of each of `--bursts` people of a set, cut out each tim
     (moved, turned, enlarged), and blurred, lit and noised a little, as frames of a second differ.
 
 Beside each stand the single looks of the same people, and the ratio to those by a bootstrap over
-people. `--film` tells how alike the looks of a moment are in a real film: cosines of the faces that
-one track shows within three seconds, beside those of the made bursts. One JSON object on stdout.
+people, and how alike the looks of a burst are: their cosines. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -29,21 +28,16 @@ import numpy as np
 from known_faces import KnownFaces, load_known
 from numpy.typing import NDArray
 from tail_at_door import RATES, Compared, against, enrolled, told_of
-from visits import LOOKS, in_turn, summed
+from visits import LOOKS, LOOKS_A_PICTURE, in_turn, summed
 
-from oneglance.daemon.sight.search import door_detector
-from oneglance.daemon.sight.watcher import Watcher
-from oneglance.daemon.visit.evidence import Visit
 from oneglance.faces.calibration.door import Door
 from oneglance.faces.calibration.setup import any_door
 from oneglance.faces.evaluation.strangers import SamePeople
-from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.models import default_model_dir
 
 PICTURES = 3
 AFTER = (3, 6, LOOKS)
-MIN_FACE_PX, EVERY_S, WITHIN_S = 80, 0.25, 3.0
 _AT_ONCE = 32
 
 Templates = NDArray[np.float32]
@@ -75,7 +69,9 @@ def main() -> None:
             alike += [_cosines(one) for one in looks]
         found = {}
         for kind, (looks, people) in visits.items():
-            ways = {"single": (np.concatenate(list(looks)), np.repeat(people, LOOKS))}
+            apart = looks[:, ::LOOKS_A_PICTURE]
+            singles = apart.reshape(-1, apart.shape[-1])
+            ways = {"single": (singles, np.repeat(people, apart.shape[1]))}
             sums = [summed(one) for one in looks]
             for after in AFTER:
                 ways[f"after {after}"] = (np.stack([one[after - 1] for one in sums]), people)
@@ -87,8 +83,6 @@ def main() -> None:
     told["pooled"] = told_of(pooled, limits, _single)
     if alike:
         told["cosines_in_bursts"] = _spread(np.concatenate(alike))
-    if args.film:
-        told["cosines_in_film"] = _film(args.film, model, door)
     json.dump(told, sys.stdout, indent=1)
     sys.stdout.write("\n")
 
@@ -135,32 +129,6 @@ def _varied(chip: Image, rng: np.random.Generator) -> Image:
     return np.asarray(np.clip(np.rint(lit), 0, 255), np.uint8)
 
 
-def _film(film: Path, model: FaceModel, door: Door) -> dict[str, float]:
-    """How alike the looks are that a daemon's watcher has at one face within WITHIN_S."""
-    opened = cv2.VideoCapture(str(film))
-    frames_per_s = opened.get(cv2.CAP_PROP_FPS)
-    watcher = Watcher(door_detector(), model, MIN_FACE_PX, lambda: Visit(3, 5.0, WITHIN_S), None)
-    chips: dict[int, list[tuple[float, Image]]] = {}
-    number = 0
-    while True:
-        more, frame = opened.read()
-        if not more:
-            break
-        at_s = number / frames_per_s
-        number += 1
-        for seen in watcher.see(np.asarray(frame, np.uint8), at_s):
-            shown = chips.setdefault(seen.track.track_id, [])
-            wide = seen.track.box.width >= MIN_FACE_PX
-            if wide and (not shown or at_s - shown[-1][0] >= EVERY_S):
-                shown.append((at_s, chip_from_points(frame, seen.points)))
-    found = []
-    for shown in chips.values():
-        taken = [chip for at_s, chip in shown if at_s - shown[0][0] <= WITHIN_S]
-        if len(taken) >= PICTURES:
-            found.append(_cosines(door.settled(model.encode(np.stack(taken)))))
-    return _spread(np.concatenate(found)) | {"tracks": len(found)}
-
-
 def _cosines(looks: Templates) -> NDArray[np.float32]:
     """Of every two of the looks (n, d)."""
     return np.asarray((looks @ looks.T)[np.triu_indices(len(looks), 1)], np.float32)
@@ -178,8 +146,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faces", type=Path, action="append", required=True)
     parser.add_argument("--same", type=Path, required=True)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--bursts", type=int, default=750)
-    parser.add_argument("--film", type=Path)
+    parser.add_argument("--bursts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
