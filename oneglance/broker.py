@@ -6,6 +6,7 @@ mosquitto as configured in systemd/.
 
 from __future__ import annotations
 
+import atexit
 import secrets
 import socket
 import tempfile
@@ -41,8 +42,6 @@ dynamic_filters = true
 
 # Linux gives out ports from 32768 on by itself, and might give one away before it is listened on.
 _FIRST_PORT, _PORTS = 20_000, 12_000
-# Names in Linux's abstract namespace, which are free again when this process ends.
-_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -53,6 +52,7 @@ def free_port() -> int:
     """
     for _ in range(1000):
         port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        # A name in Linux's abstract namespace: nobody else can have it until this process ends.
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             claim.bind(f"\0oneglance-port-{port}")
@@ -61,7 +61,7 @@ def free_port() -> int:
         except OSError:
             claim.close()
         else:
-            _claims.append(claim)
+            atexit.register(claim.close)
             return port
     raise BrokerError("no port is free", where="127.0.0.1")
 

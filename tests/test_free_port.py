@@ -10,20 +10,22 @@ import pytest
 from oneglance import broker
 from oneglance.errors import BrokerError
 
-ASK = "from oneglance import broker; broker._FIRST_PORT, broker._PORTS = {}, 1; broker.free_port()"
+ASK = "from oneglance import broker; broker._FIRST_PORT, broker._PORTS = {}, {}; "
 
 
-def test_nobody_gets_it_again_in_this_process_or_in_another(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    port = broker.free_port()
+def asked(first: int, count: int) -> subprocess.CompletedProcess[str]:
+    """Another process that asks for one of these ports, and ends."""
+    code = f"{ASK.format(first, count)}print(broker.free_port())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_until_its_process_ends_nobody_else_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    another = asked(broker._FIRST_PORT, broker._PORTS)
+    assert another.stderr == ""
+    port = int(another.stdout)
     monkeypatch.setattr(broker, "_FIRST_PORT", port)
     monkeypatch.setattr(broker, "_PORTS", 1)
+    assert broker.free_port() == port
     with pytest.raises(BrokerError, match="no port is free"):
         broker.free_port()
-    asked = [sys.executable, "-c", ASK.format(port)]
-    another = subprocess.run(asked, capture_output=True, text=True, check=False)
-    assert "no port is free" in another.stderr
-    # Given back, it can be had.
-    broker._claims.pop().close()
-    assert broker.free_port() == port
+    assert "no port is free" in asked(port, 1).stderr
