@@ -494,6 +494,9 @@ class AdminDesk:
             if code == Code.OK:
                 self._poses.pop(0)
                 self._pose()
+            elif not code:
+                # It may be busy: one answer that is missing ends nobody's enrolment.
+                self._pose("The daemon did not answer")
             elif code in ("rate_limited", "busy"):
                 self._look_s = self._clock_s() + 1.0
             elif (said := advice(code)) is not None:

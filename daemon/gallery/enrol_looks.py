@@ -34,8 +34,8 @@ from oneglance.faces.reader import FaceSample, read_faces
 IDLE_S = 120.0
 # From one look to the next the door compares nobody; without any it soon does again.
 PAUSE_S = 10.0
-# Older frames show nobody who stands there now.
-FRESH_S = 1.0
+# Older frames show nobody who stands there now; a busy machine needs a second for one.
+FRESH_S = 2.0
 NO_PICTURE, NO_FACE, TWO_FACES, OTHER_FACE = "no_picture", "no_face", "two_faces", "other_face"
 NOT_BEGUN = "not_begun"
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})

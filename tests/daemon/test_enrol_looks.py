@@ -154,5 +154,5 @@ def test_nothing_is_kept_of_who_does_not_agree_or_goes_away(hall: Hall) -> None:
 def test_an_old_picture_enrols_nobody(hall: Hall) -> None:
     assert hall.do("begin", name="Ada", **CONSENT) == "ok"
     hall.sees(np.zeros((48, 64, 3), np.uint8))
-    hall.now_s += 1.5
+    hall.now_s += 2.1
     assert hall.do("look", pose=Step.LOOK_STRAIGHT) == "no_picture"

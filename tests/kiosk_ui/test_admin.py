@@ -286,6 +286,9 @@ def test_an_enrolment_asks_for_consent_then_pose_after_pose(screen: Screen) -> N
         "consent": True,
         "consent_text": CONSENT,
     }
+    screen.daemon.says["enrol-look"] = ("", "")
+    assert screen.press(passed_s=2.0) == POSES["look_straight"]
+    assert screen.line == "The daemon did not answer"
     screen.daemon.says["enrol-look"] = ("more_light", "")
     titles = []
     for pose in POSES:
