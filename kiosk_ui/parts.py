@@ -163,8 +163,8 @@ class KioskLabel(Widget):  # type: ignore[misc]
             # Small letters are drawn on whole pixels, and so a little larger than in theory.
             tall = max((_extent(run, font_px)[1] for row in rows for run in runs(row)), default=1)
             wide = max(width_px(row, font_px) for row in rows)
-            tall_px = len(rows) * _line_height(tall, font_px)
-            return bool(wide > self.width or tall_px > self.height)
+            high = len(rows) * _line_height(tall, font_px)
+            return bool(wide > self.width or high > self.height)
 
         while font_px > 1 and too_large():
             font_px -= 1

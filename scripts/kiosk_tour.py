@@ -81,6 +81,7 @@ _SETTLE_S = 1.0
 _AGAIN_S = 0.3
 _START_S = 120.0
 _SHEET_ROW_PX = 96
+_FULL_LIGHT, _LETTERS_PX = 235, 50
 
 _numbers = count(int(time.time() * 1000))
 
@@ -298,20 +299,28 @@ def display_picture(file: Path) -> np.ndarray[Any, Any]:
     return rows[:, : 4 * width].reshape(height, width, 4)[:, :, :3].copy()
 
 
-def lead(stop: Stop, send: Send, manager: Manager) -> None:
-    """Say what belongs to a stop until the screen has shown it and come to rest."""
+def has_come_in(picture: np.ndarray[Any, Any]) -> bool:
+    """Whether the big text has its full light: on a busy machine that may take seconds."""
+    return bool((picture.min(axis=2) >= _FULL_LIGHT).sum() >= _LETTERS_PX)
+
+
+def lead(stop: Stop, send: Send, manager: Manager, display: Path) -> np.ndarray[Any, Any]:
+    """Say what belongs to a stop until the screen has shown it and come to rest; its picture."""
     for said in stop.once:
         send(*said())
         manager.listen(0.12)
     settled_s = 0.0
     begun_s = time.monotonic()
-    while settled_s < _SETTLE_S:
+    picture = display_picture(display)
+    while settled_s < _SETTLE_S or not has_come_in(picture):
         for said in stop.again:
             send(*said())
         manager.listen(_AGAIN_S)
         settled_s = settled_s + _AGAIN_S if manager.shown == stop.kind else 0.0
+        picture = display_picture(display)
         if time.monotonic() - begun_s > 10:
             raise SystemExit(f"{stop.name}: the screen shows {manager.shown}, not {stop.kind}")
+    return picture
 
 
 def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> None:
@@ -336,8 +345,7 @@ def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> None:
                     pictures.mkdir(parents=True)
                     with kiosk(folder, mqtt, language, environment) as manager:
                         for i, stop in enumerate(stops(key, NAMES[language])):
-                            lead(stop, send, manager)
-                            taken = display_picture(folder / "Xvfb_screen0")
+                            taken = lead(stop, send, manager, folder / "Xvfb_screen0")
                             file = pictures / f"{i:02d}-{stop.name}.png"
                             cv2.imwrite(str(file), taken, [cv2.IMWRITE_PNG_COMPRESSION, 9])
                     sys.stdout.write(f"{pictures}: {i + 1} pictures\n")
