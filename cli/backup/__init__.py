@@ -1,0 +1,1 @@
+"""A door put away under a passphrase, and brought back."""

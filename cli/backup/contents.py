@@ -1,0 +1,125 @@
+"""Which files make a door, where each stands in a backup, and where it goes when it is put back."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel
+
+from oneglance.config import Config
+from oneglance.faces.model.setup import choice_file
+
+# What a door's folder holds besides what the configuration names: public halves, other files.
+_BESIDE = {".toml", ".key", ".pub", ".json", ".password", ".pem", ".crt", ".credentials"}
+_MOST_BESIDE = 1_048_576
+CONFIG, STATE, ELSEWHERE = "config", "state", "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file: its name in the backup, and where it stands on this machine."""
+
+    name: str
+    path: Path
+
+
+def door_parts(config: Config, file: Path) -> list[Part]:
+    """All files of the door whose configuration is `file`, but the gallery itself, in their order.
+
+    What others are held against comes after them: a log that knows more than the gallery is taken
+    for what it is, one that knows less is not. The lock's memory is left out: an older one would
+    let pass what the lock has acted on.
+    """
+    folder, state = file.parent, config.gallery.path.parent
+    found: dict[str, Path] = {}
+    for path in (*_beside(folder), *_named(config), *_kept(config)):
+        whole = path.absolute()
+        if whole in (config.gallery.path.absolute(), config.door.state_file.absolute()):
+            continue
+        for each in _files(whole):
+            found.setdefault(name_of(each, folder, state), each)
+    return [Part(name, path) for name, path in found.items()]
+
+
+def name_of(path: Path, folder: Path, state: Path) -> str:
+    """The name in a backup of a file of a door with these folders."""
+    # The state often lies within the configuration's folder.
+    for root, name in ((state, STATE), (folder, CONFIG)):
+        if path.is_relative_to(root):
+            return str(PurePosixPath(name) / path.relative_to(root).as_posix())
+    return str(PurePosixPath(ELSEWHERE) / path.relative_to(path.anchor).as_posix())
+
+
+def place_of(name: str, folder: Path, state: Path) -> Path:
+    """Where a backup's file goes in a door with these folders. Raises ValueError for a strange one.
+
+    What stood elsewhere goes to `elsewhere` in the configuration's folder.
+    """
+    parts = PurePosixPath(name).parts
+    roots = {STATE: state, CONFIG: folder, ELSEWHERE: folder / ELSEWHERE}
+    if len(parts) < 2 or ".." in parts or parts[0] not in roots:
+        raise ValueError(f"a file called {name!r}")
+    return roots[parts[0]].joinpath(*parts[1:])
+
+
+def moved_text(text: str, moves: dict[str, str]) -> str:
+    """A configuration whose quoted paths are others now: `moves` says which, old to new."""
+
+    def new(match: re.Match[str]) -> str:
+        mark, path = match[1], match[2]
+        return f"{mark}{moves.get(path, path)}{mark}"
+
+    return re.sub(r"""(["'])([^"'\n]*)\1""", new, text)
+
+
+def _beside(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _BESIDE and path.is_file() and path.stat().st_size <= _MOST_BESIDE:
+            yield path
+
+
+def _named(section: object) -> Iterator[Path]:
+    """Every file and folder that a configuration names."""
+    if isinstance(section, Path):
+        # Devices, and folders of the whole machine, are none of a door's files.
+        if not section.is_relative_to("/dev"):
+            yield section
+    elif isinstance(section, tuple):
+        for item in section:
+            yield from _named(item)
+    elif isinstance(section, BaseModel):
+        for _, value in section:
+            yield from _named(value)
+
+
+def _kept(config: Config) -> Iterator[Path]:
+    """What is kept in places that the configuration need not name; the audit log last."""
+    beside = config.gallery.path.with_name("gallery-generation")
+    generation = config.gallery.generation_file or beside
+    yield config.keyring_file
+    yield config.command_key_file
+    yield config.nonce_file
+    yield config.attempts_file
+    yield config.calibration_file
+    yield config.strangers_file
+    yield choice_file(config)
+    yield config.credentials_file
+    yield generation
+    yield generation.with_name(f"{generation.name}-logged")
+    yield config.audit_folder
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        for folder, _, names in os.walk(path):
+            for name in sorted(names):
+                each = Path(folder) / name
+                # Drafts of what is just being written have a dot in front.
+                if each.is_file() and not each.is_symlink() and not name.startswith("."):
+                    yield each

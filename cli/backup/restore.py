@@ -1,0 +1,208 @@
+"""`oneglance restore`: a door from its backup, shut until its owner has looked at who is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from oneglance.cli.backup.command import GALLERY, MANIFEST, PassphraseOption, asked_passphrase
+
+if TYPE_CHECKING:
+    from oneglance.config import Config
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `oneglance backup` made.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir", help="Where configuration and keys go; where they were unless given."
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the gallery, counters and audit log go; where they were unless --dir is "
+            "given, then DIR/state."
+        ),
+    ] = None,
+    passphrase_file: PassphraseOption = None,
+) -> None:
+    """Put a door back from its backup; nothing that exists is overwritten.
+
+    The gallery does not count yet: whoever was deleted since the backup is in it again. See who
+    is, and say that you mean it, with `oneglance people accept-restore`.
+
+    Example: `oneglance restore door.backup --dir ~/door`
+    """
+    from oneglance.cli.backup.sealed import BackupError
+
+    passphrase = asked_passphrase(passphrase_file, again=False)
+    with tempfile.TemporaryDirectory(prefix="oneglance-restore-") as opened:
+        try:
+            manifest, files = _opened(file, passphrase, Path(opened))
+            was_in, was_state = Path(manifest["config"]).parent, Path(manifest["state"])
+            to = (folder or was_in).expanduser().absolute()
+            beside = was_state if folder is None else to / "state"
+            to_state = (state or beside).expanduser().absolute()
+            _put_back(files, Path(manifest["config"]), was_state, to, to_state, manifest)
+        except OSError as error:
+            raise BackupError(
+                f"cannot be put back: {error.strerror}",
+                where=str(error.filename or file),
+                fix="run this as a user who may write there, or choose another --dir",
+            ) from None
+    at = to / Path(manifest["config"]).name
+    typer.echo(f"The door {manifest['site']}/{manifest['door']}, as of {manifest['made_at']}: {at}")
+    typer.echo("Nobody is let in until you have looked at who is in the gallery: whoever was")
+    typer.echo("deleted since then is back, and whoever was enrolled since is not in it.")
+    typer.echo(f"  oneglance people accept-restore -c {at}")
+    typer.echo("If the daemon's key was replaced since then, put the new one there first.")
+
+
+def _opened(file: Path, passphrase: str, into: Path) -> tuple[dict[str, Any], dict[str, Path]]:
+    """The manifest and all files of a backup, unsealed into a folder of ours, by their names."""
+    from oneglance.cli.backup.sealed import BackupError, OpeningReader
+
+    files: dict[str, Path] = {}
+    with file.open("rb") as sealed:
+        reader = OpeningReader(sealed, passphrase, str(file))
+        try:
+            with tarfile.open(fileobj=cast(Any, reader), mode="r|gz") as tar:
+                for number, member in enumerate(tar):
+                    content = tar.extractfile(member) if member.isreg() else None
+                    if content is None:
+                        raise BackupError("it holds what is no file", where=str(file))
+                    files[member.name] = into / str(number)
+                    with files[member.name].open("xb") as out:
+                        while data := content.read(1_048_576):
+                            out.write(data)
+                    files[member.name].chmod(member.mode & 0o777)
+            # To the very end: what was cut off would be missed only there.
+            while reader.read(1_048_576):
+                pass
+        except tarfile.TarError as error:
+            raise BackupError(f"it cannot be unpacked: {error}", where=str(file)) from None
+    try:
+        manifest = json.loads(files.pop(MANIFEST).read_bytes())
+        if manifest["v"] != 1:
+            raise BackupError(
+                f"a backup of version {manifest['v']}",
+                where=str(file),
+                fix="take a newer oneglance",
+            )
+    except (KeyError, ValueError):
+        raise BackupError("it says not what it holds", where=str(file)) from None
+    return manifest, files
+
+
+def _put_back(
+    files: dict[str, Path],
+    was: Path,
+    was_state: Path,
+    to: Path,
+    to_state: Path,
+    manifest: dict[str, Any],
+) -> None:
+    from oneglance.cli.backup.contents import CONFIG, STATE, moved_text, place_of
+    from oneglance.cli.backup.sealed import BackupError
+    from oneglance.config import load_config, parse_config
+
+    places, moves = {}, {str(was_state): str(to_state), str(was.parent): str(to)}
+    for name in files:
+        at = f"{STATE}/{manifest['gallery']}" if name == f"{STATE}/{GALLERY}" else name
+        try:
+            places[name] = place_of(at, to, to_state)
+            before = place_of(at, was.parent, was_state)
+        except ValueError as error:
+            raise BackupError(f"it holds {error}") from None
+        if not name.startswith(("state/", "config/")):
+            before = Path(was.anchor) / Path(*Path(name).parts[1:])
+        # Of a folder that is named, its own path changes.
+        for one, other in zip(
+            (before, *before.parents), (places[name], *places[name].parents), strict=False
+        ):
+            if one.name != other.name:
+                break
+            moves.setdefault(str(one), str(other))
+    text = moved_text(files[f"{CONFIG}/{was.name}"].read_text(encoding="utf-8"), moves)
+    new_config = places[f"{CONFIG}/{was.name}"]
+    parse_config(tomllib.loads(text), str(new_config))
+    for place in places.values():
+        if place.exists():
+            raise BackupError(
+                "there is one already, and nothing is overwritten",
+                where=str(place),
+                fix="choose another --dir, or move the door that is there away first",
+            )
+    with ExitStack() as made:
+        for name, place in places.items():
+            _make_folder(place.parent, made)
+            data = files[name].read_bytes()
+            _write(place, text.encode() if place == new_config else data, files[name], made)
+        config = load_config(new_config)
+        if config.gallery.path.parent != to_state:
+            raise BackupError(
+                f"its configuration has the gallery in {config.gallery.path.parent}",
+                where=str(to_state),
+                fix=f"give --state {config.gallery.path.parent}",
+            )
+        _forget_nothing(config)
+        made.pop_all()
+
+
+def _forget_nothing(config: Config) -> None:
+    """Make the gallery an older copy, which it is: it counts once its owner has said so."""
+    from oneglance.cli.audit_log import configured_witness, open_audit
+    from oneglance.faces.gallery.file import is_there
+    from oneglance.faces.gallery.gallery import Gallery
+    from oneglance.faces.gallery.vault import load_key
+
+    if not is_there(config.gallery.path):
+        return
+    with Gallery.open(config.gallery.path, load_key(config.gallery.key_file)) as gallery:
+        witness = configured_witness(config)
+        above = max(witness.highest(), gallery.change_counter()) + 1
+        open_audit(config).append(
+            "gallery_generation", {"generation": above, "restored": gallery.change_counter()}
+        )
+        witness.note(above)
+
+
+def _make_folder(folder: Path, made: ExitStack) -> None:
+    from oneglance.ownership import give_to_folders_owner
+
+    missing = list(_missing(folder))
+    for each in reversed(missing):
+        each.mkdir(mode=0o700)
+        made.callback(each.rmdir)
+        descriptor = os.open(each, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            give_to_folders_owner(descriptor, each.parent)
+        finally:
+            os.close(descriptor)
+
+
+def _missing(folder: Path) -> Iterator[Path]:
+    while not folder.exists():
+        yield folder
+        folder = folder.parent
+
+
+def _write(place: Path, data: bytes, like: Path, made: ExitStack) -> None:
+    from oneglance.ownership import give_to_folders_owner
+    from oneglance.whole_file import write_new
+
+    write_new(place, data, like.stat().st_mode & 0o777)
+    made.callback(place.unlink)
+    with place.open("rb") as file:
+        give_to_folders_owner(file.fileno(), place.parent)

@@ -1,0 +1,213 @@
+"""A door is put away in one sealed file, and comes back whole elsewhere, but shut at first."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oneglance.audit.pseudonyms import PEOPLE_FILE
+from oneglance.audit.segments import entries
+from oneglance.cli.audit_log import open_audit, open_gallery
+from oneglance.cli.backup import sealed
+from oneglance.cli.backup.command import backup
+from oneglance.cli.backup.contents import name_of, place_of
+from oneglance.cli.backup.restore import restore
+from oneglance.cli.backup.sealed import BackupError, OpeningReader, SealingWriter
+from oneglance.cli.init import init
+from oneglance.cli.people.command import accept_restore
+from oneglance.config import Config, load_config
+from oneglance.faces.gallery.witness import RestoredGalleryError
+from oneglance.faces.model.face_model import load_model
+from oneglance.whole_file import write_new
+
+PASSPHRASE = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SealingWriter.__init__, "__defaults__", (sealed.COSTS[0],))
+
+
+@pytest.fixture
+def passphrase(tmp_path: Path) -> Path:
+    write_new(tmp_path / "passphrase", PASSPHRASE.encode(), 0o600)
+    return tmp_path / "passphrase"
+
+
+def enrol(config: Config, name: str) -> None:
+    model = load_model()
+    template = np.zeros((1, model.template_size), np.float32)
+    template[0, len(name)] = 1.0
+    with open_gallery(config, create=True) as gallery:
+        gallery.enrol(name, template, model.model_id, consent_at=datetime.now(UTC), source="photo")
+    open_audit(config).append("enrolment", {}, person_id=name.lower())
+
+
+def names(config: Config) -> list[str]:
+    with open_gallery(config) as gallery:
+        return [person.name for person in gallery.list_people()]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Config:
+    """A door whose camera has a password in a file of its own, and whose lock has a memory."""
+    folder = tmp_path / "house"
+    init(folder, None, "home", "front", "rtsp://camera/1")
+    write_new(tmp_path / "camera.password", b"hunter2", 0o600)
+    file = folder / "oneglance.toml"
+    text = file.read_text()
+    line = 'source = "rtsp://camera/1"'
+    login = f'user = "ada"\npassword_file = "{tmp_path / "camera.password"}"'
+    assert line in text
+    file.write_text(text.replace(line, f"{line}\n{login}\n"))
+    config = load_config(file)
+    enrol(config, "Ada")
+    config.door.state_file.parent.mkdir(exist_ok=True)
+    config.door.state_file.write_text("7\n")
+    return config
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_door_comes_back_whole_elsewhere_and_counts_once_its_owner_says_so(
+    house: Config, passphrase: Path, tmp_path: Path
+) -> None:
+    away, there = tmp_path / "usb" / "door.backup", tmp_path / "other machine"
+    away.parent.mkdir()
+    backup(away, tmp_path / "house", passphrase)
+    assert away.stat().st_mode & 0o777 == 0o600
+    # Nothing of it can be read without the passphrase.
+    assert b"hunter2" not in away.read_bytes()
+    assert b"signing" not in away.read_bytes()
+    enrol(house, "Grace")
+
+    restore(away, there, None, passphrase)
+    config = load_config(there / "oneglance.toml")
+    before, after = tree(tmp_path / "house"), tree(there)
+    assert "state/door/sequence" in before
+    # An older memory would let the lock act twice.
+    assert "state/door/sequence" not in after
+    for key in ("signing.key", "gallery.key", "administrator.key", "kiosk.key", "keyring.json"):
+        assert after[key] == before[key]
+        assert (there / key).stat().st_mode & 0o777 == (
+            tmp_path / "house" / key
+        ).stat().st_mode & 0o777
+    password_file = config.camera[0].password_file
+    assert password_file is not None
+    assert password_file.is_relative_to(there)
+    assert password_file.read_bytes() == b"hunter2"
+    assert config.gallery.path.is_relative_to(there)
+    told = [entry.kind for entry in entries(config.audit_folder)]
+    assert told.count("enrolment") == 1
+    assert (config.audit_folder / PEOPLE_FILE).exists()
+
+    with pytest.raises(RestoredGalleryError, match="an older copy of the gallery"):
+        names(config)
+    accept_restore(yes=True, config=there)
+    assert names(config) == ["Ada"]
+    assert names(house) == ["Ada", "Grace"]
+    # What was put back counts further than any copy that was seen.
+    restored, accepted = (
+        entry.body
+        for entry in entries(config.audit_folder)
+        if {"restored", "accepts"} & entry.body.keys()
+    )
+    assert restored["generation"] > restored["restored"]
+    assert accepted["accepts"] == restored["restored"]
+
+    with pytest.raises(BackupError, match="nothing is overwritten"):
+        restore(away, there, None, passphrase)
+    with pytest.raises(BackupError, match="never overwritten"):
+        backup(away, tmp_path / "house", passphrase)
+    # Where it was, it still is.
+    with pytest.raises(BackupError, match="nothing is overwritten"):
+        restore(away, None, None, passphrase)
+
+
+def test_a_backup_that_cannot_be_put_back_leaves_nothing(
+    house: Config, passphrase: Path, tmp_path: Path
+) -> None:
+    away, there = tmp_path / "door.backup", tmp_path / "there"
+    backup(away, tmp_path / "house", passphrase)
+    good = away.read_bytes()
+    for bad, says in (
+        (good[:-1], "damaged"),
+        (good[:200], "damaged"),
+        (b"PK" + good, "no backup"),
+        (good[:-20] + bytes([good[-20] ^ 1]) + good[-19:], "damaged"),
+    ):
+        away.write_bytes(bad)
+        with pytest.raises(BackupError, match=says):
+            restore(away, there, None, passphrase)
+        assert not there.exists()
+    away.write_bytes(good)
+    passphrase.write_text("wrong horse battery")
+    with pytest.raises(BackupError, match="passphrase is wrong"):
+        restore(away, there, None, passphrase)
+    passphrase.write_text(PASSPHRASE)
+    # A key that is there already is not put in its place, and all the rest is taken back.
+    there.mkdir()
+    (there / "gallery.key").write_text("another")
+    with pytest.raises(BackupError, match=r"gallery\.key"):
+        restore(away, there, None, passphrase)
+    assert tree(there) == {"gallery.key": b"another"}
+
+
+def test_a_short_passphrase_is_refused(house: Config, passphrase: Path, tmp_path: Path) -> None:
+    passphrase.write_text("hunter2")
+    with pytest.raises(BackupError, match="found by trying"):
+        backup(tmp_path / "door.backup", tmp_path / "house", passphrase)
+    # Nor is a gallery put away without its key.
+    house.gallery.key_file.unlink()
+    with pytest.raises(BackupError, match="cannot be read is not there"):
+        backup(tmp_path / "door.backup", tmp_path / "house", passphrase)
+    assert not (tmp_path / "door.backup").exists()
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.binary(max_size=3), max_size=6),
+    st.sampled_from([0, 1, sealed.PIECE_BYTES, 2 * sealed.PIECE_BYTES]),
+    st.data(),
+)
+def test_what_is_sealed_is_opened_and_nothing_else_is(
+    pieces: list[bytes], more: int, data: st.DataObject
+) -> None:
+    file = io.BytesIO()
+    writer = SealingWriter(file, "a", sealed.COSTS[0])
+    content = b"".join(pieces) + bytes(more)
+    for piece in (*pieces, bytes(more)):
+        writer.write(piece)
+    writer.close()
+    whole = file.getvalue()
+    assert OpeningReader(io.BytesIO(whole), "a", "x").read(len(content) + 1) == content
+    at = data.draw(st.integers(0, len(whole) - 1))
+    broken = whole[:at] + data.draw(
+        st.sampled_from([b"", bytes([whole[at] ^ 1]) + whole[at + 1 :]])
+    )
+    # The cost is bounded: what was changed there may only be refused.
+    with pytest.raises(BackupError):
+        OpeningReader(io.BytesIO(broken), "a", "x").read(len(content) + 1)
+
+
+@given(st.lists(st.sampled_from(["..", "a", ".hidden", "b c"]), min_size=1, max_size=4))
+def test_each_file_has_a_place_and_none_is_outside(names: list[str]) -> None:
+    folder, state = Path("/etc/door"), Path("/var/lib/door")
+    name = "/".join(["state", *names])
+    if ".." in names:
+        with pytest.raises(ValueError, match="a file called"):
+            place_of(name, folder, state)
+    else:
+        assert name_of(place_of(name, folder, state), folder, state) == name
