@@ -107,14 +107,17 @@ def examine(config_file: Path | None) -> Iterator[Finding]:
         yield Finding("config", "configuration", Verdict.BROKEN, str(error), error.fix)
         return
     yield Finding("config", "configuration", Verdict.GOOD, str(find_config(config_file)))
-    yield from _configured(config)
+    yield from configured(config)
 
 
-def _configured(config: Config) -> Iterator[Finding]:
-    """What the file speaks of: a machine with only a lock or a screen has no daemon to look at."""
+def configured(config: Config, *, offline: bool = False) -> Iterator[Finding]:
+    """What the file speaks of: a machine with only a lock or a screen has no daemon to look at.
+
+    `offline`: without a look at cameras and broker.
+    """
     sections = config.model_fields_set
     if sections & {"camera", "signing", "gallery"}:
-        yield from _daemon(config)
+        yield from _daemon(config, offline=offline)
     # Consumers that only listen, as `oneglance watch`, name the key in [door] and nothing else.
     if "door" in sections:
         yield from checked("door", "public key", partial(_public, config.door.public_key_file))
@@ -128,10 +131,11 @@ def _configured(config: Config) -> Iterator[Finding]:
     if config.commands.key_file is not None:
         key_file = config.commands.key_file
         yield from checked("commands", "key", partial(_command_key, config, key_file))
-    yield from checked("broker", "connection", lambda: _broker(config))
+    if not offline:
+        yield from checked("broker", "connection", lambda: _broker(config))
 
 
-def _daemon(config: Config) -> Iterator[Finding]:
+def _daemon(config: Config, *, offline: bool) -> Iterator[Finding]:
     from oneglance.contract.signing import load_signing_key
 
     def signing() -> str:
@@ -168,7 +172,7 @@ def _daemon(config: Config) -> Iterator[Finding]:
         )
     if len(config.camera) > 1:
         yield from checked("daemon", "cameras", partial(_distinct, config.camera))
-    for camera in config.camera:
+    for camera in () if offline else config.camera:
         yield from checked("daemon", f"camera {camera.name}", partial(_camera, camera))
 
 

@@ -566,7 +566,7 @@ def _mistake(place: tuple[int | str, ...], kind: str, message: str) -> str:
     if place == ("decision", "fmr"):
         return (
             "decision.fmr: was the rate of one comparison; now write far, the rate of a whole "
-            'visit, e.g. far = "1e-3"'
+            'visit, e.g. far = "1e-3", or run: oneglance config migrate FILE'
         )
     near = difflib.get_close_matches(str(place[-1]), model.model_fields, n=1)
     return f"{name}: unknown key" + (f", did you mean {near[0]!r}?" if near else "")
