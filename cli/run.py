@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -58,22 +59,31 @@ def run(
 
         oneglance run --source visit.mp4 --pace every
 
+    SIGHUP (`systemctl reload oneglance`) has it read its configuration anew, and take it once
+    nobody is at the door; one that does not hold is refused, and said in the log.
+
     At the end of a file it stops by itself and prints what it has done. `--profile` adds what each
     stage of the loop took; `oneglance top` shows the same of a running service.
     """
     from oneglance.daemon.app import Daemon
     from oneglance.daemon.pipeline import STAGES
+    from oneglance.daemon.renewal import Renewal
     from oneglance.daemon.visit.report import StepReport
     from oneglance.timing import StageTimes
 
     console = Console(stderr=True, highlight=False)
     dry = bool(source) and config is None and not config_is_there()
-    settings = Config() if dry else load_config(config)
-    settings = _with_cameras(settings, source or [], pace)
-    if no_mqtt and settings.metrics.port is not None:
-        # It runs beside the service, which has the port.
-        log.warning("no metrics are served with --no-mqtt")
-        settings = settings.model_copy(update={"metrics": MetricsConfig()})
+
+    def read() -> Config:
+        settings = Config() if dry else load_config(config)
+        settings = _with_cameras(settings, source or [], pace)
+        if no_mqtt and settings.metrics.port is not None:
+            # It runs beside the service, which has the port.
+            log.warning("no metrics are served with --no-mqtt")
+            settings = settings.model_copy(update={"metrics": MetricsConfig()})
+        return settings
+
+    settings = read()
     if dry:
         console.print("dry run, no configuration: nobody is recognised, nothing is published")
     times = StageTimes(STAGES) if profile else None
@@ -84,12 +94,17 @@ def run(
                 faces = len(report.tracks)
                 status.update(f"{report.frame.camera}: frame {report.frame.index}, {faces} faces")
 
-        daemon = Daemon(
-            settings, mqtt=not (dry or no_mqtt), gallery=not dry, on_step=show, times=times
-        )
+        def build(settings: Config) -> Daemon:
+            return Daemon(
+                settings, mqtt=not (dry or no_mqtt), gallery=not dry, on_step=show, times=times
+            )
+
+        renewal = Renewal(settings, build, read)
+        # A terminal that is closed sends the same signal, and means the end.
+        service = not dry and not sys.stdin.isatty()
         # What was done is told after any stop: a signal that comes twice must not prevent it.
-        with stop_on_signals(daemon.stop):
-            totals = daemon.run()
+        with stop_on_signals(renewal.stop, reload=renewal.reload if service else None):
+            totals = renewal.run()
             status.stop()
             _tell(totals, None if times is None else times.rows(), as_json)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -30,6 +30,7 @@ from oneglance.daemon.build import (
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.devices import check_distinct
 from oneglance.daemon.camera.frames import FrameExchange
+from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.gallery.credential_watch import CredentialWatch
 from oneglance.daemon.gallery.keeper import GalleryKeeper
 from oneglance.daemon.gallery.strangers import StrangerKeeper
@@ -47,10 +48,14 @@ from oneglance.timing import StageTimes
 
 # A broker that starts at the same time as we do is usually up by then.
 BROKER_WAIT_S = 3.0
+# So long after the last face a visit is over (TRACK_KEPT_S of sight/watcher.py), and a moment more.
+QUIET_S = 2.0
 
 
 class Daemon:
     """One door's daemon. `run` works in the calling thread; `stop` may come from any other.
+
+    `started` is whether all its parts could be built.
 
     Without `mqtt` nothing leaves this process, without `gallery` nobody is judged and frames are
     only counted. `on_step` gets each frame with what was seen in it, in the vision thread, which
@@ -77,12 +82,18 @@ class Daemon:
         self._on_step = on_step
         self._times = times
         self._stopping = threading.Event()
+        self._giving_way = threading.Event()
         self._outlet: Outlet | None = None
+        self.started = False
         self._clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
 
     def stop(self) -> None:
         """Ask `run` to end cleanly."""
         self._stopping.set()
+
+    def give_way(self) -> None:
+        """Ask `run` to end as soon as nobody is at the door, as another daemon follows."""
+        self._giving_way.set()
 
     @property
     def connected(self) -> bool:
@@ -154,7 +165,7 @@ class Daemon:
 
                 figures = Parts(cameras, exchange, pipeline.counts, vision, times, tally, notice)
                 parts.enter_context(served(figures, port, self._clocks.monotonic_s))
-            parts.callback(notifier.stopping)
+            parts.callback(self._tell_the_end, notifier)
             started_s = self._clocks.monotonic_s()
             if keeper is not None:
                 keeper.start()
@@ -162,13 +173,46 @@ class Daemon:
             for camera in cameras:
                 camera.start()
             publisher = outlet.publisher if outlet is not None else None
+            self.started = True
+            quiet = Quiet(cameras, tally, entrance, self._clocks.monotonic_s)
             supervise(
                 *(cameras, vision, exchange, publisher, notifier, self._stopping),
                 credentials=credentials,
                 notice=notice,
+                may_leave=lambda: quiet.long_enough() and self._giving_way.is_set(),
             )
             seconds = self._clocks.monotonic_s() - started_s
             return Totals.of(pipeline.counts, vision, exchange.dropped, seconds)
+
+    def _tell_the_end(self, notifier: Notifier) -> None:
+        # To systemd the service goes on: it would end what said that it stops.
+        if self._stopping.is_set() or not self._giving_way.is_set():
+            notifier.stopping()
+
+
+class Quiet:
+    """Whether nobody has been at the door for QUIET_S: no face, no claim, no enrolment."""
+
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        tally: Tally,
+        entrance: Entrance | None,
+        clock_s: Callable[[], float],
+    ) -> None:
+        self._cameras, self._tally, self._entrance = cameras, tally, entrance
+        self._clock_s = clock_s
+        self._since_s = clock_s()
+
+    def long_enough(self) -> bool:
+        """Ask it several times a second: whatever was there in between counts."""
+        now_s = self._clock_s()
+        # What a camera that is lost saw last says nothing.
+        working = [each.name for each in self._cameras if each.state is CameraState.OK]
+        faces = any(self._tally.in_view.get(name, 0) for name in working)
+        if faces or (self._entrance is not None and self._entrance.is_busy):
+            self._since_s = now_s
+        return now_s - self._since_s >= QUIET_S
 
 
 def _keeper(

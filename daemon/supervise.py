@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from oneglance.daemon.camera.camera import Camera
 from oneglance.daemon.camera.frames import FrameExchange
@@ -32,8 +33,9 @@ def supervise(
     *,
     credentials: CredentialWatch | None = None,
     notice: Notice | None = None,
+    may_leave: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Return when `stopping` is set or all recordings have come to their end.
+    """Return when `stopping` is set, `may_leave` says so, or all recordings have ended.
 
     How the daemon stands is kept on `notice`.
 
@@ -52,6 +54,8 @@ def supervise(
         for camera in cameras:
             camera.watch()
         _check_worth_waiting(cameras)
+        if may_leave():
+            return
         if all(camera.state is CameraState.ENDED for camera in cameras) and exchange.idle:
             return
         opening = any(camera.state is CameraState.OPENING for camera in cameras)

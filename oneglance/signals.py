@@ -16,9 +16,14 @@ SAME_WISH_S = 0.5
 
 @contextmanager
 def stop_on_signals(
-    stop: Callable[[], None], clock_s: Callable[[], float] = time.monotonic
+    stop: Callable[[], None],
+    clock_s: Callable[[], float] = time.monotonic,
+    *,
+    reload: Callable[[], None] | None = None,
 ) -> Iterator[None]:
     """Call `stop` at SIGTERM or SIGINT, and put the former handlers back afterwards.
+
+    `reload`, if given, is called at SIGHUP; a `stop` then waits for it.
 
     `stop` runs in a thread of its own, so it may take any lock, as `Event.set` does: the handler
     itself interrupts the main thread, which may hold that very lock.
@@ -30,7 +35,7 @@ def stop_on_signals(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    wanted = (signal.SIGTERM, signal.SIGINT)
+    wanted = (signal.SIGTERM, signal.SIGINT, *([] if reload is None else [signal.SIGHUP]))
     former = {number: signal.getsignal(number) for number in wanted}
     # Its `put` is reentrant: the one hand-over that a signal handler may use.
     arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -50,8 +55,11 @@ def stop_on_signals(
         arrived.put(number)
 
     def pass_on() -> None:
-        while arrived.get() != end:
-            stop()
+        while (number := arrived.get()) != end:
+            if number == signal.SIGHUP and reload is not None:
+                reload()
+            else:
+                stop()
 
     thread = threading.Thread(target=pass_on, name="signals", daemon=True)
     thread.start()

@@ -19,6 +19,18 @@ def test_signals_stop_and_the_old_handlers_come_back() -> None:
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
+def test_sighup_is_a_wish_of_its_own_where_it_is_taken() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    calls: list[str] = []
+    with stop_on_signals(lambda: calls.append("stop"), reload=lambda: calls.append("reload")):
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert calls == ["reload", "stop"]
+    assert signal.getsignal(signal.SIGHUP) == before
+    with stop_on_signals(lambda: None):
+        assert signal.getsignal(signal.SIGHUP) == before
+
+
 def test_a_second_sigterm_does_not_end_the_process_before_it_has_cleaned_up() -> None:
     calls: list[str] = []
     with stop_on_signals(lambda: calls.append("stop")):

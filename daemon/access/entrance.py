@@ -270,6 +270,12 @@ class Entrance:
 
     # --- the vision thread -------------------------------------------------------------------
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a badge or PIN waits for its face, or somebody is being enrolled."""
+        with self._lock:
+            return self._claim is not None or self._monotonic_s() < self._paused_until_s
+
     def turn(self, gallery: Snapshot | None) -> Standing:
         """What counts now; call it once a turn, before looking at frames."""
         now_s = self._monotonic_s()

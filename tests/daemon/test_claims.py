@@ -644,6 +644,19 @@ def test_while_somebody_is_enrolled_nobody_is_compared_or_fails(door: Door) -> N
     assert door.turn().gallery is not None
 
 
+def test_a_door_is_busy_with_a_claim_and_with_an_enrolment(door: Door) -> None:
+    assert not door.entrance.is_busy
+    door.entrance.pause(10.0)
+    assert door.entrance.is_busy
+    door.now_s += 10.0
+    assert not door.entrance.is_busy
+    assert door.badge("A1") == "ok"
+    assert door.entrance.is_busy
+    door.turn()
+    door.ends(person_id="ada")
+    assert not door.entrance.is_busy
+
+
 def test_in_a_gallery_too_large_to_search_nobody_is_judged_without_a_claim(door: Door) -> None:
     attempts = door.file.with_name("other-attempts")
     config = AccessConfig(claim_s=10, attempts=ATTEMPTS)
