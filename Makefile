@@ -9,7 +9,8 @@
 # make test-home-assistant   a door in a real Home Assistant, in an environment of its own
 # make test-alerts   the alert rules and the dashboard, by promtool
 # make fuzz    hostile input for every parser, for MINUTES=10 (x86-64 only)
-# make wheel   the distribution, in dist/
+# make wheel   the distribution, in dist/, built twice and the same each time
+# make deb     Debian 12 packages for amd64 and arm64 in dist/, their bills of materials, SHA256SUMS
 # make docs    the site, in build/site; every link is checked
 # make kiosk-tour   the screen in every state, language and size, from a real kiosk (a quarter of an hour)
 # make words   the screen's words: catalogues brought up to date and compiled
@@ -27,7 +28,7 @@ SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-steady test-home-assistant test-alerts test-system check typecheck bench \
-	bench-realtime attack fuzz wheel schemas words kiosk-tour graph docs links clean
+	bench-realtime attack fuzz wheel deb schemas words kiosk-tour graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -91,7 +92,12 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python scripts/fuzz.py --minutes $(or $(MINUTES),10)
 
 wheel: $(VENV)/.dev
-	$(BIN)/python -m build --wheel --outdir dist .
+	sh scripts/wheel.sh $(BIN)/python dist
+
+deb: wheel
+	for architecture in amd64 arm64; do \
+		sh scripts/deb.sh $(BIN)/python dist/oneglance-*.whl dist $$architecture || exit 1; done
+	cd dist && sha256sum oneglance-*.whl oneglance_*.deb oneglance_*.cdx.json >SHA256SUMS
 
 schemas: $(VENV)/.dev
 	$(BIN)/python -m oneglance.contract.schemas

@@ -17,6 +17,7 @@ Usage: install.sh [options]
   --door NAME     name of the door in MQTT topics (default: front)
   --host NAME     the broker's host name or address (default: 127.0.0.1)
   --camera SPEC   the daemon's camera: index, device, URL or file (default: 0)
+  --packaged      a Debian package has brought program, units and users' files: make the rest
   --prefix DIR    put everything below DIR and start nothing: to look at, or to package
   --upgrade       install --package beside what runs, then restart on it what was running; if a
                   service does not become ready, the former version is put back (exit code 1)
@@ -29,7 +30,7 @@ TEXT
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 roles='' package=${here%/*} venv='' site=home door=front host=127.0.0.1 camera=0 prefix='' dry=no
-uninstall=no purge=no upgrade=no instance=no
+uninstall=no purge=no upgrade=no instance=no packaged=no
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -38,6 +39,7 @@ while [ $# -gt 0 ]; do
     --purge) purge=yes ;;
     --upgrade) upgrade=yes ;;
     --instance) instance=yes ;;
+    --packaged) packaged=yes venv=/opt/oneglance/venv ;;
     -h | --help)
         usage
         exit 0
@@ -213,13 +215,15 @@ install_unit() {
 }
 
 install_users() {
-    run install -d "$prefix/etc/sysusers.d" "$prefix/etc/tmpfiles.d" "$house"
-    run install -m 0644 "$here/sysusers.conf" "$prefix/etc/sysusers.d/oneglance.conf"
-    run install -m 0644 "$here/tmpfiles.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
-    run install -D -m 0644 "$here/oneglance.catalog" "$catalog/oneglance.catalog"
+    if [ "$packaged" = no ]; then
+        run install -d "$prefix/etc/sysusers.d" "$prefix/etc/tmpfiles.d" "$house"
+        run install -m 0644 "$here/sysusers.conf" "$prefix/etc/sysusers.d/oneglance.conf"
+        run install -m 0644 "$here/tmpfiles.conf" "$prefix/etc/tmpfiles.d/oneglance.conf"
+        run install -D -m 0644 "$here/oneglance.catalog" "$catalog/oneglance.catalog"
+    fi
     if live; then
-        run systemd-sysusers /etc/sysusers.d/oneglance.conf
-        run systemd-tmpfiles --create /etc/tmpfiles.d/oneglance.conf
+        run systemd-sysusers oneglance.conf
+        run systemd-tmpfiles --create oneglance.conf
         run journalctl --update-catalog
     fi
 }
@@ -246,7 +250,8 @@ use_environment() {
 
 # ready UNIT: whether it says READY and then goes on for some seconds without a fall.
 ready() {
-    systemctl restart "$1" || return 1
+    # A unit that is started again and again keeps the job waiting.
+    timeout 120 systemctl restart "$1" || return 1
     falls=$(systemctl show -p NRestarts --value "$1")
     sleep 5
     systemctl is-active --quiet "$1" && [ "$(systemctl show -p NRestarts --value "$1")" = "$falls" ]
@@ -361,7 +366,7 @@ if [ "$upgrade" = yes ]; then
         use_environment "${former##*/}"
         cp -p "$kept"/*.service "$units"
         systemctl daemon-reload
-        for unit in $running; do systemctl restart "$unit" || say "$unit is not ready" >&2; done
+        for unit in $running; do timeout 120 systemctl restart "$unit" || say "$unit is not ready" >&2; done
         rm -rf "$fresh" "$kept"
         fail "the former version runs again"
     fi
@@ -410,7 +415,9 @@ else
     program=$venv/bin/oneglance
 fi
 run install -d "$prefix/usr/local/bin"
-if link_is_ours || { [ ! -e "$link" ] && [ ! -L "$link" ]; }; then
+if [ "$packaged" = yes ]; then
+    say "the command is /usr/bin/oneglance"
+elif link_is_ours || { [ ! -e "$link" ] && [ ! -L "$link" ]; }; then
     run ln -sfn "$venv/bin/oneglance" "$link"
 else
     say "kept: $link, which is not ours; the command is $venv/bin/oneglance"
@@ -614,7 +621,10 @@ if has_role lock; then services="$services oneglance-door"; fi
 if has_role kiosk; then services="$services oneglance-kiosk"; fi
 if has_role reader; then services="$services oneglance-reader"; fi
 run install -d "$units"
-for service in $services; do install_unit "$service"; done
+# A further door's template is made here in either way.
+if [ "$packaged" = no ] || [ "$instance" = yes ]; then
+    for service in $services; do install_unit "$service"; done
+fi
 suffix=.service
 if [ "$instance" = yes ]; then suffix=@$door.service; fi
 if live; then
@@ -623,7 +633,7 @@ if live; then
     # must not keep the lock from starting with the machine.
     for service in $services; do run systemctl enable "$service$suffix"; done
     for service in $services; do
-        run systemctl restart "$service$suffix" ||
+        run timeout 120 systemctl restart "$service$suffix" ||
             say "not ready yet, and tried again: $service$suffix (systemctl status $service$suffix)"
     done
 fi

@@ -163,6 +163,6 @@ def test_the_debian_package_is_installed_upgraded_and_purged(
             " grep ^oneglance /etc/passwd || true"
         )
         assert left == ""
-        assert machine.run("systemctl", "--failed", "--no-legend").stdout == ""
+        assert machine.run("systemctl", "--failed", "--no-legend", "oneglance*").stdout == ""
     finally:
         machine.remove()
