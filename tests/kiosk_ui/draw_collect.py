@@ -46,7 +46,7 @@ def main(raw: str, folder: str, size: str) -> None:
                 key: {
                     "text": " ".join(view.ids[key].text.split()),
                     "size": list(view.ids[key].size),
-                    "texture_size": list(view.ids[key].texture_size),
+                    "ink": list(view.ids[key].ink[2:]),
                 }
                 for key in ("text", "advice")
             },

@@ -103,8 +103,8 @@ def test_every_text_fits_its_box(drawn: Drawn) -> None:
     for measured in drawn.measures.values():
         for label in measured["labels"].values():
             assert label["text"]
-            assert label["texture_size"][0] <= label["size"][0] + 0.5
-            assert label["texture_size"][1] <= label["size"][1] + 0.5
+            assert label["ink"][0] <= label["size"][0] + 0.5
+            assert label["ink"][1] <= label["size"][1] + 0.5
 
 
 def test_the_window_needs_neither_numpy_nor_opencv(drawn: Drawn) -> None:
