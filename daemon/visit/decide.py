@@ -24,7 +24,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oneglance.contract.messages import Factor, Liveness, Mode
-from oneglance.daemon.visit.evidence import LAST_MOMENT, Look, Visit, passed
+from oneglance.daemon.visit.evidence import (
+    LAST_MOMENT,
+    LOOKS_PER_FRAME_NEEDED,
+    Look,
+    Visit,
+    passed,
+)
 from oneglance.errors import GalleryError
 from oneglance.faces.model.tail import Tail
 
@@ -38,7 +44,8 @@ AMBIGUOUS = "ambiguous"
 # What share of `far` each moment but the last may take; that one may take what is left.
 SHARE, LAST_SHARE = 1 / 4, 1 / 2
 # Who stands there when the door opens must be who the looks were of. How often a stranger may be
-# near enough for that: at most this much, and so many times as often as a moment lets one in.
+# near enough for that: at most this much, so many times as often as a moment lets one in, and so
+# seldom that all looks of a visit together keep `far`.
 NEAR_FMR, NEAR_TIMES = 1e-4, 100
 # So many looks in a row, for each that a decision needs, show that somebody is like nobody.
 _HOPELESS_LOOKS_PER_FRAME_NEEDED = 2
@@ -127,7 +134,8 @@ class Rule:
             )
         fmr = self.comparison_fmr(templates)
         threshold = self.tail.threshold(fmr)
-        near_fmr = max(fmr, min(NEAR_FMR, NEAR_TIMES * fmr))
+        of_each_look = self.far / (LOOKS_PER_FRAME_NEEDED * self.frames)
+        near_fmr = max(fmr, min(NEAR_FMR, NEAR_TIMES * fmr, of_each_look))
         return Bar(
             threshold,
             last=self.tail.threshold(fmr * LAST_SHARE / SHARE),

@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from oneglance.daemon.visit.decide import Bar, Rule, Verdict, judge
@@ -132,6 +134,17 @@ def test_enrolled_people_are_accepted_whose_looks_alone_hardly_reach_the_thresho
     sums = np.cumsum(looks, axis=1) / np.arange(1, LOOKS + 1)[:, np.newaxis] + 0.5
     ends = [play(one, np.zeros(1, np.int64), bar, of) for one, of in zip(looks, sums, strict=True)]
     assert np.mean([verdict.accepted for verdict in ends]) >= 0.95
+
+
+@settings(deadline=None)
+@given(st.sampled_from([1e-2, 1e-3, 1e-4]), st.integers(3, 2500))
+def test_who_takes_the_place_of_somebody_recognised_gets_in_as_seldom_as_other_strangers(
+    far: float, people: int
+) -> None:
+    """One look that is near will do, and all that a visit has may be theirs."""
+    rule = Rule(far, 3, 3.0, TAIL)
+    near = rule.bar(min(people, rule.most_templates)).near
+    assert LOOKS * math.erfc(near / math.sqrt(2)) / 2 <= far
 
 
 def test_an_enrolled_person_is_hardly_ever_taken_for_another() -> None:
