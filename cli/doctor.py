@@ -343,7 +343,8 @@ def _gallery(config: Config) -> str:
     head = L1Head.behind(model.compare, model.template_size)
     snapshot = fused(snapshot, head, model.threshold(AGREEMENT_FMR))
     rule = rule_of(config, model, door_of(config, model))
-    decides = rule.fits(len(snapshot.person_ids), claims=only_by_claim(config))
+    rows, claims = len(snapshot.person_ids), only_by_claim(config)
+    decides = rule.fits(rows, snapshot.most_of_one, claims=claims)
     return f"{len(set(snapshot.person_ids))} people; {decides}"
 
 

@@ -41,13 +41,14 @@ _PROBLEMS: tuple[tuple[type[OneglanceError], str], ...] = (
 class GalleryWatch:
     """Use it from one thread only: the file belongs to the thread that opened it.
 
-    While the gallery cannot be read, or `fits` refuses its number of templates, nobody is in it:
-    `snapshot` is None and `problem` says so. What `fits` answers is logged. `prepare` makes what
-    looks are compared with out of what was read. Templates that were unsealed once are not unsealed
-    again, so that one more person costs little. An older copy of the gallery than `witness` knows
-    of counts for nothing. Who has expired for longer than `keep_expired` is deleted for good within
-    `deleting`, which gets the gallery and their ids: if it raises OneglanceError at its beginning,
-    nobody is. `version` grows whenever what is in memory was replaced.
+    While the gallery cannot be read, or `fits` refuses its number of templates and the most of one
+    person, nobody is in it: `snapshot` is None and `problem` says so. What `fits` answers is
+    logged. `prepare` makes what looks are compared with out of what was read. Templates that were
+    unsealed once are not unsealed again, so that one more person costs little. An older copy of the
+    gallery than `witness` knows of counts for nothing. Who has expired for longer than
+    `keep_expired` is deleted for good within `deleting`, which gets the gallery and their ids: if
+    it raises OneglanceError at its beginning, nobody is. `version` grows whenever what is in memory
+    was replaced.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class GalleryWatch:
         template_size: int,
         *,
         wall: Callable[[], datetime],
-        fits: Callable[[int], str] = "{} templates".format,
+        fits: Callable[[int, int], str] = "{} templates".format,
         prepare: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
         witness: Witness | None = None,
         keep_expired: timedelta | None = None,
@@ -150,7 +151,7 @@ class GalleryWatch:
             self._model_id, now, template_size=self._template_size, unsealed=self._unsealed
         )
         snapshot = self._prepare(snapshot)
-        decides = self._fits(len(snapshot.templates))
+        decides = self._fits(len(snapshot.templates), snapshot.most_of_one)
         self._changes = changes
         self._read_at = now
         self._changes_at = snapshot.changes_at

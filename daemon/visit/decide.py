@@ -106,14 +106,16 @@ class Rule:
         """The largest gallery for which `bar` has an answer; 0 if there is none."""
         return int(self.comparison_fmr(1) / self.tail.strictest_fmr * (1 + 1e-9))
 
-    def fits(self, templates: int, *, claims: bool = False) -> str:
+    def fits(self, templates: int, of_one: int = 1, *, claims: bool = False) -> str:
         """What `bar` means in a gallery of `templates`, in words; raises as it does.
 
         Where every visitor `claims` to be somebody, a gallery too large to be searched is none:
-        then a face is compared with the claimed person alone, or not at all.
+        then a face is compared with the claimed person alone, or not at all. `of_one` is how many
+        templates one person has at most.
         """
         if claims and templates > self.most_templates:
-            return f"too many to search, so faces are compared under a claim alone: {self.fits(1)}"
+            one = self.fits(of_one)
+            return f"too many to search, so faces are compared under a claim alone: {one}"
         threshold, fmr = self.bar(templates).threshold, self.comparison_fmr(templates)
         return (
             f"far {self.far:.0e} a visit in a gallery of {templates} templates is FMR {fmr:.1e}"

@@ -108,6 +108,11 @@ class Snapshot:
         object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
         object.__setattr__(self, "people", MappingProxyType(dict(self.people)))
 
+    @property
+    def most_of_one(self) -> int:
+        """How many templates one person has at most."""
+        return int(np.bincount(self.owners).max(initial=0))
+
     @classmethod
     def empty(cls, template_size: int) -> Snapshot:
         """Nobody: templates of shape (0, template_size)."""

@@ -130,7 +130,7 @@ def test_a_gallery_too_large_for_the_target_lets_nobody_in_until_it_is_smaller(
     gallery_file: GalleryConfig,
     wait_until: Wait,
 ) -> None:
-    def fits(count: int) -> str:
+    def fits(count: int, _of_one: int) -> str:
         if count > 2:
             raise UnsupportedTargetError(f"{count} templates are too many")
         return "fits"

@@ -240,10 +240,10 @@ def test_reload_tells_how_many_people_count(
 def test_pictures_of_one_person_that_agree_are_compared_as_one(
     gallery_file: GalleryConfig, enrol: Enrol, model: FaceModel, clock: Clock
 ) -> None:
-    told: list[int] = []
+    told: list[tuple[int, int]] = []
 
-    def fits(rows: int) -> str:
-        told.append(rows)
+    def fits(rows: int, of_one: int) -> str:
+        told.append((rows, of_one))
         return ""
 
     alike = template(model, 1) + 0.3 * template(model, 2)
@@ -262,7 +262,7 @@ def test_pictures_of_one_person_that_agree_are_compared_as_one(
     assert watch.reload() == 2
     assert watch.snapshot is not None
     assert Counter(watch.snapshot.person_ids) == {"ada": 1, "bob": 2}
-    assert told == [3]
+    assert told == [(3, 2)]
 
 
 def test_who_is_not_valid_yet_counts_from_that_moment_on(
@@ -460,15 +460,21 @@ def test_where_all_claim_to_be_somebody_more_people_count_than_could_be_searched
     gallery_file: GalleryConfig, model: FaceModel, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    rows = np.concatenate([template(model, seed) for seed in range(101)])
-    with open_configured(gallery_file) as gallery:
-        gallery.enrol("Ada", rows, model.model_id, consent_at=clock(), source="photo")
+    rows = np.concatenate([template(model, seed) for seed in range(202)])
+
+    log = Audit(Config(gallery=gallery_file).audit_folder, clock)
+
+    def enrol(name: str, some: NDArray[np.float32]) -> None:
+        with open_configured(gallery_file, log=Generations(log)) as gallery:
+            gallery.enrol(name, some, model.model_id, consent_at=clock(), source="photo")
+
+    enrol("Ada", rows[:60])
+    enrol("Bob", rows[60:101])
     decision = DecisionConfig(far="1e-5")
 
     def opened(*factors: Demand, claims: bool = True) -> GalleryWatch:
         access = AccessConfig(rules=(AccessRule(factors=factors),))
         config = Config(gallery=gallery_file, decision=decision, access=access)
-        log = Audit(config.audit_folder, clock)
         return open_gallery(config, model, Clocks(clock, lambda: 0.0), log, claims=claims)
 
     watch = opened("badge+face", "pin+face")
@@ -481,3 +487,7 @@ def test_where_all_claim_to_be_somebody_more_people_count_than_could_be_searched
     # A run without commands hears of no claims.
     with pytest.raises(UnsupportedTargetError, match="at most 100"):
         opened("badge+face", claims=False)
+    # Nor could a claim be verified of somebody who alone has too many.
+    enrol("Eve", rows[101:])
+    with pytest.raises(UnsupportedTargetError, match="101 templates are too many"):
+        opened("badge+face", "pin+face")
