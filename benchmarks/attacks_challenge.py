@@ -12,8 +12,12 @@ then what the passive judge found meanwhile. So the rates of the parts are those
 that far, and nothing is taken to be independent of anything.
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
-made again, so that the run may be stopped at any time. The table and, with --results, the key
-"attacks_challenge" of a JSON file are made of all lines.
+made again, so that the run may be stopped at any time. The table and, with --results, a key of a
+JSON file are made of all lines.
+
+To choose by, films are of people of fold 7 (`--people threshold`), in the styles that liveness was
+fitted to (`--style fit`, `--style rough`). Further films to judge by are those of another
+--first-seed; nobody is in them who is in the films of --besides.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from typing import Any
 
 import numpy as np
 from attacks import CROWD, TOO_FAR_OR_NEAR, gallery_of
+from numpy.typing import NDArray
 from rich.progress import track
 
 from oneglance.clocks import Clocks
@@ -45,7 +50,6 @@ from oneglance.daemon.visit.challenges import Challenges
 from oneglance.faces.evaluation.metrics import exact_95
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
-from oneglance.faces.liveness import fusion
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.reader import load_image, read_central_face
 from oneglance.training.liveness.acts import Act
@@ -53,10 +57,15 @@ from oneglance.training.liveness.film import REPLAY_KINDS, Film
 from oneglance.training.liveness.people import Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait
 from oneglance.training.liveness.render import Scene, filmed, scene
-from oneglance.training.liveness.styles import JUDGE
+from oneglance.training.liveness.styles import FIT, JUDGE, ROUGH, Style
 
 FIRST_SEED = 20000
+# What else might be asked of a challenge's looks: log odds, and by more than which share of them.
+RULES = [(0.0, share) for share in (0.5, 0.6, 0.7, 0.8, 0.9)]
+RULES += [(bar, 0.5) for bar in (1.8, 2.0, 2.2, 2.3, 2.4, 2.5, 2.6, 2.8)]
+LOOKS_ENOUGH = 10
 FPS, LONGEST_S = 15.0, 34.0
+STYLES = {style.name: style for style in (JUDGE, FIT, ROUGH)}
 # Of each attack: what is held, and how it is made to do what is asked.
 ATTACKS = {
     "print_turned": ("print_over_body", "turns"),
@@ -99,7 +108,8 @@ class Case:
     are the steps that were asked in turn, each after the number of its attempt: none, if the
     passive judge let nobody come to that. `ends` says how attempts failed, `done` whether all steps
     of one were done, `alive` how many looks meanwhile showed a living face, of how many.
-    `seconds` are from the first sight to the answer, `asked_s` from the first prompt.
+    `seconds` are from the first sight to the answer, `asked_s` from the first prompt. `passed` are
+    the log odds of each of the looks meanwhile, 0 of one that did not pass.
     """
 
     seed: int
@@ -111,6 +121,7 @@ class Case:
     alive: tuple[int, int]
     seconds: float
     asked_s: float
+    passed: tuple[float, ...] = ()
 
     @property
     def attack(self) -> bool:
@@ -248,9 +259,10 @@ def watched(
         tuple(asked),
         () if challenge is None else tuple(end.value for end in challenge._failures),
         challenge is not None and challenge.end is End.PASSED,
-        (found.count(fusion.Verdict.PASSED), len(found)),
+        (sum(one.passed for one in found), len(found)),
         round(at_s - (first_s or 0.0), 2),
         0.0 if asked_s is None else round(at_s - asked_s, 2),
+        tuple(round(one.log_odds, 3) if one.passed else 0.0 for one in found),
     )
 
 
@@ -261,21 +273,32 @@ def built(clock_s: Callable[[], float]) -> Pipeline:
 
 
 class Studio:
-    """Makes scenes of people of one part of LFW."""
+    """Makes scenes of people of one part of LFW, in one style."""
 
-    def __init__(self, data: Path, part: str = "judge") -> None:
+    def __init__(self, data: Path, part: str = "judge", style: Style = JUDGE) -> None:
         self._lfw = Lfw(data / "lfw_folds1-8.zip")
+        self._style = style
         self._people = split_people(data / "lfw_people_folds1-8.csv")[part]
+        self._left_out: frozenset[str] = frozenset()
         self._detector, self._model = FaceDetector(), load_model()
         crowd = np.random.default_rng(FIRST_SEED).choice(self._people, CROWD, replace=False)
         self._crowd = [p for name in crowd for p in self._portraits(name, [0])]
 
-    def watch(self, seed: int, kind: str) -> Case:
-        """A film of somebody, watched as it is made."""
-        rng = np.random.default_rng(seed)
-        form = ATTACKS[kind][0] if kind in ATTACKS else kind
-        shown = 2 if form == "visit_two_photos" else 1
-        names = [name for name in self._people if self._lfw.count(name) > shown]
+    def leave_out(self, cases: Iterable[Case]) -> None:
+        """Make no film of whoever is in one of these."""
+        drawn = [self._drawn(case.kind, np.random.default_rng(case.seed))[0] for case in cases]
+        self._left_out = frozenset(drawn)
+
+    def _drawn(
+        self, kind: str, rng: np.random.Generator
+    ) -> tuple[str, NDArray[np.float32], list[Portrait]]:
+        """Whom a film is of: the name, the enrolled template (D,), and who is filmed."""
+        shown = 2 if kind == "visit_two_photos" else 1
+        names = [
+            name
+            for name in self._people
+            if self._lfw.count(name) > shown and name not in self._left_out
+        ]
         while True:
             name = names[int(rng.integers(len(names)))]
             numbers = rng.permutation(self._lfw.count(name))[: shown + 1].tolist()
@@ -283,7 +306,13 @@ class Studio:
             enrolled = read_central_face(image, self._detector, self._model)
             portraits = self._portraits(name, numbers[:-1])
             if enrolled is not None and len(portraits) == shown:
-                break
+                return name, enrolled.template, portraits
+
+    def watch(self, seed: int, kind: str) -> Case:
+        """A film of somebody, watched as it is made."""
+        rng = np.random.default_rng(seed)
+        form = ATTACKS[kind][0] if kind in ATTACKS else kind
+        name, template, portraits = self._drawn(kind, rng)
         others = [portrait for portrait in self._crowd if portrait.person != name]
         footage = None
         if form in REPLAY_KINDS:
@@ -292,7 +321,7 @@ class Studio:
         def make(acts: Sequence[Act], plays: Callable[[float], float]) -> Scene:
             again = np.random.default_rng([seed, 1])
             return scene(
-                *(form, portraits, others, JUDGE, again),
+                *(form, portraits, others, self._style, again),
                 acts=acts,
                 seconds=LONGEST_S,
                 fps=FPS,
@@ -300,7 +329,7 @@ class Studio:
                 plays=plays,
             )
 
-        return watched(make, Actor(kind, rng), gallery_of(enrolled.template), seed, kind)
+        return watched(make, Actor(kind, rng), gallery_of(template), seed, kind)
 
     def _footage(
         self, portraits: Sequence[Portrait], others: Sequence[Portrait], rng: np.random.Generator
@@ -310,7 +339,7 @@ class Studio:
             Act(ACTS[step], IDLE_S + CLIP_S * i + 0.1, IDLE_S + CLIP_S * (i + 1) - 0.1, 1.05)
             for i, step in enumerate(CLIPS)
         ]
-        return filmed(portraits, others, JUDGE, rng, acts=acts, seconds=FOOTAGE_S, fps=FPS)
+        return filmed(portraits, others, self._style, rng, acts=acts, seconds=FOOTAGE_S, fps=FPS)
 
     def _portraits(self, name: str, numbers: Sequence[int]) -> list[Portrait]:
         return [
@@ -322,25 +351,42 @@ class Studio:
         ]
 
 
+LISTS = ("asked", "ends", "alive", "passed")
+
+
 def read_cases(file: Path) -> dict[int, Case]:
     """The lines of a file of cases, by seed."""
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     cases = {}
     for body in map(json.loads, lines):
-        lists = {name: tuple(body.pop(name)) for name in ("asked", "ends", "alive")}
+        lists = {name: tuple(body.pop(name)) for name in LISTS if name in body}
         cases[body["seed"]] = Case(**body, **lists)
     return cases
 
 
-def make_cases(data: Path, file: Path, rounds: int, seconds: float, kinds: Sequence[str]) -> None:
-    """Watch what films of these kinds are missing of so many rounds, while there are `seconds`."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which films: of these kinds in so many rounds from a seed on, none begun after `seconds`."""
+
+    first_seed: int
+    rounds: int
+    kinds: Sequence[str]
+    seconds: float
+
+    def films(self) -> list[tuple[int, str]]:
+        """Seed and kind of each."""
+        numbered = enumerate(ROUND * self.rounds, self.first_seed)
+        return [(seed, kind) for seed, kind in numbered if kind in self.kinds]
+
+
+def make_cases(make_studio: Callable[[], Studio], file: Path, plan: Plan) -> None:
+    """Watch what films of a plan are missing, while there is time."""
     there = read_cases(file)
-    wanted = [(FIRST_SEED + n, kind) for n, kind in enumerate(ROUND * rounds) if kind in kinds]
-    todo = [(seed, kind) for seed, kind in wanted if seed not in there]
+    todo = [(seed, kind) for seed, kind in plan.films() if seed not in there]
     if not todo:
         return
-    until_s = time.monotonic() + seconds
-    studio = Studio(data)
+    until_s = time.monotonic() + plan.seconds
+    studio = make_studio()
     with file.open("a", encoding="utf-8") as out:
         for seed, kind in track(todo, "films", auto_refresh=sys.stdout.isatty()):
             if time.monotonic() > until_s:
@@ -371,13 +417,13 @@ def row(cases: Iterable[Case]) -> dict[str, Any]:
     }
 
 
-def summary(cases: Sequence[Case]) -> dict[str, Any]:
+def summary(cases: Sequence[Case], style: str = JUDGE.name) -> dict[str, Any]:
     """All figures of a run."""
     visits = [case for case in cases if not case.attack]
     asked = [case.asked_s for case in visits if case.accepted]
     return {
-        "style": JUDGE.name,
-        "first_seed": FIRST_SEED,
+        "style": style,
+        "first_seed": min((case.seed for case in cases), default=FIRST_SEED),
         "attacks": {kind: row(c for c in cases if c.kind == kind) for kind in ATTACKS},
         "all_attacks": row(case for case in cases if case.attack),
         "visits": row(visits),
@@ -403,6 +449,26 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def rules(cases: Sequence[Case]) -> str:
+    """What other rules than `alive.lasting` would keep, as a table of Markdown.
+
+    Of films in whose challenge there were looks enough to say anything, whatever became of its
+    steps: those are few, and whoever is asked and seems alive has only the steps before them.
+    """
+    long = [case for case in cases if len(case.passed) >= LOOKS_ENOUGH]
+    visits = [case.passed for case in long if not case.attack]
+    attacks = [case.passed for case in long if case.attack]
+    lines = ["| looks that come to | are | visits | attacks |", "|---|---|---|---|"]
+    for bar, share in RULES:
+        kept = [
+            sum(sum(one > 0 and one >= bar for one in looks) > share * len(looks) for looks in of)
+            for of in (visits, attacks)
+        ]
+        counts = f"{kept[0]} of {len(visits)} | {kept[1]} of {len(attacks)}"
+        lines.append(f"| {bar or 'passing'} | more than {share:.0%} | {counts} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Make the films, watch them, print what came of it."""
     parser = argparse.ArgumentParser(
@@ -414,19 +480,33 @@ def main() -> None:
     )
     parser.add_argument("--kinds", default=",".join((*ATTACKS, *VISITS)))
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
+    parser.add_argument("--people", choices=("threshold", "judge"), default="judge")
+    parser.add_argument("--style", choices=tuple(STYLES), default=JUDGE.name)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--besides", type=Path, help="cases: films of nobody who is in them")
     parser.add_argument("--cases", type=Path, required=True, help="JSON lines; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose key is replaced")
+    parser.add_argument("--key", default="attacks_challenge")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     if chosen.data is not None:
-        kinds = chosen.kinds.split(",")
-        make_cases(chosen.data, chosen.cases, chosen.films, chosen.seconds, kinds)
-    figures = summary(list(read_cases(chosen.cases).values()))
+
+        def studio() -> Studio:
+            made = Studio(chosen.data, chosen.people, STYLES[chosen.style])
+            if chosen.besides is not None:
+                made.leave_out(read_cases(chosen.besides).values())
+            return made
+
+        plan = Plan(chosen.first_seed, chosen.films, chosen.kinds.split(","), chosen.seconds)
+        make_cases(studio, chosen.cases, plan)
+    read = list(read_cases(chosen.cases).values())
+    figures = summary(read, chosen.style)
     if chosen.results is not None:
         there = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}
-        body = json.dumps({**there, "attacks_challenge": figures}, indent=2)
+        body = json.dumps({**there, chosen.key: figures}, indent=2)
         chosen.results.write_text(body + "\n")
     print(table(figures))
+    print(rules(read))
     print(f"from the first prompt to acceptance, median and 95 %: {figures['challenge_s']} s")
 
 

@@ -465,7 +465,7 @@ class Pipeline:
         """Note whether a face that was asked to move, and was just looked at, is seen to live."""
         if self._liveness is not None:
             found = self._liveness.judge(face.seen.visitor.trace, face.frame.at_s)
-            challenge.found.append(found.verdict)
+            challenge.found.append(found)
 
     def _still_living(self, challenge: Challenge) -> Verdict | None:
         """A challenge's answer, unless it accepts a face that looked like a picture in it."""

@@ -13,6 +13,10 @@ from oneglance.contract.messages import PRESENTATION_ATTACK, Liveness
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.liveness import fusion
 
+# The log odds that most looks of a whole challenge must come to. One look passes by less: over so
+# many there is more to go by. Chosen on made films (docs/liveness.md#judged-to-its-end).
+LASTING = 2.4
+
 
 def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict | None:
     """What an accepted verdict comes to with what was `found`; None to gather on.
@@ -28,14 +32,14 @@ def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict |
             return refused(verdict)
 
 
-def lasting(found: Sequence[fusion.Verdict]) -> fusion.Verdict:
-    """What the judgements of a whole challenge come to: passed, if most of its looks did.
+def lasting(found: Sequence[fusion.Judgement]) -> fusion.Verdict:
+    """What a whole challenge comes to: passed, if most of its looks did, and clearly (`LASTING`).
 
     A head that turns shows more of its life than one that waits; a picture that passed once is
     watched for seconds more. Where nothing was judged, nobody was seen to live.
     """
-    passed = sum(one is fusion.Verdict.PASSED for one in found)
-    return fusion.Verdict.PASSED if 2 * passed > len(found) else fusion.Verdict.FAILED
+    clear = sum(one.passed and one.log_odds >= LASTING for one in found)
+    return fusion.Verdict.PASSED if 2 * clear > len(found) else fusion.Verdict.FAILED
 
 
 def refused(verdict: Verdict) -> Verdict:

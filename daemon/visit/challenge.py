@@ -109,7 +109,7 @@ class Challenge:
         self.verdict = verdict
         self.end: End | None = None
         self.prompt: Prompt | None = None
-        self.found: list[fusion.Verdict] = []
+        self.found: list[fusion.Judgement] = []
         self._random = random
         self._make_id = make_id
         self._began_s: float | None = None

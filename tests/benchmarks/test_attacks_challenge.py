@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -15,11 +15,15 @@ from attacks import gallery_of
 from attacks_challenge import (
     ATTACKS,
     IDLE_S,
+    LOOKS_ENOUGH,
     REACTION_S,
+    ROUND,
     Actor,
     Case,
+    Plan,
     read_cases,
     row,
+    rules,
     summary,
     table,
     watched,
@@ -87,6 +91,27 @@ def test_only_who_came_that_far_counts_for_a_part() -> None:
     assert figures["visits"]["accepted"]["count"] == 1
     assert set(figures["attacks"]) == set(ATTACKS)
     assert "| `film_to_fit` | 3 of 3 | 2 of 3 | 1 of 2 | 1 of 3 |" in table(figures)
+
+
+def test_other_rules_keep_whom_most_looks_or_nearly_all_speak_for() -> None:
+    def seen(kind: str, *looks: float) -> Case:
+        return replace(case(1, kind, "accepted"), passed=looks)
+
+    half = (2.45,) * 6 + (0.0,) * 4
+    few = (9.0,) * (LOOKS_ENOUGH - 1)
+    lines = rules([seen("visit", *(2.7,) * 10), seen("film_to_fit", *half), seen("visit", *few)])
+    assert "| passing | more than 50% | 1 of 1 | 1 of 1 |" in lines
+    assert "| passing | more than 60% | 1 of 1 | 0 of 1 |" in lines
+    assert "| 2.4 | more than 50% | 1 of 1 | 1 of 1 |" in lines
+    assert "| 2.5 | more than 50% | 1 of 1 | 0 of 1 |" in lines
+    assert "| 2.8 | more than 50% | 0 of 1 | 0 of 1 |" in lines
+
+
+def test_a_film_has_one_seed_whichever_kinds_are_made() -> None:
+    everything = dict(Plan(500, 2, ROUND, 1.0).films())
+    visits = Plan(500, 2, ["visit"], 1.0).films()
+    assert len(everything) == 2 * len(ROUND)
+    assert [everything[seed] for seed, _ in visits] == ["visit", "visit"]
 
 
 def test_a_film_is_watched_as_it_is_made_and_kept_as_one_line(tmp_path: Path) -> None:

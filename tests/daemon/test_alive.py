@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oneglance.contract.messages import Liveness
-from oneglance.daemon.visit.alive import confirm, lasting
+from oneglance.daemon.visit.alive import LASTING, confirm, lasting
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.liveness import fusion
 
 ACCEPTED = Verdict("visit", "ada", 9.0, 3.0)
+PASSED, FAILED = fusion.Verdict.PASSED, fusion.Verdict.FAILED
 
 
 @pytest.mark.parametrize("over", [False, True])
@@ -36,13 +41,31 @@ def test_what_is_no_living_face_is_refused_at_once() -> None:
     assert verdict.person_id is None
 
 
-def test_most_looks_of_a_challenge_must_show_a_living_face() -> None:
-    passed, failed, undecided = (
-        fusion.Verdict.PASSED,
-        fusion.Verdict.FAILED,
-        fusion.Verdict.UNDECIDED,
-    )
-    assert lasting([passed, passed, failed]) is passed
-    assert lasting([passed, undecided]) is failed
-    assert lasting([passed, failed, undecided, passed]) is failed
-    assert lasting([]) is failed
+def look(log_odds: float, verdict: fusion.Verdict = PASSED) -> fusion.Judgement:
+    return fusion.Judgement(log_odds, verdict, {})
+
+
+LOOKS = st.builds(look, st.floats(-8, 8) | st.just(LASTING), st.sampled_from(fusion.Verdict))
+
+
+def test_most_looks_of_a_challenge_must_clearly_show_a_living_face() -> None:
+    clear, passing = look(LASTING), look(LASTING - 0.01)
+    assert lasting([clear]) is PASSED
+    assert lasting([clear, clear, passing]) is PASSED
+    assert lasting([clear, passing]) is FAILED
+    assert lasting([passing, passing, passing]) is FAILED
+    assert lasting([clear, look(LASTING, fusion.Verdict.UNDECIDED)]) is FAILED
+    assert lasting([look(math.nan)]) is FAILED
+    assert lasting([]) is FAILED
+
+
+@given(st.lists(LOOKS, max_size=80), LOOKS, st.integers(0, 80))
+def test_nobody_lasts_of_whom_most_looks_did_not_pass_nor_by_less_evidence(
+    found: list[fusion.Judgement], other: fusion.Judgement, at: int
+) -> None:
+    came_to = lasting(found)
+    assert came_to is FAILED or 2 * sum(one.passed for one in found) > len(found)
+    assert lasting(found[::-1]) is came_to
+    weaker = look(min(other.log_odds, LASTING - 1e-6), other.verdict)
+    assert came_to is PASSED or lasting([*found[:at], weaker, *found[at + 1 :]]) is FAILED
+    assert came_to is PASSED or lasting([*found, weaker]) is FAILED
