@@ -60,9 +60,11 @@ from oneglance.training.liveness.render import Scene, filmed, scene
 from oneglance.training.liveness.styles import FIT, JUDGE, ROUGH, Style
 
 FIRST_SEED = 20000
-# What else might be asked of a challenge's looks: log odds, and by more than which share of them.
+# What else might be asked of a challenge's looks: log odds that more than half of them come to,
+# and more than which share must pass.
 RULES = [(0.0, share) for share in (0.5, 0.6, 0.7, 0.8, 0.9)]
 RULES += [(bar, 0.5) for bar in (1.8, 2.0, 2.2, 2.3, 2.4, 2.5, 2.6, 2.8)]
+RULES += [(2.4, share) for share in (0.6, 0.7, 0.75, 0.8)]
 LOOKS_ENOUGH = 10
 FPS, LONGEST_S = 15.0, 34.0
 STYLES = {style.name: style for style in (JUDGE, FIT, ROUGH)}
@@ -458,15 +460,19 @@ def rules(cases: Sequence[Case]) -> str:
     long = [case for case in cases if len(case.passed) >= LOOKS_ENOUGH]
     visits = [case.passed for case in long if not case.attack]
     attacks = [case.passed for case in long if case.attack]
-    lines = ["| looks that come to | are | visits | attacks |", "|---|---|---|---|"]
+    lines = ["| most looks come to | that pass | visits | attacks |", "|---|---|---|---|"]
     for bar, share in RULES:
-        kept = [
-            sum(sum(one > 0 and one >= bar for one in looks) > share * len(looks) for looks in of)
-            for of in (visits, attacks)
-        ]
+        kept = [sum(_kept(looks, bar, share) for looks in of) for of in (visits, attacks)]
         counts = f"{kept[0]} of {len(visits)} | {kept[1]} of {len(attacks)}"
         lines.append(f"| {bar or 'passing'} | more than {share:.0%} | {counts} |")
     return "\n".join(lines)
+
+
+def _kept(passed: Sequence[float], bar: float, share: float) -> bool:
+    """Whether a rule keeps a film of these log odds, 0 of looks that did not pass."""
+    seen = np.asarray(passed)
+    most = (seen >= max(bar, np.finfo(float).tiny)).mean() > 0.5
+    return bool(most and (seen > 0).mean() > share)
 
 
 def main() -> None:

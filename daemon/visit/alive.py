@@ -16,6 +16,8 @@ from oneglance.faces.liveness import fusion
 # The log odds that most looks of a whole challenge must come to. One look passes by less: over so
 # many there is more to go by. Chosen on made films (docs/liveness.md#judged-to-its-end).
 LASTING = 2.4
+# And more of a hundred looks than these must pass at all.
+PASSING_OF_100 = 70
 
 
 def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict | None:
@@ -33,13 +35,15 @@ def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict |
 
 
 def lasting(found: Sequence[fusion.Judgement]) -> fusion.Verdict:
-    """What a whole challenge comes to: passed, if most of its looks did, and clearly (`LASTING`).
+    """What a whole challenge comes to: passed, if nearly all its looks did, and most clearly.
 
     A head that turns shows more of its life than one that waits; a picture that passed once is
     watched for seconds more. Where nothing was judged, nobody was seen to live.
     """
-    clear = sum(one.passed and one.log_odds >= LASTING for one in found)
-    return fusion.Verdict.PASSED if 2 * clear > len(found) else fusion.Verdict.FAILED
+    passed = [one for one in found if one.passed]
+    clear = sum(one.log_odds >= LASTING for one in passed)
+    enough = 2 * clear > len(found) and 100 * len(passed) > PASSING_OF_100 * len(found)
+    return fusion.Verdict.PASSED if enough else fusion.Verdict.FAILED
 
 
 def refused(verdict: Verdict) -> Verdict:

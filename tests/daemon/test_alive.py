@@ -53,6 +53,9 @@ def test_most_looks_of_a_challenge_must_clearly_show_a_living_face() -> None:
     assert lasting([clear]) is PASSED
     assert lasting([clear, clear, passing]) is PASSED
     assert lasting([clear, passing]) is FAILED
+    doubtful = look(LASTING, fusion.Verdict.UNDECIDED)
+    assert lasting([clear] * 8 + [doubtful] * 3) is PASSED
+    assert lasting([clear] * 7 + [doubtful] * 3) is FAILED
     assert lasting([passing, passing, passing]) is FAILED
     assert lasting([clear, look(LASTING, fusion.Verdict.UNDECIDED)]) is FAILED
     assert lasting([look(math.nan)]) is FAILED
