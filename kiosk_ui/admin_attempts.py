@@ -40,9 +40,13 @@ class AdminAttempts:
         """How long the next try has to wait, 0 if it need not."""
         return max(0.0, self._from_s - now_s)
 
-    def begin(self) -> None:
-        """Count a try as failed before it is made. Raises ConfigError: then it must not be."""
+    def begin(self, now_s: float) -> None:
+        """Count a try as failed before it is made. Raises ConfigError: then it must not be.
+
+        The next one waits from now on: nobody tries again while this one is still computed.
+        """
         self._write(min(_MOST, self._failures + 1))
+        self._from_s = now_s + self._length_s()
 
     def failed(self, now_s: float) -> None:
         """It has failed."""

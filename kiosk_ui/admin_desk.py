@@ -231,7 +231,7 @@ class AdminDesk:
         if len(pin) < admin_secret.FEWEST_DIGITS:
             return
         try:
-            self._attempts.begin()
+            self._attempts.begin(self._clock_s())
         except ConfigError as error:
             log.error("%s", error)
             self._tell("Staff", "This screen cannot count wrong PINs: see its log", self.close)

@@ -89,7 +89,7 @@ def test_wrong_pins_cost_more_and_more_and_no_restart_helps(tmp_path: Path) -> N
         attempts = AdminAttempts(file, now_s)
         waits.append(attempts.wait_s(now_s))
         now_s += waits[-1]
-        attempts.begin()
+        attempts.begin(now_s)
     assert waits[:FREE] == [0.0] * FREE
     assert waits[FREE : FREE + 3] == [FIRST_WAIT_S, 2 * FIRST_WAIT_S, 4 * FIRST_WAIT_S]
     assert waits[-1] == LONGEST_WAIT_S
@@ -99,7 +99,7 @@ def test_wrong_pins_cost_more_and_more_and_no_restart_helps(tmp_path: Path) -> N
     file.write_bytes(b"nonsense")
     assert AdminAttempts(file, now_s).wait_s(now_s) == LONGEST_WAIT_S
     file.unlink()
-    attempts.begin()
+    attempts.begin(now_s)
     # Set anew at the machine: forgotten, in a running screen too.
     file.unlink()
     attempts.refresh(now_s)
@@ -109,7 +109,7 @@ def test_wrong_pins_cost_more_and_more_and_no_restart_helps(tmp_path: Path) -> N
 def test_a_try_that_cannot_be_counted_is_not_made(tmp_path: Path) -> None:
     attempts = AdminAttempts(tmp_path / "gone" / "admin.attempts", 0.0)
     with pytest.raises(ConfigError, match="cannot be counted"):
-        attempts.begin()
+        attempts.begin(0.0)
 
 
 class Daemon:
@@ -147,13 +147,13 @@ class Screen:
         self.keys: list[AdminKey] = []
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, work: Callable[[Callable[[], None]], None] = lambda work: work()) -> None:
         self.desk = AdminDesk(
             self.file,
             self._connect,
             lambda: self.now_s,
             facts=lambda: [Item("", "online", "the daemon")],
-            work=lambda work: work(),
+            work=work,
             cost=CHEAP,
         )
 
@@ -224,6 +224,23 @@ def test_a_lock_out_counts_down_and_outlives_the_screen(screen: Screen) -> None:
     assert screen.line.startswith("Too many wrong PINs")
     screen.press(passed_s=FIRST_WAIT_S + 1)
     assert screen.enter(PIN) == "Administration"
+
+
+def test_pins_are_not_tried_side_by_side(screen: Screen) -> None:
+    computing: list[Callable[[], None]] = []
+    screen.begin(computing.append)
+    for _ in range(FREE + 3):
+        # Closed and opened again before the last one is computed, which takes half a second.
+        screen.enter(WRONG)
+        screen.press("close")
+    screen.enter(PIN)
+    assert len(computing) == FREE
+    assert screen.line.startswith("Too many wrong PINs")
+    for compute in computing:
+        compute()
+    screen.press()
+    screen.press(passed_s=FIRST_WAIT_S - 1)
+    assert screen.line.startswith("Too many wrong PINs: wait 0:01")
 
 
 def test_who_walks_away_leaves_nothing_open(screen: Screen) -> None:
