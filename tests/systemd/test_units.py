@@ -104,6 +104,8 @@ def test_each_unit_is_watched_restarted_and_unprivileged(unit: Path) -> None:
     assert values["ProtectSystem"] == ["strict"]
     assert values["CapabilityBoundingSet"] == [""]
     assert values["SystemCallFilter"][0] == "@system-service"
+    # Each holds a key or pictures in memory, which a crash must not put on the disk.
+    assert values["LimitCORE"] == ["0"]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
