@@ -354,7 +354,7 @@ def build_outlet(
     )
     scribe.begin()
     desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, command)
-    return Outlet(issuer, publisher, desk, scribe, preview, clocks, glance.offer)
+    return Outlet(issuer, publisher, desk, scribe, preview, clocks, glance.offer, looks.work)
 
 
 def home_assistant(config: Config, topics: Topics) -> HomeAssistant | None:

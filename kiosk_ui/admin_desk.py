@@ -98,6 +98,8 @@ class AdminDesk:
         # Counts the pages: an answer that comes for one that was left means nothing.
         self._number = 0
         self._poses: list[str] = []
+        # Whether the daemon has looks of somebody who is not saved yet.
+        self._enrolling = False
         self._look_s = math.inf
         self._pose_s = math.inf
 
@@ -124,12 +126,11 @@ class AdminDesk:
 
     def close(self) -> None:
         """End it: key and link are gone, and so is what was typed."""
-        if self._poses and self._link is not None:
-            self._link.ask("enrol-cancel", lambda *_: None)
         if self._link is not None:
+            self._give_up()
             self._link.stop()
         self._key, self._link, self._page = None, None, None
-        self._entry, self._on, self._poses = "", {}, []
+        self._entry, self._on = "", {}
         self._look_s = math.inf
         self._number += 1
 
@@ -169,7 +170,7 @@ class AdminDesk:
         if self._page is None:
             return
         now_s = self._clock_s()
-        if now_s - self._touched_s >= (IDLE_ENROLLING_S if self._poses else IDLE_S):
+        if now_s - self._touched_s >= (IDLE_ENROLLING_S if self._enrolling else IDLE_S):
             self.close()
             return
         if now_s >= self._look_s:
@@ -280,6 +281,8 @@ class AdminDesk:
     # --- menu --------------------------------------------------------------------------------
 
     def _menu(self) -> None:
+        # Whatever led back here, nothing of an enrolment is to be left.
+        self._give_up()
         items = (
             Item("people", "People", "list, search, rename, delete"),
             Item("enrol", "Enrol somebody", "five looks, on this screen"),
@@ -459,7 +462,7 @@ class AdminDesk:
         self._show(page, on)
 
     def _begin(self, name: str) -> None:
-        self._poses = list(POSES)
+        self._poses, self._enrolling = list(POSES), True
         self._asked(
             *("Enrol", "enrol-begin", lambda _text: self._pose()),
             name=name,
@@ -479,7 +482,7 @@ class AdminDesk:
             picture=True,
             progress=done / len(POSES),
         )
-        self._show(page, {"cancel": self._cancel})
+        self._show(page, {"cancel": self._menu})
         self._look_s = self._clock_s() + (TAKEN_S if not said else LOOK_EVERY_S)
 
     def _look(self) -> None:
@@ -502,7 +505,7 @@ class AdminDesk:
             elif (said := advice(code)) is not None:
                 self._pose(said)
             else:
-                self._poses = []
+                self._give_up()
                 self._tell("Enrol", text[:160] or "The daemon did not answer", self._menu)
 
         self._link.ask("enrol-look", answered, pose=pose)
@@ -526,13 +529,14 @@ class AdminDesk:
         def save() -> None:
             self._asked("Enrol", "enrol-finish", self._enrolled)
 
-        self._show(page, {"save": save, "again": again, "cancel": self._cancel})
+        self._show(page, {"save": save, "again": again, "cancel": self._menu})
 
     def _enrolled(self, text: str) -> None:
+        self._enrolling = False
         self._tell("Welcome aboard", text[:160], self._menu, error=False)
 
-    def _cancel(self) -> None:
-        self._poses = []
-        if self._link is not None:
+    def _give_up(self) -> None:
+        """Have the daemon forget an enrolment that was not saved."""
+        if self._enrolling and self._link is not None:
             self._link.ask("enrol-cancel", lambda *_: None)
-        self._menu()
+        self._poses, self._enrolling = [], False

@@ -121,6 +121,11 @@ class EnrolLooks:
         }
         return {name: Verb(_ADMINISTRATOR, run) for name, run in runs.items()}
 
+    def work(self) -> None:
+        """Forget an enrolment that nobody goes on with; call it often, in the same thread."""
+        if self._session is not None and self._clocks.monotonic_s() >= self._session.until_s:
+            self._end()
+
     def _begin(self, args: Args, sender: Sender) -> str:
         only(args, "name", "id", "consent", "consent_text")
         if args.get("consent") is not True:

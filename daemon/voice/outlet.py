@@ -30,7 +30,8 @@ class Outlet:
     the screen.
 
     `publisher`, `desk`, `scribe` and `preview` belong to other threads as well; whoever builds
-    the daemon starts and stops them. `on_show` gets each step, in the vision thread.
+    the daemon starts and stops them. `on_show` gets each step, in the vision thread; `on_work` is
+    called by each `work`.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Outlet:
         preview: Preview,
         clocks: Clocks,
         on_show: Callable[[Sequence[StepReport]], None] = lambda _reports: None,
+        on_work: Callable[[], None] = lambda: None,
     ) -> None:
         self.publisher = publisher
         self.desk = desk
@@ -50,6 +52,7 @@ class Outlet:
         self._issuer = issuer
         self._clocks = clocks
         self._on_show = on_show
+        self._on_work = on_work
         self._feed = VisitFeed()
         self._refusal = ""
 
@@ -74,6 +77,7 @@ class Outlet:
         """Carry out commands and what the audit log needs; call it from the gallery's thread."""
         self.desk.work()
         self.scribe.work()
+        self._on_work()
 
     def send(self, verdict: Verdict, names: Mapping[str, str], face: NDArray[np.uint8]) -> bool:
         """Sign a verdict, log it and send it on its way; `names` are the people's, by id.

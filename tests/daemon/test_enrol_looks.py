@@ -65,9 +65,10 @@ class Hall:
         self.watch = open_gallery(config, model, clocks, self.log)
         self.glance = Glance(lambda: self.now_s)
         self.paused: list[float] = []
-        self.verbs = EnrolLooks(
+        self.looks = EnrolLooks(
             *(config, self.watch, self.log, self.glance, clocks), self.paused.append
-        ).verbs()
+        )
+        self.verbs = self.looks.verbs()
 
     def do(self, verb: str, sender: Sender = SENDER, **args: Any) -> str:
         """The answer's code."""
@@ -145,7 +146,14 @@ def test_nothing_is_kept_of_who_does_not_agree_or_goes_away(hall: Hall) -> None:
     assert hall.do("cancel") == "ok"
     assert hall.do("finish") == "not_begun"
     assert hall.do("begin", OTHER, name="Eve", **CONSENT) == "ok"
+    hall.now_s += IDLE_S - 1
+    hall.looks.work()
+    assert hall.do("look", OTHER, pose=Step.LOOK_STRAIGHT) == "no_picture"
+    # The screen lost its power: templates and name go without a further command.
     hall.now_s += IDLE_S
+    assert hall.paused[-1] == PAUSE_S
+    hall.looks.work()
+    assert hall.paused[-1] == 0.0
     assert hall.do("look", OTHER, pose=Step.LOOK_STRAIGHT) == "not_begun"
     hall.sees(np.zeros((48, 64, 3), np.uint8))
     assert hall.glance.take() is None

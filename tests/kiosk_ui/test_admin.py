@@ -337,4 +337,20 @@ def test_who_says_no_or_walks_away_is_not_enrolled(screen: Screen) -> None:
     screen.daemon.says["enrol-look"] = ("pose", "")
     screen.press(passed_s=1000)
     assert screen.desk.page is None
+    # Nor is anything left of who was looked at, and not saved.
+    screen.daemon.says["enrol-look"] = ("ok", "")
+    screen.enter(PIN)
+    screen.press("enrol", *"bob", "done", "agree")
+    for _ in range(20):
+        screen.press(passed_s=1.0)
+    assert screen.desk.page is not None
+    assert screen.desk.page.title == "Five good looks"
+    screen.press(passed_s=1000)
+    assert screen.daemon.asked[-1][0] == "enrol-cancel"
+    # Nor a page open for longer, where no enrolment could be begun.
+    screen.daemon.says["enrol-begin"] = ("busy", "somebody else is enrolling")
+    screen.enter(PIN)
+    screen.press("enrol", *"bob", "done", "agree")
+    assert screen.press("back") == "Administration"
+    assert screen.press(passed_s=IDLE_S) == ""
     assert "enrol-finish" not in [verb for verb, _ in screen.daemon.asked]
