@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -140,13 +141,18 @@ class Preview:
         now_s = self._clocks.monotonic_s()
         self._drop_lapsed(now_s)
         lease = self._leases.get(half)
-        if lease is not None and lease.key_id == key_id:
+        if lease is not None:
+            if lease.key_id != key_id:
+                # It would end the lease of the screen whose half it is.
+                raise CommandRefusedError(Code.BAD_ARGUMENTS, "the half of another screen's key")
             lease.until_s = now_s + LEASE_S
             return
         leases = dict(self._leases)
         if len(leases) >= self._config.screens:
-            # A screen that begins anew takes its own place, nobody else's.
+            # A screen that begins anew takes its own place, or the second one of another.
+            places = Counter(held.key_id for held in leases.values())
             own = [other for other, held in leases.items() if held.key_id == key_id]
+            own += [other for other, held in leases.items() if places[held.key_id] > 1]
             if not own:
                 raise CommandRefusedError(
                     Code.BUSY,

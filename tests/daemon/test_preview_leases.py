@@ -179,6 +179,17 @@ def test_each_screen_has_its_own_lease_and_no_more_watch_than_allowed(
     bench.ask("cellar")
 
 
+def test_no_screen_takes_the_places_or_the_lease_of_another(bench: Bench, wait_until: Wait) -> None:
+    first, second = bench.ask("hall"), bench.ask("hall")
+    yard = bench.ask("yard")
+    with pytest.raises(CommandRefusedError, match="another screen's") as refused:
+        bench.ask("hall", yard)  # type: ignore[arg-type]
+    assert refused.value.code == "bad_arguments"
+    bench.preview.offer([report()])
+    wait_until(lambda: len(bench.sent) == 2, "not both")
+    assert [len(bench.opened(screen)) for screen in (first, second, yard)] == [0, 1, 1]
+
+
 @pytest.mark.parametrize("args", [{}, {"key": "AAAA"}, {"key": 7}, {"key": "", "more": 1}])
 def test_what_is_no_key_begins_no_lease(bench: Bench, args: dict[str, object]) -> None:
     with pytest.raises(CommandRefusedError) as refused:
