@@ -109,6 +109,9 @@ class Renewal:
     def _take(self, config: Config) -> None:
         self._daemon = self._build(config)
         self._config = config
+        if self._stopped:
+            # It was asked of the one before, which had ended already.
+            self._daemon.stop()
         if self._next is not None:
             self._daemon.give_way()
 

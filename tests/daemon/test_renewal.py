@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -153,6 +154,25 @@ def test_where_the_former_one_starts_no_more_either_that_is_told(wait_until: Wai
     house.reload(config("1e-3"))
     assert isinstance(house.ended(), BrokerError)
     assert house.rates() == ["1e-2", "1e-3", "1e-2"]
+
+
+def test_one_that_is_stopped_while_it_falls_back_ends(wait_until: Wait) -> None:
+    house = House(far3="start")
+    wait_until(lambda: house.made[0].started, "at work", 10)
+
+    class Stops(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            house.renewal.stop()
+
+    # The signal comes just as the log says that the new one is refused.
+    handler = Stops(logging.ERROR)
+    logging.getLogger(Renewal.__module__).addHandler(handler)
+    try:
+        house.reload(config("1e-3"))
+        assert house.ended() == "1e-2"
+    finally:
+        logging.getLogger(Renewal.__module__).removeHandler(handler)
+    assert house.made[-1].asked == ["stop"]
 
 
 def test_only_keys_that_differ_are_named() -> None:
