@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -45,6 +45,7 @@ def restore(
     Example: `oneglance restore door.backup --dir ~/door`
     """
     from oneglance.cli.backup.sealed import BackupError
+    from oneglance.whole_file import wipe
 
     passphrase = asked_passphrase(passphrase_file, again=False)
     with tempfile.TemporaryDirectory(prefix="oneglance-restore-") as opened:
@@ -61,10 +62,17 @@ def restore(
                 where=str(error.filename or file),
                 fix="run this as a user who may write there, or choose another --dir",
             ) from None
+        finally:
+            # The door's keys stood there unsealed, and that folder may be on a disk.
+            for copy in Path(opened).iterdir():
+                with suppress(OSError):
+                    copy.chmod(0o600)
+                    wipe(copy)
     at = to / Path(manifest["config"]).name
     typer.echo(f"The door {manifest['site']}/{manifest['door']}, as of {manifest['made_at']}: {at}")
     typer.echo("Nobody is let in until you have looked at who is in the gallery: whoever was")
     typer.echo("deleted since then is back, and whoever was enrolled since is not in it.")
+    typer.echo("A badge or PIN that was taken away since counts again: take it away once more.")
     typer.echo(f"  oneglance people accept-restore -c {at}")
     typer.echo("If the daemon's key was replaced since then, put the new one there first.")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -134,6 +136,29 @@ def test_a_door_comes_back_whole_elsewhere_and_counts_once_its_owner_says_so(
     # Where it was, it still is.
     with pytest.raises(BackupError, match="nothing is overwritten"):
         restore(away, None, None, passphrase)
+
+
+def test_what_was_unsealed_on_the_way_is_overwritten(
+    house: Config, passphrase: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = tmp_path / "door.backup"
+    (tmp_path / "house" / "signing.key").chmod(0o400)
+    backup(away, tmp_path / "house", passphrase)
+    key = (tmp_path / "house" / "signing.key").read_bytes()
+    with ExitStack() as opened:
+        held: list[IO[bytes]] = []
+
+        def fails(files: dict[str, Path], *_: object) -> None:
+            held.extend(opened.enter_context(path.open("rb")) for path in files.values())
+            assert key in {file.read() for file in held}
+            raise BackupError("no room")
+
+        monkeypatch.setattr("oneglance.cli.backup.restore._put_back", fails)
+        with pytest.raises(BackupError, match="no room"):
+            restore(away, tmp_path / "there", None, passphrase)
+        for file in held:
+            file.seek(0)
+            assert not file.read().strip(b"\0")
 
 
 def test_a_backup_that_cannot_be_put_back_leaves_nothing(
