@@ -51,11 +51,20 @@ def test_each_sealing_is_another_and_as_costly_as_rfc_9106_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "pin", ["", "1234567", "12345678", "98765432", "11112222", "x" * 8, "٣" * 9]
+    "pin",
+    [
+        *("", "1234567", "12345678", "98765432", "11112222", "x" * 8, "٣" * 9),
+        *("24121983", "12241983", "19831224"),
+    ],
 )
 def test_a_pin_that_is_soon_guessed_is_none(pin: str) -> None:
     with pytest.raises(ConfigError):
         check_pin(pin)
+
+
+@pytest.mark.parametrize("pin", ["24131883", "32121983", "241219830", "27182818"])
+def test_a_pin_that_is_no_date_is_one(pin: str) -> None:
+    assert check_pin(pin) == pin
 
 
 @settings(max_examples=25)
