@@ -239,8 +239,20 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         touch("Save")
         says("Welcome aboard")
         touch("Close")
-        # Walk away, come back.
-        visitor()
-        wait_until(lambda: hands.kind() == "idle", "the visitor is gone")
-        visitor("obama2.jpg")
-        wait_until(lambda: "Ada" in " ".join(hands.ask("look")["texts"]), "not welcome", 60.0)
+        said = ""
+
+        def answered() -> bool:
+            nonlocal said
+            look = hands.ask("look")
+            said = "welcome" if "Ada" in " ".join(look["texts"]) else str(look["kind"])
+            return said in {"welcome", "not_recognised", "not_sure"}
+
+        # Walk away, come back; and again, if a busy machine had too few looks for an answer.
+        for _ in range(3):
+            visitor()
+            wait_until(lambda: hands.kind() == "idle", "the visitor is gone", 60.0)
+            visitor("obama2.jpg")
+            wait_until(answered, "no answer", 60.0)
+            if said == "welcome":
+                break
+        assert said == "welcome"
