@@ -326,18 +326,22 @@ def test_from_a_badge_and_a_face_to_an_accepted_decision(
         wait_until(lambda: len(listener.on(answers)) > answered, "no answer")
         return parse(listener.on(answers)[-1].payload, Reply)
 
+    def claimed() -> list[Decision]:
+        # Where a busy machine loses the face for a moment, it is judged without a claim once more.
+        return [decision for decision in decisions() if decision.mode is Mode.VERIFY]
+
     def claim(number: str) -> Decision:
-        before = len(decisions())
+        before = len(claimed())
         # There is one claim a second.
         while (reply := shown(number)).code == "wait":
             threading.Event().wait(0.3)
         assert (reply.code, reply.text) == ("ok", "look at the camera")
-        wait_until(lambda: len(decisions()) > before, "no decision")
-        return decisions()[-1]
+        wait_until(lambda: len(claimed()) > before, "no decision")
+        return claimed()[-1]
 
     with running(Daemon(config)):
         wait_until(lambda: decisions() != [], "nobody saw the face")
-        (face_alone,) = decisions()
+        face_alone = decisions()[0]
         accepted = claim("a1")
         wrong_face = claim("B2")
         badge_of_nobody = claim("F00")
@@ -351,6 +355,6 @@ def test_from_a_badge_and_a_face_to_an_accepted_decision(
             "not_recognised",
         )
         assert (refused.score, refused.factors) == (NOTHING_COMPARED, ())
-    assert len({d.visit_id for d in decisions()}) == 4
+    assert len({d.visit_id for d in (face_alone, accepted, wrong_face, badge_of_nobody)}) == 4
     told = [parse(arrival.payload, AccessState) for arrival in listener.on(TOPICS.access)]
     assert {state.claim for state in told} == {Factor.BADGE, None}
