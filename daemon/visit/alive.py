@@ -35,7 +35,7 @@ def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict |
 
 
 def lasting(found: Sequence[fusion.Judgement]) -> fusion.Verdict:
-    """What a whole challenge comes to: passed, if nearly all its looks did, and most clearly.
+    """What a whole challenge comes to: passed, if over 70 % of its looks did, and most clearly.
 
     A head that turns shows more of its life than one that waits; a picture that passed once is
     watched for seconds more. Where nothing was judged, nobody was seen to live.
