@@ -168,6 +168,9 @@ class Preview:
 
     def _drop_lapsed(self, now_s: float) -> None:
         self._leases = {half: held for half, held in self._leases.items() if now_s < held.until_s}
+        if not self._leases:
+            # Who asks next sees nothing from before that.
+            self._waiting = None
 
     def _serve(self) -> None:
         try:
@@ -176,8 +179,8 @@ class Preview:
                     self._changed.wait_for(lambda: self._stopping or self._waiting, _TICK_S)
                     if self._stopping:
                         return
-                    taken, self._waiting = self._waiting, None
                     self._drop_lapsed(self._clocks.monotonic_s())
+                    taken, self._waiting = self._waiting, None
                     leases = list(self._leases.values())
                 if taken is not None and leases:
                     self._send_to(leases, *taken)

@@ -49,7 +49,11 @@ def test_a_decision_leaves_only_once_it_is_written_down(
                 verdicts += 1
                 assert daemon._outlet is not None
                 problems.append(daemon._outlet.problem)
+                wait_until(said, "the door's state does not say why")
                 segment.chmod(0o600)
+
+    def said() -> bool:
+        return any("audit_error" in reasons for _, reasons in listener.states())
 
     daemon = Daemon(config, on_step=on_step)
     totals = daemon.run()
@@ -58,7 +62,6 @@ def test_a_decision_leaves_only_once_it_is_written_down(
     assert "not a regular file that only its owner can read" in caplog.text
     wait_until(lambda: len(listener.on(TOPICS.decision)) == 1, "the decision did not arrive")
     wait_until(lambda: listener.states()[-1] == ("offline", ()), "no farewell")
-    assert any("audit_error" in reasons for _, reasons in listener.states())
 
     (published,) = listener.on(TOPICS.decision)
     logged = list(entries(config.audit_folder))
