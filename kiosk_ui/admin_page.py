@@ -33,12 +33,14 @@ class Item:
 class Page:
     """One page: a title, a line below, then as much of the rest as it has.
 
-    `entry` is what was typed so far, already as dots if it is secret; None where nothing is typed.
+    `note` is in small letters. `entry` is what was typed so far, already as dots if it is secret;
+    None where nothing is typed.
     `progress` is 0 to 1 while a face is taken, with the `picture` above.
     """
 
     title: str
     line: str = ""
+    note: str = ""
     entry: str | None = None
     keys: Keys = Keys.NONE
     items: tuple[Item, ...] = ()

@@ -11,7 +11,8 @@ from typing import Any
 
 from oneglance.config import Config
 from oneglance.errors import ConfigError, OneglanceError
-from oneglance.kiosk_ui.admin_desk import AdminDesk
+from oneglance.kiosk_ui.admin import administration
+from oneglance.kiosk_ui.admin_desk import Desk
 from oneglance.kiosk_ui.admin_facts import facts_of, recent_of
 from oneglance.kiosk_ui.admin_link import AdminLink
 from oneglance.kiosk_ui.admin_page import Item
@@ -249,11 +250,11 @@ class KioskApp:
         if pressed and self.button.there and self.button.ready:
             self._verify = self._verify.sent(now_s, out=self._client.verify())
 
-    def _admin_desk(self) -> AdminDesk | None:
+    def _admin_desk(self) -> Desk | None:
         file = self._config.kiosk.admin_file
         if file is None:
             return None
-        return AdminDesk(
+        return administration(
             file,
             lambda key: AdminLink(self._config, key),
             time.monotonic,

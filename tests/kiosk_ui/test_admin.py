@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.errors import ConfigError
+from oneglance.kiosk_ui.admin import administration
 from oneglance.kiosk_ui.admin_attempts import FIRST_WAIT_S, FREE, LONGEST_WAIT_S, AdminAttempts
-from oneglance.kiosk_ui.admin_desk import IDLE_S, LOOK_EVERY_S, AdminDesk
-from oneglance.kiosk_ui.admin_enrol import CONSENT, POSES
+from oneglance.kiosk_ui.admin_desk import IDLE_S
+from oneglance.kiosk_ui.admin_enrol import CONSENT, LOOK_EVERY_S, POSES
 from oneglance.kiosk_ui.admin_page import Item
 from oneglance.kiosk_ui.admin_secret import AdminKey, Cost, check_pin, opened, read, sealed, write
 
@@ -157,7 +158,7 @@ class Screen:
         self.begin()
 
     def begin(self, work: Callable[[Callable[[], None]], None] = lambda work: work()) -> None:
-        self.desk = AdminDesk(
+        self.desk = administration(
             self.file,
             self._connect,
             lambda: self.now_s,

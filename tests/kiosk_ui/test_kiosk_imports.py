@@ -21,7 +21,8 @@ def _loaded_after(statement: str) -> set[str]:
 
 def test_no_module_but_the_view_loads_kivy_and_none_the_eyes_of_the_door() -> None:
     modules = (
-        "admin_attempts admin_desk admin_enrol admin_facts admin_link admin_page admin_secret "
+        "admin admin_attempts admin_desk admin_enrol admin_facts admin_link admin_page "
+        "admin_people admin_pin admin_secret "
         "app client display geometry kivy_window names palette pin_pad preview_jpeg preview_lease "
         "preview_place reducer screen snapshot soft_pixels symbols text_fit verify_button words"
     )
