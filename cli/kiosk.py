@@ -45,13 +45,18 @@ def kiosk(
         return
     size_px = _size_px(size)
     from oneglance.config import load_config
-    from oneglance.kiosk_ui.app import KioskApp
 
     settings = load_config(config, "kiosk.toml")
     if windowed:
         screen = settings.kiosk.model_copy(update={"fullscreen": False})
         settings = settings.model_copy(update={"kiosk": screen})
-    KioskApp(settings).run(size_px)
+    from oneglance.kiosk_ui.stage import open_stage
+
+    # What listens takes as long again to load: the door says meanwhile that it wakes up.
+    stage = open_stage(settings, size_px)
+    from oneglance.kiosk_ui.app import KioskApp
+
+    KioskApp(settings).run(stage)
 
 
 @app.command("set-pin")

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
-from oneglance import __version__
 from oneglance.errors import MissingPartError, OneglanceError, os_fix
 from oneglance.journal import JournalHandler, goes_to_journal
 
@@ -117,6 +115,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from oneglance import __version__
+
         typer.echo(f"oneglance {__version__}")
         raise typer.Exit
 
@@ -195,6 +195,9 @@ def run(stopped: Callable[[], bool]) -> None:
 
 def fail(error: OneglanceError) -> None:
     """Print the error on stderr and exit with its code."""
+    # Here, as no other command's start needs to wait for it.
+    from rich.console import Console
+
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("[bold red]error:[/]", end=" ")
     console.print(str(error), markup=False)

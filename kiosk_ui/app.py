@@ -6,21 +6,21 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from oneglance.config import Config
-from oneglance.errors import ConfigError, OneglanceError
+from oneglance.errors import OneglanceError
 from oneglance.kiosk_ui.admin import administration
 from oneglance.kiosk_ui.admin_desk import Desk
 from oneglance.kiosk_ui.admin_facts import facts_of, recent_of
 from oneglance.kiosk_ui.admin_link import AdminLink
 from oneglance.kiosk_ui.admin_page import Item
 from oneglance.kiosk_ui.client import KioskClient
-from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, open_window, silent_kivy
-from oneglance.kiosk_ui.language import language
-from oneglance.kiosk_ui.palette import DEFAULT, Theme
-from oneglance.kiosk_ui.pin_pad import UNHEARD, Key, key_at
+from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, silent_kivy
+from oneglance.kiosk_ui.pad_keys import Key, key_at
+from oneglance.kiosk_ui.pin_pad import UNHEARD
 from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.reducer import (
     DecisionArrived,
@@ -35,7 +35,7 @@ from oneglance.kiosk_ui.reducer import (
 )
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.kiosk_ui.sounds import Sounds
-from oneglance.kiosk_ui.theme_file import load_theme
+from oneglance.kiosk_ui.stage import Stage, is_touched
 from oneglance.kiosk_ui.verify_button import Button, Verify, presses
 from oneglance.schedule import Schedule, zone_of
 from oneglance.sdnotify import Notifier
@@ -87,47 +87,35 @@ class KioskApp:
         self._ready = False
         self._stopping = False
 
-    def run(self, size_px: tuple[int, int] = (800, 480)) -> None:
-        """Show the screen until SIGTERM, SIGINT or the window's end.
+    def run(self, stage: Stage) -> None:
+        """Show the screen on its stage until SIGTERM, SIGINT or the window's end.
 
-        Raises MissingPartError without Kivy, OneglanceError without a display, and when a screen
-        that fills the whole display was closed: its service then brings it back.
+        Raises OneglanceError when a screen that fills the whole display was closed: its service
+        then brings it back.
         """
-        touch = self._has_pad or self._has_verify or self._desk is not None
-        kiosk = self._config.kiosk
-        escape = True if kiosk.escape else None
-        window = open_window(size_px, fullscreen=self._fullscreen, touch=touch, escape=escape)
         from kivy.base import runTouchApp, stopTouchApp
         from kivy.clock import Clock
-        from kivy.uix.floatlayout import FloatLayout
 
         from oneglance.kiosk_ui.admin_view import AdminView, StaffButton
         from oneglance.kiosk_ui.preview_view import LivePicture
         from oneglance.kiosk_ui.verify_view import VerifyBar
-        from oneglance.kiosk_ui.view import KioskView
 
-        window.set_title("oneglance")
-        self._view = KioskView(
-            on_key=self.press,
-            language=language(kiosk.language),
-            theme=_theme(self._config),
-            door=kiosk.door_name or self._config.site.door.replace("-", " ").capitalize(),
-        )
+        window, self._view, self._stage = stage.window, stage.view, stage.root
+        self._view.on_key = self.press
+        self._state = replace(self._state, screen=stage.screen)
         self._live = LivePicture()
         self._live.under(self._view)
-        self._stage = FloatLayout()
-        self._stage.add_widget(self._view)
         self._bar = VerifyBar(self.press_verify, self._view.language, self._view.theme)
         if self._desk is not None:
             self._admin = AdminView(self._desk.press, self._view.theme)
             self._staff = StaffButton(self._desk.open, self._view.theme)
-        if touch:
+        if is_touched(self._config):
             window.bind(
                 on_key_down=lambda _, _key, place, text, modifiers: self._typed(
                     place, text, shift="shift" in modifiers
                 )
             )
-        if kiosk.sounds:
+        if self._config.kiosk.sounds:
             from kivy.core.audio import SoundLoader
 
             with silent_kivy():
@@ -303,15 +291,3 @@ class KioskApp:
 def _zone_at(wall: datetime) -> tzinfo:
     zone = wall.tzinfo
     return UTC if zone is None else zone
-
-
-def _theme(config: Config) -> Theme:
-    """The theme that the configuration names; oneglance's own if that cannot be used."""
-    file = config.kiosk.theme_file
-    if file is None:
-        return DEFAULT
-    try:
-        return load_theme(file)
-    except ConfigError as error:
-        log.warning("the screen keeps its own look: %s", error)
-        return DEFAULT

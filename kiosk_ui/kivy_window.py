@@ -50,6 +50,7 @@ def open_window(
     driver = os.environ.get("SDL_VIDEODRIVER") or _video_driver()
     os.environ["SDL_VIDEODRIVER"] = driver
     try:
+        _load_no_styles()
         from kivy.config import Config
     except ModuleNotFoundError:
         raise MissingPartError(
@@ -82,6 +83,17 @@ def open_window(
             fix=_NO_DISPLAY_FIX,
         )
     return Window
+
+
+def _load_no_styles() -> None:
+    """Keep Kivy from parsing the styles of its own widgets, a tenth of a start: there are none."""
+    import kivy
+
+    folder, kivy.kivy_data_dir = kivy.kivy_data_dir, str(Path(__file__).with_name("no_styles"))
+    try:
+        import kivy.lang.builder
+    finally:
+        kivy.kivy_data_dir = folder
 
 
 @contextmanager

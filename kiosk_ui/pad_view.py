@@ -16,8 +16,8 @@ from kivy.properties import BooleanProperty, ColorProperty, NumericProperty
 from kivy.uix.floatlayout import FloatLayout
 from kivy.uix.widget import Widget
 
+from oneglance.kiosk_ui.pad_keys import DIGITS, FEWEST_DIGITS, Key
 from oneglance.kiosk_ui.palette import BACKGROUND, DEFAULT, KEY_BACK, KEY_DIM, Theme, mixed
-from oneglance.kiosk_ui.pin_pad import DIGITS, FEWEST_DIGITS, Key
 from oneglance.kiosk_ui.screen import ScreenState
 from oneglance.kiosk_ui.symbols import key_sign
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 
 from oneglance.contract.commands import Code
+from oneglance.kiosk_ui.pad_keys import DIGITS, FEWEST_DIGITS, MOST_DIGITS, Key
 from oneglance.kiosk_ui.words import PIN_ANSWERS, PIN_REFUSED
 
-# As many as a PIN has.
-FEWEST_DIGITS, MOST_DIGITS = 6, 12
 # Somebody who looks the PIN up needs some seconds between two digits.
 SILENCE_S = 12.0
 # Whoever opens it while PINs have to wait is shown the countdown, and then the door again.
@@ -29,31 +28,6 @@ DOUBLE_TAP_S = 0.25
 TAKEN_SHOWN_S = 2.0
 # No answer came, or there is no broker.
 UNHEARD = ""
-
-DIGITS = "0123456789"
-
-
-class Key(StrEnum):
-    """The keys that are no digits; a digit's key is that digit."""
-
-    OPEN = auto()
-    CLOSE = auto()
-    DELETE = auto()
-    SEND = auto()
-
-
-# By their place on the keyboard (USB HID usage page 7, as SDL counts them), whatever its layout:
-# where French needs shift for its digits, a PIN does not.
-_PLACES: dict[int, str] = (
-    {40: Key.SEND, 88: Key.SEND, 42: Key.DELETE, 41: Key.CLOSE, 76: Key.CLOSE}
-    | dict(zip(range(30, 40), "1234567890", strict=True))
-    | dict(zip(range(89, 99), "1234567890", strict=True))
-)
-
-
-def key_at(place: int) -> str | None:
-    """The key of the pad that a keyboard's key at this place is, if it is one."""
-    return _PLACES.get(place)
 
 
 class Phase(StrEnum):

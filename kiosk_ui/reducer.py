@@ -30,7 +30,8 @@ from oneglance.contract.messages import (
 )
 from oneglance.kiosk_ui import pin_pad
 from oneglance.kiosk_ui.names import clean_name
-from oneglance.kiosk_ui.pin_pad import FEWEST_DIGITS, Key, Pad
+from oneglance.kiosk_ui.pad_keys import FEWEST_DIGITS, Key
+from oneglance.kiosk_ui.pin_pad import Pad
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.words import (
     CLAIMED,

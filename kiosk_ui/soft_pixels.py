@@ -25,9 +25,11 @@ def brush_pixels(width_px: float) -> tuple[int, bytes]:
 def _round(side_px: int, opacity: Callable[[float], float]) -> bytes:
     """Pixels whose opacity (0..1) follows their centre's distance from the middle, in pixels."""
     pixels = bytearray(b"\xff" * (4 * side_px * side_px))
-    middle = (side_px - 1) / 2
-    for y in range(side_px):
-        for x in range(side_px):
-            value = opacity(math.hypot(x - middle, y - middle))
-            pixels[4 * (y * side_px + x) + 3] = round(255 * value)
+    middle, half = (side_px - 1) / 2, (side_px + 1) // 2
+    rows = []
+    # Each quarter mirrors the next: to compute all of them would hold up the first picture.
+    for y in range(half):
+        left = [round(255 * opacity(math.hypot(x - middle, y - middle))) for x in range(half)]
+        rows.append(bytes(left + left[: side_px // 2][::-1]))
+    pixels[3::4] = b"".join(rows + rows[: side_px // 2][::-1])
     return bytes(pixels)

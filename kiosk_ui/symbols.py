@@ -21,7 +21,7 @@ from oneglance.kiosk_ui.geometry import (
     rounded_box,
     turned,
 )
-from oneglance.kiosk_ui.pin_pad import Key
+from oneglance.kiosk_ui.pad_keys import Key
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 
 WIDTH = 0.10

@@ -25,10 +25,10 @@ from kivy.uix.floatlayout import FloatLayout
 
 from oneglance.kiosk_ui.fonts import CLOCK_FONT, FontBook
 from oneglance.kiosk_ui.language import Language
+from oneglance.kiosk_ui.pad_keys import Key
 from oneglance.kiosk_ui.pad_view import OnKey, PadKey, PinKeys
 from oneglance.kiosk_ui.palette import BACKGROUND, DEFAULT, Rgb, Theme, mixed
 from oneglance.kiosk_ui.parts import forget, texture_of
-from oneglance.kiosk_ui.pin_pad import Key
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.soft_pixels import glow_pixels
 from oneglance.kiosk_ui.symbols import SETTLED_S, fade, moment, symbol
@@ -48,7 +48,10 @@ _LOGO_SHARE = 0.12
 
 
 class KioskView(FloatLayout):  # type: ignore[misc]
-    """The whole screen. `show` is called once a frame; `on_key` hears each touch of a pad's key."""
+    """The whole screen. `show` is called once a frame.
+
+    `on_key`, which may be set at any time, hears each touch of a pad's key.
+    """
 
     upright = BooleanProperty(False)
     padded = BooleanProperty(False)
@@ -84,11 +87,11 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         self._door = door
         self._fonts = FontBook(theme.font)
         self._clock_fonts = FontBook(theme.font or CLOCK_FONT)
-        self._opener = PadKey(Key.OPEN, on_key, "PIN", theme)
-        self._closer = PadKey(Key.CLOSE, on_key, "", theme)
-        self._keys = PinKeys(on_key, theme)
+        self.on_key = on_key
+        self._opener = PadKey(Key.OPEN, self._touched, "PIN", theme)
+        self._closer = PadKey(Key.CLOSE, self._touched, "", theme)
+        self._keys = PinKeys(self._touched, theme)
         self._backdrops: dict[Rgb, Any] = {}
-        self.glow = texture_of(_GLOW_SIDE_PX, glow_pixels(_GLOW_SIDE_PX))
         if theme.logo is not None:
             self.logo = CoreImage(str(theme.logo)).texture
             self.bind(size=lambda *_: self._size_logo())
@@ -129,6 +132,9 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         age_s = max(0.0, now_s - state.since_s)
         return self._gap > _PROGRESS_DONE or self._moment(state, now_s) == age_s
 
+    def _touched(self, key: str) -> None:
+        self.on_key(key)
+
     def _moment(self, state: ScreenState, now_s: float) -> float:
         age_s = moment(state, max(0.0, now_s - state.since_s))
         # A symbol that a picture stands in for need not move behind it.
@@ -140,6 +146,9 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         accent = theme.accent(kind)
         self.accent = list(accent)
         self.light = visible * _GLOW.get(kind, 0.0)
+        if self.light and self.glow is None:
+            # Only now: the first picture has none, and need not wait for it.
+            self.glow = texture_of(_GLOW_SIDE_PX, glow_pixels(_GLOW_SIDE_PX))
         self.backdrop = self._backdrop(theme.foot(kind))
         drawn = symbol(_with_progress(state, self._progress), age_s)
         # What is cut out of a symbol shows what is behind it, half way down.

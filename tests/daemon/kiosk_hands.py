@@ -14,6 +14,7 @@ from typing import Any
 
 from oneglance.config import load_config
 from oneglance.kiosk_ui.app import KioskApp
+from oneglance.kiosk_ui.stage import open_stage
 
 
 class Hands:
@@ -87,7 +88,8 @@ class Hands:
 
 def main(config: str, size: str) -> None:
     width, height = map(int, size.split("x"))
-    app = KioskApp(load_config(Path(config), "kiosk.toml"))
+    settings = load_config(Path(config), "kiosk.toml")
+    app = KioskApp(settings)
     hands = Hands(app)
     turn = app.turn
 
@@ -97,7 +99,7 @@ def main(config: str, size: str) -> None:
 
     app.turn = turned  # type: ignore[method-assign]
     threading.Thread(target=hands.listen, daemon=True).start()
-    app.run((width, height))
+    app.run(open_stage(settings, (width, height)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from oneglance.config import load_config
 from oneglance.errors import OneglanceError
 from oneglance.kiosk_ui.app import KioskApp
+from oneglance.kiosk_ui.stage import open_stage
 from oneglance.sdnotify import Notifier
 
 
@@ -27,7 +28,8 @@ class Closer(Notifier):
 
 def main() -> int:
     try:
-        KioskApp(load_config(Path(sys.argv[1])), Closer({})).run()
+        config = load_config(Path(sys.argv[1]))
+        KioskApp(config, Closer({})).run(open_stage(config))
     except OneglanceError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oneglance.kiosk_ui.kivy_window import open_window
-from oneglance.kiosk_ui.pin_pad import key_at
+from oneglance.kiosk_ui.pad_keys import key_at
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.words import (
     NOT_NOW,

@@ -135,6 +135,7 @@ def test_a_day_at_the_door(display: dict[str, str], tmp_path: Path, wait_until: 
                 shown = manager.told.index(line, shown) + 1
 
             wait_until(lambda: "READY=1" in manager.told, "the first frame was not drawn")
+            assert manager.told[0] == "STATUS=shows starting", "it shows something before it is up"
             shows("idle")
             look = VisitState(issued_at=now, visit_id="v1", phase=Phase.LOOK)
             send(TOPICS.visit, look.to_payload())

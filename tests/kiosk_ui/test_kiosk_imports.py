@@ -23,8 +23,9 @@ def test_no_module_but_the_view_loads_kivy_and_none_the_eyes_of_the_door() -> No
     modules = (
         "admin admin_attempts admin_desk admin_enrol admin_facts admin_link admin_page "
         "admin_people admin_pin admin_secret "
-        "app client display geometry kivy_window names palette pin_pad preview_jpeg preview_lease "
-        "preview_place reducer screen snapshot soft_pixels symbols text_fit verify_button words"
+        "app client display geometry kivy_window names pad_keys palette pin_pad preview_jpeg "
+        "preview_lease preview_place reducer screen snapshot soft_pixels stage symbols text_fit "
+        "verify_button words"
     )
     loaded = _loaded_after(
         "\n".join(f"import oneglance.kiosk_ui.{name}" for name in modules.split())
@@ -35,3 +36,9 @@ def test_no_module_but_the_view_loads_kivy_and_none_the_eyes_of_the_door() -> No
 def test_the_command_loads_nothing_heavy_before_it_is_called() -> None:
     loaded = _loaded_after("import oneglance.cli.kiosk")
     assert not loaded & {"kivy", "paho", "pydantic", *FOREIGN.split()}
+
+
+def test_the_first_picture_waits_for_nothing_that_talks_to_the_daemon() -> None:
+    loaded = _loaded_after("import oneglance.cli.kiosk, oneglance.kiosk_ui.stage")
+    for talks in ("paho", "cryptography", "rich", "oneglance.link", "oneglance.kiosk_ui.client"):
+        assert talks not in loaded

@@ -200,7 +200,7 @@ def test_a_hint_changes_the_picture(drawn: Drawn) -> None:
         assert np.any(one != other)
 
 
-def test_the_window_needs_no_numpy_and_nothing_of_the_daemon(drawn: Drawn) -> None:
+def test_the_view_needs_no_numpy_no_broker_and_nothing_of_the_daemon(drawn: Drawn) -> None:
     assert drawn.loaded == []
 
 

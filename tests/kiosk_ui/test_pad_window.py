@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from oneglance.kiosk_ui.display import virtual_display
+from oneglance.kiosk_ui.pad_keys import DIGITS, Key
 from oneglance.kiosk_ui.palette import ACCENTS
-from oneglance.kiosk_ui.pin_pad import DIGITS, Key
 from oneglance.kiosk_ui.screen import Kind
 
 SIZES = [(800, 480), (480, 800), (480, 320)]

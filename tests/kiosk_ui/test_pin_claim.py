@@ -29,7 +29,7 @@ from oneglance.daemon.voice.verbs import Verb
 from oneglance.faces.gallery.credentials import Claimed, Credentials
 from oneglance.faces.gallery.person import Person, Snapshot
 from oneglance.kiosk_ui.app import KioskApp
-from oneglance.kiosk_ui.pin_pad import Key
+from oneglance.kiosk_ui.pad_keys import Key
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.kiosk_ui.words import CLAIMED, PIN_REFUSED, PIN_WAIT, WORDS
 from oneglance.link import Link

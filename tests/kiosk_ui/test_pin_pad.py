@@ -20,21 +20,17 @@ from test_kiosk_reducer import (
 
 from oneglance.contract.commands import Code
 from oneglance.contract.messages import Factor, Phase, ServiceState
+from oneglance.kiosk_ui.pad_keys import DIGITS, FEWEST_DIGITS, MOST_DIGITS, Key, key_at
 from oneglance.kiosk_ui.pin_pad import (
     ANSWER_S,
     CLAIM_EVERY_S,
-    DIGITS,
     DOUBLE_TAP_S,
-    FEWEST_DIGITS,
-    MOST_DIGITS,
     SILENCE_S,
     TAKEN_SHOWN_S,
     UNHEARD,
     WAIT_SHOWN_S,
-    Key,
     Pad,
     answered,
-    key_at,
     later,
     pressed,
     sent,
