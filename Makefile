@@ -101,6 +101,7 @@ deb: wheel
 
 schemas: $(VENV)/.dev
 	$(BIN)/python -m oneglance.contract.schemas
+	$(BIN)/python -m oneglance.contract.reasons
 	$(BIN)/python -m oneglance.faces.model.document
 
 words: $(VENV)/.dev

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from oneglance.cli.findings import Finding, Verdict, checked
 from oneglance.config import Config, load_config
+from oneglance.contract.reasons import advice
 from oneglance.errors import BrokerError, OneglanceError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _good(port: int, place: str) -> str:
             if error.code != http.client.SERVICE_UNAVAILABLE:
                 raise
             told = json.loads(error.read(MAX_BYTES))
-        reasons = ", ".join(map(str, told["reasons"]))
+        words = [str(word) for word in told["reasons"]]
         good, state = bool(told["ok"]), str(told["state"])
     except (OSError, http.client.HTTPException) as error:
         raise OneglanceError(
@@ -69,10 +70,11 @@ def _good(port: int, place: str) -> str:
         ) from None
     except (ValueError, KeyError, TypeError):
         raise OneglanceError("another program answers there", where=url) from None
+    reasons = ", ".join(words)
     if not good:
         raise OneglanceError(
             f"no: {reasons or 'it hangs'}",
-            fix="what each reason means: docs/daemon.md; the journal says more",
+            fix=advice(words) or "what each reason means: docs/status.md; the journal says more",
         )
     return f"{state}: {reasons}" if reasons else state
 
@@ -94,7 +96,8 @@ def _heard(config: Config) -> Iterator[Finding]:
         age_s = (datetime.now(UTC) - said.issued_at).total_seconds()
         reasons = f": {', '.join(said.reasons)}" if said.reasons else ""
         if said.state is ServiceState.OFFLINE:
-            raise OneglanceError(f"offline{reasons}", fix="start it, and look at its journal")
+            told = advice(list(said.reasons)) or "start it, and look at its journal"
+            raise OneglanceError(f"offline{reasons}", fix=told)
         if age_s > STATUS_SILENCE_S:
             raise OneglanceError(
                 f"{said.state}{reasons}, but silent for {age_s:.0f} s",
