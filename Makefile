@@ -1,5 +1,7 @@
+# make help    this list
 # make demo    real faces, from video frames to a lock, in a minute   (CAMERA=0: your own camera)
 # make test    everything that can be tested on this machine
+# make test-fast   the inner loop: half of the tests, under a minute on two cores
 # make test-steady   REPEAT=20 times the tests that wait for something, under load; ONLY=tests/x.py
 # make test-system   faults under a booted systemd, as root, an hour; DOC=1 writes docs/reliability.md
 # make check   style, types, links between rooms
@@ -27,17 +29,31 @@ TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri
 SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-steady test-home-assistant test-alerts test-system check typecheck bench \
+.PHONY: demo help test test-fast slow-tests test-steady test-home-assistant test-alerts test-system check typecheck bench \
 	bench-realtime attack fuzz wheel deb schemas words kiosk-tour graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 test: $(VENV)/.dev
 	sh scripts/debian-packages.sh $(TEST_PACKAGES)
 	$(MAKE) --no-print-directory check
 	-$(BIN)/oneglance demo --fetch
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# Left out are the files in tests/slow.txt. Name those that the last lines show there:
+# make slow-tests writes the list anew from a run of all tests.
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--durations 5 --durations-min 2 $(addprefix --ignore=,$(shell cat tests/slow.txt))
+
+slow-tests: $(VENV)/.dev
+	-$(BIN)/python -m pytest --quiet -p tests.waiting -o junit_family=xunit1 \
+		--junitxml build/tests.xml --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python scripts/slow_tests.py build/tests.xml
 
 # Long: 20 repetitions take hours on two cores. Run again, it goes on where it was interrupted.
 test-steady: $(VENV)/.dev
