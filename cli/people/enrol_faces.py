@@ -30,22 +30,12 @@ from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import load_image, read_one_face, read_one_face_turned
+from oneglance.kiosk_ui.words import HINTS
 
 # Pictures that follow at once show the same: this far apart, a head has moved a little.
 APART_S = 0.5
 PATIENCE_S = 60.0
 
-_SAID = {
-    Hint.COME_CLOSER: "come closer",
-    Hint.STEP_BACK: "step back",
-    Hint.MORE_LIGHT: "more even light, please",
-    Hint.BACKLIT: "not before the light, please",
-    Hint.HOLD_STILL: "hold still",
-    Hint.UNCOVER_EYES: "sunglasses off, please",
-    Hint.UNCOVER_MOUTH: "mask off, please",
-    Hint.ONE_AT_A_TIME: "one person alone, please",
-    Hint.LOOK_AT_CAMERA: "look at the camera",
-}
 _READY = ""
 
 
@@ -133,9 +123,9 @@ def _look(
     """
     boxes = model.faces_among(frame.pixels, detector.find(frame.pixels))
     if not boxes:
-        return None, _SAID[Hint.LOOK_AT_CAMERA]
+        return None, HINTS[Hint.LOOK_AT_CAMERA]
     if len(boxes) > 1:
-        return None, _SAID[Hint.ONE_AT_A_TIME]
+        return None, HINTS[Hint.ONE_AT_A_TIME]
     hint = distance_hint(boxes[0], frame.pixels.shape[0], min_face_px)
     if hint is Hint.NONE:
         (points,) = model.points(frame.pixels, boxes)
@@ -144,7 +134,7 @@ def _look(
         if hint is Hint.NONE:
             hint = covered_hint(chip)
     if hint is not Hint.NONE:
-        return None, _SAID[hint]
+        return None, HINTS[hint]
     try:
         sample = read_one_face(frame.pixels, detector, model)
     except ImageError as error:

@@ -255,7 +255,7 @@ def test_a_person_is_enrolled_from_a_recording(door: Path) -> None:
         door, "enrol", "Ada", "--source", door / "ada.avi", "--frames", "3", "--consent"
     )
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "look at the camera" in result.stderr
+    assert "Look straight at the camera" in result.stderr
     assert "3 of 3" in result.stderr
     (person,) = listed(door)
     assert person["templates"] == 3

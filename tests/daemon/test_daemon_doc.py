@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from oneglance.contract.messages import Hint
+
 REPO = Path(__file__).parents[2]
 PAGE = REPO / "docs/daemon.md"
 # Texts in the code that look like a reason, and are none.
@@ -24,6 +26,11 @@ def test_the_page_names_every_reason_of_a_status() -> None:
 def test_the_page_names_how_a_daemon_begins_and_ends() -> None:
     page = PAGE.read_text()
     assert all(f"`{word}`" in page for word in ("starting", "failed", "vanished"))
+
+
+def test_the_page_says_when_each_hint_is_given() -> None:
+    page = PAGE.read_text()
+    assert [hint for hint in Hint if hint is not Hint.NONE and f"`{hint}`" not in page] == []
 
 
 def _is_a_key(name: str) -> bool:
