@@ -99,7 +99,7 @@ def test_the_document_names_every_reason_of_a_rejection() -> None:
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, str) and value.isidentifier()
     }
-    assert set(rows("| `reason` | the visit was rejected, since |")) == constants
+    assert set(rows("| `reason` | the visit was rejected because |")) == constants
 
 
 def test_the_document_names_every_verb_and_whose_key_may_ask() -> None:
