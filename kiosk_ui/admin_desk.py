@@ -14,14 +14,35 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from oneglance.contract.commands import Arg, Code
-from oneglance.kiosk_ui.admin_page import DELETE, SHIFT, Item, Keys, Page
+from oneglance.kiosk_ui import admin_keys
+from oneglance.kiosk_ui.admin_page import DELETE, LAYOUT, SHIFT, Item, Keys, Page
 from oneglance.kiosk_ui.admin_secret import MOST_DIGITS
+from oneglance.kiosk_ui.language import N_, Language
 
 # Who walks away leaves nothing open behind them; less soon in the middle of an enrolment.
 IDLE_S, IDLE_UNFINISHED_S = 60.0, 180.0
 LONGEST_ENTRY = 40
 # As much of what the daemon says as can be read in small letters.
 _LONGEST_NOTE = 160
+ONE_MOMENT = N_("One moment")
+UNANSWERED = N_("The daemon did not answer")
+_AGAIN = N_("The door is busy: try again in a moment")
+_NO_KEY = N_("The key behind this PIN does not count: set it anew at this machine")
+# What an answer's code means; the daemon's own words, which are English, stand below it.
+_REFUSALS: dict[str, str] = {
+    "": UNANSWERED,
+    **dict.fromkeys((Code.BUSY, Code.RATE_LIMITED, Code.REPLAYED), _AGAIN),
+    **dict.fromkeys((Code.EXPIRED, Code.CLOCK_SET), N_("One of the two clocks is wrong")),
+    **dict.fromkeys(
+        (Code.UNKNOWN_KEY, Code.NOT_ALLOWED, Code.REVOKED, Code.NOT_SIGNED, Code.WRONG_DOOR),
+        _NO_KEY,
+    ),
+    Code.UNKNOWN_COMMAND: N_("The daemon is older than this screen, and cannot do that"),
+    "gallery_error": N_("The door's memory of people did not take it"),
+    "image_error": N_("This picture does not do: it has to show one face, sharp, from the front"),
+    "audit_error": N_("It could not be logged, so it was not done"),
+}
+_NOT_DONE = N_("The daemon did not do it")
 # By their place on the keyboard, see `pin_pad`.
 _ENTER, _ESCAPE, _BACKSPACE = {40, 88}, 41, 42
 _DOT = "\N{BULLET}"
@@ -60,8 +81,12 @@ class Desk:
     """
 
     def __init__(
-        self, clock_s: Callable[[], float], work: Callable[[Do], None] = in_a_thread
+        self,
+        clock_s: Callable[[], float],
+        work: Callable[[Do], None] = in_a_thread,
+        language: Language | None = None,
     ) -> None:
+        self.language = language or Language()
         self._clock_s = clock_s
         self._work = work
         self.first: Do = lambda: None
@@ -76,6 +101,8 @@ class Desk:
         self._on: dict[str, Do] = {}
         self._entry = ""
         self._shift = False
+        # Of a language whose letters are not Latin: these, or Latin ones.
+        self._own_letters = True
         self._touched_s = -math.inf
         # Counts the pages: an answer that comes for one that was left means nothing.
         self._number = 0
@@ -101,8 +128,12 @@ class Desk:
         """Whether the next letter is a capital."""
         return self._shift
 
+    def say(self, message: str, **values: str) -> str:
+        """A message in the language of the screen."""
+        return self.language.say(message, **values)
+
     def offer(self, item: Item, then: Do) -> None:
-        """Let the menu have `item`, which does `then`."""
+        """Let the menu have `item`, whose texts are messages; it does `then`."""
         self._offers.append((item, then))
 
     # --- what the window calls -----------------------------------------------------------------
@@ -185,20 +216,23 @@ class Desk:
         """Show all that there is to do."""
         self._undo()
         on = {item.key: then for item, then in self._offers}
-        items = tuple(item for item, _ in self._offers)
-        page = Page("Administration", items=items, buttons=(self.close_button(),))
+        say = self.say
+        items = tuple(
+            replace(item, text=say(item.text), more=say(item.more)) for item, _ in self._offers
+        )
+        page = Page(say(N_("Administration")), items=items, buttons=(self.close_button(),))
         self.show(page, on | {"close": self.close})
 
     def tell(self, title: str, line: str, then: Do, *, error: bool = True, note: str = "") -> None:
         """Show one sentence, and a button that does `then`."""
-        word = "Back" if error else "Done"
-        buttons = (Item("back", word, strong=True), self.close_button())
+        word = N_("Back") if error else N_("Done")
+        buttons = (Item("back", self.say(word), strong=True), self.close_button())
         page = Page(title, line, note=note[:_LONGEST_NOTE], buttons=buttons)
         self.show(page, {"back": then, "close": self.close})
 
     def busy(self, title: str) -> None:
         """Show that an answer is awaited."""
-        page = Page(title, "One moment", buttons=(self.close_button(),))
+        page = Page(title, self.say(ONE_MOMENT), buttons=(self.close_button(),))
         self.show(page, {"close": self.close})
 
     def ask(self, title: str, verb: str, then: Callable[[str], None], /, **args: Arg) -> None:
@@ -228,8 +262,8 @@ class Desk:
 
     def refused(self, title: str, code: str, text: str) -> None:
         """Show why the daemon did not do it; no code says that it did not answer."""
-        line = text[:_LONGEST_NOTE] if code else "The daemon did not answer"
-        self.tell(title, line or code, self.menu)
+        line = self.say(_REFUSALS.get(code, _NOT_DONE))
+        self.tell(title, line, self.menu, note=text or code)
 
     def compute(self, work: Callable[[], T], then: Callable[[T, bool], None]) -> None:
         """Compute beside the window; `then` hears it, and whether the page is still the same."""
@@ -252,16 +286,23 @@ class Desk:
                 then(text)
 
         buttons = (Item("done", word, strong=True), self.back_button())
-        page = Page(title, line, entry="", keys=Keys.LETTERS, buttons=buttons)
-        self.show(page, {"done": done, "back": self.menu}, entry)
+        rows = admin_keys.rows(self.language.code, own=self._own_letters)
+        page = Page(title, line, entry="", keys=Keys.LETTERS, rows=rows, buttons=buttons)
+
+        def other_letters() -> None:
+            self._own_letters = not self._own_letters
+            self.ask_text(title, line, word, then, self._entry)
+
+        on = {"done": done, "back": self.menu, LAYOUT: other_letters}
+        self.show(page, on, entry)
 
     def back_button(self) -> Item:
         """What leads to the page before."""
-        return Item("back", "Back")
+        return Item("back", self.say(N_("Back")))
 
     def close_button(self) -> Item:
         """What ends the administration."""
-        return Item("close", "Close")
+        return Item("close", self.say(N_("Close")))
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -279,6 +320,7 @@ class Desk:
             if page.keys is Keys.DIGITS and not key.isdecimal():
                 return
             longest = MOST_DIGITS if page.keys is Keys.DIGITS else LONGEST_ENTRY
-            self._entry = (self._entry + (key.upper() if self._shift else key))[:longest]
+            letter = admin_keys.capital(key) if self._shift else key
+            self._entry = admin_keys.typed(self._entry, letter, self.language.code)[:longest]
             # A name begins with a capital, and so does what follows a space.
             self._shift = page.keys is Keys.LETTERS and key == " "

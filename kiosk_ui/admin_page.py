@@ -1,4 +1,4 @@
-"""What one page of the administration shows. Plain data: no Kivy."""
+"""What one page of the administration shows. Plain data, in the language of the screen: no Kivy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Keys(StrEnum):
 class Item:
     """A line of a list or a button: `key` is what is pressed, empty for what only tells.
 
-    `strong` is the one thing to do here, `danger` what cannot be undone.
+    `strong` is the one thing to do here, `danger` what cannot be undone. `chosen` is whether it
+    bears a tick; None for what cannot.
     """
 
     key: str
@@ -26,7 +27,7 @@ class Item:
     more: str = ""
     strong: bool = False
     danger: bool = False
-    ready: bool = True
+    chosen: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Page:
     """One page: a title, a line below, then as much of the rest as it has.
 
     `note` is in small letters. `entry` is what was typed so far, already as dots if it is secret;
-    None where nothing is typed.
-    `progress` is 0 to 1 while a face is taken, with the `picture` above.
+    None where nothing is typed. `rows` are the keys for letters. `progress` is 0 to 1 while a face
+    is taken, with the live `picture` above; `photo` is a JPEG file to be shown.
     """
 
     title: str
@@ -43,11 +44,13 @@ class Page:
     note: str = ""
     entry: str | None = None
     keys: Keys = Keys.NONE
+    rows: tuple[tuple[str, ...], ...] = ()
     items: tuple[Item, ...] = ()
     buttons: tuple[Item, ...] = ()
     picture: bool = False
     progress: float = 0.0
+    photo: bytes = b""
 
 
-# Keys that are no characters.
-DELETE, SHIFT, SPACE = "delete", "shift", " "
+# Keys that are no characters, and the one that is not seen.
+DELETE, SHIFT, LAYOUT, SPACE = "erase", "shift", "layout", " "

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from functools import partial
 
 from oneglance.contract.commands import Arg
 from oneglance.kiosk_ui.admin_desk import Desk, Do
 from oneglance.kiosk_ui.admin_page import Item, Page
+from oneglance.kiosk_ui.language import N_
 from oneglance.kiosk_ui.names import clean_name
+
+PEOPLE = N_("People")
+_RENAME, _DELETE, _SEARCH = N_("Rename"), N_("Delete"), N_("Search")
+# The daemon's last line of a list that is too long for one answer.
+_MORE = re.compile(r"and ([0-9]+) more\b")
 
 
 class PeoplePages:
@@ -20,58 +26,78 @@ class PeoplePages:
     def show(self, search: str = "") -> None:
         """Ask who is enrolled."""
         args: dict[str, Arg] = {"search": search} if search else {}
-        self._desk.ask("People", "list", lambda text: self._listed(text, search), **args)
+        title = self._desk.say(PEOPLE)
+        self._desk.ask(title, "list", lambda text: self._listed(text, search), **args)
 
     def _listed(self, text: str, search: str) -> None:
-        desk = self._desk
+        desk, say = self._desk, self._desk.say
         items: list[Item] = []
         on: dict[str, Do] = {"back": desk.menu, "search": self._search}
         for line in text.splitlines():
             person_id, gap, name = line.partition("  ")
-            if not gap:
-                items.append(Item("", line))
-                continue
-            key = f"person {person_id}"
-            items.append(Item(key, clean_name(name), person_id))
-            on[key] = partial(self._person, person_id, clean_name(name))
-        line = f'With "{search}"' if search else ""
-        buttons = (Item("search", "Search", strong=True), desk.back_button())
-        desk.show(Page("People", line, items=tuple(items), buttons=buttons), on)
+            if gap:
+                key = f"person {person_id}"
+                items.append(Item(key, clean_name(name), person_id))
+                on[key] = partial(self._person, person_id, clean_name(name))
+            elif (more := _MORE.match(line)) is not None:
+                said = say(N_("and {count} more: search for them"), count=more[1])
+                items.append(Item("", said))
+        line = say(N_('With "{text}"'), text=search) if search else ""
+        if not items:
+            line = say(N_("Nobody is called so")) if search else say(N_("Nobody is enrolled"))
+        buttons = (Item("search", say(_SEARCH), strong=True), desk.back_button())
+        desk.show(Page(say(PEOPLE), line, items=tuple(items), buttons=buttons), on)
 
     def _search(self) -> None:
-        self._desk.ask_text("Search", "Part of a name", "Find", self.show)
+        say = self._desk.say
+        line, word = say(N_("Part of a name")), say(N_("Find"))
+        self._desk.ask_text(say(_SEARCH), line, word, self.show)
 
     def _person(self, person_id: str, name: str) -> None:
-        desk = self._desk
+        desk, say = self._desk, self._desk.say
         items = (
-            Item("rename", "Rename", "what the screen greets with"),
-            Item("delete", "Delete", "for good: templates, badge, PIN", danger=True),
+            Item("rename", say(_RENAME), say(N_("what the screen greets with"))),
+            Item("delete", say(_DELETE), say(N_("for good: face, badge and PIN")), danger=True),
         )
         on = {
-            "rename": lambda: desk.ask_text(
-                *("Rename", f"Now: {name}", "Save"),
-                lambda new: self._renamed(person_id, new),
-                name,
-            ),
+            "rename": lambda: self._rename(person_id, name),
             "delete": lambda: self._sure(person_id, name),
             "back": self.show,
         }
         desk.show(Page(name, person_id, items=items, buttons=(desk.back_button(),)), on)
 
-    def _renamed(self, person_id: str, name: str) -> None:
-        self._desk.ask("Rename", "rename", self._done("Rename"), id=person_id, name=name)
+    def _rename(self, person_id: str, name: str) -> None:
+        desk, say = self._desk, self._desk.say
+        line, word = say(N_("Now: {name}"), name=name), say(N_("Save"))
+
+        def renamed(new: str) -> None:
+            said = say(N_("From now on: {name}"), name=clean_name(new))
+            desk.ask(
+                *(say(_RENAME), "rename", lambda _text: self._done(_RENAME, said)),
+                id=person_id,
+                name=new,
+            )
+
+        desk.ask_text(say(_RENAME), line, word, renamed, name)
 
     def _sure(self, person_id: str, name: str) -> None:
-        desk = self._desk
+        desk, say = self._desk, self._desk.say
         page = Page(
-            *(f"Delete {name}?", "This cannot be undone"),
-            buttons=(Item("yes", "Delete", danger=True), Item("back", "Keep", strong=True)),
+            say(N_("Delete {name}?"), name=name),
+            say(N_("This cannot be undone")),
+            buttons=(
+                Item("yes", say(_DELETE), danger=True),
+                Item("back", say(N_("Keep")), strong=True),
+            ),
         )
 
         def delete() -> None:
-            desk.ask("Delete", "delete", self._done("Delete"), id=person_id)
+            said = say(N_("{name} is deleted for good"), name=name)
+            desk.ask(
+                *(say(_DELETE), "delete", lambda _text: self._done(_DELETE, said)), id=person_id
+            )
 
         desk.show(page, {"yes": delete, "back": self.show})
 
-    def _done(self, title: str) -> Callable[[str], None]:
-        return lambda text: self._desk.tell(title, text[:160], self.show, error=False)
+    def _done(self, title: str, line: str) -> None:
+        self._desk.tell(self._desk.say(title), line, self.show, error=False)

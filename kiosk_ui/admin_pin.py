@@ -13,12 +13,15 @@ from oneglance.kiosk_ui.admin_attempts import AdminAttempts
 from oneglance.kiosk_ui.admin_desk import Asks, Desk
 from oneglance.kiosk_ui.admin_page import Item, Keys, Page
 from oneglance.kiosk_ui.admin_secret import AdminKey, Cost
+from oneglance.kiosk_ui.language import N_
+from oneglance.kiosk_ui.words import ONCE_MORE
 
 log = logging.getLogger(__name__)
 
 _FEWEST, _MOST = admin_secret.FEWEST_DIGITS, admin_secret.MOST_DIGITS
-_STAFF = "Staff"
-_NEW_PIN = "New PIN"
+_STAFF = N_("Staff")
+_NEW_PIN = N_("New PIN")
+_RULE = N_("{fewest} to {most} digits, not all alike, in a row or a date")
 
 
 class PinPages:
@@ -57,15 +60,16 @@ class PinPages:
         wait_s = math.ceil(self._attempts.wait_s(self._clock_s()))
         if wait_s > 0:
             left = f"{wait_s // 60}:{wait_s % 60:02d}"
-            line = f"Too many wrong PINs: wait {left}"
-            desk.show(Page(_STAFF, line, buttons=(desk.close_button(),)), {"close": desk.close})
+            line = desk.say(N_("Too many wrong PINs: wait {left}"), left=left)
+            page = Page(desk.say(_STAFF), line, buttons=(desk.close_button(),))
+            desk.show(page, {"close": desk.close})
             desk.later(1.0, self._ask)
             return
         page = Page(
-            *(_STAFF, said or "Enter the administrator's PIN"),
+            *(desk.say(_STAFF), desk.say(said or N_("Enter the administrator's PIN"))),
             entry="",
             keys=Keys.DIGITS,
-            buttons=(Item("unlock", "Unlock", strong=True), desk.close_button()),
+            buttons=(Item("unlock", desk.say(N_("Unlock")), strong=True), desk.close_button()),
         )
         desk.show(page, {"unlock": self._unlock, "close": desk.close})
 
@@ -77,7 +81,7 @@ class PinPages:
             self._attempts.begin(self._clock_s())
         except ConfigError as error:
             log.error("%s", error)
-            desk.tell(_STAFF, "This screen cannot count wrong PINs: see its log", desk.close)
+            self._refuse(N_("This screen cannot count wrong PINs: see its log"))
             return
 
         def compute() -> AdminKey | ConfigError | None:
@@ -86,7 +90,7 @@ class PinPages:
             except ConfigError as error:
                 return error
 
-        desk.busy(_STAFF)
+        desk.busy(desk.say(_STAFF))
         desk.compute(compute, self._computed)
 
     def _computed(self, found: AdminKey | ConfigError | None, here: bool) -> None:
@@ -94,7 +98,7 @@ class PinPages:
         if isinstance(found, ConfigError):
             log.error("%s", found)
             if here:
-                desk.tell(_STAFF, "No PIN is set: oneglance kiosk set-pin", desk.close)
+                self._refuse(N_("No PIN is set at this machine"), "oneglance kiosk set-pin")
             return
         if found is None:
             self._attempts.failed(self._clock_s())
@@ -104,17 +108,21 @@ class PinPages:
             # Who closed the page meanwhile wanted out.
             return
         if found is None:
-            self._ask("That was not it: try again")
+            self._ask(N_("That was not it: try again"))
             return
         try:
             desk.link = self._connect(found)
         except OneglanceError as error:
             log.error("%s", error)
-            desk.tell(_STAFF, "The broker cannot be used: see the log", desk.close)
+            self._refuse(N_("The broker cannot be used: see the log"), error.what)
             return
         self._key = found
         log.info("the administration was opened with the key %s", found.key_id)
         desk.menu()
+
+    def _refuse(self, line: str, note: str = "") -> None:
+        desk = self._desk
+        desk.tell(desk.say(_STAFF), desk.say(line), desk.close, note=note)
 
     def change(self, first: str = "", said: str = "") -> None:
         """Ask for another PIN, twice."""
@@ -123,22 +131,23 @@ class PinPages:
         def once() -> None:
             try:
                 pin = admin_secret.check_pin(desk.entry)
-            except ConfigError as error:
-                self.change(first, error.what)
+            except ConfigError:
+                self.change(first, _RULE)
                 return
             if not first:
                 self.change(pin)
             elif pin != first:
-                self.change("", "They were not alike: once more")
+                self.change("", N_("They were not alike: once more"))
             else:
                 self._seal(pin)
 
-        line = said or ("Once more" if first else f"{_FEWEST} to {_MOST} digits")
+        line = said or (ONCE_MORE if first else N_("{fewest} to {most} digits"))
         page = Page(
-            *(_NEW_PIN, line),
+            desk.say(_NEW_PIN),
+            desk.say(line, fewest=str(_FEWEST), most=str(_MOST)),
             entry="",
             keys=Keys.DIGITS,
-            buttons=(Item("done", "Next", strong=True), desk.back_button()),
+            buttons=(Item("done", desk.say(N_("Next")), strong=True), desk.back_button()),
         )
         desk.show(page, {"done": once, "back": desk.menu})
 
@@ -156,10 +165,10 @@ class PinPages:
             return True
 
         def then(done: bool, here: bool) -> None:
-            said = "It could not be kept, and the old one counts: see the log"
+            said = N_("It could not be kept, and the old one counts: see the log")
             if here:
-                said = "It counts from now on" if done else said
-                desk.tell(_NEW_PIN, said, desk.menu, error=not done)
+                said = N_("It counts from now on") if done else said
+                desk.tell(desk.say(_NEW_PIN), desk.say(said), desk.menu, error=not done)
 
-        desk.busy(_NEW_PIN)
+        desk.busy(desk.say(_NEW_PIN))
         desk.compute(compute, then)

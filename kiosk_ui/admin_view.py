@@ -5,202 +5,212 @@ Import this only after `kivy_window.open_window`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from kivy.lang import Builder
-from kivy.properties import ColorProperty, NumericProperty, StringProperty
-from kivy.uix.behaviors import ButtonBehavior
+from kivy.core.image import Image as CoreImage
+from kivy.properties import ColorProperty, ListProperty, ObjectProperty
 from kivy.uix.floatlayout import FloatLayout
 
-from oneglance.kiosk_ui.admin_page import DELETE, SHIFT, SPACE, Item, Keys, Page
-from oneglance.kiosk_ui.palette import DEFAULT, KEY_BACK, Theme, mixed
-from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - admin.kv uses it
+from oneglance.kiosk_ui import admin_keys
+from oneglance.kiosk_ui.admin_page import Item, Keys, Page
+from oneglance.kiosk_ui.admin_tile import Box, OnKey, Tile
+from oneglance.kiosk_ui.fonts import FontBook
+from oneglance.kiosk_ui.language import N_, Language
+from oneglance.kiosk_ui.palette import DEFAULT, Theme
 from oneglance.kiosk_ui.preview_lease import Shot
 from oneglance.kiosk_ui.preview_view import LivePicture
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 
-OnKey = Callable[[str], None]
-
-_DIGITS = (("1", "2", "3"), ("4", "5", "6"), ("7", "8", "9"), ("", "0", DELETE))
-_LETTERS = (
-    tuple("qwertyuiop"),
-    tuple("asdfghjkl'"),
-    (SHIFT, *"zxcvbnm-", DELETE),
-    tuple("äöüßéèñçåø"),
-    (SPACE, "."),
-)
-_NAMES = {DELETE: "Del", SHIFT: "Shift", SPACE: "Space"}
-_DIM = 0.4
 _MORE = "more"
-
-
-class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
-    """A button, a line of a list, or a key."""
-
-    back = ColorProperty(DEFAULT.background)
-    ink = ColorProperty(DEFAULT.text)
-    more = StringProperty("")
-    inset = NumericProperty(0)
-
-    def __init__(self, item: Item, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.item = item
-        self._on_key = on_key
-        self.more = item.more
-        self._said: object = None
-        back, ink = mixed(theme.background, theme.text, KEY_BACK), theme.text
-        if item.ready and (item.strong or item.danger):
-            back, ink = theme.guide if item.strong else theme.no, theme.background
-        elif not item.ready:
-            ink = mixed(back, theme.text, _DIM)
-        self.back, self.ink = back, (*ink, 1)
-
-    def place(self, x: float, y: float, width: float, height: float) -> None:
-        """Stand there, with the text as large as it may be."""
-        self.pos, self.size = (x, y), (width, height)
-        self.say()
-
-    def say(self, text: str = "") -> None:
-        """Show the item's text, or another one."""
-        said = (text or self.item.text, tuple(self.size))
-        if said != self._said:
-            self._said = said
-            self.ids.text.say(text or self.item.text)
-            self.ids.more.say(self.item.more)
-
-    def on_press(self) -> None:
-        """Kivy's: it was pressed."""
-        if self.item.key and self.item.ready:
-            self._on_key(self.item.key)
+# What a title with and without a line takes of the height, and words above a picture.
+_HEAD, _TITLE_ALONE = 0.24, 0.15
+_WORDS = ("title", "line", "note", "entry")
+_UPRIGHT = 0.62
 
 
 class AdminView(FloatLayout):  # type: ignore[misc]
     """Lies over the whole screen while there is a page. `show` is called once a frame."""
 
     background = ColorProperty(DEFAULT.background)
+    photo = ObjectProperty(None, allownone=True)
+    photo_box = ListProperty([0, 0, 0, 0])
 
-    def __init__(self, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        on_key: OnKey,
+        language: Language | None = None,
+        theme: Theme = DEFAULT,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.language = language or Language()
         self._on_key = on_key
         self._theme = theme
+        self._fonts = FontBook(theme.font)
         self.background = theme.background
         self._drawn: object = None
-        self._tiles: list[Any] = []
+        self._tiles: list[Tile] = []
+        # How many of them the page has.
+        self._used = 0
         self._page: Page | None = None
         # Which item is shown first, and which after those.
         self._first = self._next = 0
         self._live = LivePicture()
         self.add_widget(self._live, index=len(self.children))
 
+    @property
+    def tiles(self) -> list[Tile]:
+        """What can be pressed or read on the page."""
+        return self._tiles[: self._used]
+
     def show(self, page: Page | None, stage: Any, shot: Shot | None, *, shifted: bool) -> None:
         """Draw `page` over `stage`, nothing for None."""
         if page is None:
             if self.parent is not None:
                 stage.remove_widget(self)
-                self._drawn = None
+                self._drawn = self.photo = None
                 self._live.draw(None, _progress(0.0), 0)
             return
         if self.parent is None:
             stage.add_widget(self)
         self.pos, self.size = stage.pos, stage.size
-        shape = (replace(page, entry=None if page.entry is None else ""), tuple(self.size))
+        plain = replace(page, entry=None if page.entry is None else "")
+        shape = (plain, tuple(self.size), self.language.code)
         if shape != self._drawn:
-            if shape[0] != self._page:
-                self._page, self._first = shape[0], 0
+            if plain != self._page:
+                self._page, self._first = plain, 0
             self._drawn = shape
             self._build(page)
-        self.ids.entry.say(page.entry or "")
-        for tile in self._tiles:
-            key = tile.item.key
-            if len(key) == 1 and key.isalpha() and page.keys is Keys.LETTERS:
-                tile.say(key.upper() if shifted and key != "ß" else key)
-        state = _progress(page.progress)
+        self._say("entry", page.entry or "")
+        if page.keys is Keys.LETTERS:
+            self._name_keys(page, shifted=shifted)
         words_top = self.ids.title.top
-        self._live.draw(shot if page.picture else None, state, words_top)
+        self._live.draw(shot if page.picture else None, _progress(page.progress), words_top)
 
     def on_touch_down(self, touch: Any) -> bool:
         """Kivy's: nothing below is to be touched."""
         super().on_touch_down(touch)
         return True
 
+    def _name_keys(self, page: Page, *, shifted: bool) -> None:
+        own = page.rows == admin_keys.rows(self.language.code)
+        for tile in self.tiles:
+            key = tile.item.key
+            if any(key in row for row in page.rows):
+                tile.say(admin_keys.label(key, shifted=shifted, own=own))
+
     def _build(self, page: Page) -> None:
-        for tile in self._tiles:
-            tile.parent.remove_widget(tile)
-        self._tiles = []
+        self._used = 0
+        self._lay(page)
+        for tile in self._tiles[self._used :]:
+            tile.hide()
+
+    def _lay(self, page: Page) -> None:
+        self.photo = _texture(page.photo)
         edge = 0.03 * min(self.size)
         width = self.width - 2 * edge
         foot = self._buttons(page, edge, width)
         top = self.top - edge
-        upright = self.height > self.width
         if page.picture:
-            words = 0.24 * self.height
-            self._words(page, edge, foot + words, width, words)
+            self._words(page, (self.x + edge, foot, width, _HEAD * self.height))
             return
-        told = not (page.items or page.keys is not Keys.NONE)
-        beside = page.keys is Keys.DIGITS and not upright
-        words = (top - foot) if told or beside else 0.24 * self.height
-        self._words(page, edge, top, 0.42 * width if beside else width, words)
-        rest = top - foot if beside else top - words - foot
-        x = edge + (0.45 * width if beside else 0)
-        if page.keys is Keys.DIGITS:
-            self._keys(_DIGITS, x, foot, 0.55 * width if beside else width, rest - edge / 2)
-        elif page.keys is Keys.LETTERS:
-            self._keys(_LETTERS, edge, foot, width, rest - edge / 2)
+        x, high = self.x + edge, top - foot
+        told = not (page.items or page.photo or page.keys is not Keys.NONE)
+        if told:
+            self._words(page, (x, foot, width, high))
+            return
+        if page.keys is Keys.DIGITS and self.width >= self.height:
+            wide = 0.42 * width
+            self._words(page, self._turned(x, foot, wide, high))
+            self._keys(admin_keys.DIGITS, self._turned(x + 0.45 * width, foot, 0.55 * width, high))
+            return
+        plain = not page.line and page.entry is None
+        words = (_TITLE_ALONE if plain else _HEAD) * self.height
+        self._words(page, (x, top - words, width, words))
+        box = (x, foot, width, high - words)
+        if page.keys is not Keys.NONE:
+            rows = admin_keys.DIGITS if page.keys is Keys.DIGITS else page.rows
+            self._keys(rows, box)
+        elif self.photo is not None:
+            self.photo_box = _within(self.photo.size, box)
         else:
-            self._items(page, edge, foot, width, rest)
+            self._items(page, box)
 
-    def _words(self, page: Page, x: float, top: float, width: float, height: float) -> None:
-        typed = page.entry is not None
-        told = height > 0.3 * self.height and not typed
-        parts = (0.4, 0.28, 0.32) if typed else (0.32, 0.46, 0) if told else (0.58, 0.42, 0)
-        y = top
-        for name, share, colour in zip(
-            ("title", "line", "entry"),
-            parts,
-            (self._theme.text, self._theme.quiet, self._theme.text),
-            strict=True,
-        ):
-            label = self.ids[name]
-            part = share * height
-            y -= part
-            self._box(label, x, y, width, part)
-            label.color = (*colour, 1)
-        self.ids.title.say(page.title)
-        self.ids.line.say(page.line)
+    def _turned(self, x: float, y: float, width: float, height: float) -> Box:
+        """A box where it stands in the language: from the right, where lines begin there."""
+        if self.language.right_to_left:
+            x = self.x + self.right - x - width
+        return x, y, width, height
+
+    def _words(self, page: Page, box: Box) -> None:
+        x, y, width, height = box
+        large = height > 0.3 * self.height
+        title, line, note, entry = 0.58, 0.42 if page.line else 0.0, 0.0, 0.0
+        if page.entry is not None:
+            title, line, entry = 0.36, 0.28, 0.36
+        elif large:
+            title, line, note = 0.4, 0.36, 0.24
+        elif not page.line:
+            title = 1.0
+        # Alone on a page, title and line stand together in its middle.
+        alone = large and page.entry is None
+        self.ids.title.valign = "bottom" if alone else "middle"
+        self.ids.line.valign = "top" if alone else "middle"
+        # On an upright screen a share of the height is a larger one of the width.
+        scale = _UPRIGHT if self.height > self.width else 1.0
+        for name, most in zip(_WORDS, (0.095, 0.07 if alone else 0.058, 0.034, 0.095), strict=True):
+            self.ids[name].font_share = scale * most
+        top = y + height
+        for name, share in zip(_WORDS, (title, line, note, entry), strict=True):
+            label, part = self.ids[name], share * height
+            top -= part
+            label.size_hint = (None, None)
+            label.pos, label.size = (x, top), (width, part)
+            quiet = name in ("line", "note")
+            label.color = (*(self._theme.quiet if quiet else self._theme.text), 1)
+        self._say("title", page.title)
+        self._say("line", page.line)
+        self._say("note", page.note)
+
+    def _say(self, name: str, text: str) -> None:
+        self.ids[name].say(text, self._fonts, right_to_left=self.language.right_to_left)
 
     def _buttons(self, page: Page, edge: float, width: float) -> float:
-        """The row of buttons at the foot; returns where what stands above it begins."""
+        """The buttons at the foot, in two rows where three would stand too close.
+
+        Returns where what stands above them begins.
+        """
+        y = float(self.y + edge)
         if not page.buttons:
-            return float(self.y + edge)
+            return y
         height = max(0.14 * min(self.size), 0.08 * self.height)
-        each = (width - edge * (len(page.buttons) - 1)) / len(page.buttons)
-        for i, item in enumerate(page.buttons):
-            self._tile(item).place(edge + i * (each + edge), self.y + edge, each, height)
-        return float(self.y + 2 * edge + height)
+        rows = [page.buttons]
+        if self.height > self.width and len(page.buttons) > 2:
+            rows = [page.buttons[1:], page.buttons[:1]]
+        for row in rows:
+            each = (width - edge * (len(row) - 1)) / len(row)
+            for i, item in enumerate(row):
+                x = self.x + edge + i * (each + edge)
+                self._tile(item, self._turned(x, y, each, height))
+            y += edge + height
+        return y
 
-    def _keys(
-        self,
-        rows: tuple[tuple[str, ...], ...],
-        x: float,
-        y: float,
-        width: float,
-        height: float,
-    ) -> None:
+    def _keys(self, rows: admin_keys.Rows, box: Box) -> None:
+        x, y, width, height = box
         gap = 0.012 * min(self.size)
-        tall = (height - gap * (len(rows) - 1)) / len(rows)
+        tall = (height - gap * len(rows)) / len(rows)
         for i, row in enumerate(rows):
-            wide = (width - gap * (len(row) - 1)) / len(row)
-            for j, key in enumerate(row):
+            at_y = y + (len(rows) - 1 - i) * (tall + gap)
+            for key, at_x, wide in _shared(row, x, width, gap):
                 if key:
-                    tile = self._tile(Item(key, _NAMES.get(key, key)))
-                    at_y = y + (len(rows) - 1 - i) * (tall + gap)
-                    tile.place(x + j * (wide + gap), at_y, wide, tall)
+                    self._tile(Item(key, key), (at_x, at_y, wide, tall))
 
-    def _items(self, page: Page, x: float, y: float, width: float, height: float) -> None:
+    def _items(self, page: Page, box: Box) -> None:
         """As many items as are easy to touch, and what shows the next ones."""
+        x, y, width, height = box
         if not page.items:
             return
         gap = 0.015 * min(self.size)
@@ -209,20 +219,22 @@ class AdminView(FloatLayout):  # type: ignore[misc]
             # Sentences, to be read.
             most = 0.27 * min(self.size)
         columns = 2 if self.width > self.height and len(page.items) > 3 else 1
-        fit = columns * max(1, int(height / (least + gap)))
+        fit = columns * max(1, int((height + gap) / (least + gap)))
         items = page.items
         if len(items) > fit:
             room = fit - 1
             items = items[self._first : self._first + room]
             pages, now = -(-len(page.items) // room), self._first // room + 1
-            items = (*items, Item(_MORE, "More", f"{now} of {pages}"))
+            more = self.language.say(N_("More"))
+            items = (*items, Item(_MORE, more, f"{now} / {pages}"))
             self._next = self._first + room if now < pages else 0
-        tall = min(most, max(least, height / -(-len(items) // columns) - gap))
+        tall = min(most, max(least, (height + gap) / -(-len(items) // columns) - gap))
         wide = (width - gap * (columns - 1)) / columns
         for i, item in enumerate(items):
             row, column = divmod(i, columns)
             top = y + height - row * (tall + gap)
-            self._tile(item).place(x + column * (wide + gap), top - tall, wide, tall)
+            at_x = x + column * (wide + gap)
+            self._tile(item, self._turned(at_x, top - tall, wide, tall))
 
     def _press(self, key: str) -> None:
         if key == _MORE:
@@ -230,41 +242,38 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         else:
             self._on_key(key)
 
-    def _tile(self, item: Item) -> Tile:
-        tile = Tile(item, self._press, self._theme)
-        self._tiles.append(tile)
-        self.add_widget(tile)
-        return tile
-
-    @staticmethod
-    def _box(widget: Any, x: float, y: float, width: float, height: float) -> None:
-        widget.size_hint = (None, None)
-        widget.pos, widget.size = (x, y), (width, height)
+    def _tile(self, item: Item, box: Box) -> None:
+        if self._used == len(self._tiles):
+            self._tiles.append(Tile(self._press, self._theme))
+            self.add_widget(self._tiles[-1])
+        tile = self._tiles[self._used]
+        self._used += 1
+        tile.show(item, box, right_to_left=self.language.right_to_left)
 
 
-class StaffButton(Tile):
-    """Opens the administration; small and dim, as it is not for visitors."""
+def _shared(
+    row: tuple[str, ...], x: float, width: float, gap: float
+) -> Iterator[tuple[str, float, float]]:
+    """Each key of a row, where it begins and how wide it is: a space bar is the widest."""
+    shares = [4.0 if key == " " else 1.0 for key in row]
+    each = (width - gap * (len(row) - 1)) / sum(shares)
+    for key, share in zip(row, shares, strict=True):
+        yield key, x, share * each
+        x += share * each + gap
 
-    def __init__(self, on_open: Callable[[], None], theme: Theme = DEFAULT, **kwargs: Any) -> None:
-        super().__init__(Item("staff", "Staff"), lambda _key: on_open(), theme, **kwargs)
-        self.back = mixed(theme.background, theme.text, KEY_BACK / 2)
-        self.ink = (*mixed(theme.background, theme.text, 0.6), 1)
 
-    def show(self, stage: Any, *, there: bool) -> None:
-        """Stand in the upper right corner of `stage`, if it is to be there."""
-        if not there:
-            if self.parent is not None:
-                stage.remove_widget(self)
-            return
-        if self.parent is None:
-            # Below the administration's own pages.
-            stage.add_widget(self, index=max(0, len(stage.children) - 1))
-        side, edge = 0.12 * min(stage.size), 0.03 * min(stage.size)
-        self.place(stage.right - edge - 1.5 * side, stage.top - edge - side, 1.5 * side, side)
+def _within(size: tuple[float, float], box: Box) -> list[float]:
+    """Where a picture of this size stands, whole and in the middle of a box."""
+    x, y, width, height = box
+    scale = min(width / size[0], height / size[1])
+    wide, tall = scale * size[0], scale * size[1]
+    return [x + (width - wide) / 2, y + (height - tall) / 2, wide, tall]
+
+
+def _texture(jpeg: bytes) -> Any:
+    """A picture for the graphics card; None for none."""
+    return CoreImage(io.BytesIO(jpeg), ext="jpg", nocache=True).texture if jpeg else None
 
 
 def _progress(share: float) -> ScreenState:
     return ScreenState(Kind.CHECKING, "", "", 0.0, progress=share)
-
-
-Builder.load_file(str(Path(__file__).with_name("admin.kv")))

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from oneglance.config import Config
+from oneglance.contract.messages import Decision
 from oneglance.errors import OneglanceError
 from oneglance.kiosk_ui.admin import administration
 from oneglance.kiosk_ui.admin_desk import Desk
 from oneglance.kiosk_ui.admin_facts import facts_of, recent_of
 from oneglance.kiosk_ui.admin_link import AdminLink
-from oneglance.kiosk_ui.admin_page import Item
 from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, silent_kivy
 from oneglance.kiosk_ui.pad_keys import Key, key_at
@@ -73,7 +73,7 @@ class KioskApp:
         self._has_verify = config.kiosk.verify_button
         self._verify = Verify()
         self._verify_pressed = False
-        self._recent: deque[Item] = deque(maxlen=MAX_RECENT)
+        self._recent: deque[Decision] = deque(maxlen=MAX_RECENT)
         self._desk = self._admin_desk()
         self._shot: Shot | None = None
         self._sounds: Sounds | None = None
@@ -96,7 +96,8 @@ class KioskApp:
         from kivy.base import runTouchApp, stopTouchApp
         from kivy.clock import Clock
 
-        from oneglance.kiosk_ui.admin_view import AdminView, StaffButton
+        from oneglance.kiosk_ui.admin_tile import StaffButton
+        from oneglance.kiosk_ui.admin_view import AdminView
         from oneglance.kiosk_ui.preview_view import LivePicture
         from oneglance.kiosk_ui.verify_view import VerifyBar
 
@@ -107,7 +108,7 @@ class KioskApp:
         self._live.under(self._view)
         self._bar = VerifyBar(self.press_verify, self._view.language, self._view.theme)
         if self._desk is not None:
-            self._admin = AdminView(self._desk.press, self._view.theme)
+            self._admin = AdminView(self._desk.press, self._desk.language, self._view.theme)
             self._staff = StaffButton(self._desk.open, self._view.theme)
         if is_touched(self._config):
             window.bind(
@@ -154,7 +155,7 @@ class KioskApp:
         self._bar.show(self.button, self._stage, self._view, foot)
         if self._desk is not None:
             at_rest = screen.kind not in BUSY_WITH_VISITORS
-            self._staff.show(self._stage, there=at_rest)
+            self._staff.stand(self._stage, self._desk.language, there=at_rest)
             shifted = self._desk.shifted
             self._admin.show(self._desk.page, self._stage, self._shot, shifted=shifted)
         covered = self._desk is not None and self._desk.page is not None
@@ -220,7 +221,8 @@ class KioskApp:
 
     def _learn(self, event: Event) -> None:
         if self._desk is not None and isinstance(event, DecisionArrived):
-            self._recent.append(recent_of(event.decision))
+            nobody = {"person_id": None, "person_name": None}
+            self._recent.append(event.decision.model_copy(update=nobody))
         before = self._state.screen.kind
         self._state = reduce(self._state, event, time.monotonic())
         if self._state.screen.kind is not before:
@@ -246,9 +248,12 @@ class KioskApp:
             file,
             lambda key: AdminLink(self._config, key),
             time.monotonic,
-            facts=lambda: facts_of(self._config, self._state.status, self._client.connected),
-            decisions=lambda: tuple(reversed(self._recent)),
+            facts=lambda say: facts_of(
+                self._config, self._state.status, self._client.connected, say
+            ),
+            decisions=lambda say: [recent_of(each, say) for each in reversed(self._recent)],
             anew=self._client.picture_anew,
+            language=language(self._config.kiosk.language),
         )
 
     def _typed(self, place: int, text: str | None = None, *, shift: bool = False) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gettext
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,9 @@ DOMAIN = "kiosk"
 # In the order in which they may be offered; each has a catalogue but English, whose ids are it.
 LANGUAGES = ("en", "de", "es", "fr", "vi", "ar", "zh")
 _RIGHT_TO_LEFT = {"ar"}
+
+# `Language.say`.
+Say = Callable[..., str]
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it

@@ -35,6 +35,8 @@ _MEASURED_PX = 100
 # Noto's lines stand far apart for the sake of its tallest letters; those still fit in this much
 # of it, and Arabic's rarest marks may reach into the next line.
 _LEADING, _MOST_LEADING_EM = 0.94, 1.5
+# How much of what a line leaves free stands before it.
+_SHARE_LEFT = {"left": 0.0, "center": 0.5, "right": 1.0}
 # Computing a larger disc would hold up a frame; the only ones have their edges under a ring.
 _LARGEST_BRUSH_PX = 96
 
@@ -126,7 +128,7 @@ class KioskLabel(Widget):  # type: ignore[misc]
     bold = BooleanProperty(False)
     color = ColorProperty((1, 1, 1, 1))
     # Where its lines stand in the box.
-    halign = OptionProperty("center", options=("center", "left"))
+    halign = OptionProperty("center", options=("center", "left", "right"))
     valign = OptionProperty("middle", options=("middle", "top", "bottom"))
     text = StringProperty("")
     font_px = NumericProperty(0)
@@ -186,7 +188,7 @@ class KioskLabel(Widget):  # type: ignore[misc]
         widest, y = 0.0, top
         for line, height in zip(filter(None, self._lines), heights, strict=True):
             width = line[-1].x + line[-1].texture.width
-            left = round(self.center_x - width / 2 if self.halign == "center" else self.x)
+            left = round(self.x + _SHARE_LEFT[self.halign] * (self.width - width))
             widest = max(widest, width)
             above = max(piece.above_px for piece in line)
             deepest = max(piece.texture.height - piece.above_px for piece in line)
@@ -200,7 +202,8 @@ class KioskLabel(Widget):  # type: ignore[misc]
                     )
                 )
             y -= height
-        self.ink = (self.center_x - widest / 2, y, widest, total)
+        left = self.x + _SHARE_LEFT[self.halign] * (self.width - widest)
+        self.ink = (left, y, widest, total)
 
     def _coloured(self, *_: object) -> None:
         self._colour.rgba = self.color

@@ -331,6 +331,22 @@ def key_sign(key: Key) -> tuple[Shape, ...]:
             return (Stroke(((-0.75, -0.02), (-0.2, -0.55), (0.78, 0.6)), 0.26),)
 
 
+def letter_sign(key: str) -> tuple[Shape, ...]:
+    """What stands on the keys beside letters: of shift, and of the space between words."""
+    if key == "shift":
+        edge = ((0.0, 0.8), (0.75, 0.0), (0.3, 0.0), (0.3, -0.7), (-0.3, -0.7), (-0.3, 0.0))
+        return (Stroke((*edge, (-0.75, 0.0), (0.0, 0.8)), 0.15),)
+    return (Stroke(((-0.9, 0.2), (-0.9, -0.3), (0.9, -0.3), (0.9, 0.2)), 0.15),)
+
+
+def tick_sign(*, chosen: bool) -> tuple[Shape, ...]:
+    """What stands before one of several that can be chosen: a ring, with a tick if it is."""
+    edge = Stroke(ring((0.0, 0.0), 0.9, 0.9), 0.12, closed=True)
+    if not chosen:
+        return (edge,)
+    return (edge, Stroke(((-0.42, -0.02), (-0.1, -0.34), (0.46, 0.36)), 0.2))
+
+
 def _cross(middle: Point, arm: float, width: float) -> tuple[Shape, ...]:
     x, y = middle
     return (

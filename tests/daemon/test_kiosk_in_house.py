@@ -237,7 +237,7 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
             says(after)
         hands.ask("photograph", file=str(tmp_path / "review.png"))
         touch("Save")
-        says("Welcome aboard")
+        says("Enrolled")
         touch("Close")
         said = ""
 

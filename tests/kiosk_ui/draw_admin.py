@@ -1,80 +1,93 @@
-"""Run as a child: the administration's pages, drawn at several sizes; prints where all stands.
+"""Run as a child: the administration's pages, drawn; prints where all stands.
 
-`python draw_admin.py WIDTHxHEIGHT...`
+`python draw_admin.py WIDTHxHEIGHT... [--pictures FOLDER] [--languages en,de]`. Pictures are of the
+first size.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
-from oneglance.kiosk_ui.admin_enrol import CONSENT_LINES
-from oneglance.kiosk_ui.admin_page import Item, Keys, Page
+from admin_walk import walk
+
+from oneglance.kiosk_ui.admin_page import Keys, Page
 from oneglance.kiosk_ui.kivy_window import open_window
-
-LONG = "Maximiliane Konstantinopoulos-Szczepańska"
-REFUSAL = (
-    "look_straight and turn_left do not look like one person (score 0.12, at least 1.10 is needed)."
-    " leave one of them out"
-)
-CLOSE, BACK = Item("close", "Close"), Item("back", "Back")
-PAGES = {
-    "pin": Page(
-        *("Staff", "Too many wrong PINs: wait 59:59", 12 * "\N{BULLET}"),
-        keys=Keys.DIGITS,
-        buttons=(Item("unlock", "Unlock", strong=True), CLOSE),
-    ),
-    "name": Page(
-        *("Rename", f"Now: {LONG}", LONG, Keys.LETTERS),
-        buttons=(Item("done", "Save", strong=True), BACK),
-    ),
-    "people": Page(
-        "People",
-        items=tuple(Item(f"person {i}", LONG, f"maximiliane-{i}") for i in range(40)),
-        buttons=(Item("search", "Search", strong=True), BACK),
-    ),
-    "consent": Page(
-        f"Does {LONG} agree?",
-        items=tuple(Item("", line) for line in CONSENT_LINES),
-        buttons=(Item("agree", "I agree", strong=True), Item("back", "No")),
-    ),
-    "told": Page("Enrol", REFUSAL, buttons=(Item("back", "Back", strong=True), CLOSE)),
-}
+from oneglance.kiosk_ui.language import LANGUAGES, language
 
 
-def main(sizes: list[str]) -> None:
-    open_window((800, 480), fullscreen=False)
+def standing(view: Any, stage: Any, page: Page, *, keys: bool) -> dict[str, Any]:
+    """Where the page's parts stand; of a keyboard only if asked for."""
+    view.show(page, stage, None, shifted=False)
+    tiles = view.tiles
+    labels = [view.ids[name] for name in ("title", "line", "note", "entry")]
+    for tile in tiles:
+        if keys or len(tile.item.key) > 1:
+            labels += [tile.ids.text, tile.ids.more]
+    return {
+        "tiles": [[t.item.key, *t.pos, *t.size] for t in tiles],
+        "labels": [[x.text, *x.pos, *x.size, *x.ink, x.font_px] for x in labels if x.text],
+        "said": [page.title, page.line, page.note, page.entry or ""],
+        "typed": page.keys is not Keys.NONE,
+    }
+
+
+def turned_over(view: Any, stage: Any, page: Page) -> list[list[str]]:
+    """Which people a long list shows, page by page, until it begins again."""
+    view.show(page, stage, None, shifted=False)
+    pages: list[list[str]] = []
+    for _ in range(100):
+        tiles = view.tiles
+        pages.append([t.item.key for t in tiles if t.item.key.startswith("person ")])
+        next(t for t in tiles if t.item.key == "more").on_press()
+        view.show(page, stage, None, shifted=False)
+        if len(pages) > 1 and pages[-1] == pages[0]:
+            break
+    return pages[:-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sizes", nargs="+")
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--languages", default=",".join(LANGUAGES))
+    given = parser.parse_args()
+    sizes = [tuple(map(int, size.split("x"))) for size in given.sizes]
+    window = open_window(sizes[0], fullscreen=False)
+    from kivy.base import EventLoop
     from kivy.uix.floatlayout import FloatLayout
 
-    from oneglance.kiosk_ui.admin_view import AdminView, Tile
+    from oneglance.kiosk_ui.admin_view import AdminView
 
+    window.children[:] = []
+    shown = FloatLayout(size=sizes[0])
+    window.add_widget(shown)
+    EventLoop.window = window
+    EventLoop.start()
     told: dict[str, Any] = {}
-    for size in sizes:
-        pressed: list[str] = []
-        stage = FloatLayout(size=tuple(map(int, size.split("x"))))
-        view = AdminView(pressed.append)
-        for name, page in PAGES.items():
-            view.show(page, stage, None, shifted=False)
-            seen = [label for label in view.walk() if getattr(label, "text", "")]
-            told[f"{size} {name}"] = {
-                "tiles": [
-                    [t.item.key, *t.pos, *t.size] for t in view.children if isinstance(t, Tile)
-                ],
-                "labels": [[x.text, *x.pos, *x.size, *x.ink, x.font_px] for x in seen],
-            }
-        view.show(PAGES["people"], stage, None, shifted=False)
-        pages = []
-        for _ in range(100):
-            tiles = [t for t in view.children if isinstance(t, Tile)]
-            pages.append([t.item.key for t in tiles if t.item.key.startswith("person ")])
-            next(t for t in tiles if t.item.key == "more").on_press()
-            view.show(PAGES["people"], stage, None, shifted=False)
-            if len(pages) > 1 and pages[-1] == pages[0]:
-                break
-        told[f"{size} all"] = pages[:-1]
+    views = {size: AdminView(lambda _key: None) for size in sizes}
+    for code in given.languages.split(","):
+        for name, page in walk(language(code)):
+            for size, view in views.items():
+                at = f"{size[0]}x{size[1]}"
+                first = size == sizes[0]
+                stage = shown if first else FloatLayout(size=size)
+                view.language = language(code)
+                told[f"{at} {code} {name}"] = standing(view, stage, page, keys=code == "en")
+                if name == "people" and code == "en":
+                    told[f"{at} all"] = turned_over(view, stage, page)
+                if given.pictures is not None and first:
+                    for _ in range(2):
+                        EventLoop.idle()
+                    taken = Path(window.screenshot(name=str(given.pictures / "taken.png")))
+                    taken.replace(given.pictures / f"{at}-{code}-{name}.png")
+                if not first:
+                    stage.remove_widget(view)
     sys.stdout.write(json.dumps(told))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

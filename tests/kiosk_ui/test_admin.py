@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from admin_walk import CHEAP, KEY, LONG, PIN, SEALED, WRONG, Screen, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.errors import ConfigError
-from oneglance.kiosk_ui.admin import administration
 from oneglance.kiosk_ui.admin_attempts import FIRST_WAIT_S, FREE, LONGEST_WAIT_S, AdminAttempts
 from oneglance.kiosk_ui.admin_desk import IDLE_S
-from oneglance.kiosk_ui.admin_enrol import CONSENT, LOOK_EVERY_S, POSES
-from oneglance.kiosk_ui.admin_page import Item
-from oneglance.kiosk_ui.admin_secret import AdminKey, Cost, check_pin, opened, read, sealed, write
-
-PIN, WRONG = "27182818", "31415926"
-CHEAP = Cost(kib=64, passes=1, lanes=1)
-KEY = AdminKey("hall-admin", Ed25519PrivateKey.generate(), "oneglance-admin", "a password")
-SEALED = sealed(KEY, PIN, CHEAP)
+from oneglance.kiosk_ui.admin_enrol import CONSENT_LINES, LOOK_EVERY_S, POSES
+from oneglance.kiosk_ui.admin_keys import rows, typed
+from oneglance.kiosk_ui.admin_page import DELETE
+from oneglance.kiosk_ui.admin_secret import Cost, check_pin, opened, read, sealed, write
+from oneglance.kiosk_ui.language import LANGUAGES, Language
+from oneglance.kiosk_ui.names import clean_name
 
 
 def test_the_key_comes_out_with_its_pin_alone_and_stands_nowhere_in_the_file() -> None:
@@ -122,75 +120,6 @@ def test_a_try_that_cannot_be_counted_is_not_made(tmp_path: Path) -> None:
         attempts.begin(0.0)
 
 
-class Daemon:
-    """What is asked of it, and what it says."""
-
-    connected = True
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.says: dict[str, tuple[str, str]] = {}
-        self.waiting: list[Callable[[], None]] = []
-        self.stopped = False
-
-    def ask(self, verb: str, then: Callable[[str, str], None], /, **args: Any) -> None:
-        self.asked.append((verb, args))
-        self.waiting.append(lambda: then(*self.says.get(verb, ("ok", "done"))))
-
-    def turn(self) -> None:
-        waiting, self.waiting = self.waiting, []
-        for answer in waiting:
-            answer()
-
-    def stop(self) -> None:
-        self.stopped = True
-
-
-class Screen:
-    """The administration, its clock, and who touches it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now_s = 1000.0
-        self.file = folder / "admin"
-        write(self.file, SEALED)
-        self.daemon = Daemon()
-        self.keys: list[AdminKey] = []
-        self.begin()
-
-    def begin(self, work: Callable[[Callable[[], None]], None] = lambda work: work()) -> None:
-        self.desk = administration(
-            self.file,
-            self._connect,
-            lambda: self.now_s,
-            facts=lambda: [Item("", "online", "the daemon")],
-            work=work,
-            cost=CHEAP,
-        )
-
-    def _connect(self, key: AdminKey) -> Daemon:
-        self.keys.append(key)
-        self.daemon.stopped = False
-        return self.daemon
-
-    def press(self, *keys: str, passed_s: float = 0.0) -> str:
-        """Press keys, let some time pass; the title of the page, "" if it is closed."""
-        for key in keys:
-            self.desk.press(key)
-        self.now_s += passed_s
-        for _ in range(3):
-            self.desk.turn()
-        return "" if self.desk.page is None else self.desk.page.title
-
-    def enter(self, pin: str) -> str:
-        self.desk.open()
-        return self.press(*pin, "unlock")
-
-    @property
-    def line(self) -> str:
-        assert self.desk.page is not None
-        return self.desk.page.line
-
-
 @pytest.fixture
 def screen(tmp_path: Path) -> Screen:
     return Screen(tmp_path)
@@ -269,7 +198,7 @@ def test_people_are_found_renamed_and_deleted_by_the_daemon_alone(screen: Screen
     assert screen.press("search", *"ki", "done") == "People"
     assert screen.daemon.asked[-1] == ("list", {"search": "Ki"})
     assert screen.press("person ada") == "Ada King"
-    screen.press("rename", *(8 * ["delete"]), *"ada l", "done")
+    screen.press("rename", *(8 * [DELETE]), *"ada l", "done")
     assert screen.daemon.asked[-1] == ("rename", {"id": "ada", "name": "ada L"})
     screen.press("back")
     assert screen.press("person bob", "delete") == "Delete Bob?"
@@ -283,7 +212,8 @@ def test_what_the_daemon_refuses_or_does_not_answer_is_said(screen: Screen) -> N
     screen.daemon.says["list"] = ("revoked", "the key hall-admin was revoked")
     screen.enter(PIN)
     screen.press("people")
-    assert screen.line == "the key hall-admin was revoked"
+    assert screen.line.startswith("The key behind this PIN does not count")
+    assert screen.page.note == "the key hall-admin was revoked"
     screen.daemon.says["list"] = ("", "")
     screen.press("back", "people")
     assert screen.line == "The daemon did not answer"
@@ -306,12 +236,12 @@ def test_an_enrolment_asks_for_consent_then_pose_after_pose(screen: Screen) -> N
     screen.enter(PIN)
     screen.press("enrol", *"ada king", "done")
     assert screen.desk.page is not None
-    assert " ".join(item.text for item in screen.desk.page.items) == CONSENT
+    assert [item.text for item in screen.desk.page.items] == list(CONSENT_LINES)
     screen.press("agree")
     assert screen.daemon.asked[-1][1] == {
         "name": "Ada King",
         "consent": True,
-        "consent_text": CONSENT,
+        "consent_text": " ".join(CONSENT_LINES),
     }
     screen.daemon.says["enrol-look"] = ("", "")
     assert screen.press(passed_s=2.0) == POSES["look_straight"]
@@ -332,7 +262,7 @@ def test_an_enrolment_asks_for_consent_then_pose_after_pose(screen: Screen) -> N
     screen.daemon.says["enrol-look"] = ("ok", "")
     for _ in range(20):
         screen.press(passed_s=1.0)
-    assert screen.press("save") == "Welcome aboard"
+    assert screen.press("save") == "Enrolled"
     assert screen.daemon.asked[-1] == ("enrol-finish", {})
 
 
@@ -364,3 +294,64 @@ def test_who_says_no_or_walks_away_is_not_enrolled(screen: Screen) -> None:
     assert screen.press("back") == "Administration"
     assert screen.press(passed_s=IDLE_S) == ""
     assert "enrol-finish" not in [verb for verb, _ in screen.daemon.asked]
+
+
+class Marked(Language):
+    """Says which words are translated."""
+
+    def say(self, message: str, **values: str) -> str:
+        return f"<{Language().say(message, **values)}>" if message else ""
+
+
+def test_every_text_of_every_page_is_translated() -> None:
+    theirs = re.compile(f"(maximiliane-[0-9]+|{re.escape(clean_name(LONG))}|)")
+    for name, page in walk(Marked()):
+        said = [page.title, page.line]
+        said += [text for item in page.items + page.buttons for text in (item.text, item.more)]
+        assert [text for text in said if text[:1] != "<" and not theirs.fullmatch(text)] == [], name
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_the_keys_of_every_language_write_its_names(code: str) -> None:
+    keys = {key for row in rows(code) for key in row}
+    names = {
+        "en": "o'neil-smith",
+        "de": "jürgen groß",
+        "es": "maría núñez",
+        "fr": "zoë lefèvre",
+        "vi": "nguyễn thị ánh tuyết",
+        "ar": "فاطمة الزهراء",
+        "zh": "wang xiaoming",
+    }
+    text = ""
+    for letter in names[code]:
+        # A Vietnamese letter that has no key is a vowel's, and then its tone's.
+        plain, tone = _parted(letter) if letter not in keys else (letter, "")
+        assert {plain, tone} - {""} <= keys
+        text = typed(text, plain, code)
+        text = typed(text, tone, code) if tone else text
+    assert text == names[code]
+    assert len({key for row in rows("ar", own=False) for key in row} & set("abcxyz")) == 6
+
+
+def _parted(letter: str) -> tuple[str, str]:
+    """A vowel, and the key of its tone."""
+    marks = unicodedata.normalize("NFD", letter)
+    (tone,) = [mark for mark in marks if mark in _TONES]
+    return unicodedata.normalize("NFC", marks.replace(tone, "")), _TONES[tone]
+
+
+_TONES = dict(zip("\u0300\u0301\u0309\u0303\u0323", "àáảãạ", strict=True))
+
+
+@given(st.sampled_from(LANGUAGES), st.lists(st.sampled_from("aeơâkàáảãạ ب"), max_size=8))
+def test_what_is_typed_is_as_long_as_it_is_seen(code: str, letters: list[str]) -> None:
+    text = ""
+    for letter in letters:
+        longer = typed(text, letter, code)
+        assert longer[:-1] == text or (code == "vi" and longer[:-1] == text[:-1])
+        text = longer
+    assert unicodedata.normalize("NFC", text) == text
+    assert typed("Tuâ", "á", "vi") == "Tuấ"
+    assert typed("Tuâ", "á", "es") == "Tuâá"
+    assert typed("H", "á", "vi") == "Há"

@@ -1,0 +1,128 @@
+"""A button, a line of a list or a key of the administration, and the button that opens it.
+
+Import this only after `kivy_window.open_window`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kivy.lang import Builder
+from kivy.properties import BooleanProperty, ColorProperty, NumericProperty, StringProperty
+from kivy.uix.behaviors import ButtonBehavior
+from kivy.uix.floatlayout import FloatLayout
+
+from oneglance.kiosk_ui.admin_page import DELETE, SHIFT, SPACE, Item
+from oneglance.kiosk_ui.fonts import FontBook
+from oneglance.kiosk_ui.language import N_, Language
+from oneglance.kiosk_ui.palette import DEFAULT, KEY_BACK, Theme, mixed
+from oneglance.kiosk_ui.parts import KioskLabel, Symbol  # noqa: F401 - admin.kv uses them
+from oneglance.kiosk_ui.pin_pad import Key
+from oneglance.kiosk_ui.symbols import key_sign, letter_sign, tick_sign
+
+OnKey = Callable[[str], None]
+# Where something stands: x, y, width, height.
+Box = tuple[float, float, float, float]
+# How light what only tells is: less than what can be touched.
+_TELLS_BACK = 0.05
+_SIGNS = {DELETE: key_sign(Key.DELETE), SHIFT: letter_sign(SHIFT), SPACE: letter_sign(SPACE)}
+
+
+class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
+    """What an item looks like. `on_key` hears its key when it is pressed.
+
+    Making one takes some 10 ms, so that pages share them: `show` gives it another item.
+    """
+
+    back = ColorProperty(DEFAULT.background)
+    ink = ColorProperty(DEFAULT.text)
+    more = StringProperty("")
+    begins = StringProperty("left")
+    right_to_left = BooleanProperty(False)
+    ticked = BooleanProperty(False)
+    touchable = BooleanProperty(True)
+    inset = NumericProperty(0)
+    lead = NumericProperty(0)
+
+    def __init__(self, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.item = Item("", "")
+        self._on_key = on_key
+        self._theme = theme
+        self._fonts = FontBook(theme.font)
+        self._said: object = None
+
+    def show(self, item: Item, box: Box, *, right_to_left: bool) -> None:
+        """Be `item` in a box of x, y, width and height."""
+        theme, self.item = self._theme, item
+        self.more, self.ticked, self.touchable = item.more, item.chosen is not None, bool(item.key)
+        self.right_to_left = right_to_left
+        self.begins = "right" if right_to_left else "left"
+        share = KEY_BACK if item.key else _TELLS_BACK
+        back, ink = mixed(theme.background, theme.text, share), theme.text
+        if item.strong or item.danger:
+            back, ink = theme.guide if item.strong else theme.no, theme.background
+        self.back, self.ink = back, (*ink, 1)
+        self.pos, self.size = box[:2], box[2:]
+        shapes = _SIGNS.get(item.key, ())
+        if item.chosen is not None:
+            shapes = tick_sign(chosen=item.chosen)
+        self.ids.sign.draw(shapes, self.ink[:3], self.back[:3])
+        self.say(item.text)
+
+    def hide(self) -> None:
+        """Be nothing, where nobody sees or touches it."""
+        self.item = Item("", "")
+        self.pos, self.size = (-1, -1), (0, 0)
+        self.ids.sign.draw((), self.ink[:3])
+        self.say("")
+
+    def say(self, text: str) -> None:
+        """Show this text, unless a sign stands for it."""
+        more = self.item.more
+        if self.item.key in _SIGNS:
+            text = ""
+        turned = self.right_to_left
+        said = (text, more, turned, self.ticked, self.touchable, *self.size)
+        if said == self._said:
+            return
+        self._said = said
+        self.ids.text.say(text, self._fonts, right_to_left=turned)
+        self.ids.more.say(more, self._fonts, right_to_left=turned)
+
+    def on_press(self) -> None:
+        """Kivy's: it was pressed."""
+        if self.item.key:
+            self._on_key(self.item.key)
+
+
+class StaffButton(Tile):
+    """Opens the administration; small and dim, as it is not for visitors."""
+
+    def __init__(self, on_open: Callable[[], None], theme: Theme = DEFAULT, **kwargs: Any) -> None:
+        super().__init__(lambda _key: on_open(), theme, **kwargs)
+        self._shown: object = None
+
+    def stand(self, stage: Any, language: Language, *, there: bool) -> None:
+        """Be in the upper right corner of `stage`, if it is to be there."""
+        if not there:
+            if self.parent is not None:
+                stage.remove_widget(self)
+            return
+        if self.parent is None:
+            # Below the administration's own pages.
+            stage.add_widget(self, index=max(0, len(stage.children) - 1))
+        side, edge = 0.12 * min(stage.size), 0.03 * min(stage.size)
+        box = (stage.right - edge - 1.5 * side, stage.top - edge - side, 1.5 * side, side)
+        if (box, language.code) == self._shown:
+            return
+        self._shown = box, language.code
+        item = Item("staff", language.say(N_("Staff")))
+        self.show(item, box, right_to_left=language.right_to_left)
+        back, text = self._theme.background, self._theme.text
+        self.back, self.ink = mixed(back, text, KEY_BACK / 2), (*mixed(back, text, 0.6), 1)
+
+
+Builder.load_file(str(Path(__file__).with_name("admin.kv")))
