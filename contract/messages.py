@@ -58,6 +58,14 @@ class Message(BaseModel):
         return self.model_dump_json().encode()
 
 
+class Factor(StrEnum):
+    """What an accepted visitor has shown."""
+
+    FACE = "face"
+    BADGE = "badge"
+    PIN = "pin"
+
+
 class ServiceState(StrEnum):
     """Whether the daemon does its work."""
 
@@ -78,6 +86,11 @@ class Status(Message):
     software: Text = Field(description="version of oneglance")
     model_id: Text = Field(default="", description="the model that makes the decisions")
     model_variant: Text = Field(default="", description="which of its variants runs, e.g. 'int8'")
+    claims: tuple[Factor, ...] = Field(
+        default=(),
+        max_length=2,
+        description="badge, pin or both, where nobody may enter by a face alone; else empty",
+    )
 
 
 class Phase(StrEnum):
@@ -150,14 +163,6 @@ class Liveness(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_REQUIRED = "not_required"
-
-
-class Factor(StrEnum):
-    """What an accepted visitor has shown."""
-
-    FACE = "face"
-    BADGE = "badge"
-    PIN = "pin"
 
 
 # Why a visit was rejected though it may have been somebody who is enrolled.

@@ -350,6 +350,7 @@ def build_outlet(
         model_variant=model.variant,
         clocks=clocks,
         on_command=lambda arrival: desk.arrived(arrival),
+        claims=Policy.of(config.access, config.site.timezone).claims,
         home_assistant=home_assistant(config, topics),
     )
     scribe.begin()

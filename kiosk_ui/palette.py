@@ -52,6 +52,7 @@ TONES: dict[Kind, Tone] = {
     Kind.NOT_SURE: Tone.NO,
     Kind.NOT_NOW: Tone.NO,
     Kind.WAIT: Tone.NO,
+    Kind.CLAIM: Tone.GUIDE,
     Kind.PIN_PAD: Tone.GUIDE,
     Kind.DOOR_OPEN: Tone.YES,
     Kind.DOOR_FAULT: Tone.OFF,

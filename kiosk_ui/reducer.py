@@ -1,10 +1,11 @@
 """What happened, to what the screen shows. Pure: no clock, no broker, no window.
 
 The order in which things win: no connection or no daemon; a fresh result; a daemon that can let
-nobody in; a wait after failures; what is asked of somebody; the PIN pad; somebody being looked at
-or awaited; a lost camera; the lock's own word; idle. While the pad is open a refusal takes its
-words and leaves it its keys. A name comes only from an accepted decision that the gate admitted,
-and it is forgotten as soon as its time is over, somebody else steps up, or the connection breaks.
+nobody in; a wait after failures; what is asked of somebody; the PIN pad; somebody being looked at,
+who is asked for a badge first where a face alone lets nobody in, or awaited; a lost camera; the
+lock's own word; idle. While the pad is open a refusal takes its words and leaves it its keys. A
+name comes only from an accepted decision that the gate admitted, and it is forgotten as soon as its
+time is over, somebody else steps up, or the connection breaks.
 "Come in" is said only while the lock itself says that it is open.
 """
 
@@ -34,6 +35,7 @@ from oneglance.kiosk_ui.pad_keys import FEWEST_DIGITS, Key
 from oneglance.kiosk_ui.pin_pad import Pad
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.words import (
+    ASKED,
     CLAIMED,
     CLOCK_NOTE,
     CLOCK_WRONG,
@@ -78,6 +80,7 @@ _OFFERS_PAD = {
     Kind.IDLE,
     Kind.LOOK_HERE,
     Kind.CHECKING,
+    Kind.CLAIM,
     Kind.NOT_RECOGNISED,
     Kind.NOT_SURE,
     Kind.NOT_NOW,
@@ -348,6 +351,8 @@ def _visited(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
 
 def _looked_at(state: KioskState, visit: VisitState, now_s: float) -> KioskState:
     before = state.visit
+    if before is None and _opens_pad(state, now_s):
+        state = replace(state, pad=pin_pad.pressed(state.pad, Key.OPEN, now_s))
     since_s = None
     if visit.phase is Phase.CHECKING:
         goes_on = before is not None and before.visit_id == visit.visit_id
@@ -362,6 +367,13 @@ def _looked_at(state: KioskState, visit: VisitState, now_s: float) -> KioskState
     elif before is None:
         hint_at_s = now_s
     return replace(state, visit=visit, visit_at_s=now_s, hint_at_s=hint_at_s, checking_s=since_s)
+
+
+def _opens_pad(state: KioskState, now_s: float) -> bool:
+    """Whether who comes near can only enter a PIN, and here."""
+    claims = () if state.status is None else state.status.claims
+    can = state.has_pad and not state.pad.open and state.result is None and _takes_pins(state)
+    return can and claims == (Factor.PIN,) and not _is_claimed(state, now_s)
 
 
 def result_of(decision: Decision, now_s: float, *, discreet: bool = False) -> Result:
@@ -460,12 +472,21 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
     if state.pad.open:
         return _pad_screen(state.pad, result, now_s)
     if state.visit is not None:
+        if _asked(state) and not _is_claimed(state, now_s):
+            return replace(_plain(Kind.CLAIM, now_s), title=_asked(state))
         return _visit_screen(state.visit, now_s)
     if _is_claimed(state, now_s):
         return replace(_plain(Kind.LOOK_HERE, now_s), line=CLAIMED)
     if rest is Kind.IDLE and state.door is not None:
         rest = _OF_LOCK[state.door.state]
-    return _plain(rest, now_s)
+    shown = _plain(rest, now_s)
+    return replace(shown, line=_asked(state) or shown.line) if rest is Kind.IDLE else shown
+
+
+def _asked(state: KioskState) -> str:
+    """What somebody has to show before their face is of use; nothing where a face is enough."""
+    claims = () if state.status is None else state.status.claims
+    return ASKED.get(claims, WORDS[Kind.CLAIM][0]) if claims else ""
 
 
 _OF_LOCK = {

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     NOT_SURE = "not_sure"
     NOT_NOW = "not_now"
     WAIT = "wait"
+    CLAIM = "claim"
     PIN_PAD = "pin_pad"
     DOOR_OPEN = "door_open"
     DOOR_FAULT = "door_fault"

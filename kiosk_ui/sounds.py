@@ -36,6 +36,7 @@ NOTES: dict[Kind, Notes] = {
     Kind.NOT_NOW: _NO,
     Kind.WAIT: _NO,
     Kind.CHALLENGE: _ASKED,
+    Kind.CLAIM: _ASKED,
 }
 
 

@@ -65,6 +65,8 @@ def symbol(state: ScreenState, age_s: float) -> tuple[Shape, ...]:
             return _not_now(age_s)
         case Kind.WAIT:
             return _wait(age_s)
+        case Kind.CLAIM:
+            return _badge()
         case Kind.PIN_PAD:
             return _entered(state.digits)
         case Kind.DOOR_OPEN:
@@ -297,6 +299,19 @@ def _wait(age_s: float) -> tuple[Shape, ...]:
         Stroke(((0.0, 0.0), (0.34, -0.2)), WIDTH * 1.2, strength=0.7),
         Stroke(hand, WIDTH * 1.2),
         Disc(_MIDDLE, 0.09, 0.09),
+    )
+
+
+def _badge() -> tuple[Shape, ...]:
+    """A card with somebody's picture and lines, hung by its slot."""
+    width = WIDTH * 0.9
+    shoulders = arc((0.0, -0.36), 0.35, 0.31, 0, 180)
+    return (
+        Stroke(rounded_box(-0.62, -0.92, 0.62, 0.92, 0.2), WIDTH, closed=True),
+        Stroke(((-0.16, 0.68), (0.16, 0.68)), WIDTH),
+        Disc((0.0, 0.25), 0.17, 0.19),
+        *(Fill(shoulders), Stroke(shoulders, WIDTH * 0.4, closed=True)),
+        Stroke(((-0.3, -0.62), (0.3, -0.62)), width, strength=0.6),
     )
 
 

@@ -16,6 +16,7 @@ from oneglance.contract.messages import (
     FACTOR_MISSING,
     NOT_PERMITTED,
     PRESENTATION_ATTACK,
+    Factor,
     Hint,
     Step,
 )
@@ -39,6 +40,7 @@ WORDS: dict[Kind, tuple[str, str]] = {
     Kind.NOT_SURE: (N_("I could not be sure"), N_("Show your whole face, or use your key")),
     Kind.NOT_NOW: (N_("Not at this time"), RING),
     Kind.WAIT: (N_("Try again in {left}"), N_("That was a few attempts too many")),
+    Kind.CLAIM: (N_("Badge or PIN, please"), N_("Then look at the camera")),
     Kind.PIN_PAD: (N_("Enter your PIN"), N_("6 to 12 digits")),
     Kind.DOOR_OPEN: (N_("The door is open"), N_("Please come in")),
     Kind.DOOR_FAULT: (RING, N_("The lock does not answer at the moment")),
@@ -105,6 +107,13 @@ REFUSALS: dict[str, tuple[Kind, tuple[str, str]]] = {
     ),
 }
 UNKNOWN_REFUSAL = (Kind.NOT_RECOGNISED, NOT_THIS_TIME)
+
+# Where a face alone lets nobody in: asked of whoever comes near, and said below the clock.
+ASKED: dict[tuple[Factor, ...], str] = {
+    (Factor.BADGE,): N_("Please show your badge"),
+    (Factor.PIN,): N_("Please enter your PIN"),
+    (Factor.BADGE, Factor.PIN): WORDS[Kind.CLAIM][0],
+}
 
 # Said instead of the small text while the face of somebody who is claimed is awaited.
 CLAIMED = N_("Now look at the camera")

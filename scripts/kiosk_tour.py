@@ -109,11 +109,13 @@ def plain(topic: str, message: Callable[[], Message], *, retain: bool = False) -
     return lambda: (topic, message().to_payload(), retain)
 
 
-def status(state: ServiceState, *reasons: str) -> Any:
+def status(state: ServiceState, *reasons: str, claims: tuple[Factor, ...] = ()) -> Any:
     """The daemon about itself."""
     return plain(
         TOPICS.status,
-        lambda: Status(issued_at=now(), state=state, reasons=reasons, software="0.1.0"),
+        lambda: Status(
+            issued_at=now(), state=state, reasons=reasons, software="0.1.0", claims=claims
+        ),
         retain=True,
     )
 
@@ -199,6 +201,8 @@ def stops(key: Any, name: str) -> Iterator[Stop]:
     for hint in (Hint.COME_CLOSER, Hint.BACKLIT, Hint.UNCOVER_EYES, Hint.ONE_AT_A_TIME):
         slug = str(hint).replace("_", "-")
         yield Stop(f"hint-{slug}", "look_here", fresh, [visit(Phase.LOOK, hint)])
+    asks = status(ServiceState.ONLINE, claims=(Factor.BADGE,))
+    yield Stop("claim", "claim", [*fresh, asks], [visit(Phase.LOOK)])
     yield Stop("checking", "checking", fresh, [visit(Phase.CHECKING, progress=0.65)])
     for step in (Step.TURN_LEFT, Step.LOOK_UP, Step.COME_CLOSER):
         slug = "" if step is Step.TURN_LEFT else f"-{step}".replace("_", "-")

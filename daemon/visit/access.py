@@ -61,6 +61,14 @@ class Policy:
         """Whether nobody may ever enter by face alone, so that no face need be searched for."""
         return all(demand > {Factor.FACE} for one in self.permissions for demand in one.demands)
 
+    @property
+    def claims(self) -> tuple[Factor, ...]:
+        """By what visitors say who they are, where nobody may enter by face alone; else nothing."""
+        if not self.always_claims:
+            return ()
+        asked = {factor for one in self.permissions for demand in one.demands for factor in demand}
+        return tuple(factor for factor in (Factor.BADGE, Factor.PIN) if factor in asked)
+
     def refusal(self, groups: Collection[str], shown: Collection[Factor], at: datetime) -> str:
         """Why somebody of these groups who has `shown` that much may not enter; '' if they may."""
         covering = [one for one in self.permissions if one.covers(groups, at, self.zone)]

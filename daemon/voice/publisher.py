@@ -13,6 +13,7 @@ from oneglance.config import MqttConfig
 from oneglance.contract.messages import (
     AccessState,
     Decision,
+    Factor,
     Reply,
     Result,
     ServiceState,
@@ -38,6 +39,8 @@ STATUS_EVERY_S = 30.0
 class Publisher:
     """Publishes for one door, and hands commands to `on_command` (in the network's thread).
 
+    `claims`: by what visitors say who they are, where nobody may enter by a face alone.
+
     All methods may be called from any thread; none waits for the network except `stop`. Raises
     ConfigError if the password or certificates cannot be used.
     """
@@ -51,6 +54,7 @@ class Publisher:
         model_variant: str,
         clocks: Clocks,
         on_command: Callable[[Arrival], None],
+        claims: tuple[Factor, ...] = (),
         home_assistant: HomeAssistant | None = None,
     ) -> None:
         self._topics = topics
@@ -59,6 +63,7 @@ class Publisher:
         birth = home_assistant.birth_topic if home_assistant is not None else ""
         self._model_id = model_id
         self._model_variant = model_variant
+        self._claims = claims
         self._clocks = clocks
         self._lock = threading.RLock()
         self._outbox = Outbox(OUTBOX_SIZE)
@@ -194,4 +199,5 @@ class Publisher:
             software=__version__,
             model_id=self._model_id,
             model_variant=self._model_variant,
+            claims=self._claims,
         ).to_payload()

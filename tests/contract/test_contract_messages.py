@@ -36,7 +36,13 @@ from oneglance.errors import MessageError
 
 NOW = datetime(2026, 11, 24, 6, 0, 0, 123000, tzinfo=UTC)
 SAMPLES: list[Message] = [
-    Status(issued_at=NOW, state=ServiceState.ONLINE, software="0.1.0", reasons=("a", "b")),
+    Status(
+        issued_at=NOW,
+        state=ServiceState.ONLINE,
+        software="0.1.0",
+        reasons=("a", "b"),
+        claims=(Factor.BADGE, Factor.PIN),
+    ),
     VisitState(
         issued_at=NOW,
         visit_id="v",

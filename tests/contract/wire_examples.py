@@ -122,6 +122,7 @@ def examples() -> dict[str, str]:
             software="0.1.0",
             model_id="mobileface-2",
             model_variant="int8",
+            claims=(Factor.BADGE,),
         ),
         "visit": VisitState(
             issued_at=AT,

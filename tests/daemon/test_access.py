@@ -118,15 +118,17 @@ def test_who_was_rejected_already_keeps_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "always"),
+    ("rules", "claims"),
     [
-        ([], False),
-        ([{"factors": ["badge+face", "pin+face"]}], True),
-        ([{"groups": ["guests"], "factors": ["badge+face"]}, {"groups": ["family"]}], False),
+        ([], ()),
+        ([{"factors": ["badge+face"]}], (Factor.BADGE,)),
+        ([{"factors": ["pin+face", "badge+face"]}], (Factor.BADGE, Factor.PIN)),
+        ([{"groups": ["guests"], "factors": ["badge+face"]}, {"groups": ["family"]}], ()),
     ],
 )
 def test_a_door_always_claims_if_no_rule_lets_anybody_in_by_face_alone(
-    rules: list[dict[str, object]], always: bool
+    rules: list[dict[str, object]], claims: tuple[Factor, ...]
 ) -> None:
     access = {"groups": ["family", "guests"], "rules": rules} if rules else {}
-    assert policy({"access": access}).always_claims == always
+    assert policy({"access": access}).always_claims == bool(claims)
+    assert policy({"access": access}).claims == claims

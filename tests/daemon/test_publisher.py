@@ -15,7 +15,7 @@ import pytest
 from oneglance.broker import embedded_broker, free_port
 from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
-from oneglance.contract.messages import Phase, VisitState
+from oneglance.contract.messages import Factor, Phase, VisitState
 from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.publisher import STATUS_EVERY_S, Publisher
@@ -46,6 +46,7 @@ def publishing(
         model_variant="int8",
         clocks=clocks,
         on_command=on_command,
+        claims=(Factor.BADGE,),
     )
     publisher.start(20)
     try:
@@ -72,7 +73,9 @@ def test_status_tells_the_daemons_life_and_is_retained(
     assert states(listener) == ["degraded", "degraded", "online", "offline"]
     late = listen(broker, "late")
     wait_until(lambda: states(late) == ["offline"], "the status was not retained")
-    assert late.on(TOPICS.status)[0].retained
+    (kept,) = late.on(TOPICS.status)
+    assert kept.retained
+    assert json.loads(kept.payload)["claims"] == ["badge"]
 
 
 def test_the_status_is_said_again_so_that_its_silence_means_something(

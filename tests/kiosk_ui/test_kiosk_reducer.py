@@ -26,6 +26,7 @@ from oneglance.contract.messages import (
     VisitState,
     Wait,
 )
+from oneglance.kiosk_ui.pad_keys import Key
 from oneglance.kiosk_ui.reducer import (
     ACCESS_SILENCE_S,
     HINT_HELD_S,
@@ -43,6 +44,7 @@ from oneglance.kiosk_ui.reducer import (
     Disconnected,
     DoorArrived,
     Event,
+    KeyPressed,
     KioskState,
     StatusArrived,
     Tick,
@@ -52,6 +54,7 @@ from oneglance.kiosk_ui.reducer import (
 )
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.kiosk_ui.words import (
+    ASKED,
     CLAIMED,
     CLOCK_NOTE,
     CLOCK_WRONG,
@@ -134,6 +137,12 @@ def after(*steps: tuple[float, Event]) -> KioskState:
 
 
 ONLINE: tuple[tuple[float, Event], ...] = ((0.1, Connected()), (0.2, status()))
+
+
+def asking(*claims: Factor) -> tuple[tuple[float, Event], ...]:
+    """A door where a face alone lets nobody in."""
+    online = Status(issued_at=NOW, state=ServiceState.ONLINE, software="0.1.0", claims=claims)
+    return ((0.1, Connected()), (0.2, StatusArrived(online)))
 
 
 def test_a_fresh_screen_says_it_is_starting_and_later_that_it_is_out_of_service() -> None:
@@ -608,3 +617,31 @@ def test_out_of_service_is_said_even_to_who_has_to_wait() -> None:
     trouble = status(ServiceState.DEGRADED, "attempts_error")
     state = after((0.1, Connected()), (0.2, trouble), (1.0, access(("face", 9.0))))
     assert state.screen.kind is Kind.MAINTENANCE
+
+
+def test_where_a_face_alone_lets_nobody_in_the_screen_asks_for_what_does() -> None:
+    for claims, asked in ASKED.items():
+        door = asking(*claims)
+        idle = after(*door).screen
+        assert (idle.kind, idle.line) == (Kind.IDLE, asked)
+        near = after(*door, (1.0, visit(Phase.LOOK, hint=Hint.COME_CLOSER))).screen
+        assert (near.kind, near.title, near.line) == (Kind.CLAIM, asked, WORDS[Kind.CLAIM][1])
+        claimed = (1.1, access(claim=claims[0], claim_s=10.0))
+        seen = after(*door, (1.0, visit(Phase.LOOK)), claimed, (1.2, visit(Phase.LOOK)))
+        assert seen.screen.kind is Kind.LOOK_HERE, "whoever has shown it is looked at"
+
+
+def test_the_pad_opens_by_itself_where_a_pin_is_all_that_helps() -> None:
+    def near(*claims: Factor, has_pad: bool = True) -> KioskState:
+        state = initial(0.0, RESULT_S, has_pad=has_pad)
+        for now_s, event in (*asking(*claims), (1.0, visit(Phase.LOOK))):
+            state = reduce(state, event, now_s)
+        return state
+
+    assert near(Factor.PIN).screen.kind is Kind.PIN_PAD
+    assert near(Factor.PIN, has_pad=False).screen.title == ASKED[(Factor.PIN,)]
+    both = near(Factor.BADGE, Factor.PIN).screen
+    assert (both.kind, both.offers_pad) == (Kind.CLAIM, True)
+    put_away = reduce(near(Factor.PIN), KeyPressed(Key.CLOSE), 2.0)
+    still_there = reduce(put_away, visit(Phase.LOOK), 2.1)
+    assert (still_there.screen.kind, still_there.screen.offers_pad) == (Kind.CLAIM, True)

@@ -24,6 +24,7 @@ from oneglance.kiosk_ui.palette import ACCENTS
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.snapshot import render_states
 from oneglance.kiosk_ui.words import (
+    ASKED,
     HINTS,
     NOT_NOW,
     NOT_SURE,
@@ -53,6 +54,7 @@ STATES = [
         for step, words in STEPS.items()
     ),
     *(ScreenState(Kind.NOT_RECOGNISED, *said, 0.0) for said in (POOR_QUALITY, NOT_SURE, NOT_NOW)),
+    *(ScreenState(Kind.CLAIM, asked, WORDS[Kind.CLAIM][1], 0.0) for asked in ASKED.values()),
     ScreenState(Kind.PIN_PAD, WORDS[Kind.PIN_PAD][0], PIN_SEND, 0.0, digits=12),
     *(
         ScreenState(Kind.LOOK_HERE, words, WORDS[Kind.LOOK_HERE][0], 0.0, hint=hint)
