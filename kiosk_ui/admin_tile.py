@@ -17,9 +17,9 @@ from kivy.uix.floatlayout import FloatLayout
 from oneglance.kiosk_ui.admin_page import DELETE, SHIFT, SPACE, Item
 from oneglance.kiosk_ui.fonts import FontBook
 from oneglance.kiosk_ui.language import N_, Language
+from oneglance.kiosk_ui.pad_keys import Key
 from oneglance.kiosk_ui.palette import DEFAULT, KEY_BACK, Theme, mixed
 from oneglance.kiosk_ui.parts import KioskLabel, Symbol  # noqa: F401 - admin.kv uses them
-from oneglance.kiosk_ui.pin_pad import Key
 from oneglance.kiosk_ui.symbols import key_sign, letter_sign, tick_sign
 
 OnKey = Callable[[str], None]

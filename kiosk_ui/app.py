@@ -19,6 +19,7 @@ from oneglance.kiosk_ui.admin_facts import facts_of, recent_of
 from oneglance.kiosk_ui.admin_link import AdminLink
 from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, silent_kivy
+from oneglance.kiosk_ui.language import language
 from oneglance.kiosk_ui.pad_keys import Key, key_at
 from oneglance.kiosk_ui.pin_pad import UNHEARD
 from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
