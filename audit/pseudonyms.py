@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -48,15 +48,24 @@ class Pseudonyms:
 
     def of(self, person_id: str) -> str:
         """A person's pseudonym; a new key is made, and kept on disk, if there is none."""
+        return self.of_all([person_id])[person_id]
+
+    def of_all(self, person_ids: Iterable[str]) -> dict[str, str]:
+        """These people's pseudonyms, by id; new keys are made as of `of`."""
         self._refresh()
-        if person_id not in self._keys:
-            taken = {_pseudonym(key, known) for known, key in self._keys.items()}
+        wanted = set(person_ids)
+        taken = {_pseudonym(key, known) for known, key in self._keys.items()}
+        made: dict[str, bytes] = {}
+        for person_id in sorted(wanted - self._keys.keys()):
             key = secrets.token_bytes(KEY_BYTES)
             while _pseudonym(key, person_id) in taken:
                 key = secrets.token_bytes(KEY_BYTES)
-            self._write({**self._keys, person_id: key})
+            made[person_id] = key
+            taken.add(_pseudonym(key, person_id))
+        if made:
+            self._write({**self._keys, **made})
             self._refresh()
-        return _pseudonym(self._keys[person_id], person_id)
+        return {person_id: _pseudonym(self._keys[person_id], person_id) for person_id in wanted}
 
     def people(self) -> dict[str, str]:
         """The ids of all whose key is still there, by pseudonym."""

@@ -19,6 +19,9 @@ class Log(generations.Log, Protocol):
     def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> Entry:
         """Write one entry. Raises AuditError."""
 
+    def append_all(self, said: Sequence[tuple[str, str, dict[str, Any]]]) -> list[Entry]:
+        """Write entries, each of a kind, for a person, with a body: all or none. AuditError."""
+
     def alone(self) -> AbstractContextManager[None]:
         """Nobody else changes people within it. Raises AuditError."""
 
@@ -45,7 +48,7 @@ def all_logged(
     anything is done if it cannot be written down.
     """
     with log.alone():
-        entries = [log.append(kind, body, person_id=person) for kind, person, body in said]
+        entries = log.append_all(said)
         try:
             yield
         except BaseException:
@@ -64,14 +67,17 @@ def deletion(
     credentials: CredentialFile,
     body: dict[str, Any],
     person_ids: Sequence[str],
+    also: Sequence[tuple[str, str, dict[str, Any]]] = (),
 ) -> Iterator[None]:
     """As `logged`, for what deletes these people; then their badges and PINs are dropped.
 
-    If these cannot be, the people are deleted all the same, since a badge of nobody opens nothing.
-    Then the log says `left` of each, and GalleryError tells what to do. Raises as `all_logged`.
+    `also` is written down with it, as `all_logged` takes it. If badges and PINs cannot be dropped,
+    the people are deleted all the same, since a badge of nobody opens nothing. Then the log says
+    `left` of each, and GalleryError tells what to do. Raises as `all_logged`.
     """
     left: GalleryError | None = None
-    with all_logged(log, gallery, [("deletion", person_id, body) for person_id in person_ids]):
+    said = [("deletion", person_id, body) for person_id in person_ids]
+    with all_logged(log, gallery, [*said, *also]):
         try:
             yield
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -103,6 +103,11 @@ class Scribe:
         """
         with self._noted():
             return self._started().append(kind, body, person_id=person_id)
+
+    def append_all(self, said: Sequence[tuple[str, str, dict[str, Any]]]) -> list[Entry]:
+        """Write entries as `Audit.append_all` does. Raises as `append`."""
+        with self._noted():
+            return self._started().append_all(said)
 
     def append_unless(
         self, known: Callable[[dict[str, Any]], bool], kind: str, body: dict[str, Any]

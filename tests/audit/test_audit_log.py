@@ -252,6 +252,28 @@ def test_a_full_disk_refuses_an_entry_leaves_no_half_and_is_got_over(
     assert proof_of(folder).problem is None
 
 
+def test_many_entries_at_once_are_as_many_alone_and_none_where_one_cannot_be(
+    opened: Opened, folder: Path
+) -> None:
+    audit = opened(segment_bytes=4096)
+    audit.append("start", {})
+    people = [f"person-{number}" for number in range(40)]
+    written = audit.append_all([("enrolment", one, {"templates": 1}) for one in [*people, "ada"]])
+    again = audit.append("rename", {}, person_id="ada")
+    assert audit.append_all([]) == []
+    pseudonyms = [entry.body["person"] for entry in written]
+    assert len(set(pseudonyms)) == 41
+    assert again.body["person"] == pseudonyms[-1]
+    assert list(entries(folder))[1:] == [*written, again]
+    # What is written at once stands in one segment, though that becomes longer than others.
+    assert len(segments(folder)) == 3
+    proof = proof_of(folder)
+    assert (proof.problem, proof.head, proof.unsigned) == (None, again.head, 0)
+    with pytest.raises(ValueError, match="gossip"):
+        audit.append_all([("rename", "ada", {}), ("gossip", "ada", {})])
+    assert audit.head() == opened().head() == again.head
+
+
 def test_a_device_that_takes_nothing_is_no_log(opened: Opened, folder: Path) -> None:
     opened().append("start", {})
     segment = only_segment(folder)

@@ -136,7 +136,7 @@ def test_a_deletion_that_cannot_be_logged_takes_nothing_away(
     def full(*_: object, **__: object) -> None:
         raise AuditError("no room")
 
-    monkeypatch.setattr(office.log, "append", full)
+    monkeypatch.setattr(office.log, "append_all", full)
     with pytest.raises(AuditError, match="no room"):
         office.do("delete", id="ada")
     assert read_credentials(office.credentials, office.key) == held
