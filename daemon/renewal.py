@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -108,6 +109,9 @@ class Renewal:
 
     def _take(self, config: Config) -> None:
         self._daemon = self._build(config)
+        # The former one is a ring of parts that refer to each other, with 30 MB of model and two
+        # sockets that Python counts as nothing: by itself it would not look for them for days.
+        gc.collect()
         self._config = config
         if self._stopped:
             # It was asked of the one before, which had ended already.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,9 @@ from oneglance.daemon.app import QUIET_S, Daemon, Quiet
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.renewal import Renewal, changed_keys
 from oneglance.daemon.totals import Tally
+from oneglance.daemon.vision import Vision
 from oneglance.errors import BrokerError, ConfigError
+from oneglance.link import Link
 
 Wait = Callable[..., None]
 
@@ -229,16 +233,23 @@ def test_a_real_daemon_is_followed_by_another_in_the_same_process(
 
     renewal = Renewal(settings, build, lambda: shut)
     thread = threading.Thread(target=renewal.run)
+    # In a service it looks for nothing by itself, for days.
+    gc.disable()
     thread.start()
     try:
         wait_until(lambda: "1e-3" in seen, "the first daemon sees", 60)
+        former = [weakref.ref(it) for it in gc.get_objects() if isinstance(it, Vision | Link)]
         renewal.reload()
         wait_until(lambda: "1e-4" in seen, "the second daemon sees", 60)
         # There is only one at a time: they have one sequence, gallery and log.
         count = seen["1e-3"]
         wait_until(lambda: seen["1e-4"] > 3, "and goes on", 60)
         assert seen["1e-3"] == count
+        # Nor does it stay in memory, with its model and its connection.
+        assert former
+        assert [it for it in former if it() is not None] == []
     finally:
+        gc.enable()
         renewal.stop()
         thread.join(60)
     assert not thread.is_alive()
