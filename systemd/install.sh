@@ -585,6 +585,9 @@ TEXT
     fi
     run install -m 0644 "$here/mosquitto/oneglance.conf" "$prefix/etc/mosquitto/conf.d/"
     run install -m 0600 "$here/mosquitto/acl" "$mosquitto/acl"
+    if [ -e "$mosquitto/acl.local" ] && [ "$dry" = no ]; then
+        cat "$mosquitto/acl.local" >>"$mosquitto/acl"
+    fi
     if [ "$dry" = yes ]; then
         echo "would write: $mosquitto/passwords (hashed, mode 0600)"
     else
@@ -595,6 +598,11 @@ TEXT
             done >"$mosquitto/passwords.new"
             echo "homeassistant:$(cat "$etc/homeassistant.password")" >>"$mosquitto/passwords.new"
             mosquitto_passwd -U "$mosquitto/passwords.new"
+            # Users who are not ours stay.
+            if [ -e "$mosquitto/passwords" ]; then
+                grep -Ev '^(oneglance-(daemon|lock|kiosk|reader|admin)|homeassistant):' \
+                    "$mosquitto/passwords" >>"$mosquitto/passwords.new" || true
+            fi
             mv "$mosquitto/passwords.new" "$mosquitto/passwords"
         )
     fi

@@ -52,6 +52,10 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
+def users(broker: Path) -> list[str]:
+    return [line.partition(":")[0] for line in (broker / "passwords").read_text().splitlines()]
+
+
 def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:
     said = install(*ALL, "--dry-run", "--prefix", str(tmp_path / "root"))
     assert "would make" in said
@@ -77,12 +81,24 @@ def test_a_dry_run_of_the_whole_machine_names_users_and_services() -> None:
 def test_the_second_run_changes_no_key_password_or_configuration(tmp_path: Path) -> None:
     install(*ALL, "--prefix", str(tmp_path))
     (tmp_path / "etc/oneglance/door.toml").write_text("# mine\n")
+    broker = tmp_path / "etc/mosquitto/oneglance"
+    ours = users(broker)
+    # A user of the owner's own, and what that one may hear.
+    with (broker / "passwords").open("a") as file:
+        file.write("oneglance-bridge:$7$mine\n")
+    (broker / "acl.local").write_text("user oneglance-bridge\ntopic read mine\n")
     before = tree(tmp_path)
-    said = install(*ALL, "--prefix", str(tmp_path), "--site", "other")
+    for _ in range(2):
+        said = install(*ALL, "--prefix", str(tmp_path), "--site", "other")
     after = tree(tmp_path)
+    shipped = (SYSTEMD / "mosquitto/acl").read_text()
+    assert (broker / "acl").read_text() == shipped + (broker / "acl.local").read_text()
+    assert users(broker) == [*ours, "oneglance-bridge"]
+    assert "oneglance-bridge:$7$mine\n" in (broker / "passwords").read_text()
     # Only the salt of the broker's password hashes is new.
-    before.pop("etc/mosquitto/oneglance/passwords")
-    after.pop("etc/mosquitto/oneglance/passwords")
+    for name in ("passwords", "acl"):
+        before.pop(f"etc/mosquitto/oneglance/{name}")
+        after.pop(f"etc/mosquitto/oneglance/{name}")
     assert after == before
     assert "kept: " in said
 
