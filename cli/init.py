@@ -118,7 +118,7 @@ def init(
         folder.mkdir(parents=True, exist_ok=True)
         for private in (state, state / "door"):
             private.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _make(folder, text, private="://" in camera)
+        make_door(folder, text, private="://" in camera)
     except OSError as error:
         raise ConfigError(
             f"cannot write it: {error.strerror}",
@@ -183,8 +183,11 @@ def _toml_text(value: object) -> str:
     return str(value).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _make(folder: Path, text: str, *, private: bool) -> None:
-    """All files or none: half a door could be neither used nor made again."""
+def make_door(folder: Path, text: str, *, private: bool) -> None:
+    """Write the configuration `text` and all keys: all files or none, and none is replaced.
+
+    Half a door could be neither used nor made again. Raises OSError.
+    """
     from oneglance.contract.signing import create_signing_key
     from oneglance.faces.gallery.vault import create_key
     from oneglance.whole_file import write_whole

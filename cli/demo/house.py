@@ -51,6 +51,7 @@ class Listener:
     topics: Topics
     gate: Gate
     on_decision: Callable[[Decision], None]
+    on_opened: Callable[[str], None]
     decisions: list[Heard] = field(default_factory=list)
     opened_for: list[str] = field(default_factory=list)
     lock_state: LockState | None = None
@@ -67,6 +68,7 @@ class Listener:
                 self.lock_state = state.state
                 if state.state is LockState.UNLOCKED:
                     self.opened_for.append(state.cause)
+                    self.on_opened(state.cause)
         except MessageError:
             return
 
@@ -140,37 +142,52 @@ def house(camera: CameraConfig, on_decision: Callable[[Decision], None]) -> Iter
             ),
             kiosk=KioskConfig(public_key_file=folder / "signing.pub", result_s=2.5),
         )
-        topics = Topics("demo", "front")
-        gate = Gate(
-            topics,
-            load_public_key(config.door.public_key_file),
-            lambda: datetime.now(UTC),
-            time.monotonic,
-        )
-        listener = Listener(topics, gate, on_decision)
-        bystander = Link(
-            mqtt,
-            "demo-bystander",
-            subscriptions=((topics.decision, 1), (topics.door_state, 1)),
-            on_message=listener.hear,
-        )
-        screen = ScreenLogic(config)
-        lock = DoorApp(config)
-        failures: list[OneglanceError] = []
-        lock_thread = threading.Thread(target=_run_lock, args=(lock, failures), daemon=True)
-        bystander.start()
-        lock_thread.start()
-        screen.start()
-        try:
-            _wait(lambda: bystander.connected and bool(failures or listener.lock_state))
-            if failures:
-                raise failures[0]
-            yield House(config, listener, screen)
-        finally:
-            screen.stop()
-            lock.stop()
-            lock_thread.join(SETTLE_S)
-            bystander.stop()
+        with running(config, folder / "signing.pub", on_decision) as parts:
+            yield parts
+
+
+@contextmanager
+def running(
+    config: Config,
+    public_key_file: Path,
+    on_decision: Callable[[Decision], None],
+    on_opened: Callable[[str], None] = lambda _cause: None,
+) -> Iterator[House]:
+    """Lock, screen logic and a bystander at the broker of `config` while the block runs.
+
+    The bystander checks decisions with the daemon's public key. Raises what the parts raise.
+    """
+    topics = Topics(config.site.name, config.site.door)
+    gate = Gate(
+        topics,
+        load_public_key(public_key_file),
+        lambda: datetime.now(UTC),
+        time.monotonic,
+    )
+    listener = Listener(topics, gate, on_decision, on_opened)
+    bystander = Link(
+        config.mqtt,
+        "demo-bystander",
+        subscriptions=((topics.decision, 1), (topics.door_state, 1)),
+        on_message=listener.hear,
+    )
+    screen = ScreenLogic(config)
+    lock = DoorApp(config)
+    failures: list[OneglanceError] = []
+    lock_thread = threading.Thread(target=_run_lock, args=(lock, failures), daemon=True)
+    bystander.start()
+    lock_thread.start()
+    screen.start()
+    try:
+        _wait(lambda: bystander.connected and bool(failures or listener.lock_state))
+        if failures:
+            raise failures[0]
+        yield House(config, listener, screen)
+    finally:
+        screen.stop()
+        lock.stop()
+        lock_thread.join(SETTLE_S)
+        bystander.stop()
 
 
 def _run_lock(lock: DoorApp, failures: list[OneglanceError]) -> None:

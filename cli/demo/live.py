@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 
 from oneglance.cli.camera_source import camera_config
+from oneglance.cli.demo.film import decision_line
 from oneglance.cli.demo.house import house
 from oneglance.cli.people.enrol_faces import from_camera
-from oneglance.contract.messages import Decision, Outcome
+from oneglance.contract.messages import Decision
 from oneglance.daemon.app import Daemon
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.gallery import Gallery
@@ -36,12 +37,7 @@ def live_demo(console: Console, source: str, seconds: int) -> None:
     name = typer.prompt("What shall the door call you?", default="You")
 
     def told(decision: Decision) -> None:
-        accepted = decision.outcome is Outcome.ACCEPTED
-        who = decision.person_name if accepted else decision.reason.replace("_", " ")
-        console.print(
-            f"  [{'green' if accepted else 'yellow'}]{decision.outcome:8}[/]  {who}"
-            f"   score {decision.score:+.1f}, threshold {decision.threshold:+.1f}"
-        )
+        console.print(decision_line(decision))
 
     camera = camera_config(source).model_copy(update={"name": "front"})
     with house(camera, told) as parts:
