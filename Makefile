@@ -13,6 +13,7 @@
 # make fuzz    hostile input for every parser, for MINUTES=10 (x86-64 only)
 # make wheel   the distribution, in dist/, built twice and the same each time
 # make deb     Debian 12 packages for amd64 and arm64 in dist/, their bills of materials, SHA256SUMS
+# make release-check   whether this can be released: docs/releasing.md
 # make docs    the site, in build/site; every link is checked
 # make kiosk-tour   the screen in every state, language and size, from a real kiosk (a quarter of an hour)
 # make words   the screen's words: catalogues brought up to date and compiled
@@ -30,7 +31,7 @@ SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar
 
 .DELETE_ON_ERROR:
 .PHONY: demo help test test-fast slow-tests test-steady test-home-assistant test-alerts test-system check typecheck bench \
-	bench-realtime attack fuzz wheel deb schemas words kiosk-tour graph docs links clean
+	bench-realtime attack fuzz wheel deb release-check schemas words kiosk-tour graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -114,6 +115,12 @@ deb: wheel
 	for architecture in amd64 arm64; do \
 		sh scripts/deb.sh $(BIN)/python dist/oneglance-*.whl dist $$architecture || exit 1; done
 	cd dist && sha256sum oneglance-*.whl oneglance_*.deb oneglance_*.cdx.json >SHA256SUMS
+
+release-check: $(VENV)/.dev
+	$(BIN)/python scripts/release_check.py
+	rm -rf dist
+	$(MAKE) --no-print-directory deb docs
+	$(BIN)/python scripts/release_check.py --built dist
 
 schemas: $(VENV)/.dev
 	$(BIN)/python -m oneglance.contract.schemas
