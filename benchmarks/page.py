@@ -1,4 +1,4 @@
-"""The section "Real time" of docs/benchmarks.md, written from the results."""
+"""The section "Real time" of docs/benchmarks/speed.md, written from the results."""
 
 from __future__ import annotations
 

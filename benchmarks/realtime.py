@@ -4,8 +4,8 @@ python benchmarks/realtime.py --data DATA [--quick] [--photos DIR_OR_ZIP] [--cli
 
 DATA holds family_photos.zip, hamilton_clip.mp4, lfw_folds1-8.zip, lfw_pairs_folds1-8.csv and
 MobileFaceNet.tflite. The peers live in an environment that benchmarks/peers-environment.sh makes.
-Writes benchmarks/results.json and the section "Real time" of docs/benchmarks.md (not with --quick);
-films are made in a scratch folder and thrown away. Progress goes to standard error.
+Writes benchmarks/results.json and the section "Real time" of docs/benchmarks/speed.md (not with
+--quick); films are made in a scratch folder and thrown away. Progress goes to standard error.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ def main() -> None:
     out.write_text(json.dumps({**before, **results}, indent=2) + "\n")
     say(f"written: {out}")
     if not chosen.quick:
-        write_page(results, ROOT / "docs/benchmarks.md")
+        write_page(results, ROOT / "docs/benchmarks/speed.md")
     for name, goal in results["goals"].items():
         print(f"{name:<42} {goal}")
 

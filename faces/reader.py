@@ -22,7 +22,7 @@ from oneglance.faces.model.face_model import FaceModel
 
 # Of 2,444 training pictures (LFW folds 1-6) 5 had doubtful boxes only: 0.105 to 0.186 for three
 # near the middle, which are read; just over 0.25 for one there, 0.51 far from it
-# (docs/benchmarks.md).
+# (docs/benchmarks/accuracy.md).
 _MAX_PORTRAIT_DOUBT = 0.25
 # What harder searches take for a face in the middle of a portrait counts from this part of the
 # size of those found aside before: the smaller it is, the likelier a fold or a tie.

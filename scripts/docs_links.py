@@ -7,18 +7,23 @@ folders: it says which file or folder is meant instead.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Any
 
-_OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+|schemas|vectors)(?:#[^)]*)?\)")
+_LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+|schemas|vectors)(?:#[^)]*)?\)")
+_FOLDERS = {"docs/schemas", "docs/vectors"}
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """The page's text with each such link as text and path."""
+    folder = posixpath.dirname(f"docs/{page.file.src_uri}")
 
     def named(link: re.Match[str]) -> str:
-        text, path = link.groups()
-        path = path.removeprefix("../") if path.startswith("../") else f"docs/{path}"
+        text = link[1]
+        path = posixpath.normpath(posixpath.join(folder, link[2]))
+        if path.startswith("docs/") and path not in _FOLDERS:
+            return link[0]
         return f"`{path}`" if text.strip("`") in path else f"{text} (`{path}`)"
 
-    return _OUTSIDE.sub(named, markdown)
+    return _LINK.sub(named, markdown)

@@ -85,7 +85,9 @@ def test_no_security_test_is_without_a_promise() -> None:
     assert OTHERS.isdisjoint(proving)
 
 
-@pytest.mark.parametrize("page", sorted(REPO.glob("docs/*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", sorted(REPO.glob("docs/**/*.md")), ids=lambda page: str(page.relative_to(REPO))
+)
 def test_each_test_that_a_page_speaks_of_exists(page: Path) -> None:
     spoken_of = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", page.read_text())
     missing = [

@@ -3,7 +3,7 @@
 Bare eyes and a bare mouth have edges, cloth and dark glass have few. A covered face is compared all
 the same: who is recognised has nothing to take off. The weights are of two logistic read-outs,
 fitted on faces that were covered by drawing, and judged on real sunglasses too
-(benchmarks/covered.py; docs/benchmarks.md, "Everyday looks").
+(benchmarks/covered.py; docs/benchmarks/everyday.md, "Everyday looks").
 """
 
 from __future__ import annotations

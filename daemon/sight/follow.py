@@ -15,7 +15,7 @@ from oneglance.faces.find.boxes import Box
 from oneglance.faces.model.face_model import FaceModel
 
 # The aligner finds a face again that has moved by up to 0.3 of its side from where it was
-# expected (docs/benchmarks.md); twice that is two rounds.
+# expected (docs/benchmarks/finding.md); twice that is two rounds.
 MAX_MOVE_IN_SIDES = 0.6
 MAX_GROWTH = 1.4
 # Two faces that overlap by more than this (intersection over union) are one.

@@ -2,7 +2,7 @@
 
 One hint at a time, in this order, since each makes the next mean something: a face of the wrong
 size says little about its light, a dark one little about its sharpness, a blurred one little
-about where it looks. The limits were measured (docs/benchmarks.md, "Hints").
+about where it looks. The limits were measured (docs/benchmarks/finding.md, "Hints").
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MIN_DETAIL = 0.7
 MAX_TURN = 0.4
 MIN_NOD, MAX_NOD = 0.2, 0.85
 # What a picture for enrolment must come to of 100. Of faces in between the door misses more than
-# of good ones, of those below most (docs/benchmarks.md, "Hints").
+# of good ones, of those below most (docs/benchmarks/finding.md, "Hints").
 MIN_ENROLMENT_SCORE = 50
 # Closer than this the face no longer fits the picture when it moves.
 MAX_FACE_OF_FRAME = 0.85

@@ -27,7 +27,7 @@ NEAR_SMALLEST = 0.7
 def door_detector() -> FaceDetector:
     """The search for video: coarse and credulous, for the aligner tells what is no face.
 
-    Chosen by benchmarks/detection.py, see docs/benchmarks.md.
+    Chosen by benchmarks/detection.py, see docs/benchmarks/finding.md.
     """
     return FaceDetector(scale_factor=1.2, min_neighbours=1)
 

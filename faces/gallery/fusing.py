@@ -13,7 +13,8 @@ from oneglance.faces.gallery.person import Snapshot
 # A mean of templates is shorter than they are, the more so the noisier the pictures. Made of length
 # 1 again it has less noise than a single picture's, and up to 2.5 times as many strangers match it.
 # Divided by its length to this power it is a little longer than 1, which an L1 head scores lower,
-# and no more match it than a single picture (docs/benchmarks.md, "Several pictures of one person").
+# and no more match it than a single picture (docs/benchmarks/decisions.md, "Several pictures of one
+# person").
 STRETCH = 1.45
 
 

@@ -194,7 +194,7 @@ def test_goals_are_ratios_of_ours_over_theirs() -> None:
 
 
 def test_the_page_says_which_goals_are_missed_and_keeps_what_stands_around(tmp_path: Path) -> None:
-    page = tmp_path / "benchmarks.md"
+    page = tmp_path / "speed.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     measured = results(p95_ms=None)
     write_page({**measured, "goals": goals_of(measured)}, page)
@@ -210,7 +210,7 @@ def test_the_page_says_which_goals_are_missed_and_keeps_what_stands_around(tmp_p
 
 
 def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
-    page = tmp_path / "benchmarks.md"
+    page = tmp_path / "speed.md"
     page.write_text("nothing")
     with pytest.raises(ValueError, match="marks"):
         write_page(results(), page)

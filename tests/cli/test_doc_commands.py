@@ -18,7 +18,7 @@ import typer
 from oneglance.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+PAGES = (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
 # Also what a command says of itself, and errors and units that name a command.
 ROOMS = ("oneglance", "cli", "daemon", "door", "faces", "audit", "converter", "training")
 SOURCES = (

@@ -80,7 +80,7 @@ def test_no_package_is_shown_twice_for_one_part() -> None:
 
 
 def test_every_extra_that_is_named_to_a_user_exists() -> None:
-    texts = [*SOURCES, ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    texts = [*SOURCES, ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     named = {
         name
         for file in texts
