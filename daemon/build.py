@@ -52,6 +52,7 @@ from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.outlet import Outlet
 from oneglance.daemon.voice.preview import Preview
+from oneglance.daemon.voice.preview_socket import PreviewSocket, users_of
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
 from oneglance.daemon.voice.sequence import SequenceFile
@@ -329,11 +330,15 @@ def build_outlet(
     }
     if challenges is not None:
         verbs["challenge-shown"] = challenge_shown(challenges)
+    local = None
+    if config.preview.socket is not None and config.preview.screens:
+        local = PreviewSocket(config.preview.socket, users_of(config.preview.socket_user))
     preview = Preview(
         *(config.preview, topics, key),
         send=lambda topic, payload: publisher.preview(topic, payload),
         clear=lambda: publisher.link.clear,
         clocks=clocks,
+        local=local,
     )
     if config.preview.screens:
         verbs[PREVIEW] = preview.verb

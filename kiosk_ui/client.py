@@ -38,6 +38,7 @@ from oneglance.contract.preview import VERB as PREVIEW
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 from oneglance.kiosk_ui.preview_lease import PreviewLease, Shot
+from oneglance.kiosk_ui.preview_socket import LocalPictures
 from oneglance.kiosk_ui.reducer import (
     AccessArrived,
     ChallengeArrived,
@@ -108,6 +109,8 @@ class KioskClient:
             self._lease = PreviewLease(self._topics)
             self._pictures = self._topics.preview(self._writer.key_id)
             answers += ((self._pictures, 0),)
+        path = config.preview.socket
+        self._local = None if path is None else LocalPictures(path)
         self._waiting: deque[Arrival | Connected | Disconnected] = deque()
         # Set whenever something came, for who sleeps until then.
         self.news = threading.Event()
@@ -141,6 +144,8 @@ class KioskClient:
     def stop(self) -> None:
         """Disconnect for good."""
         self._link.stop()
+        if self._local is not None:
+            self._local.close()
 
     def shown(self, challenge: Challenge) -> None:
         """The window shows it: tell the daemon, once, since only then an answer to it counts."""
@@ -177,12 +182,17 @@ class KioskClient:
         if self._lease is None:
             return None
         now_s = self._monotonic_s()
-        if self._frames:
+        frame = self._frames.popleft() if self._frames else None
+        if self._local is not None:
+            frame = self._local.newest() or frame
+        if frame is not None:
             valid = self._pins.current().valid(Role.DAEMON, self._wall())
-            self._lease.arrived(self._frames.popleft(), [entry.key for entry in valid], now_s)
+            self._lease.arrived(frame, [entry.key for entry in valid], now_s)
         if self._link.connected:
             half = self._lease.due(wanted, now_s)
             if half:
+                if self._local is not None:
+                    self._local.ask(half)
                 self._ask(PREVIEW, self._preview_answered, key=half)
         else:
             self._lease.forget()

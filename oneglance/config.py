@@ -257,10 +257,15 @@ class MetricsConfig(Section):
 
 
 class PreviewConfig(Section):
-    """The live picture for a screen that asks: how many screens at once (0: none), how often."""
+    """The live picture for a screen that asks: how many screens at once (0: none), how often.
+
+    At `socket` a screen of the user `socket_user` on the same machine gets it past the broker.
+    """
 
     screens: Annotated[int, Field(ge=0, le=4)] = 2
     fps: Annotated[float, Field(ge=1, le=10)] = 10.0
+    socket: Path | None = None
+    socket_user: str = "oneglance-kiosk"
 
 
 class HomeAssistantConfig(Section):

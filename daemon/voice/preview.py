@@ -25,6 +25,7 @@ from oneglance.contract.topics import Topics
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.preview_jpeg import PreviewEncoder
+from oneglance.daemon.voice.preview_socket import PreviewSocket
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb, only, text_of
 from oneglance.daemon.voice.visit_feed import face_box, largest
 from oneglance.errors import MessageError
@@ -51,7 +52,8 @@ class _Lease:
 class Preview:
     """Who watches, and what they are sent. `verb` is the command's; the vision thread `offer`s.
 
-    `clear` says whether the link has sent all that it was given.
+    `clear` says whether the link has sent all that it was given. What `local` takes for a half, a
+    screen on this machine, does not go over the link.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Preview:
         send: SendFrame,
         clear: Callable[[], bool],
         clocks: Clocks,
+        local: PreviewSocket | None = None,
     ) -> None:
         self._config = config
+        self._local = local
         self._topics = topics
         self._signing = signing
         self._send = send
@@ -89,6 +93,8 @@ class Preview:
 
     def start(self) -> None:
         """Begin to send."""
+        if self._local is not None:
+            self._local.start()
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -98,6 +104,8 @@ class Preview:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        if self._local is not None:
+            self._local.stop(timeout_s)
 
     def offer(self, reports: Sequence[StepReport]) -> None:
         """Leave the newest frame here if somebody watches; the vision thread waits for nothing."""
@@ -181,7 +189,7 @@ class Preview:
                         return
                     self._drop_lapsed(self._clocks.monotonic_s())
                     taken, self._waiting = self._waiting, None
-                    leases = list(self._leases.values())
+                    leases = list(self._leases.items())
                 if taken is not None and leases:
                     self._send_to(leases, *taken)
         except Exception:
@@ -190,8 +198,14 @@ class Preview:
             self._leases = {}
             self._config = self._config.model_copy(update={"screens": 0})
 
-    def _send_to(self, leases: list[_Lease], frame: Frame, face: FaceBox | None) -> None:
-        if not self._clear():
+    def _send_to(
+        self, leases: list[tuple[bytes, _Lease]], frame: Frame, face: FaceBox | None
+    ) -> None:
+        local = self._local
+        here = frozenset() if local is None else local.halves
+        clear = self._clear()
+        due = [(half, lease) for half, lease in leases if clear or half in here]
+        if not due:
             self.dropped += 1
             return
         jpeg = self._encoder.encode(frame.pixels)
@@ -199,5 +213,7 @@ class Preview:
             return
         self.encoded += 1
         picture = Picture(round(1000 * frame.captured_at_s), face, jpeg)
-        for lease in leases:
-            self._send(lease.topic, lease.sender.seal(picture))
+        for half, lease in due:
+            payload = lease.sender.seal(picture)
+            if local is None or not local.send(half, payload):
+                self._send(lease.topic, payload)

@@ -21,11 +21,12 @@ from test_challenge_pipeline import head, portrait
 from test_daemon_app import running
 
 from oneglance.access_config import AccessConfig
-from oneglance.config import CommandsConfig, Config, DecisionConfig, MqttConfig
+from oneglance.config import CommandsConfig, Config, DecisionConfig, MqttConfig, PreviewConfig
 from oneglance.contract.keyring import Keyring, Role, entry
 from oneglance.contract.keyring_file import write_keyring
 from oneglance.contract.messages import Step
 from oneglance.contract.signing import create_signing_key, load_public_key, load_signing_key
+from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
 from oneglance.kiosk_ui import admin_secret
 from oneglance.kiosk_ui.admin_enrol import POSES
@@ -204,6 +205,7 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
     poses: Callable[[str], None],
     keyring: Path,
     gallery_file: Any,
+    listen: Callable[..., Any],
     tmp_path: Path,
     wait_until: Wait,
 ) -> None:
@@ -214,9 +216,13 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
             mqtt=broker,
             commands=CommandsConfig(keyring_file=keyring),
             decision=DecisionConfig(patience_s=10.0),
+            preview=PreviewConfig(socket=tmp_path / "preview"),
         )
     )
-    with running(daemon), kiosk(kiosk_config(tmp_path, broker)) as hands:
+    # This screen stands on the daemon's machine.
+    config = kiosk_config(tmp_path, broker, '[preview]\nsocket = "preview"\n')
+    listener = listen(broker)
+    with running(daemon), kiosk(config) as hands:
         # A new door: nobody is enrolled, so that nobody can be let in yet.
         wait_until(lambda: hands.kind() == "maintenance", "the kiosk hears no daemon", 60.0)
 
@@ -236,6 +242,9 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
             poses(title)
             says(after)
         hands.ask("photograph", file=str(tmp_path / "review.png"))
+        # Who stood there was seen on the screen, and not by the broker: the first frame at most.
+        frames = listener.on(Topics("test", "front").preview("kiosk"))
+        assert len(frames) <= 1 < daemon._outlet.preview.encoded  # type: ignore[union-attr]
         touch("Save")
         says("Enrolled")
         touch("Close")
