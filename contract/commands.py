@@ -23,7 +23,7 @@ from oneglance.topic_level import LEVEL_PATTERN, Level
 
 # A photograph for an enrolment travels in a command, so it may be longer than other messages.
 MAX_COMMAND_BYTES = 196_608
-# All that a screen or a reader may send is short.
+# Everything that a screen or a reader may send is short.
 MAX_SHORT_COMMAND_BYTES = 4096
 MAX_COMMAND_LIFE = timedelta(seconds=10)
 COMMAND_LIFE = timedelta(seconds=5)
@@ -33,7 +33,7 @@ NONCE_BYTES = 16
 
 ArgName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 ArgText = Annotated[str, StringConstraints(max_length=MAX_COMMAND_BYTES)]
-# JSON numbers beyond this are not the same to every reader.
+# Not every JSON reader reads numbers beyond this alike.
 ArgInt = Annotated[int, Field(gt=-(2**53), lt=2**53)]
 ArgList = Annotated[tuple[ArgText, ...], Field(max_length=8)]
 Arg = bool | ArgInt | FiniteFloat | ArgText | ArgList | None
@@ -64,7 +64,7 @@ class Code(StrEnum):
 class Command(Message):
     """A request to one door's daemon. The nonce makes each of them count once.
 
-    Version 1 did not say where its answer goes, so that whoever sent it on could have the answer.
+    Version 1 did not say where its answer goes, so anybody who passed it on could have the answer.
     """
 
     v: Literal[2] = 2
@@ -106,13 +106,13 @@ class CommandWriter:
 
     @property
     def key_id(self) -> str:
-        """Whose commands these are."""
+        """The id of the key that signs."""
         return self._key_id
 
     def write(self, verb: str, reply_to: str = "", /, **args: Arg) -> bytes:
         """A signed payload with a fresh nonce, good for COMMAND_LIFE and for one try.
 
-        `reply_to` is the Response Topic that it is published with, if it is with any.
+        `reply_to` is the Response Topic that it is published with, if there is one.
 
         Raises MessageError for arguments that no command can carry, or for too long a payload.
         """
@@ -148,7 +148,7 @@ def open_writer(
 ) -> CommandWriter:
     """The writer whose private key is in ID.key: the file's name, less its ending, is the key's id.
 
-    Raises ConfigError if the file is missing, open to others, or no key.
+    Raises ConfigError if the file is missing, open to others, or not a key.
     """
     if not re.fullmatch(LEVEL_PATTERN, key_file.stem):
         raise ConfigError(

@@ -30,7 +30,7 @@ S = TypeVar("S", Decision, Challenge)
 
 
 class UntimelyError(MessageError):
-    """Signed for this door and never seen, but not of this moment: one of two clocks is wrong."""
+    """Signed for this door and never seen before, but not current: one of two clocks is wrong."""
 
 
 _SAID = {
@@ -106,11 +106,11 @@ class Gate:
     """Lets through what a consumer of one door may act on, each decision once.
 
     `key` is the daemon's, or a keyring: then several daemon's keys may sign, each while it counts,
-    judged by the time of `clock`. There is one sequence over all of them.
-    `last_sequence` is the highest sequence seen; whoever acts on decisions keeps it on disk
-    *before* acting (see oneglance.door), so that a restart cannot open the door twice. With
-    `require_liveness` nobody is accepted who was not seen to be alive. `last_challenge` is the
-    same for challenges, which only a screen asks for.
+    judged by the time of `clock`. There is one sequence over all of them. `last_sequence` is the
+    highest sequence seen; whoever acts on decisions keeps it on disk *before* acting (see
+    oneglance.door), so that a restart cannot open the door twice. With `require_liveness` only
+    people who were seen to be alive are accepted. `last_challenge` is the same for challenges,
+    which only a screen asks for.
     """
 
     topics: Topics
@@ -132,7 +132,8 @@ class Gate:
         if retained:
             raise MessageError("a retained decision is never acted on", where=where)
         decision = self._check(payload, Decision, self.last_sequence, where)
-        # What is refused below has used up its number: it is not let in by asking again, or less.
+        # What is refused below has used up its number: asking again, or requiring less, does not
+        # let it in.
         self.last_sequence = decision.sequence
         accepted = decision.outcome is Outcome.ACCEPTED
         if accepted and self.require_liveness and decision.liveness is not Liveness.PASSED:
@@ -153,7 +154,7 @@ class Gate:
         return challenge
 
     def _check(self, payload: bytes, kind: type[S], last: int, where: str) -> S:
-        """What a daemon's key signed for this door and this moment, above the sequence `last`."""
+        """The message, if a daemon's key signed it for this door and this moment, after `last`."""
         ring = self.key if isinstance(self.key, Keyring) else Keyring.of(self.key)
         message, signer = check_any(payload, kind, ring, where)
         wall = self.wall().astimezone(UTC)

@@ -1,6 +1,7 @@
-"""Whose signatures count, for what, and for how long. Pure: the time is passed in.
+"""The keys whose signatures count, for what, and for how long. Pure: the time is passed in.
 
-A keyring is public: it holds no secret, but who can change it can name himself an administrator.
+A keyring is public and holds no secret, but anybody who can change it can make themselves an
+administrator.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MAX_SKEW = timedelta(seconds=2)
 
 
 class Role(StrEnum):
-    """What a key may be used for: one purpose a key."""
+    """What a key may be used for: each key has one purpose."""
 
     DAEMON = "daemon"
     KIOSK = "kiosk"
@@ -98,7 +99,7 @@ class KeyEntry(BaseModel):
 
 
 class Keyring(BaseModel):
-    """All keys that somebody trusts. No id and no key stands twice."""
+    """All keys that somebody trusts. Each id and each key occurs once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -132,9 +133,9 @@ class Keyring(BaseModel):
         return [entry for entry in self.of_role(role) if entry.standing(now) is Standing.VALID]
 
     def with_entry(self, new: KeyEntry) -> Keyring:
-        """The same with `new`, which takes the place of an entry of its id.
+        """The same with `new`, which replaces an entry with the same id.
 
-        Raises ConfigError if the key stands there under another id, or if there is no room.
+        Raises ConfigError if the key is there under another id, or if there is no room.
         """
         kept = [new if entry.id == new.id else entry for entry in self.keys]
         if new not in kept:
@@ -149,7 +150,7 @@ class Keyring(BaseModel):
         return Keyring(keys=tuple(kept))
 
     def changed(self, key_id: str, **changes: datetime) -> Keyring:
-        """The same with other times for the key of that id. Raises ConfigError if there is none."""
+        """The same with other times for that id's key. Raises ConfigError if there is none."""
         old = self.find(key_id)
         if old is None:
             raise ConfigError(
@@ -159,7 +160,7 @@ class Keyring(BaseModel):
         return self.with_entry(KeyEntry.model_validate(dict(old) | changes))
 
     def id_of(self, key: Ed25519PublicKey) -> str | None:
-        """Under which id this key stands here, if it does."""
+        """The id of this key in the ring; None if it is not there."""
         raw = raw_text(key)
         return next((entry.id for entry in self.keys if entry.public_key == raw), None)
 
@@ -189,7 +190,8 @@ def entry(
 def check_any(payload: bytes, kind: type[M], ring: Keyring, topic: str = "") -> tuple[M, KeyEntry]:
     """The message of type `kind` in a signed payload, and which daemon's key signed it.
 
-    The key may have expired. Raises MessageError if it is none of the ring's, or of another type.
+    The key may have expired. Raises MessageError if no key of the ring signed it, or if it is of
+    another type.
     """
     signed = unpack(payload, kind, topic)
     for signer in ring.of_role(Role.DAEMON):
@@ -203,7 +205,7 @@ def check_any(payload: bytes, kind: type[M], ring: Keyring, topic: str = "") -> 
 
 
 def raw_text(key: Ed25519PublicKey) -> str:
-    """The base64 of the raw public key, as it stands in a keyring."""
+    """The base64 of the raw public key, as written in a keyring."""
     return base64.b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
 
 

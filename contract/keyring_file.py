@@ -22,12 +22,12 @@ _FIX = "make one with 'oneglance keys make'"
 
 
 def read_keyring(path: Path) -> Keyring:
-    """The keyring in a file; ConfigError if it is missing, unreadable or no keyring."""
+    """The keyring in a file; ConfigError if it is missing, unreadable or not a keyring."""
     return parse_keyring(_content(path), str(path))
 
 
 def read_pins(path: Path) -> Keyring:
-    """Whose decisions a consumer believes: a keyring file, or a single public key in PEM.
+    """The keys whose decisions a consumer believes: a keyring file, or one public key in PEM.
 
     Raises ConfigError if there is neither, or a keyring without any key of a daemon.
     """
@@ -44,7 +44,7 @@ def read_pins(path: Path) -> Keyring:
 
 
 def daemon_keys(path: Path) -> list[Ed25519PublicKey]:
-    """The keys in a keyring that a daemon signs with, or did before and that nobody revoked.
+    """The keys that a daemon signs with, or used to sign with, unless they were revoked.
 
     None if the keyring is missing or cannot be used.
     """
@@ -67,7 +67,7 @@ def write_keyring(path: Path, ring: Keyring) -> None:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep other processes from changing this keyring meanwhile. Raises ConfigError."""
+    """Keep other processes from changing this keyring while the block runs. Raises ConfigError."""
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -113,7 +113,7 @@ def _looks_like_keyring(path: Path) -> bool:
     try:
         return _content(path).lstrip().startswith(b"{")
     except ConfigError:
-        # What is wrong with it is said of a public key: that may stand there as well.
+        # Errors speak of a public key, since a single one may be there as well.
         return False
 
 

@@ -1,4 +1,4 @@
-"""What is said on the wire: one frozen type a message. Decisions and commands have version 2.
+"""The messages on the wire: one frozen type each. Decisions and commands have version 2.
 
 Every message is a JSON object in UTF-8 with `v` (this version) and `kind`. Unknown fields are
 refused: a field that a consumer does not know could change what the message means. Times are
@@ -67,7 +67,7 @@ class Factor(StrEnum):
 
 
 class ServiceState(StrEnum):
-    """Whether the daemon does its work."""
+    """Whether the daemon works."""
 
     ONLINE = "online"
     DEGRADED = "degraded"
@@ -94,7 +94,7 @@ class Status(Message):
 
 
 class Phase(StrEnum):
-    """How far one visit has come."""
+    """How far a visit has got."""
 
     IDLE = "idle"
     LOOK = "look"
@@ -129,7 +129,7 @@ class FaceBox(BaseModel):
 
 
 class VisitState(Message):
-    """What the screen shows while somebody stands there; never a ground to open a door."""
+    """What the screen shows while somebody stands there; never a reason to open a door."""
 
     v: Literal[1] = 1
     kind: Literal["visit"] = "visit"
@@ -225,7 +225,7 @@ class Decision(Message):
 
 
 class Result(Message):
-    """What a decision came to, for home automation: unsigned, so never a ground to open a door.
+    """The outcome of a decision, for home automation: unsigned, so never a reason to open a door.
 
     It names nobody unless the house asks for that, and holds no score.
     """
@@ -242,7 +242,7 @@ class Result(Message):
 
     @classmethod
     def of(cls, decision: Decision, *, names: bool) -> Self:
-        """What may be told of a decision to who need not know all of it."""
+        """What may be told of a decision to those who need not know all of it."""
         return cls(
             issued_at=decision.issued_at,
             event_id=decision.event_id,
@@ -258,7 +258,8 @@ class Result(Message):
 class Wait(BaseModel):
     """Who has to wait after failed attempts, and for how long from `issued_at` on.
 
-    `face`: who claims nobody; `badge`, `pin`: who claims by that; `claim`: the claim just made.
+    `face`: anybody without a claim; `badge`, `pin`: claims by that means; `claim`: the claim just
+    made.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -268,7 +269,7 @@ class Wait(BaseModel):
 
 
 class AccessState(Message):
-    """What the screen shows of claims and failed attempts; never a ground to open a door."""
+    """What the screen shows of claims and failed attempts; never a reason to open a door."""
 
     v: Literal[1] = 1
     kind: Literal["access"] = "access"
@@ -294,8 +295,8 @@ class Step(StrEnum):
 class Challenge(Message):
     """What the screen asks of the visitor now; signed and short-lived like a decision.
 
-    It opens nothing. LOOK_STRAIGHT stands before, between and after the steps; what comes next is
-    never said before its time.
+    It opens nothing. LOOK_STRAIGHT comes before, between and after the steps; what comes next is
+    never announced early.
     """
 
     v: Literal[1] = 1
@@ -332,7 +333,7 @@ class Challenge(Message):
 
 
 class LockState(StrEnum):
-    """What the lock itself says."""
+    """The state that the lock itself reports."""
 
     LOCKED = "locked"
     UNLOCKED = "unlocked"
@@ -340,7 +341,7 @@ class LockState(StrEnum):
 
 
 class DoorState(Message):
-    """The lock's own word; retained, and `fault` as its Last Will."""
+    """The lock's report on itself; retained, with `fault` as its Last Will."""
 
     v: Literal[1] = 1
     kind: Literal["door_state"] = "door_state"
@@ -374,7 +375,7 @@ def parse(payload: bytes, kind: type[M], topic: str = "", longest: int = MAX_PAY
         return message
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        # The sender may name its fields as it likes, and as long.
+        # The sender chooses the names of its fields, and their length.
         place = ".".join(str(part) for part in first["loc"])[:MAX_PLACE] or "the message"
         raise MessageError(
             f"not a valid {kind.__name__}: {place}: {first['msg']}", where=topic

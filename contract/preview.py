@@ -31,7 +31,7 @@ from oneglance.contract.messages import FaceBox
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 
-# The verb by which a screen asks, and how long one asking is good for.
+# The verb by which a screen asks, and how long each request is good for.
 VERB = "preview"
 LEASE_S = 15.0
 MAX_FRAME_BYTES = 20_000
@@ -60,7 +60,7 @@ class Picture:
 
 
 class PreviewSender:
-    """The daemon's end of one lease. Raises MessageError for what is no screen's half of a key."""
+    """The daemon's end of one lease. Raises MessageError unless given a screen's half of a key."""
 
     def __init__(self, topics: Topics, signing: Ed25519PrivateKey, screens_half: bytes) -> None:
         own = X25519PrivateKey.generate()
@@ -100,8 +100,8 @@ class PreviewReceiver:
     def open(self, payload: bytes, keys: Iterable[Ed25519PublicKey]) -> Picture | None:
         """The picture in a payload; None if it belongs to another lease.
 
-        `keys` are the daemon's that count now. Raises MessageError for what is too long, damaged,
-        signed by nobody of them, or not newer than the last one.
+        `keys` are the daemon's that count now. Raises MessageError if it is too long, damaged,
+        signed by none of them, or not newer than the last one.
         """
         where = f"{self._topics.base}/preview"
         if len(payload) > MAX_FRAME_BYTES:
@@ -143,7 +143,7 @@ class PreviewReceiver:
 
 
 def half_of(text: str) -> bytes:
-    """The bytes of a screen's public half in a command. Raises MessageError if it is none."""
+    """The bytes of a screen's public half in a command. Raises MessageError if it is not one."""
     try:
         half = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -30,12 +30,12 @@ MESSAGES: dict[str, type[Message]] = {
     "reply": Reply,
     "command": Command,
 }
-# What counts only with the signature that its sender puts beside it.
+# Messages that count only with the signature that their sender adds.
 SIGNED = {"decision", "challenge", "command"}
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one message as it stands on the wire."""
+    """The JSON Schema (2020-12) of one message as it is on the wire."""
     body = MESSAGES[kind].model_json_schema(mode="serialization")
     if kind in SIGNED:
         body["properties"]["signature"] = {

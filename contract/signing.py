@@ -34,12 +34,12 @@ def create_signing_key(private_file: Path, public_file: Path) -> None:
 
 
 def load_signing_key(private_file: Path) -> Ed25519PrivateKey:
-    """Read the daemon's key; ConfigError if missing, readable by others, or no Ed25519 key."""
+    """Read the daemon's key; ConfigError if missing, readable by others, or not an Ed25519 key."""
     return load_private_key(private_file, "signing key", "make one with 'oneglance init'")
 
 
 def load_public_key(public_file: Path) -> Ed25519PublicKey:
-    """Read the key that a consumer trusts; ConfigError if missing or no Ed25519 key."""
+    """Read the key that a consumer trusts; ConfigError if missing or not an Ed25519 key."""
     return key_files.load_public_key(public_file, "copy the daemon's signing.pub here")
 
 
@@ -73,7 +73,7 @@ def check_as(payload: bytes, kind: type[M], key: Ed25519PublicKey, topic: str = 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A payload taken apart. Nothing in it is to be believed before `is_by` said yes."""
+    """A payload taken apart. Believe nothing in it before `is_by` has said yes."""
 
     body: dict[str, Any]
     canonical: bytes
@@ -103,7 +103,7 @@ def unpack(
 ) -> Signed:
     """Take a signed payload of at most `longest` bytes apart, believing nothing yet.
 
-    Raises MessageError if it is none, or not in the one spelling that a signed payload has.
+    Raises MessageError if it is not a signed payload, or not in the one spelling that those have.
     """
     if len(payload) > longest:
         raise MessageError(f"a message of {len(payload)} bytes", where=topic)
@@ -118,7 +118,9 @@ def unpack(
 
 
 def _from_base64(text: str) -> bytes:
-    """The bytes of a text that is their one encoding: the bits that padding leaves over are 0."""
+    """Decode base64 that is the only encoding of its bytes: the bits that padding leaves over are
+    0.
+    """
     data = base64.b64decode(text, validate=True)
     if base64.b64encode(data).decode() != text:
         raise ValueError("not the one base64 of these bytes")

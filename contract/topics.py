@@ -37,7 +37,7 @@ class Topics:
 
     @property
     def base(self) -> str:
-        """What all topics of this door begin with."""
+        """The prefix of all topics of this door."""
         return f"{ROOT}/{self.site}/{self.door}"
 
     @property
@@ -62,7 +62,7 @@ class Topics:
 
     @property
     def result(self) -> str:
-        """QoS 1, never retained: what a decision came to, unsigned, for home automation."""
+        """QoS 1, never retained: the outcome of a decision, unsigned, for home automation."""
         return f"{self.base}/result"
 
     @property
@@ -72,7 +72,7 @@ class Topics:
 
     @property
     def door_state(self) -> str:
-        """Retained: the lock's own word on whether it is open."""
+        """Retained: the lock itself saying whether it is open."""
         return f"{self.base}/door/state"
 
     @property
@@ -81,7 +81,7 @@ class Topics:
         return f"{self.base}/command/+"
 
     def command(self, verb: str) -> str:
-        """QoS 1, with response topic and correlation data: ask the daemon for something."""
+        """QoS 1, with response topic and correlation data: a request to the daemon."""
         return f"{self.base}/command/{check_level(verb, 'command')}"
 
     def reply(self, asker: str) -> str:
@@ -94,5 +94,5 @@ class Topics:
 
     @property
     def everything(self) -> str:
-        """The filter for all that is said about this door."""
+        """The filter for everything about this door."""
         return f"{self.base}/#"

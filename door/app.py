@@ -27,7 +27,7 @@ from oneglance.sdnotify import Notifier
 
 log = logging.getLogger(__name__)
 
-# The gate wants its clocks looked at once a second.
+# The gate needs to look at its clocks once a second.
 TICK_S = 0.5
 # A door decides a few times a minute; a longer backlog is somebody flooding the topic.
 MAX_WAITING = 20
@@ -55,8 +55,8 @@ class DoorApp:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._stopping = False
         self._pin = config.door.pin
-        # First of all: a predecessor that was killed in a pulse has left the pin active, and what
-        # is read below may be missing.
+        # This comes first: a predecessor that was killed in a pulse has left the pin active, and
+        # the files read below may be missing.
         self._lock = Lock(
             config.door,
             factory or open_factory(factory_name(config.door.pin_factory)),
@@ -92,7 +92,7 @@ class DoorApp:
 
     @property
     def requires_liveness(self) -> bool:
-        """Whether only somebody who was seen to be alive comes in."""
+        """Whether only people who were seen to be alive may come in."""
         return self._gate.require_liveness
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class DoorApp:
             if not self._link.wait_connected(FIRST_CONNECT_S):
                 log.warning("no broker yet; the door stays shut until there is one")
             self._gate.last_sequence = self._memory.load()
-            # A disk that cannot remember is to be noticed now, not at the first visitor.
+            # A disk that cannot store the sequence must be noticed now, not at the first visitor.
             self._memory.store(self._gate.last_sequence)
             self._notifier.ready()
             self._serve()

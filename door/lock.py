@@ -1,4 +1,4 @@
-"""The pin that moves the lock. Whatever happens, it goes back to inactive.
+"""The pin that moves the lock. Whatever happens, it returns to inactive.
 
 The relock timer is armed before the pin moves; the owner's loop checks the deadline as well, and
 `close` relocks in every way out of the program that runs Python code at all. A pin that did not
@@ -38,7 +38,7 @@ _FACTORIES = {
 
 @dataclass(frozen=True, slots=True)
 class LockEvent:
-    """What the lock is now, and why: an event_id, or the reason of a fault."""
+    """The lock's state and why: an event_id, or the reason of a fault."""
 
     state: LockState
     cause: str = ""
@@ -169,7 +169,7 @@ class Lock:
                 self._device.close()
             except Exception as error:
                 log.error("cannot give back the pin %s: %s", self._pin, error)
-            # Not before: whoever interrupts the lines above must find them still to be done.
+            # Not earlier: whoever interrupts the lines above must find them still to be done.
             self._closed = True
             atexit.unregister(self.close)
 
@@ -191,7 +191,7 @@ class Lock:
             else:
                 self._device.off()
         except Exception as error:
-            # Each pin library raises its own kinds of error; to a door they are all one.
+            # Each pin library raises its own kinds of error; to a door they are all the same.
             log.error("the pin %s did not obey: %s", self._pin, error, extra=LOCK_FAULT())
             self._deadline_s = 0.0
             with suppress(Exception):

@@ -1,6 +1,6 @@
 """The badge reader's service: each number becomes one signed `claim` command.
 
-A number that cannot be said at once is dropped: a claim that arrives late would be for whoever
+A number that cannot be sent at once is dropped: a claim that arrives late would be for whoever
 stands there by then. No number ever reaches a log.
 """
 
@@ -68,7 +68,7 @@ class ReaderApp:
         self._stopping = False
         self._notifier = notifier or Notifier()
         topics = Topics(config.site.name, config.site.door)
-        # The broker lets each user hear the answers to its own name alone.
+        # The broker lets each user hear only the answers to its own name.
         self._answers = topics.reply(config.mqtt.user or "reader")
         self._claims = topics.command("claim")
         self._writer: CommandWriter = open_writer(topics, config.reader.key_file, wall)

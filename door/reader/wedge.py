@@ -45,7 +45,7 @@ class WedgeDecoder:
     def feed(self, kind: int, code: int, value: int, at_s: float) -> str | None:
         """Take one event; returns the number when its Enter has come.
 
-        A number with any other key in it, or with a pause, is no number.
+        A number with any other key in it, or with a pause, does not count.
         """
         if kind != EV_KEY or value != PRESSED or code in SHIFT:
             return None
@@ -112,7 +112,7 @@ class Wedge:
 def open_wedge(device: Path | None) -> Wedge:
     """Open the reader's event device for this process alone.
 
-    Raises ConfigError if it is no input device or not ours to read, OneglanceError if it is not
+    Raises ConfigError if it is not an input device or not ours to read, OneglanceError if it is not
     there (yet).
     """
     if device is None:

@@ -47,7 +47,7 @@ class Wiegand:
         self._wires: list[Any] = []
         try:
             for bit, pin in enumerate((d0, d1)):
-                # The lines rest high and are pulled low for a bit.
+                # The lines idle high and are pulled low for each bit.
                 wire = DigitalInputDevice(pin, pull_up=True, pin_factory=factory)
                 self._wires.append(wire)
                 wire.when_activated = lambda bit=bit: self._bits.put(bit)
