@@ -1,13 +1,13 @@
-"""One line of the audit log: what stands in it, and how lines hold on to each other. Pure.
+"""One line of the audit log: what it contains, and how lines are chained. Pure.
 
 A line is one JSON object in the JSON Canonicalization Scheme (RFC 8785):
 
     {"entry":{"at":T,"body":{...},"key":I,"kind":K,"n":N,"prev":P},"signature":S,"sum":H}
 
-`prev` is the SHA-256 of the whole former line without its line feed, so that no line before can
-be changed unseen. `sum` is the SHA-256 of the text of `entry`: a damaged line names itself.
+`prev` is the SHA-256 of the whole former line without its line feed, so that no earlier line can be
+changed unnoticed. `sum` is the SHA-256 of the text of `entry`: a damaged line names itself.
 `signature` (base64) is Ed25519 over SIGNED_PREFIX and that text, under the key whose `key_id` is
-`key`; both are missing in what was written by who does not have the daemon's key.
+`key`; both are missing in entries written by somebody without the daemon's key.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-# What stands before the first line.
+# The place before the first line.
 GENESIS = "0" * 64
-# No signature of an entry can pass for one of a decision, which is a JSON object.
+# No signature of an entry can pass for that of a decision, which is a JSON object.
 SIGNED_PREFIX = b"oneglance audit entry\n"
 MAX_LINE_BYTES = 16_384
 
@@ -50,19 +50,19 @@ KINDS = (
     "gallery_generation",
     "credentials_generation",
     "attempts",
-    # What the log says about itself.
+    # Entries by which the log describes itself.
     "checkpoint",
     "retention",
     "cut_off",
 )
-# What the daemon alone writes is worth nothing without its signature.
+# Entries that only the daemon writes are worth nothing without its signature.
 SIGNED_KINDS = frozenset(
     {"start", "stop", "decision", "command", "policy_change", "lockout", "attempts"}
     | {"checkpoint", "retention"}
 )
-# Of these the newest counts, however old it is.
+# Of these kinds the newest entry counts, however old it is.
 LASTING_KINDS = ("gallery_generation", "credentials_generation", "attempts")
-# Of these the number in their body never falls: under which name it stands there.
+# Kinds with a number in their body that never falls, and the name of that number.
 RISING_KINDS = dict.fromkeys(LASTING_KINDS, "generation")
 
 _LINE = re.compile(
@@ -91,7 +91,7 @@ EMPTY = Head(0, GENESIS)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as it stands in the log. `hash` is that of its line, which the next one carries.
+    """One entry as it is in the log. `hash` is that of its line, which the next one carries.
 
     `key` is the id of the key that signed `text`, "" if nobody did.
     """
@@ -144,8 +144,8 @@ def make_line(
 ) -> bytes:
     """The line, with its line feed, that follows the place `after`.
 
-    Raises ValueError if the kind is unknown, or one of SIGNED_KINDS and nobody signs it, if the
-    body cannot stand in JSON, or if the line is too long.
+    Raises ValueError if the kind is unknown, or one of SIGNED_KINDS without a signer, if the body
+    is not valid JSON, or if the line is too long.
     """
     if kind not in KINDS:
         raise ValueError(f"no kind of entry: {kind!r}")
@@ -194,9 +194,8 @@ def read_line(line: bytes) -> Entry:
 
 
 def rises(entry: Entry, before: Entry | None) -> bool:
-    """Whether the number in an entry of RISING_KINDS is one, and not below that of the one before.
-
-    Two may be the same: what outlives old entries is written again.
+    """Whether an entry of RISING_KINDS has a number, and not one below that of the entry before.
+    Two may be the same, since what outlives old entries is written again.
     """
     name = RISING_KINDS[entry.kind]
     number = entry.body.get(name)

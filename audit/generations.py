@@ -1,4 +1,4 @@
-"""Generations in the audit log, of the gallery or another file: by them an old copy is noticed."""
+"""Generations in the audit log, of the gallery or another file, by which an old copy is noticed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ CREDENTIALS = "credentials_generation"
 
 
 class Generations:
-    """What the gallery's witness asks and tells, or, of another kind, that of another file."""
+    """The log as a witness of the gallery's generation, or, with another kind, of another
+    file's.
+    """
 
     def __init__(self, log: Log, kind: str = "gallery_generation") -> None:
         self._log = log
@@ -39,7 +41,9 @@ class Generations:
         return None if entry is None else _generation(entry.body)
 
     def note_generation(self, generation: int) -> None:
-        """Keep it unless a higher one is, on disk when this returns. Raises AuditError."""
+        """Record it, unless a higher one is recorded; on disk when this returns. Raises
+        AuditError.
+        """
         self._log.append_unless(
             # Asked under the log's lock: a process that was overtaken must not write the lower one.
             lambda body: (_generation(body) or 0) >= generation,

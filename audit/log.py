@@ -46,7 +46,7 @@ from oneglance.ownership import give_to_folders_owner
 
 log = logging.getLogger(__name__)
 
-# Small enough to be read whole at a start, large enough that years are some dozens of files.
+# Small enough to be read whole at a start, large enough that years fit into some dozens of files.
 SEGMENT_BYTES = 4 * 1024 * 1024
 # Another process holds the lock for one write; a longer wait means that it hangs.
 BUSY_S = 5.0
@@ -73,7 +73,7 @@ class Audit:
     which pseudonym. `monotonic_s` and `pause` are for waiting for the lock.
 
     Opening reads the log from its last signature on; an entry that a power cut left incomplete is
-    taken away and told in a new entry `cut_off`. Raises AuditError if the log cannot be read or
+    removed and reported in a new entry `cut_off`. Raises AuditError if the log cannot be read or
     written, TamperedError if what was read is not as it was written.
     """
 
@@ -98,7 +98,7 @@ class Audit:
         self._monotonic_s = monotonic_s
         self._pause = pause
         self._mutex = threading.Lock()
-        # What was read or written last: everything is known up to this byte of this segment.
+        # The end of what was read or written: everything up to this byte of this segment is known.
         self._opening = True
         self._segment: Path | None = None
         self._inode = 0
@@ -123,9 +123,9 @@ class Audit:
     def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> Entry:
         """Write one entry; when this returns, it survives a power cut.
 
-        `person_id` is written as `person`, by pseudonym: no name or id of a person stands in
-        `body`. Raises AuditError, with nothing written, if the entry cannot be kept; ValueError
-        for a body or kind that is none.
+        `person_id` is written as `person`, by pseudonym: `body` contains no name or id of a person.
+        Raises AuditError, with nothing written, if the entry cannot be kept; ValueError for a body
+        or kind that is none.
         """
         with self._exclusive():
             if person_id is not None:
@@ -155,14 +155,14 @@ class Audit:
                 self._append(kind, body)
 
     def checkpoint(self) -> Entry | None:
-        """Sign for what others wrote since the last signature; None if there is nothing such."""
+        """Sign what others wrote since the last signature; None if there is nothing."""
         with self._exclusive():
             if self._last is None or self._last.key:
                 return None
             return self._append("checkpoint", {})
 
     def last(self, kind: str) -> Entry | None:
-        """The newest entry of a kind, None if there is none; cheap but for the first time.
+        """The newest entry of a kind, None if there is none; cheap except for the first time.
 
         Raises AuditError.
         """
@@ -178,13 +178,13 @@ class Audit:
             names = self._names()
             theirs = {name for name, person_id in names.people().items() if gone(person_id)}
             if theirs:
-                # First, as nothing else tells whose they are.
+                # First, since nothing else tells whose they are.
                 remove_events(self._folder / SNAPSHOTS, self._events_of(theirs))
                 names.forget(gone)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Nobody else changes people meanwhile, who does so within `alone`. Raises AuditError."""
+        """Keep everybody else who uses `alone` from changing people. Raises AuditError."""
         with _locked(self._folder / "people.lock", self._monotonic_s, self._pause):
             yield
 
@@ -210,10 +210,9 @@ class Audit:
             self._names().reseal(sealer)
 
     def retain(self, since: datetime) -> None:
-        """Remove whole segments, but the newest, in which all is older than `since`.
-
-        What still counts of them is written again. A signed entry first says up to which number,
-        and which hash that one had; so it needs a signer. Raises AuditError.
+        """Remove whole segments, except the newest, in which everything is older than `since`. What
+        still counts of them is written again. First a signed entry records up to which number, and
+        the hash of that entry; so this needs a signer. Raises AuditError.
         """
         with self._exclusive():
             found = segments(self._folder)
@@ -258,7 +257,7 @@ class Audit:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """Nobody else writes meanwhile, and all that was written is known."""
+        """Keep others from writing while the block runs; everything written so far is known."""
         with self._mutex, _locked(self._folder / "lock", self._monotonic_s, self._pause):
             self._catch_up()
             yield
@@ -282,7 +281,9 @@ class Audit:
             self._append("cut_off", cut)
 
     def _read(self, segment: Path, *, is_last: bool) -> dict[str, Any]:
-        """Know a segment to its end; an incomplete entry is taken away, and what to say of it."""
+        """Read a segment to its end. An incomplete entry is removed; returns what to report about
+        it.
+        """
         try:
             descriptor = open_segment(segment, os.O_RDWR)
             try:
@@ -318,8 +319,8 @@ class Audit:
             # Hardly anybody but us signs, and we know what we wrote.
             self._check_signature(entry)
         elif self._signed is not None and entry.key not in ("", self._signed.key):
-            # A signature of a key that nobody knows vouches for nothing before it. Was this one's
-            # own key given up long ago, whoever signed on top of it has checked it.
+            # A signature by an unknown key vouches for nothing before it. If this entry's own key
+            # was given up long ago, whoever signed on top of it has checked it.
             self._check_signature(self._signed, may_be_former=True)
         if entry.kind in RISING_KINDS and not rises(entry, self._before(entry)):
             raise _tampered(line.segment, f"{place} lowers the {entry.kind}")
@@ -358,7 +359,7 @@ class Audit:
         """The newest entry of the same kind before one that is just being read."""
         if entry.kind in self._newest:
             return self._newest[entry.kind]
-        # In a segment that was not read: whoever signed after it has checked it.
+        # It is in a segment that was not read: whoever signed after it has checked it.
         earlier = entries_backwards(self._folder, (entry.kind,))
         return next((one for one in earlier if one.number < entry.number), None)
 
@@ -397,11 +398,11 @@ class Audit:
                 try:
                     rest = line
                     while rest:
-                        # On a disk just full, a part of it fits.
+                        # On a disk that has just become full, a part of it fits.
                         rest = rest[os.write(descriptor, rest) :]
                     os.fdatasync(descriptor)
                 except OSError:
-                    # What stays behind if this fails as well, the next writer takes away.
+                    # If this fails as well, the next writer removes what stays behind.
                     with suppress(OSError):
                         os.ftruncate(descriptor, size)
                     raise

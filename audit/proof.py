@@ -1,8 +1,8 @@
-"""Whether the audit log is as it was written, and what is the first thing that is not. Only reads.
+"""Whether the audit log is as it was written, and the first thing in it that is not. Only reads.
 
-What the chain and the signatures prove ends at the last signed entry: behind it stand at most a
-few entries by commands that do not have the daemon's key. And a log that was cut off behind any
-signed entry is whole in itself: only a `Head` that was noted elsewhere shows that.
+What the chain and the signatures prove ends at the last signed entry: after it come at most a few
+entries by commands that do not have the daemon's key. And a log that was cut off behind any signed
+entry is complete in itself: only a `Head` that was noted elsewhere reveals it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Proof:
 
     @property
     def unsigned(self) -> int:
-        """How many entries stand behind the last signature."""
+        """How many entries come after the last signature."""
         return self.head.number - self.signed_through
 
 
@@ -105,9 +105,9 @@ def prove(
 
 @dataclass(slots=True)
 class _Reading:
-    """What was read up to the first line that does not follow the one before."""
+    """Everything read up to the first line that does not follow the one before."""
 
-    # The number that the next entry has.
+    # The number of the next entry.
     number: int = 1
     first: Entry | None = None
     last: Entry | None = None
@@ -126,12 +126,12 @@ class _Reading:
         return EMPTY if self.last is None else self.last.head
 
     def take(self, line: Line, noted: Head | None) -> bool:
-        """Read one more line; False if nothing after it can be told to follow."""
+        """Read one more line; False if it cannot be told whether anything after it follows."""
         if self.last is None:
             self.number = first_number(line.segment)
         number = self.number
         if self.cut_off_bytes:
-            # Something stands behind what should be the end.
+            # There is something behind what should be the end.
             self.problem = Problem(number, "altered", "it is not complete, and more follows")
             return False
         if not line.complete:
@@ -142,7 +142,7 @@ class _Reading:
         except ValueError:
             self.problem = Problem(number, "altered", "it is not as it was written")
             return False
-        # What was before the first that is left is no longer there to tell its hash.
+        # The entry before the first that is left is gone, so its hash is unknown.
         follows = entry.prev if self.last is None and number > 1 else self.head.hash
         if (entry.number, entry.prev) != (number, follows):
             self.stray = entry

@@ -1,7 +1,7 @@
-"""What people are called in the audit log, as long as they are enrolled, and after.
+"""The names that people have in the audit log, while they are enrolled and afterwards.
 
 A person's pseudonym is `person-` and 8 hex digits of HMAC-SHA-256(key, id), with a random key for
-each person. The keys stand in one file beside the log, sealed. Once a person's key is forgotten
+each person. The keys are in one sealed file beside the log. Once a person's key is forgotten
 nobody can tell whose pseudonym it was, and the log itself stays as it is.
 """
 
@@ -35,7 +35,7 @@ class Sealer(Protocol):
 
 
 class Pseudonyms:
-    """The people's keys in one sealed file; whoever writes it holds the log's lock.
+    """The people's keys in one sealed file; to write it, hold the log's lock.
 
     All methods raise AuditError if the file cannot be read, opened with this sealer, or written.
     """
@@ -68,7 +68,7 @@ class Pseudonyms:
         return {person_id: _pseudonym(self._keys[person_id], person_id) for person_id in wanted}
 
     def people(self) -> dict[str, str]:
-        """The ids of all whose key is still there, by pseudonym."""
+        """The ids of all people whose key is still there, by pseudonym."""
         self._refresh()
         return {_pseudonym(key, person_id): person_id for person_id, key in self._keys.items()}
 
@@ -101,7 +101,7 @@ class Pseudonyms:
             stored = json.loads(self._sealer.open(blob, _CONTEXT))
             self._keys = {person_id: bytes.fromhex(key) for person_id, key in stored.items()}
         except (OneglanceError, ValueError, TypeError, AttributeError):
-            # Who only reads holds no lock: it may have been replaced, and wiped, meanwhile.
+            # Readers hold no lock: the file may have been replaced, and wiped, meanwhile.
             if tries and self._version() != version:
                 self._refresh(tries - 1)
                 return
@@ -120,7 +120,7 @@ class Pseudonyms:
     def _write(self, keys: dict[str, bytes], sealer: Sealer | None = None) -> None:
         plain = json.dumps({person_id: key.hex() for person_id, key in keys.items()}).encode()
         try:
-            # Who was forgotten is not to be found in the file that was replaced.
+            # People who were forgotten must not be found in the file that was replaced.
             write_whole_and_wipe(self._file, (sealer or self._sealer).seal(plain, _CONTEXT), 0o600)
         except OSError as error:
             raise self._failed(f"cannot be written: {error.strerror}") from None

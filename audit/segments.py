@@ -19,7 +19,7 @@ _NAME = re.compile(r"audit-(\d{16})\.jsonl")
 class Line:
     """One line of a segment, without its line feed; `complete` if it has one.
 
-    Of a line that is far too long to be an entry only the beginning is kept.
+    If a line is far too long to be an entry, only its beginning is kept.
     """
 
     segment: Path
@@ -49,7 +49,7 @@ def segments(folder: Path) -> list[Path]:
 
 
 def lines(segment: Path, offset: int = 0) -> Iterator[Line]:
-    """All lines of a segment from a byte on, whatever stands there. Raises AuditError."""
+    """All lines of a segment from a byte on, whatever they contain. Raises AuditError."""
     try:
         with open(open_segment(segment, os.O_RDONLY), "rb") as file:
             file.seek(offset)
@@ -65,7 +65,7 @@ def lines(segment: Path, offset: int = 0) -> Iterator[Line]:
 
 
 def entries(folder: Path) -> Iterator[Entry]:
-    """All entries, oldest first, but for a last one that was cut off.
+    """All entries, oldest first, except for a last one that was cut off.
 
     Nothing is proven by reading them: that is what `prove` is for. Raises AuditError at a line
     that is no entry, and if a segment cannot be read.
@@ -131,7 +131,7 @@ def _entry(line: Line) -> Entry:
 
 
 def unreadable(path: Path, error: OSError) -> AuditError:
-    """What is said of a log that cannot be read."""
+    """The error about a log that cannot be read."""
     return AuditError(
         f"the audit log cannot be read: {error.strerror}",
         where=str(path),

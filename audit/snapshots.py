@@ -1,4 +1,4 @@
-"""Pictures of visitors, sealed, one a decision, each kept for some days. Off unless wanted."""
+"""Pictures of visitors, sealed, one for each decision, each kept for some days. Off by default."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from oneglance.whole_file import wipe, write_whole
 # Beside the segments.
 SNAPSHOTS = "snapshots"
 _NAME = re.compile(r"(\d{8}T\d{6}Z)-([0-9a-f]{8,64})\.sealed")
-# Also what a process left that was killed while it wrote one: nobody writes that name again.
+# This includes what a process left that was killed while writing one: nobody writes that name
+# again.
 _TO_GO = re.compile(rf"(?:\.new\d*-)?{_NAME.pattern}")
 _TIME = "%Y%m%dT%H%M%SZ"
 
@@ -33,7 +34,7 @@ class Snapshots:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             sealed = self._sealer.seal(picture, _context(event_id))
-            # A picture lost in a power cut is no harm; the decision itself is in the log.
+            # Losing a picture in a power cut does no harm; the decision itself is in the log.
             write_whole(self._folder / name, sealed, 0o600, durable=False, for_folders_owner=True)
         except OSError as error:
             raise AuditError(
@@ -99,7 +100,7 @@ def events_in(folder: Path) -> set[str]:
 def expired(names: Iterable[str], now: datetime, keep_days: int) -> list[str]:
     """The names of snapshots taken more than `keep_days` before `now`; others are left alone.
 
-    So are those of the future: the clock that says so may be wrong.
+    So are those dated in the future: the clock may be wrong.
     """
     before = now - timedelta(days=keep_days)
     found = []
@@ -114,7 +115,7 @@ def _taken_at(text: str) -> datetime:
     try:
         return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
-        # Named by somebody else.
+        # Its name is not one of ours.
         return datetime.max.replace(tzinfo=UTC)
 
 

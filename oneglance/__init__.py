@@ -7,13 +7,16 @@ The rooms of the house are `oneglance.contract`, `faces`, `training`, `converter
 import os
 
 MAX_PICTURE_PIXELS = 50_000_000
-# OpenCV compares a picture's header with this before it decodes or sets memory aside, whatever the
-# format; but it looks once only, when it is loaded. So it is said here, before anybody loads it.
+# OpenCV compares a picture's header with this limit before it decodes or allocates memory, whatever
+# the format, but it reads the limit only once, when it is loaded. So it is set here, before anybody
+# loads it.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PICTURE_PIXELS))
 
 
 def __getattr__(name: str) -> str:
-    """`__version__`, when it is asked for: reading it takes longer than all else at the start."""
+    """`__version__`, only when asked for: reading it takes longer than everything else at the
+    start.
+    """
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import version

@@ -1,4 +1,6 @@
-"""The section [access]: who may enter when, and what must be shown. Contradictions are mistakes."""
+"""The section [access]: who may enter when, and what they must show. Contradictions are
+mistakes.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ Group = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class AccessRule(Section):
-    """One line of who may enter: its groups (everybody enrolled if none) at its times (always).
+    """One rule about who may enter: its groups (everybody enrolled if none) at its times (or
+    always).
 
     One of `factors` is enough. It holds from the day `valid_from` on and before `valid_until`.
     """
@@ -86,7 +89,7 @@ def schedule_of(rule: AccessRule, schedules: dict[str, tuple[str, ...]]) -> Sche
 
 
 def access_mistakes(access: AccessConfig, timezone: str | None) -> list[str]:
-    """What does not fit together, one text a mistake; empty if all does."""
+    """What does not fit together, one text for each mistake; empty if everything does."""
     mistakes = []
     if (access.schedules or _dated(access)) and timezone is None:
         mistakes.append("access: times and dates need site.timezone, e.g. 'Europe/Berlin'")

@@ -40,15 +40,15 @@ dynamic_filters = true
 """
 
 
-# Linux gives out ports from 32768 on by itself, and might give one away before it is listened on.
+# Linux assigns ports from 32768 on by itself, and might give one away before it is listened on.
 _FIRST_PORT, _PORTS = 20_000, 12_000
 
 
 def free_port() -> int:
     """A TCP port on the loopback address that nobody listens on.
 
-    It stays so until this process ends, for all who ask here: no other process gets the same, and
-    a broker can end and come back. Raises BrokerError if there is none.
+    It stays reserved until this process ends, for everybody who asks here: no other process gets
+    the same, and a broker can end and come back. Raises BrokerError if there is none.
     """
     for _ in range(1000):
         port = _FIRST_PORT + secrets.randbelow(_PORTS)

@@ -37,8 +37,8 @@ CONNECT_TIMEOUT_S = 5.0
 # A few decisions in flight are plenty for a door; what waits longer is stale.
 MAX_QUEUED = 20
 MAX_REMEMBERED = 64
-# So many connections in a row that end so soon are no accident: two clients of one name throw
-# each other out for ever.
+# This many connections in a row that end this soon are no accident: two clients with one name are
+# throwing each other out.
 MANY_SHORT = 3
 SHORT_S = 3.0
 
@@ -56,7 +56,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class LastWill:
-    """What the broker says for us if we vanish; retained, QoS 1."""
+    """What the broker publishes for us if we vanish; retained, QoS 1."""
 
     topic: str
     payload: bytes
@@ -66,10 +66,10 @@ class Link:
     """One standing connection to the broker. `start` returns at once; `stop` ends it.
 
     `on_message` gets each Arrival and must not block; what it raises is logged, not spread.
-    `on_connected` runs after each (re)connection, when subscriptions have been asked for; use it
-    to publish retained status. `failure` tells why the last attempt to connect failed,
-    `deaf` why the broker does not let us hear a topic (by topic), and `publishes_refused` how many
-    messages its ACL forbade. A `password` takes the place of the file's.
+    `on_connected` runs after each (re)connection, when subscriptions have been asked for; use it to
+    publish retained status. `failure` says why the last attempt to connect failed, `deaf` why the
+    broker does not let us hear a topic (by topic), and `publishes_refused` how many messages its
+    ACL forbade. A `password` replaces the file's.
 
     Raises ConfigError at once when certificates or the password file cannot be used.
     """
@@ -108,12 +108,16 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted us, the connection stands, and somebody works at it."""
+        """Whether the broker has accepted us, the connection is up, and the link's thread is
+        alive.
+        """
         return self.alive and bool(self._client.is_connected())
 
     @property
     def clear(self) -> bool:
-        """Whether all that was published has been handed to the network; for who can leave out."""
+        """Whether everything published has been handed to the network; for callers that can skip
+        messages.
+        """
         return self.connected and not self._client.want_write()
 
     @property
@@ -122,7 +126,7 @@ class Link:
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin to connect in the background, and keep at it until `stop`."""
+        """Begin to connect in the background, and keep trying until `stop`."""
         self._thread.start()
 
     def wait_connected(self, timeout_s: float) -> bool:
@@ -283,7 +287,7 @@ class Link:
         error = BrokerError(
             what, where=f"{self._config.host}:{self._config.port}", fix=fix, refused=refused
         )
-        # The first failure is news; the same one again and again is not.
+        # Only the first failure is news, not its repetitions.
         level = logging.WARNING if str(error) != str(self.failure or "") else logging.DEBUG
         log.log(level, "%s", error, extra=BROKER_FAILED())
         with self._changed:
@@ -387,7 +391,7 @@ class Link:
 
 
 def _in_its_words(properties: Properties | None) -> str:
-    """What the broker itself says, if it does, and which other server it names."""
+    """What the broker itself says, if anything, and the other server that it names, if any."""
     said = (getattr(properties, name, "") for name in ("ReasonString", "ServerReference"))
     return "".join(f" ({text[:200]})" for text in said if text)
 

@@ -17,8 +17,8 @@ _LONGEST = 17
 def read_number(file: Path) -> int:
     """The stored number, at most 16 digits; 0 if there is no file yet.
 
-    Raises ValueError if something else stands there (a number is never guessed), OSError if the
-    file cannot be read.
+    Raises ValueError if the file holds anything else (a number is never guessed), OSError if it
+    cannot be read.
     """
     try:
         with file.open("rb") as stored:
@@ -35,6 +35,6 @@ def write_number(file: Path, number: int) -> None:
 
     Made by root, it belongs to the folder's owner.
 
-    Raises OSError if it cannot be kept: the old number then still stands there.
+    Raises OSError if it cannot be stored: the file then still holds the old number.
     """
     write_whole(file, b"%d\n" % number, 0o600, durable=True, for_folders_owner=True)

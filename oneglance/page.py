@@ -1,4 +1,4 @@
-"""HTML pages that are one file each: the frame and the style sheet that all of them share.
+"""HTML pages in one file each: the frame and the style sheet that all of them share.
 
 What is filled in is text, never markup. Needs Jinja2 (the extra `report`).
 """
@@ -12,7 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
 def fill(package: str, template: str, **values: object) -> Iterator[str]:
-    """The page in parts, as they come: a template that lies in `package`, with `values`.
+    """The page in parts, as they are produced, from a template in `package`, with `values`.
 
     The template may extend `base.html`, which brings the style along. Raises
     jinja2.UndefinedError where it names a value that is not given.

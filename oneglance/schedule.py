@@ -1,4 +1,4 @@
-"""When something holds, by the clock on the wall of the door. Pure.
+"""When something applies, by the door's local time. Pure.
 
 A schedule is a list of lines such as `mon-fri 07:00-19:00`. A moment is turned into the local time
 of the door's zone, and that is looked up: an hour that the clocks skip never comes, one that they
@@ -71,7 +71,7 @@ class Schedule:
 
     @classmethod
     def any_of(cls, schedules: Iterable[Schedule]) -> Schedule:
-        """What holds when at least one of these does."""
+        """The times at which at least one of these applies."""
         merged: list[Minutes] = []
         for first, end in sorted(span for one in schedules for span in one.spans):
             if merged and first <= merged[-1][1]:

@@ -1,4 +1,4 @@
-"""Tell systemd how we are (sd_notify): ready, alive, what we do, stopping.
+"""Tell systemd about us (sd_notify): ready, alive, what we are doing, stopping.
 
 Without `$NOTIFY_SOCKET` (started by hand, in a test, under another init) every call does nothing.
 Protocol: sd_notify(3); one datagram a call, a leading `@` names an abstract socket.

@@ -1,4 +1,4 @@
-"""How long the stages of a loop take: timed one by one, gathered in bounded memory for ever."""
+"""How long the stages of a loop take: timed one by one, collected in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BINS = 27 * BINS_PER_OCTAVE
 
 @contextmanager
 def stage(name: str, on_stage: OnStage | None) -> Iterator[None]:
-    """Time what stands in the block, and tell `on_stage`. Nothing is told of what raises."""
+    """Time the block, and tell `on_stage`, unless the block raises."""
     if on_stage is None:
         yield
         return

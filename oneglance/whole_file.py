@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all: the one way in which this house replaces a file.
+"""Files that are there whole or not at all: the only way in which this project replaces a file.
 
-A draft is made beside the target, hidden, and renamed over it when it is complete. Who reads the
-target meanwhile sees the old content or the new, never a half.
+A draft is made beside the target, hidden, and renamed over it when it is complete. Readers see the
+old content of the target or the new, never half of it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def write_whole(
 
 
 def write_whole_and_wipe(path: Path, data: bytes, mode: int) -> None:
-    """Replace a file that held what is to be gone, durably; the old bytes are then overwritten.
+    """Replace a file that held something to be erased, durably; the old bytes are then overwritten.
 
     See `wipe` for what that can do. Made by root, it belongs to the owner of the folder. Raises
     OSError; then `path` may hold the new content already, and the old bytes may be left.
@@ -52,9 +52,9 @@ def write_whole_and_wipe(path: Path, data: bytes, mode: int) -> None:
 def wipe(path: Path) -> None:
     """Overwrite a file with zeros, on the disk when this returns, and remove it.
 
-    Only a file system that writes in place forgets by that: one that copies on write or keeps
-    data in a journal does not, nor does flash, which writes elsewhere, nor any copy. A file that
-    has another name (a hard link) is only removed. Raises OSError.
+    This erases the bytes only on a file system that writes in place: not on one that copies on
+    write or keeps data in a journal, nor on flash, which writes elsewhere, nor in any copy. A file
+    that has another name (a hard link) is only removed. Raises OSError.
     """
     descriptor = os.open(path, _TO_WIPE)
     try:
@@ -66,7 +66,7 @@ def wipe(path: Path) -> None:
 
 def _overwrite(descriptor: int, *, names: int = 0) -> None:
     status = os.fstat(descriptor)
-    # Whoever gave it a further name wants to keep it.
+    # Whoever gave it another name wants to keep it.
     if not stat.S_ISREG(status.st_mode) or status.st_nlink != names:
         return
     os.pwrite(descriptor, bytes(status.st_size), 0)
@@ -80,16 +80,16 @@ def fresh(
     """An empty file to write to, which takes the place of `path` at the end.
 
     It has `mode`, less the umask, from the first moment. Its `name` is a path in the same folder
-    with the suffix of `path`, for who needs a path: write into that file, do not replace it.
-    `durable`: when this returns, the content survives a power cut (where the file system can sync
-    a folder at all); without it a power cut soon after may leave an empty file, but a crash of
-    the process or a full disk may not.
-    `for_folders_owner`: made by root, it belongs to the owner of the folder.
+    with the suffix of `path`, for callers that need a path: write into that file, do not replace
+    it. `durable`: when this returns, the content survives a power cut (where the file system can
+    sync a folder at all); without it a power cut soon after may leave an empty file, but a crash of
+    the process or a full disk may not. `for_folders_owner`: made by root, it belongs to the owner
+    of the folder.
 
     Raises OSError, and what is raised inside: the draft is then removed, and `path` is as it was
     (only a folder that cannot be synced after the rename already shows the new content). Two
-    processes at once leave the whole content of one of them. What a killed process left, the next
-    one to write the same file removes.
+    processes at once leave the whole content of one of them. The next process that writes the same
+    file removes what a killed one left.
     """
     folder = _open_folder(path.parent) if durable else None
     try:
@@ -112,9 +112,9 @@ def fresh(
 def write_new(path: Path, data: bytes, mode: int) -> None:
     """Make a file that must not be there yet; when this returns, it survives a power cut.
 
-    It has exactly `mode`, whatever the umask, and never more than that. Raises FileExistsError,
-    and touches nothing, if anything is there, were it a link that leads nowhere; another OSError
-    if it cannot be written: then there is no file.
+    It has exactly `mode`, whatever the umask, and never more than that. Raises FileExistsError, and
+    touches nothing, if anything is there, even a link that leads nowhere; another OSError if it
+    cannot be written: then there is no file.
     """
     # Written in its place: the rename of a draft would overwrite, and a hard link, which would
     # not, is more than a USB stick's file system can do.
@@ -151,7 +151,7 @@ def _drafted(path: Path, mode: int) -> Iterator[BufferedWriter]:
                 with suppress(OSError):
                     fcntl.flock(draft, fcntl.LOCK_EX)
                 if os.fstat(draft.fileno()).st_nlink == 0:
-                    # Taken for a leftover in the moment before it was locked.
+                    # It was taken for a leftover in the moment before it was locked.
                     continue
                 yield draft
             except BaseException:
@@ -181,7 +181,7 @@ def _is_free(name: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Who holds the lock on what has this name is alone in removing it.
+        # Only the holder of the lock on the file with this name may remove it.
         if os.path.samestat(os.fstat(descriptor), name.lstat()):
             name.unlink()
     except FileNotFoundError:
@@ -202,7 +202,7 @@ def _sync_folder(folder: int) -> None:
     try:
         os.fsync(folder)
     except OSError as error:
-        # The shared folders of some virtual machines can sync no folder: nothing is to be had
-        # there that a refusal would bring.
+        # The shared folders of some virtual machines cannot sync a folder, and refusing to write
+        # would gain nothing there.
         if error.errno != errno.EINVAL:
             raise
