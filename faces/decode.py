@@ -1,4 +1,4 @@
-"""A picture file's bytes into pixels. What is too large is refused by its header alone."""
+"""Turns a picture file's bytes into pixels. Too large a picture is refused by its header alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oneglance import MAX_PICTURE_PIXELS
 from oneglance.errors import ImageError
 from oneglance.faces.formats import HEIC, VIDEO, named_format
 
-# More than any camera's file of so many pixels has.
+# More than any camera's file has for that many pixels.
 MAX_BYTES = 100_000_000
 _PIECE = 1_000_000
 _JPEG = b"\xff\xd8"
@@ -27,8 +27,8 @@ _SAMPLED_PX = 1024
 
 
 def read_file(file: IO[bytes], size: int, where: str) -> bytes:
-    """All that is in a picture file of `size` bytes; of a pipe or device, whose size is said to be
-    0, all that comes.
+    """The whole content of a picture file of `size` bytes, or whatever comes from a pipe or device,
+    whose size is given as 0.
 
     Raises ImageError, named by `where`, if it is more than 100 MB.
     """
@@ -48,8 +48,8 @@ def read_file(file: IO[bytes], size: int, where: str) -> bytes:
 def decode(data: bytes, where: str) -> NDArray[np.uint8]:
     """A picture as BGR uint8 (H, W, 3), turned upright by its EXIF data; `where` is for errors.
 
-    Raises ImageError if it is no picture, a damaged one, one of a format that is not read, which
-    is then named, or larger than 50 megapixels.
+    Raises ImageError if it is not a picture, is damaged, is larger than 50 megapixels, or has a
+    format that is not read, which is then named.
     """
     name = named_format(data)
     if name == HEIC:
@@ -68,13 +68,13 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
         if image is not None and not data.startswith(_JPEG) and image.max() <= _HALF_LIT:
             image = _with_all_its_bits(data, image)
     except cv2.error as error:
-        # Of its own checks OpenCV tells only the text.
+        # For its own checks OpenCV gives only the text.
         if "CV_IO_MAX_IMAGE" in error.err:
             raise _too_large(where) from None
         image = None
     if image is None:
         raise _damaged(where)
-    # Whoever loaded OpenCV before us has its own limit.
+    # Somebody who loaded OpenCV before us may have set a limit of their own.
     if image.shape[0] * image.shape[1] > MAX_PICTURE_PIXELS:
         raise _too_large(where)
     return np.asarray(image, np.uint8)

@@ -1,4 +1,4 @@
-"""What a file is that OpenCV reads no picture from, by its first bytes. Pure."""
+"""What kind of file it is that OpenCV cannot read a picture from, by its first bytes. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_TAGS = 200
 
 
 def named_format(data: bytes) -> str | None:
-    """The name of a known format that is not simply decoded; None for what is to be tried.
+    """The name of a known format that cannot simply be decoded; None for anything worth trying.
 
     `HEIC` is a picture, `VIDEO` a recording. A camera's RAW file is most often a TIFF file whose
     first picture is a thumbnail, which would be taken for the photograph.

@@ -1,4 +1,4 @@
-"""What one door does to templates and thresholds, as it was measured there. Pure.
+"""The effect of one door on templates and thresholds, as measured there. Pure.
 
 One camera, one wall and one lamp leave the same mark in every template, so that strangers who came
 through one door score higher than strangers' photographs do, on which the model's thresholds were
@@ -44,7 +44,8 @@ class Door:
         return settled(templates, self.directions)
 
     def lifted(self, threshold: float) -> float:
-        """The score that does at this door what `threshold` did where it was fitted; never lower.
+        """The score that means at this door what `threshold` meant where it was fitted; never
+        lower.
 
         Both lie as many standard deviations above the mean of their impostors.
         """
@@ -63,7 +64,7 @@ def common_directions(templates: Templates) -> Templates:
 def settled(templates: Templates, directions: Templates) -> Templates:
     """Templates float32 (n, d) without their part along `directions` (k, d); each keeps its length.
 
-    Taken twice it changes nothing more. A template that is nothing but that part stays as it is:
+    Taken twice it changes nothing more. A template that consists of that part alone stays as it is:
     there is nothing else to go by.
     """
     rest = templates - (templates @ directions.T) @ directions

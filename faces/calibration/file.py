@@ -41,7 +41,7 @@ class Scores(Part):
 
 
 class Record(Part):
-    """What is kept. `directions` is base64 of little-endian float32 (k, d)."""
+    """The content of the file. `directions` is base64 of little-endian float32 (k, d)."""
 
     format: Literal["door-calibration-1"] = "door-calibration-1"
     model_id: Text

@@ -14,7 +14,7 @@ from oneglance.faces.calibration.door import Door, Spread, common_directions, se
 Templates = NDArray[np.float32]
 Compare = Callable[[Templates, Templates], NDArray[np.float32]]
 
-# With fewer the common direction is mostly theirs, and not the door's (docs/calibration.md).
+# With fewer, the common direction is mostly theirs rather than the door's (docs/calibration.md).
 LEAST_STRANGERS = 20
 CONFIDENCE = 0.95
 _DRAWS = 400
@@ -24,7 +24,7 @@ _LOW, _HIGH = 2.5, 5.0
 
 
 class TooFewStrangersError(OneglanceError):
-    """So few strangers say nothing about a door."""
+    """There are too few strangers to say anything about a door."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,12 +48,12 @@ def fit(
     generator: np.random.Generator,
     directions: Templates | None = None,
 ) -> Fitted:
-    """What templates float32 (n, d), each of another person, say about their door.
+    """Learn about a door from templates float32 (n, d), each of a different person.
 
     `compare` is the model's, `fitted` how impostor scores lay where its thresholds were fitted.
-    Scores are measured on strangers from whom the direction was not taken: half of them gives it
-    to the other. How sure the result is, a bootstrap over them tells. With `directions` (k, d)
-    those are taken out, and the strangers have no say in which.
+    Scores are measured on strangers from whom the direction was not taken: each half serves the
+    other. A bootstrap over them tells how certain the result is. With `directions` (k, d) those are
+    taken out, and the strangers have no say in the choice.
 
     Raises TooFewStrangersError below LEAST_STRANGERS.
     """

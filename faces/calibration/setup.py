@@ -44,9 +44,9 @@ class DoorModel(FaceModel):
 
 
 def any_door(model: FaceModel) -> Door | None:
-    """What the manifest tells of doors in general, for one that is not calibrated.
+    """What the manifest says about doors in general, for a door that is not calibrated.
 
-    Thresholds stay as they are. None if it tells nothing. Raises ModelError if it is damaged.
+    Thresholds stay as they are. None if it says nothing. Raises ModelError if it is damaged.
     """
     written = model.manifest.document.common
     if written is None:
@@ -62,13 +62,13 @@ def any_door(model: FaceModel) -> Door | None:
 
 
 def common_of(model: FaceModel) -> Templates:
-    """The directions (k, d) that the manifest tells; none, k = 0, if it tells none. ModelError."""
+    """The directions (k, d) in the manifest; k = 0 if it has none. ModelError."""
     door = any_door(model)
     return np.empty((0, model.template_size), np.float32) if door is None else door.directions
 
 
 def kept_calibration(config: Config, model: FaceModel) -> Kept | None:
-    """What was learned of this door; None if nothing was.
+    """What was learned about this door; None if nothing was.
 
     Raises as `read_calibration`, and GalleryError where the configuration names a file that is
     not there: deleting it must not make a door laxer in silence.

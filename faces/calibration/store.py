@@ -1,8 +1,8 @@
 """Strangers' templates that a door keeps until it is calibrated: sealed, anonymous, capped.
 
-The day on which the file was begun, then records of one length, each sealed by itself. There is no
-name, no picture and no time of anybody's in it, and no order either: the place of each new one is
-drawn by chance. So they grow old together: all of them go when the file is too old.
+The day on which the file was begun, then records of equal length, each sealed separately. There is
+no name, no picture and no time of anybody's in it, and no order either: the place of each new one
+is drawn by chance. So they grow old together: all of them go when the file is too old.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def delete_strangers(path: Path) -> None:
 class StrangerFile:
     """The file at `path`, sealed with the gallery's key, for templates of one model.
 
-    A file that was begun `keep_days` ago or more holds nobody any longer, nor does one of a day to
-    come, by a clock that was wrong then or is now. `random` draws places; it need not be secret.
+    A file that was begun `keep_days` ago or more counts as empty; so does one dated in the future,
+    because the clock was wrong then or is wrong now. `random` draws places; it need not be secret.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class StrangerFile:
         begun = (day or self._today()).isoformat().encode()
         data = begun + b"".join(records)
         try:
-            # Who is deleted later is not to be found in what was replaced before either.
+            # Somebody who is deleted later must not be found in an earlier version of the file
+            # either.
             write_whole_and_wipe(self._path, data, 0o600)
         except OSError as error:
             raise GalleryError(
@@ -95,7 +96,7 @@ class StrangerFile:
             try:
                 plain = self._key.open(record, self._context)
             except GalleryError:
-                # Another model's, or another key's: it only makes one stranger less.
+                # It belongs to another model or key: that only makes one stranger fewer.
                 continue
             found.append(np.frombuffer(plain, "<f4"))
         return np.array(found, np.float32).reshape(-1, self._size)

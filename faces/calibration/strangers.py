@@ -1,4 +1,4 @@
-"""Strangers among kept templates, each once; who is enrolled is found and left out. Pure."""
+"""Strangers among kept templates, each once; people who are enrolled are left out. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from oneglance.faces.calibration.fit import LEAST_STRANGERS
 Templates = NDArray[np.float32]
 Compare = Callable[[Templates, Templates], NDArray[np.float32]]
 
-# How far above the middle of impostor scores, in standard deviations, somebody is taken for one
-# who is enrolled, or came before: about one comparison of strangers in 1,000, and one in 10,000.
+# How far above the middle of impostor scores, in standard deviations, somebody counts as enrolled,
+# or as having come before: about one comparison of strangers in 1,000, and one in 10,000.
 _ENROLLED, _AGAIN = 3.5, 4.3
 # So strict in a gallery of so many templates; each tenfold has ten times the chances.
 _IN_A_GALLERY_OF, _FOR_TEN_TIMES = 30, 0.8
@@ -39,7 +39,7 @@ def sifted(templates: Templates, enrolled: Templates, compare: Compare) -> Sifte
     """
     finite = templates[np.isfinite(templates).all(1)]
     if len(finite) < LEAST_STRANGERS:
-        # Too few to tell what is usual here, and to be of use.
+        # Too few to tell what is usual here, or to be of use.
         return Sifted(finite, 0, 0)
     common = common_directions(finite)
     left = settled(finite, common)

@@ -128,7 +128,7 @@ def drawing_manifest(
     threshold: float,
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The manifest of a model of drawings; `about` is added as it is."""
+    """The manifest of a drawing model; `about` is added as it is."""
     return {
         "format": FORMAT,
         "name": name,
@@ -149,7 +149,7 @@ def drawing_manifest(
 
 
 def read_drawing(data: bytes, where: str) -> NDArray[np.uint8]:
-    """A drawing uint8 (105, 105) from the bytes of a picture file; ImageError if it is none."""
+    """A drawing uint8 (105, 105) from the bytes of a picture file; ImageError if it is not one."""
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
     except cv2.error:

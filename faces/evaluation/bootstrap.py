@@ -1,4 +1,4 @@
-"""How sure an EER and an AUC are: a bootstrap over people, as pairs are not independent.
+"""How certain an EER and an AUC are: a bootstrap over people, since pairs are not independent.
 
 Source: two-way subsets bootstrap; Bolle, Ratha, Pankanti, Error analysis of pattern recognition
 systems - the subsets bootstrap, CVIU 93(1), 2004, and Poh, Martin, Bengio, IEEE TPAMI 29(3), 2007.

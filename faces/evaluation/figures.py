@@ -1,4 +1,4 @@
-"""What is said of a verifier's scores, whichever pairs made them: ready for JSON."""
+"""The figures about a verifier's scores, whichever pairs made them: ready for JSON."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def steepness(points: NDArray[np.floating], rest: NDArray[np.floating]) -> float
 def upright(points: NDArray[np.floating]) -> NDArray[np.float64] | None:
     """The points (5, 2) with the middle of the eyes at 0, the eyes level and 1 apart.
 
-    None for eyes that are in one place, or points that are no numbers.
+    None if both eyes are in one place, or points are not numbers.
     """
     points = np.asarray(points, np.float64)
     across = points[1] - points[0]

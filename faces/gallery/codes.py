@@ -2,8 +2,8 @@
 
 Each component, times its weight in the Siamese head, is rounded to one of `LEVELS` levels, and
 level k is written as k ones: then the Hamming distance of two codes is the L1 distance of their
-levels, which one pass of AVX2 popcounts finds. What rounding hides is known of each template, so
-that the code distance bounds the true one from below, and no template is ever ruled out wrongly.
+levels, which one pass of AVX2 popcounts finds. The rounding error of each template is known, so the
+code distance bounds the true one from below, and no template is ever ruled out wrongly.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class L1Head:
 
     @classmethod
     def behind(cls, compare: Compare, template_size: int) -> L1Head | None:
-        """The head that `compare` applies, found by asking it; None if it is of another kind."""
+        """The head that `compare` applies, found by probing it; None if it is of another kind."""
         nothing = np.zeros((1, template_size), np.float32)
         bias = float(compare(nothing, nothing)[0, 0])
         units = np.eye(template_size, dtype=np.float32)

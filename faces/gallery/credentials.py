@@ -1,12 +1,12 @@
 """Badges and PINs: which person each claims. One small sealed file beside the gallery.
 
-Neither stands in it as it is. A badge's number is kept as its HMAC under a key of the file's own, a
+Neither is in it in the clear. A badge's number is kept as its HMAC under a key of the file's own, a
 PIN as its scrypt (RFC 7914) under a salt of each person's own; the whole is sealed with the
 gallery's key, while that is changed with the old and the new one. A claim costs the same work
-whether anybody has that badge or PIN or not.
+whether or not anybody has that badge or PIN.
 
 Each change raises the file's generation, which a log remembers: an older copy, in which a badge
-that was taken away would count again, is refused. A file that is gone gives nobody anything.
+that was taken away would count again, is refused. If the file is gone, nobody has a badge or PIN.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _RESTORE = "restore it from a backup, or move it away and give out badges and PI
 
 
 class RestoredCredentialsError(GalleryError):
-    """The badges and PINs are an older copy of ones that were seen later."""
+    """The badges and PINs are an older copy than one that was seen before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Whom a badge or PIN claims: nobody if `person_id` is None.
+    """The person whom a badge or PIN claims: nobody if `person_id` is None.
 
     It counts only for the enrolment of `created_at`, not for a later one under the same id. `mark`
     stands for the badge or PIN wherever tries are counted, and is no help in guessing it.
@@ -75,9 +75,8 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who has which badge and PIN, at one moment. `badge_key` and `salt` are the file's own.
-
-    `generation` is how often that was changed.
+    """Who has which badge and PIN, at one moment. `badge_key` and `salt` belong to the file.
+    `generation` counts the changes.
     """
 
     badge_key: bytes
@@ -87,11 +86,11 @@ class Credentials:
 
     @classmethod
     def none(cls) -> Self:
-        """Nobody has any."""
+        """Credentials of nobody."""
         return cls(secrets.token_bytes(32), secrets.token_bytes(SALT_BYTES), {})
 
     def claimed_by_badge(self, number: str) -> Claimed:
-        """Whom this badge claims; GalleryError if it is no badge's number."""
+        """Whom this badge claims; GalleryError if it is not a badge's number."""
         wanted = self._badge(checked_badge(number))
         person_id = None
         for other, entry in self.entries.items():
@@ -100,7 +99,7 @@ class Credentials:
         return self._claimed(person_id, wanted)
 
     def claimed_by_pin(self, pin: str) -> Claimed:
-        """Whom this PIN claims; GalleryError if it is no PIN."""
+        """Whom this PIN claims; GalleryError if it is not a PIN."""
         digits = checked_pin(pin)
         person_id = None
         for other, entry in self.entries.items():
@@ -150,7 +149,7 @@ class Credentials:
         return replace(self, entries=kept)
 
     def _entry(self, person_id: str, created_at: datetime) -> _Entry:
-        """What this enrolment has; what an earlier one under the same id had is not its own."""
+        """What this enrolment has, without what an earlier one under the same id had."""
         entry = self.entries.get(person_id)
         fits = entry is not None and entry.created_at == created_at
         return entry if entry is not None and fits else _Entry(created_at)
@@ -190,7 +189,7 @@ def checked_pin(pin: str) -> str:
 
 
 class CredentialFile:
-    """The file as it is at the moment of each claim, held against `log`."""
+    """The file as it is at the moment of each claim, checked against `log`."""
 
     def __init__(self, path: Path, key: TemplateKey, log: GenerationLog | None = None) -> None:
         self._path = path
@@ -198,11 +197,11 @@ class CredentialFile:
         self._log = log
 
     def badge(self, number: str) -> Claimed:
-        """Whom a badge claims; raises as `read_credentials`, and GalleryError for no number."""
+        """Whom a badge claims; raises as `read_credentials`; GalleryError if it is malformed."""
         return read_credentials(self._path, self._key, self._log).claimed_by_badge(number)
 
     def pin(self, pin: str) -> Claimed:
-        """Whom a PIN claims; raises as `read_credentials`, and GalleryError for no PIN."""
+        """Whom a PIN claims; raises as `read_credentials`; GalleryError if it is malformed."""
         return read_credentials(self._path, self._key, self._log).claimed_by_pin(pin)
 
     def check(self) -> None:
@@ -215,11 +214,10 @@ class CredentialFile:
             self._log.note_generation(held.generation)
 
     def drop_departed(self, enrolled: Callable[[], Sequence[Person]]) -> int:
-        """Take away what people have who are not `enrolled` any more; returns how many had any.
-
-        Who was enrolled anew under the same id has nothing of before. `enrolled` is asked while
-        nobody changes the file. Raises as `changing`, and what `enrolled` raises: then, and for
-        an older copy, nothing is changed.
+        """Remove the badges and PINs of people who are no longer `enrolled`; returns how many had
+        any. Somebody enrolled anew under the same id has nothing from before. `enrolled` is asked
+        while nobody changes the file. Raises as `changing`, and what `enrolled` raises: then, and
+        for an older copy, nothing is changed.
         """
         if not is_there(self._path):
             return 0
@@ -293,7 +291,7 @@ def changing(
 ) -> Iterator[list[Credentials]]:
     """The credentials as a list of one, to be replaced in it; one process at a time.
 
-    When the block ends, what stands in the list then is on disk. Raises as `read_credentials`, and
+    When the block ends, what the list then holds is on disk. Raises as `read_credentials`, and
     GalleryError if it cannot be kept; then, and if the block raises, the file is as it was. Only
     if `log` does not take the new generation, the file is changed already.
     """
@@ -344,7 +342,7 @@ def write_credentials(
     lines = [base64.b64encode(one.seal(body, _CONTEXT)) + b"\n" for one in keys]
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A badge or PIN that was taken away is not to be found in the file that was replaced.
+        # A badge or PIN that was taken away must not be found in the file that was replaced.
         write_whole_and_wipe(path, _MAGIC + b"".join(lines), 0o600)
     except OSError as error:
         raise GalleryError(
@@ -409,7 +407,7 @@ def _from_json(body: Any) -> Credentials:
         )
         for person_id, entry in body["people"].items()
     }
-    # Files from before it was counted have none.
+    # Files from before generations were counted have none.
     generation = body.get("generation", 0)
     if type(generation) is not int or generation < 0:
         raise ValueError("no generation")

@@ -1,4 +1,4 @@
-"""May these templates become one person's? Pure: scores in, the reason against it out."""
+"""Whether these templates may become one person's. Pure: scores in, the reason against it out."""
 
 from __future__ import annotations
 

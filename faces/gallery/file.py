@@ -79,7 +79,7 @@ def make(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file; GalleryError if this user may not even look."""
+    """Whether the file exists; GalleryError if this user may not even look."""
     try:
         return path.exists()
     except OSError as error:
@@ -105,9 +105,8 @@ def wrapped(path: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """As `wrapped`, and a value that is not what we write is a damaged gallery, too.
-
-    SQLite finds nothing wrong with a date that is none: only reading it tells.
+    """As `wrapped`, and a value that we would not write is a damaged gallery, too. SQLite finds
+    nothing wrong with an invalid date: only reading it does.
     """
     with wrapped(path):
         try:
@@ -174,7 +173,7 @@ def _check_file(path: Path) -> None:
 
 
 def _check_content(database: sqlite3.Connection, path: Path) -> None:
-    """Only reads: whatever is refused here stays byte for byte as it was."""
+    """Read-only: whatever is refused here stays byte for byte as it was."""
     (application_id,) = database.execute("PRAGMA application_id").fetchone()
     version = schema_version(database)
     if path.stat().st_size == 0:
@@ -217,7 +216,7 @@ def _code(error: sqlite3.Error) -> int | None:
 def _explain(error: sqlite3.Error) -> tuple[str, str]:
     code = _code(error)
     if code is None and str(error).startswith("Could not decode"):
-        # This text would go on with the name that is no UTF-8.
+        # The rest of this text would be the name that is not UTF-8.
         return "the gallery is damaged", RESTORE
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "another program keeps the gallery busy", "try again; see who holds it with fuser"

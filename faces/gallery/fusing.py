@@ -1,4 +1,4 @@
-"""Several pictures of one person, compared as one: of who is enrolled, or of a visit. Pure."""
+"""Several pictures of one person compared as one: an enrolled person's, or a visit's. Pure."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fused(snapshot: Snapshot, head: L1Head | None, agreement: float) -> Snapshot
 
 
 def _least(templates: NDArray[np.float32], head: L1Head) -> float:
-    """The score of the two that agree least."""
+    """The score of the two templates that agree least."""
     # One row at a time: all pairs at once would take memory by the square of the pictures.
     apart = max(float((np.abs(templates - row) @ head.weights).max()) for row in templates)
     return float(head.bias - apart)

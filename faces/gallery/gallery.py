@@ -50,7 +50,7 @@ __all__ = ["Changes", "Gallery", "Person", "Snapshot"]
 
 
 class Changes(TypedDict, total=False):
-    """What may be changed of a person who is enrolled."""
+    """The parts of an enrolled person that may be changed."""
 
     name: str
     groups: Iterable[str]
@@ -63,7 +63,7 @@ class Gallery:
 
     Several processes may have it open. Every write is one transaction: it happens as a whole or
     not at all, whenever the power goes. All methods raise GalleryError, and what the log of a
-    `witness` raises, and nothing else. What was changed in the file by any other way is refused.
+    `witness` raises, and nothing else. Anything changed in the file in any other way is refused.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Gallery:
     def add_templates(
         self, person_id: str, templates: ArrayLike, model_id: str, *, source: str
     ) -> Person:
-        """Store further templates float32 (k, d) of a person; GalleryError if there is no such."""
+        """Store further templates float32 (k, d) of a person; GalleryError if unknown."""
         rows = checked_templates(templates)
         notes = _notes(len(rows), model_id, utc(self._now(), "the clock"), source)
         with self._register.writing() as draft:
@@ -191,7 +191,7 @@ class Gallery:
     def edit(self, person_id: str, **changes: Unpack[Changes]) -> Person:
         """Change what is given of a person, and nothing else; GalleryError if it does not fit.
 
-        An expiry that has passed already is taken: it ends the enrolment now.
+        An expiry in the past is accepted: it ends the enrolment now.
         """
         with self._register.writing() as draft:
             known = self._required(draft.whole, person_id)
@@ -216,7 +216,7 @@ class Gallery:
             return [record.person for record in whole.records()]
 
     def show(self, person_id: str) -> Person:
-        """One person; GalleryError if there is no such."""
+        """One person; GalleryError if there is no such person."""
         with self._register.reading() as whole:
             return self._required(whole, person_id).person
 
@@ -358,10 +358,9 @@ class Gallery:
         return self._register.generation()
 
     def accept(self, witness: Witness) -> int:
-        """Let this copy count although `witness` saw a later one; returns its new generation.
-
-        That is above all that was seen, so that every other copy stays refused. For a gallery that
-        was opened without a witness.
+        """Let this copy count although `witness` saw a later one; returns its new generation, which
+        is above any that was seen, so that every other copy stays refused. For a gallery that was
+        opened without a witness.
         """
         with self._register.writing(above=witness.highest()):
             pass
@@ -442,7 +441,7 @@ class Gallery:
         return found
 
     def _check_model(self, records: Iterable[Record], model_id: str, moment: datetime) -> None:
-        """Also those whose time comes later: better today than on that morning."""
+        """Including people whose time comes later: better today than on that morning."""
         others = [
             record.person.person_id
             for record in records
@@ -484,7 +483,7 @@ def _has_expired(record: Record | None, moment: datetime) -> bool:
 
 
 def _next_change(people: Iterable[Person], moment: datetime) -> datetime | None:
-    """When the first of these begins or ceases to count, after `moment`."""
+    """When the next of these people begins or ceases to count, after `moment`."""
     dates = (date for one in people for date in (one.valid_from, one.expires_at))
     return min((date for date in dates if date is not None and date > moment), default=None)
 

@@ -18,7 +18,7 @@ _COMPARED = 256
 
 
 class Comparer(Protocol):
-    """What compares templates: scores (p, n) of probes (p, d) with templates (n, d)."""
+    """Something that compares templates: scores (p, n) of probes (p, d) with templates (n, d)."""
 
     def compare(
         self, probes: NDArray[np.float32], templates: NDArray[np.float32]
@@ -69,7 +69,7 @@ def _search(
         return {}
     nearest = codes.nearest(probe, _COMPARED)
     found = _compared(comparer, snapshot, nearest.rows, probe)
-    # Whoever scores less than this cannot change the answer.
+    # Anybody who scores less than this cannot change the answer.
     enough = max(floor, min(found.values()) if len(found) > 1 else float("-inf"))
     if nearest.others_at_most >= enough:
         found = _compared(comparer, snapshot, codes.reaching(probe, enough), probe) or found

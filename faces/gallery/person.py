@@ -1,4 +1,4 @@
-"""Who is enrolled: what the gallery takes and gives, checked."""
+"""Who is enrolled: the types that the gallery takes and gives, and their checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from oneglance.errors import GalleryError
 
 if TYPE_CHECKING:
-    # Who only lists people needs no OpenCV.
+    # Listing people needs no OpenCV.
     from oneglance.faces.gallery.codes import Codes
 
 MAX_NAME_CHARS = 64
@@ -43,7 +43,7 @@ class UnfitTemplatesError(GalleryError):
         self.remedy = fix
 
     def naming(self) -> GalleryError:
-        """The same with the first few ids, for whoever may see who is enrolled."""
+        """The same with the first few ids, for people who may see who is enrolled."""
         ids = ", ".join(self.person_ids[:5]) + (", ..." if len(self.person_ids) > 5 else "")
         return GalleryError(f"{self.what} ({ids})", where=self.where, fix=self.remedy)
 
@@ -53,7 +53,7 @@ class Person:
     """One enrolled person, without the templates themselves. All times are UTC.
 
     The person counts from `valid_from` (None: from enrolment on) until before `expires_at` (None:
-    for good). `groups` say nothing by themselves: who may enter when is the door's policy.
+    for good). `groups` mean nothing by themselves: who may enter when is the door's policy.
     """
 
     person_id: str
@@ -126,7 +126,7 @@ class Snapshot:
         return Snapshot((person_id,) * len(rows), names, self.templates[rows], None, people)
 
     def groups_of(self, person_id: str) -> frozenset[str]:
-        """The person's groups; none for who does not count."""
+        """The person's groups; none for somebody who does not count."""
         person = self.people.get(person_id)
         return frozenset() if person is None else person.groups
 
@@ -228,7 +228,7 @@ def checked_consent(consent_at: datetime | None, now: datetime) -> datetime:
 def checked_validity(
     valid_from: datetime | None, expires_at: datetime | None
 ) -> tuple[datetime | None, datetime | None]:
-    """From when until when, in UTC; GalleryError if the one does not come before the other."""
+    """Beginning and end, in UTC; GalleryError if the one does not come before the other."""
     valid_from = None if valid_from is None else utc(valid_from, "the first day")
     expires_at = None if expires_at is None else utc(expires_at, "the expiry date")
     if valid_from is not None and expires_at is not None and valid_from >= expires_at:

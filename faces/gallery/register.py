@@ -37,7 +37,7 @@ class Whole:
     rows: Mapping[bytes, bytes]
 
     def records(self) -> list[Record]:
-        """Everybody's record, by person_id; GalleryError if one is none."""
+        """Everybody's record, by person_id; GalleryError if one is not a record."""
         with reading(self.path):
             found = [open_record(self.data_key, key, sealed) for key, sealed in self.rows.items()]
         return sorted(found, key=lambda record: record.person.person_id)
@@ -47,7 +47,7 @@ class Whole:
         return self.data_key.pseudonym(person_id)
 
     def record(self, person_id: str) -> Record | None:
-        """One person's record, None if there is no such; GalleryError if it is none."""
+        """One person's record, None if unknown; GalleryError if it is not a record."""
         key = self.key_of(person_id)
         sealed = self.rows.get(key)
         with reading(self.path):
@@ -166,7 +166,7 @@ class Register:
             return bool(self._database.execute(query).fetchone() == (1,))
 
     def erased(self) -> None:
-        """Nothing is left to be erased."""
+        """Record that nothing is left to be erased."""
         with wrapped(self._path):
             set_erased(self._database)
 
@@ -206,9 +206,8 @@ class Register:
 def laid_out(
     database: sqlite3.Connection, path: Path, master: TemplateKey, generation: int
 ) -> Iterator[Draft]:
-    """Inside a transaction: the tables of a gallery of nobody, under a new data key.
-
-    Whom the draft has at the end is in it.
+    """Inside a transaction: the tables of an empty gallery, under a new data key. It then holds
+    whom the draft has at the end.
     """
     raw = secrets.token_bytes(KEY_BYTES)
     database.execute(META)
@@ -266,6 +265,6 @@ def _open_head(key: TemplateKey, meta: Mapping[str, object]) -> tuple[int, str]:
 
 
 def _digest(rows: Mapping[bytes, bytes]) -> str:
-    # With the lengths: no two sets of rows are written alike.
+    # With the lengths, so that no two sets of rows are written alike.
     parts = (b"%d,%d:%b%b" % (len(key), len(rows[key]), key, rows[key]) for key in sorted(rows))
     return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -1,4 +1,4 @@
-"""What one row of the gallery means: people and templates, each sealed to its place."""
+"""The rows of the gallery: people and templates, each sealed to its place."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def to_text_or_none(moment: datetime | None) -> str | None:
 
 
 def from_text(text: str) -> datetime:
-    """What `to_text` wrote; ValueError for what is no time with a time zone."""
+    """What `to_text` wrote; ValueError for anything but a time with a time zone."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without its zone")
@@ -98,7 +98,7 @@ def seal_record(key: TemplateKey, row_key: bytes, record: Record) -> bytes:
 
 
 def open_record(key: TemplateKey, row_key: bytes, sealed: bytes) -> Record:
-    """The record again; ValueError, TypeError or LookupError if it is none of this row."""
+    """The record again; ValueError, TypeError or LookupError if it is not this row's."""
     try:
         said = json.loads(key.open(sealed, b"person" + row_key))
     except GalleryError as error:
@@ -174,5 +174,5 @@ class Unsealed:
         self._next = {}
 
     def forget(self) -> None:
-        """Nothing is known."""
+        """Forget everything."""
         self._rows, self._next = {}, {}

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 APPLICATION_ID = 0x4F47474C
 SCHEMA_VERSION = 2
 
-# A person's row is found by the pseudonym of the id, a template's by a random number. What is said
-# of them stands inside what is sealed, and nowhere else.
+# A person's row is found by the pseudonym of the id, a template's by a random number. Everything
+# about them is inside what is sealed, and nowhere else.
 TABLES = (
     "CREATE TABLE person (key BLOB PRIMARY KEY, sealed BLOB NOT NULL) STRICT",
     """CREATE TABLE template (
@@ -44,7 +44,7 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def one_view(database: sqlite3.Connection) -> Iterator[None]:
-    """Whatever is read inside is of one moment, also while other processes write."""
+    """Everything read inside is from one moment, even while other processes write."""
     if database.in_transaction:
         yield
         return

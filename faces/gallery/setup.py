@@ -9,7 +9,7 @@ from oneglance.faces.gallery.witness import GenerationLog, Witness
 
 
 def configured_witness(config: GalleryConfig, log: GenerationLog | None = None) -> Witness:
-    """What the gallery's generation is held against."""
+    """The witness that the gallery's generation is checked against."""
     beside = config.path.with_name("gallery-generation")
     return Witness(config.generation_file or beside, log)
 

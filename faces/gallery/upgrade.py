@@ -1,4 +1,4 @@
-"""A gallery of version 1, where names and dates stood in the clear, becomes one of today's."""
+"""Converts a gallery of version 1, which had names and dates in the clear, to today's form."""
 
 from __future__ import annotations
 

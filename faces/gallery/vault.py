@@ -69,7 +69,7 @@ class TemplateKey:
 
 
 def load_key(path: Path) -> TemplateKey:
-    """Read the key file; GalleryError if it is missing, readable by others, or no key.
+    """Read the key file; GalleryError if it is missing, readable by others, or not a key.
 
     A systemd credential is taken with the mode that systemd gave it.
     """

@@ -1,4 +1,4 @@
-"""What remembers how far a gallery had come, so that an older copy of it is noticed."""
+"""Remembers how far a gallery had come, so that an older copy of it is noticed."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class GenerationLog(Protocol):
     """A second memory that cannot be altered unnoticed, e.g. a signed and chained log."""
 
     def highest_generation(self) -> int | None:
-        """The highest generation noted; None before the first. Raises OneglanceError."""
+        """The highest generation recorded; None before the first. Raises OneglanceError."""
 
     def note_generation(self, generation: int) -> None:
-        """Keep it, on disk when this returns. Raises OneglanceError if that cannot be done."""
+        """Record it, on disk when this returns. Raises OneglanceError if that cannot be done."""
 
 
 class Witness:
@@ -81,7 +81,7 @@ class Witness:
         return max(number, logged or 0)
 
     def highest(self) -> int:
-        """The highest number that any of the two knows, whatever is wrong with the other."""
+        """The higher number of the two, whatever is wrong with the other."""
         try:
             number = read_number(self._file)
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""How the cues of one face are weighed together: log odds, by weights that stand in the manifest.
+"""Weighs the cues of one face together: log odds, by the weights in the manifest.
 
 Each cue adds what the manifest's table says for its value; the tables were fitted together on
 made films (docs/liveness.md), as the terms of one logistic model. A cue that could not be
@@ -29,7 +29,7 @@ Odds = Annotated[float, Field(ge=-MOST_ODDS, le=MOST_ODDS, allow_inf_nan=False)]
 
 
 class Table(Part):
-    """What a cue adds to the log odds: straight lines between points, level beyond the ends."""
+    """What a cue adds to the log odds: straight lines between points, constant beyond the ends."""
 
     at: Annotated[tuple[Number, ...], Field(min_length=2, max_length=16)] = Field(
         description="values of the cue, rising"
@@ -74,7 +74,7 @@ class FusionDocument(Part):
 
 
 class Verdict(Enum):
-    """What the evidence comes to so far."""
+    """What the evidence so far amounts to."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -114,11 +114,11 @@ class Fusion:
         return frozenset(self._tables)
 
     def evidence(self, cues: Mapping[str, float]) -> dict[str, float]:
-        """What each cue adds to the log odds; 0 for one that is missing, or no number."""
+        """What each cue adds to the log odds; 0 for one that is missing or not a number."""
         return {name: self._of(name, cues.get(name, math.nan)) for name in self._tables}
 
     def weigh(self, cues: Mapping[str, float]) -> Judgement:
-        """The judgement that the cues come to. One that has no table does not count."""
+        """The judgement that follows from the cues. A cue without a table does not count."""
         log_odds = self.document.bias + math.fsum(self.evidence(cues).values())
         if log_odds >= self.document.passes and self.enough(cues):
             verdict = Verdict.PASSED
@@ -129,7 +129,7 @@ class Fusion:
         return Judgement(log_odds, verdict, dict(cues))
 
     def enough(self, cues: Mapping[str, float]) -> bool:
-        """Whether everything was measured that passing needs."""
+        """Whether everything that passing requires was measured."""
         return all(math.isfinite(cues.get(name, math.nan)) for name in self.document.needs)
 
     def _of(self, name: str, value: float) -> float:

@@ -26,12 +26,12 @@ from oneglance.faces.model.manifest import FIX, MANIFEST_NAME, read_json_manifes
 # What was looked at longer ago says nothing about who stands there now.
 STALE_S = 1.0
 BUMPS_OF_NOTHING = 2
-# The look before the last told something of texture, or the last did.
+# The last look, or the one before it, measured some texture.
 MOST_BETWEEN = 2
 
 
 class Witness(Protocol):
-    """Whoever can tell cues from one picture; `parts` name those that are told together."""
+    """Measures cues in one picture; `parts` lists those that are measured together."""
 
     parts: tuple[tuple[str, ...], ...]
 
@@ -64,9 +64,8 @@ class Liveness:
         trace.look(measured(self._texture, trace, pixels, points), at_s)
 
     def judge(self, trace: Trace, at_s: float) -> Judgement:
-        """What the looks of a trace come to at `at_s`. Changes nothing.
-
-        Without a look of just now there is nothing to judge: undecided.
+        """What the looks of a trace amount to at `at_s`. Changes nothing. Without a current look
+        there is nothing to judge: undecided.
         """
         if not trace.looks or not 0 <= at_s - trace.looked_at_s <= STALE_S:
             return Judgement(self._fusion.document.bias, Verdict.UNDECIDED, {})

@@ -41,7 +41,8 @@ CUES = ("ring", "carried", "unrest", "bump", "soft", "stir")
 LEAST_APART_S = 0.12
 # A head turns, and a hand drifts, by too little in less than this.
 FINE_APART_S = 0.3
-# Faces at more different sizes than this are hard to compare; their fine motion sooner.
+# Faces whose sizes differ by more than this are hard to compare; for fine motion the limit is
+# lower.
 MOST_GROWTH, MOST_FINE_GROWTH = 1.7, 1.25
 # Where "moved" and "stayed" are less than this apart, in samples, nothing is told.
 LEAST_MOVE = 0.5

@@ -90,9 +90,9 @@ def load_texture(
 ) -> Texture:
     """Load a liveness model's folder (None: the shipped one) after checking each file's SHA-256.
 
-    With `public_key`, only a folder whose manifest that key has signed. Raises ModelError, with
-    what, where and what to do, if a file is missing, was changed or offers other tensors than
-    the manifest says.
+    With `public_key`, only a folder whose manifest that key has signed. Raises ModelError, saying
+    what, where and what to do, if a file is missing, was changed or has other tensors than the
+    manifest says.
     """
     folder = default_folder() if folder is None else folder
     return open_texture(folder, read_liveness(folder, public_key=public_key), threads=threads)

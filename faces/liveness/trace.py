@@ -1,4 +1,4 @@
-"""What is kept of one face from frame to frame, so that its motion can be judged. Pure.
+"""The record of one face from frame to frame by which its motion can be judged. Pure.
 
 Of each frame three small grey pictures: the face's surroundings, once in px that grow with the face
 and once in whole px of the frame, and the face itself, upright. Not more often than
@@ -92,7 +92,7 @@ class Trace:
     def see(self, pixels: NDArray[np.uint8], points: NDArray[np.floating], at_s: float) -> None:
         """The face with these points (5, 2) in px is in a frame, uint8 (H, W, 3) BGR, at `at_s`.
 
-        A frame in which they are no numbers, or no face's, is passed over.
+        A frame in which they are not numbers, or not a face's, is passed over.
         """
         if not self._goes_on(at_s):
             return

@@ -1,7 +1,6 @@
-"""Which variant of a model this machine runs: what `oneglance doctor --tune` measured and kept.
-
-The file lies in the state directory, for its owner alone. A choice holds for one model, one
-machine and one number of threads; where one of them is another, it is set aside.
+"""Which variant of a model this machine runs, as `oneglance doctor --tune` measured and stored it.
+The file is in the state directory, for its owner alone. A choice holds for one model, one machine
+and one number of threads; if one of them differs, it is set aside.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ def write_choice(file: Path, choice: Choice) -> None:
 
 
 def read_choice(file: Path) -> Choice | None:
-    """The kept choice; None if there is none. ModelError if it cannot be read or is damaged."""
+    """The stored choice; None if there is none. ModelError if it cannot be read or is damaged."""
     try:
         if not file.exists():
             return None

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 FORMAT = "faces-1"
-# A logit beyond this is no threshold of any network: a manifest must not open a door to all.
+# No network has a threshold beyond this logit: a manifest must not open a door to everybody.
 MOST_LOGIT = 1000.0
 # Interchangeable templates: what a mixed comparison may lose against the reference alone.
 LEAST_COSINE = 0.95
@@ -48,7 +48,7 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class Part(BaseModel):
-    """What all parts share: strict, frozen, no unknown fields."""
+    """The base of all parts: strict, frozen, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
