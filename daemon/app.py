@@ -48,7 +48,8 @@ from oneglance.timing import StageTimes
 
 # A broker that starts at the same time as we do is usually up by then.
 BROKER_WAIT_S = 3.0
-# So long after the last face a visit is over (TRACK_KEPT_S of sight/watcher.py), and a moment more.
+# How long after the last face a visit is over (TRACK_KEPT_S of sight/watcher.py), and a moment
+# more.
 QUIET_S = 2.0
 
 
@@ -97,11 +98,11 @@ class Daemon:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker takes what we say at this moment."""
+        """Whether the broker can be reached at this moment."""
         return self._outlet is not None and self._outlet.publisher.link.connected
 
     def run(self) -> Totals:
-        """Work until `stop` or the end of all recordings; returns what was done.
+        """Work until `stop` or the end of all recordings; returns the totals.
 
         Raises OneglanceError when a part cannot start or work on, and whatever made the vision
         thread fail. All parts are stopped, and `offline` is published, either way.
@@ -185,7 +186,7 @@ class Daemon:
             return Totals.of(pipeline.counts, vision, exchange.dropped, seconds)
 
     def _tell_the_end(self, notifier: Notifier) -> None:
-        # To systemd the service goes on: it would end what said that it stops.
+        # To systemd the service continues: it would kill a service that says it is stopping.
         if self._stopping.is_set() or not self._giving_way.is_set():
             notifier.stopping()
 
@@ -205,9 +206,9 @@ class Quiet:
         self._since_s = clock_s()
 
     def long_enough(self) -> bool:
-        """Ask it several times a second: whatever was there in between counts."""
+        """Ask several times a second: anything that was there in between counts."""
         now_s = self._clock_s()
-        # What a camera that is lost saw last says nothing.
+        # What a lost camera saw last means nothing.
         working = [each.name for each in self._cameras if each.state is CameraState.OK]
         faces = any(self._tally.in_view.get(name, 0) for name in working)
         if faces or (self._entrance is not None and self._entrance.is_busy):

@@ -1,4 +1,4 @@
-"""Build the daemon's parts from its configuration; each failure names its cause and way out."""
+"""Build the daemon's parts from its configuration; each error names its cause and what to do."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ log = logging.getLogger(__name__)
 # Two looks in a row of one person are far more alike than two photographs: a rate of false
 # matches that is lax between strangers' photographs is strict here.
 SAME_FACE_FMR = "1e-3"
-# What of the configuration decides nothing. A camera's URL may carry its password.
+# Parts of the configuration that do not affect decisions. A camera's URL may carry its password.
 NO_POLICY = frozenset({"mqtt", "metrics", "preview", "kiosk", "camera", "home_assistant"})
 
 
 def door_of(config: Config, model: FaceModel) -> Door | None:
-    """What is known of this door's pictures, or of any door's where it is not calibrated.
+    """What is known about this door's pictures, or about any door's if it is not calibrated.
 
     None if the model tells nothing of doors either. Raises GalleryError for a calibration that is
     damaged or was changed, ModelError for such a manifest.
@@ -101,7 +101,7 @@ def door_of(config: Config, model: FaceModel) -> Door | None:
 
 
 def calibrated_door(config: Config, model: FaceModel) -> Door | None:
-    """What was learned of this door, None if nothing that counts. Raises GalleryError."""
+    """What was learned about this door, None if nothing counts. Raises GalleryError."""
     with suppress(OtherModelError):
         kept = kept_calibration(config, model)
         return None if kept is None else kept.door
@@ -125,7 +125,7 @@ def only_by_claim(config: Config) -> bool:
 
 
 def comparable(model: FaceModel, door: Door | None) -> Callable[[Snapshot], Snapshot]:
-    """What makes a gallery as it is kept into what looks at `door` are compared with.
+    """A function that turns a stored gallery into the one that looks at `door` are compared with.
 
     One row a person where pictures agree, each settled, and fast to search.
     """
@@ -209,10 +209,10 @@ def open_gallery(
     """A watch on the gallery, which is opened once to see that it can be. Raises GalleryError.
 
     `claims`: who is claimed is known, so that where nobody enters by face alone it may have more
-    people than could be searched.
-    `audit_log` remembers how far it had come, and takes down whom retention deletes. An older copy
-    of the gallery or of that log, and a log that cannot be read, raise nothing: the daemon starts,
-    tells, and lets nobody in until an administrator has decided.
+    people than could be searched. `audit_log` remembers how far it had come, and takes down whom
+    retention deletes. An older copy of the gallery or of that log, or a log that cannot be read,
+    raises nothing: the daemon starts, reports it, and lets nobody in until an administrator has
+    decided.
     """
     key = load_key(config.gallery.key_file)
     credentials = _credentials(config, audit_log)
@@ -305,7 +305,7 @@ def build_outlet(
     clocks: Clocks,
     challenges: Challenges | None = None,
 ) -> Outlet:
-    """What decisions leave by, and commands come in by: a screen's about `challenges` too.
+    """The outlet for decisions and inlet for commands, including a screen's about `challenges`.
 
     Raises ConfigError for a key or password not usable.
     """
@@ -364,7 +364,7 @@ def build_outlet(
 
 
 def home_assistant(config: Config, topics: Topics) -> HomeAssistant | None:
-    """How the door is announced to Home Assistant; None where it neither is nor was."""
+    """How the door is announced to Home Assistant; None if it neither is nor ever was."""
     wanted = config.home_assistant
     if wanted.discovery:
         names = [camera.name for camera in config.camera]
@@ -410,7 +410,7 @@ def open_audit(config: Config, clocks: Clocks) -> Audit:
 
 
 def policy_hash(config: Config, door: Door | None) -> str:
-    """The SHA-256, in hex, of all that says who is let in, and how: configuration and calibration.
+    """The SHA-256, in hex, of what determines who is let in: configuration and calibration.
 
     That of a configuration alone where the `door` is not calibrated.
     """

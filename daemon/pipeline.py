@@ -46,13 +46,13 @@ from oneglance.timing import OnStage, stage
 
 Templates = NDArray[np.float32]
 
-# In the order in which a step goes through them; without liveness, two of them are left out.
+# In the order of a step; without liveness, two of them are left out.
 STAGES = ("follow", "search", "trace", "cut", "encode", "compare", "texture", "judge")
 LIVENESS_STAGES = ("trace", "texture")
-# A face that was not compared for so long may have been another's in between. Looks come three
-# times a second, and one may be missed.
+# A face that was not compared for this long may have been somebody else's in between. Looks come
+# three times a second, and one may be missed.
 KNOWN_FOR_S = 0.75
-# What the camera saw longer ago than this says nothing about who stands there now.
+# What the camera saw longer ago than this says nothing about who is there now.
 MAX_FRAME_AGE_S = 2.0
 
 
@@ -104,11 +104,11 @@ class Pipeline:
     """Turns frames into verdicts by `rule`.
 
     `same_face` is the score at or above which two looks in a row are one face. `clock_s` is the
-    monotonic clock that stamps the frames. With a `liveness` nobody is accepted whom it has not
-    seen to live; while there is a `problem`, a status reason, nobody is accepted at all. `permit`
-    has the last word about who is recognised in a gallery: it returns the verdict, or its
-    rejection. `challenges`, where given, has each visitor asked to move who would be accepted.
-    `on_stage` is told what each stage took.
+    monotonic clock that stamps the frames. With a `liveness` only people whom it has seen to be
+    alive are accepted; while there is a `problem`, a status reason, nobody is. `permit` has the
+    last word about who is recognised in a gallery: it returns the verdict, or its rejection.
+    `challenges`, where given, has each visitor asked to move who would be accepted. `on_stage` is
+    told what each stage took.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Pipeline:
         *,
         under_way: Snapshot | None = None,
     ) -> list[StepReport]:
-        """Work off at most one frame of each camera.
+        """Process at most one frame of each camera.
 
         Without a gallery nobody can be judged: faces are found and encoded, and that is all; but
         visits that are under way may go on with the gallery `under_way`. Under a `claim` the
@@ -189,7 +189,7 @@ class Pipeline:
         ]
 
     def drop_evidence(self) -> None:
-        """Begin all evidence anew: the gallery it was gathered against is no longer the gallery."""
+        """Discard all evidence: the gallery it was gathered against has been replaced."""
         for visitor in self._visitors():
             visitor.visit.drop_evidence()
             visitor.challenge = None
@@ -207,13 +207,13 @@ class Pipeline:
                 visitor.challenge = None
 
     def wait_is_over(self) -> None:
-        """Begin the visits anew of who was not judged meanwhile: they get all their time."""
+        """Restart the visits of those who were not judged meanwhile: they get their full time."""
         for visitor in self._visitors():
             if not visitor.visit.decided and not visitor.under_way:
                 visitor.visit.renew()
 
     def reopen(self, visit_id: str) -> None:
-        """The visit's decision never left this machine: it may come to another, from new looks."""
+        """The visit's decision never left this machine: new looks may bring it to another."""
         for visitor in self._visitors():
             if visitor.visit.visit_id == visit_id:
                 visitor.visit.reopen()
@@ -279,7 +279,7 @@ class Pipeline:
             face.hint = picture_hint(face.chip, face.frame.pixels, seen.points)
             if face.hint is not Hint.NONE:
                 continue
-            # A wish, no condition: who is recognised all the same has nothing to take off.
+            # A wish, not a condition: somebody who is recognised anyway has nothing to take off.
             face.hint = covered_hint(face.chip)
             face.worth = worth(sharp, seen.points)
             if wants and attention.is_good(at_s, face.worth):
@@ -294,11 +294,13 @@ class Pipeline:
             return False
         face.chip = chip_from_points(face.frame.pixels, face.seen.points)
         face.hint = picture_hint(face.chip, face.frame.pixels, face.seen.points)
-        # Who was asked to turn their head looks away on the way there, and on the way back.
+        # Somebody who was asked to turn their head looks away on the way there and on the way back.
         return face.hint in (Hint.NONE, Hint.LOOK_AT_CAMERA)
 
     def _due(self, wanted: list[_Face]) -> list[_Face]:
-        """As many as the encoder can take in time: who was put off most often, then the largest."""
+        """As many as the encoder can take in time: first those put off most often, then the
+        largest.
+        """
         wanted.sort(key=lambda f: (-f.attention.put_off, -f.seen.track.box.area))
         size = self._batch.size
         for face in wanted[size:]:
@@ -329,7 +331,7 @@ class Pipeline:
                 face.attention.looked(face.frame.at_s, same=True)
                 continue
             face.attention.looked(face.frame.at_s, same=same)
-            # What is no number says nothing about anybody.
+            # Scores that are not numbers say nothing about anybody.
             if not np.isfinite(template).all():
                 continue
             if face.challenge is not None:
@@ -338,7 +340,8 @@ class Pipeline:
                 self._judge_meanwhile(face, face.challenge)
                 continue
             if not (same or everybody):
-                # Somebody else in the place of who was under way: they wait like all others.
+                # Somebody else has taken the place of a visitor under way: they wait like everybody
+                # else.
                 face.visit.drop_evidence()
                 face.seen.visitor.trace.begin_anew()
                 continue
@@ -348,7 +351,7 @@ class Pipeline:
         self._sum_up(due, gallery, bar)
 
     def _sum_up(self, faces: list[_Face], gallery: Snapshot, bar: Bar) -> None:
-        """Compare what the looks of those visits come to whose moment it is."""
+        """Compare the fused looks of the visits whose moment has come."""
         moments = [(face, face.visit.moment(face.frame.at_s)) for face in faces]
         come = [(face, moment) for face, moment in moments if moment is not None]
         if not come:
@@ -367,13 +370,13 @@ class Pipeline:
         if face.judged:
             trace.see(face.frame.pixels, face.seen.points, face.frame.at_s)
         else:
-            # Nobody would notice if another face took this one's place.
+            # Otherwise nobody would notice if another face took this one's place.
             trace.begin_anew()
 
     def _look_alive(self, face: _Face, *, same: bool) -> None:
-        """Measure a face that was just compared; what was seen of nobody known counts for nobody.
+        """Measure a face that was just compared; what was seen of an unknown one counts for nobody.
 
-        Whose face moved before the first look, or in a while without any, was never asked.
+        Whose face it was before the first look, or during a gap between looks, was never checked.
         """
         trace, frame, points = face.seen.visitor.trace, face.frame, face.seen.points
         known = same and 0 <= frame.at_s - trace.looked_at_s <= KNOWN_FOR_S
@@ -395,7 +398,7 @@ class Pipeline:
         *,
         same: bool,
     ) -> None:
-        """Tell a challenge whose face it is: the visit's still, and straight also the person's."""
+        """Tell a challenge whether the face is still the visit's and, if straight, the person's."""
         if face.hint is not Hint.NONE and not challenge.turned:
             return
         named = challenge.verdict.person_id or ""
@@ -411,7 +414,7 @@ class Pipeline:
 
     def _judge(self, faces: list[_Face], gallery: Snapshot, bar: Bar, claim: Claim | None) -> None:
         for face in faces:
-            # The encoder may have taken long; what it saw must still be true.
+            # The encoder may have taken long; what it saw must still be current.
             if not (face.judged and self._is_fresh(face.frame)):
                 continue
             verdict = None
@@ -433,7 +436,7 @@ class Pipeline:
                 self.on_stranger(own)
             face.seen.visitor.challenge = None
             if claim is not None:
-                # It was good for one.
+                # The claim was good for one verdict.
                 return
 
     def _unless_challenged(self, face: _Face, verdict: Verdict | None) -> Verdict | None:
@@ -452,7 +455,7 @@ class Pipeline:
             visit.held_back = True
             return None
         if not verdict.accepted:
-            # It was recognised; that it was never seen to live is why it is rejected now.
+            # It was recognised, and is rejected now only because it was never seen to be alive.
             return refused(verdict)
         if self._liveness is None:
             return verdict

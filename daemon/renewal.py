@@ -1,4 +1,4 @@
-"""One daemon after another in one process: a new configuration is taken without losing a visit."""
+"""One daemon after another in one process: a new configuration loses no visit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REFUSED = "the new configuration is refused, the former one goes on: %s"
 
 
 class Renewable(Protocol):
-    """What is asked of a daemon."""
+    """What `Renewal` needs of a daemon."""
 
     started: bool
 
@@ -87,7 +87,7 @@ class Renewal:
             try:
                 totals = self._daemon.run()
             except OneglanceError as error:
-                # Of one that was at work already, whoever started us has to know.
+                # If it was at work already, whoever started us has to know.
                 if former is None or self._daemon.started or self._stopped:
                     raise
                 log.error(_REFUSED, error)

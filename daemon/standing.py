@@ -1,17 +1,17 @@
-"""Whether somebody could be let in at this moment, and why not; for who asks over HTTP. Pure."""
+"""Whether somebody could be let in at this moment, and if not, why; for HTTP clients. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# A picture that is late or torn now and then is a picture; of a camera with one of these there is
-# none.
+# A picture that is late or torn now and then is still a picture; a camera with one of these faults
+# gives none.
 _BLIND = ("camera_lost", "camera_dark", "camera_frozen")
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the daemon says of itself: the `reasons` of its status, and whether the broker hears."""
+    """The daemon's own report: its status's `reasons`, and whether the broker can be reached."""
 
     reasons: tuple[str, ...] = ("starting",)
     problems: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Standing:
 
 
 class Notice:
-    """The newest Standing: who supervises the parts pins it up, any thread reads it."""
+    """The newest Standing: the supervisor posts it, any thread reads it."""
 
     def __init__(self) -> None:
         self.standing = Standing()

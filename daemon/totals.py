@@ -1,4 +1,4 @@
-"""What a run has done, in numbers."""
+"""The counts of a run."""
 
 from __future__ import annotations
 

@@ -87,7 +87,10 @@ class Vision(threading.Thread):
         return tuple(dict.fromkeys(problem for problem in found if problem))
 
     def run(self) -> None:
-        """The loop. Whatever escapes it ends the process: a blind door must not look alive."""
+        """The loop.
+
+        An exception that escapes it ends the process: a blind door must not look alive.
+        """
         try:
             while not self._stopping.is_set():
                 self._turn()
@@ -137,7 +140,7 @@ class Vision(threading.Thread):
         return standing.gallery
 
     def _step(self, frames: list[Frame], snapshot: Snapshot | None) -> list[StepReport]:
-        """What the frames have come to; a visit whose decision was lost may come to another."""
+        """What the frames amount to; a visit whose decision was lost may reach another."""
         if self._outlet is not None:
             for visit_id in self._outlet.turn():
                 self._pipeline.reopen(visit_id)
@@ -149,7 +152,8 @@ class Vision(threading.Thread):
         """Let verdicts leave, count those that may, and tell the screen."""
         for report in reports:
             for view in report.tracks:
-                # While it accepts nobody, a claim that runs out says nothing about who made it.
+                # While nobody can be accepted, a claim that runs out says nothing about whoever
+                # made it.
                 judged = view.phase is Phase.CHECKING and not self._pipeline.problem
                 if self._entrance is not None and judged:
                     self._entrance.tried(self._claim)
@@ -196,7 +200,7 @@ class Vision(threading.Thread):
 
 
 def _face(frame: Frame, view: TrackView) -> NDArray[np.uint8]:
-    """The part of a frame that shows a face and what is close round it."""
+    """The part of a frame that shows a face and its close surroundings."""
     box = view.box.scaled(FACE_MARGIN)
     left, top = max(0, int(box.x)), max(0, int(box.y))
     return frame.pixels[top : int(box.y + box.height), left : int(box.x + box.width)]

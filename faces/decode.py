@@ -27,8 +27,9 @@ _SAMPLED_PX = 1024
 
 
 def read_file(file: IO[bytes], size: int, where: str) -> bytes:
-    """The whole content of a picture file of `size` bytes, or whatever comes from a pipe or device,
-    whose size is given as 0.
+    """The content of a picture file of `size` bytes.
+
+    From a pipe or device, whose size is given as 0, whatever comes.
 
     Raises ImageError, named by `where`, if it is more than 100 MB.
     """

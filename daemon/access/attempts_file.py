@@ -1,6 +1,6 @@
 """Failed attempts on disk: they survive a restart and a power cut.
 
-What stands there names nobody: badges and PINs are counted by marks that mean nothing elsewhere.
+The file names nobody: badges and PINs are counted by marks that mean nothing elsewhere.
 The generation grows with each writing, so that an older copy can be told from the last.
 """
 
@@ -20,14 +20,14 @@ Kept = dict[str, list[float]]
 
 
 class KeptAttempts(NamedTuple):
-    """What the file holds: failures and wait by key, and which writing of it that is."""
+    """The content of the file: failures and wait by key, and how often it was written."""
 
     generation: int
     counts: Kept
 
 
 def read_attempts(path: Path) -> KeptAttempts:
-    """What is kept; nothing, of generation 0, if there is no file. ConfigError if it is damaged."""
+    """The stored attempts; empty, of generation 0, without a file. ConfigError if it is damaged."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -56,7 +56,7 @@ def read_attempts(path: Path) -> KeptAttempts:
 
 
 def damaged(path: Path) -> ConfigError:
-    """What is said of a file that does not hold what we write."""
+    """The error about a file that we cannot have written."""
     return ConfigError(
         "the failed attempts are damaged, so that a lock-out would be forgotten",
         where=str(path),

@@ -1,7 +1,7 @@
 """The door's entrance: who is claimed just now, and who has to wait.
 
-The gallery's thread brings commands in, the vision thread asks what counts and says what came of
-it; one lock between them, never held over a disk or a scrypt.
+The gallery's thread brings commands in; the vision thread asks what counts and reports the result.
+One lock between them is never held over a disk or a scrypt.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from oneglance.faces.gallery.person import Snapshot
 
 log = logging.getLogger(__name__)
 
-# Why a visit was rejected that tried to be let in as somebody else, or as nobody.
+# Reasons of rejection that mean an attempt to be let in as somebody else, or as nobody.
 _FAILURES = {NOT_RECOGNISED, AMBIGUOUS, PRESENTATION_ATTACK, CHALLENGE_IGNORED}
-# As long a refused claim is told to the screen.
+# How long a refused claim is shown on the screen.
 REFUSAL_SHOWN_S = 5.0
 SAY_EVERY_S = 1.0
 # A PIN costs up to 51 scrypts in the gallery's thread, which a flood must not keep for itself.
 CLAIM_EVERY_S = 1.0
-# A claim lasts so long beyond the last frame of a challenge, and beyond its own time at most.
+# A claim outlives the last frame of a challenge by the first, and its own time by the second at most.
 HOLD_S = 2.0
 CHALLENGE_S = 45.0
 WRITE_AGAIN_S = 1.0
@@ -61,7 +61,7 @@ _REMEMBERED = 64
 
 
 class CredentialReader(Protocol):
-    """What resolves a claim; raises OneglanceError where it cannot be read or is malformed."""
+    """Resolves a claim; raises OneglanceError if it cannot be read or is malformed."""
 
     def badge(self, number: str) -> Claimed:
         """Whom a badge claims."""
@@ -84,16 +84,17 @@ class AttemptsLog(Protocol):
 
 
 class News(Enum):
-    """What has become of the visits under way."""
+    """What happens to the visits under way."""
 
     # A claim is over: what was compared with one person alone says nothing about the others.
     REGATHER = auto()
-    # Another try was asked for: who was rejected gets it, who is being looked at loses nothing.
+    # Another try was asked for: visitors who were rejected get it, and those being looked at lose
+    # nothing.
     RETRY = auto()
     # Somebody is claimed.
     RENEW = auto()
-    # Who was not judged meanwhile gets all their time. Not who was rejected: a stranger who stays
-    # would fail again at once, and make everybody beside them wait for ever.
+    # Visitors who were not judged meanwhile get their full time. Not those who were rejected: a
+    # stranger who stays would fail again at once, and make everybody beside them wait for ever.
     WAIT_OVER = auto()
 
 
@@ -151,7 +152,7 @@ class Entrance:
         except ValueError:
             raise damaged(attempts_file) from None
         self._kept: Kept = kept
-        # While None, what the log knows was not asked yet.
+        # None until the log has been asked.
         self._held_until_s: float | None = None
         self._write_anyway = False
         self._unlogged = False
@@ -174,7 +175,7 @@ class Entrance:
 
     @property
     def problem(self) -> str:
-        """Why nobody is let in, else ''.
+        """Why nobody is let in, '' otherwise.
 
         `attempts_error` while failures cannot be kept, `attempts_restored` while everybody waits
         since an older copy of them was put back.
@@ -190,7 +191,7 @@ class Entrance:
         """The command `claim`: a `badge` or a `pin` claims a person.
 
         Whether there is such a person is never told. Raises CommandRefusedError with the code
-        `wait` after failures, OneglanceError for what is no badge or PIN at all.
+        `wait` after failures, OneglanceError for anything that is not a badge or PIN at all.
         """
         only(args, "badge", "pin")
         if len(args) != 1:
@@ -230,7 +231,7 @@ class Entrance:
             self._news.add(News.RETRY)
             if self._on_request:
                 self._requested_until_s = self._monotonic_s() + self._claim_s
-                # Who stood there unlooked at gets all their time.
+                # Visitors who were not looked at so far get their full time.
                 self._news.add(News.WAIT_OVER)
         return "look at the camera"
 
@@ -250,10 +251,10 @@ class Entrance:
         return "nobody has to wait any more"
 
     def pause(self, seconds: float) -> None:
-        """Compare nobody for so long from now, whoever is claimed; 0 ends it.
+        """Compare nobody for this long from now, whoever is claimed; 0 ends it.
 
-        Who is being enrolled stands before the camera and is known to nobody yet: that is no
-        failure.
+        A person who is being enrolled stands in front of the camera and is not known yet: that is
+        not a failure.
         """
         with self._lock:
             self._paused_until_s = self._monotonic_s() + seconds
@@ -306,7 +307,7 @@ class Entrance:
             self._tried = self._tried or (claim is not None and claim is self._claim)
 
     def hold(self) -> None:
-        """Who is claimed is being asked to move: the claim waits for the end of that."""
+        """The claimed person is being asked to move: the claim waits until that is over."""
         now_s = self._monotonic_s()
         with self._lock:
             longest_s = self._claimed_at_s + self._claim_s + CHALLENGE_S
@@ -315,7 +316,7 @@ class Entrance:
     def concluded(self, verdict: Verdict, claim: Claim | None) -> None:
         """A visit has come to this, under the claim that `turn` told; it is kept on disk.
 
-        Call it before the verdict leaves. A verdict that is told twice counts once.
+        Call it before the verdict leaves. A verdict that is reported twice counts once.
         """
         now_s = self._monotonic_s()
         with self._lock:
@@ -335,7 +336,7 @@ class Entrance:
         self._keep(now_s)
 
     def say(self, issued_at: datetime) -> AccessState | None:
-        """What the screen is to be told now; None if it knows."""
+        """What to tell the screen now; None if it knows already."""
         now_s = self._monotonic_s()
         with self._lock:
             state = self._state(now_s, issued_at)
@@ -383,7 +384,7 @@ class Entrance:
                 self._locked_out.append((claim, self._attempts.wait_s(claim.key, now_s)))
 
     def _keep(self, now_s: float) -> None:
-        """Write what changed; what could not be written is tried again a little later."""
+        """Write what changed; if that fails, it is tried again a little later."""
         self._tell(now_s)
         if self._is_held(now_s):
             # What is written now would pass for the last copy after a restart.
@@ -428,7 +429,7 @@ class Entrance:
         return False
 
     def _recall(self, now_s: float) -> None:
-        """Hold the file against the log: an older copy may hide any failure since."""
+        """Check the file against the log: an older copy may hide any failure since."""
         try:
             entry = self._audit_log.last("attempts")
         except AuditError as error:
@@ -449,9 +450,9 @@ class Entrance:
             self._held_until_s = -math.inf
 
     def _tell(self, now_s: float) -> None:
-        """Write into the audit log which file is the last, and who was locked out.
+        """Record in the audit log which file is the last, and who was locked out.
 
-        Who waits does so whether that works or not.
+        Waits apply whether that works or not.
         """
         if self._unlogged and now_s >= self._tell_at_s:
             try:

@@ -70,7 +70,7 @@ class Camera:
 
     @property
     def complaints(self) -> tuple[str, ...]:
-        """What is wrong with the frames that come, as status reasons; nothing if none come."""
+        """What is wrong with the frames that come, as status reasons; empty if none come."""
         return self._intake.complaints
 
     @property

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oneglance import MAX_PICTURE_PIXELS
 from oneglance.errors import CameraError
 
-# OpenCV and FFmpeg print what goes wrong on their own; our one line says it instead.
+# OpenCV and FFmpeg print errors of their own; our one line replaces them.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
@@ -36,7 +36,7 @@ class Depth:
         """Pixels of any shape, uint8 as they are, uint16 with their upper eight bits."""
         if pixels.dtype != np.uint16:
             return np.asarray(pixels, np.uint8)
-        # One hot pixel says nothing.
+        # A single hot pixel means nothing.
         levels = np.asarray(pixels, np.uint16)
         sample = levels[::_SAMPLE_STEP, ::_SAMPLE_STEP]
         highest = int(np.percentile(sample, 98, method="lower"))
@@ -45,7 +45,7 @@ class Depth:
 
 
 def as_bgr(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """A picture (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) as (H, W, 3); None if it is none."""
+    """A picture (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) as (H, W, 3); None for any other."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2] if pixels.ndim == 3 else 0
     conversion = {1: cv2.COLOR_GRAY2BGR, 4: cv2.COLOR_BGRA2BGR}.get(channels)
     if conversion is not None:

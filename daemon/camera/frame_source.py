@@ -1,4 +1,4 @@
-"""What every source of frames is like."""
+"""The interface of every source of frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oneglance.errors import CameraError
 
 
 class BadFrameError(CameraError):
-    """A live source gave something that is no picture; the next may be one again."""
+    """A live source gave something that is not a picture; the next may be one again."""
 
 
 class FrameSource(Protocol):
@@ -22,8 +22,8 @@ class FrameSource(Protocol):
     def read(self) -> NDArray[np.uint8] | None:
         """The next picture, uint8 (H, W, 3) BGR, an array of its own; None at a recording's end.
 
-        May block for ever on a dead camera. Raises BadFrameError if a live source gives nothing,
-        or no picture.
+        May block for ever on a dead camera. Raises BadFrameError if a live source gives nothing, or
+        something that is not a picture.
         """
 
     def close(self) -> None:

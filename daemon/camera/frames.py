@@ -35,7 +35,7 @@ class Frame:
 class FrameExchange:
     """The cameras' slots, and one condition on which the vision thread waits for any of them.
 
-    `keep_lost` is for those who want any picture of a camera, not what is before it now.
+    `keep_lost` is for callers who want any picture from a camera, not just a current one.
     """
 
     def __init__(self, cameras: tuple[str, ...], *, keep_lost: bool = False) -> None:
@@ -48,7 +48,7 @@ class FrameExchange:
     def take(self, timeout_s: float) -> list[Frame]:
         """The newest frame of each camera that has one, as soon as any has; [] at the timeout.
 
-        What was taken before counts as worked off.
+        Frames taken before then count as processed.
         """
         with self._changed:
             for slot in self._slots.values():
@@ -69,7 +69,7 @@ class FrameExchange:
 
     @property
     def idle(self) -> bool:
-        """Whether all that was put has been worked off."""
+        """Whether everything that was put has been processed."""
         with self._changed:
             return all(s.waiting is None and s.taken is None for s in self._slots.values())
 
@@ -93,7 +93,7 @@ class LatestFrame:
             self._changed.notify_all()
 
     def clear(self) -> None:
-        """Forget a frame that nobody took: its camera is gone, and it gets no fresher."""
+        """Forget a frame that nobody took: its camera is gone, and it will not get fresher."""
         with self._changed:
             if self.waiting is not None and not self._keep_lost:
                 self.dropped += 1

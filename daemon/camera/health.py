@@ -1,7 +1,7 @@
-"""How a camera behaves: what is wrong with its frames, counted, and for how long it is told. Pure.
+"""How a camera behaves: faults of its frames, their counts, and how long each is reported. Pure.
 
 A camera that misbehaves still gives frames, and whoever stands there may still be recognised; but
-somebody should look at it. What each limit is for stands in docs/daemon.md.
+somebody should look at it. docs/daemon.md explains each limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Below this nobody stands still long enough for three looks; above, frames are only thrown away.
+# Below this nobody stands still long enough for three looks; above it frames are only thrown away.
 MIN_FPS = 4.0
 MAX_FPS = 70.0
 # How long the pace is counted before it is judged, and after which it is judged anew.
@@ -20,7 +20,7 @@ PACE_WINDOW_S = 4.0
 DARK_FOR_S = 3.0
 # A sensor has noise, and even the stillest hall is never the same picture for so long.
 FROZEN_FOR_S = 10.0
-# What happens once is told for so long, so that somebody can see it.
+# A fault that happens once is reported for this long, so that somebody can see it.
 TELL_S = 10.0
 # Grey levels: a night without any light is noisier than a lens cap.
 _DARK_LEVEL = 8
@@ -106,14 +106,14 @@ class CameraHealth:
         return True
 
     def bad_frames(self, count: int, at_s: float) -> None:
-        """So many times up to `at_s` something came that is no picture."""
+        """Note that `count` times, up to `at_s`, something came that is not a picture."""
         self.faults.bad += count
         self._tell("camera_corrupt", at_s)
 
     def reasons(self, now_s: float) -> tuple[str, ...]:
         """What is wrong at `now_s`, as names of status reasons."""
         self._count_pace(now_s)
-        # A clock that stepped back would tell of what happened once for ever.
+        # If the clock stepped back, a fault that happened once would be reported for ever.
         told = [w for w, until_s in self._told_until_s.items() if 0 <= until_s - now_s <= TELL_S]
         if self._dark:
             told.append("camera_dark")

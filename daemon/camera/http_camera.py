@@ -35,7 +35,7 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 _CHUNK = 65_536
 _JPEG = b"\xff\xd8\xff"
-# Of a stream that does not say what it is: where its first picture begins at the latest.
+# Where the first picture begins at the latest, in a stream that does not say what it is.
 _HEADERS = 1024
 _MOTION_JPEG = {"video/x-motion-jpeg", "video/x-mjpeg", "video/mjpeg"}
 _OWN_END = {"image/jpeg", "image/jpg", "image/pjpeg"}
@@ -140,9 +140,10 @@ class _Client:
         raise refused(response.status_code, with_login=self._login is not None, where=self.where)
 
     def pieces(self, response: requests.Response) -> Iterator[bytes]:
-        """What comes of the body, to its end. Raises CameraError.
+        """The parts of the body as they come, to its end.
 
-        Also where it comes without an end, but no picture in it: whoever sees one stops asking.
+        Raises CameraError, also if the body goes on without a picture in it: a caller that sees one
+        stops asking.
         """
         until_s = time.monotonic() + self._deadline_s
         while True:

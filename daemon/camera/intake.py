@@ -1,4 +1,4 @@
-"""What has come of one camera so far, and the slot that takes its newest frame."""
+"""What one camera has given so far, and the slot that takes its newest frame."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Intake:
         """A picture was read, uint8 (H, W, 3) BGR, after so many reads that gave none."""
         now_s = self._clock_s()
         with self._lock:
-            # What no picture follows is a lost camera, not a bad frame.
+            # If no picture follows, it is a lost camera, not a bad frame.
             if bad_before:
                 self._health.bad_frames(bad_before, now_s)
             self._health.frame(pixels, now_s)

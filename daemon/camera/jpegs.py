@@ -1,4 +1,4 @@
-"""JPEG pictures out of a stream of bytes, by their own structure alone. Pure.
+"""Finds JPEG pictures in a stream of bytes by their own structure alone. Pure.
 
 What stands between them (boundaries, headers, padding) is not needed: cameras leave it out, or say
 a length that is not the picture's.

@@ -31,9 +31,9 @@ MAX_BAD_S = 2.0
 class Reader(threading.Thread):
     """One attempt after another to open and read, the first after `delay_s`.
 
-    It ends when `stopping` is set, or when it was given up: whatever it does then, in a driver
-    that hangs, counts for nothing. `due_s` is until when it must have shown a sign of life;
-    infinite while nobody can make it hang.
+    It ends when `stopping` is set, or when it was given up: whatever it does then, in a driver that
+    hangs, counts for nothing. `due_s` is when it must have shown a sign of life; infinite while
+    nothing can make it hang.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Reader(threading.Thread):
         self._given_up = False
 
     def give_up(self) -> None:
-        """Another one reads in its place from now on."""
+        """Give this reader up: another one reads in its place from now on."""
         self._given_up = True
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""What a camera's refusal means: the status codes that HTTP and RTSP share. Pure."""
+"""The meaning of a camera's refusal: the status codes that HTTP and RTSP share. Pure."""
 
 from __future__ import annotations
 

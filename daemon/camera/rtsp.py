@@ -23,7 +23,7 @@ _MOST_BODY = 65_536
 
 
 def why_not(url: str, login: Login | None, where: str) -> CameraError | None:
-    """Why this stream, of a URL without a login, cannot be opened; None if one cannot tell."""
+    """Why this stream, of a URL without a login, cannot be opened; None if that is unknown."""
     parts = urlsplit(url)
     try:
         port = parts.port or _PORTS.get(parts.scheme)

@@ -99,7 +99,7 @@ def is_recording(config: CameraConfig) -> bool:
 def shown_name(source: str | int) -> str:
     """The source without any secret that may stand in it, fit for logs; never raises.
 
-    Of a URL only scheme and host are shown: makers of cameras put passwords into paths as well.
+    Only scheme and host of a URL are shown: makers of cameras put passwords into paths as well.
     Where it is not certain which part the host is, `...` stands for it.
     """
     text = str(source)

@@ -1,4 +1,4 @@
-"""A camera that hangs sideways or on its head, behind a mirror, or sees more than the door."""
+"""For a camera that hangs sideways or upside down, behind a mirror, or sees more than the door."""
 
 from __future__ import annotations
 

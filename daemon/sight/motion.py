@@ -13,7 +13,7 @@ TINY_SIDE = 80
 # In grey levels: far less than a person before any wall, more than what is left of noise.
 LEAST_CHANGE, MOST_CHANGE = 6.0, 20.0
 CHANGE_IN_NOISE = 6.0
-# Light that comes or goes by more than this shows what was not to be seen before.
+# A change of light by more than this reveals what could not be seen before.
 NEW_LIGHT = 20.0
 # Fewer changed cells in a block of 3 x 3 are noise that happened to be strong.
 CELLS_OF_NINE = 4
@@ -67,7 +67,7 @@ class SceneMemory:
 
 
 def region_of(cells: NDArray[np.bool_], margin: float) -> Box | None:
-    """The box (in cells) round all marked cells and `margin` more; None if none is marked."""
+    """The box (in cells) around all marked cells, wider by `margin`; None if none is marked."""
     if not cells.any():
         return None
     columns, rows = np.flatnonzero(cells.any(0)), np.flatnonzero(cells.any(1))

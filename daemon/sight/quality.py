@@ -1,8 +1,8 @@
 """Is this face good enough to be compared, and if not, what can the person do? Pure.
 
-One hint at a time, in this order, since each makes the next mean something: a face of the wrong
-size says little about its light, a dark one little about its sharpness, a blurred one little
-about where it looks. The limits were measured (docs/benchmarks/finding.md, "Hints").
+One hint at a time, in this order, since each check is only meaningful once the former have passed:
+a face of the wrong size says little about its light, a dark one little about its sharpness, a
+blurred one little about where it looks. The limits were measured (docs/benchmarks/finding.md, "Hints").
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MIN_DETAIL = 0.7
 # See oneglance.faces.find.pose. Beyond, the aligner's points and the scores were never measured.
 MAX_TURN = 0.4
 MIN_NOD, MAX_NOD = 0.2, 0.85
-# What a picture for enrolment must come to of 100. Of faces in between the door misses more than
-# of good ones, of those below most (docs/benchmarks/finding.md, "Hints").
+# The score, of 100, that a picture for enrolment must reach. The door misses more of the faces in
+# between than of good ones, and most of those below (docs/benchmarks/finding.md, "Hints").
 MIN_ENROLMENT_SCORE = 50
 # Closer than this the face no longer fits the picture when it moves.
 MAX_FACE_OF_FRAME = 0.85
@@ -82,7 +82,7 @@ def picture_hint(
     BACKLIT or MORE_LIGHT (also where there is too much of it), HOLD_STILL where it is blurred,
     LOOK_AT_CAMERA where it is turned away, NONE if it is good. `frame` is the whole picture
     (H, W, 3), without which no face is backlit; `points` (5, 2) are the face's, without which
-    none is turned away. Points that are no numbers are refused like bad ones.
+    none is turned away. Points that are not numbers are refused like bad ones.
     """
     level = brightness(chip)
     if level < MIN_BRIGHTNESS:
@@ -120,13 +120,13 @@ def still_quality(
         (max(nod, 0.0) / MIN_NOD, "turned up"),
         (MAX_NOD / max(nod, MAX_NOD), "turned down"),
     )
-    # Points that are no numbers are as bad as can be, and NaN is less than nothing.
+    # Points that are not numbers are as bad as can be: NaN counts as 0.
     share, fault = min((0.0 if math.isnan(s) else s, fault) for s, fault in shares)
     return Quality(100) if share >= 1 else Quality(int(100 * share), fault)
 
 
 def check_quality(pictures: Sequence[tuple[str, Quality]]) -> None:
-    """Check that each picture, by its name, is good enough to know somebody by.
+    """Check that each picture, given with its name, is good enough to recognise somebody by.
 
     Raises ImageError that names the worst if it is below MIN_ENROLMENT_SCORE.
     """

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from oneglance.faces.find.boxes import Box
 
-# Whatever the picture shows, all of it is searched this often: who was missed once, and stands
-# still since, is found all the same.
+# Whatever the picture shows, all of it is searched this often, so that somebody who was missed once
+# and has stood still since is found all the same.
 WHOLE_EVERY_S = 0.5
 # Where something moved lately and no face was found, there is likely somebody: search harder.
 WHOLE_EVERY_AFTER_MOTION_S = 0.2
 AFTER_MOTION_S = 2.0
 # Beside a face that is followed, what moves is mostly the rest of that person.
 REGION_EVERY_BESIDE_S = 0.2
-# So many searches in a row of what keeps changing found nobody: a tree in the wind, a crowd.
+# After this many searches in vain in a row, what keeps changing is a tree in the wind, or a crowd.
 FRUITLESS = 15
 REGION_EVERY_WHEN_FRUITLESS_S = 0.12
 # A cascade loses a head tilted by more than some 15 degrees. Turned by one of these, in turn, the

@@ -17,7 +17,7 @@ from oneglance.faces.liveness.trace import Trace
 
 @dataclass(slots=True, eq=False)
 class Visitor:
-    """All that is remembered of one face before one camera; its Watcher begins and ends it.
+    """Everything that is remembered about one face at one camera; its Watcher begins and ends it.
 
     `sighting` is where its points were when it was found last, `velocity` float64 (2,) how it
     moved then, in px a second; `missed` counts the frames since. `confirmed_at_s` is when a

@@ -43,7 +43,8 @@ MARGIN_CELLS = 5.0
 class Seen:
     """One face of a frame: where it is there, and whose. The `visitor` moves on, the rest stays.
 
-    `sure` says that it was followed here; one that was found may be somebody who took the place.
+    `sure` says that it was followed here; a face that was found by search may be somebody who took
+    the place.
     """
 
     visitor: Visitor
@@ -196,7 +197,7 @@ def _seen(visitor: Visitor, *, sure: bool) -> Seen:
 
 
 def _without_person(cells: NDArray[np.bool_], face: Box, cell_px: float) -> NDArray[np.bool_]:
-    """The cells without those where the rest of a person with this face moves."""
+    """The cells except those where the rest of the person with this face moves."""
     left, right = (face.x - face.width) / cell_px, (face.x + 2 * face.width) / cell_px
     top = (face.y - 0.7 * face.height) / cell_px
     rest = cells.copy()

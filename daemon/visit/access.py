@@ -1,4 +1,4 @@
-"""May this person come in here and now, with what was shown? Pure: the time is passed in."""
+"""Whether this person may come in here and now, with what was shown. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Policy:
 
     @classmethod
     def of(cls, access: AccessConfig, timezone: str | None) -> Policy:
-        """What a section that is free of mistakes says; without rules all may enter by face."""
+        """The policy of a section without mistakes; without rules everybody may enter by face."""
         rules = access.rules or (AccessRule(),)
         permissions = tuple(
             Permission(

@@ -1,4 +1,4 @@
-"""From "it is this person" to "and they live": what is asked of an accepted verdict. Pure.
+"""From "it is this person" to "and they are alive": what an accepted verdict still needs. Pure.
 
 Fail closed: nobody is accepted who was not seen to live, and whoever cannot be judged in the
 patience of a visit is rejected as a presentation attack.
@@ -13,15 +13,15 @@ from oneglance.contract.messages import PRESENTATION_ATTACK, Liveness
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.liveness import fusion
 
-# The log odds that most looks of a whole challenge must come to. One look passes by less: over so
-# many there is more to go by. Chosen on made films (docs/liveness.md#judged-to-its-end).
+# The log odds that most looks of a whole challenge must reach. A single look passes with less: over
+# that many there is more to go by. Chosen on made films (docs/liveness.md#judged-to-its-end).
 LASTING = 2.4
-# And more of a hundred looks than these must pass at all.
+# And more than this percentage of the looks must pass at all.
 PASSING_OF_100 = 70
 
 
 def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict | None:
-    """What an accepted verdict comes to with what was `found`; None to gather on.
+    """What becomes of an accepted verdict with what was `found`; None to keep gathering.
 
     `over` says that the visit gets no more time to be judged in.
     """
@@ -35,7 +35,7 @@ def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict |
 
 
 def lasting(found: Sequence[fusion.Judgement]) -> fusion.Verdict:
-    """What a whole challenge comes to: passed, if over 70 % of its looks did, and most clearly.
+    """The result of a whole challenge: passed if over 70 % of its looks passed, most clearly.
 
     A head that turns shows more of its life than one that waits; a picture that passed once is
     watched for seconds more. Where nothing was judged, nobody was seen to live.

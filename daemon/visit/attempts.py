@@ -1,6 +1,6 @@
 """What failures cost: a wait that grows, and for a claimed person a lock-out. Pure.
 
-Failures are counted apart, so that nobody can lock everybody out:
+Failures are counted separately, so that nobody can lock everybody out:
 
 - `face`: faces without a claim that were refused. They slow down faces without a claim.
 - `badge`, `pin`: claims by that means which failed, whoever was claimed. They slow down further

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oneglance.faces.find.pose import turn_and_nod
 
-# A visit that has its decision is only watched for another face taking its place.
+# A visit that has its decision is only watched in case another face takes its place.
 RECHECK_S = 0.5
 # A picture much worse than the best of this face so far is passed over, but not for longer.
 GOOD_ENOUGH = 0.7

@@ -1,4 +1,4 @@
-"""One visitor asked to move: what is asked, and whether it was done. Pure: time is passed in.
+"""One visitor asked to move: what to do, and whether it was done. Pure: time is passed in.
 
     rest -> step shown -> step done -> rest -> step shown -> step done -> rest -> passed
 
@@ -38,7 +38,7 @@ STEPS = 3
 BEGUN = 0.5
 # Of two pictures that were swapped there is none in between: a head was seen from this part on.
 ON_ITS_WAY = 0.2
-# Nobody reacts sooner to what they see.
+# Nobody reacts to what they see sooner than this.
 REACTION_S = 0.15
 # A screen that has not answered by then shows nothing.
 SHOWN_WITHIN_S = 2.0
@@ -49,7 +49,7 @@ OVERALL_S = 40.0
 PAUSE_S = (0.4, 1.2)
 # A face that was not seen for longer may be another one.
 GAP_S = 0.35
-# Who stands still changes in size by no more than this, and at first looks straight so far.
+# A face that holds still changes its size by no more than this, and at first looks this straight.
 STILL = 1.08
 STRAIGHT = 0.25
 # So many frames make the face at rest.
@@ -164,7 +164,7 @@ class Challenge:
             self._shown_s = at_s
 
     def looked(self, *, same: bool) -> None:
-        """What the look showed that was wanted: whether it is the face that was there before."""
+        """The result of the look that was wanted: whether it is the face that was there before."""
         if not self.wants_look:
             return
         self._another = not same
@@ -252,7 +252,8 @@ class Challenge:
             gradual = self._reached or before >= ON_ITS_WAY
             self._reached = self._part >= 1 and gradual
             if self._reached and step not in TURNS:
-                # Who came closer looks straight all the while: the next rest recognises them.
+                # Somebody who came closer looks straight all the while: the next rest recognises
+                # them.
                 self._next_step(at_s)
 
     def _next_attempt(self, at_s: float) -> None:
@@ -303,7 +304,8 @@ class Challenge:
             self._next_attempt(at_s)
 
     def _finish(self, end: End) -> None:
-        # Who did something else in the first attempt, and nothing in the second, ignored nothing.
+        # Somebody who did something else in the first attempt and nothing in the second did not
+        # ignore it.
         tried = [failure for failure in self._failures if failure is not End.IGNORED]
         self.end = tried[0] if end is End.IGNORED and tried else end
         self.prompt = None

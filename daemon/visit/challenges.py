@@ -13,9 +13,9 @@ from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.visit.challenge import Challenge
 from oneglance.daemon.visit.decide import Verdict
 
-# A visitor who was not seen for so long gives the screen to the next.
+# A visitor who was not seen for this long loses the screen to the next.
 LEFT_S = 1.5
-# More answers than this at once come from no screen.
+# No screen sends more answers than this at once.
 MAX_ANSWERS = 16
 
 

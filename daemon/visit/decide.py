@@ -36,9 +36,9 @@ from oneglance.faces.model.tail import Tail
 
 # The score of a verdict for which nothing was compared: far below what any two faces get.
 NOTHING_COMPARED = -1000.0
-# Why a visit was rejected of which hardly any picture was good enough to be looked at.
+# The reason of a rejection when hardly any picture was good enough to be looked at.
 POOR_QUALITY = "poor_quality"
-# Why others were: nobody is like this face, or more than one person is.
+# The other reasons: nobody is like this face, or more than one person is.
 NOT_RECOGNISED = "not_recognised"
 AMBIGUOUS = "ambiguous"
 # What share of `far` each moment but the last may take; that one may take what is left.
@@ -47,7 +47,7 @@ SHARE, LAST_SHARE = 1 / 4, 1 / 2
 # near enough for that: at most this much, so many times as often as a moment lets one in, and so
 # seldom that all looks of a visit together keep `far`.
 NEAR_FMR, NEAR_TIMES = 1e-4, 100
-# So many looks in a row, for each that a decision needs, show that somebody is like nobody.
+# This many looks in a row, per look that a decision needs, show that somebody is like nobody.
 _HOPELESS_LOOKS_PER_FRAME_NEEDED = 2
 
 
@@ -107,7 +107,7 @@ class Rule:
         return int(self.comparison_fmr(1) / self.tail.strictest_fmr * (1 + 1e-9))
 
     def fits(self, templates: int, of_one: int = 1, *, claims: bool = False) -> str:
-        """What `bar` means in a gallery of `templates`, in words; raises as it does.
+        """The meaning of `bar` in a gallery of `templates`, in words; raises as it does.
 
         Where every visitor `claims` to be somebody, a gallery too large to be searched is none:
         then a face is compared with the claimed person alone, or not at all. `of_one` is how many
@@ -172,7 +172,7 @@ class Verdict:
 
 
 def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
-    """The verdict that `visit` has come to at `at_s` on its timeline; None to gather on.
+    """The verdict that `visit` has come to at `at_s` on its timeline; None to keep gathering.
 
     Changes nothing: whoever acts on the verdict marks the visit as decided.
     """
@@ -200,8 +200,8 @@ def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
     enough = len(looks) >= rule.frames
     if enough and (visit.finished(at_s) or _hopeless(looks, rule, bar)):
         return rejected(AMBIGUOUS if len(people) > 1 else NOT_RECOGNISED)
-    # A face that never holds still, or is another one in each look, gets its answer too, but only
-    # after more patience: the looks may just be about to become usable.
+    # A face that never holds still, or differs in each look, gets its answer too, but only after
+    # more patience: the looks may just be about to become usable.
     if visit.spent or passed(visit.near_since_s, at_s, 2 * rule.patience_s):
         return rejected(POOR_QUALITY)
     return None

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 # The first looks follow each other at once, so that a glance is enough; the others are spread
 # over the rest of the patience, since frames that follow each other say nearly the same.
 LOOKS_AT_ONCE_PER_FRAME_NEEDED = 2
-# Whether a face lives shows in how it moves, and pictures much nearer to each other show the same.
+# Movement shows whether a face is alive, and pictures much closer in time show the same.
 LIVING_EVERY_S = 0.3
-# A visit gets so many looks and no more.
+# The number of looks of a visit.
 LOOKS_PER_FRAME_NEEDED = 4
 # What its looks come to is compared three times and no more, as each time is a try: after as many
 # looks as a decision needs, after twice as many, and at its end (docs/decision.md).
@@ -53,7 +53,7 @@ class Summary:
 
 
 def new_visit_id() -> str:
-    """A name for a visit that says nothing about who came."""
+    """A name for a visit that reveals nothing about who came."""
     return uuid.uuid4().hex[:12]
 
 
@@ -66,7 +66,7 @@ class Visit:
     another face as a decision needs make a new visit. So does one usable look if the decision was
     made without having `unseen` enough, but only with the looks and moments that were left over.
 
-    `held_back` says that this face would have been accepted, were it seen to live.
+    `held_back` says that this face would have been accepted if it had been seen to be alive.
     """
 
     def __init__(
@@ -108,23 +108,23 @@ class Visit:
 
     @property
     def summaries(self) -> tuple[Summary, ...]:
-        """What these looks came to, at the moments of the visit that are past."""
+        """The fused results of these looks at the past moments of the visit."""
         return tuple(self._summaries)
 
     @property
     def spent(self) -> bool:
-        """Whether the visit has had all its looks: none that comes now can decide it."""
+        """Whether the visit has had all its looks: none that comes now can be decisive."""
         return self._had >= self._allowed
 
     def over(self, at_s: float) -> bool:
-        """Whether the visit has had all its looks, or its patience: what it shows now must do."""
+        """Whether all looks were taken or patience is over: what the visit has shown must do."""
         return self.spent or self._waited(at_s, self._patience_s)
 
     def finished(self, at_s: float) -> bool:
         """Whether nothing that is still to come could have the visit accepted.
 
-        One that is over waits a little for a last look. Not one that is held back: it has shown who
-        it is, and not that it lives.
+        One that is over waits a little for a last look. This excludes one that is held back: it has
+        shown who it is, but not that it is alive.
         """
         late_s = self._patience_s + (0.0 if self.held_back else self._spacing_s)
         return self.spent or self._moments_past > LAST_MOMENT or self._waited(at_s, late_s)
@@ -140,7 +140,7 @@ class Visit:
         return past if past < LAST_MOMENT and looks >= (past + 1) * self._needed else None
 
     def sum_up(self, summary: Summary) -> None:
-        """Take what the looks came to at a `moment`, which is past from now on."""
+        """Take the fused result of the looks at a `moment`, which is past from now on."""
         self._moments_past = summary.moment + 1
         self._summaries.append(summary)
 
@@ -149,7 +149,7 @@ class Visit:
 
     @property
     def progress(self) -> float:
-        """Evidence gathered of evidence needed, 0 to 1."""
+        """The share of the evidence needed that has been gathered, 0 to 1."""
         return 1.0 if self.decided else min(1.0, len(self._looks) / self._needed)
 
     def due(self, at_s: float) -> bool:
@@ -169,7 +169,7 @@ class Visit:
         if self.near_since_s is None:
             self.near_since_s = at_s
         elif self._away_since_s is not None:
-            # Patience is for who wants to be looked at, not for who stands far down the hall.
+            # Patience is for people who want to be looked at, not for somebody far down the hall.
             away_s = max(0.0, at_s - self._away_since_s)
             self.near_since_s += away_s
             if self.usable_since_s is not None:
@@ -219,7 +219,7 @@ class Visit:
         self.forget_before(look.at_s - self._lifetime_s)
 
     def reopen(self) -> None:
-        """Undo a decision that nobody heard of: evidence is gathered again, from new looks."""
+        """Undo a decision that nobody heard: evidence is gathered again, from new looks."""
         if self.decided:
             self.decided = False
             self._others = 0
@@ -239,16 +239,13 @@ class Visit:
         self.reference = reference
 
     def forget_before(self, at_s: float) -> None:
-        """Looks older than `at_s` stop counting, and what they came to with others before it."""
+        """Looks older than `at_s` stop counting, and so do fused results from before it."""
         while self._looks and self._looks[0].at_s < at_s:
             self._looks.popleft()
         self._summaries = [one for one in self._summaries if one.at_s >= at_s]
 
     def drop_evidence(self) -> None:
-        """Begin to gather anew: another face, or another gallery.
-
-        The looks had stay had, and the moments past.
-        """
+        """Start gathering from scratch, for another face or gallery; used looks stay used."""
         self.held_back = False
         self._looks.clear()
         self._summaries.clear()

@@ -1,4 +1,4 @@
-"""Which of the steps a visitor makes, and how much of it, by the five points alone. Pure."""
+"""Which step a visitor makes, and how much of it, from the five points alone. Pure."""
 
 from __future__ import annotations
 

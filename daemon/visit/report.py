@@ -1,4 +1,4 @@
-"""What one frame has come to, as the pipeline tells it."""
+"""The result of one frame, as the pipeline reports it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TrackView:
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What one frame has come to; `tracks` holds the faces found in it."""
+    """The result of one frame; `tracks` holds the faces found in it."""
 
     frame: Frame
     tracks: tuple[TrackView, ...]

@@ -1,1 +1,1 @@
-"""What leaves the daemon: numbered, signed, published in time."""
+"""Everything that leaves the daemon: numbered, signed, published in time."""

@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 SILENT_AFTER_S = 75
 # The screen is told five times a second while somebody stands there.
 GONE_AFTER_S = 5
-# Who announces again at each word from outside could be made to do nothing else.
+# Announcing again at each message from outside could keep us from doing anything else.
 AGAIN_AFTER_S = 10.0
-# By then the broker has what was sent, or the connection is lost and all is sent anew.
+# By then the broker has what was sent, or the connection is lost and everything is sent again.
 SETTLED_AFTER_S = 10.0
 
 Entity = tuple[str, str, dict[str, Any]]
@@ -96,7 +96,7 @@ def _visits(topics: Topics) -> Iterator[Entity]:
 
 
 def _lock(topics: Topics) -> Iterator[Entity]:
-    """The lock's own word. As a sensor: a lock that Home Assistant may not open is none to it."""
+    """The lock's state, as a sensor: to Home Assistant a lock is something that it may open."""
     # To Home Assistant, on is unlocked; in a fault nobody knows.
     template = "{{ {'unlocked': 'ON', 'locked': 'OFF'}.get(value_json.state, 'None') }}"
     lock = {"device_class": "lock"}
@@ -160,8 +160,10 @@ def _while_it_runs(topics: Topics) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class HomeAssistant:
-    """What the publisher does for Home Assistant: announce, again after each of its births, and
-    tell results, with `names` or without.
+    """What the publisher does for Home Assistant.
+
+    It announces the door, again after each start of Home Assistant, and reports results, with
+    `names` or without.
 
     Without a `birth_topic` only what was announced before is taken back.
     """

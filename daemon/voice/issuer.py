@@ -1,4 +1,4 @@
-"""What is signed: decisions and challenges, each with number and times; none leaves without."""
+"""Signs decisions and challenges, each with its number and times; none leaves unsigned."""
 
 from __future__ import annotations
 

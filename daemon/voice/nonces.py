@@ -17,7 +17,7 @@ from typing import Any
 from oneglance.errors import StateError
 from oneglance.whole_file import write_whole
 
-# Rates keep far below this; a file that grew beyond is not ours.
+# The rates stay far below this; a file that grew beyond it is not ours.
 MAX_NONCES = 4096
 MAX_BYTES = 1_000_000
 _NONCE = re.compile(r"[0-9a-f]{32,64}")
@@ -62,7 +62,7 @@ class Nonces:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Nonces:
-        """Read what `to_bytes` wrote; ValueError if it is anything else."""
+        """Read the output of `to_bytes`; ValueError if it is anything else."""
         body: Any = json.loads(data.decode("utf-8"))
         if not isinstance(body, dict) or set(body) != {"v", "latest", "nonces"} or body["v"] != 1:
             raise ValueError("no file of nonces")

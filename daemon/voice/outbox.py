@@ -1,4 +1,4 @@
-"""What waits to be sent: bounded, and never sent late. Pure: time is passed in."""
+"""Messages waiting to be sent: bounded, and never sent late. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Outbox:
             self._drop(self._waiting.popleft())
 
     def drop_expired(self, now_s: float) -> None:
-        """Throw away what is late at `now_s`."""
+        """Discard messages that are late at `now_s`."""
         for _ in range(len(self._waiting)):
             message = self._waiting.popleft()
             if now_s < message.deadline_s:

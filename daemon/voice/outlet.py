@@ -1,4 +1,4 @@
-"""What decisions leave by: who signs, logs, publishes, takes commands, tells the screen."""
+"""The way out for decisions: sign, log, publish; also takes commands and informs the screen."""
 
 from __future__ import annotations
 

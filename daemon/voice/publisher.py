@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 OUTBOX_SIZE = 16
 REPLY_EXPIRY_S = 30
 RESULT_EXPIRY_S = 10
-# A retained status outlives its daemon in a broker that keeps its messages on disk. Said again
-# this often, its silence means something to whoever listens.
+# A retained status outlives its daemon in a broker that keeps its messages on disk. Repeated this
+# often, its absence tells listeners something.
 STATUS_EVERY_S = 30.0
 
 

@@ -1,4 +1,4 @@
-"""How often somebody may ask: a token bucket a key. Pure: time is passed in."""
+"""How often somebody may ask: a token bucket for each key. Pure: time is passed in."""
 
 from __future__ import annotations
 

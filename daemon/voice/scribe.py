@@ -1,4 +1,4 @@
-"""Writes down for good what the daemon does, before it is done; what is kept too long goes."""
+"""Records what the daemon does, before it is done, in the audit log; removes what has expired."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ SIGN_EVERY_S = 10.0
 TIDY_EVERY_S = 3600.0
 # A clock that was set by more than this within the hour may say anything: nothing is removed by it.
 CLOCK_STEP_S = 60.0
-# What of a decision is written down: nothing by which a person is known, whatever is added to it.
+# The parts of a decision that are recorded: nothing that identifies a person, whatever is added to
+# it.
 LOGGED = (
     "event_id",
     "visit_id",
@@ -190,7 +191,7 @@ class Scribe:
             self._try(self._tidy)
 
     def stop(self, *, failed: bool) -> None:
-        """Write down that the daemon ends, and why; the log's last words for now."""
+        """Record that the daemon ends, and why."""
         audit = self._audit
         if audit is not None and self._begun:
             self._try(lambda: audit.append("stop", {"failed": failed}))

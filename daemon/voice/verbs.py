@@ -1,4 +1,4 @@
-"""What a command can ask for: one `Verb` each, and the helpers that read its arguments."""
+"""The requests a command can make: one `Verb` each, and the helpers that read its arguments."""
 
 from __future__ import annotations
 

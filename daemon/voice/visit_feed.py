@@ -1,4 +1,4 @@
-"""What the kiosk is told while somebody stands there: often enough, and no more. Pure."""
+"""What the kiosk is told while somebody stands there: often enough, but no more often. Pure."""
 
 from __future__ import annotations
 

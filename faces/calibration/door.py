@@ -44,8 +44,7 @@ class Door:
         return settled(templates, self.directions)
 
     def lifted(self, threshold: float) -> float:
-        """The score that means at this door what `threshold` meant where it was fitted; never
-        lower.
+        """The score that means at this door what `threshold` meant where fitted; never lower.
 
         Both lie as many standard deviations above the mean of their impostors.
         """

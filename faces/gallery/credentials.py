@@ -75,8 +75,9 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who has which badge and PIN, at one moment. `badge_key` and `salt` belong to the file.
-    `generation` counts the changes.
+    """Who has which badge and PIN, at one moment.
+
+    `badge_key` and `salt` belong to the file. `generation` counts the changes.
     """
 
     badge_key: bytes
@@ -214,10 +215,11 @@ class CredentialFile:
             self._log.note_generation(held.generation)
 
     def drop_departed(self, enrolled: Callable[[], Sequence[Person]]) -> int:
-        """Remove the badges and PINs of people who are no longer `enrolled`; returns how many had
-        any. Somebody enrolled anew under the same id has nothing from before. `enrolled` is asked
-        while nobody changes the file. Raises as `changing`, and what `enrolled` raises: then, and
-        for an older copy, nothing is changed.
+        """Remove what people have who are no longer `enrolled`; returns how many had any.
+
+        Somebody enrolled anew under the same id has nothing from before. `enrolled` is asked while
+        nobody changes the file. Raises as `changing`, and what `enrolled` raises: then, and for an
+        older copy, nothing is changed.
         """
         if not is_there(self._path):
             return 0

@@ -105,8 +105,9 @@ def wrapped(path: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """As `wrapped`, and a value that we would not write is a damaged gallery, too. SQLite finds
-    nothing wrong with an invalid date: only reading it does.
+    """As `wrapped`, and a value that we would not write is a damaged gallery, too.
+
+    SQLite finds nothing wrong with an invalid date: only reading it does.
     """
     with wrapped(path):
         try:

@@ -358,9 +358,10 @@ class Gallery:
         return self._register.generation()
 
     def accept(self, witness: Witness) -> int:
-        """Let this copy count although `witness` saw a later one; returns its new generation, which
-        is above any that was seen, so that every other copy stays refused. For a gallery that was
-        opened without a witness.
+        """Let this copy count although `witness` saw a later one; returns its new generation.
+
+        That is above any that was seen, so that every other copy stays refused. For a gallery that
+        was opened without a witness.
         """
         with self._register.writing(above=witness.highest()):
             pass

@@ -206,8 +206,9 @@ class Register:
 def laid_out(
     database: sqlite3.Connection, path: Path, master: TemplateKey, generation: int
 ) -> Iterator[Draft]:
-    """Inside a transaction: the tables of an empty gallery, under a new data key. It then holds
-    whom the draft has at the end.
+    """Inside a transaction: the tables of an empty gallery, under a new data key.
+
+    It then holds whom the draft has at the end.
     """
     raw = secrets.token_bytes(KEY_BYTES)
     database.execute(META)

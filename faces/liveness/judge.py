@@ -64,8 +64,9 @@ class Liveness:
         trace.look(measured(self._texture, trace, pixels, points), at_s)
 
     def judge(self, trace: Trace, at_s: float) -> Judgement:
-        """What the looks of a trace amount to at `at_s`. Changes nothing. Without a current look
-        there is nothing to judge: undecided.
+        """What the looks of a trace amount to at `at_s`.
+
+        Changes nothing. Without a current look there is nothing to judge: undecided.
         """
         if not trace.looks or not 0 <= at_s - trace.looked_at_s <= STALE_S:
             return Judgement(self._fusion.document.bias, Verdict.UNDECIDED, {})

@@ -1,4 +1,5 @@
 """Which variant of a model this machine runs, as `oneglance doctor --tune` measured and stored it.
+
 The file is in the state directory, for its owner alone. A choice holds for one model, one machine
 and one number of threads; if one of them differs, it is set aside.
 """
