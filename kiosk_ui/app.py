@@ -34,8 +34,9 @@ from oneglance.kiosk_ui.reducer import (
     initial,
     reduce,
 )
-from oneglance.kiosk_ui.screen import Kind
+from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.sounds import Sounds
+from oneglance.kiosk_ui.speech import Script, Voice
 from oneglance.kiosk_ui.stage import Stage, is_touched
 from oneglance.kiosk_ui.verify_button import Button, Verify, presses
 from oneglance.schedule import Schedule, zone_of
@@ -78,6 +79,8 @@ class KioskApp:
         self._desk = self._admin_desk()
         self._shot: Shot | None = None
         self._sounds: Sounds | None = None
+        self._voice: Voice | None = None
+        self._script: Script | None = None
         self._view: Any = None
         self._live: Any = None
         self._stage: Any = None
@@ -122,6 +125,9 @@ class KioskApp:
 
             with silent_kivy():
                 self._sounds = Sounds(SoundLoader.load)
+        if self._config.kiosk.speech:
+            self._script = Script(self._view.language)
+            self._voice = Voice(self._view.language.code)
         self._client.start()
         try:
             with stop_on_signals(self.stop):
@@ -135,6 +141,8 @@ class KioskApp:
         finally:
             self._notifier.stopping()
             self._client.stop()
+            if self._voice is not None:
+                self._voice.stop()
             window.close()
 
     def stop(self) -> None:
@@ -163,10 +171,19 @@ class KioskApp:
         challenge = self._state.challenge
         if screen.kind is Kind.CHALLENGE and challenge is not None and not covered:
             self._client.shown(challenge)
+        if not covered:
+            self._speak(screen, now_s)
         self._feed_watchdog()
         moves = self._view.moves(screen, now_s) or covered
         if not (moves or self._state.pad.open):
             self._client.news.wait(_REST_S)
+
+    def _speak(self, screen: ScreenState, now_s: float) -> None:
+        if self._voice is None or self._script is None:
+            return
+        words = self._script.due(screen, now_s, speaking=self._voice.speaking(now_s))
+        if words:
+            self._voice.say(words, now_s)
 
     def _wall(self) -> datetime:
         """The time at the door."""

@@ -317,8 +317,8 @@ class KioskConfig(Section):
     themselves while they are looked at, with `verify_button` they can ask to be. `admin_file`
     holds an administrator's key, sealed under the PIN that opens the administration here. A
     `discreet` greeting names nobody. `dim` says when the screen needs less light (by `dim_by`)
-    while nobody is there. With `sounds` an answer is heard too, and with `escape` that key closes
-    a full screen too.
+    while nobody is there. With `sounds` an answer is heard too, with `speech` hints and answers are
+    said aloud, and with `escape` that key closes a full screen too.
     """
 
     public_key_file: Path = ETC_DIR / "signing.pub"
@@ -336,6 +336,7 @@ class KioskConfig(Section):
     dim: Annotated[tuple[str, ...], AfterValidator(_lines)] = ()
     dim_by: Annotated[float, Field(gt=0, le=0.95)] = 0.6
     sounds: bool = False
+    speech: bool = False
     escape: bool = False
 
 

@@ -2,7 +2,8 @@
 
 One hint at a time, in this order, since each check is only meaningful once the former have passed:
 a face of the wrong size says little about its light, a dark one little about its sharpness, a
-blurred one little about where it looks. The limits were measured (docs/benchmarks/finding.md, "Hints").
+blurred one little about where it looks. The limits were measured (docs/benchmarks/finding.md,
+"Hints").
 """
 
 from __future__ import annotations
