@@ -49,6 +49,7 @@ KINDS = (
     "key_change",
     "gallery_generation",
     "credentials_generation",
+    "sharing_version",
     "attempts",
     # Entries by which the log describes itself.
     "checkpoint",
@@ -61,7 +62,7 @@ SIGNED_KINDS = frozenset(
     | {"checkpoint", "retention"}
 )
 # Of these kinds the newest entry counts, however old it is.
-LASTING_KINDS = ("gallery_generation", "credentials_generation", "attempts")
+LASTING_KINDS = ("gallery_generation", "credentials_generation", "sharing_version", "attempts")
 # Kinds with a number in their body that never falls, and the name of that number.
 RISING_KINDS = dict.fromkeys(LASTING_KINDS, "generation")
 

@@ -21,6 +21,7 @@ class Log(Protocol):
 
 
 CREDENTIALS = "credentials_generation"
+SHARING = "sharing_version"
 
 
 class Generations:

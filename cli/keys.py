@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -221,13 +222,41 @@ def revoke(
         typer.echo("If the daemon signs with it, nobody gets in: oneglance keys rotate")
 
 
+@app.command()
+def door(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Make the key to which what the house shares with this door is sealed: docs/sharing.md.
+
+    It stays here, in `sharing.key_file` (mode 0600); the line that is shown goes into the file of
+    doors of whoever shares. Where there is a key already, its line is shown.
+
+    Example: `oneglance keys door`
+    """
+    from oneglance.config import load_config
+    from oneglance.key_files import create_sealing_key, load_sealing_key
+
+    settings = load_config(config)
+    file = settings.sharing.key_file
+    if file.exists():
+        public = load_sealing_key(file).public_key().public_bytes_raw()
+    else:
+        public = create_sealing_key(file)
+        _log(config, None, "made", settings.site.door, "sharing")
+    told = {"name": settings.site.door, "key": base64.b64encode(public).decode()}
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    typer.echo("[[door]]")
+    for name, value in told.items():
+        typer.echo(f'{name} = "{value}"')
+
+
 def _path(config: Path | None, keyring: Path | None) -> Path:
     from oneglance.config import load_config
 
     return load_config(config).keyring_file if keyring is None else keyring.absolute()
 
 
-def _log(config: Path | None, keyring: Path | None, action: str, key_id: str, role: Role) -> None:
+def _log(config: Path | None, keyring: Path | None, action: str, key_id: str, role: str) -> None:
     """Write into the audit log, where there is one, what has been done.
 
     It stays done if that cannot be written: a key has to be revoked on a full disk, too.

@@ -18,6 +18,7 @@ from oneglance.contract.messages import (
     Status,
     VisitState,
 )
+from oneglance.contract.sharing import GalleryIndex, GalleryState, SharedGallery
 
 MESSAGES: dict[str, type[Message]] = {
     "status": Status,
@@ -29,9 +30,12 @@ MESSAGES: dict[str, type[Message]] = {
     "door_state": DoorState,
     "reply": Reply,
     "command": Command,
+    "gallery": SharedGallery,
+    "gallery_state": GalleryState,
+    "gallery_index": GalleryIndex,
 }
 # Messages that count only with the signature that their sender adds.
-SIGNED = {"decision", "challenge", "command"}
+SIGNED = {"decision", "challenge", "command", "gallery", "gallery_index"}
 
 
 def schema(kind: str) -> dict[str, Any]:

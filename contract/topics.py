@@ -93,6 +93,16 @@ class Topics:
         return f"{self.base}/preview/{check_level(key_id, 'key')}"
 
     @property
+    def gallery(self) -> str:
+        """Retained: what makes up the gallery that this door shares with others, signed, sealed."""
+        return f"{self.base}/gallery"
+
+    @property
+    def gallery_state(self) -> str:
+        """Retained: how far the shared gallery has come here."""
+        return f"{self.base}/gallery/state"
+
+    @property
     def everything(self) -> str:
         """The filter for everything about this door."""
         return f"{self.base}/#"

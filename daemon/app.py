@@ -33,6 +33,7 @@ from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.gallery.credential_watch import CredentialWatch
 from oneglance.daemon.gallery.keeper import GalleryKeeper
+from oneglance.daemon.gallery.sharing import Sharing
 from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import STAGES
@@ -120,6 +121,7 @@ class Daemon:
             strangers: StrangerKeeper | None = None
             entrance: Entrance | None = None
             credentials: CredentialWatch | None = None
+            shared: Sharing | None = None
             if self._with_mqtt:
                 sequence = parts.enter_context(open_sequence(self._config, self._clocks))
                 scribe = build_scribe(self._config, model, self._clocks)
@@ -129,7 +131,7 @@ class Daemon:
                     pipeline.on_stranger = strangers.met
                 entrance = open_entrance(self._config, model, scribe, self._clocks)
                 credentials = credential_watch(self._config, scribe)
-                outlet = build_outlet(
+                outlet, shared = build_outlet(
                     *(self._config, model, watch, entrance, sequence, scribe, self._clocks),
                     challenges=pipeline.challenges,
                 )
@@ -146,7 +148,7 @@ class Daemon:
                 audit = open_audit(self._config, self._clocks)
                 watch = open_gallery(self._config, model, self._clocks, audit)
             exchange = FrameExchange(tuple(camera.name for camera in self._config.camera))
-            keeper = _keeper(watch, outlet, credentials, strangers, self._clocks)
+            keeper = _keeper(watch, outlet, credentials, strangers, shared, self._clocks)
             if keeper is not None:
                 parts.callback(keeper.stop)
             vision = Vision(
@@ -179,6 +181,7 @@ class Daemon:
             supervise(
                 *(cameras, vision, exchange, publisher, notifier, self._stopping),
                 credentials=credentials,
+                shared=shared,
                 notice=notice,
                 may_leave=lambda: quiet.long_enough() and self._giving_way.is_set(),
             )
@@ -221,6 +224,7 @@ def _keeper(
     outlet: Outlet | None,
     credentials: CredentialWatch | None,
     strangers: StrangerKeeper | None,
+    shared: Sharing | None,
     clocks: Clocks,
 ) -> GalleryKeeper | None:
     if watch is None:
@@ -232,10 +236,15 @@ def _keeper(
             outlet.work()
         if credentials is not None:
             credentials.work(clocks.monotonic_s())
+        if shared is not None:
+            shared.work()
         if strangers is not None:
             strangers.work()
 
-    return GalleryKeeper(watch, clocks.monotonic_s, work)
+    def shut() -> str:
+        return "" if shared is None else shared.shut
+
+    return GalleryKeeper(watch, clocks.monotonic_s, work, shut)
 
 
 def _farewell(outlet: Outlet) -> Callable[[object, BaseException | None, object], None]:

@@ -31,6 +31,7 @@ from oneglance.daemon.access.entrance import Entrance
 from oneglance.daemon.gallery.credential_watch import CredentialWatch
 from oneglance.daemon.gallery.enrol_looks import EnrolLooks, Glance
 from oneglance.daemon.gallery.logged import Log, deletion
+from oneglance.daemon.gallery.sharing import Sharing
 from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.gallery.watch import GalleryWatch
@@ -75,6 +76,7 @@ from oneglance.faces.liveness.judge import Liveness, load_liveness
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured, model_key
 from oneglance.faces.model.tail import tail_of
+from oneglance.key_files import load_sealing_key
 from oneglance.timing import OnStage
 
 log = logging.getLogger(__name__)
@@ -304,8 +306,10 @@ def build_outlet(
     scribe: Scribe,
     clocks: Clocks,
     challenges: Challenges | None = None,
-) -> Outlet:
+) -> tuple[Outlet, Sharing | None]:
     """The outlet for decisions and inlet for commands, including a screen's about `challenges`.
+
+    And who takes over the gallery that the house shares, where the configuration asks for it.
 
     Raises ConfigError for a key or password not usable.
     """
@@ -320,6 +324,9 @@ def build_outlet(
         clocks=clocks,
     )
     keys = PinnedKeys(config.keyring_file, read_keyring)
+    shared = None
+    if config.sharing.receive:
+        shared = build_sharing(config, model, watch, scribe, keys, clocks, lambda: publisher)
     glance = Glance(clocks.monotonic_s)
     looks = EnrolLooks(config, watch, scribe, glance, clocks, entrance.pause)
     verbs = gallery_verbs(config, watch, scribe) | looks.verbs()
@@ -357,10 +364,46 @@ def build_outlet(
         on_command=lambda arrival: desk.arrived(arrival),
         claims=Policy.of(config.access, config.site.timezone).claims,
         home_assistant=home_assistant(config, topics),
+        ear=shared,
     )
     scribe.begin()
     desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, command)
-    return Outlet(issuer, publisher, desk, scribe, preview, clocks, glance.offer, looks.work)
+    outlet = Outlet(issuer, publisher, desk, scribe, preview, clocks, glance.offer, looks.work)
+    return outlet, shared
+
+
+def build_sharing(
+    config: Config,
+    model: FaceModel,
+    watch: GalleryWatch,
+    scribe: Scribe,
+    keys: PinnedKeys,
+    clocks: Clocks,
+    publisher: Callable[[], Publisher],
+) -> Sharing:
+    """Who takes over what the house shares. Raises ConfigError, GalleryError for unusable keys."""
+
+    def changed() -> None:
+        # The watch tells what is wrong by itself.
+        with suppress(GalleryError, AuditError):
+            watch.reload()
+
+    return Sharing(
+        config,
+        Topics(config.site.name, config.site.door),
+        load_sealing_key(config.sharing.key_file),
+        load_key(config.gallery.key_file),
+        _credentials(config, scribe),
+        scribe,
+        model_id=model.model_id,
+        template_size=model.template_size,
+        keys=keys.current,
+        clocks=clocks,
+        hear=lambda topics: publisher().link.hear(topics),
+        unhear=lambda topics: publisher().link.unhear(topics),
+        say=lambda state: publisher().gallery_state(state),
+        changed=changed,
+    )
 
 
 def home_assistant(config: Config, topics: Topics) -> HomeAssistant | None:

@@ -11,6 +11,7 @@ from oneglance.daemon.camera.frames import FrameExchange
 from oneglance.daemon.camera.intake import CameraState
 from oneglance.daemon.camera.sources import is_recording
 from oneglance.daemon.gallery.credential_watch import CredentialWatch
+from oneglance.daemon.gallery.sharing import Sharing
 from oneglance.daemon.standing import Notice, Standing
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.voice.publisher import Publisher
@@ -32,6 +33,7 @@ def supervise(
     stopping: threading.Event,
     *,
     credentials: CredentialWatch | None = None,
+    shared: Sharing | None = None,
     notice: Notice | None = None,
     may_leave: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -68,7 +70,9 @@ def supervise(
         lost = _lost(cameras, told=reasons or ())
         unheard = ("commands_unheard",) if publisher is not None and publisher.unheard else ()
         claims = (credentials.problem,) if credentials is not None and credentials.problem else ()
-        now = (*starting, *lost, *sorted(complaints), *vision.problems, *claims, *unheard)
+        sharing = shared.problems if shared is not None else ()
+        found = (*starting, *lost, *sorted(complaints), *vision.problems, *claims, *sharing)
+        now = tuple(dict.fromkeys((*found, *unheard)))
         if now != reasons:
             reasons = now
             notifier.status(", ".join(now) or "watching the door")

@@ -157,6 +157,21 @@ class CommandsConfig(Section):
     key_file: Secret | None = None
 
 
+class SharingConfig(Section):
+    """The gallery that many doors share: docs/sharing.md.
+
+    With `receive` the daemon takes over whom the house shares with this door, sealed to the key in
+    `key_file`; `state_file` says how far it has come. Without news for `stale_days` it says so, and
+    with `stale = "shut"` nobody is let in until there are.
+    """
+
+    receive: bool = False
+    key_file: Secret = ETC_DIR / "sharing.key"
+    state_file: Path | None = None
+    stale_days: Annotated[float, Field(gt=0, le=365)] = 7.0
+    stale: Literal["open", "shut"] = "open"
+
+
 class ModelConfig(Section):
     """The model's folder (the shipped one if not given) and the threads it may use.
 
@@ -348,6 +363,7 @@ class Config(Section):
     signing: SigningConfig = SigningConfig()
     commands: CommandsConfig = CommandsConfig()
     gallery: GalleryConfig = GalleryConfig()
+    sharing: SharingConfig = SharingConfig()
     model: ModelConfig = ModelConfig()
     decision: DecisionConfig = DecisionConfig()
     calibration: CalibrationConfig = CalibrationConfig()
@@ -381,6 +397,11 @@ class Config(Section):
     def credentials_file(self) -> Path:
         """`access.credentials_file`, or `credentials` beside the gallery."""
         return self.access.credentials_file or self.gallery.path.with_name("credentials")
+
+    @property
+    def sharing_file(self) -> Path:
+        """`sharing.state_file`, or `shared` beside the gallery."""
+        return self.sharing.state_file or self.gallery.path.with_name("shared")
 
     @property
     def calibration_file(self) -> Path:

@@ -1,4 +1,4 @@
-"""Ed25519 keys (RFC 8032) in PEM files: the private one for its owner alone."""
+"""Ed25519 and X25519 keys (RFC 8032, 7748) in PEM files: the private one for its owner alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from oneglance.errors import ConfigError, os_fix
 from oneglance.secret_file import read_secret
@@ -77,6 +78,34 @@ def load_public_key(public_file: Path, fix: str) -> Ed25519PublicKey:
         pass
     if not isinstance(key, Ed25519PublicKey):
         raise ConfigError("not an Ed25519 public key in PEM", where=str(public_file), fix=fix)
+    return key
+
+
+def create_sealing_key(private_file: Path) -> bytes:
+    """Make an X25519 key (RFC 7748): PKCS #8 PEM of mode 0600; returns its raw public half.
+
+    Raises ConfigError if the file exists (an old key is never overwritten) or cannot be written.
+    """
+    key = X25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _write_key(private_file, private, 0o600)
+    return key.public_key().public_bytes_raw()
+
+
+def load_sealing_key(private_file: Path) -> X25519PrivateKey:
+    """Read a door's X25519 key; ConfigError if missing, readable by others, or no such key."""
+    fix = "make one with 'oneglance keys door'"
+    data = read_secret(private_file, "door's key for the shared gallery", fix)
+    try:
+        key = serialization.load_pem_private_key(data, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, X25519PrivateKey):
+        raise ConfigError("not an X25519 private key in PEM", where=str(private_file), fix=fix)
     return key
 
 

@@ -11,7 +11,7 @@ import logging
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +103,7 @@ class Link:
         self.publishes_refused = 0
         self._sent: dict[int, str] = {}
         self._subscribed = False
+        self._asked_first: int | None = None
         self._greeted = False
         self._client = self._fresh_client()
 
@@ -197,6 +198,21 @@ class Link:
         if qos > 0:
             self._remember(info.mid, topic)
         return info.rc == mqtt.MQTT_ERR_SUCCESS
+
+    def hear(self, topics: Sequence[str]) -> bool:
+        """Listen to these topics too, QoS 1, until `unhear` or the end of this connection.
+
+        What is retained there comes anew each time. False if not connected.
+        """
+        if not self.connected:
+            return False
+        asked = [(topic, SubscribeOptions(qos=1)) for topic in topics]
+        return self._client.subscribe(asked)[0] == mqtt.MQTT_ERR_SUCCESS
+
+    def unhear(self, topics: Sequence[str]) -> None:
+        """Listen to these topics no more."""
+        if self.connected:
+            self._client.unsubscribe(list(topics))
 
     def _remember(self, mid: int, topic: str) -> None:
         # Only to name the topic if the broker refuses it. An answer may overtake this line and
@@ -312,7 +328,8 @@ class Link:
             )
             return
         if self._subscriptions:
-            client.subscribe([(t, SubscribeOptions(qos=q)) for t, q in self._subscriptions])
+            asked = [(t, SubscribeOptions(qos=q)) for t, q in self._subscriptions]
+            _, self._asked_first = client.subscribe(asked)
         where = self._config.host, self._config.port
         log.info("connected to the broker %s:%d", *where, extra=BROKER_CONNECTED())
         with self._changed:
@@ -326,10 +343,13 @@ class Link:
         self,
         _client: mqtt.Client,
         _userdata: object,
-        _mid: int,
+        mid: int,
         reasons: list[ReasonCode],
         properties: Properties | None,
     ) -> None:
+        if mid != self._asked_first:
+            # What `hear` asked for; who waits for it in vain says so.
+            return
         deaf = {}
         for (topic, _), reason in zip(self._subscriptions, reasons, strict=False):
             if reason.is_failure:

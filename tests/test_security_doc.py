@@ -25,6 +25,7 @@ ONLY_SECURITY = (
     *("tests/daemon/test_a[cl]*.py", "tests/daemon/test_attempts.py"),
     *("tests/daemon/test_authority.py", "tests/daemon/test_challenge*.py"),
     *("tests/daemon/test_claims*.py", "tests/daemon/test_commands.py"),
+    *("tests/daemon/test_shar*.py", "tests/contract/test_shared_gallery.py"),
     *("tests/daemon/test_daemon_audit.py", "tests/daemon/test_promises.py"),
     *("tests/link/test_roles.py", "tests/link/test_mosquitto.py", "tests/test_secret_file.py"),
     *("tests/systemd/test_encrypted_keys.py", "tests/systemd/test_units.py"),

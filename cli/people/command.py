@@ -11,6 +11,7 @@ import typer
 
 from oneglance.cli.options import ConfigOption, JsonOption
 from oneglance.cli.people import credentials
+from oneglance.cli.people.sync import sync
 
 if TYPE_CHECKING:
     from oneglance.faces.gallery.gallery import Changes, Gallery
@@ -384,6 +385,7 @@ def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
 
 app.command()(credentials.badge)
 app.command()(credentials.pin)
+app.command()(sync)
 
 
 @app.command("accept-restore")
@@ -458,6 +460,7 @@ def _as_json(person: Person) -> dict[str, Any]:
         "valid_from": None if person.valid_from is None else person.valid_from.isoformat(),
         "expires_at": None if person.expires_at is None else person.expires_at.isoformat(),
         "groups": sorted(person.groups),
+        "shared": person.shared,
         "templates": person.templates,
         "model_ids": list(person.model_ids),
     }

@@ -52,7 +52,7 @@ REFUSAL_SHOWN_S = 5.0
 SAY_EVERY_S = 1.0
 # A PIN costs up to 51 scrypts in the gallery's thread, which a flood must not keep for itself.
 CLAIM_EVERY_S = 1.0
-# A claim outlives the last frame of a challenge by the first, and its own time by the second at most.
+# A claim outlives the last frame of a challenge by the first, its own time by the second at most.
 HOLD_S = 2.0
 CHALLENGE_S = 45.0
 WRITE_AGAIN_S = 1.0

@@ -35,7 +35,8 @@ class Held:
 class GalleryKeeper(threading.Thread):
     """Looks after `watch`, which belongs to this thread once it is started, and does `work`.
 
-    What it holds is replaced in one step: `held` is the old gallery or the new one, whole.
+    While `shut` gives a reason nobody counts, whatever the gallery holds. What it holds is replaced
+    in one step: `held` is the old gallery or the new one, whole.
     """
 
     def __init__(
@@ -43,14 +44,18 @@ class GalleryKeeper(threading.Thread):
         watch: GalleryWatch,
         clock_s: Callable[[], float],
         work: Callable[[], None] = lambda: None,
+        shut: Callable[[], str] = lambda: "",
     ) -> None:
         super().__init__(name="gallery", daemon=True)
         self._watch = watch
         self._clock_s = clock_s
         self._work = work
+        self._shut = shut
         self._stopping = threading.Event()
         self._came_round_s = clock_s()
-        self._held = Held(watch.snapshot, watch.version, watch.problem)
+        self._seen: tuple[int, str, str] | None = None
+        self._held = Held(None, 0, "gallery_error")
+        self._publish()
         self.crash: BaseException | None = None
 
     @property
@@ -90,7 +95,10 @@ class GalleryKeeper(threading.Thread):
                 log.error("the gallery's thread hangs and is left behind")
 
     def _publish(self) -> None:
-        watch = self._watch
-        if (watch.version, watch.problem) != (self._held.version, self._held.problem):
-            self._held = Held(watch.snapshot, watch.version, watch.problem)
+        watch, shut = self._watch, self._shut()
+        seen = watch.version, watch.problem, shut
+        if seen != self._seen:
+            self._seen = seen
+            snapshot = None if shut else watch.snapshot
+            self._held = Held(snapshot, self._held.version + 1, shut or watch.problem)
             log.debug("the gallery that counts was replaced")

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from oneglance import __version__
 from oneglance.clocks import Clocks
@@ -20,6 +21,7 @@ from oneglance.contract.messages import (
     Status,
     VisitState,
 )
+from oneglance.contract.sharing import GalleryState
 from oneglance.contract.signing import unpack
 from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.home_assistant import HomeAssistant
@@ -36,10 +38,21 @@ RESULT_EXPIRY_S = 10
 STATUS_EVERY_S = 30.0
 
 
+class Ear(Protocol):
+    """Who listens to the shared gallery; both are called in the network's thread."""
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Something came that is no command."""
+
+    def connected(self) -> None:
+        """A new connection stands, which hears nothing yet but the gallery's own topic."""
+
+
 class Publisher:
     """Publishes for one door, and hands commands to `on_command` (in the network's thread).
 
     `claims`: by what visitors say who they are, where nobody may enter by a face alone.
+    With an `ear`, whatever is published of the shared gallery is for that.
 
     All methods may be called from any thread; none waits for the network except `stop`. Raises
     ConfigError if the password or certificates cannot be used.
@@ -56,9 +69,11 @@ class Publisher:
         on_command: Callable[[Arrival], None],
         claims: tuple[Factor, ...] = (),
         home_assistant: HomeAssistant | None = None,
+        ear: Ear | None = None,
     ) -> None:
         self._topics = topics
         self._on_command = on_command
+        self._ear = ear
         self._home_assistant = home_assistant
         birth = home_assistant.birth_topic if home_assistant is not None else ""
         self._model_id = model_id
@@ -72,7 +87,11 @@ class Publisher:
         self.link = Link(
             mqtt,
             f"oneglance-daemon-{topics.site}-{topics.door}",
-            subscriptions=((topics.commands, 1), *(((birth, 0),) if birth else ())),
+            subscriptions=(
+                (topics.commands, 1),
+                *(((birth, 0),) if birth else ()),
+                *(((topics.gallery, 1),) if ear is not None else ()),
+            ),
             on_message=self._arrived,
             on_connected=self._connected,
             last_will=LastWill(topics.status, self._status(("vanished",), offline=True)),
@@ -150,7 +169,13 @@ class Publisher:
             topic, reply.to_payload(), qos=1, expiry_s=REPLY_EXPIRY_S, correlation=correlation
         )
 
+    def gallery_state(self, state: GalleryState) -> bool:
+        """Tell how far the shared gallery has come. False if the link does not take it now."""
+        return self.link.publish(self._topics.gallery_state, state.to_payload(), qos=1, retain=True)
+
     def _connected(self) -> None:
+        if self._ear is not None:
+            self._ear.connected()
         with self._lock:
             self._publish_status()
             if self._home_assistant is not None:
@@ -159,11 +184,14 @@ class Publisher:
 
     def _arrived(self, arrival: Arrival) -> None:
         home_assistant = self._home_assistant
-        if home_assistant is None or arrival.topic != home_assistant.birth_topic:
+        if home_assistant is not None and arrival.topic == home_assistant.birth_topic:
+            if arrival.payload == b"online":
+                with self._lock:
+                    home_assistant.announcer.born(self._clocks.monotonic_s())
+        elif self._ear is not None and not arrival.topic.startswith(self._topics.commands[:-1]):
+            self._ear.arrived(arrival)
+        else:
             self._on_command(arrival)
-        elif arrival.payload == b"online":
-            with self._lock:
-                home_assistant.announcer.born(self._clocks.monotonic_s())
 
     def _announce(self, topic: str, payload: bytes) -> bool:
         return self.link.publish(topic, payload, qos=1, retain=True)

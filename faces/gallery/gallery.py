@@ -231,6 +231,35 @@ class Gallery:
             draft.drop(person_id)
         self.erase()
 
+    def contents(self) -> list[tuple[Record, NDArray[np.float32]]]:
+        """Everybody by id: the record, and its templates float32 (k, d)."""
+        with self._register.reading() as whole:
+            records = whole.records()
+            rows = iter(self._templates(whole, records))
+            return [(one, np.stack([next(rows) for _ in one.templates])) for one in records]
+
+    def records(self) -> dict[str, Record]:
+        """Everybody's record, by id."""
+        with self._register.reading() as whole:
+            return {record.person.person_id: record for record in whole.records()}
+
+    def replace(
+        self,
+        gone: Iterable[str],
+        put: Iterable[tuple[Record, NDArray[np.float32]]],
+    ) -> None:
+        """In one write: all of `gone` are out, and all of `put` are in as they stand there.
+
+        Who has an id of `put` already is replaced. What was there is to be erased afterwards.
+        """
+        with self._register.writing() as draft:
+            known = {record.person.person_id for record in draft.whole.records()}
+            put = list(put)
+            for person_id in known & {*gone, *(record.person.person_id for record, _ in put)}:
+                draft.drop(person_id)
+            for record, rows in put:
+                self._insert(draft, record, record.templates, rows)
+
     def purge_expired(self, now: datetime) -> list[str]:
         """Delete everybody whose enrolment has expired at `now`, for good; returns their ids.
 

@@ -53,7 +53,8 @@ class Person:
     """One enrolled person, without the templates themselves. All times are UTC.
 
     The person counts from `valid_from` (None: from enrolment on) until before `expires_at` (None:
-    for good). `groups` mean nothing by themselves: who may enter when is the door's policy.
+    for good). `groups` mean nothing by themselves: who may enter when is the door's policy. Who is
+    `shared` came from the gallery that many doors share, and goes with it.
     """
 
     person_id: str
@@ -65,6 +66,7 @@ class Person:
     model_ids: tuple[str, ...]
     groups: frozenset[str] = frozenset()
     valid_from: datetime | None = None
+    shared: bool = False
 
     def counts_at(self, moment: datetime) -> bool:
         """Whether the person is valid at `moment`."""

@@ -50,6 +50,7 @@ class Record:
                 models,
                 person.groups,
                 person.valid_from,
+                person.shared,
             ),
             notes,
         )
@@ -94,6 +95,8 @@ def seal_record(key: TemplateKey, row_key: bytes, record: Record) -> bytes:
             for note in record.templates
         ],
     }
+    if person.shared:
+        said["shared"] = True
     return key.seal(json.dumps(said, ensure_ascii=False).encode(), b"person" + row_key)
 
 
@@ -118,6 +121,7 @@ def open_record(key: TemplateKey, row_key: bytes, sealed: bytes) -> Record:
             tuple(sorted({note.model_id for note in notes})),
             frozenset(said["groups"]),
             from_text_or_none(said["valid_from"]),
+            said.get("shared", False) is True,
         ),
         notes,
     )

@@ -48,6 +48,10 @@ class TemplateKey:
         """16 bytes that stand for `text`: always the same, and no use without the key."""
         return hmac.digest(self._lookup, text.encode(), "sha256")[:PSEUDONYM_BYTES]
 
+    def secret(self, use: bytes) -> bytes:
+        """32 bytes for one use, named by `use`: always the same, and no help in guessing others."""
+        return hmac.digest(self._lookup, b"secret " + use, "sha256")
+
     def seal(self, plaintext: bytes, context: bytes) -> bytes:
         """Encrypt; `context` is authenticated but not stored. Returns nonce + ciphertext + tag."""
         nonce = secrets.token_bytes(NONCE_BYTES)

@@ -32,6 +32,7 @@ from oneglance.contract.messages import (
     format_time,
     parse,
 )
+from oneglance.contract.sharing import GalleryState
 from oneglance.errors import MessageError
 
 NOW = datetime(2026, 11, 24, 6, 0, 0, 123000, tzinfo=UTC)
@@ -53,6 +54,7 @@ SAMPLES: list[Message] = [
     make_challenge(1, issued_at=NOW, expires_at=NOW + timedelta(seconds=5)),
     DoorState(issued_at=NOW, state=LockState.LOCKED),
     Result.of(make_decision(1, issued_at=NOW), names=True),
+    GalleryState(issued_at=NOW, version=7, receipt=bytes(32).hex(), problem=""),
     Reply(issued_at=NOW, ok=True, code="ok", text="done"),
     AccessState(
         issued_at=NOW,

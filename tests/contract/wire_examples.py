@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+import struct
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import rfc8785
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from oneglance.contract.commands import Command
 from oneglance.contract.messages import (
@@ -37,12 +41,25 @@ from oneglance.contract.messages import (
     VisitState,
     Wait,
 )
+from oneglance.contract.sharing import (
+    Contents,
+    GalleryState,
+    Part,
+    SharedGallery,
+    packed,
+    seal_contents,
+    seal_part,
+)
 from oneglance.contract.signing import sign
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "wire.md"
 AT = datetime(2026, 11, 24, 6, 0, 0, 123000, tzinfo=UTC)
 # Published on purpose: a test vector for other implementations.
 KEY = Ed25519PrivateKey.from_private_bytes(b"an example key, it guards no one")
+DOOR_KEY = X25519PrivateKey.from_private_bytes(b"a door's own key, guards nothing")
+GALLERY_VERSION = 1795500000123
+RECEIPT = bytes(range(32))
+GALLERY_VECTOR = DOCUMENT.parent / "vectors" / "gallery" / "gallery.json"
 EVENT = "0b6f3f1c5d2e4a7f9c8b7a6d5e4f3a2b"
 
 _BLOCK = re.compile(r"(<!-- example: (\w+) -->\n```\w*\n)(.*?)(```\n)", re.DOTALL)
@@ -92,6 +109,49 @@ def challenge_payload() -> bytes:
         ),
         KEY,
     )
+
+
+def gallery_part() -> tuple[Part, bytes]:
+    """A part with one person, who has one template of four numbers."""
+    person = {
+        "id": "ada",
+        "name": "Ada Lovelace",
+        "created_at": "2026-11-24T05:00:00.000000+00:00",
+        "consent_at": "2026-11-24T05:00:00.000000+00:00",
+        "valid_from": None,
+        "expires_at": None,
+        "groups": ["family"],
+        "templates": [[bytes(16).hex(), "example-1", "2026-11-24T05:00:00.000000+00:00", "photo"]],
+    }
+    values = struct.pack("<4f", 0.5, -0.5, 0.5, 0.5)
+    return seal_part(packed({"people": [person], "size": 4}, values), b"a secret of the house")
+
+
+def gallery_payload() -> bytes:
+    """The document's message for one door, as it would travel."""
+    about: Any = {"site": "home", "door": "front", "version": GALLERY_VERSION}
+    half, sealed = seal_contents(
+        Contents("example-1", (gallery_part()[0],), RECEIPT),
+        DOOR_KEY.public_key().public_bytes_raw(),
+        X25519PrivateKey.from_private_bytes(b"made for one message, then gone."),
+        **about,
+    )
+    return sign(SharedGallery(issued_at=AT, key_id="house", half=half, sealed=sealed, **about), KEY)
+
+
+def gallery_vector() -> str:
+    """A whole gallery for one door, with the door's key: docs/vectors/gallery/gallery.json."""
+    part, payload = gallery_part()
+    body = {
+        "house_public_key": b64encode(KEY.public_key().public_bytes_raw()).decode(),
+        "door_private_key": b64encode(DOOR_KEY.private_bytes_raw()).decode(),
+        "message": b64encode(gallery_payload()).decode(),
+        "parts": {f"oneglance/parts/v1/home/{part.id}": b64encode(payload).decode()},
+        "receipt": RECEIPT.hex(),
+        "people": ["ada"],
+        "templates": [[0.5, -0.5, 0.5, 0.5]],
+    }
+    return json.dumps(body, indent=2) + "\n"
 
 
 def command_payload() -> bytes:
@@ -149,11 +209,15 @@ def examples() -> dict[str, str]:
             person_name=None,
         ),
         "door_state": DoorState(issued_at=AT, state=LockState.UNLOCKED, cause=EVENT),
+        "gallery_state": GalleryState(
+            issued_at=AT, version=GALLERY_VERSION, receipt=RECEIPT.hex(), problem=""
+        ),
         "reply": Reply(issued_at=AT, ok=True, code="ok", text="the gallery was read again"),
     }
     texts = {name: _pretty(message.to_payload()) for name, message in messages.items()}
     texts["challenge"] = _pretty(challenge_payload())
     texts["decision"] = _pretty(decision_payload())
+    texts["gallery"] = _pretty(gallery_payload())
     texts["command"] = _pretty(command_payload())
     body = json.loads(decision_payload())
     del body["signature"]
@@ -186,3 +250,4 @@ def _pretty(payload: bytes) -> str:
 
 if __name__ == "__main__":
     DOCUMENT.write_text(filled(DOCUMENT.read_text()))
+    GALLERY_VECTOR.write_text(gallery_vector())

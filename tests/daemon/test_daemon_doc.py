@@ -11,7 +11,7 @@ REPO = Path(__file__).parents[2]
 PAGE = REPO / "docs/daemon.md"
 # Texts in the code that look like a reason, and are none.
 OTHERS = {"gallery_generation", "credentials_generation", "challenge_id"}
-WORDS = "attempts|audit|camera|clock|commands|credentials|far|gallery|liveness|sequence"
+WORDS = "attempts|audit|camera|clock|commands|credentials|far|gallery|liveness|sequence|sharing"
 
 
 def test_the_page_names_every_reason_of_a_status() -> None:

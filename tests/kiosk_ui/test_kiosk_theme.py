@@ -9,10 +9,10 @@ import pytest
 
 from oneglance.config import Config, KioskConfig
 from oneglance.errors import ConfigError
-from oneglance.kiosk_ui.stage import _theme
 from oneglance.kiosk_ui.fonts import CLOCK_FONT
 from oneglance.kiosk_ui.palette import DEFAULT, TONES, contrast, mixed
 from oneglance.kiosk_ui.screen import Kind
+from oneglance.kiosk_ui.stage import _theme
 from oneglance.kiosk_ui.theme_file import (
     QUIET_CONTRAST,
     SIGN_CONTRAST,

@@ -18,6 +18,7 @@ from wire_samples import TOPICS
 from oneglance.contract.commands import Args
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Reply, parse
+from oneglance.contract.sharing import part_topic
 from oneglance.daemon.voice import authority as authority_module
 from oneglance.daemon.voice.rate import TokenBucket
 from oneglance.daemon.voice.verbs import Sender, Verb
@@ -29,6 +30,7 @@ Wait = Callable[..., None]
 USERS = {verb: {"kiosk", "admin"} for verb in ("verify-now", "challenge-shown", "preview")}
 USERS["claim"] = {"kiosk", "badge"}
 COMMANDS = {verb: (roles, USERS.get(verb, {"admin"})) for verb, roles in VERB_ROLES.items()}
+PART = part_topic("home", "0123456789abcdef0123456789abcdef")
 # Who may publish on each other topic, and who hears what is published there.
 SPEAKERS = {
     TOPICS.status: {"daemon"},
@@ -43,6 +45,9 @@ SPEAKERS = {
     "homeassistant/status": {"reader"},
     TOPICS.reply("oneglance-kiosk"): {"daemon"},
     TOPICS.door_state: {"lock"},
+    TOPICS.gallery: {"admin"},
+    TOPICS.gallery_state: {"daemon"},
+    PART: {"admin"},
     f"{TOPICS.base}/anything": set(),
     "oneglance/v2/home/front/decision": set(),
 }
@@ -58,6 +63,9 @@ LISTENERS = {
     TOPICS.reply("oneglance-reader"): {"badge", "admin"},
     TOPICS.reply("homeassistant"): {"reader", "admin"},
     TOPICS.door_state: {"kiosk", "admin", "reader"},
+    TOPICS.gallery: {"daemon", "admin"},
+    TOPICS.gallery_state: {"admin"},
+    PART: {"daemon", "admin"},
     TOPICS.command("reload"): {"daemon", "admin"},
     TOPICS.command("claim"): {"daemon"},
 }
@@ -131,7 +139,7 @@ def test_each_role_hears_only_what_it_may(mosquitto: Mosquitto, wait_until: Wait
             at_the_end = lambda role=role: any(a.payload == b"the last" for a in heard[role])  # noqa: E731
             if role in LISTENERS[last] | LISTENERS[TOPICS.decision]:
                 wait_until(at_the_end, f"{role}: the last")
-        wait_until(lambda: len(heard["daemon"]) == 2, "the daemon hears both commands")
+        wait_until(lambda: len(heard["daemon"]) == 4, "the daemon hears its gallery, both commands")
     found = {
         topic: {role for role in ROLES if any(a.topic == topic for a in heard[role])}
         for topic in LISTENERS
