@@ -17,6 +17,7 @@ class Effect(StrEnum):
     OTHER_CAMERAS = "who comes before another camera"
     NO_CLAIMS = "faces; no badge or PIN counts"
     EVERYBODY = "everybody, as before"
+    EVERYBODY_UNLESS_SHUT = 'everybody, as before; nobody with `sharing.stale = "shut"`'
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,42 @@ REASONS = (
         "the file of badges and PINs is an older copy: one taken away since is in it again",
         Effect.NO_CLAIMS,
         "put the newer one back, or `oneglance people accept-restore`",
+    ),
+    Reason(
+        "sharing_replayed",
+        "an older version of the shared gallery was put back at the broker; the newer one counts on",
+        Effect.EVERYBODY,
+        "`oneglance people sync`; find out who may write to the broker's `gallery` topics",
+    ),
+    Reason(
+        "sharing_refused",
+        "the shared gallery is not signed by a key that counts, not for this door, or was changed",
+        Effect.EVERYBODY,
+        "the journal says which; `oneglance keys list` here, then `oneglance people sync`",
+    ),
+    Reason(
+        "sharing_model",
+        "the shared gallery's templates are of another model than this door's",
+        Effect.EVERYBODY,
+        "bring the doors to one version, then `oneglance people sync`",
+    ),
+    Reason(
+        "sharing_incomplete",
+        "parts of the shared gallery have been missing for 30 s",
+        Effect.EVERYBODY,
+        "`oneglance people sync --all` publishes them again",
+    ),
+    Reason(
+        "sharing_error",
+        "the shared gallery cannot be stored, logged or erased now",
+        Effect.EVERYBODY,
+        "the journal says why; it is tried again every 10 s",
+    ),
+    Reason(
+        "gallery_stale",
+        "no news of the shared gallery came for `sharing.stale_days`",
+        Effect.EVERYBODY_UNLESS_SHUT,
+        "`oneglance people sync`, and the network between here and the broker",
     ),
     Reason(
         "commands_unheard",
