@@ -65,7 +65,7 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
         if item.strong or item.danger:
             back, ink = theme.guide if item.strong else theme.no, theme.background
         self.back, self.ink = back, (*ink, 1)
-        self.pos, self.size = box[:2], box[2:]
+        self.pos, self.size, self.opacity = box[:2], box[2:], 1
         shapes = _SIGNS.get(item.key, ())
         if item.chosen is not None:
             shapes = tick_sign(chosen=item.chosen)
@@ -75,8 +75,8 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
     def hide(self) -> None:
         """Be nothing, where nobody sees or touches it."""
         self.item = Item("", "")
-        self.pos, self.size = (-1, -1), (0, 0)
-        self.ids.sign.draw((), self.ink[:3])
+        # A rounded rectangle without a size stays as it was drawn.
+        self.pos, self.size, self.opacity = (-1, -1), (0, 0), 0
         self.say("")
 
     def say(self, text: str) -> None:

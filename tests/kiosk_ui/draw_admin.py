@@ -49,6 +49,15 @@ def turned_over(view: Any, stage: Any, page: Page) -> list[list[str]]:
     return pages[:-1]
 
 
+def pixels(window: Any, loop: Any) -> bytes:
+    """What the window shows."""
+    from kivy.graphics.opengl import GL_RGB, GL_UNSIGNED_BYTE, glReadPixels
+
+    for _ in range(2):
+        loop.idle()
+    return bytes(glReadPixels(0, 0, *window.size, GL_RGB, GL_UNSIGNED_BYTE))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("sizes", nargs="+")
@@ -77,6 +86,13 @@ def main() -> None:
                 stage = shown if first else FloatLayout(size=size)
                 view.language = language(code)
                 told[f"{at} {code} {name}"] = standing(view, stage, page, keys=code == "en")
+                if name == "nobody" and code == "en" and first:
+                    fresh = AdminView(lambda _key: None)
+                    seen = pixels(window, EventLoop)
+                    stage.remove_widget(view)
+                    fresh.show(page, stage, None, shifted=False)
+                    told["leaves nothing behind"] = seen == pixels(window, EventLoop)
+                    fresh.show(None, stage, None, shifted=False)
                 if name == "people" and code == "en":
                     told[f"{at} all"] = turned_over(view, stage, page)
                 if given.pictures is not None and first:

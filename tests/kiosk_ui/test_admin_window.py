@@ -68,6 +68,10 @@ def test_nothing_overlaps_leaves_the_screen_or_is_too_small_to_touch(
                 assert apart_x or apart_y, (name, one[0], other[0])
 
 
+def test_a_page_leaves_nothing_behind_on_the_next(told: dict[str, Any]) -> None:
+    assert told["leaves nothing behind"]
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_no_text_is_cut_off(told: dict[str, Any], size: str, code: str) -> None:
