@@ -177,7 +177,7 @@ REASONS = (
     ),
     Reason(
         "sharing_replayed",
-        "an older version of the shared gallery was put back at the broker; the newer one counts on",
+        "an older version of the shared gallery was put back at the broker; the newer one counts",
         Effect.EVERYBODY,
         "`oneglance people sync`; find out who may write to the broker's `gallery` topics",
     ),

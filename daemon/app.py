@@ -134,6 +134,7 @@ class Daemon:
                 outlet, shared = build_outlet(
                     *(self._config, model, watch, entrance, sequence, scribe, self._clocks),
                     challenges=pipeline.challenges,
+                    notice=notice,
                 )
                 self._outlet = outlet
                 # Whether they count is told from the start on.

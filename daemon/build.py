@@ -37,6 +37,7 @@ from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.gallery.watch import GalleryWatch
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.standing import Notice
 from oneglance.daemon.visit.access import Policy, permitted
 from oneglance.daemon.visit.challenges import Challenges
 from oneglance.daemon.visit.decide import Rule, Verdict
@@ -49,6 +50,7 @@ from oneglance.daemon.voice.home_assistant import (
     announced,
     announcements,
 )
+from oneglance.daemon.voice.house import house_verbs
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.outlet import Outlet
@@ -306,10 +308,13 @@ def build_outlet(
     scribe: Scribe,
     clocks: Clocks,
     challenges: Challenges | None = None,
+    notice: Notice | None = None,
 ) -> tuple[Outlet, Sharing | None]:
     """The outlet for decisions and inlet for commands, including a screen's about `challenges`.
 
     And who takes over the gallery that the house shares, where the configuration asks for it.
+
+    `notice` is where those who supervise the parts say how these are.
 
     Raises ConfigError for a key or password not usable.
     """
@@ -335,6 +340,7 @@ def build_outlet(
         "verify-now": Verb(frozenset({Role.KIOSK}), entrance.try_again),
         "reset-lockout": Verb(frozenset({Role.ADMINISTRATOR}), entrance.reset),
     }
+    verbs |= house_verbs(config, watch, notice or Notice(), f"{model.model_id} {model.variant}")
     if challenges is not None:
         verbs["challenge-shown"] = challenge_shown(challenges)
     local = None

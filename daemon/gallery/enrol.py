@@ -27,9 +27,17 @@ from oneglance.faces.reader import FaceSample, load_image, read_one_face_turned
 
 
 def enrol_pictures(
-    config: Config, name: str, person_id: str | None, photos: Sequence[bytes], log: Log
+    config: Config,
+    name: str,
+    person_id: str | None,
+    photos: Sequence[bytes],
+    log: Log,
+    *,
+    consent: str = "",
 ) -> Person:
     """Store the templates of photographs (JPEG or PNG files) that show one person alone.
+
+    `consent` is as in `store`.
 
     It loads a model of its own: the one that watches the door belongs to another thread. Raises
     ImageError or GalleryError, with nothing stored, if they do not show one new person, AuditError
@@ -46,7 +54,9 @@ def enrol_pictures(
     least_px = config.decision.min_face_px
     judged = [still_quality(s.chip, s.points, s.box.width, least_px) for s in samples]
     check_quality(list(zip(labels, judged, strict=True)))
-    return store(config, model, name, person_id, samples, labels, log, source="photo")
+    return store(
+        *(config, model, name, person_id, samples, labels, log), source="photo", consent=consent
+    )
 
 
 def store(

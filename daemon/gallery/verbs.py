@@ -1,9 +1,10 @@
-"""Commands about the gallery: reload, list, enrol, rename, delete. For administrators."""
+"""Commands about the gallery: reload, list, enrol, rename, groups, delete. For administrators."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable, Mapping
 
 from oneglance.audit.generations import CREDENTIALS, Generations
@@ -14,9 +15,17 @@ from oneglance.contract.messages import MAX_REPLY_TEXT
 from oneglance.daemon.gallery.enrol import enrol_pictures
 from oneglance.daemon.gallery.logged import Log, deletion, logged
 from oneglance.daemon.gallery.watch import GalleryWatch
-from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, Verb, only, text_of
+from oneglance.daemon.voice.verbs import (
+    MAX_SHOWN,
+    CommandRefusedError,
+    Sender,
+    Verb,
+    only,
+    text_of,
+)
 from oneglance.faces.gallery.credentials import CredentialFile
 from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.person import Person
 from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 
@@ -55,6 +64,31 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         watch.reload()
         return f"{person.person_id} is now called {person.name}"
 
+    def groups(args: Args, _sender: Sender) -> str:
+        only(args, "id")
+        with opened() as gallery:
+            return _groups(config, gallery, gallery.show(text_of(args, "id")))
+
+    def regroup(args: Args, _sender: Sender) -> str:
+        only(args, "id", "group", "member")
+        person_id, group, member = text_of(args, "id"), text_of(args, "group"), args.get("member")
+        if not isinstance(member, bool):
+            raise CommandRefusedError(Code.BAD_ARGUMENTS, "'member' has to be true or false")
+        with opened() as gallery:
+            held = gallery.show(person_id).groups
+            if member and group not in _known_groups(config, gallery):
+                raise CommandRefusedError(
+                    Code.BAD_ARGUMENTS,
+                    f"{group[:MAX_SHOWN]!r} is no group of this door",
+                    fix="name it in access.groups",
+                )
+            held = held | {group} if member else held - {group}
+            with logged(log, gallery, "group_change", {}, person_id):
+                person = gallery.edit(person_id, groups=held)
+            said = _groups(config, gallery, person)
+        watch.reload()
+        return said
+
     def delete(args: Args, _sender: Sender) -> str:
         only(args, "id")
         person_id = text_of(args, "id")
@@ -72,7 +106,7 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         return f"{person_id} was deleted for good"
 
     def enrol(args: Args, _sender: Sender) -> str:
-        only(args, "name", "id", "photos", "consent")
+        only(args, "name", "id", "photos", "consent", "consent_text")
         if args.get("consent") is not True:
             raise CommandRefusedError(
                 Code.BAD_ARGUMENTS,
@@ -80,7 +114,11 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
                 fix="send consent=true if this person has",
             )
         person_id = text_of(args, "id") if "id" in args else None
-        person = enrol_pictures(config, text_of(args, "name"), person_id, _photos(args), log)
+        said = text_of(args, "consent_text", longest=2000) if "consent_text" in args else ""
+        person = enrol_pictures(
+            *(config, text_of(args, "name"), person_id, _photos(args), log),
+            consent=hashlib.sha256(said.encode()).hexdigest() if said else "",
+        )
         watch.reload()
         return f"{person.name} is enrolled as {person.person_id}"
 
@@ -88,10 +126,25 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         "reload": reload,
         "list": listed,
         "rename": rename,
+        "groups": groups,
+        "regroup": regroup,
         "delete": delete,
         "enrol": enrol,
     }
     return {name: Verb(ADMINISTRATOR, run) for name, run in verbs.items()}
+
+
+def _known_groups(config: Config, gallery: Gallery) -> set[str]:
+    """All groups that the door's policy speaks of, or that somebody is in."""
+    held = {group for person in gallery.list_people() for group in person.groups}
+    return held | set(config.access.groups)
+
+
+def _groups(config: Config, gallery: Gallery, person: Person) -> str:
+    """A line for each known group: "+" before those that the person is in, "-" before others."""
+    known = sorted(_known_groups(config, gallery))
+    lines = [f"{'+' if group in person.groups else '-'} {group}" for group in known]
+    return "\n".join(lines)[:MAX_REPLY_TEXT] or "this door knows no groups"
 
 
 def _lines(lines: list[str]) -> str:

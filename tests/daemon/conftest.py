@@ -66,6 +66,7 @@ def enrol(gallery_file: GalleryConfig, model: FaceModel) -> Callable[..., None]:
         templates: NDArray[np.float32] | None = None,
         model_id: str = model.model_id,
         expires_at: datetime | None = None,
+        groups: tuple[str, ...] = (),
     ) -> None:
         if photo is not None:
             templates = face_of(photo).template[np.newaxis]
@@ -78,6 +79,7 @@ def enrol(gallery_file: GalleryConfig, model: FaceModel) -> Callable[..., None]:
                 consent_at=datetime(2026, 1, 1, tzinfo=UTC),
                 expires_at=expires_at,
                 source="test",
+                groups=groups,
             )
 
     return enrol

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from typer import BadParameter
 
+from oneglance.access_config import AccessConfig, AccessRule
 from oneglance.audit.generations import CREDENTIALS, Generations
 from oneglance.audit.log import Audit
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
@@ -100,6 +102,35 @@ def test_people_are_listed_renamed_and_deleted_at_once(
     kinds = [entry.kind for entry in entries(office.folder)]
     assert [kind for kind in kinds if kind != "gallery_generation"] == ["rename", "deletion"]
     assert office.do("reload") == "the gallery was read again: 1 people count"
+
+
+def test_a_person_is_put_into_groups_and_out_of_them(
+    house: Callable[..., Config],
+    model: FaceModel,
+    office: Office,
+    enrol: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    enrol("Ada", templates=unit(0))
+    assert office.do("groups", id="ada") == "this door knows no groups"
+    office.watch.close()
+    enrol("Bob", templates=unit(1), groups=("staff",))
+    family = AccessConfig(groups=("family",), rules=(AccessRule(groups=("family",)),))
+    office = Office(house(tmp_path / "none.mp4", access=family), model)
+    assert office.do("groups", id="ada") == "- family\n- staff"
+    assert office.do("regroup", id="ada", group="family", member=True) == "+ family\n- staff"
+    assert {person.person_id: person.groups for person in office.people()} == {
+        "ada": {"family"},
+        "bob": {"staff"},
+    }
+    assert office.do("regroup", id="ada", group="family", member=False) == "- family\n- staff"
+    for wrong in ({"group": "guests"}, {"member": "yes"}, {"group": ""}):
+        with pytest.raises(CommandRefusedError):
+            office.do("regroup", **({"id": "ada", "group": "family", "member": True} | wrong))
+    with pytest.raises(GalleryError, match="nobody has the id"):
+        office.do("groups", id="eve")
+    kinds = [entry.kind for entry in entries(office.folder)]
+    assert kinds.count("group_change") == 2
 
 
 def test_no_command_touches_a_gallery_that_was_put_back(
@@ -267,7 +298,10 @@ def test_a_person_is_enrolled_from_the_photographs_of_a_command(
     pictures = args["photos"]
     assert isinstance(pictures, tuple)
     assert sum(len(str(picture)) for picture in pictures) < MAX_COMMAND_BYTES
+    args["consent_text"] = "I agree"
     assert office.do("enrol", **args) == "Barack Obama is enrolled as barack-obama"
+    (enrolled,) = (entry for entry in entries(office.folder) if entry.kind == "enrolment")
+    assert enrolled.body["consent"] == hashlib.sha256(b"I agree").hexdigest()
     assert office.who() == {"barack-obama": "Barack Obama"}
     with pytest.raises(GalleryError, match="looks like 'barack-obama'"):
         office.do("enrol", **(args | {"name": "Eve", "photos": pictures[1]}))
