@@ -171,6 +171,8 @@ CHALLENGE_IGNORED = "challenge_ignored"
 CHALLENGE_NOT_SHOWN = "challenge_not_shown"
 NOT_PERMITTED = "not_permitted"
 FACTOR_MISSING = "factor_missing"
+# No visit at all: somebody asked whether decisions reach the lock. It says so, and stays shut.
+LOCK_TEST = "lock_test"
 
 
 class Decision(Message):

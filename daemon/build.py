@@ -52,6 +52,7 @@ from oneglance.daemon.voice.home_assistant import (
 )
 from oneglance.daemon.voice.house import house_verbs
 from oneglance.daemon.voice.issuer import Issuer
+from oneglance.daemon.voice.lock_test import LockTest
 from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.outlet import Outlet
 from oneglance.daemon.voice.preview import Preview
@@ -340,6 +341,8 @@ def build_outlet(
         "verify-now": Verb(frozenset({Role.KIOSK}), entrance.try_again),
         "reset-lockout": Verb(frozenset({Role.ADMINISTRATOR}), entrance.reset),
     }
+    lock_test = LockTest()
+    verbs["test-lock"] = lock_test.verb
     verbs |= house_verbs(config, watch, notice or Notice(), f"{model.model_id} {model.variant}")
     if challenges is not None:
         verbs["challenge-shown"] = challenge_shown(challenges)
@@ -374,8 +377,8 @@ def build_outlet(
     )
     scribe.begin()
     desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, command)
-    outlet = Outlet(issuer, publisher, desk, scribe, preview, clocks, glance.offer, looks.work)
-    return outlet, shared
+    parts = issuer, publisher, desk, scribe, preview, clocks
+    return Outlet(*parts, glance.offer, looks.work, lock_test), shared
 
 
 def build_sharing(

@@ -16,7 +16,7 @@ from typing import Any
 from oneglance.config import Config
 from oneglance.contract.gate import Gate
 from oneglance.contract.keyring_file import PinnedKeys, read_pins
-from oneglance.contract.messages import DoorState, LockState, Outcome
+from oneglance.contract.messages import LOCK_TEST, Decision, DoorState, LockState, Outcome
 from oneglance.contract.topics import Topics
 from oneglance.door.lock import Lock, LockEvent, factory_name, open_factory
 from oneglance.door.memory import SequenceMemory
@@ -168,6 +168,9 @@ class DoorApp:
             log.warning("refused: %s", error, extra=LOCK_REFUSED())
             return
         self._memory.store(decision.sequence)
+        if decision.reason == LOCK_TEST:
+            self._answer_test(decision)
+            return
         if decision.outcome is not Outcome.ACCEPTED:
             log.info("event %s is %s: stays shut", decision.event_id, decision.outcome)
             return
@@ -178,6 +181,13 @@ class DoorApp:
         self._lock.pulse(decision.event_id)
         told = LOCK_OPENED(EVENT_ID=decision.event_id)
         log.info("opened for event %s", decision.event_id, extra=told)
+
+    def _answer_test(self, decision: Decision) -> None:
+        """Say that a test came as far as a decision can without opening. It opens nothing."""
+        log.info("event %s is a test of the lock: stays shut", decision.event_id)
+        # Who is just walking through is told of by the event that let them in.
+        if decision.outcome is Outcome.REJECTED and self._lock.event.state is LockState.LOCKED:
+            self._say(LockEvent(LockState.LOCKED, decision.event_id))
 
     def _say(self, event: LockEvent) -> None:
         self._notifier.status(f"{event.state} {event.cause}".rstrip())

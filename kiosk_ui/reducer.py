@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from oneglance.contract.messages import (
     FACTOR_MISSING,
+    LOCK_TEST,
     AccessState,
     Challenge,
     Decision,
@@ -224,6 +225,8 @@ class KioskState:
     # An answer that came while the last one had not been there long enough.
     next_result: Result | None = None
     door: DoorState | None = None
+    # The event of the last test of the lock.
+    lock_test: str = ""
     clock_wrong: bool = False
     discreet: bool = False
     has_pad: bool = False
@@ -279,6 +282,9 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
                 next_result=None,
                 clock_wrong=False,
             )
+        case DecisionArrived(decision) if decision.reason == LOCK_TEST:
+            # Nobody's visit: it is the administration's to show.
+            return replace(state, lock_test=decision.event_id, clock_wrong=False)
         case DecisionArrived(decision):
             accepted = decision.outcome is Outcome.ACCEPTED
             # Who enters a PIN need not be told that one is missing.

@@ -34,6 +34,7 @@ VERB_ROLES = {
     "enrol-finish": ADMINISTRATOR,
     "enrol-cancel": ADMINISTRATOR,
     "reset-lockout": ADMINISTRATOR,
+    "test-lock": ADMINISTRATOR,
     "system": ADMINISTRATOR,
     "decisions": ADMINISTRATOR,
     "verify-now": KIOSK,

@@ -15,6 +15,7 @@ from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.commands import CommandDesk
 from oneglance.daemon.voice.issuer import Issuer
+from oneglance.daemon.voice.lock_test import VERDICT, LockTest
 from oneglance.daemon.voice.preview import Preview
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.daemon.voice.scribe import Scribe
@@ -31,7 +32,7 @@ class Outlet:
 
     `publisher`, `desk`, `scribe` and `preview` belong to other threads as well; whoever builds
     the daemon starts and stops them. `on_show` gets each step, in the vision thread; `on_work` is
-    called by each `work`.
+    called by each `work`. What `lock_test` was asked for leaves with the next `turn`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Outlet:
         clocks: Clocks,
         on_show: Callable[[Sequence[StepReport]], None] = lambda _reports: None,
         on_work: Callable[[], None] = lambda: None,
+        lock_test: LockTest | None = None,
     ) -> None:
         self.publisher = publisher
         self.desk = desk
@@ -53,6 +55,7 @@ class Outlet:
         self._clocks = clocks
         self._on_show = on_show
         self._on_work = on_work
+        self._lock_test = lock_test or LockTest()
         self._feed = VisitFeed()
         self._refusal = ""
 
@@ -67,6 +70,9 @@ class Outlet:
         Returns the visits whose decision was lost: it expired before it could leave.
         """
         self._issuer.tick()
+        if self._lock_test.take():
+            # Here, as whatever has a number leaves in its order: else a visitor's could be refused.
+            self.send(VERDICT, {}, np.empty((0, 0, 3), np.uint8))
         self.publisher.pump()
         lost = self.publisher.take_dropped()
         for visit_id in lost:

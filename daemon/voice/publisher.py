@@ -12,6 +12,7 @@ from oneglance import __version__
 from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
 from oneglance.contract.messages import (
+    LOCK_TEST,
     AccessState,
     Decision,
     Factor,
@@ -205,9 +206,10 @@ class Publisher:
         home_assistant = self._home_assistant
         if sent and home_assistant is not None and home_assistant.birth_topic:
             decision = unpack(message.payload, Decision).message(Decision)
-            result = Result.of(decision, names=home_assistant.names)
-            payload = result.to_payload()
-            self.link.publish(self._topics.result, payload, qos=1, expiry_s=RESULT_EXPIRY_S)
+            # A test of the lock is nobody's visit.
+            if decision.reason != LOCK_TEST:
+                payload = Result.of(decision, names=home_assistant.names).to_payload()
+                self.link.publish(self._topics.result, payload, qos=1, expiry_s=RESULT_EXPIRY_S)
         return sent
 
     def _publish(self, topic: str, message: Outgoing) -> bool:

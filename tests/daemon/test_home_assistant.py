@@ -24,6 +24,7 @@ from oneglance.cli.main import app
 from oneglance.clocks import Clocks
 from oneglance.config import Config, HomeAssistantConfig, MqttConfig
 from oneglance.contract.messages import (
+    LOCK_TEST,
     DoorState,
     Hint,
     LockState,
@@ -247,7 +248,9 @@ def test_the_daemon_announces_tells_results_without_a_name_and_takes_all_back(
     eyes.start()
     assert eyes.wait_connected(20)
 
-    def speak(until: Callable[[Publisher], bool], **options: Any) -> None:
+    def speak(
+        until: Callable[[Publisher], bool], *, tests_lock: bool = False, **options: Any
+    ) -> None:
         config = house("0", mqtt=broker, home_assistant=HomeAssistantConfig(**options))
         publisher = Publisher(
             broker,
@@ -259,7 +262,11 @@ def test_the_daemon_announces_tells_results_without_a_name_and_takes_all_back(
             home_assistant=home_assistant(config, TOPICS),
         )
         publisher.start(20)
-        payload = sign(make_decision(next(sequence)), load_signing_key(key_files[0]))
+        key = load_signing_key(key_files[0])
+        if tests_lock:
+            tested = make_decision(next(sequence), outcome=Outcome.REJECTED, reason=LOCK_TEST)
+            publisher.decision(Outgoing(sign(tested, key), clocks.monotonic_s() + 5))
+        payload = sign(make_decision(next(sequence)), key)
         publisher.decision(Outgoing(payload, clocks.monotonic_s() + 5))
 
         def came() -> bool:
@@ -274,12 +281,13 @@ def test_the_daemon_announces_tells_results_without_a_name_and_takes_all_back(
     speak(lambda _: entity in kept and bool(results()), discovery=True)
     assert results()[0]["outcome"] == Outcome.ACCEPTED
     assert "Lovelace" not in listener.on(TOPICS.result)[0].payload.decode()
-    speak(lambda _: len(results()) == 2, discovery=True, names=True)
+    # A test of the lock was nobody at the door.
+    speak(lambda _: len(results()) == 2, discovery=True, names=True, tests_lock=True)
     assert results()[1]["person_name"] == "Ada Lovelace"
 
     speak(lambda _: not any(kept.values()))
     moved_s += SETTLED_AFTER_S
-    speak(lambda _: len(listener.on(TOPICS.decision)) == 4)
+    speak(lambda _: len(listener.on(TOPICS.decision)) == 5)
     assert len(results()) == 2
     eyes.stop()
     (tmp_path / "home-assistant").write_text(f"{entity}\n")

@@ -18,6 +18,7 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.messages import MAX_REPLY_TEXT
 from oneglance.daemon.standing import Notice, Standing
 from oneglance.daemon.voice.house import hottest_c, house_verbs
+from oneglance.daemon.voice.lock_test import VERDICT, LockTest
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
 from oneglance.faces.gallery.vault import load_key
 
@@ -66,6 +67,21 @@ def test_the_system_tells_of_model_cameras_machine_and_people(asked: Any, tmp_pa
         assert line in lines
     with pytest.raises(CommandRefusedError, match="no arguments"):
         ask("system", more=True)
+
+
+def test_the_test_of_the_lock_lets_nobody_in_and_is_an_administrators() -> None:
+    test = LockTest()
+    assert test.verb.roles == {Role.ADMINISTRATOR}
+    assert not test.take()
+    with pytest.raises(CommandRefusedError):
+        test.verb.run({"person_id": "ada"}, SENDER)
+    assert not test.take()
+    test.verb.run({}, SENDER)
+    test.verb.run({}, SENDER)
+    assert test.take()
+    assert not test.take()
+    assert not VERDICT.accepted
+    assert VERDICT.score < VERDICT.threshold
 
 
 def test_a_machine_that_tells_of_no_temperature_has_none(tmp_path: Path) -> None:

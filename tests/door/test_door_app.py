@@ -26,7 +26,7 @@ from oneglance.config import Config, LivenessConfig
 from oneglance.contract.gate import Gate
 from oneglance.contract.keyring import Keyring, Role, entry
 from oneglance.contract.keyring_file import write_keyring
-from oneglance.contract.messages import Liveness, Outcome, ServiceState, Status
+from oneglance.contract.messages import LOCK_TEST, Liveness, Outcome, ServiceState, Status
 from oneglance.contract.signing import (
     create_signing_key,
     load_public_key,
@@ -193,6 +193,20 @@ def test_what_must_not_open_does_not(
     # The next valid one comes through the same ordered topic, so the bad one has been judged.
     last = settle(rig, wait_until, 12)
     assert rig.opened_for == [first, last]
+
+
+def test_a_test_of_the_lock_is_answered_and_opens_nothing(
+    make_rig: MakeRig, wait_until: Wait
+) -> None:
+    rig = make_rig()
+    tested = rig.decide(5, outcome=Outcome.REJECTED, reason=LOCK_TEST)
+    wait_until(lambda: any(s.cause == tested.event_id for s in rig.states), "no answer")
+    # Nor does one that says "accepted", which no daemon sends.
+    forged = rig.decide(6, reason=LOCK_TEST)
+    last = settle(rig, wait_until, 7)
+    assert rig.opened_for == [last]
+    assert rig.opened == 1
+    assert forged.event_id not in {s.cause for s in rig.states}
 
 
 def test_the_same_event_delivered_twice_acts_once(make_rig: MakeRig, wait_until: Wait) -> None:

@@ -337,6 +337,14 @@ def test_staff_reads_why_a_door_is_out_of_service() -> None:
     assert after(*ONLINE).screen.note == ""
 
 
+def test_a_test_of_the_lock_is_nobodys_answer() -> None:
+    there = after(*ONLINE, (0.3, visit(Phase.CHECKING)))
+    tested = reduce(there, decision(visit_id="lock-test", reason="lock_test"), 0.4)
+    assert tested.lock_test == "event-0001"
+    assert tested.screen == there.screen
+    assert (tested.visit, tested.result) == (there.visit, None)
+
+
 def test_a_discreet_screen_welcomes_without_a_name() -> None:
     state = initial(0.0, RESULT_S, discreet=True)
     for now_s, event in (*ONLINE, (1.0, decision())):
