@@ -15,6 +15,8 @@ from typing import Any
 
 from oneglance.errors import MissingPartError, OneglanceError
 
+log = logging.getLogger(__name__)
+
 FRAMES_PER_S = 30
 
 _ENVIRONMENT = {
@@ -73,6 +75,8 @@ def open_window(
         Config.remove_option("input", device)
     if touch:
         Config.set("input", "mouse", "mouse,disable_multitouch,disable_hover")
+    if driver == "x11":
+        _end_with_the_display()
     with silent_kivy():
         from kivy.core.window import Window
     if Window is None:
@@ -105,6 +109,23 @@ def silent_kivy() -> Iterator[None]:
         yield
     finally:
         logger.disabled = False
+
+
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+def _display_gone(_display: int | None) -> int:
+    log.error(
+        "kiosk: the display is gone, so this ends; as a service it comes back with the display"
+    )
+    # Xlib would end the process itself, with two lines that nobody understands; it cannot go on.
+    os._exit(1)
+
+
+def _end_with_the_display() -> None:
+    """One clear line if the X server ends, or with it a compositor whose screen was unplugged."""
+    try:
+        ctypes.CDLL("libX11.so.6").XSetIOErrorHandler(_display_gone)
+    except (OSError, AttributeError):
+        return
 
 
 def _x_display_px() -> tuple[int, int] | None:

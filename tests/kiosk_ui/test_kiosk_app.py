@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -251,6 +251,22 @@ def test_a_missing_display_is_one_clear_line(display: dict[str, str], tmp_path: 
     assert code == 1
     (line,) = _not_info(errors)
     assert "kiosk: the display cannot be used (x11 :64321)" in line
+
+
+def test_a_display_that_goes_ends_the_screen_with_one_clear_line(
+    tmp_path: Path, wait_until: Wait
+) -> None:
+    create_signing_key(tmp_path / "signing.key", tmp_path / "signing.pub")
+    config = write_config(tmp_path, MqttConfig(port=1))
+    with ExitStack() as unplugged:
+        environment = unplugged.enter_context(virtual_display())
+        with running(config, tmp_path, environment) as (process, manager):
+            wait_until(lambda: "READY=1" in manager.told, "the first frame was not drawn")
+            unplugged.close()
+            _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, "systemd brings it back"
+    lines = [line for line in _not_info(errors) if "cannot connect" not in line]
+    assert [line.partition("kiosk: ")[2][:19] for line in lines] == ["the display is gone"]
 
 
 def test_a_full_screen_fills_its_display_and_its_end_is_no_good_end(tmp_path: Path) -> None:

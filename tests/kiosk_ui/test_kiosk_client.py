@@ -138,6 +138,21 @@ def test_a_signed_decision_arrives_once_however_often_it_is_sent(
     assert arrived.decision.person_name == "Zaphod"
 
 
+def test_two_screens_at_one_door_both_see_all_of_it(
+    kiosk: Kiosk, config: Config, key_files: tuple[Path, Path], wait_until: Wait
+) -> None:
+    second = KioskClient(config)
+    second.start()
+    other = Kiosk(second, kiosk.daemon, wait_until)
+    wait_until(lambda: bool(other.saw(StatusArrived)), "the second hears nothing")
+    decision = make_decision(1, issued_at=datetime.now(UTC))
+    kiosk.send(TOPICS.decision, sign(decision, load_signing_key(key_files[0])))
+    for screen in (kiosk, other):
+        wait_until(lambda screen=screen: bool(screen.saw(DecisionArrived)), "one saw no decision")
+        assert not screen.saw(Disconnected), "they throw each other out"
+    second.stop()
+
+
 def test_what_must_not_be_believed_is_not_shown_and_its_names_are_not_logged(
     kiosk: Kiosk,
     key_files: tuple[Path, Path],
