@@ -27,6 +27,7 @@ from oneglance.contract.messages import (
     VisitState,
     parse,
 )
+from oneglance.contract.sharing import MAX_GALLERY_BYTES, GalleryState, SharedGallery
 from oneglance.contract.signing import unpack
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
@@ -104,6 +105,10 @@ def _explain(
         return _challenge(tail, unpack(payload, Challenge).message(Challenge))
     if topic == topics.door_state:
         return _door(tail, parse(payload, DoorState))
+    if topic == topics.gallery:
+        return _gallery(tail, payload)
+    if topic == topics.gallery_state:
+        return _gallery_state(tail, parse(payload, GalleryState))
     if tail.startswith("reply/"):
         reply = parse(payload, Reply)
         text = safe(f"{'done' if reply.ok else 'refused'}: {reply.code} {reply.text}")
@@ -167,6 +172,22 @@ def _challenge(tail: str, asked: Challenge) -> Line:
     which = f"{asked.number} of {asked.steps}, attempt {asked.attempt}"
     text = f"asks the visitor to {asked.step.replace('_', ' ')} ({which}), #{asked.sequence}"
     return Line(tail, safe(text), "cyan", asked.model_dump(mode="json"))
+
+
+def _gallery(tail: str, payload: bytes) -> Line:
+    if not payload:
+        return Line(tail, "no shared gallery any more", "dim")
+    signed = unpack(payload, SharedGallery, longest=MAX_GALLERY_BYTES)
+    gallery = signed.message(SharedGallery, longest=MAX_GALLERY_BYTES)
+    text = safe(f"version {gallery.version} of the shared gallery, signed as {gallery.key_id}")
+    # Whether the signature is good is the daemon's to say: it has the keyring of today.
+    return Line(tail, text, "cyan", gallery.model_dump(mode="json", exclude={"sealed"}))
+
+
+def _gallery_state(tail: str, state: GalleryState) -> Line:
+    has = f"has version {state.version}" if state.version else "has no shared gallery yet"
+    text = safe(f"{has}{f', {state.problem}' if state.problem else ''}")
+    return Line(tail, text, "yellow" if state.problem else "cyan", state.model_dump(mode="json"))
 
 
 def _door(tail: str, door: DoorState) -> Line:

@@ -183,13 +183,19 @@ def open_contents(message: SharedGallery, key: X25519PrivateKey) -> Contents:
     cipher = _agreed(key, half, half + own)
     about = _about(message.site, message.door, message.version)
     try:
-        head, rest = unpacked(cipher.decrypt(_ONCE, sealed, about))
-        model_id, receipt = head["model_id"], bytes.fromhex(head["receipt"])
+        return read_contents(cipher.decrypt(_ONCE, sealed, about))
     except InvalidTag:
         raise MessageError(
             "it is sealed to another key than this door's",
             fix="give whoever shares the key that 'oneglance keys door' shows",
         ) from None
+
+
+def read_contents(plaintext: bytes) -> Contents:
+    """What was sealed to a door, opened; MessageError if it is malformed."""
+    try:
+        head, rest = unpacked(plaintext)
+        model_id, receipt = head["model_id"], bytes.fromhex(head["receipt"])
     except (KeyError, TypeError, ValueError):
         raise MessageError("what is sealed to this door is malformed") from None
     whole, size = divmod(len(rest), 2 * KEY_BYTES)

@@ -11,6 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,6 +54,8 @@ OTHER_MODEL, INCOMPLETE, FAILED = "sharing_model", "sharing_incomplete", "sharin
 STALE = "gallery_stale"
 # So many parts are asked for at once: the broker holds no more for one client than it must.
 WINDOW = 16
+# Whoever floods the topic does not keep the gallery's thread from anything else.
+SOON_S = 1.0
 # What was refused may be right once a clock or the keyring is; what is missing may be there by now.
 AGAIN_S = 10.0
 # Parts come within seconds; a door that waits for longer says so.
@@ -137,8 +140,9 @@ class Sharing:
         self._payload: bytes | None = None
         self._reconnected = True
         self._asked: dict[str, str] = {}
-        self._parts: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-        self._try_at_s = self._ask_at_s = self._apply_at_s = float("-inf")
+        self._parts: queue.Queue[tuple[str, bytes]] = queue.Queue(2 * WINDOW)
+        self._tried_at_s = self._try_at_s = float("-inf")
+        self._ask_at_s = self._apply_at_s = float("-inf")
         self._target: _Target | None = None
         self._applied = _read_state(config.sharing_file, sealer)
         self._problem = ""
@@ -161,9 +165,11 @@ class Sharing:
                 # Nothing stands there any more: no news, and no reason to forget anybody.
                 if arrival.payload:
                     self._payload = arrival.payload[: MAX_GALLERY_BYTES + 1]
-                    self._try_at_s = float("-inf")
+                    self._try_at_s = min(self._try_at_s, self._tried_at_s + SOON_S)
             elif arrival.topic in self._asked and len(arrival.payload) <= MAX_PART_BYTES:
-                self._parts.put((self._asked[arrival.topic], arrival.payload))
+                # Of a flood what finds no room is dropped; what is missing is asked for again.
+                with suppress(queue.Full):
+                    self._parts.put_nowait((self._asked[arrival.topic], arrival.payload))
 
     def connected(self) -> None:
         """A new connection hears only what it asks for."""
@@ -193,7 +199,7 @@ class Sharing:
         with self._lock:
             payload = self._payload if now_s >= self._try_at_s else None
             if payload is not None:
-                self._try_at_s = now_s + AGAIN_S
+                self._tried_at_s, self._try_at_s = now_s, now_s + AGAIN_S
         if payload is not None:
             self._admit(payload, now_s)
             with self._lock:
@@ -293,7 +299,7 @@ class Sharing:
                         plaintext,
                         target.contents.model_id,
                         self._template_size,
-                        lambda person_id, place=place: bucket(person_id, len(parts)) == place,
+                        _who_stands_at(place, len(parts)),
                     )
             except (MessageError, GalleryError) as error:
                 log.warning("the shared gallery: a part is not taken: %s", error)
@@ -400,6 +406,10 @@ class Sharing:
 
     def _topic(self, part_id: str) -> str:
         return part_topic(self._topics.site, part_id)
+
+
+def _who_stands_at(place: int, parts: int) -> Callable[[str], bool]:
+    return lambda person_id: bucket(person_id, parts) == place
 
 
 def _changes(before: Record | None, after: Record) -> list[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def from_text_or_none(text: str | None) -> datetime | None:
 def seal_record(key: TemplateKey, row_key: bytes, record: Record) -> bytes:
     """Seal so that it opens only in the row `row_key`."""
     person = record.person
-    said = {
+    said: dict[str, Any] = {
         "id": person.person_id,
         "name": person.name,
         "created_at": to_text(person.created_at),

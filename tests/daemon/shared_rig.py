@@ -158,7 +158,7 @@ class Door:
         """So many turns of the gallery's thread, so long after the last."""
         self.elapsed_s += seconds
         for _ in range(turns):
-            self.elapsed_s += 0.05
+            self.elapsed_s += 0.1
             self.sharing.work()
 
     def take_over(self) -> None:

@@ -29,6 +29,7 @@ from oneglance.contract.messages import (
     VisitState,
     Wait,
 )
+from oneglance.contract.sharing import GalleryState, SharedGallery
 from oneglance.contract.signing import load_public_key, load_signing_key, sign
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
@@ -54,6 +55,20 @@ def test_a_valid_decision_says_who_and_that_it_is_signed(key_files: tuple[Path, 
     assert line.text == ("accepted Ada Lovelace, score 3.50 (threshold 1.00), #7, signature valid")
     assert line.signature == "valid"
     assert line.tail == "decision"
+
+
+def test_of_a_shared_gallery_its_version_is_shown_and_nothing_of_what_is_sealed(
+    key_files: tuple[Path, Path],
+) -> None:
+    about = {"site": "home", "door": "front", "key_id": "house", "version": 7}
+    message = SharedGallery(issued_at=NOW, half="", sealed="A" * 90_000, **about)  # type: ignore[arg-type]
+    line = line_for(TOPICS.gallery, sign(message, load_signing_key(key_files[0])))
+    assert line.text == "version 7 of the shared gallery, signed as house"
+    assert "sealed" not in (line.message or {})
+    assert line_for(TOPICS.gallery, b"").text == "no shared gallery any more"
+    assert line_for(TOPICS.gallery, b"{}").text == "malformed: not a signed sharedgallery"
+    state = GalleryState(issued_at=NOW, version=7, receipt="", problem="sharing_model")
+    assert line_for(TOPICS.gallery_state, state.to_payload()).text == "has version 7, sharing_model"
 
 
 def test_a_forged_decision_is_shown_as_such(key_files: tuple[Path, Path]) -> None:

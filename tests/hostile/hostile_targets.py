@@ -46,6 +46,13 @@ from oneglance.contract.messages import (
     parse,
 )
 from oneglance.contract.schemas import MESSAGES
+from oneglance.contract.sharing import (
+    SharedGallery,
+    open_part,
+    packed,
+    read_contents,
+    seal_part,
+)
 from oneglance.contract.signing import sign, unpack
 from oneglance.daemon.access.attempts_file import KeptAttempts, read_attempts, write_attempts
 from oneglance.daemon.camera.recordings import Video
@@ -63,6 +70,7 @@ from oneglance.errors import (
 )
 from oneglance.faces.gallery.credentials import Credentials, read_credentials, write_credentials
 from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.shared import read_part
 from oneglance.faces.gallery.vault import TemplateKey
 from oneglance.faces.liveness.fusion import read_fusion
 from oneglance.faces.liveness.manifest import default_folder, read_liveness
@@ -306,6 +314,40 @@ def _public_pem() -> bytes:
     return SIGNING_KEY.public_key().public_bytes(encoding, form)
 
 
+PERSON = {
+    "id": "ada",
+    "name": "Ada",
+    "created_at": "2026-11-24T05:00:00+00:00",
+    "consent_at": "2026-11-24T05:00:00+00:00",
+    "valid_from": None,
+    "expires_at": None,
+    "groups": ["family"],
+    "templates": [["0" * 32, "example-1", "2026-11-24T05:00:00+00:00", "photo"]],
+}
+PART, SEALED_PART = seal_part(b"nobody", b"secret")
+
+
+def _shared_seeds() -> list[bytes]:
+    message = SharedGallery(
+        issued_at=NOW, site="home", door="front", key_id="house", version=1, half="", sealed=""
+    )
+    person = packed({"people": [PERSON], "size": 4}, np.eye(1, 4, dtype="<f4").tobytes())
+    contents = packed({"model_id": "m", "receipt": "0" * 64}, bytes(64))
+    return [sign(message, SIGNING_KEY), SEALED_PART, person, contents]
+
+
+def _sharing(data: bytes) -> None:
+    """What is published for many doors, what a part of it holds, and what is sealed to a door."""
+    with suppress(MessageError):
+        unpack(data, SharedGallery).message(SharedGallery)
+    with suppress(MessageError):
+        open_part(PART, data)
+    with suppress(MessageError):
+        read_contents(data)
+    with suppress(GalleryError):
+        read_part(data, "example-1", 4, lambda _person_id: True)
+
+
 TARGETS: dict[str, Target] = {
     "message": Target(_message, lambda: [m.to_payload() for m in samples()]),
     "gate": Target(_gate, lambda: [genuine()]),
@@ -319,6 +361,7 @@ TARGETS: dict[str, Target] = {
     ),
     "manifest": Target(_manifest, lambda: [(default_model_dir() / "manifest.json").read_bytes()]),
     "keys": Target(_keys, lambda: [_public_pem(), b"1795500000123\n"]),
+    "sharing": Target(_sharing, _shared_seeds),
     "keyring": Target(_keyring, lambda: [make_ring().to_text().encode()]),
     "command": Target(_command, lambda: [sign(make_command(NOW), SIGNING_KEY)]),
     "audit": Target(_audit, lambda: [file.read_bytes() for file in _audit_files()]),
