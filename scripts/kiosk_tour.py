@@ -80,6 +80,9 @@ DOORS = {
 _SETTLE_S = 1.0
 _AGAIN_S = 0.3
 _START_S = 120.0
+# A busy machine draws a screen now and then.
+_STOP_S = 60.0
+_READS, _READ_AGAIN_S = 4, 0.1
 _SHEET_ROW_PX = 96
 _FULL_LIGHT, _LETTERS_PX = 235, 50
 
@@ -303,6 +306,21 @@ def display_picture(file: Path) -> np.ndarray[Any, Any]:
     return rows[:, : 4 * width].reshape(height, width, 4)[:, :, :3].copy()
 
 
+def whole_picture(file: Path, still: Callable[[], None]) -> np.ndarray[Any, Any]:
+    """What is on the display, read twice alike: else one half may be of the next frame.
+
+    What moves without end is never twice alike, and is read a few times; `still` passes some time.
+    """
+    picture = display_picture(file)
+    for _ in range(_READS):
+        still()
+        again = display_picture(file)
+        if np.array_equal(picture, again):
+            break
+        picture = again
+    return picture
+
+
 def has_come_in(picture: np.ndarray[Any, Any]) -> bool:
     """Whether the big text has its full light: on a busy machine that may take seconds."""
     return bool((picture.min(axis=2) >= _FULL_LIGHT).sum() >= _LETTERS_PX)
@@ -322,9 +340,9 @@ def lead(stop: Stop, send: Send, manager: Manager, display: Path) -> np.ndarray[
         manager.listen(_AGAIN_S)
         settled_s = settled_s + _AGAIN_S if manager.shown == stop.kind else 0.0
         picture = display_picture(display)
-        if time.monotonic() - begun_s > 10:
+        if time.monotonic() - begun_s > _STOP_S:
             raise SystemExit(f"{stop.name}: the screen shows {manager.shown}, not {stop.kind}")
-    return picture
+    return whole_picture(display, lambda: manager.listen(_READ_AGAIN_S))
 
 
 def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> None:
