@@ -14,6 +14,7 @@
 # make wheel   the distribution, in dist/, built twice and the same each time
 # make deb     Debian 12 packages for amd64 and arm64 in dist/, their bills of materials, SHA256SUMS
 # make release-check   whether this can be released: docs/releasing.md
+# make wheels-arm64   whether all that a Raspberry Pi needs has a wheel for it
 # make docs    the site, in build/site; every link is checked
 # make kiosk-tour   the screen in every state, language and size, from a real kiosk (a quarter of an hour)
 # make words   the screen's words: catalogues brought up to date and compiled
@@ -31,7 +32,7 @@ SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar
 
 .DELETE_ON_ERROR:
 .PHONY: demo help test test-fast slow-tests test-steady test-home-assistant test-alerts test-system check typecheck bench \
-	bench-realtime attack fuzz wheel deb release-check schemas words kiosk-tour graph docs links clean
+	bench-realtime attack fuzz wheel deb release-check wheels-arm64 schemas words kiosk-tour graph docs links clean
 
 demo: $(VENV)/.demo
 	$(BIN)/oneglance demo $(if $(CAMERA),--camera $(CAMERA))
@@ -121,6 +122,9 @@ release-check: $(VENV)/.dev
 	rm -rf dist
 	$(MAKE) --no-print-directory deb docs
 	$(BIN)/python scripts/release_check.py --built dist
+
+wheels-arm64: $(VENV)/.dev
+	$(BIN)/python scripts/arm64_wheels.py
 
 schemas: $(VENV)/.dev
 	$(BIN)/python -m oneglance.contract.schemas
