@@ -4,6 +4,7 @@
 # make test-fast   the inner loop: half of the tests, under a minute on two cores
 # make test-steady   REPEAT=20 times the tests that wait for something, under load; ONLY=tests/x.py
 # make test-system   faults under a booted systemd, as root, an hour; DOC=1 writes docs/reliability.md
+# make soak    a whole door for HOURS=2 of faults; DOC=1 writes docs/soak.md
 # make check   style, types, links between rooms
 # make bench   the figures of the shipped models, and oneglance beside its peers; DATA=DIR holds the data
 # make bench-realtime   the second part alone; QUICK=1 for a look
@@ -31,7 +32,7 @@ TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri
 SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar
 
 .DELETE_ON_ERROR:
-.PHONY: demo help test test-fast slow-tests test-steady test-home-assistant test-alerts test-system check typecheck bench \
+.PHONY: demo help test test-fast slow-tests test-steady test-home-assistant test-alerts test-system soak check typecheck bench \
 	bench-realtime attack fuzz wheel deb release-check wheels-arm64 schemas words kiosk-tour graph docs links clean
 
 demo: $(VENV)/.demo
@@ -78,6 +79,12 @@ test-system: $(VENV)/.dev
 	sh scripts/debian-packages.sh $(SYSTEM_PACKAGES)
 	$(BIN)/oneglance demo --fetch
 	ONEGLANCE_SYSTEM=$(if $(DOC),write,1) $(BIN)/python -m pytest -p no:xdist tests/system
+
+soak: $(VENV)/.dev
+	sh scripts/debian-packages.sh mosquitto openssl mount
+	$(BIN)/oneglance demo --fetch
+	$(BIN)/python benchmarks/soak.py --hours $(or $(HOURS),2) --seed $(or $(SEED),14) \
+		--fps $(or $(FPS),20) $(if $(DOC),--doc)
 
 check: $(VENV)/.dev typecheck
 	$(BIN)/ruff check .

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from machine import Machine, wait_for
+from machine import ROOT, Machine, wait_for
 
-HERE = Path(__file__).parent
 ETC, STATE = "/etc/oneglance", "/var/lib/oneglance"
 VENV = "/opt/oneglance/venv/bin"
 # Visits come one after the other, so one is let in long before, on any but a very busy machine.
@@ -56,7 +55,7 @@ class Door:
         self.machine = Machine(base, packages)
         share = self.machine.share
         shutil.copytree(photos, share / "photos")
-        shutil.copy(HERE / "stage.py", share)
+        shutil.copy(ROOT / "benchmarks/stage.py", share)
         self.set_camera("empty")
         self.install_s = 0.0
         # When daemon and lock had another clock than the journal.
