@@ -25,6 +25,8 @@ MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "ca-certificates"),
     *("python3", "python3-venv", "mosquitto", "openssl"),
+    # What whoever installs has already.
+    *("git", "sudo"),
     # For the machine's faults, not for oneglance: clocks that are wrong.
     "faketime",
 )
@@ -146,6 +148,10 @@ class Machine:
         self._packages = packages
         self._container: subprocess.Popen[bytes] | None = None
         self._init = 0
+        # sudo gives nobody's environment to pip.
+        (self.root / "etc/pip.conf").write_text(
+            "[global]\nno-index = true\nfind-links = /wheels\ndisable-pip-version-check = true\n"
+        )
         copy_checkout(self.root / "root/oneglance")
 
     def boot(self) -> None:
@@ -186,10 +192,9 @@ class Machine:
     def command(self, *words: str, env: Sequence[str] = ()) -> list[str]:
         """The command line, for this machine, of a command on that one."""
         basics = (f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", "COLUMNS=200")
-        offline = ("PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels", "PIP_DISABLE_PIP_VERSION_CHECK=1")
         return [
             *("nsenter", "-t", str(self._init), "-a", "--wdns=/root", "--"),
-            *("env", "-i", *basics, *offline, *env, *words),
+            *("env", "-i", *basics, *env, *words),
         ]
 
     def run(

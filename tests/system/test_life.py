@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from machine import ROOT, Machine
+from reliability import Ledger
 from whole_door import ETC, SERVICES, STATE, Door
 
 INSTALL = "./oneglance/systemd/install.sh"
@@ -22,6 +27,50 @@ def door(packages: tuple[Path, Path], photos: Path) -> Iterator[Door]:
         yield door
     finally:
         door.machine.remove()
+
+
+def test_a_strangers_first_commands_make_a_door_with_tls(
+    packages: tuple[Path, Path], photos: Path, ledger: Ledger
+) -> None:
+    """The commands of docs/install.md, as they stand; only the address and answers are ours."""
+    block = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/install.md").read_text(), re.DOTALL)[0]
+    commands = [line.partition("#")[0].strip() for line in block.splitlines()]
+    assert len(commands) <= 5
+    door = Door(*packages, photos)
+    machine = door.machine
+    share = machine.share
+    subprocess.run(
+        ["git", "clone", "--quiet", "--bare", str(ROOT), str(share / "oneglance.git")], check=True
+    )
+    subprocess.run(
+        [
+            *(sys.executable, str(share / "stage.py"), "--film", str(share / "film.avi")),
+            *(str(photos / "obama2.jpg"), str(photos / "biden.jpg")),
+        ],
+        check=True,
+    )
+    (share / "answers.toml").write_text(
+        'camera = "/share/film.avi"\nperson = "Ada Lovelace"\nconsent = true\n'
+        'photos = ["photos/astronaut.png"]\ntest_lock = true\n'
+    )
+    script = "; ".join(commands).replace("URL", "/share/oneglance.git")
+    assert script.endswith("sudo oneglance setup")
+    try:
+        machine.boot()
+        began = time.monotonic()
+        said = machine.sh(f"mkdir stranger; cd stranger; {script} --answers /share/answers.toml")
+        ledger.first_door = (len(commands), time.monotonic() - began)
+        assert "Enrolled Ada Lovelace" in said
+        assert "lock unlocked" in said
+        assert machine.run("oneglance", "doctor", "-c", f"{ETC}/door.toml").returncode == 0
+        settings = machine.sh(f"cat {ETC}/oneglance.toml {ETC}/door.toml")
+        assert settings.count("tls = true") == settings.count("port = 8883") == 2
+        # And a visitor is let in.
+        door.finish()
+        door.wait_open(door.now())
+        assert door.count_openings()[1] == []
+    finally:
+        machine.remove()
 
 
 def secrets(machine: Machine) -> str:
@@ -54,9 +103,9 @@ def test_an_answered_setup_shows_enrols_and_tries_the_lock(door: Door) -> None:
 def test_an_upgrade_keeps_everything_and_goes_on(door: Door) -> None:
     machine = door.machine
     before, people = secrets(machine), door.people()
-    machine.sh("cd oneglance; sed -i 's/^version = .*/version = 0.1.1/' setup.cfg")
+    machine.sh("cd oneglance; sed -i 's/^version = .*/version = 0.2.1/' setup.cfg")
     said = machine.run(INSTALL, "--upgrade").stdout
-    assert "upgraded to oneglance 0.1.1" in said
+    assert "upgraded to oneglance 0.2.1" in said
     assert secrets(machine) == before
     assert door.people() == people
     assert len(machine.sh("ls -d /opt/oneglance/venv*").split()) == 2
@@ -68,7 +117,7 @@ def test_a_version_that_does_not_become_ready_is_taken_back(door: Door) -> None:
     machine = door.machine
     before = secrets(machine)
     machine.sh(
-        "cd oneglance; sed -i 's/^version = .*/version = 0.1.2/' setup.cfg;"
+        "cd oneglance; sed -i 's/^version = .*/version = 0.2.2/' setup.cfg;"
         " cp daemon/app.py /root/app.py; echo 'raise SystemExit(9)' >>daemon/app.py"
     )
     since = door.now()
@@ -76,7 +125,7 @@ def test_a_version_that_does_not_become_ready_is_taken_back(door: Door) -> None:
     machine.sh("mv /root/app.py oneglance/daemon/app.py")
     assert done.returncode == 1
     assert "the former version runs again" in done.stderr
-    assert machine.run("oneglance", "--version").stdout == "oneglance 0.1.1\n"
+    assert machine.run("oneglance", "--version").stdout == "oneglance 0.2.1\n"
     assert secrets(machine) == before
     for unit in SERVICES:
         assert machine.show(unit, "ActiveState") == "active"
