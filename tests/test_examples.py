@@ -121,3 +121,85 @@ console.log(JSON.stringify([started(now + 1), started(0), remembered(file), star
     done = subprocess.run(["node", str(script)], capture_output=True, text=True, check=True)
     sequence = json.loads(base64.b64decode(vector["steps"][0]["payload"]))["sequence"]
     assert json.loads(done.stdout) == ["clock", "opens", sequence, "replay"]
+
+
+# What Node-RED 4 gives a function node (nodes/core/function/10-function.js), and nothing else: a
+# global of Node's own, such as TextDecoder, is not there.
+NODE_RED = """
+import { createContext, runInContext } from "node:vm";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import util from "node:util";
+const require = createRequire(import.meta.url);
+const [flowFile, vectorsFile, keyring, memory] = process.argv.slice(2);
+const node = JSON.parse(readFileSync(flowFile)).find((one) => one.type === "function");
+
+async function outcome(vector) {
+  const { site, door, keys, require_liveness } = vector.door;
+  writeFileSync(keyring, JSON.stringify({ keys: keys.map((key) => ({ ...key, role: "daemon" })) }));
+  writeFileSync(memory, `${vector.last_sequence}\\n`);
+  const TOPIC = `oneglance/v1/${site}/${door}/decision`;
+  const settings = { TOPIC, KEYRING: keyring, MEMORY: memory, REQUIRE_LIVENESS: require_liveness };
+  const kept = new Map();
+  let now = 0;
+  class Clock extends Date {
+    static now() { return now; }
+  }
+  const sandbox = createContext({
+    console, util, Buffer, Date: Clock, setInterval, clearInterval, setTimeout, clearTimeout,
+    env: { get: (name) => settings[name] },
+    context: { get: (name) => kept.get(name), set: (name, value) => kept.set(name, value) },
+  });
+  for (const { var: name, module } of node.libs) sandbox[name] = require(module);
+  const run = (code) => runInContext(`(async function (msg) {\n${code}\n})`, sandbox);
+  await run(node.initialize)();
+  const results = [];
+  for (const step of vector.steps) {
+    now = Date.parse(step.now);
+    const payload = Buffer.from(step.payload, "base64");
+    const sent = await run(node.func)({ topic: TOPIC, payload, retain: step.retained });
+    const remembered = Number(readFileSync(memory, "utf8"));
+    results.push(sent[0] ? remembered === sent[0].payload.sequence && "opens" : sent[1].payload);
+  }
+  kept.set("trusted_from", now + 1);
+  const last = Buffer.from(vector.steps.at(-1).payload, "base64");
+  results.push((await run(node.func)({ topic: TOPIC, payload: last, retain: false }))[1].payload);
+  await run(node.finalize)();
+  return results;
+}
+
+const results = {};
+for (const vector of JSON.parse(readFileSync(vectorsFile)))
+  results[vector.name] = await outcome(vector);
+console.log(JSON.stringify(results));
+"""
+
+
+def test_the_node_red_flow_opens_for_what_the_vectors_say(tmp_path: Path) -> None:
+    flow = EXAMPLES / "node-red.json"
+    written = subprocess.run(
+        [sys.executable, "-c", "import node_red_flow; print(node_red_flow.text(), end='')"],
+        cwd=ROOT / "scripts",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert flow.read_text() == written.stdout, "run: python scripts/node_red_flow.py"
+    nodes = {node["id"]: node for node in json.loads(flow.read_text())}
+    assert nodes["oneglance-decisions"]["wires"] == [["oneglance-check"]]
+    assert nodes["oneglance-check"]["wires"][0] == ["oneglance-open"]
+
+    files = sorted((ROOT / "docs/vectors").glob("*.json"))
+    vectors = [json.loads(file.read_text()) for file in files]
+    script, listed = tmp_path / "node-red.mjs", tmp_path / "vectors.json"
+    script.write_text(NODE_RED)
+    listed.write_text(json.dumps(vectors))
+    places = (str(flow), str(listed), str(tmp_path / "keyring.json"), str(tmp_path / "memory"))
+    done = subprocess.run(
+        ["node", str(script), *places], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        vector["name"]: [*(step["result"] for step in vector["steps"]), "clock"]
+        for vector in vectors
+    }
