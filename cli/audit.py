@@ -46,7 +46,7 @@ def list_entries(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the newest entries, the newest last. Names are shown of who is still enrolled.
+    """Show the newest entries, the newest last, with the names of people who are still enrolled.
 
     Example: `oneglance audit list --since 7d --kind decision`
     """
@@ -75,7 +75,7 @@ def export(
 ) -> None:
     """Write entries as JSON lines, with the ids and names of those who are still enrolled.
 
-    The file names people: it can be read by you alone. To prove something to others, give them
+    The file names people: only you can read it. To prove something to others, give them
     the log itself, which names nobody, and `oneglance audit verify`.
 
     Example: `oneglance audit export --since 2026-11-01 --out november.jsonl`
@@ -125,10 +125,10 @@ def verify(
 ) -> None:
     """Prove that no entry was altered, removed, moved, duplicated or inserted, or name the first.
 
-    Note the head that it prints in another place: a log that was cut off later, or put back from
-    a backup, does not hold it any more, which nothing inside the log can show.
+    Write down the head that it prints somewhere else: a log that was cut off later, or put back
+    from a backup, no longer contains it, which nothing inside the log can reveal.
 
-    Ends with 0 if the log is intact, 1 if no key that was given vouches for it, 74 if it cannot be
+    Exit code 0 if the log is intact, 1 if none of the given keys vouches for it, 74 if it cannot be
     read, 77 if it was tampered with.
 
     Example: `oneglance audit verify --head 1205:5b0c...`
@@ -181,7 +181,7 @@ def accept_key(
     file: Annotated[Path, typer.Argument(help="The daemon's former public key, in PEM.")],
     config: ConfigOption = None,
 ) -> None:
-    """Let the log go on although its end is signed with a key that is not known here any more.
+    """Continue the log although its end is signed with a key that is no longer known here.
 
     After `oneglance keys rotate` nobody needs this: the keyring holds the former key, too. It is
     for a signing.key that was replaced by hand, or whose former key is out of the keyring. Only
@@ -211,11 +211,11 @@ def accept_key(
 
 @app.command("accept-clock")
 def accept_clock(config: ConfigOption = None) -> None:
-    """Let commands count by the present clock although some were carried out at a later time.
+    """Accept commands by the present clock although some were carried out at a later time.
 
-    For a clock that had once been set far ahead and is right now: until then no command would be
-    fresh. Stop the daemon first. A command that was recorded while the clock was ahead could be
-    sent again when that time really comes; revoke its key if that matters.
+    This is for a clock that was once far ahead and is right now: until it reaches that time, no
+    command would count as fresh. Stop the daemon first. A command that was recorded while the clock
+    was ahead could be sent again when that time really comes; revoke its key if that matters.
 
     Example: `oneglance audit accept-clock`
     """

@@ -49,10 +49,10 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one picture as the door sees it: rotated, flipped and cut as configured.
+    """Write one picture as the door sees it: rotated, flipped and cropped as configured.
 
-    Also says how large it and the faces in it are, and if there is none, whether there would be
-    one if the picture were turned. The picture shows people, and only you may read it.
+    Also says how large the picture and the faces in it are and, if there is no face, whether there
+    would be one if the picture were turned. The picture shows people, and only you may read it.
 
     Example: `oneglance camera show front --out front.png`
     """

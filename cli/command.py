@@ -65,7 +65,7 @@ def command(
     """Send a signed command to the daemon, and print its answer.
 
     It signs with the administrator's key (`[commands] key_file`), which must be in the daemon's
-    keyring: docs/keys.md. What there is to ask for: docs/wire.md. Exit code 0 if it was done, 1
+    keyring: docs/keys.md. docs/wire.md lists the verbs. Exit code 0 if it was done, 1
     if the daemon refused or did not answer, 7 if there is no broker.
 
     Examples: `oneglance command reload`,

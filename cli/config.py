@@ -75,10 +75,11 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the whole configuration, and judge what it names: files, keys, models, ports.
+    """Read the whole configuration, and check what it names: files, keys, models, ports.
 
-    Starts nothing. Exit code 0 if nothing is broken, 78 if the file itself does not hold (all its
-    mistakes are told at once), else 1. A running daemon has a USB camera for itself: `--offline`.
+    Starts nothing. Exit code 0 if nothing is broken, 78 if the file itself is not valid (all its
+    mistakes are reported at once), otherwise 1. A running daemon keeps a USB camera for itself: use
+    `--offline`.
 
     Example: `oneglance config check -c ~/door --offline`
     """
@@ -139,9 +140,9 @@ def explain(
 def migrate(
     file: Annotated[Path, typer.Argument(help="The old file.")],
 ) -> None:
-    """Bring a file with former names of keys up to date; the original stays beside it.
+    """Update a file that uses former names of keys; the original is kept beside it.
 
-    Comments and order stay. Nothing is written unless the new file holds.
+    Comments and order stay. Nothing is written unless the new file is valid.
 
     Example: `oneglance config migrate /etc/oneglance/oneglance.toml`
     """

@@ -91,11 +91,11 @@ def convert(
         int, typer.Option(min=1, help="Most delegate partitions of a network of faces.")
     ] = 1,
 ) -> None:
-    """Convert a trained Siamese pair and its aligner to TensorFlow Lite, and prove them the same.
+    """Convert a trained Siamese pair and its aligner to TensorFlow Lite, and prove that they agree.
 
-    The folder holds the parity report, parity.json and parity.html. What is beyond a limit is
-    refused (exit code 1), and kept beside in OUT-refused to be looked at.
-    Without --fit-images and --fit-people the model has no thresholds, and no door opens on it.
+    The folder holds the parity report, parity.json and parity.html. A conversion that exceeds a
+    limit is refused (exit code 1), and kept in OUT-refused so that you can look at it. Without
+    --fit-images and --fit-people the model has no thresholds, and no door opens on it.
 
     Example: `oneglance convert runs/siamese/siamese.keras --out my-model --fit-images lfw.zip
     --fit-people people.csv --fit-folds 7,8`

@@ -109,7 +109,7 @@ def split(
     ] = "0.8,0.1,0.1",
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 1,
 ) -> None:
-    """Deal people, never pictures, out to train, validation and test, and write it down.
+    """Assign people, never pictures, to training, validation and test, and record it.
 
     People who share a photograph (a copy, even resized) stay on one side. The file also holds the
     hash of the data, so that training can refuse a split of other data.

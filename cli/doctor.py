@@ -54,16 +54,15 @@ def doctor(
     Without a configuration it looks at Python, packages, the model and the screen; with one
     (`--config`, or where `oneglance --help` says) also at what that file speaks of: the daemon's
     keys, sequence, gallery, audit log, liveness model and cameras, the lock's key, memory and pins,
-    the screen's key, and the broker.
-    Exit code 0 if nothing is broken; parts that are not installed, or in a version
-    that does not fit, are no fault here: only who uses a part needs it.
+    the screen's key, and the broker. Exit code 0 if nothing is broken. Parts that are missing, or
+    have an unsuitable version, are not a fault here: only those who use a part need it.
 
     `--running` asks the daemon that runs, by its [metrics] port, whether somebody could be let in,
     and the broker what daemon and lock last said; it touches neither cameras nor files.
 
     `--tune` measures instead: one face with each variant of the configured model, in turn. The
-    fastest of those that the manifest allows is kept beside the gallery, for the daemon's next
-    start, as long as model, machine and threads stay the same.
+    fastest of those that the manifest allows is recorded beside the gallery, for the daemon's next
+    start, and holds as long as model, machine and threads stay the same.
     """
     if tune:
         from oneglance.cli.doctor_tune import tune as tune_here

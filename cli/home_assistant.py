@@ -27,9 +27,9 @@ SEND_S = 10.0
 
 @app.command()
 def show(config_file: ConfigOption = None) -> None:
-    """Print what the daemon announces with `[home_assistant] discovery`, as JSON by topic.
+    """Print what the daemon announces with `[home_assistant] discovery`, as JSON keyed by topic.
 
-    Each is a retained message. None tells a name, and none commands anything.
+    Each is a retained message. None contains a name, and none can command anything.
     """
     from oneglance.config import load_config
 
@@ -41,8 +41,8 @@ def show(config_file: ConfigOption = None) -> None:
 def remove(config_file: ConfigOption = None) -> None:
     """Take the door out of Home Assistant, before oneglance is uninstalled.
 
-    A daemon that runs with `[home_assistant] discovery` announces it again: stop it first. It is
-    done with the daemon's own user of the broker, so its password has to be readable.
+    A daemon that runs with `[home_assistant] discovery` announces it again: stop it first. This
+    uses the daemon's own user at the broker, so its password has to be readable.
     """
     from oneglance.config import load_config
     from oneglance.daemon.voice.home_assistant import announced

@@ -78,7 +78,7 @@ def make(
 ) -> None:
     """Make a key, beside the keyring: ID.key (mode 0600), ID.pub, and its entry in the keyring.
 
-    A keyring that is not there yet is made. Move ID.key to whom it is for, and leave no copy.
+    If there is no keyring yet, it is made. Move ID.key to the machine it is for, and leave no copy.
 
     Example: `oneglance keys make kiosk --id hall-screen`
     """
@@ -119,7 +119,7 @@ def trust(
     keyring: KeyringOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a public key into the keyring. Compare its fingerprint with its owner's first.
+    """Add a public key to the keyring. First compare its fingerprint with its owner's.
 
     Example: `oneglance keys trust hall-screen.pub --role kiosk`
     """
@@ -202,7 +202,7 @@ def revoke(
     keyring: KeyringOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a key never count again, from this moment on. This cannot be undone.
+    """Revoke a key: from this moment on it never counts again. This cannot be undone.
 
     Example: `oneglance keys revoke hall-screen --yes`
     """

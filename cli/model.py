@@ -24,7 +24,7 @@ FolderArgument = Annotated[
 
 @app.command("show")
 def show(folder: FolderArgument = None, as_json: JsonOption = False) -> None:
-    """Say what a model folder holds: its variants, their ids, files and thresholds.
+    """Show the content of a model folder: its variants, their ids, files and thresholds.
 
     Every file is checked against its hash. Exit code 72 if one was changed.
     """

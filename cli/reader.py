@@ -16,7 +16,7 @@ def reader(
         typer.Option("--learn", help="Print the number of the next badge, and end; say nothing."),
     ] = False,
 ) -> None:
-    """Read badges, and claim whose they are: the daemon then looks for that person alone.
+    """Read badges and claim to be their owners: the daemon then looks for that person alone.
 
     The reader types its number like a keyboard (`[reader] kind = "wedge"`), or sends it over two
     wires to GPIO pins (`"wiegand"`, 26 or 34 bits). Its claims are signed with `reader.key`, which

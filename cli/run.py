@@ -55,12 +55,12 @@ def run(
         oneglance run --config /etc/oneglance/oneglance.toml
 
     Without one, `--source` makes a dry run: it finds, follows and encodes faces, recognises
-    nobody, publishes nothing, and says how fast this machine is:
+    nobody, publishes nothing, and measures how fast this machine is:
 
         oneglance run --source visit.mp4 --pace every
 
-    SIGHUP (`systemctl reload oneglance`) has it read its configuration anew, and take it once
-    nobody is at the door; one that does not hold is refused, and said in the log.
+    SIGHUP (`systemctl reload oneglance`) makes it read its configuration anew and take it over once
+    nobody is at the door; a configuration that is not valid is refused, which the log says.
 
     At the end of a file it stops by itself and prints what it has done. `--profile` adds what each
     stage of the loop took; `oneglance top` shows the same of a running service.

@@ -22,8 +22,8 @@ _AGAIN_S = 0.05
 def main() -> None:
     """Run the command; 130 after Ctrl-C, 143 after SIGTERM, 141 if nobody reads its output.
 
-    What is open is closed first. A command that ends in order has the exit code of its answer,
-    whatever made it end.
+    Everything open is closed first. A command that ends in an orderly way has the exit code of its
+    answer, whatever made it end.
     """
     _listen(_leave)
     from oneglance.cli.main import run

@@ -60,11 +60,11 @@ def support_bundle(
         Path, typer.Option("--out", "-o", help="The file to make; it must not be there yet.")
     ] = Path("oneglance-support.tar.gz"),
 ) -> None:
-    """Gather how this door is into one file that can be sent to whoever helps.
+    """Collect the state of this door in one file that can be sent to whoever helps.
 
-    It has no name, picture, template, key, password or address in it: of the configuration only
-    numbers and choices, of the log only when what kind of thing happened. Run it as root, so that
-    it can look at everything.
+    It contains no name, picture, template, key, password or address: only numbers and choices from
+    the configuration, and only kinds of events and their times from the log. Run it as root, so
+    that it can look at everything.
     """
     from oneglance.config import load_config
     from oneglance.errors import ConfigError, OneglanceError

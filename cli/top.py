@@ -51,7 +51,7 @@ def top(
         [metrics]
         port = 9464
 
-    "of a core" is the part of the time that the loop spends in a stage; where the stages together
+    "of a core" is the share of the time that the loop spends in a stage; when the stages together
     come near 100 %, frames are dropped.
 
     Example: `oneglance top --json --count 1` tells a script how the door is.

@@ -44,13 +44,14 @@ def watch(
         typer.Option(min=0.1, help="End after that many seconds.", show_default=False),
     ] = None,
 ) -> None:
-    """Show all that is said about this door, and whether decisions are truly signed.
+    """Show everything that is said about this door, and whether decisions are properly signed.
 
-    In an installed house it takes the administrator's /etc/oneglance/admin.toml, as other users
-    may not hear everything. Ends with Ctrl-C, `--count` or `--seconds`. Exit code 1 if `--seconds`
-    were over before `--count` messages came.
+    In an installed house it takes the administrator's /etc/oneglance/admin.toml, as other users may
+    not hear everything. Ends with Ctrl-C, `--count` or `--seconds`. Exit code 1 if `--seconds`
+    passed before `--count` messages came.
 
-    Example: `oneglance watch --json --count 1 --seconds 5` tells a script whether anybody talks.
+    Example: `oneglance watch --json --count 1 --seconds 5` tells a script whether anybody is
+    talking.
     """
     from oneglance.cli.wire_text import explain
     from oneglance.config import load_config

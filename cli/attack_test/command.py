@@ -73,17 +73,18 @@ def attack_test(
 ) -> None:
     """Measure at your own door how often an attack passes, and how often you do not.
 
-    You are asked to stand before the camera yourself, then to hold up a print, a phone, a tablet
-    and a film of yourself. Each attempt is judged by the configured model, policy and gallery as
-    the daemon would; nothing is published, and nothing opens. Stop the daemon before: it holds the
-    camera. Keep your own face out of the picture while you hold something up, or have somebody
-    else press Enter. Of the policy `passive+challenge` only the passive part is measured.
+    You are asked to stand in front of the camera yourself, then to hold up a print, a phone, a
+    tablet and a film of yourself. Each attempt is judged by the configured model, policy and
+    gallery as the daemon would; nothing is published, and nothing opens. Stop the daemon first: it
+    is using the camera. Keep your own face out of the picture while you hold something up, or have
+    somebody else press Enter. With the policy `passive+challenge`, only the passive part is
+    measured.
 
     The report has the rates with exact 95 % bounds, APCER and BPCER of ISO/IEC 30107-3, and
     neither pictures nor names; only you may read it. How to read it: docs/attacks.md.
 
-    Exit code 0 if no attack passed, 1 if one did, 130 if it was stopped early; what was measured
-    by then is kept.
+    Exit code 0 if no attack passed, 1 if one did, 130 if it was stopped early; the attempts so far
+    are kept.
 
     Example: `oneglance attack-test --kinds visit,print,phone --attempts 20`
     """

@@ -1,4 +1,4 @@
-"""What attempts before a door come to: APCER by kind and BPCER (ISO/IEC 30107-3). Pure."""
+"""The result of attempts at a door: APCER by kind and BPCER (ISO/IEC 30107-3). Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 class Answer(StrEnum):
-    """What the door made of an attempt."""
+    """How the door judged an attempt."""
 
     PASSED = "passed"
     REFUSED = "refused"

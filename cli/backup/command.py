@@ -41,9 +41,9 @@ def backup(
 ) -> None:
     """Put the whole door away in one file: people, keys, audit log, configuration, models.
 
-    It is sealed under a passphrase, without which nobody can read it, nor you. The daemon may run
-    meanwhile. Who opens it can be the door, and read every template: keep file and passphrase
-    in two places.
+    It is sealed under a passphrase, without which nobody can read it, not even you. The daemon may
+    keep running. Whoever opens it can pose as the door and read every template: keep file and
+    passphrase in two places.
 
     Example: `oneglance backup /media/usb/door-2026-11-29.backup -c ~/door`
     """

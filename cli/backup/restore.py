@@ -39,8 +39,8 @@ def restore(
 ) -> None:
     """Put a door back from its backup; nothing that exists is overwritten.
 
-    The gallery does not count yet: whoever was deleted since the backup is in it again. See who
-    is, and say that you mean it, with `oneglance people accept-restore`.
+    The gallery does not count yet: whoever was deleted since the backup is in it again. Look at who
+    is in it, and confirm, with `oneglance people accept-restore`.
 
     Example: `oneglance restore door.backup --dir ~/door`
     """

@@ -57,15 +57,15 @@ def calibrate(
 
     Without an option it learns from the strangers whom the daemon has kept: set `keep_strangers =
     true` under [calibration], wait until a hundred people came, then run this. Their templates are
-    deleted afterwards. As nobody watched who came, they change thresholds alone. Or give pictures
+    deleted afterwards. Since nobody watched who came, they only change thresholds. Or give pictures
     or a recording of this very door, with its light, by day or by night as it will be used:
 
         oneglance calibrate --images pictures-of-passers-by
 
-    People who are enrolled are found and left out, and so is who comes again. Twenty strangers
-    are the least; the more there are, the less thresholds rise, since more is known. Ask people
-    before you keep pictures of them. Exit code 1 if there are too few strangers, 67 if the gallery
-    or its key cannot be used.
+    People who are enrolled are recognised and left out, and repeated visits count once. At least
+    twenty strangers are needed; the more there are, the less thresholds rise, since more is known.
+    Ask people before you keep pictures of them. Exit code 1 if there are too few strangers, 67 if
+    the gallery or its key cannot be used.
     """
     if images is not None and camera is not None:
         raise typer.BadParameter("give --images or --camera, not both")

@@ -69,9 +69,9 @@ def collect(
     """Collect pictures to train with: anchors and positives of a person, negatives of others.
 
     A person is led through ten small steps (straight, turned, near, far, glasses, light), and a
-    picture is taken when it is good. A camera that is configured is turned, cut and logged in to as
-    the door does. Stop at any time: what was taken is kept, and the same
-    command goes on where it stopped. Only you may read the pictures.
+    picture is taken when it is good. A configured camera is turned, cropped and logged in to as at
+    the door. Stop at any time: what was taken is kept, and the same command continues where it
+    stopped. Only you may read the pictures.
 
     Example: `oneglance collect --person "Ada Lovelace" --camera 0 --consent`
 
