@@ -196,6 +196,7 @@ def read_line(line: bytes) -> Entry:
 
 def rises(entry: Entry, before: Entry | None) -> bool:
     """Whether an entry of RISING_KINDS has a number, and not one below that of the entry before.
+
     Two may be the same, since what outlives old entries is written again.
     """
     name = RISING_KINDS[entry.kind]

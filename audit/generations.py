@@ -25,9 +25,7 @@ SHARING = "sharing_version"
 
 
 class Generations:
-    """The log as a witness of the gallery's generation, or, with another kind, of another
-    file's.
-    """
+    """The log as a witness of the generation of the gallery, or of another file."""
 
     def __init__(self, log: Log, kind: str = "gallery_generation") -> None:
         self._log = log
@@ -42,8 +40,9 @@ class Generations:
         return None if entry is None else _generation(entry.body)
 
     def note_generation(self, generation: int) -> None:
-        """Record it, unless a higher one is recorded; on disk when this returns. Raises
-        AuditError.
+        """Record it, unless a higher one is recorded; on disk when this returns.
+
+        Raises AuditError.
         """
         self._log.append_unless(
             # Asked under the log's lock: a process that was overtaken must not write the lower one.

@@ -210,9 +210,10 @@ class Audit:
             self._names().reseal(sealer)
 
     def retain(self, since: datetime) -> None:
-        """Remove whole segments, except the newest, in which everything is older than `since`. What
-        still counts of them is written again. First a signed entry records up to which number, and
-        the hash of that entry; so this needs a signer. Raises AuditError.
+        """Remove whole segments, except the newest, in which everything is older than `since`.
+
+        What still counts of them is written again. First a signed entry records up to which number,
+        and the hash of that entry; so this needs a signer. Raises AuditError.
         """
         with self._exclusive():
             found = segments(self._folder)
@@ -281,8 +282,9 @@ class Audit:
             self._append("cut_off", cut)
 
     def _read(self, segment: Path, *, is_last: bool) -> dict[str, Any]:
-        """Read a segment to its end. An incomplete entry is removed; returns what to report about
-        it.
+        """Read a segment to its end.
+
+        An incomplete entry is removed; returns what to report about it.
         """
         try:
             descriptor = open_segment(segment, os.O_RDWR)

@@ -118,9 +118,7 @@ def unpack(
 
 
 def _from_base64(text: str) -> bytes:
-    """Decode base64 that is the only encoding of its bytes: the bits that padding leaves over are
-    0.
-    """
+    """Decode base64, if it is the one encoding of its bytes: leftover bits are 0."""
     data = base64.b64decode(text, validate=True)
     if base64.b64encode(data).decode() != text:
         raise ValueError("not the one base64 of these bytes")

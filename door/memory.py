@@ -38,8 +38,9 @@ class SequenceMemory:
             ) from None
 
     def store(self, sequence: int) -> None:
-        """Store `sequence`; when this returns, it survives a power cut. Raises StateError if it
-        cannot be stored: then nobody may act on that sequence.
+        """Store `sequence`; when this returns, it survives a power cut.
+
+        Raises StateError if it cannot be stored: then nobody may act on that sequence.
         """
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -14,9 +14,7 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PICTURE_PIXELS))
 
 
 def __getattr__(name: str) -> str:
-    """`__version__`, only when asked for: reading it takes longer than everything else at the
-    start.
-    """
+    """`__version__`, only when asked for: reading it takes longer than all other imports."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import version

@@ -1,5 +1,6 @@
-"""The section [access]: who may enter when, and what they must show. Contradictions are
-mistakes.
+"""The section [access]: who may enter when, and what they must show.
+
+Contradictions are mistakes.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ Group = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
 class AccessRule(Section):
-    """One rule about who may enter: its groups (everybody enrolled if none) at its times (or
-    always).
+    """One rule about who may enter: its groups (or everybody enrolled) at its times (or always).
 
     One of `factors` is enough. It holds from the day `valid_from` on and before `valid_until`.
     """

@@ -109,14 +109,12 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has accepted us, the connection is up, and the link's thread is
-        alive.
-        """
+        """Whether the broker has accepted us, the connection is up, and the thread is alive."""
         return self.alive and bool(self._client.is_connected())
 
     @property
     def clear(self) -> bool:
-        """Whether everything published has been handed to the network; for callers that can skip
+        """Whether everything published was handed to the network; for callers that may skip
         messages.
         """
         return self.connected and not self._client.want_write()
