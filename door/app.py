@@ -13,8 +13,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from oneglance.config import Config
 from oneglance.contract.gate import Gate
+from oneglance.contract.keyring import Keyring
 from oneglance.contract.keyring_file import PinnedKeys, read_pins
 from oneglance.contract.messages import LOCK_TEST, Decision, DoorState, LockState, Outcome
 from oneglance.contract.topics import Topics
@@ -95,6 +98,16 @@ class DoorApp:
         """Whether only people who were seen to be alive may come in."""
         return self._gate.require_liveness
 
+    @property
+    def keys(self) -> Ed25519PublicKey | Keyring:
+        """The keys whose decisions count now."""
+        return self._gate.key
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be judged."""
+        return self._inbox.qsize()
+
     def stop(self) -> None:
         """End `run` soon: from any thread, or from a signal handler."""
         # Neither a plain flag nor a SimpleQueue has a lock that the interrupted thread could hold.
@@ -156,7 +169,7 @@ class DoorApp:
         self._notifier.watchdog()
 
     def _heard(self, arrival: Arrival) -> None:
-        if self._inbox.qsize() >= MAX_WAITING:
+        if self.waiting >= MAX_WAITING:
             log.warning("more decisions than a door can make; one is dropped")
             return
         self._inbox.put(lambda: self._handle(arrival))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from door_rig import Rig
@@ -32,8 +33,8 @@ def make_rig(
     """Start a lock that listens; all are stopped at the end."""
     rigs: list[Rig] = []
 
-    def make(config: Config = door_config) -> Rig:
-        rig = Rig(config, key_files[0])
+    def make(config: Config = door_config, **clocks: Callable[[], Any]) -> Rig:
+        rig = Rig(config, key_files[0], **clocks)
         rigs.append(rig)
         rig.start()
         wait_until(lambda: "locked" in rig.said() or not rig.running, "the lock says it is locked")

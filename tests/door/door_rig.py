@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,13 @@ from oneglance.link import Arrival, Link
 class Rig:
     """One lock in its own thread, its pin, and an ear on its topics."""
 
-    def __init__(self, config: Config, signing_key: Path) -> None:
+    def __init__(self, config: Config, signing_key: Path, **clocks: Callable[[], Any]) -> None:
         self.config = config
         self.key = load_signing_key(signing_key)
         self.factory = MockFactory()
         self.states: list[DoorState] = []
         self.error: BaseException | None = None
-        self.app = DoorApp(config, factory=self.factory)
+        self.app = DoorApp(config, factory=self.factory, **clocks)
         self._thread = threading.Thread(target=self._run)
         self.daemon = Link(
             config.mqtt,
