@@ -249,7 +249,7 @@ def watched(
                 waiting.append((now_s + SCREEN_S, face.prompt))
             if face.verdict is not None and answer == "":
                 answer = "accepted" if face.verdict.accepted else face.verdict.reason
-        begun = [v.challenge for v in pipeline._visitors() if v.challenge is not None]
+        begun = [v.challenge for v in pipeline.visitors if v.challenge is not None]
         challenge = begun[0] if begun else challenge
         if answer:
             break
@@ -259,7 +259,7 @@ def watched(
         kind,
         answer,
         tuple(asked),
-        () if challenge is None else tuple(end.value for end in challenge._failures),
+        () if challenge is None else tuple(end.value for end in challenge.failures),
         challenge is not None and challenge.end is End.PASSED,
         (sum(one.passed for one in found), len(found)),
         round(at_s - (first_s or 0.0), 2),

@@ -107,8 +107,8 @@ def trial(film: Film, step: Step, model: FaceModel, same_face: float) -> tuple[s
         prompt = challenge.prompt
         if prompt is not None and prompt.attempt == 1 and prompt.number == 2:
             return "passed", most
-        if challenge._failures:
-            return challenge._failures[0].value, most
+        if challenge.failures:
+            return challenge.failures[0].value, most
         if prompt is not None and at_s >= ACT_AT_S - ANSWER_BEFORE_S:
             challenge.shown(prompt.challenge_id, float(at_s))
     if challenge is None or challenge._straight is None:

@@ -190,35 +190,37 @@ class Pipeline:
 
     def drop_evidence(self) -> None:
         """Discard all evidence: the gallery it was gathered against has been replaced."""
-        for visitor in self._visitors():
+        for visitor in self.visitors:
             visitor.visit.drop_evidence()
             visitor.challenge = None
 
     @property
     def challenged(self) -> bool:
         """Whether anybody in view is being asked to move."""
-        return any(visitor.challenge is not None for visitor in self._visitors())
+        return any(visitor.challenge is not None for visitor in self.visitors)
 
     def renew(self, *, decided: bool = False) -> None:
         """Begin the visits of all faces in view anew, or only of those that are `decided`."""
-        for visitor in self._visitors():
+        for visitor in self.visitors:
             if visitor.visit.decided or not decided:
                 visitor.visit.renew()
                 visitor.challenge = None
 
     def wait_is_over(self) -> None:
         """Restart the visits of those who were not judged meanwhile: they get their full time."""
-        for visitor in self._visitors():
+        for visitor in self.visitors:
             if not visitor.visit.decided and not visitor.under_way:
                 visitor.visit.renew()
 
     def reopen(self, visit_id: str) -> None:
         """The visit's decision never left this machine: new looks may bring it to another."""
-        for visitor in self._visitors():
+        for visitor in self.visitors:
             if visitor.visit.visit_id == visit_id:
                 visitor.visit.reopen()
 
-    def _visitors(self) -> list[Visitor]:
+    @property
+    def visitors(self) -> list[Visitor]:
+        """Everybody in front of the cameras, seen in the last frames."""
         return [v for watcher in self._watchers.values() for v in watcher.visitors.values()]
 
     def _begin_visit(self) -> Visit:

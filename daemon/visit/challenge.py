@@ -96,8 +96,9 @@ class Challenge:
 
     `see` gets each frame with the face, `shown` the screen's answer, `looked` what the look has
     shown that `wants_look` asked for. `prompt` is what the screen is to show now, None before and
-    after. `end` is None until it has ended. `found` is for whoever judges meanwhile whether the
-    face lives: what they found at each look, in turn.
+    after; `shown_s` is since when the screen shows the step that is asked. `order` has the steps of
+    this attempt, `failures` how attempts went wrong; `end` is None until the challenge has ended.
+    `found` is for whoever judges meanwhile whether the face is alive: their results, look by look.
     """
 
     def __init__(
@@ -115,8 +116,8 @@ class Challenge:
         self._began_s: float | None = None
         self._seen_s = 0.0
         self._attempt = 0
-        self._failures: list[End] = []
-        self._order: list[Step] = []
+        self.failures: list[End] = []
+        self.order: list[Step] = []
         self._number = 1
         # The first rest, upright, by which a visitor is straight again; and the last one, by which
         # movements are measured: nobody comes back to quite where they were.
@@ -129,7 +130,7 @@ class Challenge:
         # The step that is asked, none at rest; since when, and since when the screen shows it.
         self._asked: Step | None = None
         self._since_s = 0.0
-        self._shown_s: float | None = None
+        self.shown_s: float | None = None
         self._part = 0.0
         # Whether a look is wanted: after a rest, at the end of a turn; and whether the last one
         # that was wanted showed another face.
@@ -159,9 +160,9 @@ class Challenge:
 
     def shown(self, challenge_id: str, at_s: float) -> None:
         """The screen shows `challenge_id` since `at_s`; any other is not what it should show."""
-        waits = self._asked is not None and self._shown_s is None
+        waits = self._asked is not None and self.shown_s is None
         if waits and self.prompt is not None and challenge_id == self.prompt.challenge_id:
-            self._shown_s = at_s
+            self.shown_s = at_s
 
     def looked(self, *, same: bool) -> None:
         """The result of the look that was wanted: whether it is the face that was there before."""
@@ -217,7 +218,7 @@ class Challenge:
         if self._number > STEPS:
             self._finish(End.PASSED)
         else:
-            self._ask(self._order[self._number - 1], at_s)
+            self._ask(self.order[self._number - 1], at_s)
 
     def _is_straight(self, points: NDArray[np.float64]) -> bool:
         """Whether a rest can begin: straight by itself at first, later as at the first rest."""
@@ -236,17 +237,17 @@ class Challenge:
         return still and movement(points, first, sizes(points))[1] < BEGUN
 
     def _see_step(self, step: Step, points: NDArray[np.float64], at_s: float) -> None:
-        if self._shown_s is None and at_s - self._since_s > SHOWN_WITHIN_S:
+        if self.shown_s is None and at_s - self._since_s > SHOWN_WITHIN_S:
             self._finish(End.NOT_SHOWN)
             return
         made, part = movement(points, self._rest, self._rest_sizes)
         before = self._part
         self._part = part if made is step else 0.0
-        if part >= BEGUN and (self._shown_s is None or at_s < self._shown_s + REACTION_S):
+        if part >= BEGUN and (self.shown_s is None or at_s < self.shown_s + REACTION_S):
             self._fail(End.EARLY, at_s)
         elif part >= 1 and made is not step:
             self._fail(End.WRONG, at_s)
-        elif self._shown_s is not None and at_s > self._shown_s + STEP_S:
+        elif self.shown_s is not None and at_s > self.shown_s + STEP_S:
             self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)
         else:
             gradual = self._reached or before >= ON_ITS_WAY
@@ -258,9 +259,9 @@ class Challenge:
 
     def _next_attempt(self, at_s: float) -> None:
         self._attempt += 1
-        before = self._order
-        while self._order == before:
-            self._order = self._random.sample(ALL_STEPS, STEPS)
+        before = self.order
+        while self.order == before:
+            self.order = self._random.sample(ALL_STEPS, STEPS)
         self._number = 1
         self._begin_rest(at_s)
         self._show(Step.LOOK_STRAIGHT, REST_S)
@@ -280,7 +281,7 @@ class Challenge:
     def _ask(self, step: Step, at_s: float) -> None:
         self._asked = step
         self._since_s = at_s
-        self._shown_s = None
+        self.shown_s = None
         self._part = 0.0
         self._rested = self._reached = self._another = False
         self._show(step, STEP_S)
@@ -297,7 +298,7 @@ class Challenge:
         )
 
     def _fail(self, end: End, at_s: float) -> None:
-        self._failures.append(end)
+        self.failures.append(end)
         if self._attempt == ATTEMPTS:
             self._finish(end)
         else:
@@ -306,6 +307,6 @@ class Challenge:
     def _finish(self, end: End) -> None:
         # Somebody who did something else in the first attempt and nothing in the second did not
         # ignore it.
-        tried = [failure for failure in self._failures if failure is not End.IGNORED]
+        tried = [failure for failure in self.failures if failure is not End.IGNORED]
         self.end = tried[0] if end is End.IGNORED and tried else end
         self.prompt = None

@@ -93,7 +93,7 @@ def test_another_movement_ends_the_attempt_and_the_second_one_ends_it_all(seed: 
         step = visitor.wait_for_step()
         assert visitor.challenge.prompt is not None
         assert visitor.challenge.prompt.attempt == attempt
-        orders.append(tuple(visitor.challenge._order))
+        orders.append(tuple(visitor.challenge.order))
         visitor.wait(0.5)
         visitor.move(other_step(step))
     assert visitor.end is End.WRONG
@@ -125,7 +125,7 @@ def test_who_moves_before_anybody_could_have_read_it_is_too_early(
     assert step is not None
     visitor.wait(after_s)
     visitor.move(step, takes_s=0.01)
-    assert visitor.challenge._failures == [End.EARLY]
+    assert visitor.challenge.failures == [End.EARLY]
 
 
 def test_who_moves_before_the_screen_shows_it_is_too_early() -> None:
@@ -135,7 +135,7 @@ def test_who_moves_before_the_screen_shows_it_is_too_early() -> None:
     assert step is not None
     visitor.wait(0.3)
     visitor.move(step)
-    assert visitor.challenge._failures == [End.EARLY]
+    assert visitor.challenge.failures == [End.EARLY]
 
 
 def test_without_a_screen_it_ends_in_a_refusal_that_says_so() -> None:
@@ -181,7 +181,7 @@ def test_who_did_something_else_first_has_not_ignored_it() -> None:
 def test_late_is_not_done() -> None:
     visitor = Visitor()
     visitor.obey(reaction_s=5.2)
-    assert visitor.challenge._failures == [End.IGNORED]
+    assert visitor.challenge.failures == [End.IGNORED]
 
 
 @pytest.mark.parametrize("while_turned", [False, True])
@@ -194,7 +194,7 @@ def test_a_face_that_was_lost_ends_the_attempt(while_turned: bool) -> None:
         visitor.step, visitor.part = step, 0.5
         visitor.frame()
     visitor.frame(followed=False)
-    assert visitor.challenge._failures == [End.LOST]
+    assert visitor.challenge.failures == [End.LOST]
 
 
 def test_a_gap_in_the_film_is_a_face_that_was_lost() -> None:
@@ -202,7 +202,7 @@ def test_a_gap_in_the_film_is_a_face_that_was_lost() -> None:
     visitor.wait_for_step()
     visitor.now_s += 0.5
     visitor.frame()
-    assert visitor.challenge._failures == [End.LOST]
+    assert visitor.challenge.failures == [End.LOST]
 
 
 def test_time_that_runs_backwards_is_a_face_that_was_lost() -> None:
@@ -210,7 +210,7 @@ def test_time_that_runs_backwards_is_a_face_that_was_lost() -> None:
     visitor.wait_for_step()
     visitor.now_s -= 5
     visitor.frame()
-    assert visitor.challenge._failures == [End.LOST]
+    assert visitor.challenge.failures == [End.LOST]
 
 
 @pytest.mark.parametrize("number", range(STEPS + 1))
@@ -246,7 +246,7 @@ def test_a_picture_that_is_swapped_for_a_turned_one_does_not_pass() -> None:
     visitor.wait(0.4)
     visitor.step, visitor.part = step, 1.0
     visitor.wait(5.5)
-    assert visitor.challenge._failures[:1] == [End.IGNORED]
+    assert visitor.challenge.failures[:1] == [End.IGNORED]
 
 
 @given(SEEDS, st.floats(0.3, 1.5))
@@ -293,7 +293,7 @@ def test_every_order_of_steps_is_drawn_about_as_often_and_has_two_turns() -> Non
 def _drawn(random: Random) -> list[Step]:
     challenge = Challenge(VERDICT, random)
     challenge.see(face(), 1.0, followed=True)
-    return challenge._order
+    return challenge.order
 
 
 @given(st.floats(-60, 60), st.floats(-50, 50), st.floats(-30, 30), st.floats(0.3, 3))
@@ -337,7 +337,7 @@ def test_who_does_not_come_back_to_quite_where_they_were_is_not_too_early() -> N
     visitor.wait_for_step()
     visitor.part = 0.41
     visitor.wait(0.4)
-    assert visitor.challenge._failures == []
+    assert visitor.challenge.failures == []
 
 
 def test_looking_down_is_no_step() -> None:
@@ -383,10 +383,15 @@ def test_the_screen_asks_one_visitor_at_a_time() -> None:
     assert second.prompt is not None
 
 
+def asked(challenge: Challenge) -> bool:
+    """Whether the screen is to ask for a movement now."""
+    return challenge.prompt is not None and challenge.prompt.step is not Step.LOOK_STRAIGHT
+
+
 def test_the_screens_answer_counts_on_the_films_own_time() -> None:
     door = Door()
     challenge = door.challenges.begin(VERDICT)
-    while challenge._asked is None:
+    while not asked(challenge):
         door.now_s += 0.1
         door.see(challenge)
     assert challenge.prompt is not None
@@ -395,13 +400,13 @@ def test_the_screens_answer_counts_on_the_films_own_time() -> None:
     door.challenges.shown(challenge.prompt.challenge_id)
     door.now_s += 0.05
     door.see(challenge)
-    assert challenge._shown_s == pytest.approx(answered_s - 20)
+    assert challenge.shown_s == pytest.approx(answered_s - 20)
 
 
 def test_a_screen_answers_by_a_command_that_only_a_kiosk_may_send() -> None:
     door = Door()
     challenge = door.challenges.begin(VERDICT)
-    while challenge._asked is None:
+    while not asked(challenge):
         door.now_s += 0.1
         door.see(challenge)
     assert challenge.prompt is not None
@@ -414,4 +419,4 @@ def test_a_screen_answers_by_a_command_that_only_a_kiosk_may_send() -> None:
     verb.run({"challenge_id": challenge.prompt.challenge_id}, sender)
     door.now_s += 0.1
     door.see(challenge)
-    assert challenge._shown_s is not None
+    assert challenge.shown_s is not None

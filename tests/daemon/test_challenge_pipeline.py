@@ -157,13 +157,13 @@ def test_a_face_that_is_asked_to_move_is_compared_and_judged_all_the_while(
     while not door.prompts:
         door.see(head(Step.LOOK_STRAIGHT, 0), obama)
     door.see(head(Step.LOOK_STRAIGHT, 0), obama, 12)
-    (visitor,) = door.pipeline._visitors()
+    (visitor,) = door.pipeline.visitors
     looks = len(visitor.trace.looks)
     assert visitor.challenge is not None
     assert len(visitor.challenge.found) >= 3
     assert looks >= 5
     door.see(scene(portrait("biden.jpg")), obama, 5)
-    (visitor,) = door.pipeline._visitors()
+    (visitor,) = door.pipeline.visitors
     assert len(visitor.trace.looks) < looks, "another face inherits no life in a challenge"
 
 

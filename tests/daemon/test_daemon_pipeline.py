@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -162,8 +163,7 @@ def test_a_face_that_has_its_decision_is_encoded_only_now_and_then(
 def test_when_the_encoder_is_slow_faces_take_turns_and_all_get_their_answer(
     model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
 ) -> None:
-    bench = Bench(model)
-    bench.pipeline._model = Faulty(model, lambda: bench.wait(0.4))  # type: ignore[assignment]
+    bench = Bench(faulty(model, lambda: bench.wait(0.4)))
     both = scene(portrait("obama2.jpg"), portrait("biden.jpg"))
     verdicts = bench.show(both, obama, 3)
     bench.now_s += 1 / FPS
@@ -287,8 +287,7 @@ def test_of_three_faces_none_waits_for_ever_when_the_encoder_takes_one_at_a_time
     three = Stage(photos, *names).frame(*places)
     for step in range(1, 7):
         bench.show(three, obama, 1)
-        visitors = bench.pipeline._watchers["cam"].visitors.values()
-        had = [visitor.visit._had for visitor in visitors]
+        had = [len(visitor.visit.looks) for visitor in bench.pipeline.visitors]
         assert (sum(had), len(had)) == (step, 3)
         assert max(had) - min(had) <= 1
 
@@ -303,12 +302,12 @@ def test_a_stale_or_future_frame_is_refused(bench: Bench, model: FaceModel, age_
 def test_a_frame_that_grew_old_while_it_was_worked_on_decides_nothing(
     model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
 ) -> None:
-    bench = Bench(model)
+    delay_s = 0.0
+    bench = Bench(faulty(model, lambda: bench.wait(delay_s)))
     picture = scene(portrait("obama2.jpg"))
     assert bench.show(picture, obama, 2) == []
     # The third look is the one that would accept.
-    slow = Faulty(model, lambda: bench.wait(MAX_FRAME_AGE_S + 0.1))
-    bench.pipeline._model = slow  # type: ignore[assignment]
+    delay_s = MAX_FRAME_AGE_S + 0.1
     assert bench.show(picture, obama, 1) == []
     assert bench.pipeline.counts.faces_encoded == 3
 
@@ -316,16 +315,19 @@ def test_a_frame_that_grew_old_while_it_was_worked_on_decides_nothing(
 def test_templates_that_are_no_numbers_decide_nothing(
     model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
 ) -> None:
-    bench = Bench(model)
-    bench.pipeline._model = Faulty(model, lambda: None, factor=float("nan"))  # type: ignore[assignment]
+    bench = Bench(faulty(model, lambda: None, factor=float("nan")))
     assert bench.show(scene(portrait("obama2.jpg")), obama, 15) == []
     assert bench.pipeline.counts.faces_encoded == 15
 
 
-class Faulty:
+def faulty(model: FaceModel, before: Callable[[], None], factor: float = 1.0) -> FaceModel:
+    return cast("FaceModel", _Faulty(model, before, factor))
+
+
+class _Faulty:
     """The real model on a machine where something goes wrong in each inference."""
 
-    def __init__(self, model: FaceModel, before: Callable[[], None], factor: float = 1.0) -> None:
+    def __init__(self, model: FaceModel, before: Callable[[], None], factor: float) -> None:
         self._model = model
         self._before = before
         self._factor = np.float32(factor)
@@ -434,10 +436,10 @@ def test_another_face_on_the_track_inherits_no_liveness(
 ) -> None:
     bench = Bench(model, liveness=judging(8.0))
     bench.show(scene(portrait("biden.jpg")), obama, 3)
-    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    (visitor,) = bench.pipeline.visitors
     assert len(visitor.trace.looks) == 3
     bench.show(scene(portrait("obama2.jpg")), obama, 1)
-    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    (visitor,) = bench.pipeline.visitors
     assert len(visitor.trace.looks) == 1
 
 
@@ -448,11 +450,11 @@ def test_a_claim_does_not_lend_another_face_the_liveness_of_who_stood_there(
     bench.show(scene(portrait("biden.jpg")), obama, 3)
     bench.pipeline.renew()
     bench.show(scene(portrait("obama2.jpg")), obama, 1)
-    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    (visitor,) = bench.pipeline.visitors
     assert len(visitor.trace.looks) == 1
     bench.pipeline.renew()
     bench.show(scene(portrait("obama2.jpg")), obama, 1)
-    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    (visitor,) = bench.pipeline.visitors
     assert len(visitor.trace.looks) == 2, "the same face has been seen to live already"
 
 
@@ -476,7 +478,7 @@ def test_with_liveness_each_stage_tells_what_it_took(
 
 
 def looks_and_glances(bench: Bench) -> tuple[int, int]:
-    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    (visitor,) = bench.pipeline.visitors
     return len(visitor.trace.looks), len(visitor.trace.glances)
 
 
@@ -497,7 +499,7 @@ def test_what_moved_while_nobody_was_compared_shows_nobodys_life(
     bench = Bench(model, liveness=judging(0.0))
     blurred = cv2.GaussianBlur(scene(portrait("obama2.jpg")), (0, 0), 9)
     bench.show(blurred, obama, 4)
-    (visitor,) = bench.pipeline._watchers["cam"].visitors.values()
+    (visitor,) = bench.pipeline.visitors
     assert (len(visitor.trace.looks), len(visitor.trace.glances)) == (0, 4)
     bench.show(scene(portrait("obama2.jpg")), obama, 1)
     assert looks_and_glances(bench) == (1, 1)
