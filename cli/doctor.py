@@ -172,7 +172,7 @@ def _daemon(config: Config, *, offline: bool) -> Iterator[Finding]:
     if len(config.camera) > 1:
         yield from checked("daemon", "cameras", partial(_distinct, config.camera))
     for camera in () if offline else config.camera:
-        yield from checked("daemon", f"camera {camera.name}", partial(_camera, camera))
+        yield from checked("daemon", f"camera {camera.name}", partial(camera_size, camera))
 
 
 def _public(key_file: Path) -> str:
@@ -454,7 +454,11 @@ def _distinct(cameras: tuple[CameraConfig, ...]) -> str:
     return f"{len(cameras)}, each its own"
 
 
-def _camera(camera: CameraConfig) -> str:
+def camera_size(camera: CameraConfig) -> str:
+    """What to say of a camera: the size of its picture, and a better name for it, if there is one.
+
+    Raises CameraError if it gives no picture.
+    """
     from oneglance.cli.camera import early_picture
     from oneglance.daemon.camera.devices import lasting_name
 

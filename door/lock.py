@@ -80,6 +80,8 @@ class Lock:
     """One output pin: pulsed for `pulse_s`, otherwise inactive.
 
     `on_change` hears each LockEvent, from the calling thread or the timer's; it must not block.
+    `shuts_at_s` is when the pin is due to shut, on the monotonic clock; infinite while it is known
+    to be shut.
     Raises ConfigError if the pin cannot be had. After a fault the lock refuses to open for good.
     """
 
@@ -97,8 +99,7 @@ class Lock:
         self._on_change = on_change
         self._mutex = threading.RLock()
         self._timer: threading.Timer | None = None
-        # When the pin is due to shut; never, while it is known to be shut.
-        self._deadline_s = math.inf
+        self.shuts_at_s = math.inf
         self._closed = False
         self._event = LockEvent(LockState.LOCKED)
         try:
@@ -132,7 +133,7 @@ class Lock:
                 raise OneglanceError("the lock is out of order and stays shut", where=self._pin)
             if self._timer is not None:
                 self._timer.cancel()
-            self._deadline_s = time.monotonic() + self._pulse_s
+            self.shuts_at_s = time.monotonic() + self._pulse_s
             self._timer = threading.Timer(self._pulse_s, self.relock_if_due)
             self._timer.daemon = True
             self._timer.start()
@@ -146,10 +147,10 @@ class Lock:
     def relock_if_due(self) -> None:
         """Relock if the pulse is over, or if an earlier try to relock failed. Never raises."""
         with self._mutex:
-            if self._closed or time.monotonic() < self._deadline_s:
+            if self._closed or time.monotonic() < self.shuts_at_s:
                 return
             if self._drive(False):
-                self._deadline_s = math.inf
+                self.shuts_at_s = math.inf
                 if self._event.state is LockState.UNLOCKED:
                     self._became(LockEvent(LockState.LOCKED, self._event.cause))
 
@@ -193,7 +194,7 @@ class Lock:
         except Exception as error:
             # Each pin library raises its own kinds of error; to a door they are all the same.
             log.error("the pin %s did not obey: %s", self._pin, error, extra=LOCK_FAULT())
-            self._deadline_s = 0.0
+            self.shuts_at_s = 0.0
             with suppress(Exception):
                 self._device.off()
             if self._event.state is not LockState.FAULT:

@@ -79,6 +79,11 @@ class ReaderApp:
             on_message=self._answered,
         )
 
+    @property
+    def connected(self) -> bool:
+        """Whether a claim would reach the broker now."""
+        return self._link.connected
+
     def stop(self) -> None:
         """End `run` soon: from any thread, or from a signal handler."""
         self._stopping = True

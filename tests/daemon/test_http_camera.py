@@ -167,7 +167,8 @@ def test_a_stream_is_read_whatever_it_says_of_its_lengths_and_boundaries(
 
 def test_doctor_is_not_put_off_by_a_bad_first_answer(web_camera: Camera) -> None:
     web_camera.answer = lambda h: stream(h, wrong=-200)
-    assert doctor._camera(CameraConfig(name="cam", source=f"http://{web_camera.host}")) == "64x48"
+    config = CameraConfig(name="cam", source=f"http://{web_camera.host}")
+    assert doctor.camera_size(config) == "64x48"
 
 
 def test_a_picture_counts_though_its_camera_is_gone_before_anybody_looks(
@@ -186,7 +187,8 @@ def test_a_picture_counts_though_its_camera_is_gone_before_anybody_looks(
     monkeypatch.setattr(Intake, "lost", lose)
     monkeypatch.setattr(FrameExchange, "take", look_late)
     web_camera.answer = stream
-    assert doctor._camera(CameraConfig(name="cam", source=f"http://{web_camera.host}")) == "64x48"
+    config = CameraConfig(name="cam", source=f"http://{web_camera.host}")
+    assert doctor.camera_size(config) == "64x48"
 
 
 def test_doctor_does_not_wait_for_ever_for_the_end_of_headers(
@@ -203,7 +205,7 @@ def test_doctor_does_not_wait_for_ever_for_the_end_of_headers(
     source = f"http://{web_camera.host}"
     try:
         with pytest.raises(CameraError, match=r"no answer for 0\.2 s"):
-            doctor._camera(CameraConfig(name="cam", source=source, read_deadline_s=0.2))
+            doctor.camera_size(CameraConfig(name="cam", source=source, read_deadline_s=0.2))
     finally:
         done.set()
 

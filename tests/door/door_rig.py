@@ -57,10 +57,13 @@ class Rig:
         self._thread.start()
 
     def stop(self) -> None:
-        self.app.stop()
-        self._thread.join(20)
+        self.stop_door()
         assert not self._thread.is_alive()
         self.daemon.stop()
+
+    def stop_door(self) -> None:
+        self.app.stop()
+        self._thread.join(20)
 
     @property
     def running(self) -> bool:

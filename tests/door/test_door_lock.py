@@ -81,9 +81,9 @@ def test_a_second_pulse_extends_the_first(wait_until: Callable[..., None]) -> No
     factory = MockFactory()
     lock, events = lock_on(factory, pulse_s=1.0)
     lock.pulse("event-1")
-    first = lock._deadline_s
+    first_s = lock.shuts_at_s
     lock.pulse("event-2")
-    assert lock._deadline_s > first
+    assert lock.shuts_at_s > first_s
     wait_until(lambda: len(events) == 3, "relocked")
     assert [event.state for event in events] == ["unlocked", "unlocked", "locked"]
     assert events[-1].cause == "event-2"

@@ -56,8 +56,7 @@ def test_the_lock_serves_over_tls_and_survives_its_broker(
         daemon.publish(TOPICS.decision, sign(make_decision(3), rig.key), qos=1)
         wait_until(lambda: rig.opened == 2, "opens again")
     finally:
-        rig.app.stop()
-        rig._thread.join(20)
+        rig.stop_door()
         for link in (admin, daemon, kiosk):
             link.stop()
     assert not rig.running

@@ -227,15 +227,16 @@ def test_a_refused_subscription_is_noticed(caplog: pytest.LogCaptureFixture) -> 
         (bytes([0x20, 1, 0]), "that it speaks MQTT 5", False),
     ],
 )
-def test_each_refusal_says_what_to_do(connack: bytes, says: str, lasting: bool) -> None:
+def test_each_refusal_says_what_to_do(
+    connack: bytes, says: str, lasting: bool, wait_until: Wait
+) -> None:
     with scripted(connack) as mqtt:
         link = Link(mqtt, "test")
         link.start()
         if lasting:
             with pytest.raises(BrokerError, match=says):
                 link.wait_connected(60)
-        with link._changed:
-            assert link._changed.wait_for(lambda: link.failure is not None, 20)
+        wait_until(lambda: link.failure is not None, "refused")
         assert link.failure is not None
         assert re.search(says, str(link.failure))
         assert link.failure.refused is lasting

@@ -231,15 +231,16 @@ def test_over_websockets_all_is_the_same(mosquitto: Mosquitto, wait_until: Wait)
 
 
 @unclosed_by_paho
-def test_a_port_of_websockets_needs_the_path_and_another_has_none(mosquitto: Mosquitto) -> None:
+def test_a_port_of_websockets_needs_the_path_and_another_has_none(
+    mosquitto: Mosquitto, wait_until: Wait
+) -> None:
     mosquitto.stop()
     port = mosquitto.listen_also("protocol websockets\n")
     mosquitto.start()
     for changes in ({"port": port}, {"websocket_path": "/mqtt"}):
         link = Link(mosquitto.mqtt("lock").model_copy(update=changes), "test-way")
         link.start()
-        with link._changed:
-            assert link._changed.wait_for(lambda: link.failure is not None, 20)  # noqa: B023
+        wait_until(lambda: link.failure is not None, "refused")  # noqa: B023
         link.stop()
         assert "mqtt.websocket_path" in str(link.failure)
 

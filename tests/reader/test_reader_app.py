@@ -93,7 +93,7 @@ def test_a_badge_becomes_one_signed_claim_and_no_number_reaches_the_log(
     with caplog.at_level(logging.DEBUG), daemon(config, heard) as link:
         reader = ReaderApp(config, badges)
         with running(reader):
-            wait_until(lambda: reader._link.connected, "no connection")
+            wait_until(lambda: reader.connected, "no connection")
             badges.numbers.append("4711AB")
             wait_until(lambda: bool(heard), "no claim")
             (arrival,) = heard
