@@ -7,7 +7,7 @@ noise. Nothing but the challenge judges: whom the passive judge stops comes on t
 
 - `obeys` does what is asked, a human's time to react later;
 - `moves` is a film that cannot know the prompts: a movement in random order every 1 to 5 s;
-- `guesses` starts one of four clips at random after each prompt;
+- `guesses` starts one of the clips that may be right at random after each prompt;
 - `fits` starts the right one: what no order of steps can stop.
 """
 
@@ -25,7 +25,7 @@ from oneglance.contract.messages import Step
 from oneglance.daemon.visit import challenge
 from oneglance.daemon.visit.challenge import Challenge, End
 from oneglance.daemon.visit.decide import Verdict
-from oneglance.daemon.visit.movement import ALL_STEPS
+from oneglance.daemon.visit.movement import ALL_STEPS, TURNS
 from oneglance.faces.evaluation.metrics import exact_95
 
 Floats = NDArray[np.float64]
@@ -79,7 +79,7 @@ def _ease(part: float) -> float:
     return part * part * (3 - 2 * part)
 
 
-def visit(who: str, seed: int) -> End | None:
+def visit(who: str, seed: int, *, room: bool = True) -> End | None:
     """How one challenge ends; None if it does not within a minute."""
     rng, random = np.random.default_rng(seed), Random(seed)  # noqa: S311
     asked = Challenge(Verdict("visit", "somebody", 9.0, 1.0), random)
@@ -88,7 +88,7 @@ def visit(who: str, seed: int) -> End | None:
         at_s = 0.0
         while at_s < LONGEST_S:
             at_s += float(rng.uniform(1, 5))
-            film.moves.append((random.choice(ALL_STEPS[:3]), at_s, at_s + 1.0))
+            film.moves.append((random.choice(TURNS), at_s, at_s + 1.0))
             at_s += 1.0
     shown: list[tuple[float, Step, str]] = []
     before = None
@@ -97,8 +97,8 @@ def visit(who: str, seed: int) -> End | None:
         while shown and shown[0][0] <= at_s:
             _, step, challenge_id = shown.pop(0)
             asked.shown(challenge_id, at_s)
-            _told(who, film, step, at_s, rng)
-        asked.see(film.points(at_s), at_s, followed=True)
+            _told(who, film, step, at_s, rng, room=room)
+        asked.see(film.points(at_s), at_s, followed=True, room=room)
         asked.looked(same=True)
         if asked.end is not None:
             return asked.end
@@ -108,7 +108,9 @@ def visit(who: str, seed: int) -> End | None:
     return None
 
 
-def _told(who: str, film: Film, step: Step, at_s: float, rng: np.random.Generator) -> None:
+def _told(
+    who: str, film: Film, step: Step, at_s: float, rng: np.random.Generator, *, room: bool
+) -> None:
     if who == "moves":
         return
     begin_s = at_s + REACTION_S * math.exp(SPREAD * float(rng.standard_normal()))
@@ -116,7 +118,8 @@ def _told(who: str, film: Film, step: Step, at_s: float, rng: np.random.Generato
         film.moves = [(move, a, min(b, begin_s)) for move, a, b in film.moves if a < begin_s]
         return
     if who == "guesses":
-        step = ALL_STEPS[int(rng.integers(len(ALL_STEPS)))]
+        of = ALL_STEPS if room else TURNS
+        step = of[int(rng.integers(len(of)))]
     film.moves.append((step, begin_s, begin_s + 1.5 if who == "guesses" else math.inf))
 
 
@@ -127,11 +130,12 @@ def main() -> None:
     )
     parser.add_argument("--visits", type=int, default=600, help="of each")
     parser.add_argument("--steps", type=int, default=challenge.STEPS, help="of one challenge")
+    parser.add_argument("--near", action="store_true", help="too near to come closer")
     parser.add_argument("--who", default=",".join(WHO))
     chosen = parser.parse_args()
     challenge.STEPS = chosen.steps
     for who in chosen.who.split(","):
-        ends = Counter(visit(who, seed) for seed in range(chosen.visits))
+        ends = Counter(visit(who, seed, room=not chosen.near) for seed in range(chosen.visits))
         passed = ends[End.PASSED]
         low, high = exact_95(passed, chosen.visits)
         others = {end.value if end else "none": n for end, n in ends.most_common()}

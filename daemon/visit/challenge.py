@@ -7,6 +7,7 @@ must show the face that was there before. A step counts only if the movement beg
 screen has shown it, comes gradually, is the one that was asked, and is made by a head: the nose
 must move against eyes and mouth as no flat picture's does. While the head is turned, a look must
 show the same face once more. Anything else ends the attempt; there are two, with steps drawn anew.
+Whoever is so near that there is no room to come closer is asked for turns alone, and for one more.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ class Challenge:
         self.failures: list[End] = []
         self.order: list[Step] = []
         self._number = 1
+        self._room = True
         # The first rest, upright, by which a visitor is straight again; and the last one, by which
         # movements are measured: nobody comes back to quite where they were.
         self._straight: NDArray[np.float64] | None = None
@@ -174,13 +176,17 @@ class Challenge:
         elif same:
             self._next_step(self._seen_s)
 
-    def see(self, points: NDArray[np.float64], at_s: float, *, followed: bool) -> None:
+    def see(
+        self, points: NDArray[np.float64], at_s: float, *, followed: bool, room: bool = True
+    ) -> None:
         """The face in the frame at `at_s`: its points (5, 2) in px of the picture.
 
-        `followed` says that it is known to be the face of the frame before.
+        `followed` says that it is known to be the face of the frame before, `room` that it would
+        still be whole in the picture if it came closer.
         """
         if self.end is not None:
             return
+        self._room = room
         if self._began_s is None:
             self._began_s = self._seen_s = at_s
             self._next_attempt(at_s)
@@ -215,7 +221,7 @@ class Challenge:
         if self._straight is None:
             self._straight = self._rest
         self._rest_sizes = np.median([sizes(p) for p in self._resting[-REST_KEPT:]], axis=0)
-        if self._number > STEPS:
+        if self._number > len(self.order):
             self._finish(End.PASSED)
         else:
             self._ask(self.order[self._number - 1], at_s)
@@ -261,10 +267,19 @@ class Challenge:
         self._attempt += 1
         before = self.order
         while self.order == before:
-            self.order = self._random.sample(ALL_STEPS, STEPS)
+            self.order = self._drawn()
         self._number = 1
         self._begin_rest(at_s)
         self._show(Step.LOOK_STRAIGHT, REST_S)
+
+    def _drawn(self) -> list[Step]:
+        """One of 24 orders, either way: without room no step is asked twice in a row."""
+        if self._room:
+            return self._random.sample(ALL_STEPS, STEPS)
+        order: list[Step] = []
+        while len(order) <= STEPS:
+            order.append(self._random.choice([step for step in TURNS if step not in order[-1:]]))
+        return order
 
     def _next_step(self, at_s: float) -> None:
         self._number += 1
@@ -291,8 +306,8 @@ class Challenge:
             self._make_id(),
             self.verdict.visit_id,
             step,
-            min(self._number, STEPS),
-            STEPS,
+            min(self._number, len(self.order)),
+            len(self.order),
             self._attempt,
             time_s,
         )

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.visit.challenge import Challenge
 from oneglance.daemon.visit.decide import Verdict
+from oneglance.faces.find.align import box_around
 
+# A face that is higher than this part of the picture has no room to come closer: the head would be
+# cut off.
+MOST_OF_FRAME = 0.45
 # A visitor who was not seen for this long loses the screen to the next.
 LEFT_S = 1.5
 # No screen sends more answers than this at once.
@@ -57,7 +61,8 @@ class Challenges:
             challenge_id, at_s = self._answers.popleft()
             # From the clock to the frame's own timeline.
             challenge.shown(challenge_id, frame.at_s + at_s - frame.captured_at_s)
-        challenge.see(points, frame.at_s, followed=followed)
+        room = box_around(points).height <= MOST_OF_FRAME * frame.pixels.shape[0]
+        challenge.see(points, frame.at_s, followed=followed, room=room)
 
     def _screen_is_free(self) -> bool:
         holder = self._on_screen

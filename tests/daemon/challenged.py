@@ -65,13 +65,17 @@ VERDICT = Verdict("visit-1", "ada", 9.0, 1.0)
 class Visitor:
     """Somebody before the camera, `fps` pictures a second, whose face the daemon recognises.
 
-    `pose` is how far they are in which step. `is_same` is what looks find.
+    `pose` is how far they are in which step. `is_same` is what looks find. Without `room` they
+    cannot come closer.
     """
 
-    def __init__(self, seed: int = 0, *, fps: float = 12.0, flat: bool = False) -> None:
+    def __init__(
+        self, seed: int = 0, *, fps: float = 12.0, flat: bool = False, room: bool = True
+    ) -> None:
         self.challenge = Challenge(VERDICT, seeded(seed))
         self.fps = fps
         self.flat = flat
+        self.room = room
         self.now_s = 100.0
         self.is_same = True
         self.screen_works = True
@@ -95,7 +99,7 @@ class Visitor:
         yaw, pitch, size = DONE[self.step]
         grown = 1 + (size - 1) * self.part
         points = face(yaw * self.part, pitch * self.part, size=self._size * grown, flat=self.flat)
-        self.challenge.see(points, self.now_s, followed=followed)
+        self.challenge.see(points, self.now_s, followed=followed, room=self.room)
         if self.challenge.wants_look:
             self.challenge.looked(same=self.is_same)
         if self.screen_works and self.challenge.prompt is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random, SystemRandom
 
 import numpy as np
@@ -14,10 +15,11 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Liveness, Step
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.visit.challenge import ATTEMPTS, REACTION_S, STEPS, Challenge, End
-from oneglance.daemon.visit.challenges import LEFT_S, Challenges
+from oneglance.daemon.visit.challenges import LEFT_S, MOST_OF_FRAME, Challenges
 from oneglance.daemon.visit.movement import ALL_STEPS, TURNS, movement, sizes
 from oneglance.daemon.voice.challenge_shown import challenge_shown
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
+from oneglance.faces.find.align import box_around
 from oneglance.faces.find.pose import parallax
 
 SEEDS = st.integers(0, 10_000)
@@ -49,6 +51,19 @@ def test_everybody_passes_who_obeys_at_their_own_pace(
         visitor.obey(reaction_s=reaction_s)
     visitor.wait_until(lambda: visitor.end is not None)
     assert visitor.end is End.PASSED
+
+
+@given(SEEDS)
+@settings(max_examples=8, deadline=None)
+def test_who_has_no_room_to_come_closer_is_asked_for_one_turn_more(seed: int) -> None:
+    visitor = Visitor(seed, room=False)
+    asked = [visitor.obey() for _ in range(STEPS)]
+    assert visitor.end is None
+    asked.append(visitor.obey())
+    visitor.wait_until(lambda: visitor.end is not None)
+    assert visitor.end is End.PASSED
+    assert set(asked) <= set(TURNS)
+    assert all(a is not b for a, b in pairwise(asked))
 
 
 @given(SEEDS, st.lists(st.tuples(st.sampled_from(ALL_STEPS), st.floats(0.1, 2.5)), max_size=12))
@@ -280,9 +295,10 @@ def test_points_that_are_no_numbers_pass_nothing() -> None:
     assert visitor.end in (End.IGNORED, End.NOT_SHOWN)
 
 
-def test_every_order_of_steps_is_drawn_about_as_often_and_has_two_turns() -> None:
+@pytest.mark.parametrize("room", [True, False])
+def test_every_order_of_steps_is_drawn_about_as_often_and_has_two_turns(room: bool) -> None:
     random = seeded(5)
-    orders = [tuple(_drawn(random)) for _ in range(4800)]
+    orders = [tuple(_drawn(random, room=room)) for _ in range(4800)]
     counts = {order: orders.count(order) for order in set(orders)}
     assert len(counts) == 24
     assert all(len(set(order) & set(TURNS)) >= 2 for order in counts)
@@ -290,9 +306,9 @@ def test_every_order_of_steps_is_drawn_about_as_often_and_has_two_turns() -> Non
     assert max(counts.values()) < 260
 
 
-def _drawn(random: Random) -> list[Step]:
+def _drawn(random: Random, *, room: bool) -> list[Step]:
     challenge = Challenge(VERDICT, random)
-    challenge.see(face(), 1.0, followed=True)
+    challenge.see(face(), 1.0, followed=True, room=room)
     return challenge.order
 
 
@@ -356,12 +372,12 @@ def test_points_that_make_no_face_say_nothing(points: np.ndarray) -> None:
 class Door:
     """Two visitors before one screen."""
 
-    def __init__(self) -> None:
+    def __init__(self, random: Random | None = None) -> None:
         self.now_s = 50.0
-        self.challenges = Challenges(SystemRandom(), lambda: self.now_s)
+        self.challenges = Challenges(random or SystemRandom(), lambda: self.now_s)
 
-    def see(self, challenge: Challenge) -> None:
-        pixels = np.zeros((4, 4, 3), np.uint8)
+    def see(self, challenge: Challenge, height: int = 480) -> None:
+        pixels = np.zeros((height, 640, 3), np.uint8)
         # The film's own time began at another moment than the clock.
         frame = Frame(pixels, self.now_s - 0.02, self.now_s - 20.02, 1, "cam")
         self.challenges.see(challenge, face(), frame, followed=True)
@@ -386,6 +402,19 @@ def test_the_screen_asks_one_visitor_at_a_time() -> None:
 def asked(challenge: Challenge) -> bool:
     """Whether the screen is to ask for a movement now."""
     return challenge.prompt is not None and challenge.prompt.step is not Step.LOOK_STRAIGHT
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_face_that_fills_much_of_the_picture_is_not_asked_to_come_closer(seed: int) -> None:
+    fits = int(box_around(face()).height / MOST_OF_FRAME)
+    orders = []
+    for height in (fits - 1, fits + 1):
+        door = Door(seeded(seed))
+        challenge = door.challenges.begin(VERDICT)
+        door.see(challenge, height)
+        orders.append(challenge.order)
+    assert [len(order) for order in orders] == [STEPS + 1, STEPS]
+    assert Step.COME_CLOSER not in orders[0]
 
 
 def test_the_screens_answer_counts_on_the_films_own_time() -> None:
