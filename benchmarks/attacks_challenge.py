@@ -173,11 +173,16 @@ class Actor:
         if self._way == "turns" or prompt.step is Step.COME_CLOSER:
             far, more = (0.7, 1.5) if self._attack else (0.75, 1.1)
             first = float(self._rng.uniform(far, more))
-            end_s = begin_s + 1.2 if prompt.step is Step.COME_CLOSER else LONGEST_S + 9
-            self.acts.append(Act(ACTS[prompt.step], begin_s, end_s, first))
-            if prompt.step is not Step.COME_CLOSER:
-                later_s = begin_s + MORE_AFTER_S
-                self.acts.append(Act(ACTS[prompt.step], later_s, end_s, more))
+            later_s = begin_s + MORE_AFTER_S
+            name = ACTS[prompt.step]
+            if prompt.step is Step.COME_CLOSER:
+                # From where they stand, and step by step.
+                stands = max((act.far for act in self.acts if act.name == name), default=0.0)
+                self.acts.append(Act(name, begin_s, begin_s + 1.2, stands + first))
+                self.acts.append(Act(name, later_s, later_s + 1.2, stands + more))
+            else:
+                self.acts.append(Act(name, begin_s, LONGEST_S + 9, first))
+                self.acts.append(Act(name, later_s, LONGEST_S + 9, more))
             self.version += 1
         else:
             self._clips.append((begin_s, LONGEST_S + 9, CLIPS.index(prompt.step)))

@@ -33,7 +33,7 @@ from wire_samples import make_challenge
 from oneglance.contract.messages import Step
 from oneglance.daemon.visit.challenge import Prompt
 from oneglance.training.faces.drawn_faces import draw_face, draw_person
-from oneglance.training.liveness.acts import Act
+from oneglance.training.liveness.acts import Act, amount
 from oneglance.training.liveness.portrait import portrait_of
 from oneglance.training.liveness.render import Scene, scene
 from oneglance.training.liveness.styles import JUDGE
@@ -57,6 +57,15 @@ def test_who_obeys_turns_after_the_prompt_and_comes_back_after_the_next(kind: st
     assert all(act.begin_s > 2.0 + REACTION_S / 3 for act in actor.acts)
     actor.told(prompt(Step.LOOK_STRAIGHT), 3.5)
     assert all(3.5 < act.end_s < 6.0 for act in actor.acts)
+
+
+def test_who_is_asked_again_to_come_closer_does_so_from_where_they_stand() -> None:
+    actor = Actor("visit", np.random.default_rng(3))
+    for at_s in (2.0, 8.0):
+        actor.told(prompt(Step.COME_CLOSER), at_s)
+        actor.told(prompt(Step.LOOK_STRAIGHT), at_s + 1.5)
+    stood, stands = (amount(actor.acts, "closer", np.array([at_s]))[0] for at_s in (7.0, 14.0))
+    assert 0.7 < stood < stands - 0.7
 
 
 def test_a_film_that_fits_shows_what_is_asked_and_one_of_moves_knows_no_prompt() -> None:
