@@ -20,8 +20,10 @@ from oneglance.errors import ConfigError
 # Keras finds our own layers only where they were imported before.
 from oneglance.training.networks import keras_files  # noqa: F401
 
-# What the layers of other hands are called that give |a - b|.
-_L1_NAME = re.compile(r"(l1|manhattan|abs(olute)?)_?(dist(ance)?|diff(erence)?)?(_?layer)?", re.I)
+# What the layers of other hands are called that give |a - b|. Absolute is a step of keras.ops.
+_L1_NAME = re.compile(
+    r"(?!absolute$)(l1|manhattan|abs(olute)?)_?(dist(ance)?|diff(erence)?)?(_?layer)?", re.I
+)
 _MODELS = {"Functional": "functional", "Model": "functional", "Sequential": "sequential"}
 _WHOLE = "save the whole model where it was made: model.save('model.keras')"
 _TOLD = 200
@@ -125,6 +127,9 @@ def _layers(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, 
 
 
 def _known(kind: str, layer: Mapping[str, Any]) -> bool:
+    # Steps of keras.ops are no layers, and a .keras file says of which module they are.
+    if str(layer.get("module")).startswith(("keras.ops", "keras.src.ops.")):
+        return True
     registered = str(layer.get("registered_name") or f"oneglance>{kind}")
     return hasattr(keras.layers, kind) or bool(keras.saving.get_registered_object(registered))
 
@@ -134,7 +139,8 @@ def _stand_in(path: Path, name: str, kind: str) -> type[keras.layers.Layer]:
         raise ConfigError(
             f"its layer {name!r} is of the class {kind}, which is none of Keras'",
             where=str(path),
-            fix="give the file that defines it with --custom-objects FILE.py, which is run",
+            fix="give the file that defines it with --custom-objects FILE.py, which is run; a step"
+            " of keras.ops is read from a .keras file only",
         )
     # The file has its weights, or that there are none, under the name of the class.
     return type(kind, (AbsoluteDifference,), {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Squared(keras.layers.Layer):
         return (a - b) ** 2
 
 
-def tutorial(join: keras.layers.Layer) -> keras.Model:
+def tutorial(join: Callable[[Any, Any], Any]) -> keras.Model:
     layers = keras.layers
     picture = layers.Input((100, 100, 3), name="input_image")
     x = layers.Conv2D(8, 10, strides=5, activation="relu")(picture)
@@ -175,6 +176,17 @@ def test_a_layer_of_no_known_name_needs_its_code_and_is_named(tmp_path: Path) ->
     code.write_text("1 / 0")
     with pytest.raises(ConfigError, match="ZeroDivisionError"):
         read_whole(tmp_path / "other.keras", code)
+
+
+def test_a_difference_by_keras_ops_is_taken_from_a_file_that_tells_it(tmp_path: Path) -> None:
+    model = tutorial(lambda a, b: keras.ops.absolute(a - b))
+    model.save(tmp_path / "ops.keras")
+    pair = adopt(read_whole(tmp_path / "ops.keras"), "ops.keras")
+    assert [one.shape for one in pair.inputs] == [(None, 112, 112, 3)] * 2
+    # Of HDF5 not even Keras itself knows which step was meant.
+    model.save(tmp_path / "ops.h5")
+    with pytest.raises(ConfigError, match=r"class Absolute.*from a \.keras file only"):
+        read_whole(tmp_path / "ops.h5")
 
 
 def test_each_file_that_is_no_whole_model_says_why(
