@@ -57,6 +57,10 @@ def open_http(
     if kind.startswith("image/"):
         return _Snapshots(client, response, config.poll_fps)
     begins = b"" if kind.startswith(("video/", "audio/")) else client.beginning(response)
+    if begins.startswith(_JPEG) and _is_one_picture(response):
+        # Whatever it calls it: octet-stream, text, nothing at all.
+        response.close()
+        return _Snapshots(client, client.get(), config.poll_fps)
     if _JPEG in begins[:_HEADERS] or kind in _MOTION_JPEG:
         return _Mjpeg(client, response, begins)
     response.close()
@@ -266,6 +270,12 @@ def _is_no_http(error: requests.exceptions.ConnectionError) -> bool:
 
 def _kind(response: requests.Response) -> str:
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _is_one_picture(response: requests.Response) -> bool:
+    """Whether the body is said to end, and so soon that it is no stream."""
+    length = response.headers.get("Content-Length", "")
+    return len(length) <= 9 and length.isdecimal() and int(length) <= MAX_JPEG_BYTES
 
 
 def _forget_length(response: requests.Response) -> None:

@@ -239,6 +239,23 @@ def test_a_camera_of_one_picture_an_answer_is_asked_again_and_again(
     assert web_camera.asked == 5
 
 
+@pytest.mark.parametrize("kind", ["application/octet-stream", "text/plain", None])
+def test_a_snapshot_that_is_not_called_a_picture_is_asked_for_again(
+    web_camera: Camera, kind: str | None
+) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        jpeg = JPEGS[web_camera.asked % 3]
+        handler.send_response(200)
+        if kind is not None:
+            handler.send_header("Content-Type", kind)
+        handler.send_header("Content-Length", str(len(jpeg)))
+        handler.end_headers()
+        handler.wfile.write(jpeg)
+
+    web_camera.answer = answer
+    assert greys(web_camera.open(poll_fps=30), 4) == [180, 60, 120, 180]
+
+
 def test_a_snapshot_that_fails_now_and_then_is_a_bad_frame(web_camera: Camera) -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if web_camera.asked == 2:
