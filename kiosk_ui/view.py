@@ -93,7 +93,8 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         self._keys = PinKeys(self._touched, theme)
         self._backdrops: dict[Rgb, Any] = {}
         if theme.logo is not None:
-            self.logo = CoreImage(str(theme.logo)).texture
+            self.logo = _logo(theme.logo)
+        if self.logo is not None:
             self.bind(size=lambda *_: self._size_logo())
         self._shown: object = None
         self._said: dict[str, object] = {}
@@ -230,6 +231,15 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         return self._progress + _PROGRESS_STEP * (state.progress - self._progress)
 
     _gap = 0.0
+
+
+def _logo(file: Path) -> Any:
+    """The picture for the graphics card; None, and a line in the log, if it is none."""
+    try:
+        return CoreImage(str(file)).texture
+    except Exception as error:
+        log.warning("the screen has no logo: %s cannot be read: %s", file, error)
+        return None
 
 
 def _with_progress(state: ScreenState, progress: float) -> ScreenState:

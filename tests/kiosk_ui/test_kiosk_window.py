@@ -212,6 +212,30 @@ def test_pictures_are_named_after_their_states(tmp_path: Path, display: dict[str
     assert all(file.stat().st_size > 1000 for file in files)
 
 
+def test_a_logo_that_is_no_picture_is_left_out(tmp_path: Path, display: dict[str, str]) -> None:
+    (tmp_path / "logo.png").write_text("no picture")
+    code = (
+        "import sys; from dataclasses import replace; from pathlib import Path\n"
+        "from oneglance.kiosk_ui.kivy_window import open_window\n"
+        "from oneglance.kiosk_ui.palette import DEFAULT\n"
+        "open_window((480, 320), fullscreen=False)\n"
+        "from oneglance.kiosk_ui.view import KioskView\n"
+        "view = KioskView(theme=replace(DEFAULT, logo=Path(sys.argv[1])))\n"
+        "view.size = 640, 400\n"
+        "print(view.logo)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "logo.png")],
+        env=display,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (0, "None\n"), result.stderr
+    assert f"the screen has no logo: {tmp_path / 'logo.png'} cannot be read" in result.stderr
+
+
 def test_a_display_that_is_not_there_is_one_clear_error(
     tmp_path: Path, display: dict[str, str]
 ) -> None:
