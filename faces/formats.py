@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import struct
 
 HEIC = "HEIC"
@@ -49,7 +50,10 @@ def named_format(data: bytes) -> str | None:
         return VIDEO
     if data[:4] in {b"II*\0", b"MM\0*"} and _is_raw(data):
         return "RAW"
-    text = data[:_MARKUP_WITHIN].lower()
+    text = data[:_MARKUP_WITHIN].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if not text.startswith(b"<"):
+        # A picture may tell in a comment what it was made of.
+        return None
     return next((name for mark, name in _MARKUP.items() if mark in text), None)
 
 

@@ -110,6 +110,13 @@ def test_each_of_the_formats_is_read(suffix: str) -> None:
     assert decode(encoded(suffix), "picture").shape == GREY.shape
 
 
+def test_a_picture_may_speak_of_markup_in_a_comment() -> None:
+    comment = b"made of <html>, or of <svg width='9'>"
+    data = encoded(".jpg")
+    block = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
+    assert decode(data[:2] + block + data[2:], "picture").shape == GREY.shape
+
+
 def test_a_tiff_picture_may_have_other_sizes_beside_it() -> None:
     assert decode(tiff({254: 0, 330: 8}), "picture").shape == GREY.shape
 
