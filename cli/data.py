@@ -137,7 +137,7 @@ def split(
 
 def _print(found: DataReport, page: Path | None) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from oneglance.training.data.check import Kind
     from oneglance.training.data.check_report import TITLES
@@ -147,7 +147,8 @@ def _print(found: DataReport, page: Path | None) -> None:
     if not found.findings:
         console.print("Nothing was found.")
         return
-    table = Table("found", "", "for example", box=None)
+    # A name that was cut to fit a terminal could not be looked for.
+    table = Table("found", "", Column("for example", overflow="fold"), box=None)
     counts = found.counts()
     for kind in Kind:
         if counts[kind]:

@@ -48,6 +48,17 @@ def test_findings_are_shown_with_an_example_and_end_with_one(faces: Path) -> Non
     assert "--report" in result.stdout
 
 
+def test_a_name_is_never_cut_however_narrow_the_terminal(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    name = "biden-" + "0123456789" * 5 + ".jpg"
+    for file in faces.rglob("biden.jpg"):
+        file.rename(file.with_name(name))
+    lines = data("check", faces).stdout.splitlines()
+    assert f"Biden/{name}" in "".join(line[-30:].replace(" ", "") for line in lines)
+
+
 def test_clean_data_end_with_zero(faces: Path) -> None:
     (faces / "Obama" / "biden.jpg").unlink()
     shutil.rmtree(faces / "Biden")
