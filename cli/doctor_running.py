@@ -85,8 +85,9 @@ def _heard(config: Config) -> Iterator[Finding]:
 
     topics = Topics(config.site.name, config.site.door)
     kept: dict[str, bytes] = {}
+    deaf: dict[str, BrokerError] = {}
     try:
-        kept = _kept(config, (topics.status, topics.door_state))
+        kept, deaf = _kept(config, (topics.status, topics.door_state))
     except OneglanceError as error:
         yield Finding("running", "broker", Verdict.BROKEN, str(error), error.fix)
         return
@@ -117,6 +118,8 @@ def _heard(config: Config) -> Iterator[Finding]:
     ):
         if topic in kept:
             yield from checked("running", what, look)
+        elif topic in deaf:
+            yield Finding("running", what, Verdict.BROKEN, str(deaf[topic]), deaf[topic].fix)
         else:
             yield Finding(
                 "running",
@@ -127,8 +130,13 @@ def _heard(config: Config) -> Iterator[Finding]:
             )
 
 
-def _kept(config: Config, topics: tuple[str, ...]) -> dict[str, bytes]:
-    """What the broker kept of these topics; what is not there within a moment is missing."""
+def _kept(
+    config: Config, topics: tuple[str, ...]
+) -> tuple[dict[str, bytes], dict[str, BrokerError]]:
+    """What the broker kept of these topics, and which it does not let us hear.
+
+    What is not there within a moment is missing.
+    """
     from oneglance.link import Link
 
     kept: dict[str, bytes] = {}
@@ -156,4 +164,4 @@ def _kept(config: Config, topics: tuple[str, ...]) -> dict[str, bytes]:
         complete.wait(TIMEOUT_S / 3)
     finally:
         link.stop()
-    return dict(kept)
+    return dict(kept), link.deaf

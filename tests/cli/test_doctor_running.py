@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from scripted_broker import scripted
 from typer.testing import CliRunner
 from wire_samples import TOPICS
 
@@ -90,3 +91,15 @@ def test_without_a_daemon_a_port_or_a_broker_it_says_so(
     assert "is the daemon running" in text
     door.file.write_text("[mqtt]\nport = 1\n")
     assert told(door)[1] == {"daemon": "missing", "broker": "broken"}
+
+
+def test_what_the_broker_does_not_let_us_hear_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_running, "TIMEOUT_S", 2.0)
+    file = tmp_path / "oneglance.toml"
+    with scripted(granted=(0x87, 0x01)) as mqtt:
+        file.write_text(f"[mqtt]\nport = {mqtt.port}\n")
+        code, verdicts, text = told(SimpleNamespace(file=file))
+    assert (code, verdicts["status"], verdicts["lock"]) == (1, "broken", "missing")
+    assert "does not let us hear it: this user may not" in text
