@@ -48,7 +48,7 @@ def _as_it_is(config: CameraConfig) -> FrameSource:
             raise CameraError(
                 "there is no such camera, video or folder",
                 where=shown_name(source),
-                fix="check the path; 'v4l2-ctl --list-devices' shows what is plugged in",
+                fix="check the path; 'ls /dev/v4l/by-id' shows what is plugged in",
             )
     except OSError as error:
         raise CameraError(
@@ -142,7 +142,7 @@ def _device(path: str, config: CameraConfig) -> FrameSource:
         raise CameraError(
             "there is no such camera",
             where=path,
-            fix="plug it in; 'v4l2-ctl --list-devices' shows what is there",
+            fix="plug it in; 'ls /dev/v4l/by-id' shows what is there",
         )
     if not os.access(path, os.R_OK | os.W_OK):
         raise CameraError(

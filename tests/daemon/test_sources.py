@@ -95,6 +95,8 @@ def test_a_missing_camera_is_an_error_that_names_the_device(source: str) -> None
     with pytest.raises(CameraError, match="there is no such camera") as caught:
         open_source(camera(source))
     assert caught.value.where == "/dev/video97"
+    # No program that nobody has installed.
+    assert "'ls /dev/v4l/by-id'" in caught.value.fix
 
 
 def test_a_device_that_is_no_camera_is_an_error() -> None:
