@@ -464,7 +464,7 @@ def camera_size(camera: CameraConfig) -> str:
 
     frame = early_picture(camera, 1)
     lasting = lasting_name(camera.source)
-    advice = "" if lasting is None else f'; its number may change, source = "{lasting}" stays'
+    advice = "" if lasting is None else f'; its name may change, source = "{lasting}" stays'
     return f"{frame.shape[1]}x{frame.shape[0]}{advice}"
 
 

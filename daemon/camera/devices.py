@@ -9,7 +9,7 @@ from pathlib import Path
 from oneglance.config import CameraConfig
 from oneglance.errors import ConfigError
 
-# What udev calls each: by its maker and serial number, or, where two have none, by its socket.
+# What udev calls each: by its maker and serial number, and by its socket.
 BY_ID, BY_PATH = Path("/dev/v4l/by-id"), Path("/dev/v4l/by-path")
 
 
@@ -51,6 +51,7 @@ def lasting_name(source: str | int, folders: Sequence[Path] = (BY_ID, BY_PATH)) 
     """
     text = str(source)
     device = device_path(source)
+    folders = _that_last(folders)
     if device is None or Path(text).parent in folders:
         return None
     for folder in folders:
@@ -71,8 +72,20 @@ def plugged_in(
 
     Of a camera that has several devices the first, which is the one that gives pictures.
     """
-    for folder in folders:
-        found = sorted(folder.glob("*-video-index0"))
-        if found:
-            return found
-    return sorted(devices.glob("video[0-9]"))
+    found: dict[Path, Path] = {}
+    for folder in _that_last(folders):
+        for link in sorted(folder.glob("*-video-index0")):
+            found.setdefault(link.resolve(), link)
+    return list(found.values()) or sorted(devices.glob("video[0-9]"))
+
+
+def _that_last(folders: Sequence[Path]) -> Sequence[Path]:
+    """Without the first, by-id, where two cameras of one make have no serial number.
+
+    They share one name there, which may be the other's after the next start: a camera in a USB
+    socket that has no name is known by it.
+    """
+    by_id, *others = folders
+    named = {link.resolve() for link in by_id.glob("*")}
+    sockets = [link for folder in others for link in folder.glob("*usb*")]
+    return others if any(link.resolve() not in named for link in sockets) and named else folders

@@ -10,7 +10,7 @@ from oneglance.cli.init import init
 from oneglance.config import CameraConfig, load_config
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.camera import devices
-from oneglance.daemon.camera.devices import is_same_source, lasting_name
+from oneglance.daemon.camera.devices import is_same_source, lasting_name, plugged_in
 from oneglance.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     by_id, by_path = tmp_path / "by-id", tmp_path / "by-path"
     for folder, links in (
         (by_id, {"usb-Maker_Cam_1234-video-index0": "video2"}),
-        (by_path, {"usb-0:1-index0": "video0", "usb-0:2-index0": "video2"}),
+        (by_path, {"platform-csi-video-index0": "video0", "pci-usb-0:2-video-index0": "video2"}),
     ):
         folder.mkdir()
         for name, device in links.items():
@@ -33,10 +33,25 @@ def test_a_device_is_known_by_its_serial_number_else_by_its_socket(
 ) -> None:
     by_id, by_path = folders
     assert lasting_name(2, folders) == by_id / "usb-Maker_Cam_1234-video-index0"
-    assert lasting_name("/dev/video0", folders) == by_path / "usb-0:1-index0"
-    for source in (1, "rtsp://cam/1", "film.mp4", str(by_path / "usb-0:1-index0")):
+    assert lasting_name("/dev/video0", folders) == by_path / "platform-csi-video-index0"
+    for source in (1, "rtsp://cam/1", "film.mp4", str(by_path / "platform-csi-video-index0")):
         assert lasting_name(source, folders) is None
     assert lasting_name(2, (Path("/nowhere"),)) is None
+
+
+def test_two_of_one_make_without_serial_numbers_are_known_by_their_sockets(
+    folders: tuple[Path, Path],
+) -> None:
+    by_id, by_path = folders
+    assert plugged_in(folders) == [
+        by_id / "usb-Maker_Cam_1234-video-index0",
+        by_path / "platform-csi-video-index0",
+    ]
+    # The other one's link of the same name was overwritten.
+    (by_path / "pci-usb-0:3-video-index0").symlink_to("/dev/video4")
+    for source, socket in ((2, "0:2"), (4, "0:3")):
+        assert lasting_name(source, folders) == by_path / f"pci-usb-{socket}-video-index0"
+    assert plugged_in(folders) == sorted(by_path.iterdir())
 
 
 def test_one_device_has_many_names() -> None:
