@@ -16,3 +16,10 @@ def test_each_report_names_its_source_and_a_test_that_exists() -> None:
         assert "https://github.com/" in row
         ((file, name),) = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
         assert f"def {name}(" in (ROOT / file).read_text(), row
+
+
+def test_how_many_photographs_pass_is_what_was_counted_last() -> None:
+    (told,) = re.findall(
+        r"\((\d+ of \d+) photographs on a screen\)", (ROOT / "docs/field-reports.md").read_text()
+    )
+    assert f"a photograph on a screen: {told}," in (ROOT / "docs/attacks.md").read_text()
