@@ -48,7 +48,11 @@ def read_whole(path: Path, custom_objects: Path | None = None) -> keras.Model:
     config = _config(path)
     given = {} if custom_objects is None else _defined(custom_objects)
     objects = {}
-    for name, kind, layer in _layers(config):
+    try:
+        layers = list(_layers(config))
+    except (AttributeError, LookupError, TypeError) as error:
+        raise _unreadable(path, error) from error
+    for name, kind, layer in layers:
         if kind == "Lambda":
             raise ConfigError(
                 f"its layer {name!r} is a Lambda, whose code lies in the file and would be run",
@@ -61,10 +65,10 @@ def read_whole(path: Path, custom_objects: Path | None = None) -> keras.Model:
             objects[kind] = _stand_in(path, name, kind)
     with tempfile.TemporaryDirectory() as scratch:
         file = path
-        if _mend(config):
-            file = Path(scratch) / f"mended{'.h5' if h5py.is_hdf5(path) else '.keras'}"
-            _rewrite(path, config, file)
         try:
+            if _mend(config):
+                file = Path(scratch) / f"mended{'.h5' if h5py.is_hdf5(path) else '.keras'}"
+                _rewrite(path, config, file)
             model = keras.saving.load_model(file, custom_objects=objects, compile=False)
         except Exception as error:
             raise _unreadable(path, error) from error

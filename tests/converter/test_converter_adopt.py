@@ -200,6 +200,9 @@ def test_each_file_that_is_no_whole_model_says_why(
     (tmp_path / "made.h5").write_bytes(b"text")
     with zipfile.ZipFile(tmp_path / "net.pth", "w") as file:
         file.writestr("net/data.pkl", b"")
+    for name, text in {"list": "[]", "layers": '{"config": {"layers": [1]}}'}.items():
+        with zipfile.ZipFile(tmp_path / f"{name}.keras", "w") as file:
+            file.writestr("config.json", text)
     whole = (trained[1] / "three.keras").read_bytes()
     (tmp_path / "cut.keras").write_bytes(whole[: len(whole) // 2])
     for name, why in {
@@ -209,6 +212,8 @@ def test_each_file_that_is_no_whole_model_says_why(
         "made.h5": "no .keras or .h5",
         "net.pth": "a PyTorch file",
         "cut.keras": "no .keras or .h5",
+        "list.keras": "cannot read it",
+        "layers.keras": "cannot read it",
         "none.keras": "no such model",
         str(trained[1] / "only.weights.h5"): "weights only",
     }.items():
