@@ -16,7 +16,7 @@ from oneglance.cli.camera_source import camera_config
 from oneglance.cli.people.enrol_faces import Shot, from_camera, from_photos
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import logged
-from oneglance.daemon.sight.quality import check_quality
+from oneglance.daemon.sight.quality import check_quality, remarks
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.enrolment import (
     AGREEMENT_FMR,
@@ -121,13 +121,8 @@ def _templates(
     """One template a picture, float32 (k, d); what is less than good about them is said."""
     shots = _shots(pictures, config, model, say)
     for shot in shots:
-        if shot.turned_deg:
-            say(f"{shot.label}: turned by {shot.turned_deg} degrees, as no face was upright")
-        if shot.quality.fault:
-            say(
-                f"{shot.label}: the face is {shot.quality.fault} (quality {shot.quality.score} of"
-                " 100); the door will know this person less often"
-            )
+        for remark in remarks(shot.label, shot.turned_deg, shot.quality):
+            say(remark)
     templates = np.stack([shot.template for shot in shots])
     if not pictures.force:
         check_quality([(shot.label, shot.quality) for shot in shots])

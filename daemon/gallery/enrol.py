@@ -10,7 +10,7 @@ import numpy as np
 from oneglance.audit.generations import Generations
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import Log, logged
-from oneglance.daemon.sight.quality import check_quality, still_quality
+from oneglance.daemon.sight.quality import check_quality, remarks, still_quality
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.enrolment import (
     AGREEMENT_FMR,
@@ -34,10 +34,10 @@ def enrol_pictures(
     log: Log,
     *,
     consent: str = "",
-) -> Person:
+) -> tuple[Person, list[str]]:
     """Store the templates of photographs (JPEG or PNG files) that show one person alone.
 
-    `consent` is as in `store`.
+    Also what is less than good about them. `consent` is as in `store`.
 
     It loads a model of its own: the one that watches the door belongs to another thread. Raises
     ImageError or GalleryError, with nothing stored, if they do not show one new person, AuditError
@@ -47,16 +47,23 @@ def enrol_pictures(
     model = load_configured(config)
     detector = FaceDetector()
     labels = [f"photo {number}" for number in range(1, len(photos) + 1)]
-    samples = [
-        read_one_face_turned(load_image(photo), detector, model, where=label)[0]
+    read = [
+        read_one_face_turned(load_image(photo), detector, model, where=label)
         for photo, label in zip(photos, labels, strict=True)
     ]
+    samples = [sample for sample, _ in read]
     least_px = config.decision.min_face_px
     judged = [still_quality(s.chip, s.points, s.box.width, least_px) for s in samples]
     check_quality(list(zip(labels, judged, strict=True)))
-    return store(
+    said = [
+        remark
+        for label, (_, turned_deg), quality in zip(labels, read, judged, strict=True)
+        for remark in remarks(label, turned_deg, quality)
+    ]
+    person = store(
         *(config, model, name, person_id, samples, labels, log), source="photo", consent=consent
     )
+    return person, said
 
 
 def store(

@@ -114,13 +114,13 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
                 fix="send consent=true if this person has",
             )
         person_id = text_of(args, "id") if "id" in args else None
-        said = text_of(args, "consent_text", longest=2000) if "consent_text" in args else ""
-        person = enrol_pictures(
+        text = text_of(args, "consent_text", longest=2000) if "consent_text" in args else ""
+        person, said = enrol_pictures(
             *(config, text_of(args, "name"), person_id, _photos(args), log),
-            consent=hashlib.sha256(said.encode()).hexdigest() if said else "",
+            consent=hashlib.sha256(text.encode()).hexdigest() if text else "",
         )
         watch.reload()
-        return f"{person.name} is enrolled as {person.person_id}"
+        return "\n".join([f"{person.name} is enrolled as {person.person_id}", *said])
 
     verbs: Mapping[str, Callable[[Args, Sender], str]] = {
         "reload": reload,

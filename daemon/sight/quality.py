@@ -126,6 +126,19 @@ def still_quality(
     return Quality(100) if share >= 1 else Quality(int(100 * share), fault)
 
 
+def remarks(label: str, turned_deg: int, quality: Quality) -> list[str]:
+    """What is less than good about a picture for enrolment that is taken all the same."""
+    said = []
+    if turned_deg:
+        said.append(f"{label}: turned by {turned_deg} degrees, as no face was upright")
+    if quality.fault:
+        said.append(
+            f"{label}: the face is {quality.fault} (quality {quality.score} of 100); the door will"
+            " know this person less often"
+        )
+    return said
+
+
 def check_quality(pictures: Sequence[tuple[str, Quality]]) -> None:
     """Check that each picture, given with its name, is good enough to recognise somebody by.
 

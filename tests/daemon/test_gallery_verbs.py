@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from typer import BadParameter
@@ -305,6 +306,17 @@ def test_a_person_is_enrolled_from_the_photographs_of_a_command(
     assert office.who() == {"barack-obama": "Barack Obama"}
     with pytest.raises(GalleryError, match="looks like 'barack-obama'"):
         office.do("enrol", **(args | {"name": "Eve", "photos": pictures[1]}))
+
+
+def test_the_answer_says_what_is_less_than_good_about_a_photograph(
+    office: Office, small_photos: Path, tmp_path: Path
+) -> None:
+    image = cv2.imread(str(small_photos / "biden.jpg"))
+    cv2.imwrite(str(tmp_path / "down.png"), cv2.rotate(image, cv2.ROTATE_180))
+    args = _arguments(["name=Joe", "consent=true", f"photos=@{tmp_path / 'down.png'}"])
+    first, turned, *_ = office.do("enrol", **args).splitlines()
+    assert first == "Joe is enrolled as joe"
+    assert turned == "photo 1: turned by 180 degrees, as no face was upright"
 
 
 def test_a_photograph_that_is_none_is_refused_before_it_is_sent(tmp_path: Path) -> None:
