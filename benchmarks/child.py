@@ -25,7 +25,7 @@ from clips import Clip, Visit
 
 # A peer has decided when it has found the visitor in so many of the frames that it looked at.
 EVIDENCE_FRAMES = 3
-CONTENDERS = ("face_recognition", "blazeface", "tutorial", "ours")
+CONTENDERS = ("face_recognition", "blazeface", "tutorial", "sface", "ours")
 
 
 class Contender(Protocol):

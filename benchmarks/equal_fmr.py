@@ -5,7 +5,8 @@ python benchmarks/equal_fmr.py --peers .venv-peers/bin/python --data DATA [--fol
 
 DATA holds lfw_folds1-8.zip, lfw_people_folds1-8.csv and MobileFaceNet.tflite; the peers' Python is
 made by peers-environment.sh. Every pair of the pictures of these folds is scored as the contender
-scores: oneglance by its head, face_recognition by distance, BlazeFace and MobileFaceNet by cosine.
+scores: oneglance by its head, face_recognition by distance, BlazeFace with MobileFaceNet and YuNet
+with SFace by cosine.
 The threshold of a rate is that of the contender's own impostor pairs, the best that it could have
 been given. A genuine pair with a face that was not found counts as not matched. 95 %: a bootstrap
 over people. Of these people each Nth is taken. Templates are kept in FOLDER, so that a run can go
@@ -31,7 +32,7 @@ from oneglance.faces.model.face_model import FaceModel, load_model
 RATES = ("1e-2", "1e-3", "1e-4", "1e-5")
 # A rate on which fewer impostor pairs stand is not told.
 _LEAST_MATCHES = 5
-CONTENDERS = ("ours", "blazeface", "face_recognition")
+CONTENDERS = ("ours", "blazeface", "sface", "face_recognition")
 _DRAWS = 1000
 _AT_ONCE = 100
 _ROWS = 128
@@ -134,7 +135,7 @@ def _figures(contender: str, rows: Rows, people: NDArray[np.str_]) -> dict[str, 
 def _scores(contender: str, one: Rows, other: Rows) -> Rows:
     if contender == "ours":
         return _model().compare(np.nan_to_num(one), np.nan_to_num(other))
-    if contender == "blazeface":
+    if contender in ("blazeface", "sface"):
         unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (one, other)]
         return np.asarray(unit[0] @ unit[1].T, np.float32)
     squares = (one**2).sum(axis=1)[:, np.newaxis] + (other**2).sum(axis=1) - 2 * one @ other.T

