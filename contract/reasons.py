@@ -17,7 +17,6 @@ class Effect(StrEnum):
     OTHER_CAMERAS = "who comes before another camera"
     NO_CLAIMS = "faces; no badge or PIN counts"
     EVERYBODY = "everybody, as before"
-    EVERYBODY_UNLESS_SHUT = 'everybody, as before; nobody with `sharing.stale = "shut"`'
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,13 @@ REASONS = (
     Reason(
         "gallery_stale",
         "no news of the shared gallery came for `sharing.stale_days`",
-        Effect.EVERYBODY_UNLESS_SHUT,
+        Effect.EVERYBODY,
+        "`oneglance people sync`, and the network between here and the broker",
+    ),
+    Reason(
+        "gallery_shut",
+        'no news of the shared gallery for `sharing.stale_days`, and `sharing.stale` is "shut"',
+        Effect.NOBODY,
         "`oneglance people sync`, and the network between here and the broker",
     ),
     Reason(

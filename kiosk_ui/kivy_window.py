@@ -111,7 +111,6 @@ def silent_kivy() -> Iterator[None]:
         logger.disabled = False
 
 
-@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 def _display_gone(_display: int | None) -> int:
     log.error(
         "kiosk: the display is gone, so this ends; as a service it comes back with the display"
@@ -120,10 +119,14 @@ def _display_gone(_display: int | None) -> int:
     os._exit(1)
 
 
+# It lives as long as Xlib may call it.
+_DISPLAY_GONE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_display_gone)
+
+
 def _end_with_the_display() -> None:
     """One clear line if the X server ends, or with it a compositor whose screen was unplugged."""
     try:
-        ctypes.CDLL("libX11.so.6").XSetIOErrorHandler(_display_gone)
+        ctypes.CDLL("libX11.so.6").XSetIOErrorHandler(_DISPLAY_GONE)
     except (OSError, AttributeError):
         return
 

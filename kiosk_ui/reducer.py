@@ -72,7 +72,14 @@ STATUS_SILENCE_S = 75.0
 # How long a fresh screen waits for its broker and daemon before it calls itself out of service.
 START_GRACE_S = 10.0
 # Reasons of a status, without the camera's name.
-_STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"}
+_STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"} | {
+    "gallery_stale",
+    "sharing_error",
+    "sharing_incomplete",
+    "sharing_model",
+    "sharing_refused",
+    "sharing_replayed",
+}
 # No badge or PIN counts, but faces do.
 _NO_CLAIMS = {"credentials_restored", "credentials_error"}
 _SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}

@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 REFUSED, REPLAYED = "sharing_refused", "sharing_replayed"
 OTHER_MODEL, INCOMPLETE, FAILED = "sharing_model", "sharing_incomplete", "sharing_error"
-STALE = "gallery_stale"
+STALE, SHUT = "gallery_stale", "gallery_shut"
 # So many parts are asked for at once: the broker holds no more for one client than it must.
 WINDOW = 16
 # Whoever floods the topic does not keep the gallery's thread from anything else.
@@ -151,12 +151,13 @@ class Sharing:
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong, as status reasons: the last gallery counts all the same, unless `shut`."""
-        return tuple(filter(None, (self._problem, STALE if self._is_stale() else "")))
+        stale = self._is_stale() and not self.shut
+        return tuple(filter(None, (self._problem, STALE if stale else "")))
 
     @property
     def shut(self) -> str:
-        """Why nobody is to be let in: `gallery_stale`, where the configuration says so."""
-        return STALE if self._config.sharing.stale == "shut" and self._is_stale() else ""
+        """Why nobody is to be let in: `gallery_shut`, where the configuration says so."""
+        return SHUT if self._config.sharing.stale == "shut" and self._is_stale() else ""
 
     def arrived(self, arrival: Arrival) -> None:
         """Keep what came for `work`, if it was asked for and is not too long."""

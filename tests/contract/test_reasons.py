@@ -11,7 +11,7 @@ from oneglance.kiosk_ui.reducer import _NO_CLAIMS, _SEES_NOTHING, _STILL_SEES
 
 ROOT = Path(__file__).resolve().parents[2]
 # Of a status, and what else in the daemon's code looks like a reason and is none.
-WORDS = "attempts|audit|camera|clock|commands|credentials|far|gallery|liveness|sequence"
+WORDS = "attempts|audit|camera|clock|commands|credentials|far|gallery|liveness|sequence|sharing"
 OTHERS = {"gallery_generation", "credentials_generation", "challenge_id"}
 LIFE = {"starting", "vanished", "failed"}
 
