@@ -14,6 +14,7 @@ _OURS = "oneglance"
 # Metadata tells no import names of what is not installed. Here are those that are not the
 # distribution's own name: each with the distributions that bring it.
 _IMPORTED_AS = {
+    "PIL": ("pillow",),
     "bidi": ("python-bidi",),
     "cv2": ("opencv-python-headless",),
     "paho": ("paho-mqtt",),

@@ -7,14 +7,18 @@ from pathlib import Path
 
 from oneglance.kiosk_ui.admin_desk import Asks, Desk, Do, in_a_thread
 from oneglance.kiosk_ui.admin_enrol import EnrolPages
+from oneglance.kiosk_ui.admin_facts import House
+from oneglance.kiosk_ui.admin_house import DECISIONS, SYSTEM, TEST_LOCK, HousePages
 from oneglance.kiosk_ui.admin_page import Item, Page
 from oneglance.kiosk_ui.admin_people import PEOPLE, PeoplePages
+from oneglance.kiosk_ui.admin_photo import PhotoPages
 from oneglance.kiosk_ui.admin_pin import PinPages
+from oneglance.kiosk_ui.admin_screen import THIS_SCREEN, ScreenPages
 from oneglance.kiosk_ui.admin_secret import AdminKey, Cost
-from oneglance.kiosk_ui.language import N_, Language, Say
+from oneglance.kiosk_ui.kept import Kept
+from oneglance.kiosk_ui.language import N_, Language
 
-_DECISIONS = N_("Last decisions")
-_SYSTEM = N_("System")
+_ENROL = N_("Enrol somebody")
 
 
 def administration(
@@ -22,44 +26,40 @@ def administration(
     connect: Callable[[AdminKey], Asks],
     clock_s: Callable[[], float],
     *,
-    facts: Callable[[Say], Sequence[Item]] = lambda _say: (),
-    decisions: Callable[[Say], Sequence[Item]] = lambda _say: (),
-    anew: Do = lambda: None,
+    house: Callable[[], House],
+    kept: Callable[[], Kept],
+    keep: Callable[[Kept], bool],
+    anew: Do,
+    photo_folders: Sequence[Path] = (),
     work: Callable[[Do], None] = in_a_thread,
     cost: Cost | None = None,
     language: Language | None = None,
 ) -> Desk:
     """A desk with all pages, closed. `file` holds the key that `connect` asks the daemon with.
 
-    `facts` tells of the system and `decisions` of the last ones; `anew` has the live picture begin
-    anew.
+    `house` is what was heard by now; `kept` is what was chosen for this screen, and `keep` makes
+    another choice count, False if it is not kept; `anew` has the live picture begin anew.
+    Photographs are looked for below `photo_folders`.
     """
     desk = Desk(clock_s, work, language)
     pin = PinPages(desk, file, connect, clock_s, cost)
+    here, photo = EnrolPages(desk), PhotoPages(desk, photo_folders)
+    rooms = HousePages(desk, house, clock_s)
+    screen = ScreenPages(desk, kept, keep, pin.change, anew)
 
-    def listed(title: str, items: Sequence[Item]) -> None:
-        line = "" if items else desk.say(N_("Nothing yet"))
-        page = Page(desk.say(title), line, items=tuple(items), buttons=(desk.back_button(),))
-        desk.show(page, {"back": desk.menu})
+    def enrol() -> None:
+        say = desk.say
+        items = (
+            Item("here", say(N_("At this door's camera")), say(N_("five looks, on this screen"))),
+            Item("photo", say(N_("From a photograph")), say(N_("on a USB stick"))),
+        )
+        page = Page(say(_ENROL), items=items, buttons=(desk.back_button(),))
+        desk.show(page, {"here": here.begin, "photo": photo.show, "back": desk.menu})
 
-    def picture() -> None:
-        anew()
-        title, line = desk.say(N_("Live picture")), desk.say(N_("It begins anew"))
-        desk.tell(title, line, desk.menu, error=False)
-
-    desk.offer(Item("people", PEOPLE, N_("list, search, rename, delete")), PeoplePages(desk).show)
-    desk.offer(
-        Item("enrol", N_("Enrol somebody"), N_("five looks, on this screen")),
-        EnrolPages(desk).begin,
-    )
-    desk.offer(
-        Item("decisions", _DECISIONS, N_("since this screen started")),
-        lambda: listed(_DECISIONS, decisions(desk.say)),
-    )
-    desk.offer(
-        Item("system", _SYSTEM, N_("daemon, model, broker")),
-        lambda: listed(_SYSTEM, facts(desk.say)),
-    )
-    desk.offer(Item("picture", N_("Restart the live picture"), N_("if it hangs")), picture)
-    desk.offer(Item("pin", N_("Change the PIN"), N_("of this screen")), pin.change)
+    desk.offer(Item("people", PEOPLE, N_("list, rename, groups, delete")), PeoplePages(desk).show)
+    desk.offer(Item("enrol", _ENROL, N_("here, or from a photograph")), enrol)
+    desk.offer(Item("decisions", DECISIONS, N_("who came, and who did not")), rooms.decisions)
+    desk.offer(Item("system", SYSTEM, N_("daemon, cameras, model, disk")), rooms.system)
+    desk.offer(Item("lock", TEST_LOCK, N_("the door stays shut")), rooms.lock)
+    desk.offer(Item("screen", THIS_SCREEN, N_("language, brightness, PIN")), screen.show)
     return desk

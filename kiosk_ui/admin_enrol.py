@@ -141,11 +141,11 @@ class EnrolPages:
 
         desk.show(page, {"save": save, "again": again, "cancel": desk.menu})
 
-    def _enrolled(self, text: str) -> None:
+    def _enrolled(self, _text: str) -> None:
         desk = self._desk
         desk.unfinished = None
         line = desk.say(N_("From now on this door knows {name}"), name=self._name)
-        desk.tell(desk.say(N_("Enrolled")), line, desk.menu, error=False, note=text)
+        desk.tell(desk.say(N_("Enrolled")), line, desk.menu, error=False)
 
     def _cancel_button(self) -> Item:
         return Item("cancel", self._desk.say(N_("Cancel")))

@@ -1,6 +1,9 @@
-"""What the administration tells of the system and of the last decisions. Pure."""
+"""What the daemon tells of the system and of the last decisions, for people. Pure."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
 
 from oneglance import __version__
 from oneglance.config import Config
@@ -8,23 +11,36 @@ from oneglance.contract.messages import (
     CHALLENGE_IGNORED,
     CHALLENGE_NOT_SHOWN,
     FACTOR_MISSING,
+    LOCK_TEST,
     NOT_PERMITTED,
     PRESENTATION_ATTACK,
-    Decision,
+    DoorState,
     Factor,
+    LockState,
     Outcome,
     ServiceState,
     Status,
 )
 from oneglance.kiosk_ui.admin_page import Item
 from oneglance.kiosk_ui.language import N_, Say
+from oneglance.kiosk_ui.names import clean_name
 
 _STATES = {
     ServiceState.ONLINE: N_("All is well"),
     ServiceState.DEGRADED: N_("Something is out of order"),
     ServiceState.OFFLINE: N_("Off"),
 }
-_FACTORS = {Factor.FACE: N_("face"), Factor.BADGE: N_("badge"), Factor.PIN: N_("PIN")}
+_LOCKS = {
+    LockState.LOCKED: N_("Locked"),
+    LockState.UNLOCKED: N_("Open"),
+    LockState.FAULT: N_("Fault: nobody minds the lock"),
+}
+_NOT_HEARD = N_("Not heard")
+_FACTORS: dict[str, str] = {
+    Factor.FACE: N_("face"),
+    Factor.BADGE: N_("badge"),
+    Factor.PIN: N_("PIN"),
+}
 _REASONS = {
     "not_recognised": N_("nobody enrolled looks like that"),
     "ambiguous": N_("two people look like that"),
@@ -37,30 +53,82 @@ _REASONS = {
 }
 
 
-def facts_of(config: Config, status: Status | None, connected: bool, say: Say) -> tuple[Item, ...]:
-    """The door, the daemon with what troubles it, the model, the broker and the screen."""
-    mqtt, site = config.mqtt, config.site
-    items = [Item("", f"{site.name} / {site.door}", say(N_("the door")))]
-    if status is None:
-        items.append(Item("", say(N_("Not heard")), say(N_("the daemon"))))
-    else:
-        items.append(Item("", say(_STATES[status.state]), say(N_("the daemon"))))
+@dataclass(frozen=True, slots=True)
+class House:
+    """What this screen has heard by itself."""
+
+    config: Config
+    status: Status | None = None
+    door: DoorState | None = None
+    connected: bool = False
+    # The event of the last test of the lock that the daemon signed.
+    lock_test: str = ""
+
+
+def lock_said(door: DoorState | None, say: Say) -> str:
+    """The lock's own word."""
+    return say(_NOT_HEARD if door is None else _LOCKS[door.state])
+
+
+def facts_of(text: str, house: House, say: Say) -> tuple[Item, ...]:
+    """How it is, from the daemon's answer to `system` and from what was heard here."""
+    status, config = house.status, house.config
+    told = [line.split("  ") for line in text.splitlines()]
+    state = say(_NOT_HEARD if status is None else _STATES[status.state])
+    items = [Item("", state, say(N_("the daemon")))]
+    if status is not None:
         items += [Item("", reason, say(N_("why it is not well"))) for reason in status.reasons]
-        model = f"{status.model_id} {status.model_variant}".strip()
-        items.append(Item("", model or "-", say(N_("the model"))))
-        items.append(Item("", f"oneglance {status.software}", say(N_("the daemon's version"))))
-    word = N_("the broker, connected") if connected else N_("the broker, not connected")
-    items.append(Item("", f"{mqtt.host}:{mqtt.port}", say(word)))
+    items += [
+        Item("", say(N_("Works")) if rest == ["ok"] else " ".join(rest), _camera(name, say))
+        for kind, name, *rest in (line for line in told if len(line) > 2)
+        if kind == "camera"
+    ]
+    items.append(Item("", lock_said(house.door, say), say(N_("the lock"))))
+    word = N_("the broker, connected") if house.connected else N_("the broker, not connected")
+    items.append(Item("", f"{config.mqtt.host}:{config.mqtt.port}", say(word)))
+    for kind, *rest in told:
+        items += _machine(kind, rest, say)
     items.append(Item("", f"oneglance {__version__}", say(N_("this screen's version"))))
     return tuple(items)
 
 
-def recent_of(decision: Decision, say: Say) -> Item:
-    """One decision: when, and what it came to. Names stay with the daemon."""
-    at = decision.issued_at.astimezone().strftime("%H:%M:%S")
-    if decision.outcome is Outcome.ACCEPTED:
-        shown = " + ".join(say(_FACTORS[factor]) for factor in decision.factors)
-        return Item("", say(N_("{time}  let in"), time=at), shown)
-    reason = _REASONS.get(decision.reason)
-    why = decision.reason.replace("_", " ") if reason is None else say(reason)
-    return Item("", say(N_("{time}  not let in"), time=at), why)
+def _camera(name: str, say: Say) -> str:
+    return say(N_("the camera {name}"), name=name)
+
+
+def _machine(kind: str, rest: list[str], say: Say) -> list[Item]:
+    match kind, rest:
+        case "temperature", [degrees]:
+            return [Item("", f"{degrees} °C", say(N_("temperature of the daemon's machine")))]
+        case "disk", [free, whole] if free.isdecimal() and whole.isdecimal():
+            free_gb, whole_gb = (f"{int(mib) / 1024:.1f}" for mib in (free, whole))
+            said = say(N_("{free} of {whole} GB free"), free=free_gb, whole=whole_gb)
+            return [Item("", said, say(N_("its disk")))]
+        case "people", [count]:
+            return [Item("", count, say(N_("people enrolled")))]
+        case "model", [name]:
+            return [Item("", name, say(N_("the model")))]
+        case "software", [version]:
+            return [Item("", f"oneglance {version}", say(N_("the daemon's version")))]
+    return []
+
+
+def recent_of(text: str, say: Say) -> tuple[Item, ...]:
+    """The last decisions, from the daemon's answer to `decisions`: who, when, by what or why."""
+    items = []
+    for line in text.splitlines():
+        at, *rest = line.split("  ", 3)
+        outcome, why, name = (*rest, "", "", "")[:3]
+        try:
+            when = datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        except ValueError:
+            continue
+        if why == LOCK_TEST:
+            who, why = say(N_("Test of the lock")), ""
+        elif outcome == Outcome.ACCEPTED:
+            who = clean_name(name) or say(N_("Let in"))
+            why = " + ".join(say(_FACTORS.get(factor, factor)) for factor in why.split("+"))
+        else:
+            who, why = say(N_("Not let in")), say(_REASONS.get(why, why))
+        items.append(Item("", who, f"{when}  {why}".rstrip()))
+    return tuple(items)

@@ -1,11 +1,11 @@
-"""Who is enrolled: listed, searched, renamed, deleted. The daemon does it all."""
+"""Who is enrolled: listed, searched, renamed, put into groups, deleted. The daemon does it all."""
 
 from __future__ import annotations
 
 import re
 from functools import partial
 
-from oneglance.contract.commands import Arg
+from oneglance.contract.commands import Arg, Code
 from oneglance.kiosk_ui.admin_desk import Desk, Do
 from oneglance.kiosk_ui.admin_page import Item, Page
 from oneglance.kiosk_ui.language import N_
@@ -13,6 +13,7 @@ from oneglance.kiosk_ui.names import clean_name
 
 PEOPLE = N_("People")
 _RENAME, _DELETE, _SEARCH = N_("Rename"), N_("Delete"), N_("Search")
+_GROUPS = N_("Groups")
 # The daemon's last line of a list that is too long for one answer.
 _MORE = re.compile(r"and ([0-9]+) more\b")
 
@@ -57,10 +58,12 @@ class PeoplePages:
         desk, say = self._desk, self._desk.say
         items = (
             Item("rename", say(_RENAME), say(N_("what the screen greets with"))),
+            Item("groups", say(_GROUPS), say(N_("what the door's times depend on"))),
             Item("delete", say(_DELETE), say(N_("for good: face, badge and PIN")), danger=True),
         )
         on = {
             "rename": lambda: self._rename(person_id, name),
+            "groups": lambda: self._groups(person_id, name),
             "delete": lambda: self._sure(person_id, name),
             "back": self.show,
         }
@@ -79,6 +82,41 @@ class PeoplePages:
             )
 
         desk.ask_text(say(_RENAME), line, word, renamed, name)
+
+    def _groups(self, person_id: str, name: str) -> None:
+        title = self._desk.say(_GROUPS)
+        self._desk.ask(
+            *(title, "groups", lambda text: self._grouped(person_id, name, text)), id=person_id
+        )
+
+    def _grouped(self, person_id: str, name: str, text: str) -> None:
+        """Show which groups the person is in, by the daemon's "+ family" and "- staff"."""
+        desk, say = self._desk, self._desk.say
+        items: list[Item] = []
+        on: dict[str, Do] = {"back": lambda: self._person(person_id, name)}
+        for line in text.splitlines():
+            sign, _, group = line.partition(" ")
+            if sign in ("+", "-"):
+                key, member = f"group {group}", sign == "+"
+                items.append(Item(key, group, chosen=member))
+                on[key] = partial(self._regroup, person_id, name, group, not member)
+        line = say(N_("Groups of {name}"), name=name)
+        if not items:
+            line = say(N_("This door has no groups: see access.groups"))
+        page = Page(say(_GROUPS), line, items=tuple(items), buttons=(desk.back_button(),))
+        desk.show(page, on)
+
+    def _regroup(self, person_id: str, name: str, group: str, member: bool) -> None:
+        desk = self._desk
+
+        def answered(code: str, text: str) -> None:
+            if code == Code.OK:
+                self._grouped(person_id, name, text)
+            else:
+                desk.refused(desk.say(_GROUPS), code, text)
+
+        # The page stays meanwhile: nobody wants it to flicker at each touch.
+        desk.ask_quietly("regroup", answered, id=person_id, group=group, member=member)
 
     def _sure(self, person_id: str, name: str) -> None:
         desk, say = self._desk, self._desk.say

@@ -29,6 +29,10 @@ _MORE = "more"
 _HEAD, _TITLE_ALONE = 0.24, 0.15
 _WORDS = ("title", "line", "note", "entry")
 _UPRIGHT = 0.62
+# The least height of an item, as a share of the shorter side.
+_TOUCHED, _TELLS = 0.13, 0.115
+# What is longer needs the whole width.
+_LONG = 34
 
 
 class AdminView(FloatLayout):  # type: ignore[misc]
@@ -161,7 +165,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         self.ids.line.valign = "top" if alone else "middle"
         # On an upright screen a share of the height is a larger one of the width.
         scale = _UPRIGHT if self.height > self.width else 1.0
-        for name, most in zip(_WORDS, (0.095, 0.07 if alone else 0.058, 0.034, 0.095), strict=True):
+        for name, most in zip(_WORDS, (0.095, 0.07 if alone else 0.058, 0.042, 0.095), strict=True):
             self.ids[name].font_share = scale * most
         top = y + height
         for name, share in zip(_WORDS, (title, line, note, entry), strict=True):
@@ -214,11 +218,12 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         if not page.items:
             return
         gap = 0.015 * min(self.size)
-        least, most = 0.15 * min(self.size), 0.19 * min(self.size)
-        if not any(item.key or item.more for item in page.items):
-            # Sentences, to be read.
-            most = 0.27 * min(self.size)
-        columns = 2 if self.width > self.height and len(page.items) > 3 else 1
+        tells = not any(item.key for item in page.items)
+        # What nobody touches may be smaller than a finger; sentences are to be read.
+        least = (_TELLS if tells else _TOUCHED) * min(self.size)
+        most = (0.27 if tells and not any(i.more for i in page.items) else 0.19) * min(self.size)
+        long = tells and any(len(item.more) > _LONG for item in page.items)
+        columns = 2 if self.width > self.height and len(page.items) > 3 and not long else 1
         fit = columns * max(1, int((height + gap) / (least + gap)))
         items = page.items
         if len(items) > fit:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from oneglance.config import Config
-from oneglance.contract.messages import Decision
-from oneglance.errors import OneglanceError
+from oneglance.errors import ConfigError, OneglanceError
 from oneglance.kiosk_ui.admin import administration
 from oneglance.kiosk_ui.admin_desk import Desk
-from oneglance.kiosk_ui.admin_facts import facts_of, recent_of
+from oneglance.kiosk_ui.admin_facts import House
 from oneglance.kiosk_ui.admin_link import AdminLink
+from oneglance.kiosk_ui.backlight import set_backlight
 from oneglance.kiosk_ui.client import KioskClient
+from oneglance.kiosk_ui.kept import Kept, kept_file, write_kept
 from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, silent_kivy
-from oneglance.kiosk_ui.language import language
+from oneglance.kiosk_ui.language import Language
 from oneglance.kiosk_ui.pad_keys import Key, key_at
 from oneglance.kiosk_ui.pin_pad import UNHEARD
 from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.reducer import (
-    DecisionArrived,
     Event,
     KeyPressed,
     KioskState,
@@ -49,8 +48,6 @@ log = logging.getLogger(__name__)
 _REST_S = 0.1
 # Only these are dimmed: whoever comes near wakes the screen.
 _MAY_DIM = {Kind.IDLE, Kind.OFFLINE, Kind.MAINTENANCE, Kind.CAMERA_LOST, Kind.DOOR_FAULT}
-# As many decisions the administration shows, without names.
-MAX_RECENT = 20
 # Somebody is at the door: staff can wait.
 BUSY_WITH_VISITORS = PICTURED | {Kind.WELCOME, Kind.PIN_PAD}
 
@@ -75,7 +72,7 @@ class KioskApp:
         self._has_verify = config.kiosk.verify_button
         self._verify = Verify()
         self._verify_pressed = False
-        self._recent: deque[Decision] = deque(maxlen=MAX_RECENT)
+        self._kept = Kept()
         self._desk = self._admin_desk()
         self._shot: Shot | None = None
         self._sounds: Sounds | None = None
@@ -87,6 +84,7 @@ class KioskApp:
         self._bar: Any = None
         self._admin: Any = None
         self._staff: Any = None
+        self._veil: Any = None
         self._fed_at_s = 0.0
         self._ready = False
         self._stopping = False
@@ -103,16 +101,20 @@ class KioskApp:
         from oneglance.kiosk_ui.admin_tile import StaffButton
         from oneglance.kiosk_ui.admin_view import AdminView
         from oneglance.kiosk_ui.preview_view import LivePicture
+        from oneglance.kiosk_ui.veil import Veil
         from oneglance.kiosk_ui.verify_view import VerifyBar
 
         window, self._view, self._stage = stage.window, stage.view, stage.root
         self._view.on_key = self.press
         self._state = replace(self._state, screen=stage.screen)
+        self._kept = stage.kept
         self._live = LivePicture()
         self._live.under(self._view)
         self._bar = VerifyBar(self.press_verify, self._view.language, self._view.theme)
+        self._veil = Veil(self._stage)
         if self._desk is not None:
-            self._admin = AdminView(self._desk.press, self._desk.language, self._view.theme)
+            self._desk.language = self._view.language
+            self._admin = AdminView(self._desk.press, self._view.language, self._view.theme)
             self._staff = StaffButton(self._desk.open, self._view.theme)
         if is_touched(self._config):
             window.bind(
@@ -126,8 +128,9 @@ class KioskApp:
             with silent_kivy():
                 self._sounds = Sounds(SoundLoader.load)
         if self._config.kiosk.speech:
-            self._script = Script(self._view.language)
-            self._voice = Voice(self._view.language.code)
+            self._speak(self._view.language)
+        if self._kept != Kept():
+            self._shine()
         self._client.start()
         try:
             with stop_on_signals(self.stop):
@@ -238,9 +241,6 @@ class KioskApp:
         self._shot = self._client.picture(wanted=wanted)
 
     def _learn(self, event: Event) -> None:
-        if self._desk is not None and isinstance(event, DecisionArrived):
-            nobody = {"person_id": None, "person_name": None}
-            self._recent.append(event.decision.model_copy(update=nobody))
         before = self._state.screen.kind
         self._state = reduce(self._state, event, time.monotonic())
         if self._state.screen.kind is not before:
@@ -258,6 +258,37 @@ class KioskApp:
         if pressed and self.button.there and self.button.ready:
             self._verify = self._verify.sent(now_s, out=self._client.verify())
 
+    def _keep(self, kept: Kept) -> bool:
+        """Let what staff chose count at once; False if it is not kept."""
+        self._kept = kept
+        if self._desk is not None:
+            spoken = self._desk.language
+            if self._voice is not None and spoken != self._view.language:
+                self._voice.stop()
+                self._speak(spoken)
+            for part in (self._view, self._admin, self._bar):
+                part.language = spoken
+        self._shine()
+        try:
+            file = kept_file(self._config.kiosk.admin_file)
+            if file is not None:
+                write_kept(file, kept)
+        except ConfigError as error:
+            log.error("%s", error)
+            return False
+        return True
+
+    def _speak(self, language: Language) -> None:
+        """Say aloud what is said, from now on in this language."""
+        self._script, self._voice = Script(language), Voice(language.code)
+
+    def _shine(self) -> None:
+        """Give the panel the light that staff chose: its own, or else by drawing darker."""
+        if self._desk is None:
+            return
+        done = set_backlight(self._kept.light)
+        self._veil.show(0.0 if done else 1.0 - self._kept.light)
+
     def _admin_desk(self) -> Desk | None:
         file = self._config.kiosk.admin_file
         if file is None:
@@ -266,12 +297,17 @@ class KioskApp:
             file,
             lambda key: AdminLink(self._config, key),
             time.monotonic,
-            facts=lambda say: facts_of(
-                self._config, self._state.status, self._client.connected, say
+            house=lambda: House(
+                self._config,
+                self._state.status,
+                self._state.door,
+                connected=self._client.connected,
+                lock_test=self._state.lock_test,
             ),
-            decisions=lambda say: [recent_of(each, say) for each in reversed(self._recent)],
+            kept=lambda: self._kept,
+            keep=self._keep,
             anew=self._client.picture_anew,
-            language=language(self._config.kiosk.language),
+            photo_folders=self._config.kiosk.photo_folders,
         )
 
     def _typed(self, place: int, text: str | None = None, *, shift: bool = False) -> bool:

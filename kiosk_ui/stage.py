@@ -12,6 +12,7 @@ from typing import Any
 
 from oneglance.config import Config
 from oneglance.errors import ConfigError
+from oneglance.kiosk_ui.kept import Kept, kept_file, read_kept
 from oneglance.kiosk_ui.kivy_window import open_window
 from oneglance.kiosk_ui.language import language
 from oneglance.kiosk_ui.palette import DEFAULT, Theme
@@ -26,12 +27,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Kivy's window and root, the `view` on it, and what that shows."""
+    """Kivy's window and root, the `view` on it, what that shows, and what staff chose for it."""
 
     window: Any
     root: Any
     view: Any
     screen: ScreenState
+    kept: Kept
 
 
 def is_touched(config: Config) -> bool:
@@ -59,8 +61,9 @@ def open_stage(config: Config, size_px: tuple[int, int] = (800, 480)) -> Stage:
     from oneglance.kiosk_ui.view import KioskView
 
     window.set_title("oneglance")
+    kept = read_kept(kept_file(kiosk.admin_file))
     view = KioskView(
-        language=language(kiosk.language),
+        language=language(kept.language or kiosk.language),
         theme=_theme(config),
         door=kiosk.door_name or config.site.door.replace("-", " ").capitalize(),
     )
@@ -75,7 +78,7 @@ def open_stage(config: Config, size_px: tuple[int, int] = (800, 480)) -> Stage:
     view.show(screen, screen.since_s + SETTLED_S)
     EventLoop.idle()
     Notifier().status(f"shows {screen.kind.value}")
-    return Stage(window, root, view, screen)
+    return Stage(window, root, view, screen, kept)
 
 
 def _theme(config: Config) -> Theme:

@@ -40,7 +40,7 @@ class VerifyBar(FloatLayout):  # type: ignore[misc]
     ) -> None:
         super().__init__(**kwargs)
         self._on_press = on_press
-        self._language = language or Language()
+        self.language = language or Language()
         self._theme = theme
         self._fonts = FontBook(theme.font)
         self._button = Button(there=False, ready=False, text="")
@@ -67,11 +67,11 @@ class VerifyBar(FloatLayout):  # type: ignore[misc]
         self.background = back
         dim = mixed(theme.background, theme.text, KEY_BACK)
         self.back = theme.accent(Kind.LOOK_HERE) if button.ready else dim
-        said = (button.text, tuple(self.pill))
+        said = (button.text, self.language.code, tuple(self.pill))
         if said != self._said:
             self._said = said
-            text = self._language.say(button.text)
-            right_to_left = self._language.right_to_left
+            text = self.language.say(button.text)
+            right_to_left = self.language.right_to_left
             self.ids.text.say(text, self._fonts, right_to_left=right_to_left)
         words = theme.background if button.ready else mixed(dim, theme.text, 0.8)
         self.ids.text.color = (*words, 1)

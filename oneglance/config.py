@@ -330,7 +330,8 @@ class KioskConfig(Section):
     With `key_file`, a kiosk's key, it may also ask the daemon for something. `pin_pad` lets who
     stands there enter a PIN, on a touch screen or with a keyboard. With `preview` visitors see
     themselves while they are looked at, with `verify_button` they can ask to be. `admin_file`
-    holds an administrator's key, sealed under the PIN that opens the administration here. A
+    holds an administrator's key, sealed under the PIN that opens the administration here, and
+    `photo_folders` are where sticks with photographs for an enrolment are mounted. A
     `discreet` greeting names nobody. `dim` says when the screen needs less light (by `dim_by`)
     while nobody is there. With `sounds` an answer is heard too, with `speech` hints and answers are
     said aloud, and with `escape` that key closes a full screen too.
@@ -342,6 +343,7 @@ class KioskConfig(Section):
     pin_pad: bool = False
     verify_button: bool = False
     admin_file: Path | None = None
+    photo_folders: tuple[Path, ...] = (Path("/media"), Path("/run/media"))
     preview: bool = True
     result_s: Annotated[float, Field(ge=1.2, le=60)] = 4.0
     greeting: Literal["name", "discreet"] = "name"

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,18 +17,29 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from gpiozero.pins.mock import MockFactory
 from people_on_stage import Stage
 from test_challenge_pipeline import head, portrait
 from test_daemon_app import running
 
 from oneglance.access_config import AccessConfig
-from oneglance.config import CommandsConfig, Config, DecisionConfig, MqttConfig, PreviewConfig
+from oneglance.config import (
+    CommandsConfig,
+    Config,
+    DecisionConfig,
+    DoorConfig,
+    LivenessConfig,
+    MqttConfig,
+    PreviewConfig,
+    SiteConfig,
+)
 from oneglance.contract.keyring import Keyring, Role, entry
 from oneglance.contract.keyring_file import write_keyring
 from oneglance.contract.messages import Step
 from oneglance.contract.signing import create_signing_key, load_public_key, load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
+from oneglance.door.app import DoorApp
 from oneglance.kiosk_ui import admin_secret
 from oneglance.kiosk_ui.admin_enrol import POSES
 from oneglance.kiosk_ui.admin_secret import AdminKey, Cost
@@ -37,6 +49,8 @@ __all__ = ["head", "portrait"]
 
 Wait = Callable[..., None]
 PIN = "27182818"
+# How the screen begins to tell what came of a test of the lock.
+LOCK_TOLD = ("The lock heard it", "The lock did not", "The daemon sent no")
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.skipif(
@@ -150,6 +164,28 @@ def seal_admin(folder: Path) -> None:
     admin_secret.write(folder / "admin", sealed)
 
 
+@contextmanager
+def real_lock(folder: Path, mqtt: MqttConfig) -> Iterator[Any]:
+    """The lock's own service, and the pin that would open."""
+    config = Config(
+        site=SiteConfig(name="test", door="front"),
+        mqtt=mqtt,
+        liveness=LivenessConfig(policy="off"),
+        door=DoorConfig(public_key_file=folder / "signing.pub", state_file=folder / "lock"),
+    )
+    factory = MockFactory()
+    app = DoorApp(config, factory=factory)
+    thread = threading.Thread(target=app.run)
+    thread.start()
+    try:
+        assert app._link.wait_connected(60)
+        yield factory.pin(config.door.pin)
+    finally:
+        app.stop()
+        thread.join(60)
+    assert not thread.is_alive()
+
+
 def test_a_visitor_sees_themselves_asks_to_be_looked_at_and_is_welcome(
     house: Callable[..., Config],
     enrol: Callable[..., None],
@@ -204,7 +240,7 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
     visitor: Callable[..., None],
     poses: Callable[[str], None],
     keyring: Path,
-    gallery_file: Any,
+    photos: Path,
     listen: Callable[..., Any],
     tmp_path: Path,
     wait_until: Wait,
@@ -220,7 +256,8 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         )
     )
     # This screen stands on the daemon's machine.
-    config = kiosk_config(tmp_path, broker, '[preview]\nsocket = "preview"\n')
+    more = 'photo_folders = ["media"]\n[preview]\nsocket = "preview"\n'
+    config = kiosk_config(tmp_path, broker, more)
     listener = listen(broker)
     with running(daemon), kiosk(config) as hands:
         # A new door: nobody is enrolled, so that nobody can be let in yet.
@@ -233,7 +270,11 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         def says(text: str) -> None:
             wait_until(lambda: text in hands.ask("look")["texts"], f"no {text}")
 
-        touch("Staff", *PIN, "Unlock", "Enrol somebody", "A")
+        def lock_told() -> str:
+            texts = hands.ask("look")["texts"]
+            return next((text for text in texts if text.startswith(LOCK_TOLD)), "")
+
+        touch("Staff", *PIN, "Unlock", "Enrol somebody", "At this door's camera", "A")
         hands.ask("type", text="da")
         touch("Next", "I agree")
         titles = [*POSES.values(), "Five good looks"]
@@ -247,7 +288,31 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         assert len(frames) <= 1 < daemon._outlet.preview.encoded  # type: ignore[union-attr]
         touch("Save")
         says("Enrolled")
-        touch("Close")
+        with real_lock(tmp_path, broker) as pin:
+            touch("Done")
+            # A busy machine may be later than the screen waits.
+            for _ in range(5):
+                touch("Test the lock", "Test")
+                wait_until(lambda: lock_told() != "", "neither an answer nor none", 60.0)
+                if lock_told().startswith("The lock heard it, believed it and stayed shut"):
+                    break
+                touch("Back")
+            assert "stayed shut" in lock_told()
+            assert not any(state.state for state in pin.states)
+        # Somebody who is not there, from a stick.
+        (tmp_path / "media" / "STICK").mkdir(parents=True)
+        shutil.copy(photos / "biden.jpg", tmp_path / "media" / "STICK")
+        touch("Done", "Enrol somebody", "From a photograph", "biden.jpg", "Take it", "J")
+        hands.ask("type", text="oe")
+        touch("Next", "They agreed")
+        says("Enrolled")
+        touch("Done", "People", "Joe", "Groups")
+        says("This door has no groups: see access.groups")
+        touch("Back", "Back", "Back", "System")
+        says("the camera cam0")
+        touch("Back", "Last decisions")
+        says("Test of the lock")
+        touch("Back", "Close")
         said = ""
 
         def answered() -> bool:

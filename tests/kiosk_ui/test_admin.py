@@ -8,20 +8,28 @@ import re
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from admin_walk import CHEAP, KEY, LONG, PIN, SEALED, WRONG, Screen, walk
+from admin_walk import CHEAP, KEY, LONG, PIN, SEALED, SYSTEM, WRONG, Screen, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oneglance.config import Config
+from oneglance.contract.messages import DoorState, LockState
 from oneglance.errors import ConfigError
 from oneglance.kiosk_ui.admin_attempts import FIRST_WAIT_S, FREE, LONGEST_WAIT_S, AdminAttempts
 from oneglance.kiosk_ui.admin_desk import IDLE_S
 from oneglance.kiosk_ui.admin_enrol import CONSENT_LINES, LOOK_EVERY_S, POSES
+from oneglance.kiosk_ui.admin_facts import House, facts_of, recent_of
+from oneglance.kiosk_ui.admin_house import LOCK_ANSWER_S
 from oneglance.kiosk_ui.admin_keys import rows, typed
 from oneglance.kiosk_ui.admin_page import DELETE
 from oneglance.kiosk_ui.admin_secret import Cost, check_pin, opened, read, sealed, write
+from oneglance.kiosk_ui.backlight import set_backlight
+from oneglance.kiosk_ui.kept import Kept, read_kept, write_kept
 from oneglance.kiosk_ui.language import LANGUAGES, Language
 from oneglance.kiosk_ui.names import clean_name
 
@@ -221,7 +229,7 @@ def test_what_the_daemon_refuses_or_does_not_answer_is_said(screen: Screen) -> N
 
 def test_another_pin_counts_from_then_on(screen: Screen) -> None:
     screen.enter(PIN)
-    assert screen.press("pin", *"11111111", "done") == "New PIN"
+    assert screen.press("screen", "pin", *"11111111", "done") == "New PIN"
     screen.press(*"16180339", "done", *"16180330", "done")
     assert screen.line == "They were not alike: once more"
     screen.press(*"16180339", "done", *"16180339", "done")
@@ -234,7 +242,7 @@ def test_another_pin_counts_from_then_on(screen: Screen) -> None:
 
 def test_an_enrolment_asks_for_consent_then_pose_after_pose(screen: Screen) -> None:
     screen.enter(PIN)
-    screen.press("enrol", *"ada king", "done")
+    screen.press("enrol", "here", *"ada king", "done")
     assert screen.desk.page is not None
     assert [item.text for item in screen.desk.page.items] == list(CONSENT_LINES)
     screen.press("agree")
@@ -268,19 +276,19 @@ def test_an_enrolment_asks_for_consent_then_pose_after_pose(screen: Screen) -> N
 
 def test_who_says_no_or_walks_away_is_not_enrolled(screen: Screen) -> None:
     screen.enter(PIN)
-    screen.press("enrol", *"bob", "done", "back")
+    screen.press("enrol", "here", *"bob", "done", "back")
     assert not [verb for verb, _ in screen.daemon.asked if verb.startswith("enrol")]
-    screen.press("enrol", *"bob", "done", "agree")
+    screen.press("enrol", "here", *"bob", "done", "agree")
     screen.press("cancel")
     assert screen.daemon.asked[-1][0] == "enrol-cancel"
-    screen.press("enrol", *"bob", "done", "agree", "close")
+    screen.press("enrol", "here", *"bob", "done", "agree", "close")
     screen.daemon.says["enrol-look"] = ("pose", "")
     screen.press(passed_s=1000)
     assert screen.desk.page is None
     # Nor is anything left of who was looked at, and not saved.
     screen.daemon.says["enrol-look"] = ("ok", "")
     screen.enter(PIN)
-    screen.press("enrol", *"bob", "done", "agree")
+    screen.press("enrol", "here", *"bob", "done", "agree")
     for _ in range(20):
         screen.press(passed_s=1.0)
     assert screen.desk.page is not None
@@ -290,7 +298,7 @@ def test_who_says_no_or_walks_away_is_not_enrolled(screen: Screen) -> None:
     # Nor a page open for longer, where no enrolment could be begun.
     screen.daemon.says["enrol-begin"] = ("busy", "somebody else is enrolling")
     screen.enter(PIN)
-    screen.press("enrol", *"bob", "done", "agree")
+    screen.press("enrol", "here", *"bob", "done", "agree")
     assert screen.press("back") == "Administration"
     assert screen.press(passed_s=IDLE_S) == ""
     assert "enrol-finish" not in [verb for verb, _ in screen.daemon.asked]
@@ -304,11 +312,17 @@ class Marked(Language):
 
 
 def test_every_text_of_every_page_is_translated() -> None:
-    theirs = re.compile(f"(maximiliane-[0-9]+|{re.escape(clean_name(LONG))}|)")
+    theirs = (
+        *("maximiliane-[0-9]+", re.escape(clean_name(LONG)), "family|staff|volunteers|cleaning.*"),
+        *("[0-9]+( %)?", r"[0-9-]{10} [0-9:]+(  (<.*|DCIM))?", "IMG_.*", "oneglance .*"),
+        *("camera_lost(:side)?", "credentials_restored", "mobileface.*", "[0-9.]+:1883", "57.9 °C"),
+        *("English|Deutsch|Español|Français|Tiếng Việt|العربية|中文",),
+    )
+    known = re.compile("|".join(theirs) + "|")
     for name, page in walk(Marked()):
         said = [page.title, page.line]
         said += [text for item in page.items + page.buttons for text in (item.text, item.more)]
-        assert [text for text in said if text[:1] != "<" and not theirs.fullmatch(text)] == [], name
+        assert [text for text in said if text[:1] != "<" and not known.fullmatch(text)] == [], name
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
@@ -355,3 +369,118 @@ def test_what_is_typed_is_as_long_as_it_is_seen(code: str, letters: list[str]) -
     assert typed("Tuâ", "á", "vi") == "Tuấ"
     assert typed("Tuâ", "á", "es") == "Tuâá"
     assert typed("H", "á", "vi") == "Há"
+
+
+def test_groups_change_at_a_touch_and_are_what_the_daemon_says(screen: Screen) -> None:
+    screen.daemon.says |= {"list": ("ok", "ada  Ada"), "groups": ("ok", "+ family\n- staff")}
+    screen.enter(PIN)
+    assert screen.press("people") == "People"
+    assert screen.press("person ada", "groups") == "Groups"
+    assert [(item.text, item.chosen) for item in screen.page.items] == [
+        ("family", True),
+        ("staff", False),
+    ]
+    screen.daemon.says["regroup"] = ("ok", "+ family\n+ staff")
+    screen.press("group staff")
+    assert screen.daemon.asked[-1] == ("regroup", {"id": "ada", "group": "staff", "member": True})
+    assert [item.chosen for item in screen.page.items] == [True, True]
+    screen.daemon.says["regroup"] = ("audit_error", "no room")
+    screen.press("group family")
+    assert screen.daemon.asked[-1][1]["member"] is False
+    assert screen.line == "It could not be logged, so it was not done"
+
+
+def test_the_lock_has_passed_only_when_it_names_the_test_that_was_signed_now(
+    screen: Screen,
+) -> None:
+    def says(cause: str, state: LockState = LockState.LOCKED, heard: str = "e1") -> None:
+        door = DoorState(issued_at=datetime.now(UTC), state=state, cause=cause)
+        screen.house = replace(screen.house, lock_test=heard, door=door)
+
+    says("e1")
+    screen.enter(PIN)
+    # A former test, and its answer, prove nothing of now.
+    assert screen.press("lock", "test", passed_s=LOCK_ANSWER_S) == "Test the lock"
+    assert screen.line == "The daemon sent no decision"
+    for cause, state in (("e1", LockState.LOCKED), ("e2", LockState.UNLOCKED)):
+        screen.press("back", "lock")
+        says("e1")
+        screen.press("test")
+        says(cause, state, "e2")
+        screen.press(passed_s=LOCK_ANSWER_S)
+        assert screen.line == "The lock did not answer"
+    screen.press("back", "lock", "test", passed_s=0.4)
+    assert screen.line == "One moment"
+    says("e3", heard="e3")
+    screen.press(passed_s=0.1)
+    assert screen.line == "The lock heard it, believed it and stayed shut: after 0.5 s"
+    assert [verb for verb, _ in screen.daemon.asked] == 4 * ["test-lock"]
+    screen.daemon.says["test-lock"] = ("revoked", "")
+    screen.press("back", "lock", "test")
+    assert screen.line.startswith("The key behind this PIN does not count")
+
+
+def test_the_system_is_told_of_as_far_as_it_is_known(screen: Screen) -> None:
+    screen.daemon.says["system"] = ("ok", "\n".join((*SYSTEM, "later  1  2", "disk  x  y", "odd")))
+    screen.enter(PIN)
+    screen.press("system")
+    told = {item.more: item.text for item in screen.page.items}
+    assert told["temperature of the daemon's machine"] == "57.9 °C"
+    assert told["its disk"] == "12.1 of 62.8 GB free"
+    assert told["the camera front"] == "Works"
+    assert told["the camera side"] == "camera_lost"
+    assert told["people enrolled"] == "1234"
+    assert told["the lock"] == "Not heard"
+    screen.daemon.says["system"] = ("", "")
+    screen.press("back", "system")
+    assert screen.line == "The daemon did not answer"
+    assert told["the lock"] in {item.text for item in screen.page.items}
+
+
+@given(st.text(st.sampled_from("+-  \nacemrdisk1 .:T"), max_size=60))
+def test_whatever_the_daemon_says_is_shown_or_left_out(text: str) -> None:
+    house, say = House(Config()), Language().say
+    for item in (*facts_of(text, house, say), *recent_of(text, say)):
+        assert not item.key
+
+
+def test_language_and_light_count_at_once_and_outlive_the_screen(
+    screen: Screen, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    screen.enter(PIN)
+    screen.press("screen", "language")
+    assert screen.press("de") == "Sprache"
+    assert [item.text for item in screen.page.items if item.chosen] == ["Deutsch"]
+    assert screen.press("back", "brightness") == "Helligkeit"
+    screen.press("40")
+    assert [item.text for item in screen.page.items if item.chosen] == ["40 %"]
+    assert screen.kept == Kept("de", 0.4)
+    file = tmp_path / "admin.screen"
+    assert read_kept(file) == Kept()
+    write_kept(file, screen.kept)
+    assert read_kept(file) == screen.kept
+    assert not caplog.records
+    for damaged in (b"", b"{}", b"[]", b'{"language": "tlh", "light": 1}', b"[" * 4000):
+        file.write_bytes(damaged)
+        assert read_kept(file) == Kept()
+    file.write_text(json.dumps({"language": "de", "light": 0.0}))
+    assert read_kept(file) == Kept(), "a screen that is black cannot be read to mend it"
+    assert len(caplog.records) == 6
+    with pytest.raises(ConfigError, match="cannot be kept"):
+        write_kept(tmp_path / "gone" / "admin.screen", screen.kept)
+
+
+def test_the_panels_own_light_is_set_where_that_is_possible(tmp_path: Path) -> None:
+    assert not set_backlight(0.5, tmp_path / "nowhere")
+    for name, most in (("panel", "255"), ("odd", "bright")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "max_brightness").write_text(f"{most}\n")
+        (tmp_path / name / "brightness").write_text("7\n")
+    assert set_backlight(0.4, tmp_path)
+    assert (tmp_path / "panel" / "brightness").read_text() == "102\n"
+    assert (tmp_path / "odd" / "brightness").read_text() == "7\n"
+    assert set_backlight(0.0, tmp_path)
+    assert (tmp_path / "panel" / "brightness").read_text() == "1\n"
+    (tmp_path / "panel" / "brightness").unlink()
+    (tmp_path / "panel" / "brightness").mkdir()
+    assert not set_backlight(1.0, tmp_path)

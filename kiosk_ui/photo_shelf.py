@@ -1,0 +1,84 @@
+"""The photographs on what is plugged in: found below folders, and read, whatever lies there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from oneglance.kiosk_ui.photo_shrink import Fault
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+MAX_BYTES = 100_000_000
+# A stick may hold a whole disk: more than this nobody looks through at a door.
+MAX_PICTURES, MAX_ENTRIES, MAX_DEPTH = 300, 20_000, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A file that is called like a picture; `folder` is the one it lies in."""
+
+    path: Path
+    name: str
+    folder: str
+    changed_at: datetime
+
+
+def photos_below(folders: Sequence[Path]) -> tuple[Photo, ...]:
+    """The pictures, newest first, at most MAX_PICTURES. No link is followed; nothing raises."""
+    found: list[tuple[float, Path]] = []
+    seen = 0
+    for folder in folders:
+        for entry in _files(folder, MAX_DEPTH):
+            seen += 1
+            if seen > MAX_ENTRIES:
+                break
+            if entry.name.lower().endswith(SUFFIXES):
+                try:
+                    found.append((entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)))
+                except OSError:
+                    continue
+    found.sort(reverse=True)
+    return tuple(
+        Photo(path, path.name, path.parent.name, datetime.fromtimestamp(max(0.0, at)))
+        for at, path in found[:MAX_PICTURES]
+    )
+
+
+def read_photo(path: Path) -> bytes | Fault:
+    """The file's bytes, if it is a file of at most MAX_BYTES and not a link."""
+    try:
+        # O_NONBLOCK: a FIFO would hang.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                return Fault.NO_PICTURE
+            if about.st_size > MAX_BYTES:
+                return Fault.TOO_LARGE
+            return file.read(MAX_BYTES)
+    except OSError:
+        return Fault.UNREADABLE
+
+
+def _files(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
+    """Every file below a folder, but for what is hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in listed:
+        if entry.name.startswith("."):
+            continue
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                if depth > 1:
+                    yield from _files(Path(entry.path), depth - 1)
+            elif entry.is_file(follow_symlinks=False):
+                yield entry
+        except OSError:
+            continue
