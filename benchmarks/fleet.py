@@ -31,6 +31,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fleet_doors import Counts, Setting, serve
+from fleet_house import House
 
 from oneglance.broker import free_port
 from oneglance.config import MqttConfig
@@ -258,6 +259,21 @@ def delete(
     }
 
 
+def shared(fleet: Fleet, broker: Broker, house: House) -> dict[str, Any]:
+    """All doors take over a gallery, somebody is deleted, the broker restarts, somebody more."""
+    told = {"people": house.people, "first": house.share(), "deleted": house.delete_one()}
+    told["deleted_again"] = house.delete_one()
+    broker.kill()
+    time.sleep(AWAY_S)
+    broker.start()
+    began_s = time.monotonic()
+    fleet.wait_connected()
+    told["connected_again_s"] = round(time.monotonic() - began_s, 1)
+    told["after_restart"] = house.delete_one()
+    told["broker_mib"] = broker.cost()["mib"]
+    return told
+
+
 def restart(fleet: Fleet, broker: Broker, rate: float) -> dict[str, Any]:
     """The broker is killed and comes back after AWAY_S; when each connection stands again."""
     fleet.decide(rate)
@@ -324,20 +340,29 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--pace", type=float, default=100.0, help="deletions sent a second")
     parser.add_argument("--visits", type=int, default=15, help="words to the screen, a decision")
+    parser.add_argument(
+        "--people", type=int, default=0, help="measure only a gallery of so many, shared with all"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--out", type=Path, help="also write the JSON there")
     options = parser.parse_args()
     rates = [float(rate) for rate in options.rates.split(",")]
     names = [f"door-{number:04}" for number in range(options.doors)]
-    key = Ed25519PrivateKey.generate()
+    key, house_key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     beginning = datetime(2026, 1, 1, tzinfo=UTC)
-    ring = Keyring(keys=(entry("administrator", Role.ADMINISTRATOR, key.public_key(), beginning),))
+    ring = Keyring(
+        keys=(
+            entry("administrator", Role.ADMINISTRATOR, key.public_key(), beginning),
+            entry("house", Role.GALLERY, house_key.public_key(), beginning),
+        )
+    )
     # In memory: a thousand doors have a thousand disks, and this machine has one.
     memory = MEMORY if MEMORY.is_dir() else None
     with TemporaryDirectory(prefix="oneglance-fleet-", dir=memory) as temporary:
         broker = Broker(Path(temporary))
         broker.start()
+        house = House(broker, names, house_key, options.people) if options.people else None
         shares = [names[part :: options.processes] for part in range(options.processes)]
         fleet = Fleet(
             [
@@ -351,6 +376,7 @@ def main() -> None:
                     folder=broker.folder,
                     visits=options.visits,
                     seed=number,
+                    sharing=options.people > 0,
                 )
                 for number, share in enumerate(shares)
             ]
@@ -364,6 +390,10 @@ def main() -> None:
         try:
             results["connect_s"] = round(fleet.wait_connected(), 1)
             visit_s = 0.2 * options.visits
+            if house is not None:
+                results["sharing"] = shared(fleet, broker, house)
+                print(json.dumps(results, indent=1))
+                return
             results["load"] = []
             for rate in rates:
                 results["load"].append(load(fleet, broker, rate, options.seconds, visit_s))

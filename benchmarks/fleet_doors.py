@@ -29,7 +29,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from oneglance.audit.entry import Signer
+from oneglance.audit.log import Audit
 from oneglance.clocks import Clocks
+from oneglance.config import Config, GalleryConfig, SharingConfig, SiteConfig
 from oneglance.contract.gate import Gate
 from oneglance.contract.keyring import Keyring
 from oneglance.contract.messages import (
@@ -46,15 +49,21 @@ from oneglance.contract.messages import (
 )
 from oneglance.contract.signing import sign
 from oneglance.contract.topics import Topics
+from oneglance.daemon.gallery.keeper import TURN_S
+from oneglance.daemon.gallery.sharing import Sharing
 from oneglance.daemon.voice.authority import Authority
 from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.outbox import Outbox, Outgoing
 from oneglance.daemon.voice.publisher import OUTBOX_SIZE, STATUS_EVERY_S
 from oneglance.daemon.voice.verbs import Verb
 from oneglance.errors import MessageError, OneglanceError
-from oneglance.link import RECONNECT_MAX_S, RECONNECT_MIN_S
+from oneglance.faces.gallery.credentials import CredentialFile
+from oneglance.faces.gallery.vault import load_key
+from oneglance.key_files import load_sealing_key
+from oneglance.link import RECONNECT_MAX_S, RECONNECT_MIN_S, Arrival
 
 LIFETIME_S = 5.0
+MODEL_ID, TEMPLATE_SIZE = "fleet-1", 256
 # Five a second for as long as a visit lasts.
 VISIT_EVERY_S = 0.2
 KEEPALIVE_S = 15
@@ -77,6 +86,7 @@ class Setting:
     folder: Path
     visits: int
     seed: int
+    sharing: bool
 
 
 @dataclass(slots=True)
@@ -100,12 +110,15 @@ class Client:
         user: str,
         topics: tuple[str, ...],
         on_message: Callable[..., None],
+        on_connected: Callable[[], None] = lambda: None,
     ) -> None:
         self._hub = hub
         self._name = name
         self._user = user
         self._topics = topics
         self._on_message = on_message
+        self._on_connected = on_connected
+        self._is_back = False
         self._delay_s = RECONNECT_MIN_S
         self._socket: Any = None
         self.client = self._fresh()
@@ -189,13 +202,18 @@ class Client:
 
     def _connected(self, client: mqtt.Client, *_: object) -> None:
         self._delay_s = RECONNECT_MIN_S
+        self._is_back = True
+        self._on_connected()
         if self._topics:
             client.subscribe([(topic, 1) for topic in self._topics])
         else:
             self._hub.counts.back_at_s.append(time.monotonic())
 
     def _subscribed(self, *_: object) -> None:
-        self._hub.counts.back_at_s.append(time.monotonic())
+        # Not for each part of a gallery that it asks for later.
+        if self._is_back:
+            self._hub.counts.back_at_s.append(time.monotonic())
+        self._is_back = False
 
 
 class Door:
@@ -213,7 +231,11 @@ class Door:
         memory = NonceFile(hub.setting.folder / f"{name}.commands")
         self._authority = Authority(topics, lambda: hub.setting.keyring, verbs, memory, CLOCKS)
         daemon = f"daemon-{hub.setting.site}-{name}"
-        self.daemon = Client(hub, daemon, "oneglance-daemon", (topics.commands,), self._asked)
+        self.sharing = (
+            self._open_sharing(hub.setting.folder / name) if hub.setting.sharing else None
+        )
+        hears = (topics.commands, *((topics.gallery,) if self.sharing is not None else ()))
+        self.daemon = Client(hub, daemon, "oneglance-daemon", hears, self._asked, self._connected)
         lock = f"lock-{hub.setting.site}-{name}"
         self.lock = Client(hub, lock, "oneglance-lock", (topics.decision,), self._heard)
 
@@ -272,6 +294,59 @@ class Door:
         """The clocks are to be looked at once a second."""
         self._gate.tick()
         self._authority.tick()
+        if self.sharing is not None:
+            self.sharing.work()
+
+    def _open_sharing(self, folder: Path) -> Sharing:
+        """Who takes over the shared gallery, as a daemon does."""
+        setting, door = self._hub.setting, self._topics.door
+        config = Config(
+            site=SiteConfig(name=setting.site, door=door),
+            gallery=GalleryConfig(path=folder / "gallery.db", key_file=folder / "gallery.key"),
+            sharing=SharingConfig(receive=True, key_file=folder / "sharing.key"),
+        )
+        sealer = load_key(config.gallery.key_file)
+        audit = Audit(config.audit_folder, CLOCKS.wall, signer=Signer.of(self._key), sealer=sealer)
+        return Sharing(
+            config,
+            self._topics,
+            load_sealing_key(config.sharing.key_file),
+            sealer,
+            CredentialFile(config.credentials_file, sealer),
+            audit,
+            model_id=MODEL_ID,
+            template_size=TEMPLATE_SIZE,
+            keys=lambda: setting.keyring,
+            clocks=CLOCKS,
+            hear=self._hear,
+            unhear=lambda topics: self._unhear(topics),
+            say=lambda state: self.daemon.publish(
+                self._topics.gallery_state, state.to_payload(), 1, retain=True
+            ),
+            changed=lambda: None,
+        )
+
+    def _hear(self, topics: Sequence[str]) -> bool:
+        if not self.daemon.client.is_connected():
+            return False
+        self.daemon.client.subscribe([(topic, 1) for topic in topics])
+        self.daemon.write()
+        return True
+
+    def _unhear(self, topics: Sequence[str]) -> None:
+        if self.daemon.client.is_connected():
+            self.daemon.client.unsubscribe(list(topics))
+            self.daemon.write()
+
+    def _connected(self) -> None:
+        if self.sharing is not None:
+            self.sharing.connected()
+
+    def share(self) -> None:
+        """Two turns of the gallery's thread: what is done in one is told in the next."""
+        if self.sharing is not None:
+            self.sharing.work()
+            self._hub.after(TURN_S, self.sharing.work)
 
     def _heard(self, _client: mqtt.Client, _data: object, message: Any) -> None:
         try:
@@ -283,6 +358,11 @@ class Door:
         self._hub.counts.latencies_s.append(time.monotonic() - began_s)
 
     def _asked(self, _client: mqtt.Client, _data: object, message: Any) -> None:
+        if self.sharing is not None and not message.topic.startswith(self._topics.commands[:-1]):
+            payload = bytes(message.payload)
+            self.sharing.arrived(Arrival(message.topic, payload, message.retain, None, None))
+            self._hub.after(0, self.share)
+            return
         to = message.properties.ResponseTopic
         try:
             order = self._authority.admit("delete", message.payload, to)

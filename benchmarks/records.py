@@ -1,42 +1,55 @@
 """What the audit log, the gallery and commands cost, in processor time: it waits for no disk.
 
-python benchmarks/records.py [--entries 100000] [--people 1000] [--only audit,gallery,commands]
+python benchmarks/records.py [--entries 100000] [--people 1000] [--only audit,gallery,...,shared]
 
 The log is filled as a daemon fills it, every entry signed, and opened, read and proven as the
 commands do. The gallery has people with three templates of 192 values each. Commands are checked
-as they come from the network: good ones, and each kind of refusal. Medians of so many rounds, with
+as they come from the network: good ones, and each kind of refusal. A shared gallery has people with
+three templates of 256 values each; one door takes it over. Medians of so many rounds, with
 the range in which the true median lies with 95 % (order statistics).
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
+import secrets
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
 
 from oneglance.audit.entry import EMPTY, Signer, key_id, make_line, read_line
 from oneglance.audit.log import SEGMENT_BYTES, Audit
 from oneglance.audit.proof import prove
 from oneglance.audit.segments import entries_backwards, segment_name
+from oneglance.cli.people.shared_plan import SharedDoor, Sharer, plan
 from oneglance.clocks import Clocks
+from oneglance.config import Config, GalleryConfig, SharingConfig
 from oneglance.contract.commands import CommandWriter
 from oneglance.contract.keyring import Keyring, Role, entry
+from oneglance.contract.sharing import part_topic
 from oneglance.contract.topics import Topics
+from oneglance.daemon.gallery.sharing import Sharing
 from oneglance.daemon.voice.authority import Authority
 from oneglance.daemon.voice.nonces import NonceFile
 from oneglance.daemon.voice.verbs import CommandRefusedError, Verb
+from oneglance.faces.gallery.credentials import CredentialFile
 from oneglance.faces.gallery.gallery import Gallery
+from oneglance.faces.gallery.person import Person
+from oneglance.faces.gallery.rows import Record, TemplateNote, to_text
 from oneglance.faces.gallery.vault import create_key, load_key
+from oneglance.key_files import create_sealing_key, load_sealing_key
+from oneglance.link import Arrival
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 TOPICS = Topics("bench", "door")
@@ -51,7 +64,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=100_000, help="of the audit log")
     parser.add_argument("--people", type=int, default=1000, help="in the gallery")
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--only", default="audit,gallery,commands")
+    parser.add_argument("--only", default="audit,gallery,commands,shared")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     wanted = options.only.split(",")
@@ -63,6 +76,8 @@ def main() -> None:
             rows += gallery(Path(folder), options.people, options.rounds)
         if "commands" in wanted:
             rows += commands(Path(folder), options.rounds)
+        if "shared" in wanted:
+            rows += shared(Path(folder), options.people, options.rounds)
     if options.json:
         print(json.dumps({what: told(times) for what, times in rows}, indent=1))
         return
@@ -229,6 +244,94 @@ def commands(folder: Path, rounds: int) -> Iterator[Row]:
     yield "refuse a forged one of 190 kB", timed(rounds, lambda: tried(forged_photo))
     order = authority.admit("reload", written(Role.ADMINISTRATOR))
     yield "remember one on disk", timed(rounds, lambda: authority.confirm(order))
+
+
+def shared(folder: Path, count: int, rounds: int) -> Iterator[Row]:
+    """What sharing costs the house, and taking over costs a door."""
+    rng = np.random.default_rng(7)
+    people = [_somebody(rng, number) for number in range(count)]
+    create_key(folder / "door.key")
+    key = load_key(folder / "door.key")
+    public = base64.b64encode(create_sealing_key(folder / "sharing.key")).decode()
+    door = SharedDoor(name=TOPICS.door, key=public)
+    sharer = Sharer(TOPICS.site, "house", Ed25519PrivateKey.generate(), b"secret")
+    beginning = datetime(2026, 1, 1, tzinfo=UTC)
+    ring = Keyring(keys=(entry("house", Role.GALLERY, sharer.key.public_key(), beginning),))
+    retained: dict[str, bytes] = {}
+    version = 0
+
+    def publish() -> None:
+        nonlocal version
+        version += 1
+        ready = plan(people, [door], sharer, version, datetime.now(UTC))
+        retained.update(
+            {part_topic(TOPICS.site, one): sealed for one, sealed in ready.parts.items()}
+        )
+        retained[TOPICS.gallery] = ready.doors[TOPICS.door]
+
+    yield f"make the messages for {count} people, one door", timed(rounds, publish)
+    elapsed_s = 0.0
+
+    def opened(name: str) -> Sharing:
+        config = Config(
+            gallery=GalleryConfig(path=folder / name / "gallery.db", key_file=folder / "door.key"),
+            sharing=SharingConfig(receive=True, key_file=folder / "sharing.key"),
+        )
+
+        def hear(topics: Sequence[str]) -> bool:
+            for topic in topics:
+                taker.arrived(Arrival(topic, retained[topic], True, None, None))
+            return True
+
+        (folder / name).mkdir()
+        taker = Sharing(
+            config,
+            TOPICS,
+            load_sealing_key(config.sharing.key_file),
+            key,
+            CredentialFile(config.credentials_file, key),
+            Audit(config.audit_folder, lambda: datetime.now(UTC), sealer=key),
+            model_id="test-1",
+            template_size=256,
+            keys=lambda: ring,
+            clocks=Clocks(lambda: datetime.now(UTC), lambda: elapsed_s),
+            hear=hear,
+            unhear=lambda _topics: None,
+            say=lambda _state: True,
+            changed=lambda: None,
+        )
+        return taker
+
+    def take_over(taker: Sharing) -> float:
+        """The processor's time of all turns until it has the newest version."""
+        nonlocal elapsed_s
+        elapsed_s += 2.0
+        taker.arrived(Arrival(TOPICS.gallery, retained[TOPICS.gallery], True, None, None))
+        began_s = time.process_time()
+        while taker.version != version:
+            elapsed_s += 0.05
+            taker.work()
+        return time.process_time() - began_s
+
+    first, deleted = [], []
+    for number in range(rounds):
+        taker = opened(f"door-{number}")
+        publish()
+        first.append(take_over(taker))
+        gone = people.pop(int(rng.integers(len(people))))
+        publish()
+        deleted.append(take_over(taker))
+        people.append(gone)
+    yield f"take over {count} people at a door", first
+    yield f"take over that one of {count} is deleted", deleted
+
+
+def _somebody(rng: np.random.Generator, number: int) -> tuple[Record, NDArray[np.float32]]:
+    rows = rng.normal(size=(3, 256)).astype(np.float32)
+    now = datetime.now(UTC)
+    notes = [TemplateNote(secrets.token_bytes(16), "test-1", to_text(now), "made") for _ in rows]
+    person = Person(f"person-{number}", f"Person {number}", now, now, None, 3, ())
+    return Record.of(person, notes), rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 if __name__ == "__main__":

@@ -149,6 +149,11 @@ class Sharing:
         self._told: tuple[int, str] | None = None
 
     @property
+    def version(self) -> int:
+        """Which version this door has taken over; 0 if none."""
+        return self._applied.version
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong, as status reasons: the last gallery counts all the same, unless `shut`."""
         stale = self._is_stale() and not self.shut

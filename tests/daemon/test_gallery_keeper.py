@@ -50,7 +50,11 @@ def make(
 ) -> Iterator[Callable[..., GalleryKeeper]]:
     keepers: list[GalleryKeeper] = []
 
-    def make(work: Callable[[], None] = lambda: None, **extra: object) -> GalleryKeeper:
+    def make(
+        work: Callable[[], None] = lambda: None,
+        shut: Callable[[], str] = lambda: "",
+        **extra: object,
+    ) -> GalleryKeeper:
         watch = GalleryWatch(
             gallery_file.path,
             load_key(gallery_file.key_file),
@@ -61,7 +65,7 @@ def make(
         )
         watch.reload()
         watch.close()
-        keepers.append(GalleryKeeper(watch, clock, work))
+        keepers.append(GalleryKeeper(watch, clock, work, shut))
         return keepers[-1]
 
     yield make
@@ -84,6 +88,20 @@ def test_what_was_read_at_the_start_counts_before_the_thread_runs(
 ) -> None:
     enrol("Ada", templates=templates(model, 2))
     assert people(make()) == {"ada"}
+
+
+def test_while_it_is_to_be_shut_nobody_counts_and_afterwards_who_did_before(
+    make: Callable[..., GalleryKeeper], enrol: Enrol, model: FaceModel, wait_until: Wait
+) -> None:
+    enrol("Ada", templates=templates(model, 2))
+    reason = ["gallery_stale"]
+    keeper = make(shut=lambda: reason[0])
+    assert (people(keeper), keeper.held.problem) == (set(), "gallery_stale")
+    version = keeper.held.version
+    reason[0] = ""
+    keeper.start()
+    wait_until(lambda: people(keeper) == {"ada"}, "she counts again")
+    assert keeper.held.version != version
 
 
 def test_enrolments_and_deletions_are_noticed_while_the_loop_goes_on(
