@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import posixpath
 import re
+from pathlib import Path
 from typing import Any
 
-_LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+|schemas|vectors)(?:#[^)]*)?\)")
-_FOLDERS = {"docs/schemas", "docs/vectors"}
+_ROOT = Path(__file__).resolve().parents[1]
+# To the source tree, or to something without a suffix, as a folder is.
+_LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+|[a-z][a-z/]*)(?:#[^)]*)?\)")
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
@@ -22,7 +24,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     def named(link: re.Match[str]) -> str:
         text = link[1]
         path = posixpath.normpath(posixpath.join(folder, link[2]))
-        if path.startswith("docs/") and path not in _FOLDERS:
+        if path.startswith("docs/") and not (_ROOT / path).is_dir():
             return link[0]
         return f"`{path}`" if text.strip("`") in path else f"{text} (`{path}`)"
 
