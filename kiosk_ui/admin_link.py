@@ -44,7 +44,8 @@ class AdminLink:
     So the screen's own name need not be allowed more, and nothing is left when it is stopped.
     """
 
-    def __init__(self, config: Config, key: AdminKey) -> None:
+    def __init__(self, config: Config, key: AdminKey, answer_s: float = ANSWER_S) -> None:
+        self._answer_s = answer_s
         self._topics = Topics(config.site.name, config.site.door)
         self._writer = CommandWriter(self._topics, key.key_id, key.key)
         mqtt = config.mqtt
@@ -72,7 +73,7 @@ class AdminLink:
 
     def ask(self, verb: str, then: Then, /, **args: Arg) -> None:
         """Ask for something; `then` hears what came of it from `turn`, once."""
-        self._waiting.append(_Question(verb, args, then, time.monotonic() + ANSWER_S))
+        self._waiting.append(_Question(verb, args, then, time.monotonic() + self._answer_s))
         self._send()
 
     def turn(self) -> None:
@@ -94,6 +95,11 @@ class AdminLink:
         over = [self._open.pop(number) for number in late]
         while self._waiting and now_s >= self._waiting[0].until_s:
             over.append(self._waiting.popleft())
+        if self._answers in self._link.deaf:
+            # No answer can come, so nobody waits for one; the link has logged why.
+            over += [*self._open.values(), *self._waiting]
+            self._open.clear()
+            self._waiting.clear()
         for asked in over:
             asked.then(UNHEARD, "")
 

@@ -50,6 +50,7 @@ from oneglance.kiosk_ui.reducer import (
     Event,
     PinAnswered,
     StatusArrived,
+    Unheard,
     VisitArrived,
 )
 from oneglance.link import Arrival, Link
@@ -111,6 +112,15 @@ class KioskClient:
             answers += ((self._pictures, 0),)
         path = config.preview.socket
         self._local = None if path is None else LocalPictures(path)
+        # Without these the screen cannot do its work.
+        self._needed = (
+            self._topics.status,
+            self._topics.visit,
+            self._topics.access,
+            self._topics.challenge,
+            self._topics.decision,
+        )
+        self._unheard: tuple[str, ...] = ()
         self._waiting: deque[Arrival | Connected | Disconnected] = deque()
         # Set whenever something came, for who sleeps until then.
         self.news = threading.Event()
@@ -240,6 +250,12 @@ class KioskClient:
             event = self._read(waiting) if isinstance(waiting, Arrival) else waiting
             if event is not None:
                 events.append(event)
+        unheard = tuple(
+            topic.rsplit("/", 1)[1] for topic in self._needed if topic in self._link.deaf
+        )
+        if unheard != self._unheard:
+            self._unheard = unheard
+            events.append(Unheard(unheard))
         return events
 
     def _arrived(self, arrival: Arrival) -> None:

@@ -149,6 +149,13 @@ class ClockDoubted:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """What the broker does not let this screen hear, by the last level of its topic; or nothing."""
+
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ChallengeArrived:
     """What `contract.gate.Gate` let through to be asked of the visitor now."""
 
@@ -187,6 +194,7 @@ Event = (
     | AccessArrived
     | DoorArrived
     | ClockDoubted
+    | Unheard
     | ChallengeArrived
     | DecisionArrived
     | KeyPressed
@@ -235,6 +243,8 @@ class KioskState:
     # The event of the last test of the lock.
     lock_test: str = ""
     clock_wrong: bool = False
+    # What the broker does not let this screen hear.
+    unheard: tuple[str, ...] = ()
     discreet: bool = False
     has_pad: bool = False
     pad: Pad = field(default_factory=Pad)
@@ -278,6 +288,8 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
         case ClockDoubted():
             wrong = Result(Kind.MAINTENANCE, *CLOCK_WRONG, now_s)
             return replace(_answered(state, wrong, now_s), clock_wrong=True)
+        case Unheard(topics):
+            return replace(state, unheard=topics)
         case ChallengeArrived(challenge):
             # Who is asked for something now must see it, over the answer to whoever was before.
             return replace(
@@ -474,7 +486,8 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
     if result is not None and not state.pad.open:
         line = _welcome_line(state.door, result) if result.event_id else result.line
         return ScreenState(result.kind, result.title, line, now_s, name=result.name)
-    rest = _at_rest(state.status.reasons)
+    # A screen that cannot hear the answers must not invite anybody.
+    rest = Kind.MAINTENANCE if state.unheard else _at_rest(state.status.reasons)
     if rest is Kind.MAINTENANCE:
         return _plain(rest, now_s)
     if (wait_s := _wait_s(state, now_s)) > 0:
@@ -521,6 +534,8 @@ def _welcome_line(door: DoorState | None, result: Result) -> str:
 
 def _note(state: KioskState, kind: Kind) -> str:
     """For whoever looks after the door: why it is out of service, as a code."""
+    if state.unheard and kind in _TROUBLE:
+        return f"no right to hear {', '.join(state.unheard)}"[:_LONGEST_NOTE]
     if kind is Kind.OFFLINE:
         return "no daemon" if state.connected else "no connection"
     if kind is Kind.DOOR_FAULT and state.door is not None:

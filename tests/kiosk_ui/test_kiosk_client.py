@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_broker import scripted
 from wire_samples import make_challenge
 
 from oneglance.broker import embedded_broker
@@ -33,6 +35,8 @@ from oneglance.contract.messages import (
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign, unpack
 from oneglance.contract.topics import Topics
 from oneglance.errors import ConfigError
+from oneglance.kiosk_ui.admin_link import UNHEARD, AdminLink
+from oneglance.kiosk_ui.admin_secret import AdminKey
 from oneglance.kiosk_ui.client import MAX_WAITING, KioskClient
 from oneglance.kiosk_ui.reducer import (
     ChallengeArrived,
@@ -44,6 +48,7 @@ from oneglance.kiosk_ui.reducer import (
     Event,
     PinAnswered,
     StatusArrived,
+    Unheard,
     VisitArrived,
 )
 from oneglance.link import Arrival, Link
@@ -457,3 +462,42 @@ def test_no_bytes_whatever_become_a_decision(
 
 def arrival(topic: str, payload: bytes) -> Arrival:
     return Arrival(topic, payload, False, None, None)
+
+
+def test_what_the_broker_does_not_let_a_screen_hear_is_told(
+    key_files: tuple[Path, Path], wait_until: Wait
+) -> None:
+    # In the order in which they are asked for: all granted but challenge and decision.
+    with scripted(granted=(1, 0, 0, 0x87, 0x87, 1)) as mqtt:
+        client = KioskClient(Config(mqtt=mqtt, kiosk=KioskConfig(public_key_file=key_files[1])))
+        client.start()
+        seen: list[Event] = []
+
+        def told() -> bool:
+            seen.extend(client.drain())
+            return Unheard(("challenge", "decision")) in seen
+
+        try:
+            wait_until(told, "it is not told")
+        finally:
+            client.stop()
+
+
+def test_an_administrator_who_may_not_hear_the_answers_does_not_wait_for_them(
+    key_files: tuple[Path, Path], wait_until: Wait
+) -> None:
+    with scripted(granted=(0x87,)) as mqtt:
+        key = AdminKey("admin", load_signing_key(key_files[0]))
+        link = AdminLink(Config(mqtt=mqtt), key, answer_s=math.inf)
+        answers: list[str] = []
+
+        def answered() -> bool:
+            link.turn()
+            return bool(answers)
+
+        try:
+            link.ask("list", lambda code, _: answers.append(code))
+            wait_until(answered, "still waiting")
+        finally:
+            link.stop()
+    assert answers == [UNHEARD]

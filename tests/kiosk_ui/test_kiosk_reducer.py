@@ -48,6 +48,7 @@ from oneglance.kiosk_ui.reducer import (
     KioskState,
     StatusArrived,
     Tick,
+    Unheard,
     VisitArrived,
     initial,
     reduce,
@@ -153,6 +154,14 @@ def test_a_fresh_screen_says_it_is_starting_and_later_that_it_is_out_of_service(
 
 def test_connected_to_a_broker_without_a_daemon_is_out_of_service() -> None:
     assert after((0.1, Connected()), (START_GRACE_S, Tick())).screen.kind is Kind.OFFLINE
+
+
+def test_a_screen_that_may_not_hear_the_answers_invites_nobody_and_says_why() -> None:
+    state = after(*ONLINE, (0.3, Unheard(("challenge", "decision"))), (1.0, visit(Phase.LOOK)))
+    assert state.screen.kind is Kind.MAINTENANCE
+    assert state.screen.note == "no right to hear challenge, decision"
+    state = reduce(state, Unheard(()), 1.1)
+    assert state.screen.kind is Kind.LOOK_HERE
 
 
 def test_online_and_nobody_there_is_idle() -> None:
