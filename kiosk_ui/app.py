@@ -128,7 +128,7 @@ class KioskApp:
             with silent_kivy():
                 self._sounds = Sounds(SoundLoader.load)
         if self._config.kiosk.speech:
-            self._speak(self._view.language)
+            self._speak_in(self._view.language)
         if self._kept != Kept():
             self._shine()
         self._client.start()
@@ -265,7 +265,7 @@ class KioskApp:
             spoken = self._desk.language
             if self._voice is not None and spoken != self._view.language:
                 self._voice.stop()
-                self._speak(spoken)
+                self._speak_in(spoken)
             for part in (self._view, self._admin, self._bar):
                 part.language = spoken
         self._shine()
@@ -278,7 +278,7 @@ class KioskApp:
             return False
         return True
 
-    def _speak(self, language: Language) -> None:
+    def _speak_in(self, language: Language) -> None:
         """Say aloud what is said, from now on in this language."""
         self._script, self._voice = Script(language), Voice(language.code)
 
