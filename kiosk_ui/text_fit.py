@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ def fit(
 def _words(text: str) -> list[str]:
     """What stays together, each with the blank after it, if there is one."""
     words: list[str] = []
-    for i, word in enumerate(text.split()):
+    # At a no-break space, as French has it before a colon, no line ends.
+    for i, word in enumerate(re.split(r"[ \t\n]+", text.strip())):
         if i:
             words[-1] += " "
         part = ""

@@ -203,6 +203,12 @@ def test_a_text_is_broken_evenly_and_only_if_that_makes_it_clearly_larger() -> N
     assert fit("one two three four", _monospace_em, 1.2, (120, 400), 90).text.count("\n") == 2
     assert fit("one two", _monospace_em, 1.2, (2000, 400), 90).text == "one two"
     assert fit("aa aa aa aa", _monospace_em, 1.2, (100, 70), 90).text == "aa aa\naa aa"
+    french = fit(
+        "trop de codes faux\N{NO-BREAK SPACE}: attendez", _monospace_em, 1.2, (99, 200), 90
+    )
+    assert french.text.count("\n") == 2
+    assert "faux\N{NO-BREAK SPACE}:" in french.text
+    assert fit("", _monospace_em, 1.2, (100, 70), 90).text == ""
 
 
 @given(STATES, st.floats(0, 1e5), st.floats(0, 0.2))
