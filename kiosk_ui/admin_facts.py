@@ -99,11 +99,11 @@ def _camera(name: str, say: Say) -> str:
 def _machine(kind: str, rest: list[str], say: Say) -> list[Item]:
     match kind, rest:
         case "temperature", [degrees]:
-            return [Item("", f"{degrees} °C", say(N_("temperature of the daemon's machine")))]
+            return [Item("", f"{degrees} °C", say(N_("the machine's temperature")))]
         case "disk", [free, whole] if free.isdecimal() and whole.isdecimal():
             free_gb, whole_gb = (f"{int(mib) / 1024:.1f}" for mib in (free, whole))
             said = say(N_("{free} of {whole} GB free"), free=free_gb, whole=whole_gb)
-            return [Item("", said, say(N_("its disk")))]
+            return [Item("", said, say(N_("the machine's disk")))]
         case "people", [count]:
             return [Item("", count, say(N_("people enrolled")))]
         case "model", [name]:
@@ -120,7 +120,7 @@ def recent_of(text: str, say: Say) -> tuple[Item, ...]:
         at, *rest = line.split("  ", 3)
         outcome, why, name = (*rest, "", "", "")[:3]
         try:
-            when = datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            when = datetime.fromisoformat(at).astimezone().strftime("%m-%d %H:%M")
         except ValueError:
             continue
         if why == LOCK_TEST:

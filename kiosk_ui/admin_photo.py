@@ -103,9 +103,14 @@ class PhotoPages:
     def _enrol(self, photo: bytes, name: str, consent: str) -> None:
         desk, say = self._desk, self._desk.say
         done = say(N_("From now on this door knows {name}"), name=clean_name(name))
+
+        def enrolled(text: str) -> None:
+            # What the daemon says of a picture that is less than good.
+            note = " ".join(text.splitlines()[1:])
+            desk.tell(say(N_("Enrolled")), done, desk.menu, error=False, note=note)
+
         desk.ask(
-            *(say(_TITLE), "enrol"),
-            lambda _text: desk.tell(say(N_("Enrolled")), done, desk.menu, error=False),
+            *(say(_TITLE), "enrol", enrolled),
             name=name,
             photos=base64.b64encode(photo).decode(),
             consent=True,

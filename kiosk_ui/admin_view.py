@@ -32,7 +32,7 @@ _UPRIGHT = 0.62
 # The least height of an item, as a share of the shorter side.
 _TOUCHED, _TELLS = 0.13, 0.115
 # What is longer needs the whole width.
-_LONG = 34
+_LONG = 46
 
 
 class AdminView(FloatLayout):  # type: ignore[misc]

@@ -80,6 +80,9 @@ def main() -> None:
     views = {size: AdminView(lambda _key: None) for size in sizes}
     for code in given.languages.split(","):
         for name, page in walk(language(code)):
+            if code != "en" and name in ("search", "rename"):
+                # The same keys as under "name".
+                continue
             for size, view in views.items():
                 at = f"{size[0]}x{size[1]}"
                 first = size == sizes[0]

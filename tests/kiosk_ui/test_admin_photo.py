@@ -117,7 +117,9 @@ def test_somebody_who_is_not_there_is_enrolled_from_a_photograph_they_agreed_to(
     assert screen.page.photo.startswith(b"\xff\xd8")
     assert screen.press("take", *"ada king", "done") == "Has Ada King agreed?"
     assert [verb for verb, _ in screen.daemon.asked] == []
+    screen.daemon.says["enrol"] = ("ok", "Ada is enrolled as ada\nphoto 1: the face is small")
     assert screen.press("agreed") == "Enrolled"
+    assert screen.page.note == "photo 1: the face is small"
     ((verb, args),) = screen.daemon.asked
     assert (verb, args["name"], args["consent"]) == ("enrol", "Ada King", True)
     assert args["consent_text"] == " ".join(ABSENT_LINES)

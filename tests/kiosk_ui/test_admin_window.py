@@ -17,7 +17,7 @@ from oneglance.kiosk_ui.language import LANGUAGES
 
 SIZES = ("800x480", "1280x800", "720x1280")
 # As a share of the shorter side: 2 mm on the 7" panel, where the longest names stand.
-LEAST_TEXT = 0.025
+LEAST_TEXT = 0.027
 
 
 @pytest.fixture(scope="module")
