@@ -119,7 +119,7 @@ def _display_gone(_display: int | None) -> int:
     os._exit(1)
 
 
-# It lives as long as Xlib may call it.
+# Kept for as long as the process: Xlib holds no reference to it.
 _DISPLAY_GONE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_display_gone)
 
 
