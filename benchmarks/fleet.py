@@ -146,7 +146,7 @@ class Fleet:
             sorted(moment for part in parts for moment in part.back_at_s),
         )
 
-    def wait_connected(self, timeout_s: float = 180.0) -> float:
+    def wait_connected(self, timeout_s: float = 900.0) -> float:
         """How long it took until all are."""
         began_s = time.monotonic()
         while sum(self.ask("connected")) < self.clients:
