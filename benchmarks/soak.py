@@ -186,6 +186,9 @@ def soak(folder: Path, hours: float, seed: int, fps: float) -> None:
         except KeyboardInterrupt:
             say = "ended early"
         finally:
+            # What is left takes a while, and a second signal would lose all of it.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             ear.close()
             house.close()
         audited = house.audited()
