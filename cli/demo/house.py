@@ -99,6 +99,11 @@ class ScreenLogic:
         """Whether the screen has left its start-up message."""
         return self._state.screen.kind is not Kind.STARTING
 
+    @property
+    def now(self) -> ScreenState:
+        """What is shown at this moment."""
+        return self._state.screen
+
     def _run(self) -> None:
         while not self._stopping.wait(0.02):
             for event in (*self._client.drain(), Tick()):
