@@ -23,7 +23,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -261,15 +261,22 @@ def delete(
 
 def shared(fleet: Fleet, broker: Broker, house: House) -> dict[str, Any]:
     """All doors take over a gallery, somebody is deleted, the broker restarts, somebody more."""
-    told = {"people": house.people, "first": house.share(), "deleted": house.delete_one()}
-    told["deleted_again"] = house.delete_one()
+    told: dict[str, Any] = {"people": house.people}
+
+    def measure(what: str, do: Callable[[], dict[str, Any]]) -> None:
+        told[what] = do()
+        print(what, told[what], file=sys.stderr)
+
+    measure("first", house.share)
+    measure("deleted", house.delete_one)
+    measure("deleted_again", house.delete_one)
     broker.kill()
     time.sleep(AWAY_S)
     broker.start()
     began_s = time.monotonic()
     fleet.wait_connected()
     told["connected_again_s"] = round(time.monotonic() - began_s, 1)
-    told["after_restart"] = house.delete_one()
+    measure("after_restart", house.delete_one)
     told["broker_mib"] = broker.cost()["mib"]
     return told
 
