@@ -220,7 +220,9 @@ class KioskApp:
     @property
     def button(self) -> Button:
         """The Verify button as it is now."""
-        if not self._has_verify:
+        # Over the administration's pages it would cover their own buttons.
+        covered = self._desk is not None and self._desk.page is not None
+        if covered or not self._has_verify:
             return Button(there=False, ready=False, text="")
         return self._verify.button(self._state.screen.kind, time.monotonic())
 
