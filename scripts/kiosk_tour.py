@@ -331,22 +331,28 @@ def lead(stop: Stop, send: Send, manager: Manager, display: Path) -> np.ndarray[
     """Say what belongs to a stop until the screen has shown it and come to rest; its picture."""
     said_s, settled_s = -math.inf, 0.0
     begun_s = time.monotonic()
-    picture = display_picture(display)
-    while settled_s < _SETTLE_S or not has_come_in(picture):
+
+    def goes_on(seconds: float) -> None:
+        for said in stop.again:
+            send(*said())
+        manager.listen(seconds)
+
+    while True:
+        if time.monotonic() - begun_s > _STOP_S:
+            raise SystemExit(f"{stop.name}: the screen shows {manager.shown}, not {stop.kind}")
         if time.monotonic() - said_s > _SAY_AGAIN_S:
             # On a busy machine an answer may be over before it was drawn.
             for said in stop.once:
                 send(*said())
                 manager.listen(0.12)
             said_s = time.monotonic()
-        for said in stop.again:
-            send(*said())
-        manager.listen(_AGAIN_S)
+        goes_on(_AGAIN_S)
         settled_s = settled_s + _AGAIN_S if manager.shown == stop.kind else 0.0
-        picture = display_picture(display)
-        if time.monotonic() - begun_s > _STOP_S:
-            raise SystemExit(f"{stop.name}: the screen shows {manager.shown}, not {stop.kind}")
-    return whole_picture(display, lambda: manager.listen(_READ_AGAIN_S))
+        if settled_s < _SETTLE_S:
+            continue
+        picture = whole_picture(display, lambda: goes_on(_READ_AGAIN_S))
+        if has_come_in(picture) and manager.shown == stop.kind:
+            return picture
 
 
 def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> None:
