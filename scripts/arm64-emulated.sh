@@ -1,0 +1,34 @@
+#!/bin/sh
+# Run the program of an arm64 package on another machine: slowly, by qemu's user emulation.
+# usage: scripts/arm64-emulated.sh PACKAGE.deb FOLDER [ARGUMENT...]
+#
+# FOLDER gets the package and Debian 12's Python for arm64, once; nothing of this machine is changed.
+# The arguments are python's: -m oneglance.cli.start --help, if none are given.
+set -eu
+package=$(realpath "$1") folder=$(realpath -m "$2")
+shift 2
+command -v qemu-aarch64 >/dev/null || {
+    echo "arm64-emulated.sh: apt install qemu-user" >&2
+    exit 1
+}
+root=$folder/root
+if [ ! -d "$root" ]; then
+    mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" "$folder/debs" "$root.new"
+    touch "$folder/status"
+    apt="apt-get -qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Debug::NoLocking=1
+        -o Dir::State::lists=$folder/lists -o Dir::State::status=$folder/status -o Dir::Cache=$folder/cache"
+    # shellcheck disable=SC2086  # a list of words is meant
+    (
+        cd "$folder/debs"
+        $apt update
+        $apt download libc6 python3.11 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib \
+            libstdc++6 libgcc-s1 zlib1g libssl3 libffi8 libsqlite3-0 libexpat1 libbz2-1.0 liblzma5 \
+            libuuid1 libncursesw6 libtinfo6 libreadline8 libdb5.3 libcrypt1 libgomp1
+    )
+    for each in "$folder"/debs/*.deb "$package"; do dpkg-deb -x "$each" "$root.new"; done
+    mv "$root.new" "$root"
+fi
+[ $# -gt 0 ] || set -- -m oneglance.cli.start --help
+exec qemu-aarch64 -L "$root" -E "PYTHONHOME=$root/usr" -E PYTHONDONTWRITEBYTECODE=1 \
+    -E "PYTHONPATH=$root/opt/oneglance/venv/lib/python3.11/site-packages" -E LC_ALL=C.UTF-8 \
+    "$root/usr/bin/python3.11" "$@"
