@@ -35,6 +35,7 @@ from oneglance.daemon.gallery.sharing import Sharing
 from oneglance.daemon.gallery.strangers import StrangerKeeper
 from oneglance.daemon.gallery.verbs import gallery_verbs
 from oneglance.daemon.gallery.watch import GalleryWatch
+from oneglance.daemon.house import house_verbs
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.standing import Notice
@@ -50,7 +51,6 @@ from oneglance.daemon.voice.home_assistant import (
     announced,
     announcements,
 )
-from oneglance.daemon.voice.house import house_verbs
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.lock_test import LockTest
 from oneglance.daemon.voice.nonces import NonceFile

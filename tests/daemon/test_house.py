@@ -16,8 +16,8 @@ from oneglance.audit.log import Audit
 from oneglance.config import Config
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import MAX_REPLY_TEXT
+from oneglance.daemon.house import hottest_c, house_verbs
 from oneglance.daemon.standing import Notice, Standing
-from oneglance.daemon.voice.house import hottest_c, house_verbs
 from oneglance.daemon.voice.lock_test import VERDICT, LockTest
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
 from oneglance.faces.gallery.vault import load_key
