@@ -23,6 +23,7 @@ class Hands:
     def __init__(self, app: KioskApp) -> None:
         self.app = app
         self.told: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._touched: list[bool] = []
 
     def listen(self) -> None:
         """Read what is told."""
@@ -33,11 +34,22 @@ class Hands:
         """Do what was told by now."""
         from kivy.core.window import Window
 
-        while not self.told.empty():
+        # Kivy takes in a touch after this, before the next frame: only then it is done, and what
+        # is typed next comes after it.
+        while self._touched:
+            self._answer(self._touched.pop())
+        while not self.told.empty() and not self._touched:
             asked = self.told.get()
-            answer = getattr(self, asked.pop("do"))(Window, **asked)
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
+            what = asked.pop("do")
+            answer = getattr(self, what)(Window, **asked)
+            if what == "touch":
+                self._touched.append(answer)
+            else:
+                self._answer(answer)
+
+    def _answer(self, answer: Any) -> None:
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
     def labels(self) -> list[Any]:
         """Every label that says something and can be seen."""
