@@ -10,7 +10,6 @@ reads a name or template, and what a door is not told of any more is gone from i
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -178,7 +177,8 @@ def open_contents(message: SharedGallery, key: X25519PrivateKey) -> Contents:
     try:
         half = base64.b64decode(message.half, validate=True)
         sealed = base64.b64decode(message.sealed, validate=True)
-    except binascii.Error:
+    except ValueError:
+        # More than binascii.Error: a text that is not ASCII raises its plain parent.
         raise MessageError("what is sealed is no base64") from None
     cipher = _agreed(key, half, half + own)
     about = _about(message.site, message.door, message.version)

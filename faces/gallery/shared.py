@@ -19,6 +19,7 @@ from oneglance.faces.gallery.person import (
     checked_person_id,
     checked_templates,
     checked_validity,
+    utc,
 )
 from oneglance.faces.gallery.rows import (
     Record,
@@ -91,7 +92,8 @@ def read_part(
         if size != template_size:
             raise GalleryError(f"its templates have {size} numbers, not {template_size}")
         rows = np.frombuffer(values, "<f4").astype(np.float32).reshape(sum(counts), template_size)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError):
+        # ArithmeticError: a size of Infinity, or a date that UTC has no year for.
         raise GalleryError("a part of the shared gallery is malformed") from None
     ids = [record.person.person_id for record in records]
     if len(set(ids)) != len(ids) or not all(belongs(person_id) for person_id in ids):
@@ -144,8 +146,8 @@ def _record(said: dict[str, Any]) -> Record:
     person = Person(
         checked_person_id(said["id"]),
         checked_name(said["name"]),
-        from_text(said["created_at"]),
-        from_text(said["consent_at"]),
+        utc(from_text(said["created_at"]), "the date of enrolment"),
+        utc(from_text(said["consent_at"]), "the date of consent"),
         expires_at,
         len(notes),
         (),

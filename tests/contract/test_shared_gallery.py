@@ -79,7 +79,7 @@ def test_what_is_sealed_opens_for_its_door_and_version_alone(parts: list[Part], 
     for change in ({"site": "work"}, {"door": "back"}, {"version": 8}):
         with pytest.raises(MessageError):
             open_contents(message.model_copy(update=change), own)
-    for half in ("", "A" * 43 + "=", base64.b64encode(bytes(32)).decode()):
+    for half in ("", "\N{SNOWMAN}", "A" * 43 + "=", base64.b64encode(bytes(32)).decode()):
         with pytest.raises(MessageError):
             open_contents(message.model_copy(update={"half": half}), own)
 

@@ -25,10 +25,13 @@ from oneglance.errors import GalleryError
 from oneglance.faces.gallery.credentials import changing, read_credentials
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.register import Register
+from oneglance.faces.gallery.rows import to_text
 from oneglance.faces.gallery.shared import read_part, write_part
 from oneglance.faces.gallery.vault import load_key
 
 Opened = Callable[..., Door]
+# A time, but none in UTC.
+TOO_EARLY = b"0001-01-01T00:00:00+14:00"
 
 
 @pytest.fixture
@@ -434,6 +437,8 @@ def test_a_part_that_the_house_itself_made_wrong_is_taken_by_no_door(house: Hous
     house.enrol("Ada", 0)
     ((record, rows),) = house.people.values()
     good = write_part([(record, rows)])
+    # The template's date is the one of its consent.
+    dates = (record.person.created_at, record.person.consent_at)
     here = lambda person_id: person_id == "ada"  # noqa: E731
     ((known, stored),) = read_part(good, MODEL, SIZE, here)
     assert (known.person.shared, known.person.name) == (True, "Ada")
@@ -449,6 +454,9 @@ def test_a_part_that_the_house_itself_made_wrong_is_taken_by_no_door(house: Hous
         good.replace(b'"name":"Ada"', b'"name":"A\\u0000"'),
         good.replace(MODEL.encode(), b"test-2"),
         good.replace(b'"size":8', b'"size":4'),
+        good.replace(b'"size":8', b'"size":Infinity'),
+        *(good.replace(to_text(date).encode(), TOO_EARLY) for date in dates),
+        good.replace(b'"expires_at":null', b'"expires_at":"' + TOO_EARLY + b'"'),
     ):
         assert wrong != good
         with pytest.raises(GalleryError):
