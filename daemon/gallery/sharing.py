@@ -92,6 +92,7 @@ class _Target:
     contents: Contents
     since_s: float
     missing: dict[str, list[int]]
+    warned: bool = False
     people: dict[int, list[tuple[Record, Templates]]] = field(default_factory=dict)
 
 
@@ -290,9 +291,12 @@ class Sharing:
         return message
 
     def _collect(self, target: _Target) -> None:
-        """Take in the parts that came; one that is wrong is as good as missing."""
+        """Take in the parts that came; one that is wrong is as good as missing.
+
+        No more than find room at once: who floods the topics would keep this thread here for good.
+        """
         parts = target.contents.parts
-        while True:
+        for _ in range(self._parts.maxsize):
             try:
                 part_id, payload = self._parts.get_nowait()
             except queue.Empty:
@@ -308,7 +312,9 @@ class Sharing:
                         _who_stands_at(place, len(parts)),
                     )
             except (MessageError, GalleryError) as error:
-                log.warning("the shared gallery: a part is not taken: %s", error)
+                level = logging.DEBUG if target.warned else logging.WARNING
+                log.log(level, "the shared gallery: a part is not taken: %s", error)
+                target.warned = True
                 self._problem = REFUSED
                 continue
             target.missing.pop(part_id, None)

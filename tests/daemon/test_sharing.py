@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from shared_rig import BEGINNING, MODEL, RING, SIZE, Door, House, listed, template
+from shared_rig import BEGINNING, MODEL, RING, SITE, SIZE, Door, House, listed, template
 
 from oneglance.audit.generations import Generations
 from oneglance.audit.log import Audit
 from oneglance.audit.proof import prove
 from oneglance.contract.keyring import Keyring, Role
-from oneglance.contract.sharing import MAX_GALLERY_BYTES
+from oneglance.contract.sharing import MAX_GALLERY_BYTES, Part, open_part, part_topic
 from oneglance.daemon.gallery import sharing
 from oneglance.daemon.gallery.sharing import AGAIN_S, WAIT_S
 from oneglance.errors import GalleryError
@@ -293,6 +293,37 @@ def test_half_a_bundle_changes_nothing_and_the_rest_completes_it(
     door.work(seconds=AGAIN_S)
     assert set(door.people()) == (before.keys() | {"eve", "zoe"}) - {"person-3"}
     assert door.sharing.problems == ()
+
+
+def test_a_flood_of_wrong_parts_holds_up_nothing_and_is_told_once(
+    house: House, opened: Opened, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever may publish parts sends the next wrong one before the door is done with the last."""
+    door = opened()
+    house.enrol("Ada", 0)
+    topic = part_topic(SITE, min(house.publish().parts))
+    good = house.retained.pop(topic)
+    judged = 0
+
+    def flooded(part: Part, payload: bytes) -> bytes:
+        nonlocal judged
+        judged += 1
+        assert judged < 1000
+        door.arrive(topic, b"wrong")
+        return open_part(part, payload)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sharing, "open_part", flooded)
+        door.hear_news()
+        door.work(turns=1)
+        door.arrive(topic, b"wrong")
+        door.work()
+    assert judged > 100
+    assert (door.people(), door.sharing.problems[0]) == ({}, "sharing_refused")
+    assert caplog.text.count("a part is not taken") == 1
+    house.retained[topic] = good
+    door.work(seconds=AGAIN_S)
+    assert door.people() == {"ada": True}
 
 
 def test_after_weeks_away_a_door_catches_up_and_says_meanwhile_that_it_is_stale(
