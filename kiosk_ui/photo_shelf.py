@@ -15,6 +15,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_BYTES = 100_000_000
 # A stick may hold a whole disk: more than this nobody looks through at a door.
 MAX_PICTURES, MAX_ENTRIES, MAX_DEPTH = 300, 20_000, 6
+# File systems know times that no date is made of: these seconds and later ones are the year 9000.
+_LATEST_S = 221_845_392_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,7 @@ def photos_below(folders: Sequence[Path]) -> tuple[Photo, ...]:
                     continue
     found.sort(reverse=True)
     return tuple(
-        Photo(path, path.name, path.parent.name, datetime.fromtimestamp(max(0.0, at)))
-        for at, path in found[:MAX_PICTURES]
+        Photo(path, path.name, path.parent.name, _date(at)) for at, path in found[:MAX_PICTURES]
     )
 
 
@@ -62,6 +63,10 @@ def read_photo(path: Path) -> bytes | Fault:
             return file.read(MAX_BYTES)
     except OSError:
         return Fault.UNREADABLE
+
+
+def _date(at_s: float) -> datetime:
+    return datetime.fromtimestamp(min(max(0.0, at_s), _LATEST_S))
 
 
 def _files(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:

@@ -6,6 +6,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -62,6 +63,18 @@ def test_photos_are_found_newest_first_and_nothing_else_is(
     assert read_photo(stick / "pipe.jpg") is Fault.NO_PICTURE
     monkeypatch.setattr(photo_shelf, "MAX_BYTES", 0)
     assert read_photo(stick / "a.jpg") is Fault.TOO_LARGE
+
+
+@pytest.mark.parametrize("at_s", [-(2.0**40), 2.0**40, 1e300])
+def test_a_time_that_is_no_date_hides_no_photograph(
+    monkeypatch: pytest.MonkeyPatch, at_s: float
+) -> None:
+    """As a stick with NTFS can say it; the file systems of most machines that test this cannot."""
+    about = SimpleNamespace(st_mtime=at_s)
+    entry = SimpleNamespace(name="a.jpg", path="/media/a.jpg", stat=lambda **_: about)
+    monkeypatch.setattr(photo_shelf, "_files", lambda _folder, _depth: iter([entry]))
+    (photo,) = photos_below([Path("/media")])
+    assert 1969 <= photo.changed_at.year <= 9000
 
 
 def test_a_photograph_is_made_small_and_upright_in_a_process_of_its_own() -> None:
