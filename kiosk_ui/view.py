@@ -23,6 +23,7 @@ from kivy.properties import (
 )
 from kivy.uix.floatlayout import FloatLayout
 
+from oneglance import MAX_PICTURE_PIXELS
 from oneglance.kiosk_ui.fonts import CLOCK_FONT, FontBook
 from oneglance.kiosk_ui.language import Language
 from oneglance.kiosk_ui.pad_keys import Key
@@ -235,7 +236,14 @@ class KioskView(FloatLayout):  # type: ignore[misc]
 
 def _logo(file: Path) -> Any:
     """The picture for the graphics card; None, and a line in the log, if it is none."""
+    from PIL import Image
+
     try:
+        # Its size stands in its header; decoding thousands of megapixels would end the screen.
+        with Image.open(file) as opened:
+            width, height = opened.size
+        if width * height > MAX_PICTURE_PIXELS:
+            raise ValueError(f"{width} x {height} pixels are too many")
         return CoreImage(str(file)).texture
     except Exception as error:
         log.warning("the screen has no logo: %s cannot be read: %s", file, error)

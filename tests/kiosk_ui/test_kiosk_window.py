@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -212,28 +214,37 @@ def test_pictures_are_named_after_their_states(tmp_path: Path, display: dict[str
     assert all(file.stat().st_size > 1000 for file in files)
 
 
-def test_a_logo_that_is_no_picture_is_left_out(tmp_path: Path, display: dict[str, str]) -> None:
+def test_a_logo_that_is_no_picture_or_huge_is_left_out(
+    tmp_path: Path, display: dict[str, str]
+) -> None:
     (tmp_path / "logo.png").write_text("no picture")
+    # What its header claims would take 324 MB.
+    size = b"IHDR" + struct.pack(">IIBBBBB", 9_000, 9_000, 8, 6, 0, 0, 0)
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + size
+    rows = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    (tmp_path / "huge.png").write_bytes(header + struct.pack(">I", zlib.crc32(size)) + rows)
     code = (
         "import sys; from dataclasses import replace; from pathlib import Path\n"
         "from oneglance.kiosk_ui.kivy_window import open_window\n"
         "from oneglance.kiosk_ui.palette import DEFAULT\n"
         "open_window((480, 320), fullscreen=False)\n"
         "from oneglance.kiosk_ui.view import KioskView\n"
-        "view = KioskView(theme=replace(DEFAULT, logo=Path(sys.argv[1])))\n"
-        "view.size = 640, 400\n"
-        "print(view.logo)"
+        "for name in sys.argv[1:]:\n"
+        "    view = KioskView(theme=replace(DEFAULT, logo=Path(name)))\n"
+        "    view.size = 640, 400\n"
+        "    print(view.logo)"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "logo.png")],
+        [sys.executable, "-c", code, str(tmp_path / "logo.png"), str(tmp_path / "huge.png")],
         env=display,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert (result.returncode, result.stdout) == (0, "None\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, "None\nNone\n"), result.stderr
     assert f"the screen has no logo: {tmp_path / 'logo.png'} cannot be read" in result.stderr
+    assert "huge.png cannot be read: 9000 x 9000 pixels are too many" in result.stderr
 
 
 def test_a_display_that_is_not_there_is_one_clear_error(
