@@ -299,7 +299,7 @@ def _check_free(ring: Keyring, key_id: str) -> None:
 
     if ring.find(key_id) is not None:
         raise ConfigError(
-            f"there is a key {key_id!r} in the keyring already", fix="choose another --id"
+            f"there is a key {str(key_id)!r} in the keyring already", fix="choose another --id"
         )
 
 

@@ -113,6 +113,8 @@ def test_a_key_is_made_whole_and_once(house: Path) -> None:
     assert (key["role"], key["revoked_at"]) == ("reader", None)
     assert key["not_after"] > datetime.now(UTC).isoformat()
     before = private.read_bytes()
+    with pytest.raises(ConfigError, match="a key 'administrator' in the keyring already"):
+        run(house, "make", "administrator")
     with pytest.raises(ConfigError, match="'gate' in the keyring already"):
         run(house, "make", "kiosk", "--id", "gate")
     assert private.read_bytes() == before
