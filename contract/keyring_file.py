@@ -84,29 +84,32 @@ def alone(path: Path) -> Iterator[None]:
 class PinnedKeys:
     """A keyring file that may change while we run: a revoked key stops counting without a restart.
 
-    `read` is `read_keyring` or `read_pins`. The first reading is `current()`'s as well.
+    `read` is `read_keyring` or `read_pins`. The first reading is `current()`'s as well. Any thread
+    may ask.
     """
 
     def __init__(self, path: Path, read: Callable[[Path], Keyring] = read_pins) -> None:
         self._path = path
         self._read = read
-        self._seen: tuple[int, ...] | None = None
-        self._ring = Keyring()
+        # Together: a mark of one reading must never stand beside the keys of another.
+        self._held: tuple[tuple[int, ...] | None, Keyring] = None, Keyring()
         self._failure = ""
 
     def current(self) -> Keyring:
         """What the file holds now; empty, so that nothing passes, while it cannot be used."""
         try:
             # What changes between the two calls is seen at the next call.
-            seen = _mark(self._path)
-            if seen is None or seen != self._seen:
-                self._ring = self._read(self._path)
-                self._seen, self._failure = seen, ""
+            mark = _mark(self._path)
+            seen, ring = self._held
+            if mark is None or mark != seen:
+                ring = self._read(self._path)
+                self._held, self._failure = (mark, ring), ""
         except ConfigError as error:
             level = logging.ERROR if str(error) != self._failure else logging.DEBUG
             log.log(level, "nobody's signature counts: %s", error)
-            self._ring, self._seen, self._failure = Keyring(), None, str(error)
-        return self._ring
+            ring = Keyring()
+            self._held, self._failure = (None, ring), str(error)
+        return ring
 
 
 def _looks_like_keyring(path: Path) -> bool:
