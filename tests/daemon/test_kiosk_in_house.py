@@ -39,6 +39,7 @@ from oneglance.contract.messages import Step
 from oneglance.contract.signing import create_signing_key, load_public_key, load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
+from oneglance.daemon.visit.report import StepReport
 from oneglance.door.app import DoorApp
 from oneglance.kiosk_ui import admin_secret
 from oneglance.kiosk_ui.admin_enrol import POSES
@@ -246,6 +247,11 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
     wait_until: Wait,
 ) -> None:
     seal_admin(tmp_path)
+    empty = [0]
+
+    def on_step(report: StepReport) -> None:
+        empty[0] = 0 if report.tracks else empty[0] + 1
+
     daemon = Daemon(
         house(
             network_camera.url,
@@ -253,7 +259,8 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
             commands=CommandsConfig(keyring_file=keyring),
             decision=DecisionConfig(patience_s=10.0),
             preview=PreviewConfig(socket=tmp_path / "preview"),
-        )
+        ),
+        on_step=on_step,
     )
     # This screen stands on the daemon's machine.
     more = 'photo_folders = ["media"]\n[preview]\nsocket = "preview"\n'
@@ -316,6 +323,9 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         # Walk away, come back; and again, if a busy machine had too few looks for an answer.
         for _ in range(3):
             visitor()
+            # Whoever is back too soon never left, and has had an answer.
+            empty[0] = 0
+            wait_until(lambda: empty[0] > 20, "the daemon still sees somebody", 60.0)
             wait_until(lambda: hands.kind() == "idle", "the visitor is gone", 60.0)
             visitor("obama2.jpg")
             wait_until(answered, "no answer", 60.0)
