@@ -311,7 +311,7 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         hands.ask("type", text="oe")
         touch("Next", "They agreed")
         says("Enrolled")
-        touch("Done", "People", "Joe", "Back", "Back", "Close")
+        touch("Done", "Close")
         said = ""
 
         def answered() -> bool:
