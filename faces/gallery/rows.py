@@ -79,10 +79,10 @@ def from_text_or_none(text: str | None) -> datetime | None:
     return None if text is None else from_text(text)
 
 
-def seal_record(key: TemplateKey, row_key: bytes, record: Record) -> bytes:
-    """Seal so that it opens only in the row `row_key`."""
+def said_of(record: Record) -> dict[str, Any]:
+    """All that is kept or shared about a person but the templates themselves, JSON-ready."""
     person = record.person
-    said: dict[str, Any] = {
+    return {
         "id": person.person_id,
         "name": person.name,
         "created_at": to_text(person.created_at),
@@ -95,7 +95,12 @@ def seal_record(key: TemplateKey, row_key: bytes, record: Record) -> bytes:
             for note in record.templates
         ],
     }
-    if person.shared:
+
+
+def seal_record(key: TemplateKey, row_key: bytes, record: Record) -> bytes:
+    """Seal so that it opens only in the row `row_key`."""
+    said = said_of(record)
+    if record.person.shared:
         said["shared"] = True
     return key.seal(json.dumps(said, ensure_ascii=False).encode(), b"person" + row_key)
 

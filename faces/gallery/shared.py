@@ -26,8 +26,8 @@ from oneglance.faces.gallery.rows import (
     TemplateNote,
     from_text,
     from_text_or_none,
+    said_of,
     to_text,
-    to_text_or_none,
 )
 
 Templates = NDArray[np.float32]
@@ -69,7 +69,7 @@ def size_of(people: Iterable[tuple[Record, Templates]]) -> int:
 
 def write_part(people: Sequence[tuple[Record, Templates]]) -> bytes:
     """Some people: a line of JSON, then all their templates as little-endian float32 values."""
-    said = [_said(record) for record, _ in people]
+    said = [said_of(record) for record, _ in people]
     size = people[0][1].shape[1] if people else 0
     head = {"people": said, "size": size}
     line = json.dumps(head, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
@@ -109,26 +109,9 @@ def read_part(
 
 def fingerprint(records: Iterable[Record]) -> str:
     """Of all who are shared among these, and what is said of them: SHA-256 in hex."""
-    said = [_said(record) for record in records if record.person.shared]
+    said = [said_of(record) for record in records if record.person.shared]
     text = json.dumps(sorted(said, key=lambda one: str(one["id"])), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _said(record: Record) -> dict[str, Any]:
-    person = record.person
-    return {
-        "id": person.person_id,
-        "name": person.name,
-        "created_at": to_text(person.created_at),
-        "consent_at": to_text(person.consent_at),
-        "valid_from": to_text_or_none(person.valid_from),
-        "expires_at": to_text_or_none(person.expires_at),
-        "groups": sorted(person.groups),
-        "templates": [
-            [note.template_id.hex(), note.model_id, note.created_at, note.source]
-            for note in record.templates
-        ],
-    }
 
 
 def _record(said: dict[str, Any]) -> Record:
