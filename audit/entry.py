@@ -197,13 +197,18 @@ def read_line(line: bytes) -> Entry:
 def rises(entry: Entry, before: Entry | None) -> bool:
     """Whether an entry of RISING_KINDS has a number, and not one below that of the entry before.
 
-    Two may be the same, since what outlives old entries is written again.
+    So too each of its `signers`, if there are any. Two may be the same, since what outlives old
+    entries is written again.
     """
     name = RISING_KINDS[entry.kind]
-    number = entry.body.get(name)
-    known = 0 if before is None else before.body.get(name)
+    body, known = entry.body, {} if before is None else before.body
+    signers, former = body.get("signers", {}), known.get("signers", {})
+    if not isinstance(signers, dict) or not isinstance(former, dict):
+        return False
+    pairs = [(body.get(name), known.get(name) if before is not None else 0)]
+    pairs += [(signers.get(one), former.get(one, 0)) for one in {*signers, *former}]
     # JSON's true would count as 1.
-    return type(number) is int and type(known) is int and known <= number
+    return all(type(now) is int and type(was) is int and was <= now for now, was in pairs)
 
 
 def looks_signed(line: bytes) -> bool:

@@ -142,17 +142,19 @@ class Audit:
             bodies = [(kind, {**body, "person": names[person]}) for kind, person, body in said]
             return self._append_all(bodies)
 
-    def append_unless(
-        self, known: Callable[[dict[str, Any]], bool], kind: str, body: dict[str, Any]
+    def append_after(
+        self, kind: str, body: Callable[[dict[str, Any]], dict[str, Any] | None]
     ) -> None:
-        """As `append`, unless the newest entry of the kind is `known` by its body.
+        """As `append`, with what `body` makes of the body of the newest entry of the kind.
 
-        Nobody else writes between the question and the entry.
+        That is empty before the first; nothing is written where it makes None. Nobody else writes
+        in between.
         """
         with self._exclusive():
             newest = self._newest_of(kind)
-            if newest is None or not known(newest.body):
-                self._append(kind, body)
+            said = body({} if newest is None else newest.body)
+            if said is not None:
+                self._append(kind, said)
 
     def checkpoint(self) -> Entry | None:
         """Sign what others wrote since the last signature; None if there is nothing."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CONNECT_S = 10.0
 # How long one message may take to be taken, and the broker to say what it holds.
 TAKEN_S = 30.0
+# No clock is ahead so far: a version is its milliseconds, or one more than the last.
+FAR_AHEAD_MS = 10 * 366 * 24 * 60 * 60 * 1000
 # The shipped broker keeps 100 messages for one client.
 WINDOW = 50
 WINDOW_S = 2.0
@@ -52,7 +54,11 @@ def sync(
         bool, typer.Option("--status", help="Publish nothing: only say which door has what.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what the broker should have already.")
+        bool,
+        typer.Option(
+            "--all",
+            help="Publish all parts again; without it only if a door misses some.",
+        ),
     ] = False,
     seconds: Annotated[
         float | None,
@@ -64,7 +70,7 @@ def sync(
         ),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask, though many would be gone.")
+        bool, typer.Option("--yes", "-y", help="Do not ask, though more than half would be gone.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -219,10 +225,12 @@ def share(
 ) -> Shared:
     """Publish what is new, forget what is old, wait for the doors.
 
-    `confirm` is asked if fewer than half of those who were shared before are left. Raises
-    GalleryError, AuditError, BrokerError, MessageError.
+    `confirm` is asked if fewer than half of those who were shared before are left, by the audit log
+    here, or else by what lies at the broker. If a door says that it misses parts, all are put there
+    again. Raises GalleryError, AuditError, BrokerError, MessageError.
     """
-    from oneglance.audit.generations import SHARING, Generations
+    from oneglance.audit.entry import key_id
+    from oneglance.audit.generations import Versions
     from oneglance.cli.audit_log import open_audit, open_gallery
     from oneglance.cli.people.shared_plan import plan
     from oneglance.errors import ConfigError
@@ -237,18 +245,38 @@ def share(
         contents = gallery.contents()
     now = datetime.now(UTC)
     before = _index(broker, sharer)
-    log = Generations(open_audit(settings), SHARING)
-    seen = (log.highest_generation() or 0, before.version if before else 0)
-    version = max(int(now.timestamp() * 1000), max(seen) + 1)
+    log = Versions(open_audit(settings))
+    version = next_version(now, log.newest(), before.version if before else 0)
     ready = plan(contents, doors, sharer, version, now)
-    if before is not None and ready.people * 2 < before.people:
-        confirm(before.people, ready.people)
-    log.note_generation(version)
+    shared = log.people()
+    if shared is None and before is not None:
+        shared = before.people
+    if shared is not None and ready.people * 2 < shared:
+        confirm(shared, ready.people)
+    log.note(key_id(sharer.key.public_key()), version, ready.people)
     had = set(before.parts) if before is not None and not everything else set()
     new = {part_id: ready.parts[part_id] for part_id in sorted(ready.parts.keys() - had)}
     _publish(broker, sharer.site, ready, new, before)
-    states = hear_doors(broker, sharer, [door.name for door in doors], seconds, version)
+    names = [door.name for door in doors]
+    states = hear_doors(broker, sharer, names, seconds, version)
     return _shared(sharer, doors, states, version, len(ready.parts), len(new))
+
+
+def next_version(now: datetime, own: int, left: int) -> int:
+    """The version after `own`, the newest of this house, and the one `left` at the broker. Pure.
+
+    Raises MessageError if that can be nobody's clock.
+    """
+    from oneglance.errors import MessageError
+
+    clock = int(now.timestamp() * 1000)
+    if left > max(clock, own) + FAR_AHEAD_MS:
+        raise MessageError(
+            f"version {left} lies at the broker, which no clock gives: somebody else signs with"
+            " this key",
+            fix="revoke it at each door and make a new one: docs/keys.md, 'When a key leaks'",
+        )
+    return max(clock, own + 1, left + 1)
 
 
 def ask(
@@ -259,10 +287,10 @@ def ask(
     seconds: float,
 ) -> Shared:
     """What each door says it has; nothing is published."""
-    from oneglance.audit.generations import SHARING, Generations
+    from oneglance.audit.generations import Versions
     from oneglance.cli.audit_log import open_audit
 
-    version = Generations(open_audit(settings), SHARING).highest_generation() or 0
+    version = Versions(open_audit(settings)).newest()
     names = [door.name for door in doors]
     states = hear_doors(broker, sharer, names, seconds, None)
     return _shared(sharer, doors, states, version, 0, 0)
@@ -342,8 +370,7 @@ def _publish(
     from oneglance.contract.sharing import part_topic
     from oneglance.contract.topics import Topics
 
-    for part_id, payload in new.items():
-        broker.publish(part_topic(site, part_id), payload)
+    _put(broker, site, new)
     for door, payload in ready.doors.items():
         broker.publish(Topics(site, door).gallery, payload)
     gone = set() if before is None else set(before.doors) - ready.doors.keys()
@@ -357,6 +384,13 @@ def _publish(
         broker.publish(part_topic(site, part_id), b"")
     for _ in broker.until_here():
         pass
+
+
+def _put(broker: Broker, site: str, parts: dict[str, bytes]) -> None:
+    from oneglance.contract.sharing import part_topic
+
+    for part_id, payload in parts.items():
+        broker.publish(part_topic(site, part_id), payload)
 
 
 def _shared(

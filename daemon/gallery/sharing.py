@@ -19,7 +19,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from oneglance.audit.generations import SHARING, Generations
+from oneglance.audit.entry import key_id
+from oneglance.audit.generations import Generations, Versions
 from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.contract.keyring import Keyring, Role, Standing
@@ -75,13 +76,14 @@ class RefusedError(MessageError):
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What this door has taken over: which version, of which parts, and how it came out."""
+    """What this door has taken over: which version, by whose key, of which parts."""
 
     version: int = 0
     issued_at: datetime | None = None
     parts: tuple[str, ...] = ()
     receipt: str = ""
     people: str = ""
+    signer: str = ""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class _Target:
     """A newer version, as far as it has come: the people of each part that is not as it was."""
 
     message: SharedGallery
+    signer: str
     contents: Contents
     since_s: float
     missing: dict[str, list[int]]
@@ -136,7 +139,7 @@ class Sharing:
         self._unhear = unhear
         self._say = say
         self._changed = changed
-        self._newest_seen = Generations(log, SHARING)
+        self._newest_seen = Versions(log)
         self._lock = threading.Lock()
         self._payload: bytes | None = None
         self._reconnected = True
@@ -215,6 +218,9 @@ class Sharing:
         target = self._target
         if target is None:
             return
+        if target.signer not in self._counting():
+            self._target = None
+            raise RefusedError(REFUSED, "the key that signed it does not count any more")
         self._collect(target)
         if target.missing:
             self._ask(target, now_s)
@@ -230,15 +236,19 @@ class Sharing:
 
     def _admit(self, payload: bytes, now_s: float) -> None:
         """Prove a message; what it lists is what has to come about from now on."""
-        message = self._proved(payload)
+        message, signer = self._proved(payload)
         if message.issued_at > self._clocks.wall() + AHEAD:
             raise RefusedError(REFUSED, "it is from the future", fix="compare the clocks")
-        highest = max(self._newest_seen.highest_generation() or 0, self._applied.version)
+        highest, counting = 0, self._counting()
+        if self._applied.signer in counting:
+            highest = self._applied.version
+        highest = max(highest, self._newest_seen.highest(counting))
         if message.version < highest:
             raise RefusedError(
                 REPLAYED,
                 f"version {message.version}, older than {highest}, which was seen before",
-                fix="run 'oneglance people sync' again; somebody may have put an old one back",
+                fix="run 'oneglance people sync' again; if that does not help, somebody else signs"
+                " with a key that this door trusts: docs/keys.md, 'When a key leaks'",
             )
         try:
             contents = open_contents(message, self._key)
@@ -251,12 +261,12 @@ class Sharing:
                 fix="bring the door and who shares to the same model",
             )
         # Before anything of it counts: what is older is refused from now on.
-        self._newest_seen.note_generation(message.version)
-        target = self._target
-        if target is not None and target.message.version == message.version:
+        self._newest_seen.note(signer, message.version)
+        target, which = self._target, (message.version, signer)
+        if target is not None and (target.message.version, target.signer) == which:
             return
         intact = self._applied.people == self._people_now()
-        if message.version == self._applied.version and intact:
+        if (self._applied.version, self._applied.signer) == which and intact:
             self._target, self._problem = None, ""
             return
         had = self._applied.parts if intact else ()
@@ -264,11 +274,16 @@ class Sharing:
         for place, part in enumerate(contents.parts):
             if len(had) != len(contents.parts) or had[place] != part.digest.hex():
                 missing.setdefault(part.id, []).append(place)
-        self._target = _Target(message, contents, now_s, missing)
+        self._target = _Target(message, signer, contents, now_s, missing)
         self._ask_at_s = self._apply_at_s = float("-inf")
 
-    def _proved(self, payload: bytes) -> SharedGallery:
-        """The message, if a key that counts signed it for this door."""
+    def _counting(self) -> set[str]:
+        """The keys whose word on the gallery counts at this moment."""
+        valid = self._keys().valid(Role.GALLERY, self._clocks.wall())
+        return {key_id(entry.key) for entry in valid}
+
+    def _proved(self, payload: bytes) -> tuple[SharedGallery, str]:
+        """The message, if a key that counts signed it for this door, and which one."""
         try:
             signed = unpack(payload, SharedGallery, longest=MAX_GALLERY_BYTES)
             entry = self._keys().find(str(signed.body.get("key_id")))
@@ -288,7 +303,7 @@ class Sharing:
             raise RefusedError(REFUSED, error.what, fix=error.fix) from None
         if (message.site, message.door) != (self._topics.site, self._topics.door):
             raise RefusedError(REFUSED, f"it is for {message.site}/{message.door}")
-        return message
+        return message, key_id(entry.key)
 
     def _collect(self, target: _Target) -> None:
         """Take in the parts that came; one that is wrong is as good as missing.
@@ -379,6 +394,7 @@ class Sharing:
             tuple(part.digest.hex() for part in parts),
             target.contents.receipt.hex(),
             people,
+            target.signer,
         )
         _write_state(self._config.sharing_file, self._sealer, self._applied)
         log.info(
@@ -451,6 +467,7 @@ def _read_state(file: Path, sealer: TemplateKey) -> Applied:
             tuple(said["parts"]),
             str(said["receipt"]),
             str(said["people"]),
+            str(said["signer"]),
         )
     except FileNotFoundError:
         return Applied()
@@ -466,6 +483,7 @@ def _write_state(file: Path, sealer: TemplateKey, applied: Applied) -> None:
         "parts": applied.parts,
         "receipt": applied.receipt,
         "people": applied.people,
+        "signer": applied.signer,
     }
     try:
         sealed = sealer.seal(json.dumps(said).encode(), _STATE)

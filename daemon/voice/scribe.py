@@ -110,12 +110,12 @@ class Scribe:
         with self._noted():
             return self._started().append_all(said)
 
-    def append_unless(
-        self, known: Callable[[dict[str, Any]], bool], kind: str, body: dict[str, Any]
+    def append_after(
+        self, kind: str, body: Callable[[dict[str, Any]], dict[str, Any] | None]
     ) -> None:
-        """Write an entry as `Audit.append_unless` does. Raises AuditError."""
+        """Write an entry as `Audit.append_after` does. Raises AuditError."""
         with self._noted():
-            self._opened().append_unless(known, kind, body)
+            self._opened().append_after(kind, body)
 
     def last(self, kind: str) -> Entry | None:
         """The newest entry of a kind, as `Audit.last` gives it. Raises AuditError."""

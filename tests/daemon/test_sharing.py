@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from shared_rig import BEGINNING, MODEL, RING, SITE, SIZE, Door, House, listed, template
 
-from oneglance.audit.generations import Generations
+from oneglance.audit.generations import Versions
 from oneglance.audit.log import Audit
 from oneglance.audit.proof import prove
-from oneglance.contract.keyring import Keyring, Role
+from oneglance.contract.keyring import Keyring, Role, entry
 from oneglance.contract.sharing import MAX_GALLERY_BYTES, Part, open_part, part_topic
 from oneglance.daemon.gallery import sharing
 from oneglance.daemon.gallery.sharing import AGAIN_S, WAIT_S
@@ -178,6 +178,69 @@ def test_an_older_bundle_is_refused_though_the_newer_one_never_came_whole(
     house.retained = {door.topics.gallery: between}
     door.take_over()
     assert "sharing_replayed" in door.sharing.problems
+
+
+def test_a_stolen_key_is_over_once_it_is_revoked_and_another_one_signs(
+    house: House, opened: Opened
+) -> None:
+    """The thief signs the highest version that there is, in which they are enrolled."""
+    door = opened()
+    house.enrol("Ada", 0)
+    house.publish()
+    door.take_over()
+    honest = dict(house.people)
+    new = Ed25519PrivateKey.generate()
+    house.enrol("Thief", 1)
+    house.version = 2**53 - 2
+    house.publish()
+    stolen = dict(house.retained)
+    door.take_over()
+    assert set(door.people()) == {"ada", "thief"}
+    # At each door the house's key is revoked, and its new one trusted.
+    (former,) = RING.keys
+    revoked = former.model_copy(update={"revoked_at": BEGINNING})
+    trusted = entry("new", Role.GALLERY, new.public_key(), BEGINNING)
+    house.sharer = replace(house.sharer, key_id="new", key=new)
+    house.people, house.version = honest, int(datetime.now(UTC).timestamp() * 1000)
+    before = house.publish().doors["front"]
+    door.ring = Keyring(keys=(former, trusted))
+    door.take_over()
+    assert door.sharing.problems == ("sharing_replayed",)
+    door.ring = Keyring(keys=(revoked, trusted))
+    door.work(seconds=AGAIN_S)
+    assert (door.people(), door.sharing.problems) == ({"ada": True}, ())
+    house.enrol("Zoe", 2)
+    house.publish()
+    good = dict(house.retained)
+    # From now on the new key's versions count alone, after a restart as well.
+    for _ in range(2):
+        for payload, why in (
+            (stolen[door.topics.gallery], "sharing_refused"),
+            (before, "sharing_replayed"),
+        ):
+            house.retained = good
+            door.take_over()
+            assert (set(door.people()), door.sharing.problems) == ({"ada", "zoe"}, ())
+            house.retained = {**good, **stolen, door.topics.gallery: payload}
+            door.take_over()
+            assert (set(door.people()), door.sharing.problems) == ({"ada", "zoe"}, (why,))
+        door.config.sharing_file.unlink()
+        door.begin()
+    assert prove(door.config.audit_folder, {}).problem is None
+
+
+def test_what_a_key_signed_that_is_revoked_meanwhile_is_not_taken_over(
+    house: House, opened: Opened
+) -> None:
+    door = opened()
+    house.enrol("Thief", 0)
+    topic = part_topic(SITE, min(house.publish().parts))
+    late = house.retained.pop(topic)
+    door.take_over()
+    door.ring = Keyring()
+    door.arrive(topic, late)
+    door.work()
+    assert (door.people(), door.sharing.problems[0]) == ({}, "sharing_refused")
 
 
 def forged(house: House, door: Door) -> None:
@@ -372,7 +435,7 @@ def test_a_power_cut_at_any_moment_leaves_the_old_gallery_or_the_new_one(
     door.take_over()
     for number, (owner, name) in enumerate(
         (
-            *((Generations, "note_generation"), (Audit, "append_all"), (Gallery, "replace")),
+            *((Versions, "note"), (Audit, "append_all"), (Gallery, "replace")),
             *((Register, "erased"), (Gallery, "erase"), (sharing, "_write_state")),
         )
     ):
