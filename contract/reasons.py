@@ -196,7 +196,7 @@ REASONS = (
         "sharing_incomplete",
         "parts of the shared gallery have been missing for 30 s",
         Effect.EVERYBODY,
-        "`oneglance people sync --all` publishes them again",
+        "the next `oneglance people sync` publishes them again",
     ),
     Reason(
         "sharing_error",

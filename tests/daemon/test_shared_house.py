@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mosquitto_fixture import ROLES, Mosquitto
 from people_on_stage import face_of
 from typer.testing import CliRunner
 
 from oneglance.cli.audit_log import open_gallery
 from oneglance.cli.main import app
+from oneglance.cli.people.sync import FAR_AHEAD_MS, next_version
 from oneglance.config import (
     CameraConfig,
     Config,
@@ -33,10 +36,12 @@ from oneglance.config import (
 from oneglance.contract.keyring import Keyring, Role, entry
 from oneglance.contract.keyring_file import write_keyring
 from oneglance.contract.messages import Status, parse
-from oneglance.contract.sharing import GalleryState
+from oneglance.contract.sharing import GalleryState, part_topic
 from oneglance.contract.signing import load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.app import Daemon
+from oneglance.daemon.gallery import sharing
+from oneglance.errors import MessageError
 from oneglance.faces.gallery.vault import create_key
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.key_files import create_key_pair, create_sealing_key
@@ -122,7 +127,7 @@ class Ears:
         self.link = Link(
             mosquitto.mqtt("admin"),
             "ears",
-            subscriptions=((f"oneglance/v1/{SITE}/#", 1),),
+            subscriptions=((f"oneglance/v1/{SITE}/#", 1), (part_topic(SITE, "+"), 1)),
             on_message=self.heard.append,
         )
 
@@ -145,6 +150,7 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
     photos: Path,
     model: FaceModel,
     wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     house = Place(tmp_path / "house", mosquitto, "front", None)
     create_key_pair(house.folder / "house.key", house.folder / "house.pub")
@@ -219,7 +225,48 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
         ears.link.publish(old.topic, old.payload, qos=1, retain=True)
         wait_until(lambda: "sharing_replayed" in ears.reasons(back), "it is told")
         assert back.people() == {"zoe"}
+        # A door that has to begin anew misses what somebody has taken from the broker, until the
+        # next `sync` hears that.
+        assert sync("--seconds", "60")[0] == 0
+        back.config.sharing_file.unlink()
+        parts = {a.topic for a in ears.heard if a.topic.startswith("oneglance/parts/")}
+        parts -= {part_topic(SITE, "index")}
+        for part in parts:
+            ears.link.publish(part, b"", qos=1, retain=True)
+        wait_until(
+            lambda: parts <= {a.topic for a in list(ears.heard) if not a.payload}, "they are gone"
+        )
+    monkeypatch.setattr(sharing, "WAIT_S", 0.0)
+    with watching(back, network_camera.url):
+        wait_until(lambda: "sharing_incomplete" in ears.reasons(back), "it misses a part")
+        code, told = sync("--seconds", "2")
+        assert (told["new_parts"], told["parts"]) == (2, 2)
+        code, told = sync("--status", "--seconds", "60")
+        assert told["confirmed"] == ["back"]
     ears.link.stop()
+    # The broker has forgotten how many were shared, but not the house.
+    mosquitto.stop()
+    mosquitto.start()
+    with open_gallery(house.config) as gallery:
+        gallery.delete("zoe")
+    config = ["--config", str(house.folder / "admin.toml")]
+    command = ["people", "sync", str(doors), "--key", str(house.folder / "house.key"), *config]
+    done = CliRunner().invoke(app, command, input="n\n")
+    assert done.exit_code == 1
+    assert "1 people were shared before, and now 0" in done.output
+
+
+@given(clock=st.integers(0, 2**42), own=st.integers(0, 2**42), left=st.integers(0, 2**53 - 1))
+def test_the_next_version_is_above_all_others_and_never_used_up(
+    clock: int, own: int, left: int
+) -> None:
+    now = datetime.fromtimestamp(clock / 1000, UTC)
+    if left > max(clock, own) + FAR_AHEAD_MS:
+        with pytest.raises(MessageError, match="somebody else signs"):
+            next_version(now, own, left)
+    else:
+        version = next_version(now, own, left)
+        assert max(own, left) < version <= max(clock, own) + FAR_AHEAD_MS + 1
 
 
 def test_what_the_command_refuses(tmp_path: Path, mosquitto: Mosquitto) -> None:
