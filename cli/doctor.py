@@ -53,9 +53,10 @@ def doctor(
 
     Without a configuration it looks at Python, packages, the model and the screen; with one
     (`--config`, or where `oneglance --help` says) also at what that file speaks of: the daemon's
-    keys, sequence, gallery, audit log, liveness model and cameras, the lock's key, memory and pins,
-    the screen's key, and the broker. Exit code 0 if nothing is broken. Parts that are missing, or
-    have an unsuitable version, are not a fault here: only those who use a part need it.
+    keys, sequence, gallery, audit log, liveness model and cameras, the gallery that it shares with
+    other doors, the lock's key, memory and pins, the screen's key, and the broker. Exit code 0 if
+    nothing is broken. Parts that are missing, or have an unsuitable version, are not a fault here:
+    only those who use a part need it.
 
     `--running` asks the daemon that runs, by its [metrics] port, whether somebody could be let in,
     and the broker what daemon and lock last said; it touches neither cameras nor files.
@@ -161,6 +162,19 @@ def _daemon(config: Config, *, offline: bool) -> Iterator[Finding]:
     yield from checked("daemon", "calibration", partial(_calibration, config))
     yield from checked("daemon", "gallery's witness", partial(_witness, config))
     yield from checked("daemon", "badges and PINs", partial(_credentials, config))
+    if config.sharing.receive:
+        yield from checked("sharing", "door's key", partial(_sharing_key, config))
+        yield from checked("sharing", "who may share", partial(_sharers, config))
+        if config.sharing_file.exists():
+            yield from checked("sharing", "shared gallery", partial(_shared, config))
+        else:
+            yield Finding(
+                "sharing",
+                "shared gallery",
+                Verdict.MISSING,
+                "nothing was shared with this door yet",
+                "oneglance people sync, where people are enrolled: docs/sharing.md",
+            )
     if not config.camera:
         yield Finding(
             "daemon",
@@ -427,6 +441,50 @@ def _credentials(config: Config) -> str:
     log = credentials_log(config) if path.exists() else None
     held = read_credentials(path, load_key(config.gallery.key_file), log)
     return f"of {len(held.entries)} people"
+
+
+def _sharing_key(config: Config) -> str:
+    from oneglance.key_files import load_sealing_key
+
+    load_sealing_key(config.sharing.key_file)
+    return str(config.sharing.key_file)
+
+
+def _sharers(config: Config) -> str:
+    from datetime import UTC, datetime
+
+    from oneglance.contract.keyring import Role
+    from oneglance.contract.keyring_file import read_keyring
+    from oneglance.errors import ConfigError
+
+    keys = read_keyring(config.keyring_file).valid(Role.GALLERY, datetime.now(UTC))
+    if not keys:
+        raise ConfigError(
+            "nobody: no key of the role 'gallery' in it counts at this moment",
+            where=str(config.keyring_file),
+            fix="oneglance keys trust HOUSE.pub --role gallery",
+        )
+    return ", ".join(key.id for key in keys)
+
+
+def _shared(config: Config) -> str:
+    from datetime import UTC, datetime, timedelta
+
+    from oneglance.daemon.gallery.sharing import read_applied
+    from oneglance.errors import GalleryError
+    from oneglance.faces.gallery.vault import load_key
+
+    applied = read_applied(config.sharing_file, load_key(config.gallery.key_file))
+    if applied.issued_at is None:
+        return "cannot be read: the daemon takes it over anew"
+    said = f"version {applied.version}, of {applied.issued_at:%Y-%m-%d %H:%M} UTC"
+    if datetime.now(UTC) - applied.issued_at > timedelta(days=config.sharing.stale_days):
+        raise GalleryError(
+            f"no news since {said}",
+            where="sharing.stale_days",
+            fix="oneglance people sync, where people are enrolled: docs/sharing.md",
+        )
+    return said
 
 
 def _broker(config: Config) -> str:

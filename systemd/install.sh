@@ -505,6 +505,11 @@ keyring_file = "keyring.json"
 path = "$state/gallery.db"
 key_file = "credential:gallery.key"
 
+# true: people whom another machine shares with this door. First: oneglance keys door
+[sharing]
+receive = false
+key_file = "credential:sharing.key"
+
 [[camera]]
 name = "$door"
 source = $camera

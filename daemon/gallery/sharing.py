@@ -148,7 +148,7 @@ class Sharing:
         self._tried_at_s = self._try_at_s = float("-inf")
         self._ask_at_s = self._apply_at_s = float("-inf")
         self._target: _Target | None = None
-        self._applied = _read_state(config.sharing_file, sealer)
+        self._applied = read_applied(config.sharing_file, sealer)
         self._problem = ""
         self._told: tuple[int, str] | None = None
 
@@ -396,7 +396,7 @@ class Sharing:
             people,
             target.signer,
         )
-        _write_state(self._config.sharing_file, self._sealer, self._applied)
+        write_applied(self._config.sharing_file, self._sealer, self._applied)
         log.info(
             "the shared gallery is version %d: %d people new or changed, %d gone",
             *(message.version, len(put), len(gone)),
@@ -457,7 +457,7 @@ def _changes(before: Record | None, after: Record) -> list[tuple[str, dict[str, 
     return [*told, ("expiry_change", {"of": dates})] if dates or not told else told
 
 
-def _read_state(file: Path, sealer: TemplateKey) -> Applied:
+def read_applied(file: Path, sealer: TemplateKey) -> Applied:
     """What was kept; nothing, so that all is taken over anew, if it cannot be read."""
     try:
         said = json.loads(sealer.open(file.read_bytes(), _STATE))
@@ -476,7 +476,8 @@ def _read_state(file: Path, sealer: TemplateKey) -> Applied:
         return Applied()
 
 
-def _write_state(file: Path, sealer: TemplateKey, applied: Applied) -> None:
+def write_applied(file: Path, sealer: TemplateKey, applied: Applied) -> None:
+    """Keep it; GalleryError if that fails."""
     said = {
         "version": applied.version,
         "issued_at": "" if applied.issued_at is None else applied.issued_at.isoformat(),

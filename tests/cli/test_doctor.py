@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,14 @@ from oneglance.cli.audit_log import open_gallery
 from oneglance.cli.doctor import Finding, Verdict, examine
 from oneglance.cli.init import init
 from oneglance.config import MqttConfig, load_config
+from oneglance.contract.keyring import Role, entry
 from oneglance.contract.keyring_file import read_keyring, write_keyring
+from oneglance.contract.signing import load_public_key
+from oneglance.daemon.gallery.sharing import Applied, write_applied
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import load_model
+from oneglance.key_files import create_key_pair, create_sealing_key
 
 
 def looked_at(config: Path) -> dict[tuple[str, str], Finding]:
@@ -201,3 +205,37 @@ def test_a_record_that_is_none_is_found_as_the_daemon_would_find_it(house: Path)
     database.commit()
     database.close()
     assert "tampered with" in looked_at(house)["daemon", "gallery"].detail
+
+
+def test_the_gallery_that_a_door_takes_over_is_looked_at(house: Path) -> None:
+    assert "sharing" not in {part for part, _ in looked_at(house)}
+    house.write_text(house.read_text() + "[sharing]\nreceive = true\n")
+    key, ring = house.with_name("sharing.key"), house.with_name("keyring.json")
+    found = looked_at(house)
+    assert broken(found) >= {("sharing", "door's key"), ("sharing", "who may share")}
+    assert found["sharing", "door's key"].fix == "make one with 'oneglance keys door'"
+    assert found["sharing", "shared gallery"].verdict is Verdict.MISSING
+    create_sealing_key(key)
+    key.chmod(0o644)
+    assert "can be read by others" in looked_at(house)["sharing", "door's key"].detail
+    # What stands in place of a key that the service has not got.
+    key.write_text("none")
+    key.chmod(0o600)
+    assert "not an X25519 private key" in looked_at(house)["sharing", "door's key"].detail
+    key.unlink()
+    create_sealing_key(key)
+    create_key_pair(house.with_name("house.key"), house.with_name("house.pub"))
+    public = load_public_key(house.with_name("house.pub"))
+    trusted = entry("house", Role.GALLERY, public, datetime(2026, 1, 1, tzinfo=UTC))
+    write_keyring(ring, read_keyring(ring).with_entry(trusted))
+    config = load_config(house)
+    sealer, now = load_key(config.gallery.key_file), datetime.now(UTC)
+    for days, verdict in ((1, Verdict.GOOD), (8, Verdict.BROKEN)):
+        applied = Applied(7, now - timedelta(days=days), (), "", "", "")
+        write_applied(config.sharing_file, sealer, applied)
+        found = looked_at(house)
+        assert found["sharing", "who may share"].detail == "house"
+        assert "version 7, of " in found["sharing", "shared gallery"].detail
+        assert found["sharing", "shared gallery"].verdict is verdict
+    config.sharing_file.write_bytes(b"?")
+    assert "cannot be read" in looked_at(house)["sharing", "shared gallery"].detail

@@ -436,7 +436,7 @@ def test_a_power_cut_at_any_moment_leaves_the_old_gallery_or_the_new_one(
     for number, (owner, name) in enumerate(
         (
             *((Versions, "note"), (Audit, "append_all"), (Gallery, "replace")),
-            *((Register, "erased"), (Gallery, "erase"), (sharing, "_write_state")),
+            *((Register, "erased"), (Gallery, "erase"), (sharing, "write_applied")),
         )
     ):
         had = door.people()

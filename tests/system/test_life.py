@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -84,6 +85,26 @@ def test_running_it_again_changes_nothing_and_stops_nothing_for_long(door: Door)
     before = secrets(machine)
     machine.run(INSTALL)
     assert secrets(machine) == before
+    door.wait_open(door.now())
+
+
+def test_a_door_takes_over_a_shared_gallery_once_it_has_a_key_for_it(door: Door) -> None:
+    """As docs/sharing.md has it: no file of systemd's is touched for it."""
+    machine = door.machine
+    config = f"{ETC}/oneglance.toml"
+    made = machine.run("oneglance", "keys", "door", "-c", config).stdout
+    assert 'name = "front"' in made
+    machine.sh(f"sed -i 's/^receive = false/receive = true/' {config}")
+    since = door.now()
+    machine.run("systemctl", "restart", SERVICES[0])
+    assert machine.show(SERVICES[0], "ActiveState") == "active"
+    said = machine.run("oneglance", "doctor", "--json", "-c", config, check=False).stdout
+    found = {one["what"]: one["verdict"] for one in json.loads(said)["findings"]}
+    assert (found["door's key"], found["who may share"]) == ("good", "broken")
+    # Who was enrolled here goes on being let in.
+    door.wait_open(since)
+    machine.sh(f"sed -i 's/^receive = true/receive = false/' {config}; rm {ETC}/sharing.key")
+    machine.run("systemctl", "restart", SERVICES[0])
     door.wait_open(door.now())
 
 

@@ -114,7 +114,7 @@ def test_only_the_daemon_gets_the_private_keys() -> None:
         for unit in UNITS
     }
     assert credentials == {
-        "oneglance": {"signing.key", "gallery.key", "daemon.password"},
+        "oneglance": {"signing.key", "gallery.key", "daemon.password", "sharing.key"},
         "oneglance-door": {"lock.password"},
         # Its own key, with which nothing is opened.
         "oneglance-kiosk": {"kiosk.password", "kiosk.key"},
