@@ -1,1 +1,1 @@
-"""Teach the Siamese network: data, networks, training, evaluation."""
+"""Train the networks: data, architectures, the training loop, recipes."""

@@ -99,7 +99,7 @@ def test_bad_input_is_one_clear_line(tmp_path: Path, name: str, complaint: str, 
     error = error_of(data(verb, tmp_path / name))
     if (verb, name) == ("split", "empty"):
         assert isinstance(error, ConfigError)
-        assert "nobody knows who" in str(error)
+        assert "nothing says who" in str(error)
     else:
         assert isinstance(error, ImageError)
         assert complaint in str(error)

@@ -1,1 +1,1 @@
-"""Labelled pictures: who is on them, whether they are fit, who is for training."""
+"""Labelled pictures: who is in them, whether they are usable, and who is trained on."""

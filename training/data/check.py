@@ -16,10 +16,10 @@ from oneglance.training.data.check_look import Looked, look_at_all
 from oneglance.training.data.check_people import lookalikes, outliers, threshold_for
 from oneglance.training.data.identities import by_identity
 
-# Smaller than this, a face is blown up more than twice to fill the encoder's 112 px.
+# A smaller face is enlarged more than twofold to fill the encoder's 112 px.
 MIN_FACE_PX = 40.0
 MIN_SIDE_PX = 64
-# A picture that fails even this rate of false matches with its own people is out of place.
+# A picture that does not match its own person even at this false match rate is out of place.
 OWN_FMR = "1e-2"
 
 Advance = Callable[[str, int, int], None]
@@ -42,7 +42,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: the pictures concerned, their identities, and in words what."""
+    """One thing that is wrong: the pictures concerned, their identities, and a description."""
 
     kind: Kind
     pictures: tuple[str, ...]
@@ -52,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class DataReport:
-    """All that a check found, worst first, and how much it looked at."""
+    """Everything that a check found, worst first, and how much it looked at."""
 
     source: str
     model_id: str
@@ -61,7 +61,7 @@ class DataReport:
     findings: tuple[Finding, ...]
 
     def counts(self) -> dict[str, int]:
-        """Findings by kind, those without any included."""
+        """Findings by kind, including the kinds that have none."""
         counts = dict.fromkeys(Kind, 0)
         for finding in self.findings:
             counts[finding.kind] += 1
@@ -73,7 +73,7 @@ def check_data(
 ) -> DataReport:
     """Look at every picture and compare all people; `of` is the identity of each known picture.
 
-    `advance(stage, done, total)` tells how far it is. Raises ImageError if there is no picture.
+    `advance(stage, done, total)` reports progress. Raises ImageError if there is no picture.
     """
     names = pictures.names
     if not names:

@@ -19,7 +19,7 @@ from oneglance.faces.pictures import Pictures
 from oneglance.faces.reader import central, find_faces, load_image
 from oneglance.training.data.perceptual import BITS, dct_hash, look
 
-# How many pictures are on their way at once: enough for every core, little memory.
+# How many pictures are in flight at once: enough for every core, and little memory.
 _AHEAD = 4
 
 
@@ -27,10 +27,10 @@ _AHEAD = 4
 class Looked:
     """What one picture is.
 
-    `problem` says why it cannot be read ("" if it can); then all else is empty. `sha256` is of
-    the file's bytes, `hash` bool (64,) and `look` float32 (256,) are as in `perceptual`.
-    `faces` counts the faces found, `face_px` is the width of the central one's box and
-    `template` float32 (d,) its template; 0 and None without a face, or when none was looked for.
+    `problem` says why it cannot be read ("" if it can); if it cannot, all else is empty. `sha256`
+    is of the file's bytes, `hash` bool (64,) and `look` float32 (256,) are as in `perceptual`.
+    `faces` counts the faces found, `face_px` is the width of the central one's box and `template`
+    float32 (d,) its template; 0 and None without a face, or when none was looked for.
     """
 
     name: str
@@ -53,7 +53,7 @@ def look_at_all(
 ) -> list[Looked]:
     """Look at pictures in order, on all cores; without a model, no face is looked for.
 
-    `advance` is called after each. Raises ModelError if the cascades are not there.
+    `advance` is called after each. Raises ModelError if the cascades are missing.
     """
     own = threading.local()
 
@@ -76,7 +76,7 @@ def look_at_all(
 def look_at(
     pictures: Pictures, name: str, detector: FaceDetector | None, model: FaceModel | None
 ) -> Looked:
-    """Look at one picture; what is wrong with the file is in the result, never raised."""
+    """Look at one picture; what is wrong with the file is reported in the result, never raised."""
     try:
         data = pictures.read(name)
     except ImageError as error:

@@ -1,7 +1,7 @@
 """Mixed-up identities: pictures unlike their own identity, and two identities of one person.
 
 Pure: templates and a comparison in, suspicions out. The teacher is the model that the templates
-come from; it errs too, so a person must look at what it suspects.
+come from; it makes mistakes too, so a human must look at what it suspects.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# A picture of somebody else is as much like its identity as any stranger's: its place among all
-# identities is random. One that belongs there is nearly always ahead of nearly all of them.
+# A picture of somebody else is no more like its identity than any stranger's would be, so its rank
+# among all identities is random. A picture that belongs there ranks ahead of nearly all of them.
 MORE_ALIKE = 0.05
 _STRANGERS_NEEDED = 20
-# Identities compared with all others at once.
+# How many identities are compared with all others in one matrix product.
 _STEP = 64
 
 Compare = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
@@ -60,12 +60,12 @@ def outliers(
     own_threshold: float,
     other_threshold: float,
 ) -> list[Outlier]:
-    """Pictures that are not like the others of their identity, worst first.
+    """Pictures that are unlike the others of their identity, worst first.
 
     `templates` is float32 (n, d), `members` the rows of each identity. An outlier scores below
     `own_threshold` with the others, and at least MORE_ALIKE of all other identities score higher
-    (with few identities, the threshold alone must do). Of an identity with two pictures that do
-    not match, nobody can say which is wrong: both may be reported. One that scores
+    (with few identities, the threshold alone has to do). Where an identity has two pictures that do
+    not match, nothing says which of them is wrong, so both may be reported. One that scores
     `other_threshold` or more with another identity is said to look like it.
     """
     names, medians = _medians(templates, members)
@@ -99,7 +99,7 @@ def lookalikes(
 ) -> list[Lookalike]:
     """Pairs of identities whose median templates score at or above `threshold`, most alike first.
 
-    Every pair is compared; `advance` is told how many identities were done.
+    Every pair is compared; `advance` is called with the number of identities done so far.
     """
     names, medians = _medians(templates, members)
     found = []
@@ -114,7 +114,7 @@ def lookalikes(
 
 
 def threshold_for(pairs: int, thresholds: Mapping[float, float]) -> float:
-    """The score at which about one of so many comparisons of strangers matches by chance.
+    """The score that about one in `comparisons` comparisons of strangers reaches by chance.
 
     `thresholds` maps false match rates to thresholds. Between and beyond them the threshold is
     taken to be linear in the logarithm of the rate, as it nearly is in the tail; the rate is never

@@ -1,6 +1,6 @@
 """A data check as one HTML page with the pictures concerned, and as JSON beside it.
 
-The page holds pictures of people: only its owner may read it.
+The page holds pictures of people, so only its owner may read it.
 """
 
 from __future__ import annotations
@@ -97,13 +97,13 @@ def write_report(report: DataReport, pictures: Pictures, page: Path) -> Path:
 
 
 def _write_private(path: Path, parts: Iterable[str]) -> None:
-    # Not durable: a report can be made again.
+    # No fsync: a report can be made again.
     with fresh(path, 0o600, durable=False) as draft:
         draft.writelines(part.encode() for part in parts)
 
 
 def _page(report: DataReport, pictures: Pictures) -> Iterator[str]:
-    # Here, because a check without a page needs no Jinja2.
+    # Imported here, because a check without a page needs no Jinja2.
     from oneglance.page import data_uri, fill
 
     def thumbnail(name: str) -> str | None:

@@ -45,10 +45,10 @@ def collect_negatives(
 ) -> Tally:
     """Copy every picture with exactly one face (`several`: at least one) to `out`.
 
-    `of` is the identity of each picture that has one; any other is taken for somebody else's.
-    JPEG and PNG files are copied byte for byte, others become PNG. A second run goes on: pictures
-    that are there already are counted as `known`. `origin` is written into each record.
-    Raises ImageError if there is no picture, or one cannot be written.
+    `of` is the identity of each picture that has one; each of the others is taken to show a
+    different person. JPEG and PNG files are copied byte for byte, others become PNG. A second run
+    continues the first: pictures that are already there are counted as `known`. `origin` is written
+    into each record. Raises ImageError if there is no picture, or one cannot be written.
     """
     if not pictures.names:
         raise ImageError(
@@ -113,7 +113,7 @@ def _encoded(data: bytes, image: cv2.typing.MatLike) -> tuple[bytes, str]:
 
 
 def _ids(people: set[str]) -> dict[str, str]:
-    """An id for each name; names that would share one, or make none, get a piece of their hash."""
+    """An id for each name; names whose ids would collide or be empty get part of their hash."""
     plain = {person: _plain_id(person) for person in people}
     taken = list(plain.values())
     return {

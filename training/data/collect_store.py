@@ -76,7 +76,7 @@ class Collection:
         return self.folder / name
 
     def discard_if_empty(self) -> None:
-        """Leave no folder behind for somebody of whom no picture was taken."""
+        """Remove the folder again if no picture was taken."""
         if not self._record["pictures"] and not self._numbered():
             (self.folder / RECORD).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
@@ -87,10 +87,7 @@ class Collection:
         return [match for match in found if match]
 
     def adopt_unrecorded(self) -> list[str]:
-        """Record pictures that a power cut left without a record; returns their files.
-
-        A broken half of a picture cannot be there: it never had its name.
-        """
+        """Record pictures that a power cut left without a record; returns their files."""
         known = {picture["file"] for picture in self._record["pictures"]}
         lost = sorted(m[0] for m in self._numbered() if m[0] not in known)
         for name in lost:
@@ -164,7 +161,7 @@ def _as_bytes(record: Mapping[str, Any]) -> bytes:
 
 def _write_private(path: Path, data: bytes) -> None:
     try:
-        # Who was photographed has gone by the time the power comes back.
+        # Flushed to disk: whoever was photographed has gone by the time the power comes back.
         write_whole(path, data, 0o600, durable=True)
     except OSError as error:
         raise ImageError(

@@ -1,4 +1,4 @@
-"""Labelled pictures: who is on which picture, read from CSV files beside the pictures."""
+"""Labelled pictures: who is in which picture, read from CSV files beside the pictures."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def labelled_pictures(
 ) -> list[LabelledPicture]:
     """The pictures of a folder or zip that a CSV file assigns to people, by name.
 
-    The CSV has either a row a person (columns person, fold: the person's pictures lie in a folder
-    of that name) or a row a picture (columns image, identity). `folds` keeps people of these
-    folds only. Rows whose pictures are not there are counted and named in a warning.
-    Raises ConfigError naming the line of a bad row, ImageError for bad pictures.
+    The CSV has either one row per person (columns person, fold: the person's pictures lie in a
+    folder of that name) or one row per picture (columns image, identity). `folds` keeps only the
+    people of these folds. Rows whose pictures are missing are counted and named in a warning.
+    Raises ConfigError that names the line of a bad row, ImageError for bad pictures.
     """
     pictures = Pictures(images)
     rows = _rows(people)
@@ -61,7 +61,7 @@ def labelled_pictures(
 def pictures_by_folder(images: Path) -> list[LabelledPicture]:
     """The pictures of a folder or zip, each belonging to the folder that it lies in.
 
-    Raises ImageError if there is no such source, ConfigError if no picture lies in a folder.
+    Raises ImageError if the source does not exist, ConfigError if no picture lies in a folder.
     """
     pictures = Pictures(images)
     found = [(name, name.rpartition("/")[0]) for name in pictures.names if "/" in name]

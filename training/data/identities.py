@@ -1,4 +1,4 @@
-"""Who is on which picture: from a CSV file, else from the folders' names."""
+"""Who is in which picture: from a CSV file, or else from the folders' names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def identities(pictures: Pictures, people: Path | None = None) -> dict[str, str]
         return {name: name.rpartition("/")[0] for name in pictures.names if "/" in name}
     labelled = labelled_pictures(pictures.source, people)
     labelled[0].pictures.close()
-    # Datasets are told apart by a prefix there; here is only one.
+    # That prefix tells data sets apart; here there is only one.
     return {row.name: row.person.removeprefix(f"{people.stem}/") for row in labelled}
 
 

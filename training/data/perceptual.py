@@ -1,4 +1,4 @@
-"""A picture's look in 64 bits, so that copies of it are found among many thousands."""
+"""A picture's appearance in 64 bits, to find copies of it among many thousands."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 BITS = 64
 _SIDE = 32
 _LOW = 8
-# Rows a block: bounds what is held at once to some tens of MB for 20,000 pictures.
+# Rows per block: keeps memory to some tens of MB for 20,000 pictures.
 _BLOCK = 512
 
 
 def dct_hash(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """64 bits (64,) that stay the same when a picture is resized, recompressed or brightened.
 
-    The signs, against their median, of the 8 x 8 lowest frequencies but the constant row and
-    column of the grey 32 x 32 picture. Source: Zauner, Implementation and benchmarking of
+    Whether each of the 8 x 8 lowest frequencies of the grey 32 x 32 picture, without the constant
+    row and column, lies above their median. Source: Zauner, Implementation and benchmarking of
     perceptual image hash functions, 2010 (pHash).
     """
     grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
@@ -37,7 +37,7 @@ def look(image_bgr: NDArray[np.uint8], side: int = 16) -> NDArray[np.float32]:
 def close_pairs(hashes: NDArray[np.bool_], max_bits: int) -> NDArray[np.int64]:
     """All pairs (k, 2), i < j, of hashes bool (n, 64) that differ in at most `max_bits` bits.
 
-    Every pair is compared, as one matrix product a block of rows: exact, and about a second for
+    Every pair is compared, with one matrix product per block of rows: exact, and about a second for
     20,000 pictures.
     """
     signs = np.where(hashes, np.float32(1), np.float32(-1))
@@ -52,7 +52,7 @@ def close_pairs(hashes: NDArray[np.bool_], max_bits: int) -> NDArray[np.int64]:
 
 
 def groups(count: int, pairs: NDArray[np.int64]) -> list[list[int]]:
-    """Connected groups of two or more among `count` items, each and all in rising order."""
+    """Connected groups of two or more among `count` items, sorted, as are the items within each."""
     parent = list(range(count))
 
     def root(item: int) -> int:

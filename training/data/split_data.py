@@ -1,4 +1,4 @@
-"""Make a split of a data set: find who must stay together, then deal."""
+"""Split a data set: find who must stay together, then deal people out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_split(
 ) -> Split:
     """Split the people of a data set; `checked` is the JSON of a check of the same data.
 
-    Raises ConfigError if there are not people enough or `checked` does not fit, ImageError if a
+    Raises ConfigError if there are too few people or `checked` does not fit, ImageError if a
     picture's file cannot be read.
     """
     sizes = {who: len(names) for who, names in by_identity(of, pictures.names).items()}
@@ -37,7 +37,7 @@ def make_split(
         raise ConfigError(
             "a split needs two people or more"
             if sizes
-            else "nobody knows who is on these pictures",
+            else "nothing says who is in these pictures",
             where=str(pictures.source),
             fix="put each person's pictures in a folder of their own, or name a CSV with --people",
         )
@@ -66,7 +66,7 @@ def make_split(
 
 
 def shared_photographs(looked: Sequence[Looked], of: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Pairs of identities that have a photograph in common."""
+    """Pairs of identities that share a photograph."""
     tied = []
     for group in [*exact_copies(looked), *near_copies(looked)]:
         people = dict.fromkeys(of[looked[p].name] for p in group if looked[p].name in of)
@@ -89,8 +89,8 @@ def ties_of_check(checked: Path, known: Mapping[str, int]) -> list[tuple[str, st
     strangers = sorted({who for pair in tied for who in pair} - set(known))
     if strangers:
         raise ConfigError(
-            f"it speaks of {strangers[0]!r}, who is not in this data",
+            f"it mentions {strangers[0]!r}, who is not in this data",
             where=where,
-            fix="check the data that is to be split",
+            fix="run the check on the data that you want to split",
         )
     return tied

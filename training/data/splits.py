@@ -1,6 +1,6 @@
-"""Which people are for training, which for validation, which for the test; written down.
+"""Which people are for training, which for validation and which for the test, kept in a file.
 
-A split is by identity, never by picture, and people who may be one person stay on one side.
+A split is by identity, never by picture, and identities that may be one person stay together.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Split:
 
 
 def data_sha256(pictures: Pictures, of: Mapping[str, str]) -> str:
-    """SHA-256 over each picture's name, identity and bytes, so that other data has another.
+    """SHA-256 over each picture's name, identity and bytes: it changes when the data does.
 
-    Raises ImageError if a picture cannot be read: then nobody can say what the data is.
+    Raises ImageError if a picture cannot be read, since the data is then unknown.
     """
     whole = hashlib.sha256()
     for name in pictures.names:
@@ -55,7 +55,9 @@ def data_sha256(pictures: Pictures, of: Mapping[str, str]) -> str:
 
 
 def parse_fractions(text: str) -> tuple[float, ...]:
-    """The shares of SIDES from "0.8,0.1,0.1"; ConfigError unless they are three and make 1."""
+    """The shares of SIDES from "0.8,0.1,0.1"; ConfigError unless there are three and they sum to
+    1.
+    """
     try:
         fractions = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -65,7 +67,7 @@ def parse_fractions(text: str) -> tuple[float, ...]:
         raise ConfigError(
             f"{text!r} are no shares for {', '.join(SIDES)}",
             where="--fractions",
-            fix="give three numbers that make 1, the first above 0, e.g. 0.8,0.1,0.1",
+            fix="give three numbers that sum to 1, the first above 0, e.g. 0.8,0.1,0.1",
         )
     return fractions
 
@@ -76,17 +78,17 @@ def split_people(
     fractions: Sequence[float],
     seed: int,
 ) -> dict[str, tuple[str, ...]]:
-    """Deal identities out to SIDES so that each gets about its share of the identities.
+    """Deal identities out to SIDES so that each side gets about its share of them.
 
-    `sizes` is how many pictures each identity has; identities that `tied` joins, directly or over
-    others, go to one side. The same input and seed give the same split, in whatever order the
-    identities come. Raises ConfigError if a side with a share gets nobody.
+    `sizes` is how many pictures each identity has; identities that `tied` joins, directly or
+    through others, go to the same side. The same input and seed give the same split, whatever the
+    order of the identities. Raises ConfigError if a side with a share gets nobody.
     """
     names = sorted(sizes)
     place = {name: index for index, name in enumerate(names)}
     pairs = np.array([(place[a], place[b]) for a, b in tied], np.int64).reshape(-1, 2)
     bundles = _bundles(len(names), pairs)
-    # Large bundles first: the small ones then even the shares out.
+    # Large bundles first, so that the small ones can even the shares out.
     order = np.random.default_rng(seed).permutation(len(bundles))
     dealt = sorted((bundles[index] for index in order), key=len, reverse=True)
     wanted = np.array(fractions) * len(names)
@@ -125,7 +127,7 @@ def save_split(split: Split, path: Path) -> None:
     }
     text = json.dumps(data, indent=1) + "\n"
     try:
-        # Another draw would test on people whom a training already knows.
+        # A new draw would test on people whom some training has already seen.
         write_whole(path, text.encode(), 0o666, durable=True)
     except OSError as error:
         raise ConfigError(
@@ -136,7 +138,7 @@ def save_split(split: Split, path: Path) -> None:
 
 
 def load_split(path: Path, pictures: Pictures, of: Mapping[str, str]) -> Split:
-    """Read a split, and make sure that it was made of this data and puts nobody on two sides.
+    """Read a split, and check that it was made from this data and puts nobody on two sides.
 
     Raises ConfigError otherwise: training with it would test on people it was trained on.
     """

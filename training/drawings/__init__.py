@@ -1,1 +1,1 @@
-"""Teach the networks for drawings: Koch's experiment."""
+"""Train the networks for drawings: Koch's experiment."""

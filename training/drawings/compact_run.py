@@ -22,8 +22,8 @@ def run_compact(
 ) -> dict[str, Any]:
     """Train what the recipe says; leaves siamese.keras in `out` and returns the report.
 
-    `begin` is called when the data is read and found to fit. Raises ConfigError or ImageError for
-    data that does not fit.
+    `begin` is called once the data has been read and fits the recipe. Raises ConfigError or
+    ImageError for data that does not fit.
     """
     learn, check = learn_and_check(recipe, data_dir, stage)
     begin()

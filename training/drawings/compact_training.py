@@ -1,5 +1,5 @@
-"""Teach `compact` to tell characters apart that it never saw: batches of pairs, each the
-distractors of the others.
+"""Train `compact` to tell apart characters that it has never seen, on batches of pairs in which
+each pair serves the others as distractors.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from oneglance.training.engine.progress import Stage
 from oneglance.training.networks.drawing_networks import all_poses
 from oneglance.training.recipes.drawing_recipes import CompactRecipe
 
-# Templates a and b, whose shapes broadcast, to logits.
+# From templates a and b, whose shapes broadcast, to logits.
 Head = Callable[[Any], Any]
 
 _ENCODE_BATCH = 128
-# Four quarter turns, of the drawing and of its mirror image.
+# Four quarter turns of the drawing, and of its mirror image.
 _POSES = 8
 
 
@@ -53,7 +53,8 @@ class CharacterPairs:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows (pairs, 2) and poses (pairs,), at most `most` pairs of one alphabet.
 
-        ConfigError if there are not so many characters: one twice would be its own distractor.
+        ConfigError if there are too few characters: one that came twice would be its own
+        distractor.
         """
         rows: list[NDArray[np.int64]] = []
         poses: list[int] = []
@@ -79,8 +80,8 @@ def posed(drawing: NDArray[np.uint8], pose: int) -> NDArray[np.uint8]:
 class MatchingLoss(keras.losses.Loss):
     """Cross-entropy of finding each drawing's partner among all others of the batch.
 
-    Called with partners (2n,), the row of the other drawing of the same character, and scores
-    (2n, 2n) of each drawing with each. The partner has to win by `margin`. Source: N-pair loss
+    Called with partners (2n,), the row of the other drawing of the same character, and scores (2n,
+    2n) of every drawing with every other. The partner has to win by `margin`. Source: N-pair loss
     (Sohn, NIPS 2016), with the margin of CosFace (Wang et al., CVPR 2018).
     """
 
@@ -99,15 +100,15 @@ class MatchingLoss(keras.losses.Loss):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """All that is needed to make this loss again."""
+        """What is needed to make this loss again."""
         return {**super().get_config(), "margin": self.margin}
 
 
 @keras.saving.register_keras_serializable(package="oneglance")
 class DecayedAdam(keras.optimizers.AdamW):
-    """AdamW that decays no bias and no norm.
+    """AdamW that decays neither biases nor norms.
 
-    A plain AdamW forgets what it was told to leave alone when it comes back from a checkpoint.
+    A plain AdamW that is loaded from a checkpoint has forgotten what it was told to exclude.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -131,9 +132,9 @@ def train_compact(
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
-    """Train the encoder on `drawings`; returns the pair that looks at all poses of a drawing.
+    """Train the encoder on `drawings`; returns the pair that judges all poses of a drawing.
 
-    `check` is measured after each epoch and logged, there in one pose alone.
+    The figures on `check` are logged after each epoch, for one pose only.
     """
     inputs = keras.layers.Input(encoder.input_shape[1:])
     model = all_pairs_model(inputs, encoder(inputs), head)

@@ -1,4 +1,4 @@
-"""What ends every run of drawings: the threshold, the file of the pair, and the report."""
+"""How every run on drawings ends: the threshold, the file of the pair, and the report."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def finish(
 ) -> dict[str, Any]:
     """Fit the threshold on pairs of `check`, leave siamese.keras in `out`; returns the report.
 
-    `learn` are the drawings of the alphabets that train, `runs` the one-shot runs of the figures.
-    Raises ConfigError where `check` makes no pairs, or the disk is full.
+    `learn` are the drawings of the training alphabets, `runs` the one-shot runs to be measured.
+    Raises ConfigError if `check` has no pairs or the disk is full.
     """
     encoder, head = pair.get_layer("encoder"), head_of(pair)
     threshold = fit_threshold(encoder, head, check, recipe.seed)

@@ -1,4 +1,6 @@
-"""The paper's training of `koch`: fixed pairs with distorted copies, stop on one-shot trials."""
+"""The paper's training of `koch`: fixed pairs with distorted copies, early stop by one-shot
+trials.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def draw_pairs(
 def train_koch(
     drawings: Drawings, check: list[Run], recipe: KochRecipe, folder: Path, stage: Stage
 ) -> keras.Model:
-    """Train on `drawings`; returns the network of the epoch that did best on `check`."""
+    """Train on `drawings`; returns the network of the epoch that was best on `check`."""
     rows, same = draw_pairs(drawings, recipe.pairs, np.random.default_rng([recipe.seed, 0]))
     shown = recipe.pairs * (1 + recipe.copies)
     steps = max(1, shown // recipe.batch)
@@ -109,10 +111,10 @@ def join_of(pair: keras.Model) -> Head:
 def _twins(
     drawings: Drawings, pair: NDArray[np.int64], recipe: KochRecipe, number: int, copy: int
 ) -> NDArray[np.float32]:
-    """Both drawings of a pair, (2, 105, 105, 1): copy 0 as they are, others distorted."""
+    """Both drawings of a pair, (2, 105, 105, 1): unchanged for copy 0, otherwise distorted."""
     images = drawings.images[pair]
     if copy:
-        # A copy is the same distortion in every epoch, as if it lay in the data set.
+        # A copy is distorted the same way in every epoch, as if it were part of the data set.
         generator = np.random.default_rng([recipe.seed, 2, number, copy])
         images = np.stack([distort(one, recipe.distortions, generator) for one in images])
     return images[..., None].astype(np.float32)

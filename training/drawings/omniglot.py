@@ -53,7 +53,7 @@ class Drawings:
         )
 
     def of_alphabets(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        """Which drawings (n,) are of these alphabets; ConfigError for one that is not here."""
+        """Which drawings (n,) are of these alphabets; ConfigError for an unknown one."""
         for name in names:
             if name not in self.names:
                 raise ConfigError(
@@ -65,7 +65,7 @@ class Drawings:
 def learn_and_check(
     recipe: OmniglotRecipe, data_dir: Path, stage: Stage
 ) -> tuple[Drawings, Drawings]:
-    """The drawings of the alphabets that train, and of those that validate.
+    """The drawings of the training alphabets, and those of the validation alphabets.
 
     Raises ConfigError or ImageError for data that does not fit the recipe.
     """

@@ -1,4 +1,4 @@
-"""The score at which a trained pair says that two drawings are of one character."""
+"""The score from which on a trained pair takes two drawings for one character."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def head_of(pair: keras.Model) -> Head:
 def fit_threshold(
     encoder: keras.Model, head: Head, drawings: Drawings, seed: int
 ) -> dict[str, float | int]:
-    """The score that decides the most pairs rightly, half of which are the same.
+    """The score that decides the most pairs correctly, where half of them are the same.
 
     A CosineHead is calibrated first, so that its score is a logit.
     """
@@ -45,7 +45,9 @@ def fit_threshold(
 
 
 def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> tuple[float, float]:
-    """A threshold between two scores at which the most pairs are decided rightly, and how many."""
+    """The threshold, midway between two scores, that decides the most pairs correctly; and how
+    many.
+    """
     order = np.argsort(-scores, kind="stable")
     falling = np.concatenate([[np.inf], scores[order], [-np.inf]])
     accepted_right = np.concatenate([[0], np.cumsum(same[order])])

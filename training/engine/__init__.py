@@ -1,1 +1,3 @@
-"""What every training runs on: epochs, checkpoints, batches, logs; knows no faces."""
+"""What every training run is built on: epochs, checkpoints, batches, logs. Knows nothing of
+faces.
+"""

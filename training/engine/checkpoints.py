@@ -1,8 +1,8 @@
-"""Checkpoints: a Keras file with the model and its optimiser, and how far the epoch had come.
+"""Checkpoints: a Keras file with the model, its optimiser, and how far the epoch had got.
 
 `<name>-<epochs>.keras` was written after an epoch, `<name>-<epochs>-<steps>.keras` within the next
-one. What Keras does not save of a running epoch lies in the same zip file, so that no crash can
-part the two.
+one. What Keras does not save of a running epoch goes into the same zip file, so that no crash can
+separate the two.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _STATE = "oneglance.json"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """How far a training has come: whole `epochs`, and `steps` of the next one."""
+    """How far a training has got: whole `epochs`, and `steps` of the next one."""
 
     epochs: int = 0
     steps: int = 0
 
 
 def save(folder: Path, name: str, place: Place, model: keras.Model) -> None:
-    """Write the checkpoint of `place`; of the older ones only the last remains.
+    """Write the checkpoint of `place`, and delete all older ones but the last.
 
-    Should the new file turn out to be damaged, the run goes on from the one before.
+    Should the new file turn out to be damaged, the run can continue from the one before.
     """
     parts = f"-{place.steps}" if place.steps else ""
     state = {"unsaved": [np.asarray(value).tolist() for value in _unsaved(model)]}
@@ -46,7 +46,7 @@ def save(folder: Path, name: str, place: Place, model: keras.Model) -> None:
 
 
 def load_latest(folder: Path, name: str, model: keras.Model) -> tuple[Place, keras.Model]:
-    """The last checkpoint, or the start with the given model where there is none.
+    """The last checkpoint, or the start with the given model if there is none.
 
     Raises ConfigError if it is damaged, or not of a network like `model`.
     """
@@ -60,7 +60,7 @@ def load_latest(folder: Path, name: str, model: keras.Model) -> tuple[Place, ker
             state = json.loads(archive.read(_STATE)) if _STATE in archive.namelist() else {}
     except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         raise ConfigError(
-            "the checkpoint is damaged", where=str(path), fix="delete it and resume once more"
+            "the checkpoint is damaged", where=str(path), fix="delete it and resume again"
         ) from error
     need_same_network(model, loaded, path)
     for variable, value in zip(_unsaved(loaded), state.get("unsaved", []), strict=False):
@@ -69,7 +69,9 @@ def load_latest(folder: Path, name: str, model: keras.Model) -> tuple[Place, ker
 
 
 def need_same_network(wanted: keras.Model, found: keras.Model, path: Path) -> None:
-    """ConfigError, naming the first difference, unless both have weights of the same shapes."""
+    """ConfigError that names the first difference, unless the weights of both have the same
+    shapes.
+    """
     here = [(weight.path, tuple(weight.shape)) for weight in wanted.weights]
     there = [(weight.path, tuple(weight.shape)) for weight in found.weights]
     told = f"{len(there)} weights, and the recipe's {len(here)}"
@@ -88,7 +90,7 @@ def need_same_network(wanted: keras.Model, found: keras.Model, path: Path) -> No
 
 
 def places(folder: Path, name: str) -> list[tuple[Place, Path]]:
-    """The checkpoints of `name`, the furthest last."""
+    """The checkpoints of `name`, the most advanced one last."""
     pattern = re.compile(re.escape(name) + r"-(\d+)(?:-(\d+))?\.keras")
     found = []
     for path in folder.glob(f"{name}-*.keras"):
@@ -101,7 +103,7 @@ def places(folder: Path, name: str) -> list[tuple[Place, Path]]:
 def _unsaved(model: keras.Model) -> list[keras.Variable]:
     """What Keras leaves out of a file: the running epoch's loss, the state of layers' randomness.
 
-    The loss is a sum and a count; a dropout layer has a seed that moves on with every step.
+    The loss is a sum and a count; a dropout layer has a seed that advances with every step.
     """
     weights = {id(weight) for weight in model.weights}
     loose = [variable for variable in model.variables if id(variable) not in weights]

@@ -1,15 +1,15 @@
-"""One training over several devices or machines: each step's batch is shared out.
+"""One training on several devices or machines: each step's batch is shared between them.
 
-JAX (keras.distribution.DataParallel): all devices of a process, and all processes where Keras's
-own KERAS_DISTRIBUTION_* variables name them. A step means the same as on one device, whatever
-the loss does across the batch and the batch norms.
+JAX (keras.distribution.DataParallel): all devices of a process, and all processes where Keras's own
+KERAS_DISTRIBUTION_* variables name them. A step computes the same as on one device, even if the
+loss or batch norms work across the batch.
 
-TensorFlow (tf.distribute.MultiWorkerMirroredStrategy): one process a device, where TF_CONFIG
-names them. Gradients and batch norms' means are averaged over the processes, but a loss that
-compares the pictures of a batch with each other sees each process's part alone.
+TensorFlow (tf.distribute.MultiWorkerMirroredStrategy): one process per device, as named in
+TF_CONFIG. Gradients and batch norms' means are averaged over the processes, but a loss that
+compares the pictures of a batch with each other sees only its own process's part.
 
-Every process runs the same command with the same run folder, which they share; the first one
-alone writes there.
+Every process runs the same command with the same shared run folder; only the first one writes
+there.
 """
 
 from __future__ import annotations
@@ -44,15 +44,17 @@ class OneDevice:
 
     @property
     def saves_alone(self) -> bool:
-        """Whether this process writes checkpoints, and can do so whenever it likes."""
+        """Whether this process writes checkpoints and can do so at any time."""
         return self.writes
 
     def need_whole_batches(self, kind: str) -> None:
-        """ConfigError if a step's loss does not see the whole batch, which recipes `kind` need."""
+        """ConfigError if a step's loss does not see the whole batch and recipes of `kind` need it
+        to.
+        """
 
     @contextmanager
     def folder_of_checkpoints(self, folder: Path) -> Iterator[Path | None]:
-        """Where this process has to save after an epoch; None: nowhere."""
+        """Where this process has to save after an epoch; None if it has nothing to save."""
         yield folder if self.writes else None
 
     def placed(self, model: keras.Model) -> keras.Model:
@@ -69,19 +71,19 @@ class OneDevice:
         return float(model.train_on_batch(inputs, targets, return_dict=True)["loss"])
 
     def agreed(self, figures: Mapping[str, float]) -> dict[str, float]:
-        """What the first process found; all wait for it."""
+        """What the first process found; all others wait for it."""
         return dict(figures)
 
 
 class _Shared(OneDevice):
-    """What both ways of sharing have in common: copies of models, parts of batches."""
+    """What both ways of sharing have in common: copies of models and parts of batches."""
 
     def __init__(self) -> None:
         self._copied: keras.Model | None = None
         self._copy: keras.Model = None
 
     def placed(self, model: keras.Model) -> keras.Model:
-        # What loads a checkpoint also puts every variable, the optimiser's too, in its place.
+        # Loading a checkpoint also places every variable, including the optimiser's.
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +93,7 @@ class _Shared(OneDevice):
                 return keras.saving.load_model(path)
 
     def local(self, model: keras.Model) -> keras.Model:
-        # One copy a training: a new one every epoch would be compiled every epoch.
+        # One copy for the whole training: a new one for each epoch would be compiled each time.
         if self._copied is not model:
             self._copied = model
             self._copy = keras.models.clone_model(model)
@@ -146,7 +148,7 @@ class _Jax(_Shared):
     def _from_first(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         from jax.experimental.multihost_utils import broadcast_one_to_all
 
-        # JAX computes with float32 unless told otherwise: whole floats go over as their bytes.
+        # JAX computes in float32 unless told otherwise, so float64 values are sent as their bytes.
         sent = broadcast_one_to_all(np.frombuffer(values.tobytes(), np.uint8))
         return np.frombuffer(np.asarray(sent).astype(np.uint8).tobytes(), np.float64)
 
@@ -173,12 +175,12 @@ class _TensorFlow(_Shared):
 
     @property
     def saves_alone(self) -> bool:
-        # To read batch norms' means every process must take part: after an epoch they all do.
+        # Reading the means of batch norms takes every process: after an epoch they all do it.
         return False
 
     def need_whole_batches(self, kind: str) -> None:
         raise ConfigError(
-            f"TensorFlow's processes each see their part of a batch alone, and {kind!r} compares "
+            f"each of TensorFlow's processes sees only its part of a batch, and {kind!r} compares "
             "all of it",
             where="kind",
             fix="train with JAX (KERAS_BACKEND=jax), or in one process: --distribute none",
@@ -222,15 +224,15 @@ _current: OneDevice = _ONE
 
 
 def current() -> OneDevice:
-    """How trainings of this process are shared."""
+    """How training is shared in this process."""
     return _current
 
 
 @contextmanager
 def shared_out(wanted: str) -> Iterator[OneDevice]:
-    """Share the trainings within: `auto` over all devices and processes, `none` over none.
+    """Share the training done within: `auto` over all devices and processes, `none` over none.
 
-    To be entered before any model is made. Raises ConfigError for a TF_CONFIG that is none.
+    Enter it before any model is made. Raises ConfigError for an invalid TF_CONFIG.
     """
     global _current
     before = _current

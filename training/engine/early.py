@@ -1,4 +1,4 @@
-"""When a training has gone on for long enough, and which of its epochs was the best."""
+"""When to stop training, and which epoch was the best."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 class EarlyStop:
     """Watch one `figure` of the log; the first epoch of several that are equally good is the best.
 
-    Training stops when `patience` epochs in a row brought nothing better; None: it never does, but
-    the best epoch's weights are still what remains. A figure that is no number is never the best.
+    Training stops after `patience` epochs in a row without improvement; with None it runs to the
+    end, and the best epoch's weights are still the ones kept. NaN is never the best.
     """
 
     figure: str

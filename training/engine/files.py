@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also when the disk is full or the power goes."""
+"""Files that exist whole or not at all, even if the disk fills up or the power fails."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from oneglance.whole_file import fresh
 def written(path: Path) -> Iterator[Path]:
     """An empty file beside `path`, of the same suffix, whose content becomes `path` at the end.
 
-    Write into that file; do not replace it. When this returns, the content survives a power cut:
-    a checkpoint may be worth days. If anything fails before, `path` stays as it was and the new
-    file is removed. Raises ConfigError where the system refuses to write: no space left, no
-    permission.
+    Write into that file; do not replace it. When this returns, the content survives a power cut: a
+    checkpoint may be worth days. If anything fails before, `path` stays as it was and the new file
+    is removed. Raises ConfigError if the system refuses to write: no space left, no permission.
     """
     try:
         with fresh(path, 0o666, durable=True) as draft:
@@ -28,11 +27,11 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def refused(path: Path, error: OSError) -> ConfigError:
-    """What to raise where the system refuses to write `path`."""
+    """What to raise when the system refuses to write `path`."""
     return ConfigError(
         f"it cannot be written ({error.strerror or error})",
         where=str(path),
-        fix="make room, then go on with --resume; what was saved before is whole",
+        fix="free some space, then continue with --resume; what was saved before is intact",
     )
 
 

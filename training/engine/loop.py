@@ -1,8 +1,8 @@
 """The epochs: steps, validation, log lines and atomic checkpoints; exact resume.
 
 Everything random in an epoch is drawn from the recipe's seed and the epoch's number, and the
-optimiser's state, its step count included, is part of the checkpoint: a run that was cut short
-at any step and resumed does the same steps as one that was not.
+optimiser's state, its step count included, is part of the checkpoint. A run that was interrupted at
+any step and resumed takes the same steps as one that was not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from oneglance.training.engine.stream import Batch, Stream
 from oneglance.training.engine.tensorboard import EventLog
 
 __all__ = ["Batch"]
-# A power cut costs at most so much of an epoch.
+# The most that a power cut can cost.
 SAVE_EVERY_S = 300.0
 _POINTS_AN_EPOCH = 20
 
@@ -59,15 +59,15 @@ def train(
 ) -> keras.Model:
     """Train a compiled model to `epochs`, from the last checkpoint in `folder` if there is one.
 
-    `batches(epoch)` yields the `steps` of an epoch, `stage` shows them; to resume within an epoch,
-    those already done are drawn and dropped, unless `batches` is a Stream, which starts anywhere.
-    A checkpoint is written after each epoch, and within it every `save_every_s`. Leaves
-    `<name>.csv`, a row an epoch, and event files in `tensorboard/<name>`. With `stop` the
-    training may end early, and the model of the best epoch is returned, uncompiled (it lies in
-    `<name>-best.keras`); without it that of the last.
+    `batches(epoch)` yields the `steps` of an epoch and `stage` shows them. To resume within an
+    epoch, the steps already done are drawn and dropped, unless `batches` is a Stream, which can
+    start anywhere. A checkpoint is written after each epoch, and every `save_every_s` within one.
+    Leaves `<name>.csv`, one row per epoch, and event files in `tensorboard/<name>`. With `stop` the
+    training may end early, and the model of the best epoch is returned, uncompiled (it is in
+    `<name>-best.keras`); without it, the model of the last.
 
-    Raises ConfigError for a checkpoint that is damaged or of another network, a loss that is no
-    number, and a full disk.
+    Raises ConfigError for a checkpoint that is damaged or of another network, a loss that is NaN or
+    infinite, and a full disk.
     """
     spread = distribute.current()
     place, model = load_latest(folder, name, model)
@@ -140,7 +140,7 @@ def _from(
 
 
 def _need_one_view(spread: distribute.OneDevice, folder: Path, place: Place) -> None:
-    """ConfigError unless the first process, who writes, stands where this one does."""
+    """ConfigError unless this process is at the same step as the first one, which writes."""
     here = {"epochs": float(place.epochs), "steps": float(place.steps)}
     if spread.agreed(here) != here:
         raise ConfigError(
@@ -156,7 +156,7 @@ def _best(folder: Path, name: str) -> keras.Model:
         return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(
-            "the best epoch's weights are gone, or damaged",
+            "the best epoch's weights are missing or damaged",
             where=str(path),
             fix="start a new run with --out",
         ) from error

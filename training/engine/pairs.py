@@ -1,4 +1,4 @@
-"""What the Siamese training asks of pairs: the loss, the batches, the calibration."""
+"""Pairs in Siamese training: the loss, the batches, the calibration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from oneglance.faces.evaluation import metrics
 
-# Where the teacher's cosine decides: errors there count most, far from it next to nothing.
+# The cosine at which the teacher decides. Errors near it count most, errors far away hardly at all.
 _DECIDING_COSINE = 0.4
 _DECIDING_WIDTH = 0.2
 _FAR_WEIGHT = 0.02
@@ -19,7 +19,7 @@ _FAR_WEIGHT = 0.02
 
 @keras.saving.register_keras_serializable(package="oneglance")
 def relational_loss(cosines: Any, scores: Any) -> Any:
-    """How far scores (n, n) are from minus the teacher's distances, given as cosines (n, n).
+    """How far scores (n, n) are from the teacher's distances, negated, given as cosines (n, n).
 
     The relative squared error of the head's distance, weighted toward the pairs near the
     decision. Source: relational distillation (Park et al., CVPR 2019), here through the head.
@@ -33,7 +33,7 @@ def relational_loss(cosines: Any, scores: Any) -> Any:
 
 
 def all_pairs_model(inputs: Any, templates: Any, head: keras.layers.Layer) -> keras.Model:
-    """From a batch of inputs (n, ...) to the scores (n, n) of each with each."""
+    """From a batch of inputs (n, ...) to the scores (n, n) of each with each other."""
     rows = keras.layers.Lambda(_as_rows, name="rows")(templates)
     columns = keras.layers.Lambda(_as_columns, name="columns")(templates)
     return keras.Model(inputs, head([rows, columns]), name="all_pairs")
@@ -73,8 +73,8 @@ def calibration(
 ) -> tuple[float, float]:
     """Logistic regression: (factor, shift) so that factor * score + shift is a logit.
 
-    Genuine and impostor pairs count the same in sum, so a logit of 0 is where a pair is as
-    likely one as the other. Fitted by Newton's method.
+    Genuine and impostor pairs have the same total weight, so at a logit of 0 a pair is equally
+    likely to be either. Fitted by Newton's method.
     """
     scores = np.concatenate([genuine, impostor]).astype(np.float64)
     same = np.concatenate([np.ones(len(genuine)), np.zeros(len(impostor))])
@@ -83,7 +83,7 @@ def calibration(
     )
     middle, spread = scores.mean(), scores.std()
     x = np.column_stack([(scores - middle) / spread, np.ones(len(scores))])
-    # A whisker of ridge: perfectly separable training pairs must not run off to infinity.
+    # A trace of ridge, so that perfectly separable pairs do not drive the factor to infinity.
     ridge = 1e-3 * np.diag([1.0, 0.0])
     answer = np.zeros(2)
     for _ in range(50):
@@ -99,7 +99,7 @@ def calibration(
 
 
 def figures(genuine: NDArray[np.floating], impostor: NDArray[np.floating]) -> dict[str, float]:
-    """TAR at the strict false accept rates that the sample is large enough for, and the EER."""
+    """TAR at the strict false accept rates for which the sample is large enough, and the EER."""
     shown = {"eer": metrics.equal_error_rate(genuine, impostor)}
     for far in (1e-3, 1e-4, 1e-5):
         if far * len(impostor) >= 10:

@@ -1,4 +1,4 @@
-"""How long work says how far it is: a stage has a name, a number of steps, and hears of each."""
+"""Progress of long work: a stage has a name and a number of steps, and is told of each one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Stage = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 def shown_on(console: Console) -> Stage:
-    """Stages with the time left on `console`: bars on a terminal, a line a minute in a file."""
+    """Stages with the time left, on `console`: bars on a terminal, a line per minute in a file."""
     return _bars_on(console) if console.is_terminal else lines_on(console, time.monotonic)
 
 
 def lines_on(console: Console, clock: Callable[[], float], every_s: float = 60.0) -> Stage:
-    """Stages as lines, no more often than `every_s` but for the last one."""
+    """Stages as lines, at most one every `every_s` except for the last."""
 
     @contextmanager
     def stage(name: str, steps: int) -> Iterator[Advance]:

@@ -1,4 +1,4 @@
-"""run.json: all that is needed to make a run again, and every start that it had."""
+"""run.json: what is needed to repeat a run, and every time that it was started."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def record_start(
     command: Sequence[str],
     now: datetime | None = None,
 ) -> None:
-    """Write, or on a resume add to, the record in the run's folder; the first process alone does.
+    """Write the record in the run's folder, or add to it on a resume; only the first process does.
 
-    `inputs` are the files and folders that the run reads; they are known by name and SHA-256.
-    Raises ConfigError if one of them is another one than when the run was started: the steps that
-    follow would not be those of one run.
+    `inputs` are the files and folders that the run reads, recorded by name and SHA-256. Raises
+    ConfigError if one of them has changed since the run was started: the steps to come would belong
+    to a different run.
     """
     if not distribute.current().writes:
-        # It would hash all of the data for nothing.
+        # Hashing all of the data would be for nothing.
         return
     path = folder / RECORD
     hashes = {each.name: sha256_of(each) for each in inputs}
@@ -77,18 +77,18 @@ def record_start(
 
 
 def command_line() -> list[str]:
-    """What was typed, without the folder that the program lies in."""
+    """What was typed, without the program's folder."""
     return [Path(sys.argv[0]).name, *sys.argv[1:]]
 
 
 def commit_of(folder: Path) -> str | None:
     """The commit of the checkout that `folder` lies in, "+changes" if files differ from it.
 
-    None where this is no checkout, as for an installed wheel, or there is no git.
+    None outside a checkout, as for an installed wheel, or without git.
     """
     git = ("git", "-C", str(folder))
     try:
-        # An environment may lie in the checkout of something else, whose commit says nothing.
+        # The environment may lie in another project's checkout, whose commit says nothing.
         _said(*git, "ls-files", "--error-unmatch", Path(__file__).name)
         commit = _said(*git, "rev-parse", "HEAD").strip()
         changed = _said(*git, "status", "--porcelain", "--untracked-files=no").strip()

@@ -1,7 +1,6 @@
-"""The one way to write what the processes of a training share: a run's folder, and its cache.
+"""The only way to write what the processes of a training share: a run's folder and its cache.
 
-Every process calls these verbs; in all but the first of them they do nothing. What writes
-without asking stays within this floor.
+Every process calls these functions; in all but the first they do nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ RECIPE_COPY = "recipe.json"
 
 
 def open_run(folder: Path, recipe: dict[str, Any], *, resume: bool) -> None:
-    """Check that the folder is free, or holds this recipe's run to resume; else ConfigError."""
+    """Check that the folder is free, or holds this recipe's run to be resumed; else ConfigError."""
     if not distribute.current().writes:
         # The first process may have begun already, in the same folder.
         return
@@ -41,9 +40,9 @@ def open_run(folder: Path, recipe: dict[str, Any], *, resume: bool) -> None:
 
 
 def begin_run(folder: Path, recipe: dict[str, Any]) -> None:
-    """Make the run's folder and put the recipe in; ConfigError if there is no writing there.
+    """Make the run's folder and put the recipe in; ConfigError if it cannot be written.
 
-    To be called when all inputs are checked: a start that failed must not block the next one.
+    Call it once all inputs are checked: a failed start must not block the next one.
     """
     try:
         if distribute.current().writes:
@@ -58,34 +57,34 @@ def begin_run(folder: Path, recipe: dict[str, Any]) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; ConfigError where the system refuses it."""
+    """Write a file whole or not at all; ConfigError if the system refuses."""
     if distribute.current().writes:
         files.write_atomically(path, data)
 
 
 def write_cache(path: Path, data: bytes) -> None:
-    """Write a file beside the runs as `write` does, in a folder that is made if need be."""
+    """Write a file beside the runs, as `write` does, and make its folder if needed."""
     if distribute.current().writes:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(path, data)
 
 
 def copy_file(source: Path, path: Path) -> None:
-    """Copy a file whole or not at all, unless it lies there already; ConfigError as `write`."""
-    # In another process the folder of `path`, from which `source` may be named, need not be there.
+    """Copy a file whole or not at all, unless it is already there; ConfigError as for `write`."""
+    # In another process the folder of `path` may not exist, and `source` may be relative to it.
     if distribute.current().writes and source.resolve() != path.resolve():
         files.write_atomically(path, source.read_bytes())
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Save a .keras file whole or not at all; ConfigError as `write`."""
+    """Save a .keras file whole or not at all; ConfigError as for `write`."""
     if distribute.current().writes:
         with files.written(path) as fresh:
             model.save(fresh)
 
 
 def _set_keys(recipe: Any) -> Any:
-    """A recipe without what was left out: another version may know more keys, or fewer."""
+    """A recipe without its unset keys: another version may have more keys, or fewer."""
     if isinstance(recipe, dict):
         return {key: _set_keys(value) for key, value in recipe.items() if value is not None}
     return [_set_keys(value) for value in recipe] if isinstance(recipe, list) else recipe

@@ -1,9 +1,8 @@
-"""Batches made ahead by several workers, the same ones whatever their number.
+"""Batches prepared ahead by several workers, the same whatever the number of workers.
 
 A batch follows from its epoch and step alone, so that a training can start anywhere. With the
-TensorFlow backend the pipeline is tf.data's; with another one it is a pool of threads, and
-TensorFlow is not loaded. In both the work is done in threads: OpenCV and NumPy let go of Python's
-lock while they compute.
+TensorFlow backend the pipeline is tf.data's; with any other it is a pool of threads, and TensorFlow
+is not loaded. Both work in threads: OpenCV and NumPy release Python's lock while they compute.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Stream:
     """The batches of every epoch: `make(epoch, step)` gives one, step counting from 0.
 
     `make` is called from several threads at once, so it must draw from a generator of its own,
-    seeded by epoch and step. `workers` threads (None: one a core) are at most `ahead` batches
+    seeded by epoch and step. `workers` threads (None: one per core) stay at most `ahead` batches
     ahead.
     """
 
@@ -52,7 +51,7 @@ class Stream:
     def _by_tf_data(self, epoch: int, first: int, workers: int) -> Iterator[Batch]:
         import tensorflow as tf
 
-        # What a batch is made of cannot be known beforehand; the first one tells.
+        # Shapes and types are not known beforehand; the first batch tells.
         inputs, targets = self.make(epoch, first)
         yield inputs, targets
         several = isinstance(inputs, list)
@@ -88,5 +87,5 @@ class Stream:
 
 
 def generator_of(seed: int, epoch: int, step: int) -> np.random.Generator:
-    """Randomness of one batch, the same in every run of a recipe."""
+    """The randomness of one batch, the same in every run of a recipe."""
     return np.random.default_rng([seed, epoch, step])

@@ -1,7 +1,7 @@
-"""Event files for TensorBoard, by its own writer of records: the same on every backend.
+"""Event files for TensorBoard, by its own record writer: the same on every backend.
 
-Nothing here loads TensorFlow. TensorBoard's `EventFileWriter` is left aside: its thread would lose
-what it still holds when the process is killed, and it takes neither a name nor a clock.
+Nothing here loads TensorFlow. TensorBoard's `EventFileWriter` is not used: its thread would lose
+what it has not yet written if the process is killed, and it takes neither a name nor a clock.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from oneglance.training.engine.files import refused
 
 
 class EventLog:
-    """Scalars of one start of a run, appended to a file of their own as they come.
+    """The scalars of one start of a run, appended to a file of their own as they come.
 
-    `clock` gives seconds since 1970. A run that is resumed writes a new file, whose first event
-    says that all that was logged at `first_step` or later is void. Raises ConfigError where the
-    disk is full.
+    `clock` gives seconds since 1970. A resumed run writes a new file, whose first event voids
+    everything logged at `first_step` or later. Raises ConfigError if the disk is full.
     """
 
     def __init__(self, folder: Path, first_step: int, clock: Callable[[], float]) -> None:
@@ -31,7 +30,7 @@ class EventLog:
         except OSError as error:
             raise refused(folder, error) from error
         starts = len(list(folder.glob("events.out.tfevents.*")))
-        # TensorBoard reads the files of a folder in order of their names.
+        # TensorBoard reads the files of a folder in the order of their names.
         self._path = folder / f"events.out.tfevents.{starts:010d}.oneglance"
         self._append(0, file_version="brain.Event:2")
         self._append(first_step, session_log=SessionLog(status=SessionLog.START))
@@ -39,7 +38,7 @@ class EventLog:
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         """Append values by their tags; they are in the file when this returns.
 
-        Raises ConfigError where the disk is full.
+        Raises ConfigError if the disk is full.
         """
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
         self._append(step, summary=Summary(value=values))
