@@ -1,4 +1,4 @@
-"""Run a recipe end to end: the run's folder, the runner of the recipe's kind, and its report."""
+"""Run a recipe end to end: the run's folder, the runner for the recipe's kind, and the report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REPORT = "report.json"
 def run_recipe(
     recipe: Recipe, *, data_dir: Path, out: Path, resume: bool, stage: Stage
 ) -> dict[str, Any]:
-    """Train what the recipe says into the folder `out`; returns (and leaves) the report.
+    """Train what the recipe says into the folder `out`; returns the report, and leaves it there.
 
     Raises ConfigError for a recipe, folder or file that does not fit, ImageError for pictures and
     ModelError for a teacher.

@@ -125,7 +125,7 @@ def test_class_directions_are_in_the_checkpoint_and_not_in_the_pair(tmp_path: Pa
         ({"network": "koch", "width": 0.0625, "template_size": 9}, "templates of koch are of"),
         ({"sampler": {**PEOPLE, "people": 7}, "loss": ANGULAR}, "more than the 6"),
         ({"loss": {"kind": "distillation", "teacher": "gone.tflite"}}, "no such teacher"),
-        ({"loss": {"kind": "distillation"}}, "templates are of 256 numbers, the network's of 16"),
+        ({"loss": {"kind": "distillation"}}, "templates have 256 numbers, the network's have 16"),
         (
             {"loss": {"kind": "cross-entropy", "layers": {"conv2": 1e-4}}},
             "the network has no layer 'conv2' (did you mean 'conv2d",

@@ -90,7 +90,7 @@ def test_a_person_with_many_pictures_counts_no_more_than_another() -> None:
     [
         ([], "0 people"),
         (["a", "a", "a"], "1 people"),
-        (["a", "b", "c"], "no person has a second picture"),
+        (["a", "b", "c"], "nobody has a second picture"),
     ],
 )
 def test_people_who_make_no_batch_are_refused_in_one_line(people: list[str], told: str) -> None:
@@ -101,5 +101,5 @@ def test_people_who_make_no_batch_are_refused_in_one_line(people: list[str], tol
 
 
 def test_a_batch_of_more_people_than_there_are_is_refused() -> None:
-    with pytest.raises(ConfigError, match="a batch of 3 people needs more than the 2"):
+    with pytest.raises(ConfigError, match="a batch of 3 people takes more than the 2"):
         PeopleSampler(["a", "a", "b", "b", "c"], 3, 2)

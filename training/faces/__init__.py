@@ -1,1 +1,1 @@
-"""Teach the networks for faces: landmarks, and the Siamese pair."""
+"""Train the networks for faces: the landmark network and the Siamese pair."""

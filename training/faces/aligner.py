@@ -1,4 +1,4 @@
-"""Teach the landmark network."""
+"""Train the landmark network."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def train_aligner(
 ) -> dict[str, float]:
     """Train on the patches (n) of `people` (n); leaves aligner.keras and aligner.csv in `folder`.
 
-    The recipe's share `held_out` of the people, chosen by their names, is never trained on: the
-    figures in the log, and those returned, are theirs. `error_1`, `error_2` are the mean distance
-    of points in eye distances after each pass. With `patience` training ends when so many epochs
-    brought no smaller last error, and the best epoch's network is what remains. Raises ConfigError
-    if there are not two people.
+    The recipe's share `held_out` of the people, chosen by their names, is never trained on; the
+    figures logged and returned are measured on them. `error_1`, `error_2` are the mean distance of
+    points in eye distances after each pass. With `patience`, training stops after that many epochs
+    without a smaller last error, and the best epoch's network is kept. Raises ConfigError if there
+    are fewer than two people.
     """
     need_two_people(people)
     held = np.array([zlib.crc32(name.encode()) % 1000 < 1000 * recipe.held_out for name in people])
     if held.all() or not held.any():
-        # Too few for their names to part them by chance: one of them is held out.
+        # Too few people to be divided by their names' hashes, so one of them is held out.
         held = np.array([name == min(people) for name in people])
     rows, tests = np.flatnonzero(~held), np.flatnonzero(held)
     steps = max(1, len(rows) // recipe.batch)
@@ -94,7 +94,7 @@ def need_two_people(people: Sequence[str]) -> None:
     """ConfigError unless somebody can be held out."""
     if len(set(people)) < 2:
         raise ConfigError(
-            "all faces are of one person: nobody is left to measure the aligner on",
+            "all faces show the same person, so nobody is left to measure the aligner on",
             fix="add pictures of other people",
         )
 

@@ -18,8 +18,8 @@ def run_aligner(
 ) -> dict[str, Any]:
     """Train what the recipe says; leaves aligner.keras in `out` and returns the report.
 
-    `begin` is called when the data is read and found to fit. Raises ConfigError or ImageError for
-    data that does not fit.
+    `begin` is called once the data has been read and fits the recipe. Raises ConfigError or
+    ImageError for data that does not fit.
     """
     source = training_faces(recipe, data_dir, out, stage)
     need_two_people(source.people)

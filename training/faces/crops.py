@@ -1,4 +1,4 @@
-"""Training samples of the landmark network: crops as the door would cut them, and worse ones."""
+"""Training samples for the landmark network: crops as a door would cut them, and worse ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from oneglance.training.faces.face_table import FaceTable
 from oneglance.training.faces.landmark_teacher import jitter
 
 PATCH_SIZE = 160
-# Side of the patch in sides of the upright crop: room for turned and shifted crops around it.
+# Side of the patch in sides of the upright crop: leaves room for turned and shifted crops.
 _PATCH_IN_CROP = 2.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patches:
-    """Grey surroundings of faces: uint8 (n, 160, 160), and where the face lies in them.
+    """Grey patches around faces, uint8 (n, 160, 160), and where the face lies in each.
 
     `points` float32 (n, 5, 2) and `boxes` float32 (n, k, 3) (centre, side; NaN where a cascade
     missed) are in unit coordinates of the patch.
@@ -33,7 +33,7 @@ class Patches:
 
 
 def cut_patches(image_of: Callable[[int], NDArray[np.uint8]], table: FaceTable) -> Patches:
-    """The surroundings of every face of the table; `image_of(i)` is the BGR picture of row i."""
+    """The patch of every face in the table; `image_of(i)` is the BGR picture of row i."""
     count = len(table.row)
     pixels = np.empty((count, PATCH_SIZE, PATCH_SIZE), np.uint8)
     points = np.empty((count, 5, 2), np.float32)
@@ -56,8 +56,8 @@ def sample(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """One crop uint8 (64, 64, 1) and its points float32 (5, 2) in unit crop coordinates.
 
-    Most crops start from a cascade's real box, some from the upright crop that a second pass
-    sees, some from one turned by up to 40 degrees, as of a tilted head.
+    Most crops start from a box that a cascade really gave, some from the upright crop that a second
+    pass sees, and some from one turned by up to 40 degrees, as for a tilted head.
     """
     points = patches.points[index].astype(np.float64)
     upright = align.fit_similarity(align.MEAN_POINTS, points)

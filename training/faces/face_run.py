@@ -40,10 +40,10 @@ def run_faces(
 ) -> dict[str, Any]:
     """Train what the recipe says; leaves siamese.keras in `out` and returns the report.
 
-    `begin` is called when the data is read and found to fit. Raises ConfigError, or ModelError
-    for a teacher, that does not fit.
+    `begin` is called once the data has been read and fits the recipe. Raises ConfigError for what
+    does not fit, ModelError for a teacher that does not.
     """
-    # What can be wrong is found before minutes go into cutting faces.
+    # Find mistakes before minutes are spent on cutting faces out.
     encoder = _encoder(recipe, data_dir, None) if _starts_alone(recipe) else None
     teacher, screener = _teachers(recipe, data_dir)
     find_points = _aligner(recipe, out)
@@ -94,7 +94,7 @@ def run_faces(
 
 
 def _starts_alone(recipe: FaceRecipe) -> bool:
-    """Whether the network can be made without looking at faces."""
+    """Whether the network can be made without any faces at hand."""
     return not (recipe.network == "mobileface-slim" and recipe.weights)
 
 
@@ -116,7 +116,7 @@ def _encoder(recipe: FaceRecipe, data_dir: Path, chips: NDArray[np.uint8] | None
 def _teachers(
     recipe: FaceRecipe, data_dir: Path
 ) -> tuple[EncoderTeacher | None, EncoderTeacher | None]:
-    """Who teaches and who screens; one file is opened once."""
+    """The teacher and the screener; a file that serves as both is opened once."""
     teacher = screener = None
     if isinstance(recipe.loss, DistillationSection):
         named = recipe.loss.teacher
@@ -158,7 +158,7 @@ def _need_size(size: int, targets: NDArray[np.float32] | None, recipe: FaceRecip
         return
     if targets.shape[1] != size:
         raise ConfigError(
-            f"the teacher's templates are of {targets.shape[1]} numbers, the network's of {size}",
+            f"the teacher's templates have {targets.shape[1]} numbers, the network's have {size}",
             where="loss.cosine",
             fix=f"set template_size = {targets.shape[1]}, or cosine = 0 and a relational weight",
         )

@@ -39,7 +39,7 @@ from oneglance.training.recipes.recipe import (
 )
 
 _log = logging.getLogger(__name__)
-# Of the views that the teacher looks at; apart from the recipes' seeds, so that all share labels.
+# Seeds the views that the teacher sees; not a recipe's seed, so that all recipes share labels.
 _SEED = 1
 
 
@@ -47,7 +47,7 @@ _SEED = 1
 class FaceSource:
     """Faces and how to see them: `image(i)` is the BGR picture of row i of `table`.
 
-    `unreadable` is how many of the listed files are no picture, and were left out.
+    `unreadable` is how many of the listed files are not pictures and were left out.
     """
 
     table: FaceTable
@@ -61,7 +61,7 @@ def training_faces(
 ) -> FaceSource:
     """The faces that a recipe trains on: those of `data`, or the first drawn people.
 
-    Raises ConfigError or ImageError as `real_faces`, whose tables lie in `cache` beside `out`.
+    Raises ConfigError or ImageError as `real_faces` does; its tables lie in `cache` beside `out`.
     """
     if recipe.drawn is not None:
         return drawn_faces(recipe.seed, range(recipe.drawn.people), recipe.drawn.pictures)
@@ -73,7 +73,7 @@ def checking_faces(
 ) -> FaceSource:
     """The faces that a recipe is checked on: those of `check`, or as many other drawn people.
 
-    Raises as `training_faces`.
+    Raises what `training_faces` does.
     """
     if recipe.drawn is not None:
         others = range(recipe.drawn.people, 2 * recipe.drawn.people)
@@ -88,7 +88,7 @@ def real_faces(
     cache_dir: Path,
     stage: Stage,
 ) -> FaceSource:
-    """The labelled faces of the sources' pictures; tables that are in `cache_dir` are reused.
+    """The labelled faces of the sources' pictures; tables found in `cache_dir` are reused.
 
     Raises ConfigError or ImageError for data that does not fit, or is empty.
     """
@@ -124,7 +124,7 @@ def real_faces(
 
 
 def listed_pictures(source: DataSource, data_dir: Path) -> list[LabelledPicture]:
-    """The pictures of one source of a recipe, of its folds or its side of a split alone.
+    """The pictures of one source of a recipe: only those of its folds, or of its side of a split.
 
     Raises ConfigError or ImageError for data that is not there or does not fit the split.
     """
@@ -141,25 +141,25 @@ def listed_pictures(source: DataSource, data_dir: Path) -> list[LabelledPicture]
     chosen = set(load_split(path, listed[0].pictures, of).people[source.part])
     kept = [row for row in listed if of[row.name] in chosen]
     if not kept:
-        raise ConfigError(f"nobody is on its side {source.part!r}", where=str(path))
+        raise ConfigError(f"nobody is on the side {source.part!r}", where=str(path))
     return kept
 
 
 def need_pairs(people: Sequence[str], purpose: str) -> int:
-    """How many of the people have one picture alone, who serve as strangers only.
+    """How many of the people have a single picture, and so serve only as strangers.
 
-    `people` says of each face who it is. Raises ConfigError unless there are two people, and two
-    pictures of one of them.
+    `people` says whose each face is. Raises ConfigError unless there are at least two people, and
+    two pictures of at least one.
     """
     counts = Counter(people)
     if not counts:
         raise ConfigError(
             f"no face is left {purpose}",
-            fix="raise screen, or add pictures of people who look like nobody in [[check]]",
+            fix="raise screen, or add pictures of people who look unlike those in [[check]]",
         )
     if len(counts) < 2:
         raise ConfigError(
-            f"all faces {purpose} are of one person: strangers are needed, too",
+            f"all faces {purpose} show one person, but strangers are needed too",
             fix="add pictures of other people",
         )
     lone = sum(count == 1 for count in counts.values())
@@ -172,7 +172,7 @@ def need_pairs(people: Sequence[str], purpose: str) -> int:
 
 
 def drawn_faces(seed: int, people: Sequence[int], pictures: int) -> FaceSource:
-    """Faces of drawn people by their numbers."""
+    """The faces of the drawn people with these numbers."""
     images, points, boxes, names = draw_people(seed, people, pictures)
     table = FaceTable(np.arange(len(images), dtype=np.int32), boxes, points)
     return FaceSource(table, tuple(names), images.__getitem__)
@@ -181,7 +181,7 @@ def drawn_faces(seed: int, people: Sequence[int], pictures: int) -> FaceSource:
 def cut_faces(
     source: FaceSource, find_points: align.FindPoints | None, passes: int, stage: Stage, name: str
 ) -> Faces:
-    """Each face as the door would cut it and as its label says (the same without an aligner)."""
+    """Each face as a door would cut it, and as its label says (the same without an aligner)."""
     count = len(source.people)
     size = align.CHIP_SIZE
     chips = np.empty((count, size, size, 3), np.uint8)
@@ -204,7 +204,7 @@ def _cache(out: Path) -> Path:
 
 
 def _cache_name(source: DataSource, data_dir: Path, teacher: Path) -> str:
-    """Another one whenever the source, its files or the teacher are others."""
+    """Differs whenever the source, its files or the teacher differ."""
     files = [data_dir / name for name in (source.images, source.people, source.split) if name]
     marks = [[path.name, _size_of(path)] for path in (*files, teacher)]
     said = {"images": source.images, "people": source.people, "folds": source.folds}
@@ -216,7 +216,7 @@ def _cache_name(source: DataSource, data_dir: Path, teacher: Path) -> str:
 
 
 def _size_of(path: Path) -> int | list[list[Any]]:
-    """A file's bytes; of a folder the names and sizes of all files, as its own says nothing."""
+    """A file's bytes; for a folder, the names and sizes of all files in it."""
     if not path.is_dir():
         return path.stat().st_size
     files = sorted(part for part in path.rglob("*") if part.is_file())

@@ -1,4 +1,4 @@
-"""Where the faces of the training pictures are: found once, labelled by a teacher, kept on disk."""
+"""Where the faces in the training pictures are: found once, labelled by a teacher, kept on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oneglance.training.engine.progress import Advance
 from oneglance.training.faces.landmark_teacher import LandmarkTeacher
 
 _CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
-# How well a label must be: probability of a face, spread over views, and the box on the face.
+# How good a label must be: probability of a face, spread over views, and how well the box fits.
 _MIN_PROBABILITY = 0.95
 _MAX_SPREAD = 0.06
 _MAX_OFF_CENTRE = 0.2
@@ -30,11 +30,11 @@ _SIDE_RANGE = (0.7, 1.4)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceTable:
-    """One row a face, the central one of its picture.
+    """One row per face, the central one of its picture.
 
-    `row` int32 (n,) is the picture's place in the list it was made from; `boxes` float32
-    (n, k, 3) the centre and side in px that each of k cascades gave (NaN: missed); `points`
-    float32 (n, 5, 2) in px. `unreadable` int32 are the places of pictures that are none.
+    `row` int32 (n,) is the picture's index in the list it came from; `boxes` float32 (n, k, 3) are
+    the centre and side in px that each of k cascades gave (NaN: missed); `points` float32 (n, 5, 2)
+    in px. `unreadable` int32 are the indices of files that are not pictures.
     """
 
     row: NDArray[np.int32]
@@ -59,7 +59,7 @@ class FaceTable:
         """Read a table back; ConfigError if the file is damaged."""
         try:
             with np.load(path, allow_pickle=False) as data:
-                # Tables made before unreadable pictures were counted have none.
+                # Tables from before unreadable pictures were counted lack this entry.
                 unreadable = data["unreadable"] if "unreadable" in data else np.empty(0, np.int32)
                 return cls(data["row"], data["boxes"], data["points"], unreadable)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -76,8 +76,8 @@ def build_face_table(
 ) -> FaceTable:
     """Find and label the central face of each picture; `advance` is called after each.
 
-    Pictures without a face, faces whose box or label cannot be trusted and files that are no
-    picture are left out. Raises ImageError if nothing is left.
+    Pictures without a face, faces whose box or label cannot be trusted, and files that are not
+    pictures are left out. Raises ImageError if nothing is left.
     """
     detectors = [FaceDetector(name, scale_factor=1.1) for name in _CASCADES]
     rows, boxes, labels, unreadable = [], [], [], []

@@ -1,4 +1,4 @@
-"""Train a face encoder and its head with one of the losses, through the common loop."""
+"""Train a face encoder and its head with one of the losses, in the common loop."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from oneglance.training.recipes.face_sections import CrossEntropySection, Distil
 from oneglance.training.recipes.recipe import FaceRecipe
 
 NAME = "faces"
-# Logits of a cross-entropy start this steep: 0 at a chord of 1, -8 or so between strangers' faces.
+# How steep a cross-entropy's logits start out: 0 at a chord of 1, about -8 between strangers.
 _SHARPNESS = 8.0
-# An epoch is judged on so many of the checking faces; the finished pair on all.
+# Each epoch is judged on at most this many checking faces, the finished pair on all of them.
 _JUDGED_EACH_EPOCH = 1_000
 
 
@@ -55,8 +55,8 @@ def train_faces(
 ) -> tuple[keras.Model, dict[str, Any]]:
     """The trained and calibrated Siamese pair, and what to report.
 
-    `targets` (n, d) are the teacher's templates of `faces`, for distillation alone. Raises
-    ConfigError for faces that make no batch.
+    `targets` (n, d) are the teacher's templates of `faces`, used only for distillation. Raises
+    ConfigError for faces that do not make a batch.
     """
     sampler = make_sampler(recipe, faces)
     model = training_model(encoder, head, recipe, len(set(faces.people)))
@@ -84,7 +84,7 @@ def train_faces(
 
 
 def make_sampler(recipe: FaceRecipe, faces: Faces) -> PairSampler | PeopleSampler:
-    """The recipe's sampler over these people; ConfigError if they make no batch."""
+    """The recipe's sampler over these people; ConfigError if they do not make a batch."""
     section = recipe.sampler
     if section.kind == "pairs":
         return PairSampler(faces.people, section.pairs, section.genuine)
@@ -94,7 +94,7 @@ def make_sampler(recipe: FaceRecipe, faces: Faces) -> PairSampler | PeopleSample
 def training_model(
     encoder: keras.Model, head: Head, recipe: FaceRecipe, people: int
 ) -> keras.Model:
-    """The model that the recipe's loss trains; the head starts as the loss needs it."""
+    """The model that the recipe's loss trains, with the head initialised as the loss needs it."""
     loss = recipe.loss
     if isinstance(loss, CrossEntropySection):
         pair = siamese(encoder, head)
@@ -110,7 +110,7 @@ def training_model(
         model = all_distances(encoder, head)
     else:
         model = student(encoder, head)
-    # The distance that these losses compare with a margin starts as the chord's.
+    # The distance that these losses compare with a margin starts out as the chord.
     head.start(1.0)
     return model
 
@@ -135,7 +135,7 @@ def batch_maker(
     targets: NDArray[np.float32] | None,
     recipe: FaceRecipe,
 ) -> Callable[[int, int], loop.Batch]:
-    """What makes batch `step` of `epoch`: worn chips as float32, and the targets of the loss."""
+    """Makes batch `step` of `epoch`: degraded chips as float32, and the targets of the loss."""
 
     def make(epoch: int, step: int) -> loop.Batch:
         generator = np.random.default_rng([recipe.seed, 3, epoch, step])

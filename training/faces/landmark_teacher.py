@@ -1,4 +1,4 @@
-"""Landmark labels from a teacher: MTCNN's O-Net, averaged over many views of a face."""
+"""Landmark labels by a teacher: MTCNN's O-Net, averaged over many views of a face."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from oneglance.faces.find.boxes import Box
 from oneglance.faces.model.litert import interpreter_class
 
 _VIEW = 48
-# The part of our crop that O-Net wants to see: of those tried, this one's answers agree best.
+# The part of our crop to show O-Net: of those tried, the one whose answers agree best.
 _VIEW_IN_CROP = np.array([[0.74, 0.0, 0.13], [0.0, 0.74, 0.15]])
 
 
 class LandmarkTeacher:
     """O-Net of MTCNN (Zhang et al., IEEE SPL 23(10), 2016) as a .tflite file.
 
-    Its input is [1, 48, 48, 3] RGB, (x - 127.5) / 128, rows and columns exchanged; its outputs
-    are the probability of a face, a box, and five x before five y. Raises ModelError.
+    Its input is [1, 48, 48, 3] RGB, (x - 127.5) / 128, with rows and columns swapped; its outputs
+    are the probability of a face, a box, and five x followed by five y. Raises ModelError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,7 +95,7 @@ def jitter(
     size: float,
     shift: float,
 ) -> NDArray[np.float64]:
-    """A crop matrix turned, sized and shifted at random about its middle (one sigma each)."""
+    """A crop matrix rotated, scaled and shifted at random about its middle (one sigma each)."""
     angle = np.deg2rad(generator.normal(0, turn_deg))
     scale = np.exp(generator.normal(0, size))
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -1,4 +1,4 @@
-"""Losses on templates and their distances; each a function, and a serialisable class for Keras."""
+"""Losses on templates and their distances: each a function, and a serialisable Keras class."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def angular_margin(labels: Any, cosines: Any, scale: float, margin: float) -> An
 
     `labels` (n,) are class numbers, `cosines` (n, classes) those of each template with each class
     direction. Source: Deng, Guo, Xue, Zafeiriou, ArcFace, CVPR 2019. Where angle + margin would
-    pass pi, cos(angle) - margin sin(margin) goes on falling in its place, as in their code.
+    pass pi, cos(angle) - margin sin(margin) takes its place and keeps falling, as in their code.
     """
     ops = keras.ops
     right = ops.one_hot(ops.cast(labels, "int32"), cosines.shape[-1], dtype=cosines.dtype)
@@ -56,11 +56,11 @@ def angular_margin(labels: Any, cosines: Any, scale: float, margin: float) -> An
 
 
 def toward_teacher(teacher: Any, templates: Any) -> Any:
-    """Losses (n,): 1 - cosine of a template (n, d) with what the teacher says (n, d).
+    """Losses (n,): 1 - cosine of a template (n, d) with the teacher's (n, d).
 
     Both are of length 1. Source: Hinton, Vinyals, Dean, Distilling the knowledge in a neural
-    network, 2015 (arXiv:1503.02531), on templates in place of class probabilities. Its partner on
-    pairs is `pairs.relational_loss`.
+    network, 2015 (arXiv:1503.02531), on templates in place of class probabilities. Its counterpart
+    on pairs is `pairs.relational_loss`.
     """
     return 1 - keras.ops.sum(teacher * templates, axis=-1)
 
@@ -121,10 +121,10 @@ class AngularMargin(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="oneglance")
 class Distillation(keras.losses.Loss):
-    """`toward_teacher` and `relational_loss`, weighed; called with the teacher's templates (n, t).
+    """`toward_teacher` and `relational_loss`, weighted; called with the teacher's templates (n, t).
 
-    What the student says is (n, d + n), as `metric.student` puts it: its templates, and minus the
-    head's distances. `size` is d. With a `cosine` weight d must be t.
+    The student's output is (n, d + n), as `metric.student` makes it: its templates, and the head's
+    distances negated. `size` is d. With a `cosine` weight, d must equal t.
     """
 
     def __init__(

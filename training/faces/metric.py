@@ -1,4 +1,4 @@
-"""The model that each loss trains, around one encoder and one head."""
+"""The model that each loss trains, built around one encoder and one head."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oneglance.training.networks.heads import Distance, Head
 
 @keras.saving.register_keras_serializable(package="oneglance")
 class ClassDirections(keras.layers.Layer):
-    """Cosines (n, classes) of templates (n, d) of length 1 with one learned direction a class.
+    """Cosines (n, classes) of templates (n, d) of length 1 with one learned direction per class.
 
     The directions are weights of the training model, so a checkpoint holds them; the finished
     pair does without.
@@ -37,7 +37,7 @@ class ClassDirections(keras.layers.Layer):
         return keras.ops.matmul(inputs, keras.ops.transpose(directions))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """One cosine a class."""
+        """One cosine per class."""
         return (input_shape[0], self.classes)
 
     def get_config(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def pair_distances(encoder: keras.Model, head: Head) -> keras.Model:
 
 
 def all_distances(encoder: keras.Model, head: Head) -> keras.Model:
-    """Chips (n, h, w, 3) to the head's distances (n, n) of each with each."""
+    """Chips (n, h, w, 3) to the head's distances (n, n) of each with each other."""
     chips = keras.layers.Input(encoder.input_shape[1:], name="chips")
     return all_pairs_model(chips, encoder(chips), Distance(head, name="apart"))
 
@@ -67,7 +67,7 @@ def class_cosines(encoder: keras.Model, classes: int) -> keras.Model:
 
 
 def student(encoder: keras.Model, head: Head) -> keras.Model:
-    """Chips (n, h, w, 3) to (n, d + n): templates, and beside them minus the head's distances."""
+    """Chips (n, h, w, 3) to (n, d + n): templates, followed by the head's distances negated."""
     chips = keras.layers.Input(encoder.input_shape[1:], name="chips")
     templates = encoder(chips)
     apart = all_pairs_model(chips, templates, Distance(head, name="apart")).outputs[0]
@@ -84,12 +84,12 @@ class Beside(keras.layers.Layer):
         return keras.ops.concatenate([templates, -distances], axis=1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """As many columns as the batch makes them."""
+        """The number of columns depends on the batch."""
         return (input_shape[0][0], None)
 
 
 def finished_pair(model: keras.Model, head: Head) -> keras.Model:
-    """The Siamese pair of a trained model's encoder, and its head, or `head` if it has none."""
+    """The Siamese pair of a trained model's encoder and its head, or `head` if it has none."""
     names = {layer.name for layer in model.layers}
     if "apart" in names:
         head = model.get_layer("apart").head

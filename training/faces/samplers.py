@@ -1,4 +1,4 @@
-"""Which pictures make a batch: pairs, or P people with K pictures each.
+"""Which pictures go into a batch: pairs, or P people with K pictures each.
 
 Every batch follows from (seed, epoch, step) alone, so that a resumed run sees the same ones.
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oneglance.errors import ConfigError
 
-# Apart from other streams of random numbers that start from the same recipe's seed.
+# Keeps this stream of random numbers apart from others that start from the recipe's seed.
 _STREAM = 77
 
 
@@ -34,18 +34,18 @@ class _People:
             )
         if not self.several:
             raise ConfigError(
-                "no person has a second picture: training needs two of a person",
+                "nobody has a second picture, and training needs two of a person",
                 fix="add pictures of the same people",
             )
 
 
 class PairSampler:
-    """Batches of `pairs` pairs, of which round(genuine * pairs) show one person twice.
+    """Batches of `pairs` pairs, of which round(genuine * pairs) show the same person twice.
 
-    A genuine pair is two different pictures of a person who is drawn evenly among those with two
-    or more; an impostor pair one picture each of two people, drawn evenly among all. So a
-    person with many pictures counts no more than another. `alone` people have one picture and
-    are seen in impostor pairs only. Raises ConfigError where there is no pair of either kind.
+    A genuine pair is two different pictures of a person drawn evenly from those who have two or
+    more; an impostor pair is one picture each of two people drawn evenly from all. So a person with
+    many pictures counts no more than any other. `alone` people have one picture and appear in
+    impostor pairs only. Raises ConfigError if either kind of pair cannot be made.
     """
 
     def __init__(self, people: Sequence[str], pairs: int, genuine: float = 0.5) -> None:
@@ -73,11 +73,11 @@ class PairSampler:
 
 
 class PeopleSampler:
-    """Batches of P people with K pictures each, drawn evenly without replacement.
+    """Batches of P people, drawn evenly without replacement, with K pictures each.
 
-    People with one picture are left out and counted in `alone`: they have no genuine partner. Who
-    has fewer than K pictures shows each of them once before any comes again (training sees
-    another distortion of it). Raises ConfigError with fewer than P people to draw from.
+    People with one picture are left out and counted in `alone`, as they have no genuine partner. Of
+    somebody with fewer than K pictures, each is used once before any is used again (training sees
+    it distorted differently). Raises ConfigError if there are fewer than P people to draw from.
     """
 
     def __init__(self, people: Sequence[str], persons: int, pictures: int) -> None:
@@ -89,7 +89,7 @@ class PeopleSampler:
         self._pictures = pictures
         if persons > len(found.several):
             raise ConfigError(
-                f"a batch of {persons} people needs more than the {len(found.several)} "
+                f"a batch of {persons} people takes more than the {len(found.several)} "
                 "who have two pictures or more",
                 fix="lower sampler.people",
             )

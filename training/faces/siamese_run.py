@@ -45,8 +45,8 @@ def run_siamese(
 ) -> dict[str, Any]:
     """Train what the recipe says; leaves siamese.keras in `out` and returns the report.
 
-    `begin` is called when the data is read and found to fit. Raises ConfigError or ImageError for
-    data, a start or an aligner that does not fit.
+    `begin` is called once the data has been read and fits the recipe. Raises ConfigError or
+    ImageError for data, a start or an aligner that does not fit.
     """
     start = _start(recipe, data_dir)
     aligner_path, find_points = None, None
@@ -81,7 +81,7 @@ def run_siamese(
 
 
 def _start(recipe: SiameseRecipe, data_dir: Path) -> keras.Model:
-    """The encoder to start from, in our own definition."""
+    """The encoder to start from, rebuilt in our own definition."""
     keras.utils.set_random_seed(recipe.seed)
     if recipe.start is None:
         return make_twin(recipe, recipe.template_size)
@@ -91,6 +91,6 @@ def _start(recipe: SiameseRecipe, data_dir: Path) -> keras.Model:
         encoder.set_weights(weights)
     except (ValueError, IndexError, TypeError) as error:
         raise ConfigError(
-            f"not the weights of {recipe.network} of this width and depth", where=recipe.start
+            f"not weights of a {recipe.network} of this width and depth", where=recipe.start
         ) from error
     return encoder

@@ -1,4 +1,4 @@
-"""Teach the Siamese pair: join (frame and head) first, then the twins themselves."""
+"""Train the Siamese pair: first the join (frame and head), then the twins themselves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ENCODE_BATCH = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """Chips as the door cuts them, chips as the labels say, and who they show.
+    """Chips as the door cuts them, chips as the labels say, and whom they show.
 
     Both kinds of chips are uint8 (n, 112, 112, 3) RGB.
     """
@@ -69,7 +69,7 @@ def encode(
 
 
 def teacher_templates(encoder: keras.Model, faces: Faces, stage: Stage) -> NDArray[np.float32]:
-    """What the student should say: the mean template of the clean chip and its mirror image."""
+    """What the student should learn: the mean template of the clean chip and its mirror image."""
     both = encode(encoder, faces.clean, stage, "ask the start") + encode(
         encoder, faces.clean[:, :, ::-1], stage, "ask the start of mirrored faces"
     )
@@ -79,10 +79,10 @@ def teacher_templates(encoder: keras.Model, faces: Faces, stage: Stage) -> NDArr
 def unseen(
     faces: Faces, templates: NDArray[np.float32], others: NDArray[np.float32], limit: float
 ) -> NDArray[np.bool_]:
-    """Which faces (n,) to keep: nobody of whom looks, at cosine `limit`, like one of `others`.
+    """Which faces (n,) to keep: of people without any above cosine `limit` to one of `others`.
 
-    Data sets share celebrities under different names; a person of the test set must not slip
-    into training through another one.
+    Data sets share celebrities under different names, and nobody in the test set may slip into
+    training through another data set.
     """
     if limit >= 1:
         return np.ones(len(templates), bool)
@@ -102,7 +102,7 @@ def train_siamese(
     folder: Path,
     stage: Stage,
 ) -> dict[str, dict[str, float]]:
-    """Train on `faces` (n) toward the teacher's `targets` (n, d), keep what `check` says is best.
+    """Train on `faces` (n) toward the teacher's `targets` (n, d); keep what is best on `check`.
 
     Leaves siamese.keras in `folder` and returns the figures of each candidate on `check`:
     `start` (cosine), `join` (the L1 head on the untouched trunk) and `twins` (the whole encoder
@@ -125,7 +125,7 @@ def train_siamese(
 
 
 def check_pair(pair: keras.Model, check: Faces, stage: Stage = silent) -> dict[str, float]:
-    """Figures of a Siamese pair on every pair of faces of `check`."""
+    """Figures of a Siamese pair on every pair of faces in `check`."""
     templates = encode(pair.get_layer("encoder"), check.chips, stage, "check the pair")
     return figures(*all_pairs(templates, check.people, scores_of(pair.get_layer("head"))))
 
@@ -149,7 +149,7 @@ def _train_join(
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
-    """Learn the frame in which an L1 distance of templates says what the teacher's cosine says."""
+    """Learn the frame in which the L1 distance of templates agrees with the teacher's cosine."""
     features = encode(start, faces.chips, stage, "templates to join")
     size = features.shape[1]
     inputs = keras.layers.Input((size,))
@@ -188,7 +188,7 @@ def _train_join(
 
 
 def _joined(start: keras.Model, join: keras.Model, recipe: SiameseRecipe) -> keras.Model:
-    """The Siamese pair whose last layer has taken in the learned frame."""
+    """The Siamese pair, with the learned frame folded into its last layer."""
     frame = np.asarray(join.get_layer("frame").kernel)
     *trunk, kernel, bias = start.get_weights()
     encoder = make_twin(recipe, recipe.template_size)
@@ -207,7 +207,9 @@ def _train_twins(
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
-    """Teach the encoder to say of a door's worn chip what the teacher says of a clean one."""
+    """Train the encoder to give a door's degraded chip the template that the teacher gives the
+    clean one.
+    """
     encoder, head = pair.get_layer("encoder"), pair.get_layer("head")
     inputs = keras.layers.Input(encoder.input_shape[1:])
     model = all_pairs_model(inputs, encoder(inputs), head)
@@ -246,7 +248,7 @@ def _pair_of(model: keras.Model) -> keras.Model:
 
 def scores_of(head: Head) -> Compare:
     """A head's logits in numpy, templates (p, d) with (n, d) to (p, n), in little memory."""
-    # Of a torch tensor that is trained, float() alone complains.
+    # float() alone refuses a torch tensor that requires gradients.
     bias = float(keras.ops.convert_to_numpy(head.bias))
     if isinstance(head, CosineHead):
         scale = float(keras.ops.convert_to_numpy(head.scale))

@@ -1,1 +1,1 @@
-"""Every setting of a training, in TOML files that are checked whole."""
+"""Every setting of a training run, in TOML files that are validated as a whole."""

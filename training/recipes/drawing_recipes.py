@@ -16,7 +16,7 @@ class _Section(BaseModel):
 
 
 class DistortionSection(_Section):
-    """Affine distortions: each drawn evenly from its range, with probability `chance` each."""
+    """Affine distortions: each happens with probability `chance`, drawn evenly from its range."""
 
     chance: Share
     turn_deg: Annotated[float, Field(ge=0, le=45)]
@@ -27,9 +27,9 @@ class DistortionSection(_Section):
 
 
 class OmniglotRecipe(_Section):
-    """What both have: the drawings (zip or folder, below the data folder) and who validates.
+    """What both have: the drawings (a zip or folder below the data folder) and what validates.
 
-    `validation_alphabets` of the 30 background alphabets never train.
+    `validation_alphabets`, of the 30 background alphabets, are never trained on.
     """
 
     seed: int
@@ -40,7 +40,7 @@ class OmniglotRecipe(_Section):
 
 
 class CompactRecipe(OmniglotRecipe):
-    """`compact`: `steps` batches an epoch of `pairs` pairs, `alphabet_pairs` of one alphabet.
+    """`compact`: `steps` batches per epoch of `pairs` pairs, `alphabet_pairs` from each alphabet.
 
     `size`, `strength` and `zoom` are those of the frame that centres and scales the ink.
     """
@@ -64,11 +64,12 @@ class CompactRecipe(OmniglotRecipe):
 class KochRecipe(OmniglotRecipe):
     """`koch`: the paper's network and schedule.
 
-    `pairs` are drawn once, half of them the same; an epoch shows each as it is and `copies` times
-    distorted. `learning_rates`, `momenta` (final) and `l2` are by layer, in the order conv1,
-    conv2, conv3, conv4, dense, join. `train_drawers` draw what trains, the next
-    `validation_drawers` what validates; training stops when `patience` epochs brought nothing.
-    `width` other than 1 is a narrower network than the paper's.
+    `pairs` are drawn once, half of them the same character; an epoch shows each undistorted, and
+    `copies` times distorted. `learning_rates`, `momenta` (final) and `l2` are by layer, in the
+    order conv1, conv2, conv3, conv4, dense, join. Training uses the drawings of the first
+    `train_drawers` people, validation those of the next `validation_drawers`; training stops after
+    `patience` epochs without improvement. `width` other than 1 is a narrower network than the
+    paper's.
     """
 
     kind: Literal["koch"]

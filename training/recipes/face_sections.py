@@ -14,7 +14,7 @@ class _Section(BaseModel):
 
 
 class PairsSection(_Section):
-    """`samplers.PairSampler`: pairs a batch, and the share of them that is genuine."""
+    """`samplers.PairSampler`: pairs per batch, and the share of them that is genuine."""
 
     kind: Literal["pairs"]
     pairs: Annotated[int, Field(ge=2)]
@@ -22,7 +22,7 @@ class PairsSection(_Section):
 
 
 class PeopleSection(_Section):
-    """`samplers.PeopleSampler`: so many people a batch, so many pictures of each."""
+    """`samplers.PeopleSampler`: people per batch, and pictures of each."""
 
     kind: Literal["people"]
     people: Annotated[int, Field(ge=2)]
@@ -32,7 +32,7 @@ class PeopleSection(_Section):
 class CrossEntropySection(_Section):
     """Koch's loss: cross-entropy of the pair's logit, and `l2` times each kernel squared.
 
-    `layers` gives single layers, by name, a penalty of their own.
+    `layers` gives individual layers, by name, a penalty of their own.
     """
 
     kind: Literal["cross-entropy"]
@@ -48,7 +48,7 @@ class ContrastiveSection(_Section):
 
 
 class TripletSection(_Section):
-    """`losses.batch_hard_triplet`: the nearest stranger is to be `margin` further off."""
+    """`losses.batch_hard_triplet`: the nearest stranger should be `margin` further away."""
 
     kind: Literal["triplet"]
     margin: Annotated[float, Field(gt=0)]
@@ -84,7 +84,7 @@ LossSection = Annotated[
     | DistillationSection,
     Field(discriminator="kind"),
 ]
-# The samplers that can feed a loss: pairs ask for pairs, the others for several of each person.
+# The samplers that can feed each loss: some losses take pairs, the others several of each person.
 SAMPLERS = {
     "cross-entropy": ("pairs",),
     "contrastive": ("pairs",),

@@ -1,4 +1,4 @@
-"""What a run of a recipe reads."""
+"""What running a recipe reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def inputs_of(recipe: Recipe, data_dir: Path, out: Path) -> list[Path]:
     names += [recipe.teacher, getattr(recipe, "start", None)]
     if isinstance(recipe, FaceRecipe):
         names += [recipe.screener, getattr(recipe.loss, "teacher", None)]
-        # Keras fetches its own, and knows their hashes.
+        # Keras fetches its own weights, and knows their hashes.
         names += [None if recipe.weights == "imagenet" else recipe.weights]
     found = [data_dir / name for name in dict.fromkeys(names) if name is not None]
     aligner = getattr(recipe, "aligner", None)

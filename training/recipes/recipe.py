@@ -1,4 +1,4 @@
-"""Recipes: TOML files that hold every setting of a training, so that a name redoes it."""
+"""Recipes: TOML files that hold every setting of a training run, so that a name can repeat it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _Section(BaseModel):
 
 
 class DataSource(_Section):
-    """Pictures (folder or zip) and the CSV that says who is on them, below the data folder.
+    """Pictures (folder or zip) and the CSV that says who is in them, below the data folder.
 
     Without `people` a picture belongs to the folder that it lies in. `split` is a file that
-    `oneglance data split` made of these pictures: only people of its side `part` are taken.
+    `oneglance data split` made from these pictures: only people on its side `part` are used.
     """
 
     images: str
@@ -41,12 +41,12 @@ class DataSource(_Section):
         if (self.split is None) != (self.part is None):
             raise ValueError("split and part belong together")
         if self.folds is not None and (self.people is None or self.split is not None):
-            raise ValueError("folds need a people CSV, and no split beside them")
+            raise ValueError("folds need a people CSV, and cannot be combined with a split")
         return self
 
 
 class DrawnSource(_Section):
-    """Faces that are drawn, for a machine without data: so many people, pictures of each."""
+    """Drawn faces, for a machine without data: how many people, and how many pictures of each."""
 
     people: Annotated[int, Field(ge=4)]
     pictures: Annotated[int, Field(ge=2)]
@@ -62,8 +62,8 @@ class _Recipe(_Section):
 class AlignerRecipe(_Recipe):
     """The landmark network. `teacher` is the O-Net file that labels the faces.
 
-    With `patience` the training ends when so many epochs in a row brought no smaller error on the
-    people held out, and the best epoch's weights are what remains.
+    With `patience`, training stops after that many epochs in a row without a smaller error on the
+    people held out, and the best epoch's weights are kept.
     """
 
     kind: Literal["aligner"]
@@ -80,11 +80,10 @@ class AlignerRecipe(_Recipe):
 class SiameseRecipe(_Recipe):
     """The Siamese pair.
 
-    `network` is "two-trunks" or "mobileface", the latter of some `width` and `depth`; `start` is
-    the .keras file of a pretrained one (none: random weights); `aligner` an aligner.keras,
-    relative to the run's own folder. `check` are the people on whom candidates are compared;
-    faces of `data` that look like one of them, at cosine `screen`, are left out. `epochs` = 0
-    trains the join alone.
+    `network` is "two-trunks" or "mobileface", the latter with a `width` and `depth`; `start` is the
+    .keras file of a pretrained one (none: random weights); `aligner` is an aligner.keras, relative
+    to the run's own folder. `check` are the people on whom candidates are compared; faces of `data`
+    whose cosine with one of them is above `screen` are left out. `epochs` = 0 trains only the join.
     """
 
     kind: Literal["siamese"]
@@ -108,23 +107,23 @@ class SiameseRecipe(_Recipe):
     @model_validator(mode="after")
     def _fitting(self) -> SiameseRecipe:
         if self.network == "two-trunks" and (self.width, self.depth) != (1.0, 1.0):
-            raise ValueError("two-trunks has no other width or depth than 1")
+            raise ValueError("the width and depth of two-trunks can only be 1")
         return self
 
 
 class FaceRecipe(_Recipe):
-    """Any face network, by any head, sampler and loss.
+    """Any face network, with any head, sampler and loss.
 
     `network` is a name in `backbones.NETWORKS` or "applications.NAME" of keras.applications;
-    `weights` what it starts from: a .keras file of the same network below the data folder (for
-    `mobileface-slim` the wide one, too), for applications also a .h5 file, or "imagenet"; none:
-    random.
-    `width` and `depth` scale the networks that can be scaled; `template_size` is the network's
-    usual one unless given. `aligner` is an aligner.keras, relative to the run's own folder; the
-    shipped one unless given. `check` are the people on whom each epoch is judged; with `screen`
-    under 1, faces of `data` that the `screener`, a .tflite encoder, takes for one of them, by a
-    cosine over `screen`, are left out. With `patience` the training ends when so many epochs in
-    a row brought no smaller equal error rate on them, and the best epoch's weights remain.
+    `weights` are what it starts from: a .keras file of the same network below the data folder (for
+    `mobileface-slim`, also one of the wide network), for applications also a .h5 file, or
+    "imagenet"; none: random. `width` and `depth` scale the networks that can be scaled;
+    `template_size` is by default the network's usual one. `aligner` is an aligner.keras, relative
+    to the run's own folder; by default the shipped one. `check` are the people on whom each epoch
+    is judged; with `screen` under 1, faces of `data` are left out if the `screener`, a .tflite
+    encoder, gives them a cosine over `screen` with one of these people. With `patience`, training
+    stops after that many epochs in a row without a smaller equal error rate on them, and the best
+    epoch's weights are kept.
     """
 
     kind: Literal["faces"]
@@ -226,7 +225,7 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
 
 
 def starting_from(recipe: Recipe, weights: Path) -> FaceRecipe:
-    """The recipe with another file of weights to start from; ConfigError if it takes none."""
+    """The recipe with a different file of weights to start from; ConfigError if it takes none."""
     if not isinstance(recipe, FaceRecipe):
         raise ConfigError(
             f"a recipe of kind {recipe.kind!r} takes no weights",
@@ -245,7 +244,7 @@ def _mistake(model: type[BaseModel], place: tuple[int | str, ...], kind: str, me
     for part in place[:-1]:
         if isinstance(part, int):
             continue
-        # Between a field and its keys stands, for a section of several kinds, the kind.
+        # Where a section has several kinds, the location names the kind between field and key.
         of_kind = [section for section in sections if _kind_of(section) == part]
         sections = of_kind or _sections_of(sections[0].model_fields[part].annotation)
     near = difflib.get_close_matches(str(place[-1]), sections[0].model_fields, n=1)
