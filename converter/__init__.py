@@ -1,1 +1,1 @@
-"""Turn a trained Keras model into TFLite files that are provably the same model."""
+"""Turn a trained Keras model into TFLite files, and prove that they are the same model."""

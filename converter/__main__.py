@@ -1,7 +1,6 @@
-"""The child process of a conversion: a job as JSON in, lines of progress and its outcome out.
+"""The child process of a conversion: takes a job as JSON, prints progress and the outcome.
 
-The converter leaks memory with every call and drags TensorFlow in; a process of its own gives
-both back.
+The converter leaks memory with every call and loads TensorFlow; ending the process frees both.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def _fail(error: OneglanceError) -> None:
 
 
 def _end_with_parent() -> None:
-    """Where the kernel tells: without a parent nobody takes the result, or clears up."""
+    """Where the kernel can tell us: without a parent, nobody takes the result or clears up."""
     signal.signal(signal.SIGTERM, _leave)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What a conversion does to decisions: the same pictures by it and by the float model."""
+"""What a conversion does to decisions: the same pictures judged by it and by the float model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LEAST_FALSE_MATCHES = 10
 class Both:
     """Templates (n, d) of the same faces, `wanted` by the float model, `found` by the converted.
 
-    Each has its own aligner and encoder; only Haar's box is the same.
+    Each uses its own aligner and encoder; they share only the Haar cascade's box.
     """
 
     names: tuple[str, ...]
@@ -60,7 +60,7 @@ def read_both(
 
 
 def figures(genuine: NDArray[np.floating], impostor: NDArray[np.floating]) -> dict[str, Any]:
-    """Balanced accuracy at its own best threshold, EER, and TAR where ten impostors match."""
+    """Best balanced accuracy, EER, and TAR at the FAR at which ten impostors match."""
     best = metrics.balanced_threshold(genuine, impostor)
     right = metrics.match_rate(genuine, best) + 1 - metrics.match_rate(impostor, best)
     return {
@@ -90,7 +90,7 @@ def compare_people(
 def compare_pairs(
     path: Path, pictures: Pictures, both: Both, model: FaceModel, reference: FaceModel
 ) -> dict[str, Any]:
-    """Figures of both models on listed pairs; those without a face on both are left out."""
+    """Figures of both models on listed pairs, except those where a picture has no face."""
     pairs = [p for p in read_pairs(path, pictures) if {p.image_a, p.image_b} <= set(both.names)]
     told: dict[str, Any] = {"protocol": "listed pairs"}
     same = np.array([pair.same for pair in pairs])

@@ -1,6 +1,6 @@
-"""A Siamese model of another hand becomes a pair that a door can use: encoder and head.
+"""Turn a Siamese model made elsewhere into a pair that a door can use: encoder and head.
 
-The webcam tutorial's is the best known: two pictures of 100 x 100 px of values from 0 to 1, one
+The webcam tutorial's is the best known: two pictures of 100 x 100 px with values from 0 to 1, one
 encoder for both, |a - b|, and one logistic unit.
 """
 
@@ -18,22 +18,22 @@ from oneglance.training.networks.heads import WeightedL1Head
 
 _FIX = "a Siamese model is wanted: two pictures, one encoder, |a - b|, and Dense(1)"
 _PAIRS = 8
-# Of the model's own answers, from 0 to 1, or of its logits.
+# Largest difference allowed in the model's own answers, 0 to 1, or in its logits.
 _TOLERANCE = 1e-4
 _MARGIN = 8
 
 
 def is_ours(model: keras.Model) -> bool:
-    """Whether it is a pair as `oneglance train` leaves it."""
+    """Whether it is a pair as `oneglance train` writes it."""
     return {"encoder", "head"} <= {layer.name for layer in model.layers}
 
 
 def adopt(model: keras.Model, where: str) -> keras.Model:
-    """The pair of chips (n, 112, 112, 3), 0..255, that answers as `model` does to its pictures.
+    """The pair for chips (n, 112, 112, 3), 0..255, that answers as `model` does for its pictures.
 
     A chip is scaled to the size that the model takes, made grey if it takes one channel, and
-    brought to 0..1 unless the model has a layer that does so. The head gives the logit. Raises
-    ConfigError that names what cannot be taken.
+    brought to 0..1 unless a layer of the model does so. The head gives the logit. Raises
+    ConfigError that names what cannot be used.
     """
     shapes = [tuple(one.shape[1:]) for one in model.inputs]
     if len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 3:
@@ -69,7 +69,7 @@ def adopt(model: keras.Model, where: str) -> keras.Model:
 
 
 def _join(last: keras.layers.Dense) -> tuple[Any, list[Any]]:
-    """The layer from which two templates go on as one, and these two; None without one."""
+    """The layer where two templates become one, and the two; None if there is no such layer."""
     layer: Any = last
     while len(inputs := layer._inbound_nodes[0].input_tensors) == 1:
         layer = inputs[0]._keras_history.operation
@@ -84,10 +84,10 @@ def _weights(last: keras.layers.Dense) -> tuple[Any, float]:
 
 
 def _taking_chips(encoder: keras.Model, shape: tuple[int, int, int], bound: float) -> keras.Model:
-    """The encoder of chips, whose templates have the length 1, as a door's have.
+    """The encoder of chips, whose templates have length 1, as a door's have.
 
-    Divided by `bound`, which none is longer than; one more number, which the head passes over,
-    makes up for what is missing.
+    They are divided by `bound`, which none exceeds in length; one more number, which the head
+    ignores, makes up the rest.
     """
     layers, ops = keras.layers, keras.ops
     chips = layers.Input((CHIP_SIZE, CHIP_SIZE, 3), name="chips")
@@ -118,9 +118,9 @@ def _flat(model: keras.Model) -> list[keras.layers.Layer]:
 def _check(
     model: keras.Model, encoder: keras.Model, last: keras.layers.Dense, join: Any, where: str
 ) -> float:
-    """See on made-up pictures that the parts answer as the whole does; how long a template can be.
+    """Check on made-up pictures that the parts answer as the whole; the greatest template length.
 
-    Where no activation bounds it, several times what these pictures give.
+    Where no activation bounds the length, that is several times what these pictures give.
     """
     drawn = np.random.default_rng(0)
     a, b = (drawn.random((_PAIRS, *model.inputs[0].shape[1:]), np.float32) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Pictures to calibrate with: cut by the door's own path, drawn evenly, refused where unfit."""
+"""Pictures to calibrate with: cut as the door cuts them, drawn evenly, refused if unsuitable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oneglance.faces.reader import load_image, read_central_face
 CHIPS = 96
 LEAST = 16
 SEED = 0
-# Of how many pictures a face is drawn for each one used: enough that both ends are among them.
+# How many faces are cut for each one that is used: enough to cover both extremes.
 _CANDIDATES_EACH = 2
 _STRATA = 3
 # Neighbouring pixels of a photograph are nearly alike (0.9 and more), of noise not at all.
@@ -44,9 +44,9 @@ class Faces:
 
 
 def calibration_faces(source: Path, model: FaceModel, count: int = CHIPS) -> Faces:
-    """Up to `count` faces, as evenly as can be over light and size, drawn with a fixed seed.
+    """Up to `count` faces, as even as possible over light and size, drawn with a fixed seed.
 
-    Raises ConfigError for fewer than 16 faces, for none, and for pictures that are noise.
+    Raises ConfigError for fewer than 16 faces and for pictures that are noise.
     """
     pictures = Pictures(source)
     generator = np.random.default_rng(SEED)

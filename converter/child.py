@@ -19,10 +19,10 @@ _LAST_LINES = 5
 
 
 def convert_in_child(job: Job, tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
-    """Run the job; returns its report, or raises the OneglanceError that it ended with.
+    """Run the job; returns its report, or raises the OneglanceError with which it ended.
 
-    `tell` hears what the child is doing. Whatever happens to the child, its scratch files go; if
-    this process itself is killed, the child sees to that and ends.
+    `tell` is called with what the child is doing. Whatever happens to the child, its scratch files
+    are removed; if this process itself is killed, the child removes them and ends.
     """
     with (
         tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX) as scratch,
@@ -56,7 +56,7 @@ def convert_in_child(job: Job, tell: Callable[[str], None] = lambda text: None) 
 
 
 def _listen(child: subprocess.Popen[str], tell: Callable[[str], None]) -> dict[str, Any] | None:
-    """Pass the progress on; the outcome, or None if the child ended without one."""
+    """Pass progress on; returns the outcome, or None if the child ended without one."""
     outcome: dict[str, Any] | None = None
     for line in child.stdout or ():
         try:

@@ -1,4 +1,4 @@
-"""Which of several conversions to take on this machine."""
+"""Which of several conversions to use on this machine."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 from oneglance.errors import OneglanceError
 
-# A tenth of a point of the float model's accuracy; and of its TAR at the rates that doors use, as
-# quantization costs strict thresholds more than it costs accuracy.
+# A tenth of a point of the float model's accuracy, and of its TAR at the rates that doors use,
+# since quantization costs more at strict thresholds than in accuracy.
 ACCURACY_LOSS = 0.001
 TAR_LOSS = 0.001
 STRICT_RATES = ("1e-3", "1e-4")
 
 
 def choose(reports: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """The fastest of those that are not refused and lose at most 0.1 point; and why, in words.
+    """The fastest of those that are not refused and lose at most 0.1 point; and why, as a sentence.
 
-    That is 0.1 point of accuracy, and of TAR at FAR 1e-3 and 1e-4 where there are pairs enough.
-    Times are ms for a single face on one thread. Raises OneglanceError if none is left.
+    That is 0.1 point of accuracy, and of TAR at FAR 1e-3 and 1e-4 if there are enough pairs. Times
+    are in ms for a single face on one thread. Raises OneglanceError if none is left.
     """
     left = {
         name: _time_ms(report)

@@ -1,8 +1,8 @@
-"""Take the mean error that rounding the weights makes out of the biases.
+"""Subtract from the biases the mean error that rounding the weights causes.
 
-Rounded weights differ from the true ones by dW, and E[dW x] = dW E[x] shifts a whole output
-channel. Source: Nagel et al., Data-free quantization through weight equalization and bias
-correction, ICCV 2019, section 4.2; E[x] is measured here, not assumed.
+Rounded weights differ from the true ones by dW, so a whole output channel shifts by E[dW x] = dW
+E[x]. Source: Nagel et al., Data-free quantization through weight equalization and bias correction,
+ICCV 2019, section 4.2; E[x] is measured here, not assumed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STEPS = 127
 
 
 def correct_biases(graph: Graph, batches: Batches) -> Graph:
-    """The graph with biases that make up for weights rounded to int8; for int8 alone."""
+    """The graph with biases that make up for weights rounded to int8; only for int8."""
     found = {node.name: linear for node in graph.nodes if (linear := linear_of(node)) is not None}
     inputs = sorted({linear.node.inputs[0] for linear in found.values()} - {graph.source})
     means = _channel_means(graph, inputs, batches)
@@ -32,7 +32,7 @@ def correct_biases(graph: Graph, batches: Batches) -> Graph:
 
 
 def rounded(linear: Linear) -> NDArray[np.float64]:
-    """The kernel as int8 holds it: symmetric, one scale for each output channel."""
+    """The kernel as int8 stores it: symmetric, one scale for each output channel."""
     kernel = linear.kernel.astype(np.float64)
     others = tuple(axis for axis in range(kernel.ndim) if axis != linear.outputs)
     scale = np.maximum(np.abs(kernel).max(axis=others, keepdims=True), 1e-30) / _STEPS
@@ -40,7 +40,7 @@ def rounded(linear: Linear) -> NDArray[np.float64]:
 
 
 def _mean_error(linear: Linear, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What rounding adds on average to each output channel; padding counts as inside."""
+    """What rounding adds to each output channel on average; padding counts as interior."""
     error = rounded(linear) - linear.kernel
     shape = [1] * error.ndim
     shape[linear.inputs] = len(mean)

@@ -1,4 +1,4 @@
-"""What a delegate takes of a .tflite graph, and what each operation costs."""
+"""Which part of a .tflite graph a delegate takes, and what each operation costs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Taken:
 
 
 def only(model: bytes, signature: str) -> bytes:
-    """A file that holds the graph of one signature alone: the runtime tells only of the first."""
+    """A file with the graph of one signature only: the runtime reports on the first one alone."""
     whole = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     (chosen,) = [made for made in whole.signatureDefs if made.signatureKey.decode() == signature]
     part = schema.ModelT()
@@ -32,19 +32,19 @@ def only(model: bytes, signature: str) -> bytes:
 
 
 def taken_by_delegate(model: bytes, signature: str) -> Taken:
-    """How the runtime's own delegate (XNNPACK) cuts a signature's graph up."""
+    """How the runtime's own delegate (XNNPACK) partitions a signature's graph."""
     part = only(model, signature)
     net = float_interpreter(part)
     net.allocate_tensors()
     plan = [op for op in net._get_ops_details() if op["op_name"] == "DELEGATE"]
     whole = flatbuffer_utils.read_model_from_bytearray(bytearray(part))
-    # The delegate's nodes come behind the file's own; an operation is outside if no delegate
-    # node gives what it gives and what it gives is still computed by itself.
+    # The delegate's nodes come after the file's own. An operation is outside if no delegate node
+    # produces its output, and it still computes that output itself.
     return Taken(len(plan), _outside(whole, plan))
 
 
 def macs_of(model: bytes, signature: str) -> int:
-    """Multiply-accumulates of one input through convolutions and dense layers."""
+    """Multiply-accumulates for one input in convolutions and dense layers."""
     whole = flatbuffer_utils.read_model_from_bytearray(bytearray(only(model, signature)))
     graph = whole.subgraphs[0]
     total = 0

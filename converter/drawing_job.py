@@ -1,4 +1,4 @@
-"""A Siamese pair for drawings -> a model folder that `evaluate --one-shot` can load."""
+"""Turn a Siamese pair for drawings into a model folder that `evaluate --one-shot` can load."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def convert_drawings(
     limits: Mapping[str, Parity],
     tell: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Convert, measure, write the folder with the threshold that training fitted.
+    """Convert, measure, and write the folder with the threshold that training fitted.
 
-    Reads report.json, which `train` leaves beside the model. Raises OneglanceError if the result
-    is not the same model within its limits: its files are then kept beside `out`. ConfigError
-    for files that do not fit.
+    Reads report.json, which `train` leaves beside the model. Raises OneglanceError if the result is
+    not the same model within the limits (its files are then kept beside `out`), ConfigError for
+    files that do not fit.
     """
     if job.quantize in ("int8", "auto") and job.calibration is None:
         raise ConfigError("int8 needs drawings", fix="name some with --calibration")
@@ -107,7 +107,7 @@ def convert_drawings(
 
 
 def calibration_drawings(source: Path) -> NDArray[np.uint8]:
-    """Drawings uint8 (n, 105, 105) of a folder or zip, drawn with a fixed seed.
+    """Drawings uint8 (n, 105, 105) from a folder or zip, chosen with a fixed seed.
 
     Raises ConfigError for fewer than 16 drawings or for noise, ImageError for other pictures.
     """
@@ -128,7 +128,7 @@ def calibration_drawings(source: Path) -> NDArray[np.uint8]:
 
 
 def made_up_drawings(count: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Drawings uint8 (count, 105, 105) of a few random strokes each, dark on light."""
+    """Drawings uint8 (count, 105, 105) with a few random strokes each, dark on light."""
     generator = np.random.default_rng(seed)
     drawings = np.full((count, DRAWING_SIZE, DRAWING_SIZE), 255, np.uint8)
     for drawing in drawings:
@@ -154,7 +154,7 @@ def _one(
     told: Mapping[str, Any],
     folder: Path,
 ) -> _Made:
-    """Write one variant's folder and measure it."""
+    """Write one variant's folder, and measure it."""
     images = samples[..., None]
     prepared = None
     made = plain

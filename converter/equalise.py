@@ -1,9 +1,9 @@
-"""Channels of like range, exactly: what one int8 scale for a whole tensor costs the quiet ones.
+"""Bring channels to similar ranges, exactly, so that int8 leaves no channel with too few steps.
 
 A tensor is quantized with one scale, so a channel with a hundredth of the largest range is left
 with two or three steps. Each channel is multiplied by a factor in the layer that makes it and
-divided by it in the layers that read it; ReLUs, PReLUs, additions and poolings in between do not
-notice. Source: cross-layer equalisation of Nagel et al., Data-free quantization through weight
+divided by it in the layers that read it; ReLUs, PReLUs, additions and poolings in between commute
+with that. Source: cross-layer equalisation of Nagel et al., Data-free quantization through weight
 equalization and bias correction, ICCV 2019, here with ranges of measured activations.
 """
 
@@ -20,7 +20,7 @@ from oneglance.converter.graph import Graph, Node, activations, build_model
 
 Batches = Callable[[], Iterator[NDArray[np.uint8]]]
 
-# f(s x) = s f(x) for positive s a channel, and for additions the same s on both sides.
+# f(s x) = s f(x) for a positive s per channel; additions need the same s on both sides.
 _ALIKE = (
     "Add",
     "AveragePooling2D",
@@ -34,14 +34,14 @@ _ALIKE = (
 )
 _PERCENTILE = 99.9
 _MOST = 50.0
-# A convolution's weights share one scale over all input channels, so its inputs are only
-# brought half the way; a depthwise one has a scale for each.
+# A convolution's weights share one scale over all input channels, so its inputs are only moved
+# half-way; a depthwise one has a scale for each.
 _STRENGTH = {False: 0.5, True: 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a tensor's channels, or a layer's inputs or outputs, lie among those of a group."""
+    """Where the channels of a tensor, or of a layer's input or output, lie within a group."""
 
     name: str
     start: int
@@ -50,7 +50,7 @@ class Place:
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Channels that only can be scaled together, and who makes and reads them."""
+    """Channels that can only be scaled together, and the layers that make and read them."""
 
     size: int
     tensors: list[Place] = field(default_factory=list)
@@ -60,7 +60,7 @@ class _Group:
 
 
 def equalise(graph: Graph, batches: Batches) -> Graph:
-    """The same function, its channels brought to like ranges on batches of inputs uint8."""
+    """The same function, with channels of similar range on these batches of uint8 inputs."""
     groups = [group for group in _groups(graph) if not group.fixed]
     names = [place.name for group in groups for place in group.tensors]
     measured = channel_ranges(graph, names, batches)
@@ -70,7 +70,7 @@ def equalise(graph: Graph, batches: Batches) -> Graph:
 def channel_ranges(
     graph: Graph, names: list[str], batches: Batches
 ) -> dict[str, NDArray[np.float64]]:
-    """The 99.9th percentile of |activation| of each channel (c,), the mean over the batches."""
+    """The 99.9th percentile of |activation| of each channel (c,), averaged over the batches."""
     found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
     for tensors in activations(graph, names, batches):
         for name, values in tensors.items():
@@ -115,7 +115,8 @@ def _factors(
 def _groups(graph: Graph) -> list[_Group]:
     """Every set of channels that are scaled together, in the order of the graph.
 
-    What is concatenated gets one scale when quantized, so its parts lie side by side in one group.
+    What is concatenated gets one scale when quantized, so its parts belong to one group, side by
+    side.
     """
     model = build_model(graph, [node.name for node in graph.nodes])
     shapes = zip(graph.nodes, model.outputs, strict=True)
@@ -125,7 +126,7 @@ def _groups(graph: Graph) -> list[_Group]:
     at: dict[str, tuple[_Group, int]] = {graph.source: (groups[0], 0)}
 
     def put(group: _Group, other: _Group, shift: int) -> None:
-        """Take the other group in, its channels moved by `shift`."""
+        """Merge the other group into this one, its channels moved by `shift`."""
         for own, theirs in (
             (group.tensors, other.tensors),
             (group.makers, other.makers),

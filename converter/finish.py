@@ -1,4 +1,4 @@
-"""The end of a conversion: its report is written, and its folder goes to one place or the other."""
+"""The end of a conversion: write its report, and put its folder in place, or aside if refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REPORT_NAME, PAGE_NAME = "parity.json", "parity.html"
 def finish(
     report: dict[str, Any], folder: Path, out: Path, id_of: Callable[[Path], str]
 ) -> dict[str, Any]:
-    """Move a made folder to `out`, or beside it where the report refuses it: OneglanceError."""
+    """Move the folder to `out`; if it was refused, beside `out`, and raise OneglanceError."""
     if report["refused"]:
         aside = free_beside(out)
         move_folder(folder, aside)
@@ -33,7 +33,7 @@ def finish(
 
 
 def free_beside(out: Path) -> Path:
-    """A name beside the output folder for what was refused, that is not taken."""
+    """A free name beside the output folder for what was refused."""
     aside, number = out.with_name(f"{out.name}-refused"), 1
     while aside.exists():
         number += 1
@@ -42,7 +42,7 @@ def free_beside(out: Path) -> Path:
 
 
 def write_report(folder: Path, report: Mapping[str, Any]) -> None:
-    """The report as JSON and as a page; what is no number is null in JSON."""
+    """The report as JSON and as a page; NaN becomes null in JSON."""
     text = json.dumps(_finite(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / REPORT_NAME).write_text(text, "utf-8")
     (folder / PAGE_NAME).write_text(parity_page(report), "utf-8")

@@ -1,4 +1,4 @@
-"""Thresholds of a converted model, fitted with its own files on the door's own path."""
+"""Thresholds of a converted model, fitted with its own files on the door's own processing path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from oneglance.training.data.datasets import labelled_pictures
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFaces:
-    """Templates float32 (n, d) of `people` (n,), read from pictures called `source`."""
+    """Templates float32 (n, d) of `people` (n,), from pictures called `source`."""
 
     source: str
     templates: NDArray[np.float32]
@@ -55,11 +55,11 @@ def read_faces(images: Path, people: Path, model: FaceModel) -> LabelledFaces:
 def fit_thresholds(
     model: FaceModel, images: Path, people: Path, folds: Collection[int] | None
 ) -> dict[str, Any]:
-    """Fit to every pair of the pictures of people whom the training never saw.
+    """Fit to every pair of pictures of people whom training never saw.
 
-    Returns the manifest's `thresholds`: by false match rate, and the one with the fewest errors
-    where genuine and impostor pairs weigh the same. Raises ImageError if the faces found make no
-    genuine or no impostor pair, ConfigError for a list that does not fit.
+    Returns the manifest's `thresholds`: by false match rate, and the one with the fewest errors if
+    genuine and impostor pairs weigh the same. Raises ImageError if the faces found make no genuine
+    or no impostor pairs, ConfigError for a list that does not fit.
     """
     listed = labelled_pictures(images, people, folds)
     person = {picture.name: picture.person for picture in listed}
@@ -80,12 +80,11 @@ def fit_to(
     more: Sequence[LabelledFaces] = (),
     same: SamePeople | None = None,
 ) -> dict[str, Any]:
-    """The same from templates by picture; `person` names who is on each picture, also on those
-    without a face.
+    """The same from templates by picture; `person` says who is in each, even without a face.
 
-    The strict rates come from the pairs within each of `more`, which may hold people that training
-    saw, where given; names that are the `same` people are left out there. Raises ImageError, naming
-    `where`, for too few faces.
+    If `more` is given, the strict rates come from the pairs within each of its sets, which may hold
+    people whom training saw; names known to be the `same` people are left out there. Raises
+    ImageError, naming `where`, for too few faces.
     """
     names = list(templates)
     identities = {person[name] for name in names}
@@ -118,7 +117,7 @@ def fit_to(
 
 
 def _spread(impostor: NDArray[np.float32]) -> dict[str, float] | None:
-    """What a door's own strangers are held against; None where all scored the same."""
+    """What a door's own strangers are compared with; None if all scored the same."""
     sd = float(impostor.std(dtype=np.float64))
     return {"mean": float(impostor.mean(dtype=np.float64)), "sd": sd} if sd > 0 else None
 
@@ -130,11 +129,11 @@ def with_strict_rows(
     model: FaceModel,
     same: SamePeople | None,
 ) -> dict[str, Any]:
-    """The rows of a manifest, and those that only the many pairs within `more` can show.
+    """The rows of a manifest, including those that only the many pairs within `more` can show.
 
-    Rows from 1e-3 on also get the highest rate in any of `more`, where strangers may be more alike
-    than those whom the rows were fitted on. A strict row that is not stricter than the one before,
-    in threshold and bound, is left out.
+    Rows of 1e-3 and above also get the highest rate found in any of `more`, where strangers may be
+    more alike than those the rows were fitted on. A strict row that is not stricter than the one
+    before, in threshold and bound, is left out.
     """
     laxest = by_fmr.get("1e-3")
     if laxest is None or not more:

@@ -1,4 +1,4 @@
-"""Exact clean-ups before quantization: batch norms folded, activations set apart."""
+"""Exact simplifications before quantization: fold batch norms, separate activations."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LINEAR = ("Conv2D", "DepthwiseConv2D", "Dense")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Linear:
-    """A convolution's or dense layer's weights seen by channels.
+    """The weights of a convolution or dense layer, seen by channel.
 
-    `kernel` as Keras has it; `outputs` and `inputs` are the axes of the kernel that run over
-    output and input channels (both the same one for a depthwise convolution).
+    `kernel` is as Keras has it; `outputs` and `inputs` are its axes over output and input channels
+    (the same axis for a depthwise convolution).
     """
 
     node: Node
@@ -30,7 +30,7 @@ class Linear:
 
     @property
     def depthwise(self) -> bool:
-        """Whether each channel is convolved alone."""
+        """Whether each channel is convolved on its own."""
         return self.outputs == self.inputs
 
     def scaled(
@@ -50,11 +50,11 @@ class Linear:
         )
 
     def shifted(self, bias: NDArray[np.floating]) -> Linear:
-        """With this much added to the bias."""
+        """The same with this added to the bias."""
         return Linear(self.node, self.kernel, self.bias + bias, self.outputs, self.inputs)
 
     def as_node(self) -> Node:
-        """The layer with these weights, with a bias where it needs one."""
+        """The layer with these weights, and with a bias if it needs one."""
         node = self.node
         biased = bool(node.config["use_bias"]) or bool(np.any(self.bias))
         weights = (self.kernel, self.bias) if biased else (self.kernel,)
@@ -63,7 +63,7 @@ class Linear:
 
 
 def linear_of(node: Node) -> Linear | None:
-    """A node's weights by channel; None if it is no plain convolution or dense layer.
+    """A node's weights by channel; None if it is not a plain convolution or dense layer.
 
     Grouped convolutions and depthwise ones that multiply channels are left alone.
     """
@@ -88,7 +88,7 @@ def fold(graph: Graph) -> Graph:
 
 
 def set_apart(graph: Graph) -> Graph:
-    """Every activation inside a layer becomes a layer of its own behind it; drop-outs go."""
+    """Turn every activation inside a layer into a layer of its own after it; remove dropout."""
     nodes: list[Node] = []
     renamed: dict[str, str] = {}
     for node in graph.nodes:
@@ -114,7 +114,7 @@ def set_apart(graph: Graph) -> Graph:
 
 
 def fold_batch_norms(graph: Graph) -> Graph:
-    """Take each batch norm into the convolution or dense layer that alone feeds it."""
+    """Fold each batch norm into the convolution or dense layer that feeds only it."""
     nodes: list[Node] = []
     renamed: dict[str, str] = {}
     for node in graph.nodes:

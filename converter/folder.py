@@ -1,4 +1,4 @@
-"""A finished model folder: files and manifest, written whole or not at all."""
+"""A finished model folder: its files and manifest, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from oneglance.faces.model.folder import described, tunable, write_manifest
 from oneglance.faces.model.legacy import is_legacy, lift
 from oneglance.faces.model.manifest import MANIFEST_NAME, read_json_manifest
 
-# What only a conversion may say; a threshold put in by hand would open doors unmeasured.
+# What only a conversion may write: a threshold put in by hand would open doors unmeasured.
 _OURS = (
     frozenset(
         (
@@ -56,17 +56,17 @@ def write_model_folder(
 ) -> None:
     """Write the model files and manifest.json into a temp folder, then rename.
 
-    One variant: `encoder` and `aligner` are its bytes, `precision` its name. Several: maps from
-    variant names (float32, int8, ...) to bytes, the same names in both, or one aligner for all;
-    `precision` then names the reference, whose files give the templates their id, and `default`
-    the one that is loaded where nobody chose (the reference unless given). Equal files are
-    written once. A variant's templates are interchangeable with the reference's only from when
-    its `interchange` was measured and put in by `update_manifest`, which does the same for
-    `thresholds`: until then there are none, so that no door opens on an unmeasured model.
+    For one variant, `encoder` and `aligner` are its bytes and `precision` its name. For several,
+    they are maps from variant names (float32, int8, ...) to bytes, with the same names in both, or
+    one aligner for all; `precision` then names the reference, whose files give the templates their
+    id, and `default` the variant that is loaded if nobody chooses (by default the reference). Equal
+    files are written once. A variant's templates are interchangeable with the reference's only once
+    its `interchange` has been measured and entered by `update_manifest`. So are `thresholds`: until
+    then there are none, so that no door opens on an unmeasured model.
 
-    `about` (see `read_about`) is added to the manifest: what it has no place for goes to `notes`.
-    Raises ConfigError if `out` exists or a manifest cannot say what is asked for, ModelError if a
-    file is no such model, ValueError for variants that do not go together.
+    `about` (see `read_about`) is added to the manifest; keys that have no place there go to
+    `notes`. Raises ConfigError if `out` exists or a manifest cannot hold what is asked for,
+    ModelError if a file is not such a model, ValueError for variants that do not belong together.
     """
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
@@ -118,9 +118,9 @@ def write_model_folder(
 
 
 def read_about(path: str | None) -> dict[str, Any]:
-    """What a JSON file adds to a manifest; nothing without a file.
+    """What a JSON file adds to a manifest; empty without a file.
 
-    Raises ConfigError if it is no JSON object, or has a key that the conversion itself writes.
+    Raises ConfigError if it is not a JSON object, or has a key that the conversion itself writes.
     """
     if path is None:
         return {}
@@ -130,7 +130,7 @@ def read_about(path: str | None) -> dict[str, Any]:
         raise ConfigError(
             f"the conversion itself writes {', '.join(ours)}",
             where=path,
-            fix="take that out: --about is for licences, data and what else there is to tell",
+            fix="remove it: --about is for licences, data and whatever else there is to tell",
         )
     try:
         parse_part(About, {key: about[key] for key in about.keys() & About.model_fields.keys()})
@@ -153,7 +153,7 @@ def read_json_object(path: Path, fix: str = "") -> dict[str, Any]:
 def move_folder(folder: Path, out: Path) -> None:
     """Copy beside the destination, then rename: the folder appears whole or not at all.
 
-    Raises ConfigError if there is no writing there.
+    Raises ConfigError if that cannot be written.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +162,7 @@ def move_folder(folder: Path, out: Path) -> None:
             shutil.copytree(folder, whole)
             whole.replace(out)
     except OSError as error:
-        # Of a copied tree each file that failed is told, with its places; one reason will do.
+        # A failed tree copy reports every file that failed, with its paths; one reason will do.
         reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
         raise ConfigError(
             f"the model folder cannot be made ({reason or error})",
@@ -174,11 +174,11 @@ def move_folder(folder: Path, out: Path) -> None:
 def update_manifest(folder: Path, changes: Mapping[str, Any], variant: str | None = None) -> None:
     """Put entries into a folder's manifest, atomically.
 
-    `thresholds`, `parity`, `calibration`, `interchange` and `evaluation` are entries of one
-    variant (the default unless named), all else of the whole. A variant whose `interchange` is
-    put in counts as interchangeable; None takes that back. Which variants `doctor --tune` may
-    choose from follows from all that. A signature does not outlive a change: sign again. Raises
-    ModelError for a manifest that is none, ValueError for a change it cannot take.
+    `thresholds`, `parity`, `calibration`, `interchange` and `evaluation` belong to one variant (by
+    default the default one), everything else to the whole. A variant with an `interchange` entry
+    counts as interchangeable; None withdraws that. This decides which variants `doctor --tune` may
+    choose from. A signature does not survive a change: sign again. Raises ModelError for an invalid
+    manifest, ValueError for a change that it cannot hold.
     """
     document = read_json_manifest(folder / MANIFEST_NAME)
     if is_legacy(document):
@@ -199,7 +199,7 @@ def update_manifest(folder: Path, changes: Mapping[str, Any], variant: str | Non
 
 
 def _named(kind: str, contents: Mapping[str, bytes]) -> dict[str, str]:
-    """File names by variant: equal contents share one, and a single one needs no suffix."""
+    """File names by variant: equal contents share a file, and a single file needs no suffix."""
     first: dict[bytes, str] = {}
     for variant, data in contents.items():
         first.setdefault(data, variant)
@@ -213,7 +213,7 @@ def _files(contents: Mapping[str, tuple[bytes, Wanted]]) -> dict[str, Any]:
 
 
 def tool_versions() -> dict[str, str]:
-    """The versions of the packages that a model is made with."""
+    """The versions of the packages that made a model."""
     found = {}
     for package in _TOOLS:
         try:

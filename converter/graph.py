@@ -1,4 +1,4 @@
-"""A Keras functional model as a plain list of nodes that can be changed and built again."""
+"""A Keras functional model as a plain list of nodes that can be changed and rebuilt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Weights = tuple[NDArray[np.float32], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One layer and where its inputs come from; its output bears its name.
+    """One layer and where its inputs come from; its output has its name.
 
     `weights` are in the order of the layer's `get_weights()`.
     """
@@ -28,7 +28,7 @@ class Node:
 
     @property
     def kind(self) -> str:
-        """Name of the layer's class, e.g. "Conv2D"."""
+        """The name of the layer's class, e.g. "Conv2D"."""
         return self.layer.__name__
 
     def with_weights(self, *weights: NDArray[np.floating]) -> Node:
@@ -43,9 +43,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """Nodes in an order in which each comes after its inputs; one input, one output.
+    """Nodes in an order where each comes after its inputs; one input, one output.
 
-    The input is no node: `source` is its name, `shape` its shape without the batch.
+    The input is not a node: `source` is its name, `shape` its shape without the batch.
     """
 
     name: str
@@ -71,16 +71,16 @@ class Graph:
 
 
 def make(layer: keras.layers.Layer, inputs: Sequence[str], *weights: NDArray[Any]) -> Node:
-    """A node from a layer that was not called yet, and its weights."""
+    """A node for a layer that has not been called yet, with its weights."""
     kept = tuple(np.asarray(array, np.float32) for array in weights)
     return Node(layer.name, type(layer), layer.get_config(), kept, tuple(inputs))
 
 
 def read_graph(model: keras.Model) -> Graph:
-    """The nodes of a functional model with one input and one output, models inside it unpacked.
+    """The nodes of a functional model with one input and one output, with nested models unpacked.
 
     A layer that is called several times gives a node for each call. Raises ValueError for a model
-    of another shape.
+    with several inputs or outputs.
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(f"{model.name} has not one input and one output")
@@ -113,11 +113,11 @@ def activations(
     names: Sequence[str],
     batches: Callable[[], Iterator[NDArray[np.uint8]]],
 ) -> Iterator[dict[str, NDArray[np.float32]]]:
-    """The outputs of the nodes `names`, by name, for each batch of inputs uint8 (n, ...)."""
+    """The outputs of the nodes `names`, by name, for each batch of uint8 inputs (n, ...)."""
     model = build_model(graph, names)
     for batch in batches():
         found = model.predict_on_batch(batch.astype(np.float32))
-        # Of a single output Keras gives the tensor itself.
+        # For a single output Keras gives the tensor itself.
         yield dict(zip(names, found if len(names) > 1 else [found], strict=True))
 
 
@@ -128,7 +128,7 @@ def _takes_many(node: Node) -> bool:
 
 
 def _unpack(model: keras.Model, source: str, nodes: list[Node], prefix: str) -> str:
-    """Append the nodes of a model fed by `source`; the name of its output."""
+    """Append the nodes of a model fed by `source`; returns the name of its output."""
     known = {id(model.inputs[0]): source}
     taken = {node.name for node in nodes}
 

@@ -1,4 +1,4 @@
-"""One conversion: Keras files in, a finished model folder out, or a refusal."""
+"""One conversion: from Keras files to a finished model folder, or a refusal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from oneglance.models import default_model_dir
 from oneglance.training.data.datasets import labelled_pictures
 from oneglance.training.networks.keras_files import load_aligner, load_keras
 
-# How much of the Keras model must be left: mean and least cosine of templates, and the largest
+# How close to the Keras model it must be: mean and least cosine of templates, and the largest
 # difference of a score in units of the scores' own spread. For the rest see request.Limits.
 LIMITS = {
     "float32": Parity(0.99999, 0.9999, 0.01),
@@ -59,7 +59,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """What is converted, and the float32 folder that it is measured against."""
+    """What is converted, and the float32 folder that it is compared with."""
 
     job: Job
     twins: Twins
@@ -72,11 +72,11 @@ class _Source:
 
 
 def run_job(job: Job, tell: Tell = lambda text: None) -> dict[str, Any]:
-    """Convert, measure, write the folder with its report, fit thresholds; returns the report.
+    """Convert, measure, write the folder with its report, and fit thresholds; returns the report.
 
-    `tell` hears what is being done. Raises OneglanceError (exit code 1) if the result is not the
-    same model within the limits: its files are then kept beside `out`, in a folder named
-    "<out>-refused". ConfigError for files that do not fit.
+    `tell` is called with what is being done. Raises OneglanceError (exit code 1) if the result is
+    not the same model within the limits (its files are then kept beside `out`, in a folder named
+    "<out>-refused"), ConfigError for files that do not fit.
     """
     out = Path(job.out)
     if out.exists():
@@ -104,7 +104,8 @@ def run_job(job: Job, tell: Tell = lambda text: None) -> dict[str, Any]:
             )
         pair = adopt(pair, job.model)
         aligner = _aligner_beside(job)
-        # What it is made of is another's choice: how much a delegate takes is told, not limited.
+        # Its layers were somebody else's choice, so how much a delegate takes is reported, not
+        # limited.
         job = replace(job, limits=replace(job.limits, partitions=_ANY_PARTITIONS))
     with tempfile.TemporaryDirectory() as scratch:
         source = _prepared(job, pair, aligner, about, Path(scratch) / "float32-reference", tell)
@@ -130,7 +131,7 @@ def _prepared(
     tell: Tell,
 ) -> _Source:
     twins = Twins(pair, pair.get_layer("encoder"), pair.get_layer("head"), "chips")
-    tell("converting to float32, what all else is measured against")
+    tell("converting to float32, with which the others are compared")
     encoder = convert_twins(twins, "float32")
     aligner_bytes = _shipped_aligner() if aligner is None else convert_aligner(aligner)
     _write(folder, job, twins, "float32", encoder, aligner_bytes, about)
@@ -138,7 +139,7 @@ def _prepared(
     if job.calibration is None:
         faces = _made_up()
     else:
-        tell("cutting faces out of the calibration pictures")
+        tell("cutting faces from the calibration pictures")
         faces = calibration_faces(Path(job.calibration), reference)
     templates = reference.encode(faces.chips)
     if not np.isfinite(templates).all() or not np.abs(templates).sum(axis=1).all():
@@ -151,7 +152,7 @@ def _prepared(
 
 
 def _convert(source: _Source, precision: str, folder: Path, tell: Tell) -> dict[str, Any]:
-    """Make one variant's folder, with its report; the report says if it is refused."""
+    """Make one variant's folder with its report; the report says whether it is refused."""
     job, faces = source.job, source.faces
     tell(f"{precision}: converting")
     integer = precision == "int8"
@@ -198,7 +199,7 @@ def _convert(source: _Source, precision: str, folder: Path, tell: Tell) -> dict[
             aligner, source.aligner_bytes, "align", "crops", faces.crops, precision
         ),
     }
-    tell(f"{precision}: deciding about the same pictures")
+    tell(f"{precision}: deciding on the same pictures")
     fitted = _decisions(source, model, report) if usable else None
     report["refused"] = reports.refusals(report, job.limits)
     if not parity.within(LIMITS[precision]):
@@ -214,7 +215,7 @@ def _convert(source: _Source, precision: str, folder: Path, tell: Tell) -> dict[
 
 
 def _decisions(source: _Source, model: FaceModel, report: dict[str, Any]) -> dict[str, Any] | None:
-    """Figures of both models on the pictures that were given, and the thresholds fitted anew."""
+    """Figures of both models on the pictures given, and the newly fitted thresholds."""
     job = source.job
     if job.fit_images is None:
         return None
@@ -257,14 +258,14 @@ def _id(folder: Path) -> str:
 
 
 def _aligner_beside(job: Job) -> keras.Model | None:
-    """The aligner that was named or stands beside a model of another hand; None without one."""
+    """The aligner that was named, or that lies beside a model made elsewhere; None without one."""
     if not Path(job.aligner).is_file():
         return None
     return load_aligner(Path(job.aligner))
 
 
 def _shipped_aligner() -> bytes:
-    """The float32 aligner of the shipped model: one of another hand rarely brings its own."""
+    """The float32 aligner of the shipped model: models made elsewhere rarely bring their own."""
     folder = default_model_dir()
     manifest = read_manifest(folder, variant="float32")
     return verified_bytes(folder, manifest.aligner)
@@ -289,7 +290,7 @@ def _check_pair(pair: keras.Model, aligner: keras.Model, job: Job) -> None:
 
 
 def _made_up() -> Faces:
-    """Patches of noise, where no pictures are given: enough to compare float files with."""
+    """Patches of noise, for when no pictures are given: enough to compare float files with."""
 
     def patches(size: int, channels: int) -> NDArray[np.uint8]:
         drawn = np.random.default_rng(0).integers(0, 256, (_MADE_UP, 16, 16, channels), np.uint8)

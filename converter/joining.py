@@ -1,4 +1,4 @@
-"""Several conversions of one network -> one model folder that holds them as variants."""
+"""Join several conversions of one network in one model folder, as its variants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from oneglance.training.data.datasets import LabelledPicture, labelled_pictures
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What became of one variant; `objections` say why its templates do not mix."""
+    """What became of one variant; `objections` say why its templates cannot be mixed in."""
 
     variant: str
     interchange: Interchange | None
@@ -40,15 +40,15 @@ def join_folders(
     folds: Collection[int] | None,
     default: str | None = None,
 ) -> list[Joined]:
-    """Put the default variants of several folders into one; the first leads.
+    """Put the default variants of several folders into one; the first one is the reference.
 
-    The first gives name, licences and the id of the templates. Each other one is measured
-    against it on pictures of people that training never saw; where that is good enough
-    (`objections` in faces/model/interchange.py), a gallery survives a switch between the two.
-    The first's `common` goes along if that holds for all of them, and else is left out.
-    `default` is what is loaded where nobody chose, the first unless given. The folder appears
-    whole or not at all. Raises ConfigError for folders that do not belong together, ModelError
-    for a damaged one, ImageError for pictures that cannot measure anything.
+    The first gives name, licences and the id of the templates. Each of the others is compared with
+    it on pictures of people whom training never saw; if that is good enough (`objections` in
+    faces/model/interchange.py), a gallery survives a switch between the two. The first's `common`
+    is kept if it holds for all of them. `default` is what is loaded if nobody chooses, by default
+    the first. The folder appears whole or not at all. Raises ConfigError for folders that do not
+    belong together, ModelError for a damaged one, ImageError for pictures that cannot measure
+    anything.
     """
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
@@ -81,7 +81,7 @@ def join_folders(
                 update_manifest(made, put, row.variant)
         common = first.document.common
         if common is not None and not any(row.objections for row in joined):
-            # Directions of one encoder's templates: they say nothing about templates of another.
+            # Directions among one encoder's templates: they mean nothing for another's.
             update_manifest(made, {"common": common})
         move_folder(made, out)
     return joined
@@ -132,7 +132,7 @@ def _measured(
 def _templates(
     models: Sequence[FaceModel], pictures: Sequence[LabelledPicture]
 ) -> tuple[list[str], list[NDArray[np.float32]]]:
-    """Whose face each picture shows, and its template by each model; only faces that all found."""
+    """Whose face each picture shows, and its template by each model, where all found one."""
     detector = FaceDetector()
     cutters = {model.manifest.aligner.sha256: model for model in models}
     people: list[str] = []

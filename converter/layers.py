@@ -1,4 +1,4 @@
-"""How far each layer of a quantized graph is from the float graph it was made from."""
+"""How far each layer of a quantized graph is from the float graph that it was made from."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from oneglance.converter.ranges import tensors_of
 
 @dataclass(frozen=True, slots=True)
 class LayerError:
-    """The share of a layer's signal that is lost: 0 none, 1 all.
+    """The share of a layer's signal that is lost: 0 for none, 1 for all of it.
 
-    The mean over channels of the root mean square error in units of the channel's own standard
-    deviation, at most 1 each. So a channel of extreme range does not hide what it does to others.
+    The mean over channels of the root mean square error, in units of the channel's own standard
+    deviation and at most 1 each. So a channel with an extreme range does not hide the others.
     """
 
     layer: str
@@ -29,7 +29,7 @@ def layer_errors(
 ) -> list[LayerError]:
     """The errors of all tensors that both one-signature graphs compute, in their order.
 
-    A layer's error holds what the layers before it have made: where it leaps is the culprit.
+    A layer's error includes what the layers before it caused: the culprit is where it jumps.
     """
     lost: dict[str, list[float]] = {}
     samples = list(batches)
@@ -55,7 +55,7 @@ def _lost(values: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 
 def worst_layer(errors: list[LayerError]) -> LayerError | None:
-    """The layer that adds the most error to what came before it; None without layers."""
+    """The layer that adds the most error to that of the one before; None without layers."""
     if not errors:
         return None
     before = [0.0] + [row.error for row in errors[:-1]]
@@ -79,6 +79,6 @@ def _read(net: Any, row: dict[str, Any]) -> NDArray[np.float64] | None:
 
 
 def _short(name: str) -> str:
-    """The Keras layer among a tensor's many names."""
+    """The Keras layer in a tensor's many names."""
     last = name.split(";")[0].split("/")
     return last[-2] if len(last) > 1 else last[-1]

@@ -1,10 +1,10 @@
-"""Make the liveness model's folder of the package's file.
+"""Make the liveness model's folder from the package's file.
 
     python -m oneglance.converter.liveness fr_liveness.onnx READOUTS.npz ABOUT.json OUT
 
 READOUTS.npz is what oneglance.training.liveness.fit_texture has fitted. ABOUT.json is
-models/about-liveness-1.json: what people tell of the model, the cues that are read, and how they
-lie. What the judgement over a track is fitted to comes after, into the manifest's `fusion`.
+models/about-liveness-1.json: what there is to say about the model, its cues, and their outputs.
+What the judgement over a track was fitted to is added later, as the manifest's `fusion`.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ from oneglance.training.liveness.texture_files import (
 from oneglance.whole_file import write_whole
 
 FILE = "minifas-int8-weights.tflite"
-# 8-bit weights, float sums: 20 % faster than float32 and a third of its size, cues 0.9998
-# correlated. int8 throughout was no faster, and its cues off by 3 for 5 % of the pictures.
+# 8-bit weights with float sums: 20 % faster than float32 and a third of its size, with cues
+# correlated at 0.9998. int8 throughout was no faster, and its cues were off by 3 in 5 % of
+# pictures.
 _PRECISION = "int8-weights"
 
 
 def convert(model: keras.Model) -> bytes:
-    """A network of crops as .tflite bytes: signature liveness(crops uint8) -> logits."""
+    """A network for crops as .tflite bytes, with the signature liveness(crops uint8) -> logits."""
 
     def liveness(crops: Any) -> dict[str, Any]:
         return {"logits": model(tf.cast(crops, tf.float32), training=False)}
@@ -56,7 +57,7 @@ def convert(model: keras.Model) -> bytes:
 def write_folder(out: Path, content: bytes, about: Mapping[str, Any]) -> None:
     """The folder with one network and its manifest.
 
-    Raises ConfigError if it exists, or if `about` does not make a manifest.
+    Raises ConfigError if it exists, or if `about` does not make a valid manifest.
     """
     if out.exists():
         raise ConfigError("the output folder exists", where=str(out), fix="name a new one")
@@ -82,7 +83,7 @@ def write_folder(out: Path, content: bytes, about: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Make argv[4] of argv[1], argv[2] and argv[3]."""
+    """Make argv[4] from argv[1], argv[2] and argv[3]."""
     if len(sys.argv) != 5:
         sys.exit(
             "usage: python -m oneglance.converter.liveness "

@@ -16,7 +16,7 @@ _COLOUR, _OTHER = "#1b5f8d", "#888888"
 
 
 def parity_page(report: Mapping[str, Any]) -> str:
-    """The page for a report of `oneglance.converter.job`; it shows no picture of anybody."""
+    """The page for a report of `oneglance.converter.job`; it shows no pictures of people."""
     parts = fill(
         "oneglance.converter",
         "page.html",

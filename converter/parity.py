@@ -16,7 +16,7 @@ _SCORED = 64
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How alike two models are on the same chips.
+    """How closely two models agree on the same chips.
 
     `cosine_mean` and `cosine_min` of their templates, and the largest difference of a score in
     standard deviations of the original's scores.
@@ -27,7 +27,7 @@ class Parity:
     score_difference: float
 
     def within(self, limit: Parity) -> bool:
-        """Whether this is at least as good as the limit; NaN never is."""
+        """Whether this is at least as good as `limit`; NaN never is."""
         return (
             self.cosine_mean >= limit.cosine_mean
             and self.cosine_min >= limit.cosine_min
@@ -68,7 +68,7 @@ def parity(
     original: NDArray[np.float32],
     scores: NDArray[np.float32],
 ) -> Parity:
-    """From templates (n, d) of both models, and scores (m, m) of the first m with each other."""
+    """From templates (n, d) by both models, and scores (m, m) of the first m with each other."""
     values = cosines(wanted, found)
     off = ~np.eye(len(scores), dtype=bool)
     spread = float(original[off].std()) if len(scores) > 1 else 1.0

@@ -1,7 +1,7 @@
-"""Ranges of every tensor of a .tflite file, measured on samples, and written into it.
+"""The ranges of every tensor of a .tflite file, measured on samples and written into it.
 
-TensorFlow's own calibration takes the least and the largest value ever seen: one odd pixel then
-widens the steps of all. Here the range is the one with the least squared error of 256 steps.
+TensorFlow's own calibration takes the smallest and the largest value ever seen, so that one odd
+pixel widens every step. Here the range is the one whose 256 steps have the least squared error.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _STEPS = 255
 
 @dataclass(slots=True, eq=False)
 class Histogram:
-    """How often each value of a tensor came; grows with what is added."""
+    """How often each value of a tensor occurred; the histogram grows with what is added."""
 
     low: float = np.inf
     high: float = -np.inf
     values: NDArray[np.float32] | None = None
 
     def add(self, values: NDArray[np.float32], generator: np.random.Generator) -> None:
-        """Count a batch: its extremes, and a random sample of the rest."""
+        """Count a batch: its extremes and a random sample of the rest."""
         flat = values.reshape(-1)
         self.low = min(self.low, float(flat.min()))
         self.high = max(self.high, float(flat.max()))
@@ -42,7 +42,7 @@ class Histogram:
         self.values = few if self.values is None else np.concatenate([self.values, few])
 
     def range(self, method: str) -> tuple[float, float]:
-        """The range to quantize: "minmax" as seen, or "mse", with the least squared error."""
+        """The range to quantize: "minmax", as seen, or "mse", with the least squared error."""
         if method == "minmax" or self.values is None or not self.high > self.low:
             return self.low, self.high
         best, least = (self.low, self.high), np.inf
@@ -50,7 +50,7 @@ class Histogram:
             low, high = self.low * share, self.high * share
             step = max((max(high, 0) - min(low, 0)) / _STEPS, 1e-12)
             clipped = np.clip(self.values, min(low, 0), max(high, 0))
-            # Rounding adds step^2 / 12 to what is inside.
+            # Rounding adds step^2 / 12 to values within the range.
             error = float(np.square(self.values - clipped).mean()) + step * step / 12
             if error < least:
                 best, least = (low, high), error
@@ -58,7 +58,7 @@ class Histogram:
 
 
 def float_interpreter(model: bytes, *, every_tensor: bool = False) -> Any:
-    """An interpreter whose tensors can all be read if asked for: then without a delegate."""
+    """An interpreter; if all of its tensors are to be read, without a delegate."""
     make = interpreter_class()
     if not every_tensor:
         return make(model_content=model, num_threads=1)
@@ -73,7 +73,7 @@ def float_interpreter(model: bytes, *, every_tensor: bool = False) -> Any:
 
 
 def tensors_of(model: bytes, batches: Iterable[NDArray[Any]]) -> Any:
-    """For each batch, the float tensors that a one-signature model computes, by index."""
+    """The float tensors that a one-signature model computes, by index, for each batch."""
     net = float_interpreter(model, every_tensor=True)
     (entry,) = net.get_input_details()
     size = 0
@@ -90,11 +90,11 @@ def tensors_of(model: bytes, batches: Iterable[NDArray[Any]]) -> Any:
 def measure_ranges(
     model: bytes, batches: Iterable[NDArray[Any]], method: str, seed: int = 0
 ) -> dict[int, tuple[float, float]]:
-    """The ranges of what is to be quantized in the first subgraph, by tensor index.
+    """The ranges of what will be quantized in the first subgraph, by tensor index.
 
-    That is every float tensor from the input of the first convolution or dense layer to the
-    output of the last: what stands before and after them, the normalisation of pixels and of
-    templates, has no range and so stays in float.
+    That is every float tensor from the input of the first convolution or dense layer to the output
+    of the last. What comes before and after, the normalisation of pixels and of templates, has no
+    range and so stays in float.
     """
     document = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     computed = _between_weights(document)
@@ -121,9 +121,9 @@ def _between_weights(document: Any) -> set[int]:
 def quantize_graph(
     model: bytes, signature: str, ranges: Mapping[int, tuple[float, float]]
 ) -> bytes:
-    """Full-integer int8 where a signature's tensors have ranges, float elsewhere.
+    """Full int8 where a signature's tensors have ranges, float elsewhere.
 
-    Weights have a scale for each output channel; inputs and outputs keep their types.
+    Weights have one scale per output channel; inputs and outputs keep their types.
     """
     document = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     (chosen,) = [s for s in document.signatureDefs if s.signatureKey.decode() == signature]

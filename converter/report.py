@@ -1,4 +1,4 @@
-"""The parity report: all that was measured of a conversion, and what of it is not good enough."""
+"""The parity report: everything measured about a conversion, and what is not good enough."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Encode = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def template_part(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> dict[str, Any]:
-    """Cosines of the same faces' templates (n, d): least, mean, and how they spread."""
+    """Cosines of the same faces' templates (n, d): least, mean, and spread."""
     values = cosines(wanted, found)
     return {
         "samples": len(values),
@@ -32,7 +32,7 @@ def template_part(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> di
 
 
 def score_part(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> dict[str, Any]:
-    """Differences of the scores (m, m) of the same pairs, in logits."""
+    """Differences between the scores (m, m) of the same pairs, in logits."""
     off = ~np.eye(len(wanted), dtype=bool)
     differences = (found.astype(np.float64) - wanted)[off]
     return {
@@ -75,7 +75,7 @@ def graph_part(
 def layer_part(
     prepared: bytes, model: bytes, signature: str, samples: NDArray[np.uint8]
 ) -> dict[str, Any]:
-    """Errors of the layers of an int8 graph against the float graph it was made from."""
+    """Errors of an int8 graph's layers, compared with the float graph that it was made from."""
     errors = layer_errors(
         only(prepared, signature), only(model, signature), [samples[:_LAYER_SAMPLES]]
     )
@@ -87,7 +87,7 @@ def layer_part(
 
 
 def refusals(report: Mapping[str, Any], limits: Limits) -> list[str]:
-    """What is beyond the limits, in words; what is no number is beyond every limit."""
+    """What is beyond the limits, in words; NaN is beyond every limit."""
     said = []
     worst = (report.get("layers") or {}).get("worst")
     cosine = report["templates"]["mean"]
@@ -116,8 +116,8 @@ def refusals(report: Mapping[str, Any], limits: Limits) -> list[str]:
 def _histogram(values: NDArray[np.floating]) -> dict[str, list[float]]:
     known = values[np.isfinite(values)].astype(np.float64)
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
-    # Files that are the same but for the last bit have no width, and far from zero the bins must
-    # still be wider than the last bit.
+    # Values that differ in the last bit alone have hardly any width, and far from zero the bins
+    # must still be wider than that bit.
     width = max(high - low, 1e-6, 1e-6 * max(abs(low), abs(high)))
     counts, edges = np.histogram(known, bins=_BINS, range=(low, low + width))
     return {"edges": edges.tolist(), "counts": counts.tolist()}

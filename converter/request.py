@@ -1,4 +1,4 @@
-"""What a conversion is asked for."""
+"""What a conversion is asked to do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of the float model a conversion may lose, and what else it must keep to.
+    """How much a conversion may lose against the float model, and its other limits.
 
-    `cosine` is the least mean cosine of templates, the losses are shares (0.003 is 0.3 point) of
-    the TAR at FAR 1e-3 and of the accuracy; they are measured only where pictures to measure on
-    are given. `partitions` bounds the delegate's for networks of faces, where one is the goal.
+    `cosine` is the least mean cosine of templates. The losses are shares (0.003 is 0.3 point) of
+    the TAR at FAR 1e-3 and of the accuracy; they are measured only if pictures are given for that.
+    `partitions` bounds the number of delegate partitions of face networks, for which one is the
+    goal.
     """
 
     cosine: float = 0.98
@@ -27,10 +28,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to convert; paths as texts, so that a child process can be told in JSON.
+    """What to convert; paths are strings, so that a child process can be told in JSON.
 
-    `quantize` is float32, float16, int8-weights, int8 or auto. `custom_objects` is code that is
-    run, with the layers that Keras does not have.
+    `quantize` is float32, float16, int8-weights, int8 or auto. `custom_objects` is a file of code
+    that is run and defines the layers that Keras lacks.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""PReLU in operations that XNNPACK keeps in int8, exactly.
+"""PReLU expressed, exactly, in operations that XNNPACK runs in int8.
 
 PReLU(x) = a x + (1 - a) max(x, 0). With s = 1 where a <= 1 and s = -1 elsewhere,
 s PReLU(x) = s a x + max(|1 - a| x, 0): two depthwise 1x1 convolutions, the second with a ReLU
@@ -16,10 +16,10 @@ from oneglance.converter.graph import Graph, Node, make
 
 
 def rewrite_prelu(graph: Graph) -> Graph:
-    """Every PReLU with one slope a channel, rewritten; others are left as they are.
+    """Rewrite every PReLU that has one slope per channel; leave others as they are.
 
-    Where something else than convolutions and dense layers follows, the sign is undone by one
-    more depthwise convolution.
+    If anything but convolutions and dense layers follows, one more depthwise convolution undoes the
+    sign.
     """
     nodes: list[Node] = []
     renamed: dict[str, str] = {}
@@ -45,7 +45,7 @@ def rewrite_prelu(graph: Graph) -> Graph:
 
 
 def _slopes(node: Node) -> NDArray[np.float32] | None:
-    """The slopes (c,) of a PReLU that has one for each channel of a picture or vector."""
+    """The slopes (c,) of a PReLU that has one per channel of a picture or vector."""
     if node.kind != "PReLU":
         return None
     alpha = node.weights[0]
@@ -61,7 +61,7 @@ def _rewritten(node: Node, slopes: NDArray[np.float32]) -> tuple[list[Node], NDA
     sign = np.where(slopes <= 1, 1, -1).astype(np.float32)
     (source,) = node.inputs
     if not slopes.any():
-        # A ReLU; the straight half would be a tensor of zeros, which has no int8 scale.
+        # A plain ReLU: the linear half would be a tensor of zeros, which has no int8 scale.
         return [make(keras.layers.ReLU(name=f"{node.name}_relu"), [source])], sign
     straight = _scale(f"{node.name}_straight", source, sign * slopes)
     bent = _scale(f"{node.name}_bent", source, np.abs(1 - slopes))

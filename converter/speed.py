@@ -1,4 +1,4 @@
-"""Times of a converted graph, beside what this core could do at best."""
+"""How long a converted graph takes, beside what this core could do at best."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ PEAK_METHOD = (
 def times_ms(
     models: Mapping[str, bytes], signature: str, input_name: str, samples: NDArray[np.uint8]
 ) -> dict[str, list[dict[str, Any]]]:
-    """For each model: ms a sample at each batch size and thread count, measured alternately.
+    """For each model, ms per sample at each batch size and thread count, measured alternately.
 
-    The best of 12 rounds: what the machine can do when nothing else runs.
+    The best of 12 rounds: what the machine can do if nothing else runs.
     """
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in models}
     for threads in THREADS:
@@ -52,7 +52,7 @@ def times_ms(
 
 @cache
 def peak_gmacs(integer: bool) -> float:
-    """What one thread of the runtime reaches on its best shape, in 1e9 MAC/s."""
+    """What one thread of the runtime reaches for its best shape, in 1e9 MAC/s."""
     side, channels = _PEAK_SIDE, _PEAK_CHANNELS
     pictures = keras.layers.Input((side, side, channels))
     layer = keras.layers.Conv2D(channels, 1, use_bias=False)
@@ -73,7 +73,7 @@ def peak_gmacs(integer: bool) -> float:
 
 
 def floor_ms(model: bytes, signature: str, *, integer: bool) -> float:
-    """The least time a sample could take on one thread: MACs over the measured peak."""
+    """The least time that a sample could take on one thread: MACs over the measured peak."""
     return macs_of(model, signature) / peak_gmacs(integer) / 1e6
 
 

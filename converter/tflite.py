@@ -1,4 +1,4 @@
-"""Keras model -> .tflite bytes with named signatures and a free batch size."""
+"""Turn a Keras model into .tflite bytes with named signatures and a free batch size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is done for int8 beyond rounding; each can be left out, to see what it buys."""
+    """What is done for int8 beyond rounding; each step can be left out, to see what it gains."""
 
     equalised: bool = True
     corrected: bool = True
@@ -38,7 +38,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Twins:
-    """What a Siamese pair consists of: `encoder`, `head` of two inputs (..., d), input's name."""
+    """The parts of a Siamese pair: `encoder`, `head` with two inputs (..., d), the input's name."""
 
     pair: keras.Model
     encoder: keras.Model
@@ -47,7 +47,7 @@ class Twins:
 
     @property
     def template_size(self) -> int:
-        """Numbers in a template."""
+        """How many numbers a template has."""
         return int(self.encoder.output_shape[-1])
 
 
@@ -62,7 +62,7 @@ def convert_twins(twins: Twins, precision: str) -> bytes:
 def convert_prepared(
     twins: Twins, samples: NDArray[np.uint8], recipe: Recipe
 ) -> tuple[bytes, bytes]:
-    """The pair in int8, and the float file that it is the rounding of, tensor by tensor.
+    """The pair in int8, and the float file whose rounding it is, tensor by tensor.
 
     Ranges come from `samples` uint8 (n, ...), the encoder's inputs. The head, and the
     normalisations at both ends of the encoder, stay in float.
@@ -95,7 +95,7 @@ def convert_aligner(
 
 
 def prepare(model: keras.Model, samples: NDArray[np.uint8], recipe: Recipe) -> Graph:
-    """A model's graph made ready for int8: the same function, but for the corrected biases."""
+    """A model's graph prepared for int8: the same function, apart from the corrected biases."""
     graph = rewrite_prelu(fold(read_graph(model)))
     if recipe.equalised:
         graph = equalise(graph, lambda: iter(_batches(samples)))
@@ -128,7 +128,7 @@ def _pair_bytes(twins: Twins, encoder: keras.Model, precision: str) -> bytes:
 
 
 def _named(function: Function, name: str) -> Function:
-    """The function with one argument of this name: a signature's inputs are named by them."""
+    """The function with its argument given this name, as arguments name a signature's inputs."""
     if name == "chips":
         return lambda chips: function(chips=chips)
     if name == "drawings":
@@ -147,7 +147,7 @@ def _batches(samples: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 def convert_archive(
     archive: keras.export.ExportArchive, signatures: Sequence[str], precision: str
 ) -> bytes:
-    """The signatures of an archive as one .tflite file, of any precision but int8."""
+    """The signatures of an archive as one .tflite file, in any precision except int8."""
     with tempfile.TemporaryDirectory() as folder:
         saved = str(Path(folder) / "saved")
         archive.write_out(saved, verbose=False)

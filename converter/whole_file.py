@@ -1,4 +1,4 @@
-"""Read a whole Keras model, of Keras 2 or 3, h5 or .keras; or say in our words why not."""
+"""Read a whole Keras model, of Keras 2 or 3, from .h5 or .keras; or say clearly why not."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import keras
 
 from oneglance.errors import ConfigError
 
-# Keras finds our own layers only where they were imported before.
+# Keras finds our own layers only if they were imported before.
 from oneglance.training.networks import keras_files  # noqa: F401
 
-# What the layers of other hands are called that give |a - b|. Absolute is a step of keras.ops.
+# What other people call layers that compute |a - b|. Absolute is an operation of keras.ops.
 _L1_NAME = re.compile(
     r"(?!absolute$)(l1|manhattan|abs(olute)?)_?(dist(ance)?|diff(erence)?)?(_?layer)?", re.I
 )
@@ -30,10 +30,10 @@ _TOLD = 200
 
 
 class AbsoluteDifference(keras.layers.Layer):
-    """|a - b|, whether the two are called as a list, as two arguments, or by name."""
+    """|a - b|, whether the two come as a list, as two arguments, or by name."""
 
     def call(self, *inputs: Any, **named: Any) -> Any:
-        """The difference of each of the numbers (n, d)."""
+        """The absolute difference of each number, (n, d)."""
         a, b = keras.tree.flatten([inputs, named])
         return keras.ops.abs(a - b)
 
@@ -41,8 +41,8 @@ class AbsoluteDifference(keras.layers.Layer):
 def read_whole(path: Path, custom_objects: Path | None = None) -> keras.Model:
     """The model in a .keras or .h5 file.
 
-    `custom_objects` is Python code, which is run, with the layers that the file names and Keras
-    does not have. A layer named as an L1 distance needs none: it is taken for |a - b|. Raises
+    `custom_objects` is Python code, which is run, and defines the layers that the file names and
+    Keras lacks. A layer named like an L1 distance needs none: it is taken for |a - b|. Raises
     ConfigError with the reason and a way out.
     """
     config = _config(path)
@@ -118,7 +118,7 @@ def _zip_config(path: Path) -> dict[str, Any]:
 
 
 def _layers(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Name, class and description of each layer, those of models in the model too."""
+    """Name, class and description of each layer, including those of nested models."""
     inner = config.get("config")
     if not isinstance(inner, Mapping):
         return
@@ -131,7 +131,7 @@ def _layers(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, 
 
 
 def _known(kind: str, layer: Mapping[str, Any]) -> bool:
-    # Steps of keras.ops are no layers, and a .keras file says of which module they are.
+    # Operations of keras.ops are not layers; a .keras file says which module they are from.
     if str(layer.get("module")).startswith(("keras.ops", "keras.src.ops.")):
         return True
     registered = str(layer.get("registered_name") or f"oneglance>{kind}")
@@ -141,24 +141,24 @@ def _known(kind: str, layer: Mapping[str, Any]) -> bool:
 def _stand_in(path: Path, name: str, kind: str) -> type[keras.layers.Layer]:
     if not _L1_NAME.fullmatch(kind):
         raise ConfigError(
-            f"its layer {name!r} is of the class {kind}, which is none of Keras'",
+            f"its layer {name!r} is of the class {kind}, which is not one of Keras's",
             where=str(path),
             fix="give the file that defines it with --custom-objects FILE.py, which is run; a step"
             " of keras.ops is read from a .keras file only",
         )
-    # The file has its weights, or that there are none, under the name of the class.
+    # The file stores its weights, or that there are none, under the name of the class.
     return type(kind, (AbsoluteDifference,), {})
 
 
 def _defined(file: Path) -> dict[str, type[keras.layers.Layer]]:
-    """Run the file; the layers that it defines, by their names."""
+    """Run the file; returns the layers that it defines, by name."""
     try:
         found = runpy.run_path(str(file))
     except (Exception, SystemExit) as error:
         raise ConfigError(
             f"it fails when it is run ({type(error).__name__}: {error})",
             where=str(file),
-            fix="let it define the layers, and nothing else",
+            fix="let it define the layers and do nothing else",
         ) from error
     return {
         name: thing
@@ -168,10 +168,10 @@ def _defined(file: Path) -> dict[str, type[keras.layers.Layer]]:
 
 
 def _mend(config: dict[str, Any]) -> bool:
-    """Put right in place what Keras 2 wrote otherwise than Keras 3 reads it; whether anything was.
+    """Correct in place what Keras 2 wrote differently from what Keras 3 reads; whether it had to.
 
-    The class of a model has moved; and a second input of a layer, given by its name, stood among
-    the settings of the call.
+    The class of a model has moved, and a layer's second input, if passed by name, was among the
+    settings of the call.
     """
     changed = False
     kind, module = config.get("class_name"), config.get("module")
@@ -192,7 +192,7 @@ def _mend(config: dict[str, Any]) -> bool:
 
 
 def _count_calls_from_zero(layers: Sequence[Mapping[str, Any]]) -> bool:
-    """Keras 2 counted the making of a model within a model as its first call; Keras 3 does not."""
+    """Keras 2 counted making a nested model as its first call; Keras 3 does not."""
     nodes = {layer.get("name"): layer.get("inbound_nodes") or () for layer in layers}
     calls = [call for each in nodes.values() for node in each for call in _calls(node)]
     changed = False
@@ -218,7 +218,7 @@ def _is_tensor(value: object) -> bool:
 
 
 def _rewrite(path: Path, config: Mapping[str, Any], out: Path) -> None:
-    """The same file with another description."""
+    """The same file with a different description."""
     text = json.dumps(config)
     if out.suffix == ".h5":
         shutil.copyfile(path, out)
@@ -231,10 +231,10 @@ def _rewrite(path: Path, config: Mapping[str, Any], out: Path) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> ConfigError:
-    """Keras' own words, of which the first line tells what is wrong, with the version it needs."""
+    """Keras's own message, whose first line says what is wrong, and the version that it needs."""
     told = str(error).strip().splitlines() or [type(error).__name__]
     return ConfigError(
         f"Keras {keras.__version__} cannot read it ({told[0][:_TOLD]})",
         where=str(path),
-        fix="save it again with a Keras of this version, or see whether the file is whole",
+        fix="save it again with this version of Keras, or check that the file is complete",
     )

@@ -1,6 +1,4 @@
-"""The paper's training of `koch`: fixed pairs with distorted copies, early stop by one-shot
-trials.
-"""
+"""The paper's training of `koch`: fixed pairs, distorted copies, early stop by one-shot trials."""
 
 from __future__ import annotations
 

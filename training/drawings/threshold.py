@@ -45,9 +45,7 @@ def fit_threshold(
 
 
 def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> tuple[float, float]:
-    """The threshold, midway between two scores, that decides the most pairs correctly; and how
-    many.
-    """
+    """The threshold, midway between two scores, that gets the most pairs right; and how many."""
     order = np.argsort(-scores, kind="stable")
     falling = np.concatenate([[np.inf], scores[order], [-np.inf]])
     accepted_right = np.concatenate([[0], np.cumsum(same[order])])

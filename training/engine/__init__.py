@@ -1,3 +1,1 @@
-"""What every training run is built on: epochs, checkpoints, batches, logs. Knows nothing of
-faces.
-"""
+"""What every training run is built on: epochs, checkpoints, batches, logs. No faces here."""

@@ -69,9 +69,7 @@ def load_latest(folder: Path, name: str, model: keras.Model) -> tuple[Place, ker
 
 
 def need_same_network(wanted: keras.Model, found: keras.Model, path: Path) -> None:
-    """ConfigError that names the first difference, unless the weights of both have the same
-    shapes.
-    """
+    """ConfigError that names the first difference, unless both have weights of the same shapes."""
     here = [(weight.path, tuple(weight.shape)) for weight in wanted.weights]
     there = [(weight.path, tuple(weight.shape)) for weight in found.weights]
     told = f"{len(there)} weights, and the recipe's {len(here)}"

@@ -48,9 +48,7 @@ class OneDevice:
         return self.writes
 
     def need_whole_batches(self, kind: str) -> None:
-        """ConfigError if a step's loss does not see the whole batch and recipes of `kind` need it
-        to.
-        """
+        """ConfigError if recipes of `kind` need a loss to see the whole batch, and it does not."""
 
     @contextmanager
     def folder_of_checkpoints(self, folder: Path) -> Iterator[Path | None]:

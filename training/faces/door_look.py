@@ -35,9 +35,7 @@ def tilt(image: Image, generator: np.random.Generator, most_deg: float = 4.0) ->
 
 
 def distance(image: Image, generator: np.random.Generator, smallest: float = 0.3) -> Image:
-    """A face further away: shrunk to between `smallest` and 1 of its size by averaging, and
-    enlarged again.
-    """
+    """A face further away: averaged down to `smallest` to 1 of its size, and enlarged again."""
     height, width = image.shape[:2]
     factor = float(generator.uniform(smallest, 1.0))
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -85,9 +83,7 @@ def light(
     contrast: tuple[float, float] = (0.7, 1.2),
     brightness: float = 15.0,
 ) -> Image:
-    """Contrast about the mean, drawn from a range, and added brightness in grey levels (one
-    sigma).
-    """
+    """Contrast about the mean within a range, and brightness added in grey levels (one sigma)."""
     factor = float(generator.uniform(*contrast))
     added = float(generator.normal(0, brightness))
     mean = float(image.mean())
@@ -191,9 +187,7 @@ CROP_LOOKS: tuple[tuple[float, Look], ...] = (
 def looked(
     image: Image, generator: np.random.Generator, looks: tuple[tuple[float, Look], ...]
 ) -> Image:
-    """The image after the effects of `looks` (chance, function) that are drawn for it, in their
-    order.
-    """
+    """The image after those of `looks` (chance, function) that are drawn for it, in order."""
     for chance, look in looks:
         if generator.random() < chance:
             image = look(image, generator)
@@ -206,9 +200,7 @@ def worn(chip: Image, generator: np.random.Generator) -> Image:
 
 
 def _moved(image: Image, turn_deg: float, scale: float, shift: NDArray[np.float64]) -> Image:
-    """Turned and scaled about the middle, shifted in sides of the image; edge pixels are
-    repeated.
-    """
+    """Turned and scaled about the middle, shifted in sides of the image; edges are repeated."""
     height, width = image.shape[:2]
     middle = ((width - 1) / 2, (height - 1) / 2)
     matrix = np.array(cv2.getRotationMatrix2D(middle, turn_deg, scale), np.float64)

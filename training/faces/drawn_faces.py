@@ -15,9 +15,7 @@ FRAME_SIZE = 160
 
 
 def draw_person(seed: int, person: int) -> dict[str, NDArray[np.float64]]:
-    """The appearance of one drawn person: colours (skin, eyes, mouth, hair) and points of the
-    face.
-    """
+    """How one drawn person looks: colours (skin, eyes, mouth, hair) and points of the face."""
     generator = np.random.default_rng([seed, person])
     points = align.MEAN_POINTS + generator.normal(0, 0.012, (5, 2))
     return {"colours": generator.uniform(30, 225, (4, 3)), "points": points}

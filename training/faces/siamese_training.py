@@ -207,9 +207,7 @@ def _train_twins(
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
-    """Train the encoder to give a door's degraded chip the template that the teacher gives the
-    clean one.
-    """
+    """Train the encoder to give degraded chips the templates that the teacher gives clean ones."""
     encoder, head = pair.get_layer("encoder"), pair.get_layer("head")
     inputs = keras.layers.Input(encoder.input_shape[1:])
     model = all_pairs_model(inputs, encoder(inputs), head)
