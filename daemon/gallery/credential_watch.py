@@ -1,4 +1,4 @@
-"""The badges and PINs as the daemon sees them: whether they count, and whose are dropped."""
+"""Badges and PINs as the daemon sees them: whether they count, and whose are to be dropped."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from oneglance.faces.gallery.person import Person
 
 log = logging.getLogger(__name__)
 
-# A claim reads the file by itself; this is for the status.
+# A claim reads the file itself; this interval is only for the status.
 LOOK_EVERY_S = 10.0
 DROP_EVERY_S = 3600.0
 
 
 class CredentialWatch:
-    """Looks whether the file can be read. `work` is for one thread, `problem` for all.
+    """Checks whether the file can be read. `work` is for one thread, `problem` for any.
 
-    `problem` is a status reason, or nothing: `credentials_restored` for an older copy than was
-    seen, `credentials_error` for one that cannot be read. Faces need no credentials, so that
-    neither keeps out who is to show a face alone.
+    `problem` is a status reason or None: `credentials_restored` for an older copy than one seen
+    before, `credentials_error` for one that cannot be read. Faces need no credentials, so neither
+    keeps out people who only have to show their face.
 
-    What people had whom `enrolled` does not list is dropped: each hour, and as soon as a file can
-    be read that could not be, since somebody may have been deleted meanwhile.
+    Badges and PINs of people whom `enrolled` does not list are dropped every hour, and as soon as
+    an unreadable file can be read again, since somebody may have been deleted meanwhile.
     """
 
     def __init__(self, file: CredentialFile, enrolled: Callable[[], Sequence[Person]]) -> None:
@@ -35,14 +35,14 @@ class CredentialWatch:
         self.problem = ""
 
     def work(self, now_s: float) -> None:
-        """Look, at most every LOOK_EVERY_S, and drop what is due; never raises OneglanceError."""
+        """Look, at most every LOOK_EVERY_S, and drop what is due. Never raises OneglanceError."""
         if now_s < self._next_look_s:
             return
         self._next_look_s = now_s + LOOK_EVERY_S
         try:
             self._file.check()
         except AuditError as error:
-            # What is wrong with the log is told by who writes it.
+            # Whoever writes the log reports what is wrong with it.
             log.debug("%s", error)
         except GalleryError as error:
             self._drop_at_s = float("-inf")
@@ -55,7 +55,7 @@ class CredentialWatch:
 
     def _failed(self, error: GalleryError) -> None:
         level = logging.ERROR if str(error) != self._failure else logging.DEBUG
-        log.log(level, "no badge or PIN counts: %s", error)
+        log.log(level, "no badges or PINs count: %s", error)
         self._failure = str(error)
         restored = isinstance(error, RestoredCredentialsError)
         self.problem = "credentials_restored" if restored else "credentials_error"
@@ -64,7 +64,7 @@ class CredentialWatch:
         try:
             dropped = self._file.drop_departed(self._enrolled)
         except (GalleryError, AuditError) as error:
-            log.warning("badges and PINs of people who are gone stay for now: %s", error)
+            log.warning("the badges and PINs of people who are gone are kept for now: %s", error)
             return
         if dropped:
             log.info("the badges and PINs of %d people who are gone were dropped", dropped)

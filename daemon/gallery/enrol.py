@@ -1,4 +1,4 @@
-"""Enrol a person from photographs that came in a command."""
+"""Enrol a person from photographs sent in a command."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def enrol_pictures(
     *,
     consent: str = "",
 ) -> tuple[Person, list[str]]:
-    """Store the templates of photographs (JPEG or PNG files) that show one person alone.
+    """Store the templates of photographs (JPEG or PNG files) that show one person and nobody else.
 
-    Also what is less than good about them. `consent` is as in `store`.
+    Also returns what could be better about them. `consent` is as in `store`.
 
-    It loads a model of its own: the one that watches the door belongs to another thread. Raises
-    ImageError or GalleryError, with nothing stored, if they do not show one new person, AuditError
-    if the enrolment cannot be logged.
+    It loads a model of its own, as the one that watches the door belongs to another thread. Raises
+    ImageError or GalleryError, with nothing stored, if they do not show exactly one new person,
+    AuditError if the enrolment cannot be logged.
     """
     load_key(config.gallery.key_file)
     model = load_configured(config)
@@ -80,7 +80,7 @@ def store(
 ) -> Person:
     """Store the templates of looks at one new person; `labels` names the looks.
 
-    `consent` is the SHA-256, in hex, of the text that was agreed to, where one was shown. Raises
+    `consent` is the SHA-256, in hex, of the text that was agreed to, if one was shown. Raises
     GalleryError, with nothing stored, if they do not show one new person, AuditError if the
     enrolment cannot be logged.
     """

@@ -1,7 +1,7 @@
-"""Enrolment before the door's own camera, pose by pose, as an administrator at the screen asks.
+"""Enrolment at the door's own camera, pose by pose, as an administrator at the screen asks.
 
 The pictures never leave this machine: the daemon takes its own newest frame, says what is wrong
-with it, and keeps the template in memory until all are there and the administrator saves them.
+with it, and keeps the template in memory until all are complete and the administrator saves them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.setup import load_configured
 from oneglance.faces.reader import FaceSample, read_faces
 
-# An administrator who went away leaves nothing behind.
+# An administrator who walked away leaves nothing behind.
 IDLE_S = 120.0
-# From one look to the next the door compares nobody; without any it soon does again.
+# Between two looks the door compares nobody; if no look follows, it soon resumes.
 PAUSE_S = 10.0
-# Older frames show nobody who stands there now; a busy machine needs a second for one.
+# An older frame may not show who stands there now; a busy machine takes a second for one.
 FRESH_S = 2.0
 NO_PICTURE, NO_FACE, TWO_FACES, OTHER_FACE = "no_picture", "no_face", "two_faces", "other_face"
 NOT_BEGUN = "not_begun"
@@ -51,14 +51,14 @@ class Glance:
         self._frame: Frame | None = None
 
     def want(self, seconds: float) -> None:
-        """Keep frames for so long from now; none any more with 0."""
+        """Keep frames for this long from now; 0 stops it."""
         with self._lock:
             self._until_s = self._clock_s() + seconds
             if seconds <= 0:
                 self._frame = None
 
     def offer(self, reports: Sequence[StepReport]) -> None:
-        """Keep the newest frame in which somebody is seen, if that is wanted."""
+        """Keep the newest frame that shows somebody, if one is wanted."""
         if not reports or self._clock_s() >= self._until_s:
             if self._frame is not None:
                 self.want(0)
@@ -68,7 +68,7 @@ class Glance:
             self._frame = seen[0]
 
     def take(self) -> Frame | None:
-        """The newest one, if it is fresh; each once."""
+        """The newest one, if it is fresh; each frame is given once."""
         with self._lock:
             frame, self._frame = self._frame, None
         if frame is None or self._clock_s() - frame.captured_at_s > FRESH_S:
@@ -87,10 +87,11 @@ class _Session:
 
 
 class EnrolLooks:
-    """The verbs of an enrolment at the screen, for the thread that `watch` belongs to.
+    """The verbs of an enrolment at the screen, for use in the thread that owns `watch`.
 
-    One enrolment at a time. What it stores is written to `log` before. While looks are taken the
-    door is to `pause` for so many seconds: who is being enrolled is nobody yet.
+    There is one enrolment at a time. What it stores is written to `log` first. While looks are
+    taken, `pause` is called with the seconds for which the door should compare nobody: whoever is
+    being enrolled is still a stranger.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class EnrolLooks:
         self._eyes: tuple[FaceDetector, FaceModel] | None = None
 
     def verbs(self) -> dict[str, Verb]:
-        """They are administrators' alone."""
+        """Only administrators may use them."""
         runs: dict[str, Callable[[Args, Sender], str]] = {
             "enrol-begin": self._begin,
             "enrol-look": self._look,
@@ -122,7 +123,7 @@ class EnrolLooks:
         return {name: Verb(_ADMINISTRATOR, run) for name, run in runs.items()}
 
     def work(self) -> None:
-        """Forget an enrolment that nobody goes on with; call it often, in the same thread."""
+        """Drop an enrolment that nobody continues; call it often, in the same thread."""
         if self._session is not None and self._clocks.monotonic_s() >= self._session.until_s:
             self._end()
 
@@ -136,7 +137,7 @@ class EnrolLooks:
         if running is not None and running.key_id != sender.key_id and now_s < running.until_s:
             raise CommandRefusedError(Code.BUSY, "somebody else is enrolling")
         if self._eyes is None:
-            # A model of its own: the one that watches the door belongs to another thread.
+            # A model of its own, as the one that watches the door belongs to another thread.
             self._eyes = FaceDetector(), load_configured(self._config)
         consent = hashlib.sha256(said.encode()).hexdigest()
         person_id = text_of(args, "id") if "id" in args else None
@@ -156,7 +157,7 @@ class EnrolLooks:
         self._goes_on(session)
         sample = self._seen(session, pose)
         if pose is Step.LOOK_STRAIGHT:
-            # What was measured against another one is worth nothing.
+            # Poses measured against an earlier straight look are worthless now.
             session.samples.clear()
         session.samples[pose] = sample
         return f"{len(session.samples)} of {len(POSES)}"
@@ -189,7 +190,7 @@ class EnrolLooks:
         return "nothing was kept"
 
     def _seen(self, session: _Session, pose: Step) -> FaceSample:
-        """The face of the newest frame, if it is one and in that pose; else why not."""
+        """The face in the newest frame if there is exactly one, in that pose; otherwise why not."""
         frame = self._glance.take()
         if frame is None or self._eyes is None:
             raise CommandRefusedError(NO_PICTURE, "no camera gives a picture now")

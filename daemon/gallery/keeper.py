@@ -13,16 +13,16 @@ from oneglance.faces.gallery.person import Snapshot
 
 log = logging.getLogger(__name__)
 
-# How soon a command is answered; the watch itself looks less often.
+# How soon a command is answered; the watch itself checks less often.
 TURN_S = 0.05
-# A keeper that has not come round for so long hangs or works on something huge: what it had may
-# have expired or been deleted since, so nobody counts until it comes round again.
+# A keeper that has not come round for this long is stuck, or busy with something huge. What it had
+# may have expired or been deleted since, so nobody counts until it comes round again.
 STUCK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The gallery at one moment: `snapshot` is None, and `problem` says why, if nobody counts.
+    """The gallery at one moment; if nobody counts, `snapshot` is None and `problem` says why.
 
     `version` differs whenever `snapshot` does.
     """
@@ -33,10 +33,10 @@ class Held:
 
 
 class GalleryKeeper(threading.Thread):
-    """Looks after `watch`, which belongs to this thread once it is started, and does `work`.
+    """Looks after `watch`, which belongs to this thread once that is started, and calls `work`.
 
-    While `shut` gives a reason nobody counts, whatever the gallery holds. What it holds is replaced
-    in one step: `held` is the old gallery or the new one, whole.
+    While `shut` gives a reason, nobody counts, whatever the gallery holds. The gallery is replaced
+    in one step: `held` is either the old one or the new one, never a mixture.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class GalleryKeeper(threading.Thread):
 
     @property
     def held(self) -> Held:
-        """What counts now. Raises what made the thread fail: a gallery nobody keeps is no guide."""
+        """What counts now. Raises the error that ended the thread, if one did."""
         if self.crash is not None:
             raise self.crash
         held = self._held
@@ -87,7 +87,7 @@ class GalleryKeeper(threading.Thread):
                 log.warning("%s", error)
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End the thread; one that hangs in the file system is left behind."""
+        """End the thread; one that is stuck in the file system is left behind."""
         self._stopping.set()
         if self.ident is not None:
             self.join(timeout_s)

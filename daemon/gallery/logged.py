@@ -1,4 +1,4 @@
-"""What is done to people is written down for good before it is done."""
+"""Changes to people are written to the audit log, durably, before they are made."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Log(generations.Log, Protocol):
         """Write one entry. Raises AuditError."""
 
     def append_all(self, said: Sequence[tuple[str, str, dict[str, Any]]]) -> list[Entry]:
-        """Write entries, each of a kind, for a person, with a body: all or none. AuditError."""
+        """Write entries (kind, person, body), all or none. Raises AuditError."""
 
     def alone(self) -> AbstractContextManager[None]:
-        """Nobody else changes people within it. Raises AuditError."""
+        """Within it, nobody else changes people. Raises AuditError."""
 
     def forget(self, gone: Callable[[str], bool]) -> None:
-        """Make the pseudonyms of all people whose id is `gone` nobody's. Raises AuditError."""
+        """Make the pseudonyms of all people whose id is `gone` untraceable. Raises AuditError."""
 
 
 def logged(
     log: Log, gallery: Gallery, kind: str, body: dict[str, Any], *person_ids: str
 ) -> AbstractContextManager[None]:
-    """Write an entry for each of these people, then let be done what it says: `all_logged`."""
+    """Write an entry for each of these people, then make the change: see `all_logged`."""
     return all_logged(log, gallery, [(kind, person_id, body) for person_id in person_ids])
 
 
@@ -40,12 +40,12 @@ def logged(
 def all_logged(
     log: Log, gallery: Gallery, said: Sequence[tuple[str, str, dict[str, Any]]]
 ) -> Iterator[None]:
-    """Write entries, each of a kind, for a person, with a body; then let be done what they say.
+    """Write entries (kind, person, body), then, within the context, make the changes they describe.
 
-    If that fails, another entry says so. Whoever is not in the gallery afterwards loses the key
-    of their pseudonym and their pictures. Nobody else is within `logged` meanwhile: who is being
-    enrolled just now has an entry, but is not yet in the gallery. Raises AuditError before
-    anything is done if it cannot be written down.
+    If that fails, another entry says so. Whoever is not in the gallery afterwards loses the key to
+    their pseudonym, and their pictures. Nobody else can be within `logged` meanwhile, since
+    somebody who is just being enrolled has an entry but is not yet in the gallery. Raises
+    AuditError, before anything is changed, if the entries cannot be written.
     """
     with log.alone():
         entries = log.append_all(said)
@@ -69,11 +69,12 @@ def deletion(
     person_ids: Sequence[str],
     also: Sequence[tuple[str, str, dict[str, Any]]] = (),
 ) -> Iterator[None]:
-    """As `logged`, for what deletes these people; then their badges and PINs are dropped.
+    """As `logged`, for deleting these people; then their badges and PINs are dropped.
 
-    `also` is written down with it, as `all_logged` takes it. If badges and PINs cannot be dropped,
-    the people are deleted all the same, since a badge of nobody opens nothing. Then the log says
-    `left` of each, and GalleryError tells what to do. Raises as `all_logged`.
+    `also` are further entries, as `all_logged` takes them. If badges and PINs cannot be dropped,
+    the people are deleted all the same, since a badge that belongs to nobody opens nothing. Then
+    the log says `left` for each of them, and GalleryError says what to do. Raises what `all_logged`
+    does.
     """
     left: GalleryError | None = None
     said = [("deletion", person_id, body) for person_id in person_ids]
@@ -95,7 +96,7 @@ def deletion(
 def _left_behind(
     log: Log, gallery: Gallery, credentials: CredentialFile, person_ids: Sequence[str]
 ) -> GalleryError | None:
-    """Drop what the deleted have; why it may be left, if it cannot be dropped."""
+    """Drop what the deleted had; if that fails, returns why it may be left."""
     try:
         credentials.drop_departed(gallery.list_people)
     except GalleryError as error:

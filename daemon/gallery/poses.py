@@ -1,7 +1,8 @@
 """Whether a face is in the pose that an enrolment asks for. Pure.
 
-A template of a slightly turned head knows a visitor who does not look straight. Far turned, it
-would look like others: what is asked for is a third of what a challenge asks.
+The template of a slightly turned head recognises a visitor who is not looking straight ahead.
+Turned too far, a head would look like other people's: the poses ask for a third of what a challenge
+does.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from oneglance.contract.messages import Step
 from oneglance.daemon.visit.movement import sizes
 from oneglance.faces.find.pose import turn_and_nod
 
-# The five, in the order in which they are taken: the others are measured against the first.
+# The five poses, in the order in which they are taken: the others are measured against the first.
 POSES = tuple(Step)
 POSE, TOO_FAR = "pose", "too_far"
-# Of a face that looks straight, in distances of the eyes (see `turn_and_nod`).
+# Limits for a face that looks straight ahead, in eye distances (see `turn_and_nod`).
 _STRAIGHT = 0.2
-# How far it is turned against that, in the same; the chin is up by shares of the way from the eyes
-# to the mouth. Then how much larger a closer one is.
+# How far the other poses are turned from that, in the same unit; chin up is in shares of the way
+# from the eyes to the mouth. Then how much larger a closer face is.
 _ASIDE = (0.08, 0.38)
 _UP = (0.05, 0.30)
 _CLOSER = (1.1, 2.5)
@@ -28,7 +29,7 @@ _CLOSER = (1.1, 2.5)
 def judged(pose: Step, points: NDArray[np.float64], straight: NDArray[np.float64] | None) -> str:
     """What is wrong with points (5, 2) for `pose`: nothing, POSE or TOO_FAR.
 
-    `straight` are those of the same head as it looked straight; without them only that pose fits.
+    `straight` are those of the same head looking straight ahead; without them, only that pose fits.
     """
     turn, nod = turn_and_nod(points)
     if pose is Step.LOOK_STRAIGHT:

@@ -1,4 +1,4 @@
-"""Strangers' templates on their way to the file that a calibration learns from."""
+"""Strangers' templates on their way to the file from which calibration learns."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from oneglance.faces.calibration.store import StrangerFile
 
 log = logging.getLogger(__name__)
 
-# A file that cannot be written must not fill the memory.
+# If the file cannot be written, templates must not fill the memory.
 _MOST_WAITING = 20
-# How often it is asked whether the file has grown too old.
+# How often to check whether the file is too old.
 LOOK_EVERY_S = 3600.0
 
 
 class StrangerKeeper:
-    """`met` is for the vision thread, which never waits; `work` for the gallery's, which writes."""
+    """`met` is for the vision thread, which never waits, `work` for the gallery's, which writes."""
 
     def __init__(self, file: StrangerFile, clock_s: Callable[[], float]) -> None:
         self._file = file
@@ -32,16 +32,16 @@ class StrangerKeeper:
         self._failure = ""
 
     def met(self, template: NDArray[np.float32]) -> None:
-        """A stranger's visit is over, and this is the template float32 (d,) of its last look."""
+        """A stranger's visit is over; `template` float32 (d,) is that of its last look."""
         try:
             self._waiting.put_nowait(template)
         except queue.Full:
             log.debug("a stranger's template is dropped: the file is slow")
 
     def work(self) -> None:
-        """Write down who waits, and delete a file that is too old.
+        """Write the templates that are waiting, and delete a file that is too old.
 
-        Never raises: nobody is let in or kept out by this file.
+        Never raises: this file lets nobody in and keeps nobody out.
         """
         now_s = self._clock_s()
         if now_s >= self._next_look_s:

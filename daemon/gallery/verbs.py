@@ -30,14 +30,14 @@ from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
-# Reading one takes a small machine seconds, in which nobody watches the gallery.
+# A small machine takes seconds to read one, and meanwhile nobody watches the gallery.
 MAX_PHOTOS = 3
 
 
 def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Verb]:
-    """The verbs, for the thread that `watch` belongs to. What they change counts at once.
+    """The verbs, for use in the thread that owns `watch`. What they change counts at once.
 
-    It is written to `log` before it is done.
+    Every change is written to `log` before it is made.
     """
     badges = Generations(log, CREDENTIALS)
 
@@ -54,7 +54,7 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         with opened() as gallery:
             lines = [f"{person.person_id}  {person.name}" for person in gallery.list_people()]
         found = [line for line in lines if wanted in line.casefold()]
-        return _lines(found) if found or not wanted else "nobody is called so"
+        return _lines(found) if found or not wanted else "nobody has such a name"
 
     def rename(args: Args, _sender: Sender) -> str:
         only(args, "id", "name")
@@ -96,12 +96,12 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
         credentials = CredentialFile(config.credentials_file, key, badges)
         try:
             with opened() as gallery:
-                # Nobody is written down as deleted who was not there.
+                # The log must not say that somebody was deleted who was not there.
                 gallery.show(person_id)
                 with deletion(log, gallery, credentials, {}, [person_id]):
                     gallery.delete(person_id)
         finally:
-            # Deleted, though bytes or a badge may remain: an error says so, and the person is out.
+            # The person is out, but bytes or a badge may remain, and the error says so.
             watch.reload()
         return f"{person_id} was deleted for good"
 
@@ -135,20 +135,22 @@ def gallery_verbs(config: Config, watch: GalleryWatch, log: Log) -> dict[str, Ve
 
 
 def _known_groups(config: Config, gallery: Gallery) -> set[str]:
-    """All groups that the door's policy speaks of, or that somebody is in."""
+    """All groups that the door's policy names, or that somebody belongs to."""
     held = {group for person in gallery.list_people() for group in person.groups}
     return held | set(config.access.groups)
 
 
 def _groups(config: Config, gallery: Gallery, person: Person) -> str:
-    """A line for each known group: "+" before those that the person is in, "-" before others."""
+    """A line for each known group: "+" before those the person belongs to, "-" before the
+    others.
+    """
     known = sorted(_known_groups(config, gallery))
     lines = [f"{'+' if group in person.groups else '-'} {group}" for group in known]
     return "\n".join(lines)[:MAX_REPLY_TEXT] or "this door knows no groups"
 
 
 def _lines(lines: list[str]) -> str:
-    """All lines, or as many as an answer holds and how many more there are."""
+    """All lines, or as many as fit into an answer and how many more there are."""
     if not lines:
         return "nobody is enrolled"
     text = "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The gallery as the daemon sees it: re-read when anybody changes it or expires."""
+"""The gallery as the daemon sees it: read again when it changes or somebody expires."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from oneglance.faces.gallery.witness import RestoredGalleryError, StaleLogError,
 
 log = logging.getLogger(__name__)
 
-# How long an enrolment by another process may take to be noticed.
+# How long it may take to notice an enrolment by another process.
 LOOK_EVERY_S = 0.5
-# A clock that goes back this far was set: what had expired may not have, and the other way round.
+# A clock that goes back this far was set: what had expired may now not have, and vice versa.
 CLOCK_BACK_S = 1.0
-# Who has expired long ago is deleted so often, and only by a clock that was not set meanwhile: one
-# that was may say anything, and what is deleted does not come back.
+# How often people who expired long ago are deleted. If the clock was set meanwhile, they are not:
+# it may be wrong, and a deletion cannot be undone.
 TIDY_EVERY_S = 3600.0
 CLOCK_STEP_S = 60.0
 
@@ -39,16 +39,16 @@ _PROBLEMS: tuple[tuple[type[OneglanceError], str], ...] = (
 
 
 class GalleryWatch:
-    """Use it from one thread only: the file belongs to the thread that opened it.
+    """Use it from one thread only, as the file belongs to the thread that opened it.
 
-    While the gallery cannot be read, or `fits` refuses its number of templates and the most of one
-    person, nobody is in it: `snapshot` is None and `problem` says so. What `fits` answers is
-    logged. `prepare` makes what looks are compared with out of what was read. Templates that were
-    unsealed once are not unsealed again, so that one more person costs little. An older copy of the
-    gallery than `witness` knows of counts for nothing. Who has expired for longer than
-    `keep_expired` is deleted for good within `deleting`, which gets the gallery and their ids: if
-    it raises OneglanceError at its beginning, nobody is. `version` grows whenever what is in memory
-    was replaced.
+    While the gallery cannot be read, or `fits` refuses its number of templates or the most that one
+    person has, nobody is in it: `snapshot` is None and `problem` says why. What `fits` answers is
+    logged. `prepare` turns what was read into what looks are compared with. Templates that have
+    been unsealed once are not unsealed again, so that one more person costs little. A copy of the
+    gallery older than `witness` knows of does not count. Whoever expired longer than `keep_expired`
+    ago is deleted for good within `deleting`, which is given the gallery and their ids; if it
+    raises OneglanceError on entry, nobody is. `version` grows whenever what is in memory is
+    replaced.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class GalleryWatch:
         return "" if self.snapshot.person_ids else "gallery_empty"
 
     def refresh(self, now_s: float) -> None:
-        """Look, at most every LOOK_EVERY_S, whether anything changed; never raises."""
+        """Check, at most every LOOK_EVERY_S, whether anything changed; never raises."""
         due = self._changes_at is not None and self._wall() >= self._changes_at
         if now_s < self._next_look_s and not due:
             return
@@ -114,7 +114,7 @@ class GalleryWatch:
             self._tidy(now_s)
 
     def reload(self) -> int:
-        """Read it anew now; returns how many people count.
+        """Read it again now; returns how many people count.
 
         Raises GalleryError, or what the witness's log raises; then it is empty.
         """
@@ -161,7 +161,7 @@ class GalleryWatch:
         log.info("gallery: %d people count; %s", len(set(snapshot.person_ids)), decides)
 
     def _nobody_yet(self) -> None:
-        """A new door has no gallery before its first enrolment; that is no error."""
+        """A new door has no gallery until its first enrolment, which is not an error."""
         if self.snapshot is None or self.snapshot.person_ids:
             log.warning("%s: there is no gallery yet, nobody is enrolled", self._path)
             self.snapshot = Snapshot.empty(self._template_size)
@@ -170,7 +170,7 @@ class GalleryWatch:
         self._changes_at = None
 
     def _tidy(self, now_s: float) -> None:
-        """Delete whom retention asks for, and what an interrupted deletion left; never raises."""
+        """Delete whom retention demands, and what an interrupted deletion left; never raises."""
         if self._keep_expired is None or self._gallery is None:
             return
         wall = self._wall()

@@ -94,7 +94,7 @@ def test_people_are_listed_renamed_and_deleted_at_once(
     enrol("Grace Hopper", templates=unit(1))
     assert office.do("list") == "ada-lovelace  Ada Lovelace\ngrace-hopper  Grace Hopper"
     assert office.do("list", search="HOPP") == "grace-hopper  Grace Hopper"
-    assert office.do("list", search="bob") == "nobody is called so"
+    assert office.do("list", search="bob") == "nobody has such a name"
     said = office.do("rename", id="ada-lovelace", name="Ada King")
     assert said == "ada-lovelace is now called Ada King"
     assert office.who()["ada-lovelace"] == "Ada King"

@@ -176,7 +176,7 @@ def walk(language: Language) -> Iterator[tuple[str, Page]]:
         daemon.says["list"] = ("ok", f"{people}\nand 3 more: 'oneglance people list'")
         yield at("people", "people")
         yield at("search", "search", *"maximil")
-        daemon.says["list"] = ("ok", "nobody is called so")
+        daemon.says["list"] = ("ok", "nobody has such a name")
         yield at("nobody", "done")
         daemon.says["list"] = ("ok", people)
         screen.press("back", "people")
