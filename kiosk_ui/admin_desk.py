@@ -27,7 +27,7 @@ _LONGEST_NOTE = 160
 ONE_MOMENT = N_("One moment")
 UNANSWERED = N_("The daemon did not answer")
 _AGAIN = N_("The door is busy: try again in a moment")
-_NO_KEY = N_("The key behind this PIN does not count: set it anew at this machine")
+_NO_KEY = N_("The key behind this PIN is not valid: set it again on this machine")
 # What an answer's code means; the daemon's own words, which are English, stand below it.
 _REFUSALS: dict[str, str] = {
     "": UNANSWERED,
@@ -38,8 +38,8 @@ _REFUSALS: dict[str, str] = {
         _NO_KEY,
     ),
     Code.UNKNOWN_COMMAND: N_("The daemon is older than this screen, and cannot do that"),
-    "gallery_error": N_("The door's memory of people did not take it"),
-    "image_error": N_("This picture does not do: it has to show one face, sharp, from the front"),
+    "gallery_error": N_("The door's list of people did not accept it"),
+    "image_error": N_("This picture cannot be used: it must show one face, sharp, from the front"),
     "audit_error": N_("It could not be logged, so it was not done"),
 }
 _NOT_DONE = N_("The daemon did not do it")

@@ -33,9 +33,9 @@ _STATES = {
 _LOCKS = {
     LockState.LOCKED: N_("Locked"),
     LockState.UNLOCKED: N_("Open"),
-    LockState.FAULT: N_("Fault: nobody minds the lock"),
+    LockState.FAULT: N_("Fault: nothing controls the lock"),
 }
-_NOT_HEARD = N_("Not heard")
+_NOT_HEARD = N_("Nothing heard")
 _FACTORS: dict[str, str] = {
     Factor.FACE: N_("face"),
     Factor.BADGE: N_("badge"),
@@ -77,7 +77,7 @@ def facts_of(text: str, house: House, say: Say) -> tuple[Item, ...]:
     state = say(_NOT_HEARD if status is None else _STATES[status.state])
     items = [Item("", state, say(N_("the daemon")))]
     if status is not None:
-        items += [Item("", reason, say(N_("why it is not well"))) for reason in status.reasons]
+        items += [Item("", reason, say(N_("what is wrong"))) for reason in status.reasons]
     items += [
         Item("", say(N_("Works")) if rest == ["ok"] else " ".join(rest), _camera(name, say))
         for kind, name, *rest in (line for line in told if len(line) > 2)

@@ -85,7 +85,7 @@ class HousePages:
         event, door = house.lock_test, house.door
         sent = event != before
         if sent and door is not None and door.cause == event and door.state is LockState.LOCKED:
-            said = N_("The lock heard it, believed it and stayed shut: after {seconds} s")
+            said = N_("The lock got it, verified it and stayed shut: after {seconds} s")
             line = desk.say(said, seconds=f"{lasted_s:.1f}")
             desk.tell(desk.say(TEST_LOCK), line, desk.menu, error=False)
         elif lasted_s >= LOCK_ANSWER_S:

@@ -41,11 +41,11 @@ class PeoplePages:
                 items.append(Item(key, clean_name(name), person_id))
                 on[key] = partial(self._person, person_id, clean_name(name))
             elif (more := _MORE.match(line)) is not None:
-                said = say(N_("and {count} more: search for them"), count=more[1])
+                said = say(N_("Not shown: {count} more. Use the search"), count=more[1])
                 items.append(Item("", said))
         line = say(N_('With "{text}"'), text=search) if search else ""
         if not items:
-            line = say(N_("Nobody is called so")) if search else say(N_("Nobody is enrolled"))
+            line = say(N_("Nobody has that name")) if search else say(N_("Nobody is enrolled"))
         buttons = (Item("search", say(_SEARCH), strong=True), desk.back_button())
         desk.show(Page(say(PEOPLE), line, items=tuple(items), buttons=buttons), on)
 

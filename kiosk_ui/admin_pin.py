@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _FEWEST, _MOST = admin_secret.FEWEST_DIGITS, admin_secret.MOST_DIGITS
 _STAFF = N_("Staff")
 _NEW_PIN = N_("New PIN")
-_RULE = N_("{fewest} to {most} digits, not all alike, in a row or a date")
+_RULE = N_("{fewest} to {most} digits, not all the same, no sequence, no date")
 
 
 class PinPages:
@@ -98,7 +98,7 @@ class PinPages:
         if isinstance(found, ConfigError):
             log.error("%s", found)
             if here:
-                self._refuse(N_("No PIN is set at this machine"), "oneglance kiosk set-pin")
+                self._refuse(N_("No PIN is set on this machine"), "oneglance kiosk set-pin")
             return
         if found is None:
             self._attempts.failed(self._clock_s())
@@ -108,7 +108,7 @@ class PinPages:
             # Who closed the page meanwhile wanted out.
             return
         if found is None:
-            self._ask(N_("That was not it: try again"))
+            self._ask(N_("Wrong PIN: try again"))
             return
         try:
             desk.link = self._connect(found)
@@ -137,7 +137,7 @@ class PinPages:
             if not first:
                 self.change(pin)
             elif pin != first:
-                self.change("", N_("They were not alike: once more"))
+                self.change("", N_("They did not match: once more"))
             else:
                 self._seal(pin)
 
@@ -165,7 +165,7 @@ class PinPages:
             return True
 
         def then(done: bool, here: bool) -> None:
-            said = N_("It could not be kept, and the old one counts: see the log")
+            said = N_("It could not be saved, the old one still counts: see the log")
             if here:
                 said = N_("It counts from now on") if done else said
                 desk.tell(desk.say(_NEW_PIN), desk.say(said), desk.menu, error=not done)

@@ -99,10 +99,10 @@ class ScreenPages:
         if self._keep(kept):
             then()
         else:
-            line = desk.say(N_("It counts until the screen restarts: it could not be kept"))
+            line = desk.say(N_("It counts until the screen restarts: it could not be saved"))
             desk.tell(desk.say(THIS_SCREEN), line, self.show)
 
     def _picture(self) -> None:
         self._anew()
-        title, line = self._desk.say(N_("Live picture")), self._desk.say(N_("It begins anew"))
+        title, line = self._desk.say(N_("Live picture")), self._desk.say(N_("It is starting again"))
         self._desk.tell(title, line, self.show, error=False)

@@ -45,7 +45,7 @@ WORDS: dict[Kind, tuple[str, str]] = {
     Kind.DOOR_OPEN: (N_("The door is open"), N_("Please come in")),
     Kind.DOOR_FAULT: (RING, N_("The lock does not answer at the moment")),
     Kind.CAMERA_LOST: (RING, N_("I cannot see you: the camera is off")),
-    Kind.MAINTENANCE: (RING, N_("This door is being looked after")),
+    Kind.MAINTENANCE: (RING, N_("This door is being serviced")),
     Kind.OFFLINE: (RING, N_("Out of service at the moment. Or use your key")),
 }
 
@@ -65,9 +65,9 @@ HINTS: dict[Hint, str] = {
 # What a challenge asks for; left and right are the visitor's own.
 STEPS: dict[Step, tuple[str, str]] = {
     Step.LOOK_STRAIGHT: WORDS[Kind.CHALLENGE],
-    Step.TURN_LEFT: (N_("Turn left"), N_("Turn your head to your left, and stay so")),
-    Step.TURN_RIGHT: (N_("Turn right"), N_("Turn your head to your right, and stay so")),
-    Step.LOOK_UP: (N_("Look up"), N_("Lift your chin, and stay so")),
+    Step.TURN_LEFT: (N_("Turn left"), N_("Turn your head to your left, and stay like that")),
+    Step.TURN_RIGHT: (N_("Turn right"), N_("Turn your head to your right, and stay like that")),
+    Step.LOOK_UP: (N_("Look up"), N_("Lift your chin, and stay like that")),
     Step.COME_CLOSER: (N_("Come closer"), N_("Bring your face nearer to the camera")),
 }
 # Said as the big text before the second attempt.

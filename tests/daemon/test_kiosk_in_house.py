@@ -51,7 +51,7 @@ __all__ = ["head", "portrait"]
 Wait = Callable[..., None]
 PIN = "27182818"
 # How the screen begins to tell what came of a test of the lock.
-LOCK_TOLD = ("The lock heard it", "The lock did not", "The daemon sent no")
+LOCK_TOLD = ("The lock got it", "The lock did not", "The daemon sent no")
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.skipif(
@@ -300,7 +300,7 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         for _ in range(5):
             touch("Test the lock", "Test")
             wait_until(lambda: lock_told() != "", "neither an answer nor none", 60.0)
-            if lock_told().startswith("The lock heard it, believed it and stayed shut"):
+            if lock_told().startswith("The lock got it, verified it and stayed shut"):
                 break
             touch("Back")
         assert "stayed shut" in lock_told()

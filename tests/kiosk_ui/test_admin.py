@@ -220,7 +220,7 @@ def test_what_the_daemon_refuses_or_does_not_answer_is_said(screen: Screen) -> N
     screen.daemon.says["list"] = ("revoked", "the key hall-admin was revoked")
     screen.enter(PIN)
     screen.press("people")
-    assert screen.line.startswith("The key behind this PIN does not count")
+    assert screen.line.startswith("The key behind this PIN is not valid")
     assert screen.page.note == "the key hall-admin was revoked"
     screen.daemon.says["list"] = ("", "")
     screen.press("back", "people")
@@ -231,7 +231,7 @@ def test_another_pin_counts_from_then_on(screen: Screen) -> None:
     screen.enter(PIN)
     assert screen.press("screen", "pin", *"11111111", "done") == "New PIN"
     screen.press(*"16180339", "done", *"16180330", "done")
-    assert screen.line == "They were not alike: once more"
+    assert screen.line == "They did not match: once more"
     screen.press(*"16180339", "done", *"16180339", "done")
     assert screen.line == "It counts from now on"
     screen.press("close")
@@ -413,11 +413,11 @@ def test_the_lock_has_passed_only_when_it_names_the_test_that_was_signed_now(
     assert screen.line == "One moment"
     says("e3", heard="e3")
     screen.press(passed_s=0.1)
-    assert screen.line == "The lock heard it, believed it and stayed shut: after 0.5 s"
+    assert screen.line == "The lock got it, verified it and stayed shut: after 0.5 s"
     assert [verb for verb, _ in screen.daemon.asked] == 4 * ["test-lock"]
     screen.daemon.says["test-lock"] = ("revoked", "")
     screen.press("back", "lock", "test")
-    assert screen.line.startswith("The key behind this PIN does not count")
+    assert screen.line.startswith("The key behind this PIN is not valid")
 
 
 def test_the_system_is_told_of_as_far_as_it_is_known(screen: Screen) -> None:
@@ -430,7 +430,7 @@ def test_the_system_is_told_of_as_far_as_it_is_known(screen: Screen) -> None:
     assert told["the camera front"] == "Works"
     assert told["the camera side"] == "camera_lost"
     assert told["people enrolled"] == "1234"
-    assert told["the lock"] == "Not heard"
+    assert told["the lock"] == "Nothing heard"
     screen.daemon.says["system"] = ("", "")
     screen.press("back", "system")
     assert screen.line == "The daemon did not answer"
