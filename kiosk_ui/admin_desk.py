@@ -18,6 +18,7 @@ from oneglance.kiosk_ui import admin_keys
 from oneglance.kiosk_ui.admin_page import DELETE, LAYOUT, SHIFT, Item, Keys, Page
 from oneglance.kiosk_ui.admin_secret import MOST_DIGITS
 from oneglance.kiosk_ui.language import N_, Language
+from oneglance.kiosk_ui.screen import Kind
 
 # Who walks away leaves nothing open behind them; less soon in the middle of an enrolment.
 IDLE_S, IDLE_UNFINISHED_S = 60.0, 180.0
@@ -225,14 +226,15 @@ class Desk:
 
     def tell(self, title: str, line: str, then: Do, *, error: bool = True, note: str = "") -> None:
         """Show one sentence, and a button that does `then`."""
-        word = N_("Back") if error else N_("Done")
+        word, sign = (N_("Back"), Kind.NOT_RECOGNISED) if error else (N_("Done"), Kind.WELCOME)
         buttons = (Item("back", self.say(word), strong=True), self.close_button())
-        page = Page(title, line, note=note[:_LONGEST_NOTE], buttons=buttons)
+        page = Page(title, line, note=note[:_LONGEST_NOTE], sign=sign, buttons=buttons)
         self.show(page, {"back": then, "close": self.close})
 
     def busy(self, title: str) -> None:
         """Show that an answer is awaited."""
-        page = Page(title, self.say(ONE_MOMENT), buttons=(self.close_button(),))
+        buttons = (self.close_button(),)
+        page = Page(title, self.say(ONE_MOMENT), sign=Kind.STARTING, buttons=buttons)
         self.show(page, {"close": self.close})
 
     def ask(self, title: str, verb: str, then: Callable[[str], None], /, **args: Arg) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from oneglance import __version__
 from oneglance.config import Config
@@ -24,6 +24,7 @@ from oneglance.contract.messages import (
 from oneglance.kiosk_ui.admin_page import Item
 from oneglance.kiosk_ui.language import N_, Say
 from oneglance.kiosk_ui.names import clean_name
+from oneglance.kiosk_ui.words import day_of, time_of
 
 _STATES = {
     ServiceState.ONLINE: N_("All is well"),
@@ -113,15 +114,18 @@ def _machine(kind: str, rest: list[str], say: Say) -> list[Item]:
     return []
 
 
-def recent_of(text: str, say: Say) -> tuple[Item, ...]:
-    """The last decisions, from the daemon's answer to `decisions`: who, when, by what or why."""
+def recent_of(text: str, say: Say, zone: tzinfo | None = None) -> tuple[Item, ...]:
+    """The last decisions, from the daemon's answer to `decisions`: who, when, by what or why.
+
+    Times are those of the door's `zone`; this machine's, without one.
+    """
     items = []
     for line in text.splitlines():
         at, *rest = line.split("  ", 3)
         outcome, why, name = (*rest, "", "", "")[:3]
         try:
-            when = datetime.fromisoformat(at).astimezone().strftime("%m-%d %H:%M")
-        except ValueError:
+            wall = datetime.fromisoformat(at).astimezone(zone)
+        except (ValueError, OverflowError):
             continue
         if why == LOCK_TEST:
             who, why = say(N_("Test of the lock")), ""
@@ -130,5 +134,6 @@ def recent_of(text: str, say: Say) -> tuple[Item, ...]:
             why = " + ".join(say(_FACTORS.get(factor, factor)) for factor in why.split("+"))
         else:
             who, why = say(N_("Not let in")), say(_REASONS.get(why, why))
+        when = f"{day_of(wall, say)} {time_of(wall)}"
         items.append(Item("", who, f"{when}  {why}".rstrip()))
     return tuple(items)

@@ -10,6 +10,7 @@ from oneglance.kiosk_ui.admin_desk import UNANSWERED, Desk
 from oneglance.kiosk_ui.admin_facts import House, facts_of, lock_said, recent_of
 from oneglance.kiosk_ui.admin_page import Item, Page
 from oneglance.kiosk_ui.language import N_
+from oneglance.schedule import zone_of
 
 DECISIONS, SYSTEM, TEST_LOCK = N_("Last decisions"), N_("System"), N_("Test the lock")
 # A decision lives five seconds, and the lock writes it down before it answers.
@@ -36,7 +37,8 @@ class HousePages:
         desk, title = self._desk, self._desk.say(DECISIONS)
 
         def told(text: str) -> None:
-            items = recent_of(text, desk.say)
+            zone = self._house().config.site.timezone
+            items = recent_of(text, desk.say, zone_of(zone) if zone else None)
             line = "" if items else desk.say(N_("Nothing yet"))
             page = Page(title, line, items=items, buttons=(desk.back_button(),))
             desk.show(page, {"back": desk.menu})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
+from oneglance.kiosk_ui.screen import Kind
+
 
 class Keys(StrEnum):
     """Which keys a page has to type with."""
@@ -34,14 +36,16 @@ class Item:
 class Page:
     """One page: a title, a line below, then as much of the rest as it has.
 
-    `note` is in small letters. `entry` is what was typed so far, already as dots if it is secret;
-    None where nothing is typed. `rows` are the keys for letters. `progress` is 0 to 1 while a face
-    is taken, with the live `picture` above; `photo` is a JPEG file to be shown.
+    `note` is in small letters. A page that only says something has a `sign`: the symbol of the
+    screen that says the like to a visitor. `entry` is what was typed so far, already as dots if it
+    is secret; None where nothing is typed. `rows` are the keys for letters. `progress` is 0 to 1
+    while a face is taken, with the live `picture` above; `photo` is a JPEG file to be shown.
     """
 
     title: str
     line: str = ""
     note: str = ""
+    sign: Kind | None = None
     entry: str | None = None
     keys: Keys = Keys.NONE
     rows: tuple[tuple[str, ...], ...] = ()

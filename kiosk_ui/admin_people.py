@@ -10,6 +10,7 @@ from oneglance.kiosk_ui.admin_desk import Desk, Do
 from oneglance.kiosk_ui.admin_page import Item, Page
 from oneglance.kiosk_ui.language import N_
 from oneglance.kiosk_ui.names import clean_name
+from oneglance.kiosk_ui.screen import Kind
 
 PEOPLE = N_("People")
 _RENAME, _DELETE, _SEARCH = N_("Rename"), N_("Delete"), N_("Search")
@@ -123,6 +124,7 @@ class PeoplePages:
         page = Page(
             say(N_("Delete {name}?"), name=name),
             say(N_("This cannot be undone")),
+            sign=Kind.NOT_SURE,
             buttons=(
                 Item("yes", say(_DELETE), danger=True),
                 Item("back", say(N_("Keep")), strong=True),

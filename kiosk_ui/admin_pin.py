@@ -14,6 +14,7 @@ from oneglance.kiosk_ui.admin_desk import Asks, Desk
 from oneglance.kiosk_ui.admin_page import Item, Keys, Page
 from oneglance.kiosk_ui.admin_secret import AdminKey, Cost
 from oneglance.kiosk_ui.language import N_
+from oneglance.kiosk_ui.screen import Kind
 from oneglance.kiosk_ui.words import ONCE_MORE
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class PinPages:
         if wait_s > 0:
             left = f"{wait_s // 60}:{wait_s % 60:02d}"
             line = desk.say(N_("Too many wrong PINs: wait {left}"), left=left)
-            page = Page(desk.say(_STAFF), line, buttons=(desk.close_button(),))
+            page = Page(desk.say(_STAFF), line, sign=Kind.WAIT, buttons=(desk.close_button(),))
             desk.show(page, {"close": desk.close})
             desk.later(1.0, self._ask)
             return

@@ -5,7 +5,7 @@ Import this only after `kivy_window.open_window`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ OnKey = Callable[[str], None]
 Box = tuple[float, float, float, float]
 # How light what only tells is: less than what can be touched.
 _TELLS_BACK = 0.05
+# Lines of one list are equally large, unless one of them would make all the others tiny.
+_LEAST_SHARE = 0.5
 _SIGNS = {DELETE: key_sign(Key.DELETE), SHIFT: letter_sign(SHIFT), SPACE: letter_sign(SPACE)}
 
 
@@ -45,6 +47,8 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
     touchable = BooleanProperty(True)
     inset = NumericProperty(0)
     lead = NumericProperty(0)
+    # The largest share of its height that its text may have.
+    most = NumericProperty(1)
 
     def __init__(self, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,10 +66,14 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
         self.begins = "right" if right_to_left else "left"
         share = KEY_BACK if item.key else _TELLS_BACK
         back, ink = mixed(theme.background, theme.text, share), theme.text
-        if item.strong or item.danger:
+        if item.danger and item.more:
+            # In a list a bar of that colour would be the first thing that is seen.
+            ink = theme.no
+        elif item.strong or item.danger:
             back, ink = theme.guide if item.strong else theme.no, theme.background
         self.back, self.ink = back, (*ink, 1)
         self.pos, self.size, self.opacity = box[:2], box[2:], 1
+        self.most = 1
         shapes = _SIGNS.get(item.key, ())
         if item.chosen is not None:
             shapes = tick_sign(chosen=item.chosen)
@@ -85,17 +93,32 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
         if self.item.key in _SIGNS:
             text = ""
         turned = self.right_to_left
-        said = (text, more, turned, self.ticked, self.touchable, *self.size)
+        said = (text, more, turned, self.ticked, self.touchable, self.most, *self.size)
         if said == self._said:
             return
         self._said = said
         self.ids.text.say(text, self._fonts, right_to_left=turned)
         self.ids.more.say(more, self._fonts, right_to_left=turned)
 
+    def at_most(self, font_px: float) -> None:
+        """Write no larger than this."""
+        self.most = (font_px + 0.5) / self.height
+        self.say(self.item.text)
+
     def on_press(self) -> None:
         """Kivy's: it was pressed."""
         if self.item.key:
             self._on_key(self.item.key)
+
+
+def even(tiles: Sequence[Tile]) -> None:
+    """Have these write equally large, as what is of one kind does."""
+    sizes = [tile.ids.text.font_px for tile in tiles]
+    if sizes:
+        size_px = max(min(sizes), _LEAST_SHARE * max(sizes))
+        for tile in tiles:
+            if tile.ids.text.font_px > size_px:
+                tile.at_most(size_px)
 
 
 class StaffButton(Tile):

@@ -16,13 +16,14 @@ from kivy.uix.floatlayout import FloatLayout
 
 from oneglance.kiosk_ui import admin_keys
 from oneglance.kiosk_ui.admin_page import Item, Keys, Page
-from oneglance.kiosk_ui.admin_tile import Box, OnKey, Tile
+from oneglance.kiosk_ui.admin_tile import Box, OnKey, Tile, even
 from oneglance.kiosk_ui.fonts import FontBook
 from oneglance.kiosk_ui.language import N_, Language
 from oneglance.kiosk_ui.palette import DEFAULT, Theme
 from oneglance.kiosk_ui.preview_lease import Shot
 from oneglance.kiosk_ui.preview_view import LivePicture
 from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.symbols import SETTLED_S, symbol
 
 _MORE = "more"
 # What a title with and without a line takes of the height, and words above a picture.
@@ -31,8 +32,15 @@ _WORDS = ("title", "line", "note", "entry")
 _UPRIGHT = 0.62
 # The least height of an item, as a share of the shorter side.
 _TOUCHED, _TELLS = 0.13, 0.115
+# So many lines that only tell are sentences, and may be as tall as these need.
+_FEW = 3
 # What is longer needs the whole width.
 _LONG = 46
+# Below a sign: the shares of sign, title, line and note, and how tall all may be at most for
+# their width.
+_SIGNED, _SIGNED_MOST = (0.36, 0.22, 0.28, 0.14), 1.05
+# A key is at most so much taller than it is wide: upright there is more room than letters need.
+_TALLEST_KEY = 1.45
 
 
 class AdminView(FloatLayout):  # type: ignore[misc]
@@ -114,6 +122,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
 
     def _lay(self, page: Page) -> None:
         self.photo = _texture(page.photo)
+        self.ids.sign.draw((), self._theme.text)
         edge = 0.03 * min(self.size)
         width = self.width - 2 * edge
         foot = self._buttons(page, edge, width)
@@ -123,6 +132,9 @@ class AdminView(FloatLayout):  # type: ignore[misc]
             return
         x, high = self.x + edge, top - foot
         told = not (page.items or page.photo or page.keys is not Keys.NONE)
+        if told and page.sign is not None:
+            self._signed(page, page.sign, (x, foot, width, high))
+            return
         if told:
             self._words(page, (x, foot, width, high))
             return
@@ -179,6 +191,35 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         self._say("line", page.line)
         self._say("note", page.note)
 
+    def _signed(self, page: Page, sign: Kind, box: Box) -> None:
+        """A symbol, and what it says below it, all in the middle of the box."""
+        x, y, width, height = box
+        high = min(height, _SIGNED_MOST * width)
+        shares = dict(zip(("sign", "title", "line", "note"), _SIGNED, strict=True))
+        if not page.note:
+            high -= shares.pop("note") * high / 2
+        top = y + (height + high) / 2
+        scale = high / sum(shares.values())
+        theme, side = self._theme, 0.86 * shares.pop("sign") * scale
+        self.ids.sign.size = (side, side)
+        self.ids.sign.pos = (x + (width - side) / 2, top - side)
+        drawn = symbol(ScreenState(sign, "", "", 0.0), SETTLED_S)
+        self.ids.sign.draw(drawn, theme.accent(sign), theme.background)
+        top -= side / 0.86
+        sizes = {"title": 0.095, "line": 0.068, "note": 0.042}
+        upright = _UPRIGHT if self.height > self.width else 1.0
+        for name, share in shares.items():
+            label, part = self.ids[name], share * scale
+            top -= part
+            label.valign = "bottom" if name == "title" else "top"
+            label.font_share = upright * sizes[name]
+            label.size_hint = (None, None)
+            label.pos, label.size = (x, top), (width, part)
+            label.color = (*(theme.text if name == "title" else theme.quiet), 1)
+        self._say("title", page.title)
+        self._say("line", page.line)
+        self._say("note", page.note)
+
     def _say(self, name: str, text: str) -> None:
         self.ids[name].say(text, self._fonts, right_to_left=self.language.right_to_left)
 
@@ -205,7 +246,8 @@ class AdminView(FloatLayout):  # type: ignore[misc]
     def _keys(self, rows: admin_keys.Rows, box: Box) -> None:
         x, y, width, height = box
         gap = 0.012 * min(self.size)
-        tall = (height - gap * len(rows)) / len(rows)
+        wide = width / max(len(row) for row in rows)
+        tall = min(_TALLEST_KEY * wide, (height - gap * len(rows)) / len(rows))
         for i, row in enumerate(rows):
             at_y = y + (len(rows) - 1 - i) * (tall + gap)
             for key, at_x, wide in _shared(row, x, width, gap):
@@ -221,7 +263,8 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         tells = not any(item.key for item in page.items)
         # What nobody touches may be smaller than a finger; sentences are to be read.
         least = (_TELLS if tells else _TOUCHED) * min(self.size)
-        most = (0.27 if tells and not any(i.more for i in page.items) else 0.19) * min(self.size)
+        few = tells and len(page.items) <= _FEW
+        most = (0.27 if few else 0.19) * min(self.size)
         long = tells and any(len(item.more) > _LONG for item in page.items)
         columns = 2 if self.width > self.height and len(page.items) > 3 and not long else 1
         fit = columns * max(1, int((height + gap) / (least + gap)))
@@ -240,6 +283,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
             top = y + height - row * (tall + gap)
             at_x = x + column * (wide + gap)
             self._tile(item, self._turned(at_x, top - tall, wide, tall))
+        even([tile for tile in self.tiles[-len(items) :] if not tile.item.more])
 
     def _press(self, key: str) -> None:
         if key == _MORE:

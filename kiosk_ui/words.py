@@ -147,6 +147,7 @@ MONTHS = (
     *(N_("July"), N_("August"), N_("September"), N_("October"), N_("November"), N_("December")),
 )
 DATE = N_("{weekday}, {day} {month}")
+DAY = N_("{day} {month}")
 
 
 def time_of(wall: datetime) -> str:
@@ -158,6 +159,11 @@ def date_of(wall: datetime, say: Callable[..., str]) -> str:
     """The day in the language of `say`, e.g. "Sunday, 29 November"."""
     weekday, month = WEEKDAYS[wall.weekday()], MONTHS[wall.month - 1]
     return say(DATE, weekday=say(weekday), day=str(wall.day), month=say(month))
+
+
+def day_of(wall: datetime, say: Callable[..., str]) -> str:
+    """The day without its weekday, e.g. "29 November"."""
+    return say(DAY, day=str(wall.day), month=say(MONTHS[wall.month - 1]))
 
 
 def time_left(seconds: float) -> str:

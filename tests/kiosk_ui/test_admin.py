@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
-from admin_walk import CHEAP, KEY, LONG, PIN, SEALED, SYSTEM, WRONG, Screen, walk
+from admin_walk import CHEAP, DECISIONS, KEY, LONG, PIN, SEALED, SYSTEM, WRONG, Screen, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ from oneglance.kiosk_ui.admin_page import DELETE
 from oneglance.kiosk_ui.admin_secret import Cost, check_pin, opened, read, sealed, write
 from oneglance.kiosk_ui.backlight import set_backlight
 from oneglance.kiosk_ui.kept import Kept, read_kept, write_kept
-from oneglance.kiosk_ui.language import LANGUAGES, Language
+from oneglance.kiosk_ui.language import LANGUAGES, Language, language
 from oneglance.kiosk_ui.names import clean_name
 
 
@@ -418,6 +419,17 @@ def test_the_lock_has_passed_only_when_it_names_the_test_that_was_signed_now(
     screen.daemon.says["test-lock"] = ("revoked", "")
     screen.press("back", "lock", "test")
     assert screen.line.startswith("The key behind this PIN is not valid")
+
+
+def test_the_last_decisions_have_the_time_of_the_door_and_the_language_of_the_screen() -> None:
+    text = "\n".join(DECISIONS[:3])
+    zone = ZoneInfo("Asia/Ho_Chi_Minh")
+    assert [(item.text, item.more) for item in recent_of(text, language("de").say, zone)] == [
+        (clean_name(LONG), "30. November 0:42  Gesicht + Ausweis"),
+        ("Eingelassen", "30. November 0:41  Gesicht"),
+        ("Nicht eingelassen", "30. November 0:40  der Bildschirm zeigte die Aufgabe nicht"),
+    ]
+    assert not recent_of("0001-01-01T00:00:00+14:00  accepted  face", language("de").say, zone)
 
 
 def test_the_system_is_told_of_as_far_as_it_is_known(screen: Screen) -> None:

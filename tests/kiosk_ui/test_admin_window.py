@@ -14,6 +14,7 @@ import pytest
 
 from oneglance.kiosk_ui.display import virtual_display
 from oneglance.kiosk_ui.language import LANGUAGES
+from oneglance.kiosk_ui.text_fit import BREAK_GAIN
 
 SIZES = ("800x480", "1280x800", "720x1280")
 # As a share of the shorter side: 2 mm on the 7" panel, where the longest names stand.
@@ -94,6 +95,36 @@ def test_no_text_is_cut_off(told: dict[str, Any], size: str, code: str) -> None:
 def _same(said: str, drawn: str) -> bool:
     # Chinese may be broken after any letter.
     return "".join(said.split()) == "".join(drawn.split())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_page_that_only_says_something_bears_a_sign_above_its_words(
+    told: dict[str, Any], size: str
+) -> None:
+    signed = {name: page for name, page in pages(told, size, "en").items() if page["sign"]}
+    assert {"pin-wait", "delete", "deleted", "unanswered", "lock-well"} <= set(signed)
+    for name, page in signed.items():
+        x, y, wide, tall = page["sign"]
+        title, *below = (label for label in page["labels"] if label[0].split() != ["Back"])
+        assert y >= title[6] + title[8] - 1, name
+        assert y + tall <= int(size.partition("x")[2]), name
+        assert abs(x + wide / 2 - (title[5] + title[7] / 2)) <= 2, name
+        assert tall >= 0.15 * min(map(int, size.split("x"))), name
+        # The words end above the buttons.
+        highest = max(top + height for _, _, top, _, height in page["tiles"])
+        said = [label for label in below if label[0].replace("\n", " ") in page["said"]]
+        assert all(label[6] >= highest for label in said), name
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_lines_of_one_list_are_equally_large(told: dict[str, Any], size: str) -> None:
+    for name in ("consent", "photo-consent", "languages", "brightness"):
+        fonts = pages(told, size, "en")[name]["even"]
+        # The buttons come first, and have a size of their own.
+        lines = fonts[2 if "consent" in name else 1 :]
+        assert len(lines) > 2, name
+        # One line is preferred to two that would be a little larger.
+        assert max(lines) <= BREAK_GAIN * min(lines) + 1, name
 
 
 @pytest.mark.parametrize("size", SIZES)
