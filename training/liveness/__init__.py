@@ -1,1 +1,1 @@
-"""Made films of visits and of presentation attacks: to fit a judge of liveness, and to judge it."""
+"""Rendered films of visits and presentation attacks, to fit the liveness judge and to test it."""

@@ -1,4 +1,4 @@
-"""The camera that every film goes through: lens, sensor, exposure, codec."""
+"""The camera through which every film is taken: lens, sensor, exposure, codec."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from oneglance.training.liveness.styles import Style, draw
 from oneglance.training.liveness.warp import Canvas
 
 _SPARE_PX = 64
-# Differences below this many grey levels are not worth a codec's bits.
+# A codec spends no bits on differences below this many grey levels.
 _DEAD_GREYS = 2.0
 
 
 class Camera:
-    """One camera over one film: `take` must be given its frames in order."""
+    """One camera during one film: `take` must be given the frames in order."""
 
     def __init__(
         self, size: tuple[int, int], at_s: Path, style: Style, rng: np.random.Generator
@@ -41,7 +41,7 @@ class Camera:
         self._gain = (colours * (1 - dark)).astype(np.float32)
         drift = draw(style.exposure_drift, rng)
         self._exposure = float(rng.uniform(0.9, 1.1)) * (1 + drift * wander(style, at_s, 0.4, rng))
-        # Lamps on mains flicker: faint bars that stand or roll, over all that they light.
+        # Mains lamps flicker: faint bars, standing or rolling, over everything that they light.
         self._flicker = float(rng.uniform(0, 0.02))
         self._bars_px, self._roll_hz = float(rng.uniform(150, 900)), float(rng.uniform(-3, 3))
         self._rows = np.arange(height)
@@ -55,7 +55,7 @@ class Camera:
         self._curve = np.clip(np.round(255 * curve), 0, 255).astype(np.uint8)
 
     def take(self, scene: Canvas, index: int) -> Image:
-        """What comes out of the camera for a scene, float32 (H, W, 3) BGR in grey levels."""
+        """The camera's picture of a scene float32 (H, W, 3) BGR in grey levels."""
         seen = cv2.GaussianBlur(scene, (5, 5), self._blur)
         raw = np.empty(seen.shape[:2], np.float32)
         raw[0::2, 0::2], raw[1::2, 1::2] = seen[0::2, 0::2, 0], seen[1::2, 1::2, 2]
@@ -68,7 +68,7 @@ class Camera:
         height, width = raw.shape
         down, right = self._rng.integers(0, _SPARE_PX, 2)
         noise = self._noise[down : down + height, right : right + width]
-        # Photons: noise grows with light, slower than light does.
+        # Shot noise: it grows with light, but more slowly.
         raw += noise * (np.float32(0.7) + raw * np.float32(0.6 / 255))
         bayer = cv2.convertScaleAbs(np.maximum(raw, 0, out=raw))
         image = cv2.demosaicing(bayer, cv2.COLOR_BayerRG2BGR)
@@ -84,7 +84,7 @@ class Camera:
         if self._before is None:
             self._before = _jpeg(image, self._quality).astype(np.float32)
         else:
-            # As codecs of films do: only what differs from the picture before is sent, coarsely.
+            # As video codecs do: send only what differs from the previous picture, coarsely.
             change = (image - self._before) * 0.5
             blue, green, red = cv2.split(np.abs(cv2.blur(change, (8, 8))))
             change[cv2.max(cv2.max(blue, green), red) < _DEAD_GREYS / 8] = 0

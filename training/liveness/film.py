@@ -1,4 +1,4 @@
-"""A short film of one face before a door: what the renderer makes, and what a recording gives."""
+"""A short film of one face at a door, as the renderer makes it or a recording gives it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ KINDS = (*GENUINE_KINDS, *ATTACK_KINDS)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Film:
-    """One film: `frames` uint8 (H, W, 3) BGR, taken at `at_s` float64 (n,), from 0.
+    """One film: `frames` uint8 (H, W, 3) BGR, taken at `at_s` float64 (n,), starting at 0.
 
-    `person` is whose face is shown, `live` whether they are there themselves, `made` whether it was
-    rendered, `style` by which style ("recorded" if by none). `points` float64 (n, 5, 2) are the
-    five points of the face in px as they were drawn (eyes, nose, corners of the mouth, left in the
-    picture first), or as the aligner found them in a recording.
+    `person` is whose face is shown, `live` whether they are really there, `made` whether the film
+    was rendered, `style` in which style ("recorded" if in none). `points` float64 (n, 5, 2) are the
+    five points of the face in px (eyes, nose, corners of the mouth; the left one in the picture
+    first), as drawn, or as the aligner found them in a recording.
     """
 
     kind: str
@@ -50,5 +50,5 @@ class Film:
 
     @property
     def fps(self) -> float:
-        """Frames a second, the mean over the film."""
+        """Frames per second, averaged over the film."""
         return (len(self.at_s) - 1) / float(self.at_s[-1] - self.at_s[0])

@@ -3,12 +3,12 @@
     python -m oneglance.training.liveness.fit_texture fr_liveness.onnx CROPS READOUTS.npz TOLD.jsonl
 
 CROPS is what oneglance.training.liveness.fit wrote with --crops: what was seen at each look, in
-both SCALES. The pretrained network stays as it is: for each scale one linear layer is fitted to the
-512 numbers before its last two, on the films to fit on. What it learns is what made attacks look
-like, which are not real ones: it is a cue of its own, beside the network's.
+both SCALES. The pretrained network is left unchanged: for each scale, one linear layer is fitted to
+the 512 numbers before its last two layers, on the films of the fitting part. It learns what
+rendered attacks look like, which real ones may not, so it is a cue of its own beside the network's.
 
-TOLD says what such a read-out makes of each look: for people that it was fitted to, one that was
-fitted without them. Only so may the weights of all cues be fitted to the same films.
+TOLD holds a read-out's output for each look; for people among the fitted ones, that of a read-out
+fitted without them. Otherwise the weights of all cues could not be fitted on the same films.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from oneglance.errors import OneglanceError
 from oneglance.training.liveness.crops import SCALES
 from oneglance.training.liveness.texture_files import features, rebuild
 
-# So many of each film's looks are fitted to; and so many parts of the people are left out in turn.
+# How many of each film's looks are fitted to; and into how many parts people are divided, to leave
+# out each in turn.
 LOOKS, PARTS = 6, 5
 FITTED_PART = "fit"
 _RIDGE = 300.0
@@ -51,9 +52,9 @@ def fit_readout(
 ) -> tuple[NDArray[np.float32], float]:
     """Weights (d,) and bias of logistic regression: natural log-odds that `values` (n, d) live.
 
-    Both classes weigh the same whatever their numbers; `ridge` is the penalty on the squared
-    weights of values scaled to deviation 1. Newton's method (iteratively reweighted least
-    squares).
+    Both classes have the same total weight, whatever their sizes; `ridge` is the penalty on the
+    squared weights of values scaled to a standard deviation of 1. Newton's method (iteratively
+    reweighted least squares).
     """
     mean, spread = values.mean(0), values.std(0)
     spread = spread + 1e-3 * values.std()
@@ -72,7 +73,7 @@ def fit_readout(
 
 
 def fitted(films: list[Seen]) -> list[tuple[NDArray[np.float32], float]]:
-    """The read-out of each of SCALES, fitted to the first looks of films."""
+    """The read-out for each of SCALES, fitted to the first looks of films."""
     readouts = []
     for scale in range(len(SCALES)):
         values = np.concatenate([film.values[:LOOKS, scale] for film in films])
@@ -83,7 +84,7 @@ def fitted(films: list[Seen]) -> list[tuple[NDArray[np.float32], float]]:
 
 
 def told(films: list[Seen]) -> list[Mapping[str, object]]:
-    """A line for each look and scale: what a read-out that knows nobody of the film makes of it."""
+    """A line for each look and scale: the output of a read-out that never saw the film's people."""
     own = [film for film in films if film.part == FITTED_PART]
     people = sorted({film.person for film in own})
     order = np.random.default_rng(0).permutation(len(people))
@@ -105,7 +106,7 @@ def told(films: list[Seen]) -> list[Mapping[str, object]]:
 
 
 def main() -> None:
-    """Fit on argv[2] with argv[1], write argv[3] and argv[4]."""
+    """Fit on argv[2] with argv[1]; write argv[3] and argv[4]."""
     if len(sys.argv) != 5 or not sys.argv[3].endswith(".npz"):
         sys.exit(
             "usage: python -m oneglance.training.liveness.fit_texture "

@@ -1,4 +1,4 @@
-"""Films of one face each out of a recording: cut where it cuts, and where the face is lost."""
+"""Films of one face each from a recording, split at its cuts and wherever the face is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oneglance.faces.model.face_model import FaceModel
 from oneglance.training.liveness.film import RECORDED_KIND, Film, Image, Points
 from oneglance.training.liveness.stand import SECONDS
 
-# Mean grey levels by which a picture differs from the one before where a recording cuts.
+# By how many grey levels, on average, a picture differs from the previous one at a cut.
 _CUT_GREYS = 18.0
 _SMALL = (64, 36)
 
@@ -22,9 +22,9 @@ _SMALL = (64, 36)
 def shots(
     path: Path, detector: FaceDetector, model: FaceModel, *, min_face_px: float = 60.0
 ) -> list[Film]:
-    """The films of faces in a recording, of 1.5 to 4 s, made by nobody: `points` are as found.
+    """The films of faces in a recording, of 1.5 to 4 s; `points` are as the aligner found them.
 
-    The largest face of each shot is followed. Raises CameraError if it is no film.
+    Follows the largest face of each shot. Raises CameraError if the file is not a film.
     """
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():

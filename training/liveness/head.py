@@ -1,4 +1,4 @@
-"""A person before the camera: a photograph on a head that turns, blinks, speaks and breathes."""
+"""A person at the camera: a photograph on a head that turns, blinks, speaks and breathes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from oneglance.training.liveness.warp import (
     smear,
 )
 
-# Where a head turns on its neck, in units from the middle of the face.
+# Where the head turns on the neck, in units from the middle of the face.
 _PIVOT = (0.0, 1.0, -0.3)
 _TURN_DEG, _LOOK_UP_DEG = 29.0, 20.0
 _MOST_DEG = 32.0
@@ -36,7 +36,7 @@ _MIDDLE = np.array([0.0, -0.35])
 
 
 class Head:
-    """One person over a film: `draw` lays them over a frame and says where their points are."""
+    """One person during a film: `draw` puts them into a frame and says where their points are."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Head:
         self._gain = gain
         turn = amount(acts, "turn_left", at_s) - amount(acts, "turn_right", at_s)
         up = amount(acts, "look_up", at_s)
-        # Who does what was asked holds still otherwise.
+        # Somebody who does as asked holds still otherwise.
         calm = 1 - 0.8 * np.maximum(np.abs(turn), up)
         yaw_deg = draw(style.sway_yaw_deg, rng)
 
@@ -85,13 +85,13 @@ class Head:
         self.shifts: Points = np.zeros((5, 2))
 
     def same_motion(self, portrait: Portrait, gain: float | NDArray[np.float32]) -> Head:
-        """Another photograph that moves as this one does."""
+        """Another photograph that moves like this one."""
         other = copy.copy(self)
         other.portrait, other._gain, other._faces = portrait, gain, {}
         return other
 
     def layers(self, index: int) -> tuple[Placed, Canvas] | None:
-        """The person in one frame: where, and what; None if not in it."""
+        """The person in one frame, where and what; None if they are not in it."""
         unit_px = float(self._stand.unit_px[index])
         texture = self.portrait.person_only
         placed = place(texture, lambda units: self.forward(units, index), self._stand.size)
@@ -108,7 +108,7 @@ class Head:
         return placed, smear(layers, *self._stand.speed(index))
 
     def draw(self, frame: Canvas, index: int) -> Points:
-        """Lay the person over one frame, float32 (H, W, 3); their points (5, 2) in px of it."""
+        """Draw the person into one frame, float32 (H, W, 3); returns their points (5, 2) in px."""
         seen = self.layers(index)
         if seen is not None:
             lay(frame, *seen)
@@ -159,14 +159,14 @@ class Head:
 
     def _relief(self, x: Floats, y: Floats) -> Floats:
         """How far each point of the photograph is in front of the ears, in units."""
-        # Nowhere so steep that it hides something when the head is turned as far as it goes.
+        # Nowhere steep enough to hide something when the head is turned as far as it goes.
         out = (x / 1.3) ** 2 + ((y + 0.35) / 1.95) ** 2
         if self._shape == "cosine":
             ball = self._depth * np.cos(np.pi / 2 * np.sqrt(np.minimum(out, 1)))
         else:
             ball = self._depth * np.exp(-1.2 * out)
         nose_x, nose_y = self.portrait.points[2]
-        # The bridge rises slowly from between the eyes, the tip falls off fast.
+        # The bridge rises slowly from between the eyes, the tip falls away fast.
         above = np.where(y < nose_y, 0.36, 0.2)
         nose = np.exp(-(((x - nose_x) / 0.3) ** 2) - ((y - nose_y) / above) ** 2)
         eyes = sum(
@@ -177,7 +177,7 @@ class Head:
 
 
 def _head_part(x: Floats, y: Floats) -> Floats:
-    """1 where the photograph shows the head, 0 where the trunk, between them along the neck."""
+    """1 where the photograph shows the head, 0 for the trunk, in between along the neck."""
     low = np.clip((y - 1.1) / 1.1, 0, 1)
     wide = np.clip((np.abs(x) - 1.6) / 0.8, 0, 1) * np.clip((y - 0.2) / 0.8, 0, 1)
     down = low * low * (3 - 2 * low)
@@ -185,7 +185,7 @@ def _head_part(x: Floats, y: Floats) -> Floats:
 
 
 class _Face:
-    """The eyes and mouth of a portrait at one of its sizes, closed and opened by a small warp."""
+    """The eyes and mouth of a portrait at one of its sizes, which a small warp closes and opens."""
 
     def __init__(self, portrait: Portrait, level: int) -> None:
         whole = portrait.person_only
@@ -234,7 +234,7 @@ class _Face:
         self._corners_y = (0.05 * per_px * corners_y).astype(np.float32)
 
     def shown(self, closed: float, opened: float, smile: float) -> Texture:
-        """The portrait's picture with the eyes `closed` (0..1), the mouth `opened`, a `smile`."""
+        """The portrait's picture with eyes `closed` (0..1), the mouth `opened`, and a `smile`."""
         map_x = self._x - np.float32(smile) * self._corners_x
         map_y = (
             self._y

@@ -1,10 +1,10 @@
-"""How well each texture cue tells made attacks from made visits, one picture at a time.
+"""How well each texture cue tells rendered attacks from rendered visits, picture by picture.
 
     python -m oneglance.training.liveness.judge_texture MODEL_FOLDER DATA
 
-Films in the style JUDGE of people of LFW fold 8: other people, backgrounds and parameters than
-the read-out was fitted on. Frames of one film are alike: the figures are of pictures, and their
-bounds wider than so many independent pictures would have.
+Films in the style JUDGE of people of LFW fold 8: other people, backgrounds and parameters than the
+read-out was fitted on. Frames of one film are alike, so the figures are less certain than for the
+same number of independent pictures.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ _FRAMES = 4
 
 
 def area(live: NDArray[np.floating], attacks: NDArray[np.floating]) -> float:
-    """How often a value of `live` (n,) lies above one of `attacks` (m,): the area under the ROC."""
+    """How often a value of `live` (n,) exceeds one of `attacks` (m,): the area under the ROC."""
     above = (live[:, None] > attacks[None]).mean() + 0.5 * (live[:, None] == attacks[None]).mean()
     return float(above)
 
 
 def apcer(live: NDArray[np.floating], attacks: NDArray[np.floating], bpcer: float = BPCER) -> float:
-    """The part of `attacks` (m,) above the value under which `bpcer` of `live` (n,) lie."""
+    """The share of `attacks` (m,) above the value that a share `bpcer` of `live` (n,) is below."""
     return float((attacks >= np.quantile(live, bpcer)).mean())
 
 
 def made_crops(
     lfw: Lfw, names: list[str], style: Style, rng: np.random.Generator, *, people: int, scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[str]]:
-    """BGR crops (n, 128, 128, 3) of films of `people` of the named, which show them living, and
-    the kind of film that each is of.
+    """BGR crops (n, 128, 128, 3) from films of `people` of those named; which of them show a live
+    person; and the kind of film that each is from.
 
     Each person is filmed in two visits and two attacks; four frames of each film are taken.
     """
@@ -88,7 +88,7 @@ def _crops(film: Film, rng: np.random.Generator, scale: float) -> list[NDArray[n
 
 
 def main() -> None:
-    """Judge the folder argv[1] on films of the data argv[2]."""
+    """Judge the model folder argv[1] on films made from the data in argv[2]."""
     if len(sys.argv) != 3:
         sys.exit("usage: python -m oneglance.training.liveness.judge_texture MODEL_FOLDER DATA")
     folder, data = Path(sys.argv[1]), Path(sys.argv[2])

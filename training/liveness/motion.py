@@ -1,4 +1,4 @@
-"""How people and hands move: smooth paths over the times of a film."""
+"""How people and hands move: smooth paths over the times in a film."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Path = NDArray[np.float64]
 
 
 def wander(style: Style, at_s: Path, hz: float, rng: np.random.Generator) -> Path:
-    """A smooth path of mean square 1 over long times, slower than about `hz`; (n,) like `at_s`."""
+    """A smooth path slower than about `hz`, of mean square 1 over long times; (n,) like `at_s`."""
     if style.wander == "sines":
         rates = rng.uniform(0.3, 1.0, 5) * hz
         phases = rng.uniform(0, 2 * np.pi, 5)
         waves = np.sin(2 * np.pi * rates * at_s[:, None] + phases)
         return np.asarray(waves.sum(1) * np.sqrt(2 / 5))
-    # Noise through a Gaussian: every rate up to hz, none stands out.
+    # Noise through a Gaussian filter: all rates up to hz, none of which stands out.
     width_s = 0.35 / hz
     steps = np.arange(at_s[0] - 4 * width_s, at_s[-1] + 4 * width_s, width_s / 3)
     bumps = np.exp(-0.5 * ((at_s[:, None] - steps) / width_s) ** 2)
@@ -26,7 +26,7 @@ def wander(style: Style, at_s: Path, hz: float, rng: np.random.Generator) -> Pat
 
 
 def tremor(style: Style, at_s: Path, hz: float, rng: np.random.Generator) -> Path:
-    """A trembling about `hz` that comes and goes, of mean square about 1."""
+    """A tremor of about `hz` that comes and goes, with a mean square of about 1."""
     beat = wander(style, at_s, hz / 4, rng)
     other = wander(style, at_s, hz / 4, rng)
     turn = 2 * np.pi * hz * at_s
@@ -34,7 +34,7 @@ def tremor(style: Style, at_s: Path, hz: float, rng: np.random.Generator) -> Pat
 
 
 def blinks(at_s: Path, rng: np.random.Generator) -> Path:
-    """How far the eyes are closed, 0..1: people blink every 2 to 6 seconds, for 0.15 to 0.35."""
+    """How far the eyes are closed, 0..1: people blink every 2 to 6 s, for 0.15 to 0.35 s."""
     closed = np.zeros_like(at_s)
     next_s = at_s[0] - float(rng.uniform(0, 3))
     while next_s < at_s[-1]:
@@ -45,7 +45,7 @@ def blinks(at_s: Path, rng: np.random.Generator) -> Path:
 
 
 def glances(at_s: Path, rng: np.random.Generator) -> Path:
-    """Quick looks aside: -1..1, mostly 0."""
+    """Quick sideways glances: -1..1, mostly 0."""
     aside = np.zeros_like(at_s)
     for _ in range(int(rng.integers(0, 3))):
         begin_s = float(rng.uniform(at_s[0], at_s[-1]))
@@ -56,9 +56,9 @@ def glances(at_s: Path, rng: np.random.Generator) -> Path:
 
 
 def in_hand(style: Style, at_s: Path, rng: np.random.Generator) -> Path:
-    """Where something held in a hand goes (n, 6): right, down, nearer; yaw, pitch, roll in degrees.
+    """How something held in a hand moves (n, 6): right, down, nearer; yaw, pitch, roll in degrees.
 
-    Lengths are in distances between the eyes of what is shown there.
+    Lengths are in distances between the eyes of the face shown on it.
     """
     drift, shiver = draw(style.hand_drift, rng), draw(style.tremor, rng)
     hz = draw(style.tremor_hz, rng)

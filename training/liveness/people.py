@@ -1,4 +1,4 @@
-"""Whom films are made of: Labeled Faces in the Wild, divided by its official folds."""
+"""The people in rendered films: Labeled Faces in the Wild, divided by its official folds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import load_image
 from oneglance.training.liveness.portrait import Portrait, read_portrait
 
-# No person is in two of them: one part to fit on, one to choose a threshold, one to judge by.
+# Nobody is in two of them: one part to fit on, one to choose a threshold, one to judge by.
 PARTS = {"fit": (1, 2, 3, 4, 5, 6), "threshold": (7,), "judge": (8,)}
 
 
@@ -36,11 +36,11 @@ class Lfw:
                 self._files.setdefault(Path(name).parent.name, []).append(name)
 
     def count(self, person: str) -> int:
-        """How many photographs there are of somebody."""
+        """How many photographs there are of this person."""
         return len(self._files.get(person, ()))
 
     def photo(self, person: str, number: int) -> bytes:
-        """The file of one photograph, from 0."""
+        """The file of one photograph, counting from 0."""
         return self._zip.read(self._files[person][number])
 
     def portraits(
@@ -52,7 +52,7 @@ class Lfw:
         first: int = 0,
         most: int = 3,
     ) -> list[Portrait]:
-        """Up to `most` portraits of somebody, from their photograph number `first` on.
+        """Up to `most` portraits of this person, starting with photograph number `first`.
 
         Photographs in which no face is found are left out.
         """

@@ -1,4 +1,4 @@
-"""A photograph of a person, made ready to be put before a door or onto paper."""
+"""A photograph of a person, prepared to be shown at a door or printed on paper."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from oneglance.faces.reader import read_central_face
 from oneglance.training.liveness.film import Image, Points
 from oneglance.training.liveness.warp import Texture
 
-# Between the eyes in a portrait's own picture; the largest face shown has 77.
+# Px between the eyes in a portrait's own picture; the largest face shown has 77.
 UNIT_PX = 80.0
-# The side of a face's box (see align.box_around) in distances between the eyes.
+# The side of a face's box (see align.box_around), in distances between the eyes.
 BOX_UNITS = 112 / 1.106 / float(np.linalg.norm(CHIP_POINTS[1] - CHIP_POINTS[0]))
-# What is kept of a photograph around the face, in units: to each side, up and down.
+# How much of a photograph is kept around the face, in units: to each side, up and down.
 _ASIDE, _UP, _DOWN = 3.4, 3.2, 3.4
-# How much of a body is made up below a photograph's edge, and how wide shoulders are.
+# How much body is made up below a photograph's edge, and how wide shoulders are.
 _BODY, _SHOULDERS = 12.0, 3.3
 _CUT_PX = 30.0
 
@@ -30,10 +30,10 @@ _CUT_PX = 30.0
 class Portrait:
     """One photograph of one face.
 
-    `picture` uint8 (H, W, 3) BGR shows it as it was taken, with UNIT_PX between the eyes of a face
-    that looks straight ahead; `origin` is the middle of the face in px there, `points` float64
-    (5, 2) its five points in units from it. `person_only` is the person cut out softly, with a body
-    made up where the photograph ends.
+    `picture` uint8 (H, W, 3) BGR shows it as it was taken, scaled so that a face looking straight
+    ahead has UNIT_PX between the eyes; `origin` is the middle of the face in px, and `points`
+    float64 (5, 2) are its five points in units from there. `person_only` is the person, cut out
+    with a soft edge, with a body made up where the photograph ends.
     """
 
     person: str
@@ -59,8 +59,8 @@ class Portrait:
 def portrait_of(image_bgr: Image, points: Points, *, person: str) -> Portrait:
     """A portrait from a picture (H, W, 3) and the five points (5, 2) of the face in px of it.
 
-    Takes about 0.2 s, most of it to tell person from background (GrabCut: Rother, Kolmogorov and
-    Blake, SIGGRAPH 2004).
+    Takes about 0.2 s, mostly for telling the person from the background (GrabCut: Rother,
+    Kolmogorov and Blake, SIGGRAPH 2004).
     """
     chip = fit_similarity(CHIP_POINTS, points)
     unit = float(np.hypot(chip[0, 0], chip[1, 0])) * float(
@@ -76,7 +76,7 @@ def portrait_of(image_bgr: Image, points: Points, *, person: str) -> Portrait:
 def read_portrait(
     image_bgr: Image, *, person: str, detector: FaceDetector, model: FaceModel
 ) -> Portrait | None:
-    """The portrait of the face that a picture is about; None if none was found."""
+    """The portrait of a picture's main face; None if no face was found."""
     sample = read_central_face(image_bgr, detector, model)
     return None if sample is None else portrait_of(image_bgr, sample.points, person=person)
 
@@ -111,13 +111,13 @@ def _cover(picture: Image, origin: tuple[float, float], points: Points) -> NDArr
         cv2.ellipse(mask, at, size, 0, 0, 360, value, -1)
 
     mask = np.full((height, width), cv2.GC_BGD, np.uint8)
-    # Hair may be there, shoulders and a head are likely to be, face, neck and chest are.
-    # Of a turned face, the rest of the head is on the side that it turned from.
+    # There may be hair, there probably are shoulders and a head, and there is a face, neck and
+    # chest. If the face is turned, the rest of the head is on the side away from which it turned.
     back = -float(points[2, 0] - points[:2, 0].mean())
     ellipse((back, -0.45), (2.1, 2.55), cv2.GC_PR_BGD)
     ellipse((0, 3.6), (_SHOULDERS + 0.3, 2.1), cv2.GC_PR_FGD)
     ellipse((back, -0.45), (1.75, 2.25), cv2.GC_PR_FGD)
-    # With hair, whose colours are nowhere else on a person: without it, it would be cut off.
+    # Including hair, which would otherwise be cut off: its colours are nowhere else on a person.
     ellipse((0.7 * back, -0.45), (1.3, 1.85), cv2.GC_FGD)
     ellipse((0, 1.5), (0.6, 0.8), cv2.GC_FGD)
     ellipse((0, 3.8), (1.6, 1.7), cv2.GC_FGD)
@@ -131,12 +131,12 @@ def _cover(picture: Image, origin: tuple[float, float], points: Points) -> NDArr
     person = np.asarray((parts == parts[at_y, at_x]) & (person > 0), np.uint8)
     soft = cv2.GaussianBlur(person.astype(np.float32), (0, 0), 0.05 * unit)
     full = cv2.resize(soft, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_CUBIC)
-    # Steeper than the blur left it, and a little inside: less of the old background comes along.
+    # Steeper than the blur left it, and a little further in, to bring along less of the background.
     return np.asarray(np.clip((full - 0.55) / 0.35, 0, 1), np.float32)
 
 
 def _with_body(picture: Image, cover: NDArray[np.float32], origin: tuple[float, float]) -> Texture:
-    """The person with a body that goes on below and beside the photograph: plain cloth."""
+    """The person, with a body of plain cloth that continues below and beside the photograph."""
     height, width = cover.shape
     below = round(_BODY * UNIT_PX)
     beside = max(0, round((_SHOULDERS + 0.8) * UNIT_PX - width / 2))
@@ -146,11 +146,11 @@ def _with_body(picture: Image, cover: NDArray[np.float32], origin: tuple[float, 
     middle_x, middle_y = origin[0] + beside, origin[1]
     y = (np.arange(whole.shape[0], dtype=np.float32)[:, None] - middle_y) / UNIT_PX
     x = (np.arange(whole.shape[1], dtype=np.float32)[None] - middle_x) / UNIT_PX
-    # Shoulders fall off to the sides, arms hang nearly straight.
+    # Shoulders slope to the sides, and arms hang nearly straight.
     top = 1.65 + 0.55 * (np.abs(x) / _SHOULDERS) ** 3
     outline = np.clip((y - top) / 0.15, 0, 1) * np.clip((_arms(y) - np.abs(x)) / 0.12, 0, 1)
     cloth = _cloth(picture, cover, origin, whole.shape[:2])
-    # The photograph fades into what is made up before it ends.
+    # The photograph fades into the made-up part before its edge.
     edge_y = np.clip((height - 1 - (y * UNIT_PX + middle_y)) / (0.5 * UNIT_PX), 0, 1)
     edge_x = np.clip((width / 2 - np.abs(x * UNIT_PX + middle_x - beside - width / 2)) / 20, 0, 1)
     photo = own * edge_y * np.where(y > 1.3, edge_x, 1.0)
@@ -163,7 +163,7 @@ def _with_body(picture: Image, cover: NDArray[np.float32], origin: tuple[float, 
 
 
 def _arms(y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far a body reaches aside, in units, at each height under the middle of the face."""
+    """How far a body reaches to the side, in units, at each height below the middle of the face."""
     return np.asarray(_SHOULDERS + 0.35 * np.clip((y - 2) / 3, 0, 1), np.float32)
 
 
@@ -173,13 +173,13 @@ def _cloth(
     origin: tuple[float, float],
     shape: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Cloth of the colour of what the person wears, with soft folds and a weave."""
+    """Cloth in the colour of the person's clothes, with soft folds and a weave."""
     low = min(picture.shape[0] - 8, round(origin[1] + 2.2 * UNIT_PX))
     worn, weight = picture[low:].reshape(-1, 3), cover[low:].reshape(-1)
     colour = (worn * weight[:, None]).sum(0) / max(float(weight.sum()), 1e-6)
     if weight.sum() < 0.1 * len(weight):
         colour = np.array([70.0, 60.0, 55.0])
-    # Chance that depends on the picture alone, so that a portrait is always the same.
+    # Seeded by the picture alone, so that a portrait is always the same.
     rng = np.random.default_rng(int(picture[::16, ::16].sum()))
     folds = np.zeros(shape, np.float32)
     for cells in (5, 12, 26):

@@ -1,7 +1,7 @@
 """Make a film of a visit or of a presentation attack from photographs.
 
-Visits and attacks stand at the same places, in the same rooms, before the same cameras; only what
-is held before the camera differs. Pure: all chance comes from the generator.
+Visits and attacks have the same positions, rooms and cameras; only what is held up to the camera
+differs. Pure: all randomness comes from the generator.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from oneglance.training.liveness.stand import Path, Stand, stand, times
 from oneglance.training.liveness.styles import Style, draw
 from oneglance.training.liveness.warp import Canvas, lay
 
-# What draws into a frame, and says where the face's points are.
+# Something that draws into a frame and says where the face's points are.
 Draw = Callable[[Canvas, int], Points]
 
 _TILT_DEG, _LOOK_UP_DEG = 30.0, 22.0
@@ -51,7 +51,7 @@ _TILT_DEG, _LOOK_UP_DEG = 30.0, 22.0
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """What all parts of one film share."""
+    """What the parts of one film share."""
 
     style: Style
     rng: np.random.Generator
@@ -67,12 +67,11 @@ class _Set:
 
 @dataclass(slots=True)
 class Scene:
-    """A film that is not taken yet: `take` its frames in order, as many as are wanted.
+    """A film that has not been taken yet: `take` its frames in order, as many as wanted.
 
-    Of the same arguments and seed, but other acts, comes a scene that differs only from the first
-    act on that they do not share: with its `draws` in the place of the old ones a film goes on
-    with what somebody does who is asked for it on the way. `head` is whose visit it is, if it is
-    one.
+    The same arguments and seed with different acts give a scene that is the same up to the first
+    act that differs. With that scene's `draws` in place of its own, a film can continue with what a
+    visitor does when asked for it on the way. `head` is the visitor's, if this is a visit.
     """
 
     at_s: Path
@@ -82,7 +81,7 @@ class Scene:
     head: Head | None
 
     def take(self, index: int) -> tuple[Image, Points]:
-        """The next frame, uint8 (H, W, 3) BGR, and the points (5, 2) px as they were drawn."""
+        """The next frame, uint8 (H, W, 3) BGR, and the points (5, 2) in px as they were drawn."""
         frame = self.behind.copy()
         for draw_part in self.draws:
             seen = draw_part(frame, index)
@@ -90,7 +89,7 @@ class Scene:
 
 
 class Reel(Sequence[Image]):
-    """A scene's frames, each taken when it or a later one is first asked for, and then kept."""
+    """A scene's frames, each taken when it or a later one is first asked for, then kept."""
 
     def __init__(self, there: Scene) -> None:
         self._scene = there
@@ -124,7 +123,7 @@ def render(
     fps: float | None = None,
     footage: Film | None = None,
 ) -> Film:
-    """A film of one of KINDS that shows the person of `portraits`: all of its `scene`."""
+    """A film of one of KINDS that shows the person of `portraits`: the whole of its `scene`."""
     there = scene(
         *(kind, portraits, others, style, rng),
         acts=acts,
@@ -158,14 +157,14 @@ def scene(
     footage: Film | None = None,
     plays: Callable[[float], float] | None = None,
 ) -> Scene:
-    """One of KINDS that shows the person of `portraits`, before the first frame is taken.
+    """A scene of one of KINDS that shows the person of `portraits`; no frame is taken yet.
 
-    `others` are portraits of other people: they hold photographs up, and a bit of their pictures
-    hangs in the room; without any, nobody is behind a photograph. A visitor does the `acts`;
-    whoever holds something flat turns and moves that, and a replay shows what was filmed before.
-    `footage` is what a replay shows, else a visit made for it; `plays` says which second of it at
-    which of the scene, else it plays round and round. Raises ValueError for an unknown kind, no
-    portrait, or less than two for "visit_two_photos".
+    `others` are portraits of other people: they hold photographs up, and parts of their pictures
+    hang in the room; without any, nobody is behind a photograph. A visitor does the `acts`;
+    somebody who holds something flat turns and moves it; and a replay shows what was filmed
+    earlier. `footage` is what a replay shows, by default a visit made for it; `plays` maps the
+    scene's seconds to seconds of it, by default in a loop. Raises ValueError for an unknown kind,
+    no portrait, or fewer than two for "visit_two_photos".
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of film {kind!r}; there are {', '.join(KINDS)}")
@@ -200,7 +199,7 @@ def filmed(
 ) -> Film:
     """As `render` makes a "visit", but its frames are made when they are wanted.
 
-    Until then `rng` must serve nothing else.
+    Until the last one, `rng` must not be used for anything else.
     """
     there = scene("visit", portraits, others, style, rng, acts=acts, seconds=seconds, fps=fps)
     assert there.head is not None  # noqa: S101
@@ -210,7 +209,7 @@ def filmed(
 
 
 def _gain(portrait: Portrait, rng: np.random.Generator) -> float:
-    """How a photograph's light becomes the room's: half-way to a common brightness."""
+    """Fits a photograph's light to the room: half-way to a common brightness."""
     level = max(portrait.brightness, 20.0)
     return float(np.clip((120 / level) ** 0.5 * rng.uniform(0.85, 1.15), 0.6, 1.6))
 
@@ -228,7 +227,7 @@ def _visit(kind: str, portraits: Sequence[Portrait], on: _Set) -> tuple[Head, li
 
 
 class _Morph:
-    """One head whose face goes over into another photograph's of the same person, and back.
+    """One head whose face changes into that of another photograph of the same person, and back.
 
     Hair, neck and clothes stay those of the first.
     """
@@ -256,15 +255,15 @@ class _Morph:
 
 
 def _colour_of(one: Portrait, other: Portrait) -> NDArray[np.float32]:
-    """Factors (3,) that give the face of one portrait the colour of another's."""
+    """Factors (3,) that give the face of one portrait the colour of the other's."""
     wanted, own = one.colour, np.maximum(other.colour, 8.0)
     return np.asarray(np.clip(wanted / own, 0.5, 2.0), np.float32)
 
 
 def _shown(portraits: Sequence[Portrait], on: _Set, half: tuple[float, float]) -> Shown:
-    """What an attacker has: the photograph cut to a frame, or the person before another wall.
+    """What an attacker holds: the photograph cut to a frame, or the person at another wall.
 
-    `half` is how far it reaches aside and up or down, in units, if the photograph does.
+    `half` is how far it reaches sideways and up or down, in units, if the photograph does.
     """
     rng = on.rng
     portrait = portraits[int(rng.integers(len(portraits)))]
@@ -280,7 +279,7 @@ def _shown(portraits: Sequence[Portrait], on: _Set, half: tuple[float, float]) -
 
 
 def _still(portrait: Portrait, on: _Set) -> tuple[Image, tuple[float, float]]:
-    """The person photographed before another wall."""
+    """The person photographed in front of another wall."""
     rng, side = on.rng, round(7 * UNIT_PX)
     form = on.style.rooms[int(rng.integers(len(on.style.rooms)))]
     frame = room(form, (side, side), list(on.others), rng)
@@ -304,7 +303,7 @@ def _motion(kind: str, on: _Set) -> Motion:
     hand = in_hand(style, at_s, rng)
     tilt = np.zeros((len(at_s), 2))
     if kind == "print_still":
-        # It hangs: only the wall trembles.
+        # It hangs, so only the wall trembles.
         hand *= 0.01
     elif kind == "print_tilted":
         widest = draw(style.tilt_deg, rng)
@@ -356,7 +355,7 @@ def _on_paper(kind: str, portraits: Sequence[Portrait], on: _Set) -> list[Draw]:
 
 
 def _body_behind(sheet: Sheet, on: _Set) -> list[Draw]:
-    """Who holds it: their face is behind it, their shoulders show below."""
+    """The person who holds it: their face is behind it, and their shoulders show below."""
     holder = on.someone()
     if holder is None:
         return []
@@ -366,7 +365,7 @@ def _body_behind(sheet: Sheet, on: _Set) -> list[Draw]:
 
 
 def _eyes_behind(sheet: Sheet, shown: Shown, on: _Set) -> list[Draw]:
-    """A live face behind the sheet, the eyes at its holes; it keeps them there only roughly."""
+    """A live face behind the sheet, with its eyes at the holes, though only roughly."""
     holder = on.someone()
     if holder is None:
         return []
@@ -406,7 +405,7 @@ def _on_screen(
         half = float(rng.uniform(1.4, 3.0))
         shown = _shown(portraits, on, (half, min(3.2, half * tall)))
     there = device(shown, tall, style, rng, hands=bool(rng.random() < 0.7))
-    # A tablet mostly stands or is held by both hands: it moves less.
+    # A tablet usually stands or is held in both hands, so it moves less.
     sheet = Sheet(there.texture, shown.points, on.stand, _motion(kind, on))
     layer = Screen(sheet, there.inside, on.room, style, rng)
     behind = _body_behind(sheet, on) if rng.random() < 0.5 else []
@@ -444,7 +443,7 @@ def _origin(film: Film) -> tuple[float, float]:
 
 
 def _window(film: Film, on: _Set, tall: float) -> tuple[Shown, Callable[[int], Image]]:
-    """The part of a film around its face, as large as its frame allows, enlarged for a screen."""
+    """The part of a film around its face, as large as the frame allows, enlarged for a screen."""
     unit, (x, y) = _unit(film), _origin(film)
     height, width = film.frames[0].shape[:2]
     half_x = min(float(on.rng.uniform(1.6, 3.2)) * unit, x, width - x)

@@ -1,4 +1,4 @@
-"""What is behind: drawn rooms, static, uint8 (H, W, 3) BGR."""
+"""The background: drawn, static rooms, uint8 (H, W, 3) BGR."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Colour = tuple[float, float, float]
 def room(
     form: str, size: tuple[int, int], others: list[Portrait], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """A room of one form, float32 (H, W, 3): "hall", "office", "brick" or "window".
+    """A room of one of these forms, float32 (H, W, 3): "hall", "office", "brick" or "window".
 
-    Half of them get a piece of somebody's photograph's background as a picture on the wall, so that
-    not everything behind is drawn.
+    Half of them have part of a photograph's background as a picture on the wall, so that not
+    everything in the background is drawn.
     """
     width, height = size
     image = _FORMS[form](width, height, rng)

@@ -1,4 +1,4 @@
-"""A photograph on something flat: on paper, or on a screen with its pixels, light and gloss."""
+"""A photograph on something flat: paper, or a screen with its pixels, light and gloss."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from oneglance.training.liveness.warp import (
     smear,
 )
 
-# Room for hands around a sheet, in units.
+# Space for hands around a sheet, in units.
 _PAD = 1.3
 _SKINS = ((105, 135, 190), (140, 170, 225), (75, 100, 150), (45, 60, 95), (120, 150, 215))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """What is on a sheet: a picture, uint8 (H, W, 3) BGR, its scale, and the points of the face.
+    """What a sheet shows: a picture, uint8 (H, W, 3) BGR, its scale, and the points of the face.
 
-    `origin` is the middle of the face in px, `unit_px` the distance between its eyes, `points`
-    (5, 2) are in units from the middle.
+    `origin` is the middle of the face in px, `unit_px` the distance between its eyes in px, and
+    `points` (5, 2) are in units from the middle.
     """
 
     picture: Image
@@ -44,7 +44,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
-    """Where a sheet goes, against its stand, at each time: (n,) each, in units and degrees."""
+    """How a sheet moves, relative to its stand, at each time: (n,) each, in units and degrees."""
 
     right: Path
     down: Path
@@ -54,9 +54,9 @@ class Motion:
 
 
 class Sheet:
-    """Something flat, or bent to a part of a cylinder, that shows a face; `draw` shows it.
+    """Something flat, or bent into part of a cylinder, that shows a face; `draw` draws it.
 
-    `bend` is the curvature in 1/units about an axis turned by `axis_deg` from upright, `ripple` how
+    `bend` is the curvature in 1/units about an axis tilted by `axis_deg` from upright, `ripple` how
     much it changes over time.
     """
 
@@ -101,7 +101,7 @@ class Sheet:
         if abs(bend) < 1e-3:
             flat = np.concatenate([units, np.zeros_like(units[..., :1])], -1)
             return self.pose(index).project(flat)
-        # Rolled about an axis through the middle of the face: lengths on the sheet are kept.
+        # Rolled about an axis through the middle of the face, which keeps lengths on the sheet.
         along = units @ self._along
         angle = np.clip(bend * along, -1.4, 1.4)
         across = np.sin(angle) / bend
@@ -110,7 +110,7 @@ class Sheet:
         return self.pose(index).project(np.concatenate([moved, depth[..., None]], -1))
 
     def shade(self, units: NDArray[np.float32], index: int) -> NDArray[np.float32] | None:
-        """How much light each place gets for its slope, (h, w); None if all the same."""
+        """How much light each place gets because of its slope, (h, w); None if all get the same."""
         bend = float(self._bend[index])
         if abs(bend) < 1e-3:
             return None
@@ -118,7 +118,7 @@ class Sheet:
         return np.asarray(0.8 * np.cos(slope) + 0.2 + 0.25 * np.sin(slope), np.float32)
 
     def place(self, index: int) -> Placed | None:
-        """Where it is in one frame, for all its px."""
+        """Where each of its px is in one frame."""
         return place(self.texture, lambda units: self.forward(units, index), self.stand.size)
 
     def points(self, index: int) -> Points:
@@ -131,7 +131,7 @@ class Sheet:
 
 
 class Print:
-    """How a printed sheet looks: its texture is made by `paper`, the rest depends on the frame."""
+    """How a printed sheet looks: `paper` makes its texture, and the rest depends on the frame."""
 
     def __init__(self, sheet: Sheet, style: Style, rng: np.random.Generator) -> None:
         self._sheet = sheet
@@ -143,7 +143,7 @@ class Print:
         self._light = light.astype(np.float32)
 
     def draw(self, frame: Canvas, index: int) -> Points:
-        """Lay the print over one frame; the points (5, 2) in px of the face on it."""
+        """Draw the print into one frame; returns the points (5, 2) of the face on it, in px."""
         sheet = self._sheet
         placed = sheet.place(index)
         if placed is not None:
@@ -160,7 +160,8 @@ class Print:
                 other = (units[..., 0] - units[..., 1]) * np.float32(np.sqrt(0.5))
                 turn = np.float32(2 * np.pi * self._rate)
                 dots = np.cos(turn * turned) + np.cos(turn * other)
-                # Dots show most in the middle tones: none on bare paper, closed in the shadows.
+                # Dots show most in the mid-tones: there are none on bare paper, and they merge in
+                # the shadows.
                 tone = colours[..., 1] * np.float32(1 / 255)
                 colours += (np.float32(2 * self._dots) * dots * tone * (1 - tone))[..., None]
             colours *= light[..., None]
@@ -170,9 +171,9 @@ class Print:
 
 
 class Screen:
-    """How a lit screen looks: its pixels against the camera's, bars of light, gloss, reflections.
+    """How a lit screen looks: moire with the camera's pixels, bars of light, gloss, reflections.
 
-    `inside` is the lit part (left, upper, right, lower) in units; `room` what is reflected.
+    `inside` is the lit part (left, top, right, bottom) in units; `room` is what is reflected.
     """
 
     def __init__(
@@ -196,7 +197,7 @@ class Screen:
         self._reflected = (mirrored * draw(style.reflection, rng)).astype(np.float32)
 
     def draw(self, frame: Canvas, index: int) -> Points:
-        """Lay the screen over one frame; the points (5, 2) in px of the face on it."""
+        """Draw the screen into one frame; returns the points (5, 2) of the face on it, in px."""
         sheet = self._sheet
         placed = sheet.place(index)
         if placed is not None:
@@ -212,7 +213,7 @@ class Screen:
             level = self._bright * (1 + self._bars * np.cos(bars)).astype(np.float32)
             gain = 1 + lit * (level[:, None] - 1)
             for channel in range(3):
-                # Blue, green and red lie side by side in each pixel of a screen.
+                # Each pixel of a screen has blue, green and red side by side.
                 stripes = np.cos(columns + np.float32(2 * np.pi / 3 * channel))
                 grid = (stripes + 0.6 * lines) * np.float32(self._moire / 255)
                 colours[..., channel] *= gain * (1 + lit * grid)
@@ -223,7 +224,7 @@ class Screen:
 
 
 class _Gloss:
-    """A lamp's reflection on something shiny: it wanders as the thing is turned."""
+    """A lamp's reflection in something shiny, which wanders as the thing is turned."""
 
     def __init__(self, strength: float, rng: np.random.Generator) -> None:
         self._strength = 150 * strength
@@ -234,7 +235,7 @@ class _Gloss:
     def add(self, colours: Canvas, units: NDArray[np.float32], turn: tuple[float, float]) -> None:
         if self._strength <= 0:
             return
-        # A flat mirror turned by one degree moves a lamp's image by two.
+        # Turning a flat mirror by one degree moves a lamp's image by two.
         x = np.float32(self._at[0] - 0.22 * turn[0])
         y = np.float32(self._at[1] + 0.22 * turn[1])
         off = ((units[..., 0] - x) / np.float32(self._width)) ** 2
@@ -243,7 +244,7 @@ class _Gloss:
 
 
 def printed(picture: Image, style: Style, rng: np.random.Generator) -> Image:
-    """A picture as its print looks: less black, other tones, fewer colours, ink that spreads."""
+    """A picture as it looks in print: weaker blacks, other tones, fewer colours, spreading ink."""
     tone = (np.arange(256) / 255) ** draw(style.paper_gamma, rng)
     black, white = draw(style.paper_black, rng), float(rng.uniform(200, 235))
     levels = black + (white - black) * tone
@@ -268,7 +269,7 @@ def paper(
     hands: bool,
     eye_holes: bool = False,
 ) -> Texture:
-    """The sheet with its white margin, hands that hold it, and holes where the eyes are."""
+    """The sheet with its white margin, the hands that hold it, and holes for the eyes."""
     margin = round(draw(style.paper_margin, rng) * shown.unit_px)
     ink = printed(shown.picture, style, rng)
     paper_white = float(rng.uniform(200, 240)) * _tint(draw(style.paper_warmth, rng))
@@ -298,7 +299,7 @@ class Device:
     tones: NDArray[np.uint8]
 
     def show(self, picture: Image) -> None:
-        """Put another picture (H, W, 3) of the same shape as the first on the screen."""
+        """Show another picture (H, W, 3), of the same shape as the first, on the screen."""
         rows, columns = self.window
         size = (columns.stop - columns.start, rows.stop - rows.start)
         if picture.shape[1::-1] != size:
@@ -314,9 +315,9 @@ class Device:
 def device(
     shown: Shown, tall: float, style: Style, rng: np.random.Generator, *, hands: bool
 ) -> Device:
-    """A phone or tablet that shows a picture over the whole width of its screen.
+    """A phone or tablet that shows a picture across the full width of its screen.
 
-    The screen is `tall` times as tall as wide, or as tall as the picture if that is taller.
+    The screen is `tall` times as high as it is wide, or as high as the picture if that is higher.
     """
     unit = shown.unit_px
     picture = shown.picture
@@ -364,7 +365,7 @@ def _padded(sheet: Image, pad: int) -> Image:
 
 
 def _framed(picture: Image, widths: tuple[int, ...], colour: list[float]) -> Image:
-    """With a border of one colour: above, below, left, right in px."""
+    """With a border in one colour: top, bottom, left, right in px."""
     above, below, left, right = widths
     return np.asarray(
         cv2.copyMakeBorder(picture, above, below, left, right, cv2.BORDER_CONSTANT, value=colour),
@@ -385,7 +386,7 @@ def _round_corners(layers: Image, pad: int, radius: int) -> None:
 
 
 def _hands(layers: Image, pad: int, unit: float, rng: np.random.Generator) -> None:
-    """A thumb on one or both sides or below, and the hand that it belongs to, behind the sheet."""
+    """A thumb at one or both sides or below, and the hand that it belongs to behind the sheet."""
     height, width = layers.shape[:2]
     skin = np.array(_SKINS[int(rng.integers(len(_SKINS)))], np.float64) * rng.uniform(0.85, 1.1)
     thick = float(rng.uniform(0.35, 0.6)) * unit
@@ -438,7 +439,7 @@ def _blend(
     under = layers.astype(np.float32)
     own = under[..., 3] / 255
     colours = under[..., :3] + (painted - under[..., :3]) * cover[..., None]
-    # Where nothing was, the colour is the new one alone.
+    # Where nothing was before, only the new colour counts.
     colours = np.where((own == 0)[..., None], painted, colours)
     alpha = 255 * (own + (1 - own) * cover)
     layers[:] = np.clip(np.round(np.dstack([colours, alpha])), 0, 255).astype(np.uint8)

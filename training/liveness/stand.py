@@ -1,4 +1,4 @@
-"""Where in the frame a face is, and when the frames are taken: the same for visits and attacks."""
+"""Where in the frame the face is, and when frames are taken: the same for visits and attacks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ FACE_PX = (90.0, 220.0)
 SECONDS = (1.5, 4.0)
 FPS = (15.0, 30.0)
 _FOCAL_PX = (480.0, 760.0)
-# A face no longer fits the frame beyond this part of its height.
+# A face beyond this share of the frame's height no longer fits.
 _MOST_OF_FRAME = 0.62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stand:
-    """The middle of the face in px and the px between its eyes at each time, all (n,) but the rest.
+    """The middle of the face and the distance between its eyes, in px, at each time (n,); and more.
 
     `distance` (n,) is how far it is from the camera, in distances between its eyes. `shutter` is
-    for which part of the time between frames the camera looks.
+    the share of the time between frames for which the shutter is open.
     """
 
     size: tuple[int, int]
@@ -39,7 +39,7 @@ class Stand:
     shutter: float
 
     def speed(self, index: int) -> tuple[float, float]:
-        """By how many px the face moves while the shutter is open."""
+        """How many px the face moves while the shutter is open."""
         before = max(0, index - 1)
         right = float(self.x[index] - self.x[before]) * self.shutter
         down = float(self.y[index] - self.y[before]) * self.shutter
@@ -47,7 +47,7 @@ class Stand:
 
 
 def times(rng: np.random.Generator, seconds: float | None, fps: float | None) -> Path:
-    """When the frames of a film are taken, float64 (n,) from 0, a little uneven as cameras are."""
+    """When a film's frames are taken, float64 (n,) from 0: a little uneven, as in real cameras."""
     rate = float(rng.uniform(*FPS)) if fps is None else fps
     length_s = float(rng.uniform(*SECONDS)) if seconds is None else seconds
     count = max(2, round(length_s * rate))
@@ -58,23 +58,24 @@ def times(rng: np.random.Generator, seconds: float | None, fps: float | None) ->
 def stand(
     at_s: Path, rng: np.random.Generator, *, grow: float | None = None, acts: Sequence[Act] = ()
 ) -> Stand:
-    """A place before the camera. Every other one is walked up to.
+    """A place in front of the camera. Every second visitor walks up to it.
 
-    With `grow` the face grows by that factor over the whole film instead; 1 is to hang there.
+    With `grow`, the face grows by that factor over the whole film instead; 1 keeps it hanging
+    there.
     """
     size = SIZES[int(rng.integers(len(SIZES)))]
     width, height = size
     most = min(FACE_PX[1], _MOST_OF_FRAME * height)
     box = float(np.exp(rng.uniform(np.log(FACE_PX[0]), np.log(most))))
     place_x, place_y = float(rng.uniform(0.3, 0.7)) * width, float(rng.uniform(0.36, 0.56)) * height
-    # Whole faces only: the frame's edge cuts none.
+    # Whole faces only: none is cut off by the frame's edge.
     place_x = float(np.clip(place_x, 0.75 * box, width - 0.75 * box))
     place_y = float(np.clip(place_y, 0.72 * box, height - 0.72 * box))
     walks, walk_s, from_part = rng.random() < 0.5, rng.uniform(0.6, 1.5), rng.uniform(0.45, 0.8)
     focal = float(rng.uniform(*_FOCAL_PX))
     shutter = float(rng.uniform(0.1, 0.5))
     if grow is not None:
-        # At an even speed: the distance shrinks linearly.
+        # At constant speed: the distance shrinks linearly.
         part = np.linspace(0, 1, len(at_s))
         growth = 1 / (grow + (1 - grow) * ease(part))
     elif walks:

@@ -1,10 +1,9 @@
-"""How films are made: two sets of parameters to fit on, and one to judge by.
+"""How films are rendered: two sets of parameters to fit on, and one to judge by.
 
-Nothing that a judge of films could learn by heart is in what it was fitted on: each range of
-`JUDGE` lies beside those of `FIT` and `ROUGH` (half-open, so that no value is in both), and each
-form is one of other forms. `ROUGH` lies beyond `JUDGE` where that is possible: a worse camera,
-calmer hands and heads, subtler screens, so that what is fitted need not reach beyond what it was
-shown.
+Nothing in the films to judge by can have been learned by heart: the ranges of `JUDGE` do not
+overlap those of `FIT` and `ROUGH` (they are half-open, so that no value is in both), and its forms
+are different ones. Where possible, `ROUGH` lies beyond `JUDGE`: a worse camera, calmer hands and
+heads, subtler screens, so that what is fitted need not extrapolate.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Ranges [low, high) from which each film draws, and forms of what has no one number.
+    """Ranges [low, high) from which each film draws, and forms for what is not a number.
 
     Lengths on a face are in distances between its eyes, angles in degrees, light in grey levels or
-    as a factor. What is equal in both styles, because it is what the door sees (size and place of
-    the face, frame rate, length), is not here but in `stand`.
+    as a factor. What all styles share, because it depends on the door (size and place of the face,
+    frame rate, length), is in `stand` instead.
     """
 
     name: str
@@ -36,7 +35,7 @@ class Style:
     wander: str
     sway_yaw_deg: Range
     sway_hz: Range
-    # Hands: drift and tremor; by how many radians half a sheet is bent.
+    # Hands: drift and tremor, and by how many radians half a sheet is bent.
     hand_drift: Range
     tremor: Range
     tremor_hz: Range
@@ -71,7 +70,7 @@ class Style:
     exposure_drift: Range
     sharpen: Range
     jpeg_quality: Range
-    # What is carried over between frames by the codec: "each" | "differences".
+    # What the codec carries over between frames: "each" | "differences".
     codec: str
 
 
@@ -211,7 +210,7 @@ def draw(span: Range, rng: np.random.Generator) -> float:
 
 
 def shared(one: Style, other: Style) -> list[str]:
-    """The fields in which two styles could draw the same: ranges that overlap, forms in both."""
+    """The fields in which two styles could draw the same: overlapping ranges, shared forms."""
     both = []
     for field in fields(Style):
         a, b = getattr(one, field.name), getattr(other, field.name)

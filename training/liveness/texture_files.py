@@ -23,11 +23,11 @@ from oneglance.errors import MissingPartError, ModelError
 from oneglance.training.liveness.crops import SCALES, SIDE
 
 FEATURES = 512
-# The original's three, and the fitted read-outs.
+# The original's three outputs, and the fitted read-outs.
 OUTPUTS = 3 + len(SCALES)
 _SHA256 = "afa783b7e902fdfcf323a7240cac2a1c580c25314ea4161129dc1b0d100dc32d"
-# What onnxruntime 1.32.0 makes of the original file and the two `drawn` crops. The evaluator that
-# onnx itself brings is no measure here: its logits are up to 0.08 away from onnxruntime's.
+# What the original file gives in onnxruntime 1.32.0 for the two `drawn` crops. The evaluator that
+# comes with onnx cannot serve here: its logits are up to 0.08 away from onnxruntime's.
 ORIGINAL_LOGITS = ((1.02272, 1.12537, -2.14806), (0.57045, 1.63928, -2.20971))
 _MOST_DIFFERENCE = 1e-3
 _FIX = "give fr_liveness.onnx of the npm package faceplugin-face-recognition-js 0.0.1"
@@ -48,7 +48,7 @@ def drawn() -> NDArray[np.uint8]:
 
 
 def rebuild(source: Path) -> tuple[keras.Model, float]:
-    """The network of fr_liveness.onnx, and how far its logits on `drawn` are from the file's.
+    """The network of fr_liveness.onnx, and how far its logits for `drawn` are from the file's.
 
     BGR crops float32 (n, 128, 128, 3), 0..255, to logits (n, 3). Raises ModelError for another
     file, or if the rebuilt network is not the same; MissingPartError without onnx.
@@ -113,7 +113,7 @@ def _of_graph(graph: Any) -> keras.Model:
     start = keras.layers.Input((SIDE, SIDE, 3))
     tensors: Tensors = {graph.input[0].name: start}
     for node in graph.node:
-        # The rest only computes the shape of the one Reshape.
+        # The rest only computes the shape of the only Reshape.
         if node.op_type in _BUILDERS:
             tensors[node.output[0]] = _BUILDERS[node.op_type](node, tensors, values)
     return keras.Model(start, tensors[graph.output[0].name])
@@ -124,7 +124,7 @@ def _conv(node: Any, tensors: Tensors, values: Values) -> Any:
     kernel, bias = (values[name] for name in node.input[1:])
     stride, pad = options["strides"].ints[0], options["pads"].ints[0]
     before = tensors[node.input[0]]
-    # Keras's own padding lies elsewhere at stride 2.
+    # At stride 2, Keras pads on other sides.
     before = keras.layers.ZeroPadding2D(pad)(before) if pad else before
     size = kernel.shape[2:]
     if options["group"].i > 1:
@@ -160,12 +160,12 @@ def _filled(layer: Any, before: Any, weights: list[NDArray[np.float32]]) -> Any:
 
 
 def _through(make: Callable[[], Any]) -> Callable[[Any, Tensors, Values], Any]:
-    """A layer without weights, of one input."""
+    """A layer without weights that has one input."""
     return lambda node, tensors, values: make()(tensors[node.input[0]])
 
 
 def _joined(make: Callable[[], Any]) -> Callable[[Any, Tensors, Values], Any]:
-    """A layer without weights, of several inputs."""
+    """A layer without weights that has several inputs."""
     return lambda node, tensors, values: make()([tensors[name] for name in node.input])
 
 

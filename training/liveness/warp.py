@@ -1,4 +1,4 @@
-"""Lay a picture on a surface in space, and that into a frame.
+"""Put a picture onto a surface in space, and the surface into a frame.
 
 Surfaces are measured in distances between the eyes of the face on them ("units"), from the point
 between nose and eyes: right, down, towards the camera.
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Canvas = NDArray[np.float32]
-# From points (..., 2) of a picture in units to px of the frame.
+# Maps points (..., 2) of a picture, in units, to px of the frame.
 Forward = Callable[[Floats], Floats]
 
 _NODES = 45
 _CELL_PX = 8
 _ROUNDS = 5
-# A place this far from where the inverse leads is not on the surface.
+# A place this far from where the inverse maps it is not on the surface.
 _LOST_PX = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a surface is: its origin in px, px a unit, angles in degrees, distance in units.
+    """Where a surface is: its origin in px, px per unit, angles in degrees, distance in units.
 
     Positive angles turn what is near the camera to the right (yaw: a face looks to its own left),
     up (pitch), and clockwise (roll), about `pivot` in units.
@@ -68,9 +68,9 @@ class Pose:
 
 
 class Texture:
-    """A picture, uint8 (H, W, 4) BGR and cover, whose px `origin` is the units' (0, 0).
+    """A picture, uint8 (H, W, 4) BGR and coverage; its px `origin` is (0, 0) in units.
 
-    It is kept in ever smaller sizes too, as shrinking by more than half would alias.
+    It is also kept in ever smaller sizes, as shrinking by more than half would alias.
     """
 
     def __init__(self, layers: NDArray[np.uint8], origin: tuple[float, float], unit_px: float):
@@ -84,7 +84,7 @@ class Texture:
             self.levels.append(np.asarray(smaller, np.uint8))
 
     def level(self, unit_px: float) -> int:
-        """Which of the sizes to show where a unit is so many px."""
+        """Which of the sizes to show if a unit is this many px."""
         down = int(np.floor(np.log2(max(self.unit_px / unit_px, 1.0)) + 0.3))
         return min(down, len(self.levels) - 1)
 
@@ -105,7 +105,7 @@ class Texture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """What a picture covers of a frame: `left`, `top` in px, and for each px the place in it.
+    """What a picture covers of a frame: `left`, `top` in px, and each px's place in the picture.
 
     `units` is float32 (h, w, 2), in units from the picture's origin.
     """
@@ -122,10 +122,10 @@ class Placed:
 
 
 def place(texture: Texture, forward: Forward, size: tuple[int, int]) -> Placed | None:
-    """Where in a frame of `size` (width, height) each point of a picture comes; None if nowhere.
+    """Where in a frame of `size` (width, height) each point of a picture lies; None if nowhere.
 
-    The inverse of `forward` is found on a coarse grid by Newton's method, from the homography of
-    the corners on, which is the whole truth about a plane. Where a surface folds over itself, the
+    The inverse of `forward` is found on a coarse grid by Newton's method, starting from the
+    homography of the corners, which is exact for a plane. Where a surface folds over itself, the
     fold comes out smeared.
     """
     corners = texture.corners()
@@ -152,9 +152,9 @@ def place(texture: Texture, forward: Forward, size: tuple[int, int]) -> Placed |
 
 
 def _inverse(there: Floats, wanted: Floats) -> Floats:
-    """Where in a grid (n, n, 2), whose nodes are at `there`, the places `wanted` (..., 2) are.
+    """Where in a grid (n, n, 2) with nodes at `there` the places `wanted` (..., 2) are.
 
-    In nodes from the first. What is not found lies between its neighbours that are.
+    Counted in nodes from the first. Places that are not found are interpolated from neighbours.
     """
     last = float(_NODES - 1)
     ends = np.array([[0, 0], [last, 0], [last, last], [0, last]], np.float32)
@@ -189,7 +189,7 @@ def _inverse(there: Floats, wanted: Floats) -> Floats:
 
 
 def sample(texture: Texture, placed: Placed, unit_px: float) -> Canvas:
-    """The picture at the placed points: float32 (h, w, 4), cover 0..1; bare beyond its edge."""
+    """The picture at the placed points: float32 (h, w, 4), coverage 0..1; empty beyond its edge."""
     level = texture.level(unit_px)
     height, width = texture.levels[level].shape[:2]
     full_height, full_width = texture.levels[0].shape[:2]
@@ -207,7 +207,7 @@ def sample(texture: Texture, placed: Placed, unit_px: float) -> Canvas:
 
 
 def smear(layers: Canvas, right_px: float, down_px: float) -> Canvas:
-    """Layers that moved so far while the shutter was open."""
+    """Layers blurred by how far they moved while the shutter was open."""
     length = float(np.hypot(right_px, down_px))
     if length < 1.0:
         return layers
@@ -219,6 +219,6 @@ def smear(layers: Canvas, right_px: float, down_px: float) -> Canvas:
 
 
 def lay(frame: Canvas, placed: Placed, layers: Canvas) -> None:
-    """Lay layers over the frame, float32 (H, W, 3), where they are placed."""
+    """Draw layers into the frame, float32 (H, W, 3), where they are placed."""
     part = frame[placed.window]
     part += (layers[..., :3] - part) * layers[..., 3:]
