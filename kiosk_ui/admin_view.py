@@ -70,7 +70,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         self._page: Page | None = None
         # Which item is shown first, and which after those.
         self._first = self._next = 0
-        self._live = LivePicture()
+        self._live = LivePicture(theme)
         self.add_widget(self._live, index=len(self.children))
 
     @property

@@ -12,19 +12,24 @@ _OUTLINE_POINTS = 72
 _WIDER, _TALLER = 1.06, 1.32
 # The part of the way to a new place that the picture and the outline go with each frame.
 _STEP = 0.35
+# At least this much of the picture's height is seen, or a head would not fit into a low, wide
+# place; the picture is then narrower than that.
+_LEAST_SEEN = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """The part of the picture that is seen, in shares of it from its lower left corner.
 
-    It is mirrored when drawn, so that visitors see themselves as in a mirror.
+    It takes `across` of the screen's width, in the middle, and the whole height. It is mirrored
+    when drawn, so that visitors see themselves as in a mirror.
     """
 
     x: float
     y: float
     width: float
     height: float
+    across: float = 1.0
 
 
 def placed(
@@ -33,18 +38,19 @@ def placed(
     face: FaceBox | None,
     wanted_y: float,
 ) -> Placed:
-    """What of a picture fills the screen whole, its face at `wanted_y` if the picture reaches.
+    """What of a picture fills the screen, its face at `wanted_y` if the picture reaches.
 
     `wanted_y` is a share of the screen's height from its lower edge.
     """
-    scale = max(screen_px[0] / picture_px[0], screen_px[1] / picture_px[1])
+    across, up = screen_px[0] / picture_px[0], screen_px[1] / picture_px[1]
+    scale = max(up, min(across, up / _LEAST_SEEN))
     width = min(1.0, screen_px[0] / (scale * picture_px[0]))
     height = min(1.0, screen_px[1] / (scale * picture_px[1]))
     middle_x = 0.5 if face is None else face.x + face.width / 2
     middle_y = 0.5 if face is None else 1 - (face.y + face.height / 2)
     x = min(max(0.0, middle_x - width / 2), 1 - width)
     y = min(max(0.0, middle_y - wanted_y * height), 1 - height)
-    return Placed(x, y, width, height)
+    return Placed(x, y, width, height, min(1.0, scale / across))
 
 
 def glided(before: Placed | None, now: Placed) -> Placed:
@@ -56,6 +62,7 @@ def glided(before: Placed | None, now: Placed) -> Placed:
         before.y + _STEP * (now.y - before.y),
         now.width,
         now.height,
+        now.across,
     )
 
 
@@ -65,9 +72,11 @@ def head(
     """Middle and radii, in px, of the head of a face on the mirrored screen."""
     x = (face.x + face.width / 2 - seen.x) / seen.width
     y = (1 - face.y - face.height / 2 - seen.y) / seen.height
-    radius_x = _WIDER * face.width / seen.width / 2 * screen_px[0]
+    wide = seen.across * screen_px[0]
+    radius_x = _WIDER * face.width / seen.width / 2 * wide
     radius_y = _TALLER * face.height / seen.height / 2 * screen_px[1]
-    return ((1 - x) * screen_px[0], y * screen_px[1]), radius_x, radius_y
+    middle_x = (screen_px[0] - wide) / 2 + (1 - x) * wide
+    return (middle_x, y * screen_px[1]), radius_x, radius_y
 
 
 def oval(

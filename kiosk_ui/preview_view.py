@@ -17,7 +17,7 @@ from kivy.lang import Builder
 from kivy.properties import ColorProperty, ListProperty
 from kivy.uix.widget import Widget
 
-from oneglance.kiosk_ui.palette import BACKGROUND, DEFAULT, TITLE
+from oneglance.kiosk_ui.palette import BACKGROUND, DEFAULT, TITLE, Theme
 from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - preview.kv uses it
 from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.preview_place import Placed, glided, head, oval, placed
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _VEIL, _VEIL_SYMBOL, _VEIL_OLD = 0.08, 0.62, 0.5
 # Above the words it goes over into what is behind it, in so many strips.
 _FADE, _STRIPS, _ABOVE_WORDS = 0.13, 20, 0.02
+# Where it is narrower than the screen, each side does so too: its share, in so many strips.
+_SIDE, _SIDE_STRIPS = 0.14, 14
 
 
 class LivePicture(Widget):  # type: ignore[misc]
@@ -39,10 +41,12 @@ class LivePicture(Widget):  # type: ignore[misc]
     outline = ListProperty()
     done = ListProperty()
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, theme: Theme = DEFAULT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._theme = theme
         with self.canvas.before:
             self._strips = [(Color(0, 0, 0, 0), Rectangle()) for _ in range(_STRIPS + 1)]
+            self._sides = [(Color(0, 0, 0, 0), Rectangle()) for _ in range(2 * _SIDE_STRIPS)]
         self._number = 0
         self._whole: Any = None
         self._view: Any = None
@@ -57,7 +61,7 @@ class LivePicture(Widget):  # type: ignore[misc]
     def under(self, view: Any) -> None:
         """Stand behind all that `view`, a KioskView, says, from now on."""
         view.add_widget(self, index=len(view.children))
-        self._view = view
+        self._view, self._theme = view, view.theme
 
     def show(self, shot: Shot | None, state: ScreenState) -> None:
         """Draw `shot` behind what `state` says, and in the place of its symbol."""
@@ -92,8 +96,7 @@ class LivePicture(Widget):  # type: ignore[misc]
         asked = state.kind is Kind.CHALLENGE
         veil = _VEIL_SYMBOL if asked else _VEIL_OLD if shot.stale else _VEIL
         self._paint(seen, words_top, 1 - veil)
-        theme = DEFAULT if self._view is None else self._view.theme
-        self.accent = theme.accent(state.kind)
+        self.accent = self._theme.accent(state.kind)
         self.ids.age.say(f"{shot.age_s:.1f} s" if shot.stale else "")
         if shot.face is None or asked or shot.stale:
             self.outline, self.done = [], []
@@ -113,6 +116,8 @@ class LivePicture(Widget):  # type: ignore[misc]
         part.flip_horizontal()
         left, low, right, _, _, high, *_ = part.tex_coords
         tall = self.top - bottom
+        wide = seen.across * self.width
+        edge_x = self.x + (self.width - wide) / 2
         faded = min(1.0, _FADE * self.height / max(1.0, tall))
         edges = [faded * i / _STRIPS for i in range(_STRIPS + 1)] + [1.0]
         for (colour, strip), (down, up) in zip(self._strips, pairwise(edges), strict=True):
@@ -121,15 +126,32 @@ class LivePicture(Widget):  # type: ignore[misc]
             strip.texture = part
             below, above = (low + edge * (high - low) for edge in (down, up))
             strip.tex_coords = (left, below, right, below, right, above, left, above)
-            strip.pos = (self.x, bottom + down * tall)
-            strip.size = (self.width, (up - down) * tall)
+            strip.pos = (edge_x, bottom + down * tall)
+            strip.size = (wide, (up - down) * tall)
+        self._fade_sides(edge_x, wide, bottom, tall)
+
+    def _fade_sides(self, x: float, wide: float, bottom: float, tall: float) -> None:
+        """Lay what is behind the picture over its sides, more and more outwards."""
+        behind = None if self._view is None else self._view.backdrop
+        colour = self._theme.background if behind is None else (1.0, 1.0, 1.0)
+        faded = 0.0 if wide >= self.width - 1 else _SIDE * wide / _SIDE_STRIPS
+        low = (bottom - self.y) / self.height
+        for i, (tint, strip) in enumerate(self._sides):
+            number, right = divmod(i, 2)
+            share = 1 - (number + 0.5) / _SIDE_STRIPS
+            tint.rgba = (*colour, share * share * (3 - 2 * share) if faded else 0)
+            strip.texture = behind
+            strip.tex_coords = (0, low, 1, low, 1, 1, 0, 1)
+            inwards = number * faded
+            strip.pos = (x + wide - inwards - faded if right else x + inwards, bottom)
+            strip.size = (faded, tall)
 
     def _clear(self) -> None:
         if self._drawn is None and self._whole is None:
             return
         self._drawn, self._seen, self._number = None, None, 0
         self._whole = None
-        for colour, strip in self._strips:
+        for colour, strip in (*self._strips, *self._sides):
             colour.a = 0
             strip.texture = None
         self.outline, self.done = [], []

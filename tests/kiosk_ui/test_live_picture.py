@@ -189,9 +189,29 @@ def test_the_picture_fills_its_place_undistorted(
     seen = placed(picture, screen, face, wanted_y)
     assert 0 <= seen.x <= seen.x + seen.width <= 1 + 1e-9
     assert 0 <= seen.y <= seen.y + seen.height <= 1 + 1e-9
-    across, up = seen.width * picture[0] / screen[0], seen.height * picture[1] / screen[1]
+    across = seen.width * picture[0] / (screen[0] * seen.across)
+    up = seen.height * picture[1] / screen[1]
     assert across == pytest.approx(up)
-    assert max(seen.width, seen.height) == pytest.approx(1)
+    assert max(seen.width, seen.height) == pytest.approx(1) or seen.across == pytest.approx(1)
+
+
+@given(sizes, sizes)
+def test_a_low_and_wide_place_is_not_filled_at_the_cost_of_the_head(
+    picture: tuple[int, int], screen: tuple[int, int]
+) -> None:
+    seen = placed(picture, screen, None, 0.5)
+    assert seen.height >= 0.6 - 1e-9
+    assert seen.across == pytest.approx(1) or seen.height == pytest.approx(0.6)
+    assert 0 < seen.across <= 1
+
+
+def test_the_outline_stands_where_a_narrower_picture_stands() -> None:
+    seen = placed((400, 300), (1600, 300), FACE, 0.5)
+    assert seen.across == pytest.approx(400 / 0.6 / 1600)
+    (x, _), radius_x, radius_y = head(FACE, seen, (1600, 300))
+    assert x == pytest.approx(800 + (0.5 - 0.375) * 400 / 0.6)
+    alike = head(FACE, placed((400, 300), (400, 300), FACE, 0.5), (400, 300))
+    assert (radius_x / radius_y) == pytest.approx(alike[1] / alike[2])
 
 
 def test_the_outline_is_mirrored_and_follows_the_face() -> None:
