@@ -8,6 +8,7 @@ kernel says of the other end's user (SO_PEERCRED), so that nobody else takes a s
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pwd
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 # More than there are leases; who comes on top of that is sent away.
 MOST_SCREENS = 8
+# Without descriptors nobody can be taken, and who waits to be would wake the thread without end.
+_NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_REST_S = 1.0
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -47,6 +51,10 @@ class PreviewSocket:
         # Ends the wait of the thread.
         self._waker, self._woken = socket.socketpair()
         self._selector = selectors.DefaultSelector()
+        # Nobody is taken before that, because there was no room for anybody.
+        self._resting = self._told = False
+        # How often somebody was to be taken.
+        self.accepts = 0
         self._thread = threading.Thread(target=self._serve, name="preview-socket", daemon=True)
 
     def start(self) -> None:
@@ -91,7 +99,10 @@ class PreviewSocket:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while True:
-                for key, _ in selector.select():
+                ready = selector.select(_REST_S if self._resting else None)
+                if self._resting and not ready:
+                    self._rest(over=True)
+                for key, _ in ready:
                     if key.fileobj is self._woken:
                         self._end()
                         return
@@ -100,11 +111,26 @@ class PreviewSocket:
                     elif isinstance(key.fileobj, socket.socket):
                         self._hear(key.fileobj)
 
+    def _rest(self, *, over: bool) -> None:
+        """Leave alone who waits to be taken, for a while."""
+        self._resting = not over
+        if over:
+            self._selector.register(self._listener, selectors.EVENT_READ)
+        else:
+            self._selector.unregister(self._listener)
+
     def _accept(self) -> None:
+        self.accepts += 1
         try:
             screen, _ = self._listener.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                self._rest(over=False)
+                if not self._told:
+                    self._told = True
+                    log.warning("%s: no screen can connect now: %s", self._path, error.strerror)
             return
+        self._told = False
         credentials = screen.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         _, user, _ = _CREDENTIALS.unpack(credentials)
         # The listener and the waker are in there too.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.preview import HALF_BYTES, MAX_FRAME_BYTES, PreviewReceiver, half_of
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.visit.report import StepReport
+from oneglance.daemon.voice import preview_socket
 from oneglance.daemon.voice.preview import Preview
 from oneglance.daemon.voice.preview_socket import PreviewSocket, users_of
 from oneglance.daemon.voice.verbs import Sender
@@ -126,6 +129,29 @@ def test_without_a_daemon_there_the_screen_has_the_broker_and_tries_again(
     screen.ask(receiver.half)
     (line,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert "the live picture comes over the broker" in line
+
+
+def test_without_descriptors_the_socket_rests_says_so_once_and_takes_screens_later(
+    path: Path, wait_until: Wait, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview_socket, "_REST_S", 0.2)
+    house = House(path, users_of("nobody-of-this-name"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as screen:
+        # Every number below three is taken: nothing can be opened.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            begun_s = time.monotonic()
+            screen.connect(str(path))
+            wait_until(lambda: house.socket.accepts >= 4, "it does not try again")
+            assert time.monotonic() - begun_s >= 0.5, "it tries without end"
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        screen.send(HALF)
+        wait_until(lambda: HALF in house.socket.halves, "the screen was never taken")
+    house.preview.stop()
+    (line,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "no screen can connect now" in line
 
 
 def test_another_user_is_sent_away_with_one_line(
