@@ -2,17 +2,20 @@
 
 Files on a stick that somebody found are what decoders were attacked with, and this screen's
 process holds an administrator's key at that time. So they are decoded in a process of its own that
-is given the bytes alone, little memory and little time. How large a picture is stands in its
-header, which is read before anything is decoded.
+is given the bytes alone, little memory and little time, and may write little. How large a picture
+is stands in its header, which is read before anything is decoded.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import resource
 import subprocess
 import sys
+from contextlib import ExitStack
 from enum import StrEnum, auto
+from typing import BinaryIO
 
 from oneglance import MAX_PICTURE_PIXELS
 from oneglance.errors import MessageError
@@ -23,6 +26,7 @@ _QUALITIES = (92, 80, 60, 40)
 _FORMATS = ("JPEG", "PNG")
 _MEMORY_BYTES, _CPU_S, _WAIT_S = 1 << 30, 20, 60.0
 _JPEG = b"\xff\xd8"
+_FILES = ("photograph", "picture", "fault")
 
 
 class Fault(StrEnum):
@@ -36,19 +40,33 @@ class Fault(StrEnum):
 def shrunk(data: bytes) -> bytes | Fault:
     """A JPEG, upright and at most LONGEST_PX long, of a JPEG or PNG file; waits for the child."""
     try:
-        result = subprocess.run(
-            [sys.executable, "-m", "oneglance.kiosk_ui.photo_shrink"],
-            input=data,
-            capture_output=True,
-            timeout=_WAIT_S,
-            check=False,
-        )
+        with ExitStack() as files:
+            given, made, said = (files.enter_context(_memory_file(name)) for name in _FILES)
+            given.write(data)
+            given.flush()
+            given.seek(0)
+            code = subprocess.run(
+                [sys.executable, "-m", "oneglance.kiosk_ui.photo_shrink"],
+                stdin=given,
+                stdout=made,
+                stderr=said,
+                timeout=_WAIT_S,
+                check=False,
+            ).returncode
+            made.seek(0)
+            said.seek(0)
+            # A decoder that was taken over may say as much as its limit lets it.
+            jpeg, word = made.read(MAX_JPEG_BYTES + 1), said.read(64)
     except (OSError, subprocess.TimeoutExpired):
         return Fault.UNREADABLE
-    if result.returncode == 0 and result.stdout.startswith(_JPEG):
-        return result.stdout
-    said = result.stderr.decode("ascii", "replace").strip()
-    return Fault(said) if said in set(Fault) else Fault.UNREADABLE
+    if code == 0 and jpeg.startswith(_JPEG) and len(jpeg) <= MAX_JPEG_BYTES:
+        return jpeg
+    fault = word.decode("ascii", "replace").strip()
+    return Fault(fault) if fault in set(Fault) else Fault.UNREADABLE
+
+
+def _memory_file(name: str) -> BinaryIO:
+    return os.fdopen(os.memfd_create(name), "w+b")
 
 
 def shrink(data: bytes) -> bytes:
@@ -82,6 +100,7 @@ def main() -> int:
     """Read the file from stdin, write the JPEG to stdout; 1 and a Fault's word on stderr."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_JPEG_BYTES, MAX_JPEG_BYTES))
     try:
         sys.stdout.buffer.write(shrink(sys.stdin.buffer.read()))
     except MessageError as error:
