@@ -32,12 +32,9 @@ class Photo:
 def photos_below(folders: Sequence[Path]) -> tuple[Photo, ...]:
     """The pictures, newest first, at most MAX_PICTURES. No link is followed; nothing raises."""
     found: list[tuple[float, Path]] = []
-    seen = 0
+    left = iter(range(MAX_ENTRIES))
     for folder in folders:
-        for entry in _files(folder, MAX_DEPTH):
-            seen += 1
-            if seen > MAX_ENTRIES:
-                break
+        for entry in _files(folder, MAX_DEPTH, left):
             if entry.name.lower().endswith(SUFFIXES):
                 try:
                     found.append((entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)))
@@ -69,11 +66,15 @@ def _date(at_s: float) -> datetime:
     return datetime.fromtimestamp(min(max(0.0, at_s), _LATEST_S))
 
 
-def _files(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
-    """Every file below a folder, but for what is hidden."""
+def _files(folder: Path, depth: int, left: Iterator[int]) -> Iterator[os.DirEntry[str]]:
+    """Every file below a folder, but for what is hidden, as long as anything is `left`.
+
+    Each entry takes one of these, whatever it is: a stick may hold folders without end as well.
+    """
     try:
         with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
+            counted = (entry for _, entry in zip(left, entries, strict=False))
+            listed = sorted(counted, key=lambda entry: entry.name)
     except OSError:
         return
     for entry in listed:
@@ -82,7 +83,7 @@ def _files(folder: Path, depth: int) -> Iterator[os.DirEntry[str]]:
         try:
             if entry.is_dir(follow_symlinks=False):
                 if depth > 1:
-                    yield from _files(Path(entry.path), depth - 1)
+                    yield from _files(Path(entry.path), depth - 1, left)
             elif entry.is_file(follow_symlinks=False):
                 yield entry
         except OSError:

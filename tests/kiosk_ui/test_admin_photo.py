@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +17,10 @@ from admin_walk import PIN, Screen, put_photos
 
 from oneglance.contract.commands import MAX_COMMAND_BYTES
 from oneglance.errors import MessageError
-from oneglance.kiosk_ui import photo_shelf
+from oneglance.kiosk_ui import photo_shelf, photo_shrink
 from oneglance.kiosk_ui.admin_photo import ABSENT_LINES
 from oneglance.kiosk_ui.photo_shelf import MAX_PICTURES, photos_below, read_photo
-from oneglance.kiosk_ui.photo_shrink import LONGEST_PX, Fault, shrink, shrunk
+from oneglance.kiosk_ui.photo_shrink import LONGEST_PX, MAX_JPEG_BYTES, Fault, shrink, shrunk
 
 
 def png(width: int, height: int) -> bytes:
@@ -65,6 +67,22 @@ def test_photos_are_found_newest_first_and_nothing_else_is(
     assert read_photo(stick / "a.jpg") is Fault.TOO_LARGE
 
 
+def test_folders_without_end_are_left_after_so_many_entries_of_any_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        (tmp_path / f"{number:02d}" / "a").mkdir(parents=True)
+    (tmp_path / "99.jpg").write_bytes(b"x")
+    assert len(photos_below([tmp_path])) == 1
+    looked: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: looked.append(folder) or scandir(folder))
+    monkeypatch.setattr(photo_shelf, "MAX_ENTRIES", 10)
+    assert photos_below([tmp_path, tmp_path]) == ()
+    # The first folder's entries take all; what is in them is not even listed.
+    assert len(looked) <= 12
+
+
 @pytest.mark.parametrize("at_s", [-(2.0**40), 2.0**40, 1e300])
 def test_a_time_that_is_no_date_hides_no_photograph(
     monkeypatch: pytest.MonkeyPatch, at_s: float
@@ -72,7 +90,7 @@ def test_a_time_that_is_no_date_hides_no_photograph(
     """As a stick with NTFS can say it; the file systems of most machines that test this cannot."""
     about = SimpleNamespace(st_mtime=at_s)
     entry = SimpleNamespace(name="a.jpg", path="/media/a.jpg", stat=lambda **_: about)
-    monkeypatch.setattr(photo_shelf, "_files", lambda _folder, _depth: iter([entry]))
+    monkeypatch.setattr(photo_shelf, "_files", lambda _folder, _depth, _left: iter([entry]))
     (photo,) = photos_below([Path("/media")])
     assert 1969 <= photo.changed_at.year <= 9000
 
@@ -92,6 +110,30 @@ def test_a_photograph_is_made_small_and_upright_in_a_process_of_its_own() -> Non
     assert picture[:200, :, 2].mean() > 180 > 60 > picture[-200:, :, 2].mean()
     assert len(made) * 4 / 3 < MAX_COMMAND_BYTES * 0.95
     assert shrunk(b"no picture") is Fault.NO_PICTURE
+
+
+def test_a_decoder_that_was_taken_over_fills_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken_over = tmp_path / "python"
+    taken_over.write_text("#!/bin/sh\nprintf '\\377\\330'; head -c 1000000 /dev/zero\n")
+    taken_over.chmod(0o700)
+    code = (
+        "from oneglance.kiosk_ui import photo_shrink\n"
+        "photo_shrink.shrink = lambda data: bytes(1_000_000)\n"
+        "photo_shrink.main()"
+    )
+    with (tmp_path / "said").open("wb") as said:
+        subprocess.run(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    assert (tmp_path / "said").stat().st_size <= MAX_JPEG_BYTES
+    monkeypatch.setattr(photo_shrink.sys, "executable", str(taken_over))
+    assert shrunk(b"x") is Fault.UNREADABLE
 
 
 @pytest.mark.parametrize(
