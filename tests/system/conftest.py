@@ -17,6 +17,7 @@ if os.environ.get("ONEGLANCE_SYSTEM"):
     PACKAGE_OF.update(
         {
             "debootstrap": "debootstrap",
+            "dpkg-deb": "dpkg",
             "nsenter": "util-linux",
             "systemd-nspawn": "systemd-container",
             "tar": "tar",

@@ -198,15 +198,37 @@ def test_uninstall_leaves_what_cannot_be_made_again_and_purge_nothing(door: Door
     assert machine.show("mosquitto.service", "ActiveState") == "active"
 
 
+def as_older(package: Path, folder: Path) -> Path:
+    """The same package as version 0.1.0, with a module that the newer one does not have."""
+    tree = folder / "older"
+    subprocess.run(["dpkg-deb", "--raw-extract", str(package), str(tree)], check=True)
+    site = next((tree / "opt/oneglance/venv/lib").glob("python*/site-packages"))
+    (info,) = site.glob("oneglance-*.dist-info")
+    for file in (tree / "DEBIAN/control", info / "METADATA"):
+        file.write_text(re.sub(r"^Version: .*$", "Version: 0.1.0", file.read_text(), flags=re.M))
+    info.rename(site / "oneglance-0.1.0.dist-info")
+    (site / "oneglance/gone.py").touch()
+    older = folder / "older.deb"
+    build = ("dpkg-deb", "--build", "--root-owner-group", "-Znone", str(tree), str(older))
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    shutil.rmtree(tree)
+    return older
+
+
 def test_the_debian_package_is_installed_upgraded_and_purged(
     packages: tuple[Path, Path], photos: Path
 ) -> None:
     found = sorted((ROOT / "dist").glob("oneglance_*_amd64.deb"))
     if not found:
         pytest.skip("there is no package; make deb")
+    version = found[-1].name.split("_")[1]
+    bill = json.loads(found[-1].with_suffix(".cdx.json").read_text())
     door = Door(*packages, photos)
     machine = door.machine
-    shutil.copy(found[-1], machine.share / "oneglance.deb")
+    shutil.copy(found[-1], machine.share / "newer.deb")
+    as_older(found[-1], machine.share)
+    gone = "/opt/oneglance/venv/lib/python3.11/site-packages/oneglance/gone.py"
+    config = f"{ETC}/oneglance.toml"
     try:
         machine.boot()
         (machine.root / "etc/default/oneglance").write_text(
@@ -214,19 +236,45 @@ def test_the_debian_package_is_installed_upgraded_and_purged(
             'CAMERA="http://127.0.0.1:8090/door"\n'
         )
         apt = ("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "-i")
-        machine.run(*apt, "/share/oneglance.deb")
+        machine.run(*apt, "/share/older.deb")
+        assert machine.run("oneglance", "--version").stdout == "oneglance 0.1.0\n"
+        assert machine.run("test", "-e", gone).returncode == 0
         door.finish()
         door.wait_open(door.now())
-        before = secrets(machine)
-        machine.run(*apt, "/share/oneglance.deb")
+        before, people = secrets(machine), door.people()
+        assert people == {"barack-obama"}
+        machine.run(*apt, "/share/newer.deb")
+        since = door.now()
+        assert machine.run("oneglance", "--version").stdout == f"oneglance {version}\n"
+        assert machine.run("test", "-e", gone, check=False).returncode == 1
         assert secrets(machine) == before
-        door.wait_open(door.now())
+        assert door.people() == people
+        door.wait_open(since)
         for unit in SERVICES:
             verified = machine.run("systemd-analyze", "verify", "--man=no", unit)
             assert verified.stdout + verified.stderr == ""
+        said = machine.run("oneglance", "doctor", "-c", config)
+        assert "broken" not in said.stdout
+        # What was delivered lies there as it was, but for what the owner of the machine wrote.
+        changed = machine.run("dpkg", "--verify", "oneglance", check=False).stdout.splitlines()
+        assert [line.split()[-1] for line in changed] == ["/etc/default/oneglance"]
+        # And the bill of materials has all of it.
+        ask = (
+            "import importlib.metadata as m, json;"
+            " print(json.dumps({d.name: d.version for d in m.distributions()}))"
+        )
+        there = json.loads(machine.run("/opt/oneglance/venv/bin/python", "-c", ask).stdout)
+        assert there == {one["name"]: one["version"] for one in bill["components"]}
         machine.run("systemctl", "disable", "--now", "stage", "ear")
         machine.run("dpkg", "--remove", "oneglance")
         assert secrets(machine) == before
+        for unit in SERVICES:
+            assert machine.show(unit, "LoadState") == "not-found"
+        assert machine.sh("ls -d /opt/oneglance /usr/bin/oneglance 2>/dev/null || true") == ""
+        # Installed again, it knows who was enrolled.
+        machine.run(*apt, "/share/newer.deb")
+        assert door.people() == people
+        assert machine.run("systemctl", "is-active", *SERVICES).stdout == "active\nactive\n"
         machine.run("dpkg", "--purge", "oneglance")
         left = machine.sh(
             f"ls -d {ETC} {STATE}* /opt/oneglance /usr/share/oneglance /etc/default/oneglance"
@@ -234,6 +282,9 @@ def test_the_debian_package_is_installed_upgraded_and_purged(
             " grep ^oneglance /etc/passwd || true"
         )
         assert left == ""
-        assert machine.run("systemctl", "--failed", "--no-legend", "oneglance*").stdout == ""
+        failed = machine.run(
+            "systemctl", "list-units", "--failed", "--no-legend", "oneglance*"
+        ).stdout
+        assert failed == ""
     finally:
         machine.remove()
