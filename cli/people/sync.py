@@ -31,6 +31,8 @@ FAR_AHEAD_MS = 10 * 366 * 24 * 60 * 60 * 1000
 # The shipped broker keeps 100 messages for one client.
 WINDOW = 50
 WINDOW_S = 2.0
+# What it had no room for is asked for again.
+AGAIN_S = 10.0
 # What a door says whose parts do not come.
 MISSES = "sharing_incomplete"
 
@@ -308,7 +310,8 @@ def hear_doors(
 ) -> dict[str, GalleryState]:
     """What the doors say, until all have taken over `version`, or said anything without one.
 
-    At most `seconds` from when the last of them was asked.
+    At most `seconds` from when the last of them was asked. Who has not is asked again meanwhile:
+    where many doors speak at once, the broker drops some of it.
     """
     from oneglance.contract.messages import parse
     from oneglance.contract.sharing import GalleryState
@@ -336,13 +339,16 @@ def hear_doors(
             if version is None or (state.version == version and sharer.proves(door, state)):
                 missing.discard(door)
 
-    topics = list(names)
-    for at in range(0, len(topics), WINDOW):
-        some = topics[at : at + WINDOW]
-        broker.link.hear(some)
-        if at + WINDOW < len(topics):
-            listen(time.monotonic() + WINDOW_S, {names[topic] for topic in some} - states.keys())
-    listen(time.monotonic() + seconds, set(doors) | {""})
+    until_s = float("inf")
+    while missing and time.monotonic() < until_s:
+        topics = [topic for topic, door in names.items() if door in missing]
+        for at in range(0, len(topics), WINDOW):
+            some = topics[at : at + WINDOW]
+            broker.link.hear(some)
+            if at + WINDOW < len(topics):
+                listen(min(until_s, time.monotonic() + WINDOW_S), {names[topic] for topic in some})
+        until_s = min(until_s, time.monotonic() + seconds)
+        listen(min(until_s, time.monotonic() + AGAIN_S), {""})
     return states
 
 

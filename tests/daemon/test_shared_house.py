@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from mosquitto_fixture import ROLES, Mosquitto
@@ -21,7 +22,9 @@ from typer.testing import CliRunner
 
 from oneglance.cli.audit_log import open_gallery
 from oneglance.cli.main import app
-from oneglance.cli.people.sync import FAR_AHEAD_MS, next_version
+from oneglance.cli.people import sync
+from oneglance.cli.people.shared_plan import Sharer
+from oneglance.cli.people.sync import FAR_AHEAD_MS, WINDOW, next_version
 from oneglance.config import (
     CameraConfig,
     Config,
@@ -169,7 +172,7 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
         '[gallery]\npath = "gallery.db"\nkey_file = "gallery.key"\n'
     )
 
-    def sync(*options: str) -> tuple[int, dict[str, Any]]:
+    def synced(*options: str) -> tuple[int, dict[str, Any]]:
         command = ["people", "sync", str(doors), "--key", str(house.folder / "house.key"), "--json"]
         config = ["--config", str(house.folder / "admin.toml")]
         done = CliRunner().invoke(app, [*command, *config, *options])
@@ -190,7 +193,7 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
     enrol("Barack Obama", face_of(photos / "obama.jpg").template[np.newaxis])
     enrol("Zoe", np.eye(256, dtype=np.float32)[:1], "staff")
     with watching(back, network_camera.url), watching(lab, network_camera.url):
-        code, told = sync("--seconds", "60")
+        code, told = synced("--seconds", "60")
         assert (code, set(told["confirmed"]), told["open"]) == (0, {"back", "lab"}, [])
         wait_until(lambda: "gallery_stale" not in ears.reasons(back), "the news is told")
     assert (back.people(), lab.people()) == ({"barack-obama", "zoe"}, {"zoe"})
@@ -202,9 +205,9 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
         gallery.delete("barack-obama")
     with watching(back, network_camera.url):
         # The lab's daemon is off: it is named, and hears of it when it is back.
-        version = sync("--seconds", "0")[1]["version"]
+        version = synced("--seconds", "0")[1]["version"]
         wait_until(lambda: ears.version(back) == version, "it takes it over")
-        code, told = sync("--status", "--seconds", "60")
+        code, told = synced("--status", "--seconds", "60")
         assert (code, told["confirmed"], told["open"]) == (1, ["back"], ["lab"])
         assert back.people() == {"zoe"}
         # Neither in the database nor in its write-ahead log, while the daemon has both open.
@@ -217,17 +220,17 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
     mosquitto.start()
     with watching(back, network_camera.url), watching(lab, network_camera.url):
         wait_until(lambda: ears.link.connected, "the ears are back")
-        code, told = sync("--seconds", "60")
+        code, told = synced("--seconds", "60")
         assert (code, told["new_parts"]) == (0, told["parts"])
         assert back.people() == lab.people() == {"zoe"}
-        assert sync("--status", "--seconds", "60")[0] == 0
+        assert synced("--status", "--seconds", "60")[0] == 0
         # And an old message, in which who was deleted is still there, opens nothing again.
         ears.link.publish(old.topic, old.payload, qos=1, retain=True)
         wait_until(lambda: "sharing_replayed" in ears.reasons(back), "it is told")
         assert back.people() == {"zoe"}
         # A door that has to begin anew misses what somebody has taken from the broker, until the
         # next `sync` hears that.
-        assert sync("--seconds", "60")[0] == 0
+        assert synced("--seconds", "60")[0] == 0
         back.config.sharing_file.unlink()
         parts = {a.topic for a in ears.heard if a.topic.startswith("oneglance/parts/")}
         parts -= {part_topic(SITE, "index")}
@@ -239,9 +242,9 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
     monkeypatch.setattr(sharing, "WAIT_S", 0.0)
     with watching(back, network_camera.url):
         wait_until(lambda: "sharing_incomplete" in ears.reasons(back), "it misses a part")
-        code, told = sync("--seconds", "2")
+        code, told = synced("--seconds", "2")
         assert (told["new_parts"], told["parts"]) == (2, 2)
-        code, told = sync("--status", "--seconds", "60")
+        code, told = synced("--status", "--seconds", "60")
         assert told["confirmed"] == ["back"]
     ears.link.stop()
     # The broker has forgotten how many were shared, but not the house.
@@ -254,6 +257,41 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
     done = CliRunner().invoke(app, command, input="n\n")
     assert done.exit_code == 1
     assert "1 people were shared before, and now 0" in done.output
+
+
+def test_what_the_broker_had_no_room_for_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of many doors that speak at once, some are not heard before their word is asked for anew."""
+    sharer = Sharer(SITE, "house", Ed25519PrivateKey.generate(), b"a secret")
+    doors = [f"door-{number}" for number in range(WINDOW + 3)]
+
+    class Full:
+        def __init__(self) -> None:
+            self.link = self
+            self.asked: list[str] = []
+            self.held: list[Arrival] = []
+
+        def hear(self, topics: list[str]) -> bool:
+            for topic in topics:
+                name = topic.split("/")[3]
+                self.asked.append(name)
+                if name.endswith("7") and self.asked.count(name) == 1:
+                    continue
+                proof = sharer.receipt(name, 5).hex()
+                now = datetime.now(UTC)
+                state = GalleryState(issued_at=now, version=5, receipt=proof, problem="")
+                self.held.append(Arrival(topic, state.to_payload(), True, None, None))
+            return True
+
+        def next(self, _seconds: float) -> Arrival | None:
+            return self.held.pop(0) if self.held else None
+
+    broker: Any = Full()
+    for name in ("AGAIN_S", "WINDOW_S"):
+        monkeypatch.setattr(sync, name, 0.05)
+    assert set(sync.hear_doors(broker, sharer, doors, 20.0, 5)) == set(doors)
+    assert broker.asked[len(doors) :] == [name for name in doors if name.endswith("7")]
 
 
 @given(clock=st.integers(0, 2**42), own=st.integers(0, 2**42), left=st.integers(0, 2**53 - 1))
