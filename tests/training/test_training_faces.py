@@ -122,7 +122,7 @@ def test_class_directions_are_in_the_checkpoint_and_not_in_the_pair(tmp_path: Pa
         ({"network": "kcoh"}, "there is no network 'kcoh' (did you mean 'koch'?)"),
         ({"network": "mobileface", "width": 1.0}, "too many for 18 training pictures"),
         ({"weights": "gone.keras"}, "no such model"),
-        ({"network": "koch", "width": 0.0625, "template_size": 9}, "templates of koch are of"),
+        ({"network": "koch", "width": 0.0625, "template_size": 9}, "templates of koch have"),
         ({"sampler": {**PEOPLE, "people": 7}, "loss": ANGULAR}, "more than the 6"),
         ({"loss": {"kind": "distillation", "teacher": "gone.tflite"}}, "no such teacher"),
         ({"loss": {"kind": "distillation"}}, "templates have 256 numbers, the network's have 16"),

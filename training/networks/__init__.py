@@ -1,1 +1,1 @@
-"""The networks, and what they are built from."""
+"""The networks, and the layers they are built from."""

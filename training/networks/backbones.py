@@ -1,4 +1,4 @@
-"""Face encoders by name: our own, and every network of keras.applications."""
+"""Face encoders by name: our own and every network of keras.applications."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from oneglance.training.networks.slim import slim
 NETWORKS = ("mobileface", "mobileface-slim", "koch", "compact")
 APPLICATIONS = "applications."
 IMAGENET = "imagenet"
-# Of the channels inside the blocks: 49 % of the multiply-accumulates, all counts multiples of 8.
+# The share of channels kept inside the blocks: 49 % of the multiply-accumulates, and all counts are
+# multiples of 8.
 _SLIM_INNER = 7 / 16
 _COMPACT_CHANNELS = (32, 64, 128, 256)
 _SLIMMING_CHIPS = 256
-# More weights than this for each training picture, from random ones, can learn it by heart.
+# More weights per training picture than this, starting from random ones, can learn it by heart.
 MOST_WEIGHTS_A_PICTURE = 20_000
 
 
@@ -41,13 +42,13 @@ def make_encoder(
     weights: Path | str | None = None,
     chips: NDArray[np.uint8] | None = None,
 ) -> keras.Model:
-    """Encoder of RGB chips (n, 112, 112, 3), 0..255, to templates (n, d); see `FaceRecipe`.
+    """An encoder from RGB chips (n, 112, 112, 3), 0..255, to templates (n, d); see `FaceRecipe`.
 
-    Templates are of length 1, those of `koch` excepted, which are 4,096 numbers in 0..1. `weights`
-    is a path, or "imagenet"; for a network of keras.applications the file may be a .h5 one, and may
-    have a classifier, which is left out. `chips` uint8 (n, 112, 112, 3) are faces by which a wide
-    MobileFaceNet is slimmed. Raises ConfigError for an unknown network, and for weights that do
-    not fit it.
+    Templates have length 1, except those of `koch`, which are 4,096 numbers in 0..1. `weights` is a
+    path, or "imagenet"; for a network of keras.applications the file may be .h5 and may include a
+    classifier, which is dropped. `chips` uint8 (n, 112, 112, 3) are faces with which a wide
+    MobileFaceNet is slimmed. Raises ConfigError for an unknown network and for weights that do not
+    fit it.
     """
     keras.utils.set_random_seed(seed)
     if name.startswith(APPLICATIONS):
@@ -91,7 +92,7 @@ def compact_faces(template_size: int = 256, width: float = 1.0) -> keras.Model:
         x = layers.BatchNormalization(momentum=0.95)(x)
         x = layers.ReLU()(x)
         x = layers.MaxPooling2D(2)(x)
-    # All places at once, as a convolution: a Reshape would split the graph for XNNPACK.
+    # A convolution over all positions: a Reshape would split the graph for XNNPACK.
     x = Vector()(layers.Conv2D(template_size, x.shape[1], use_bias=False)(x))
     templates = layers.UnitNormalization(name="templates")(x)
     return keras.Model(chips, templates, name="encoder")
@@ -104,7 +105,7 @@ def applications() -> list[str]:
 
 
 def need_data(encoder: keras.Model, pictures: int, network: str) -> None:
-    """ConfigError if an encoder that starts from random weights is too big for so few pictures."""
+    """ConfigError if an encoder with random weights is too large for so few pictures."""
     count = encoder.count_params()
     if count > MOST_WEIGHTS_A_PICTURE * pictures:
         raise ConfigError(
@@ -118,9 +119,9 @@ def _koch(seed: int, width: float, template_size: int | None) -> keras.Model:
     encoder = koch_on_faces(seed, width=width)
     if template_size not in (None, encoder.output_shape[-1]):
         raise ConfigError(
-            f"templates of koch are of {encoder.output_shape[-1]} numbers",
+            f"templates of koch have {encoder.output_shape[-1]} numbers",
             where="template_size",
-            fix="leave template_size out, or change width",
+            fix="leave out template_size, or change width",
         )
     return encoder
 
@@ -158,7 +159,7 @@ def _application(full_name: str, template_size: int, weights: Path | str | None)
     make = _named(name)
     try:
         with warnings.catch_warnings():
-            # That no file for 112x112 exists, and the one for 224x224 is taken.
+            # Keras warns that there is no file for 112x112, and that it takes the one for 224x224.
             warnings.simplefilter("ignore", UserWarning)
             trunk = make(
                 include_top=False,
@@ -166,7 +167,7 @@ def _application(full_name: str, template_size: int, weights: Path | str | None)
                 input_shape=(CHIP_SIZE, CHIP_SIZE, 3),
                 pooling="avg",
             )
-    except Exception as error:  # keras raises plain Exception where a download fails
+    except Exception as error:  # keras raises a plain Exception if a download fails
         told = " ".join(str(error).split())
         if weights == IMAGENET:
             raise ConfigError(
@@ -186,10 +187,10 @@ def _application(full_name: str, template_size: int, weights: Path | str | None)
 
 
 def _load_application(encoder: keras.Model, trunk: keras.Model, make: Any, path: Path) -> None:
-    """Fill the trunk, or the whole encoder, with the weights of a file, all of them or none.
+    """Load a file's weights into the trunk or the whole encoder, all of them or none.
 
-    The file is one of keras.applications (.h5, with its classifier or without), one that a model
-    of keras saved (.keras, .h5, .weights.h5), or an encoder that was trained before.
+    The file is one of keras.applications (.h5, with or without its classifier), one that a Keras
+    model saved (.keras, .h5, .weights.h5), or an encoder trained earlier.
     """
     if path.suffix == ".keras":
         found = load_keras(path).get_weights()
@@ -204,7 +205,7 @@ def _load_application(encoder: keras.Model, trunk: keras.Model, make: Any, path:
             where=str(path),
             fix="name a .h5 or .keras file",
         )
-    # A classifier's own layers come last.
+    # The classifier's own layers come last.
     own = found[: len(trunk.weights)]
     if _shapes(own) != _shapes(trunk.get_weights()):
         raise _other_network(path)
@@ -213,9 +214,9 @@ def _load_application(encoder: keras.Model, trunk: keras.Model, make: Any, path:
 
 def _from_h5(trunk: keras.Model, make: Any, path: Path) -> list[NDArray[Any]]:
     for whole in (False, True):
-        # With its classifier the network has to be built as it was saved.
+        # A network with a classifier has to be built as it was when saved.
         network = make(weights=None) if whole else trunk
-        # Keras may leave out, with a warning, what it does not find.
+        # Keras may skip what it does not find, with only a warning.
         network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])
         try:
             with warnings.catch_warnings():
@@ -244,7 +245,7 @@ def _other_network(path: Path) -> ConfigError:
 
 
 def _preprocessing(make: Any) -> keras.layers.Layer:
-    """The network's own preprocess_input, which is affine in the colours, as a fixed layer."""
+    """The network's own preprocess_input, an affine map of the colours, as a fixed layer."""
     prepare = sys.modules[make.__module__].preprocess_input
     black = np.zeros((1, 1, 1, 3), np.float32)
     offset = np.asarray(prepare(black.copy()), np.float32).reshape(3)

@@ -1,4 +1,4 @@
-"""Networks for drawings of 105x105: `compact`, and what it needs beside plain Keras layers."""
+"""Networks for 105x105 drawings: `compact`, and what it needs besides plain Keras layers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from oneglance.faces.drawings.drawing_model import DRAWING_SIZE
 
 PAPER = 255.0
 _POSES = 8
-# Sigma of the ink about its middle over Omniglot's background drawings, in px; and the least
-# sigma that is believed: a dot must not be blown up to a full picture.
+# Sigma of the ink about its middle over Omniglot's background drawings, in px; and the smallest
+# sigma to scale by, so that a dot is not enlarged to a full picture.
 _TYPICAL_SIGMA_PX = 16.8
 _LEAST_SIGMA_PX = 5.0
 
@@ -21,11 +21,11 @@ _LEAST_SIGMA_PX = 5.0
 class InkFrame(keras.layers.Layer):
     """Drawings (n, 105, 105, 1), 0..255, to ink (n, size, size, 1), 0..1, about its own middle.
 
-    People place a character anywhere on the sheet and draw it large or small. The middle of the
-    ink goes to the middle of the output; its spread is made the typical one to the power
-    `strength` (0: left as it is, 1: wholly). Each output row is a triangle-weighted mean of input
-    rows as wide as the step between outputs, and likewise the columns, so that thin strokes are
-    not lost when the picture shrinks. Two matrix products: any runtime can do it.
+    People draw a character anywhere on the sheet, large or small. The middle of the ink is moved to
+    the middle of the output, and its spread towards the typical one, to the power `strength` (0:
+    unchanged, 1: fully). Each output row is a triangle-weighted mean of input rows as wide as the
+    step between outputs, and likewise each column, so that thin strokes survive the shrinking. It
+    takes two matrix products, which any runtime can do.
     """
 
     def __init__(self, size: int, strength: float = 0.0, zoom: float = 1.0, **kwargs: Any) -> None:
@@ -78,10 +78,10 @@ def compact(
     strength: float = 0.0,
     zoom: float = 1.0,
 ) -> keras.Model:
-    """Encoder of drawings (n, 105, 105, 1), values 0..255, to templates (n, d) of length 1.
+    """An encoder from drawings (n, 105, 105, 1), values 0..255, to templates (n, d) of length 1.
 
     Blocks of 3x3 convolution, batch norm and ReLU; all but the last end in a pooling by two. The
-    dense layer sees where in the frame a stroke lies, which a global pooling would throw away.
+    dense layer sees where in the frame a stroke lies, which global pooling would discard.
     """
     layers = keras.layers
     drawings = layers.Input((DRAWING_SIZE, DRAWING_SIZE, 1), name="drawings")
@@ -100,10 +100,10 @@ def compact(
 
 
 def all_poses(encoder: keras.Model) -> keras.Model:
-    """The same encoder, asked of a drawing in its eight poses: templates (n, 8 d) of length 1.
+    """The same encoder, applied to a drawing in its eight poses: templates (n, 8 d) of length 1.
 
-    Training shows each pose as other characters, so the encoder judges each by other features;
-    the cosine of two such templates is the mean of the eight cosines.
+    Training treats each pose as a different character, so the encoder judges each by different
+    features; the cosine of two such templates is the mean of the eight cosines.
     """
     drawings = keras.layers.Input(encoder.input_shape[1:], name="drawings")
     templates = SideBySide(_POSES, name="templates")(encoder(EightPoses(name="poses")(drawings)))
@@ -112,10 +112,10 @@ def all_poses(encoder: keras.Model) -> keras.Model:
 
 @keras.saving.register_keras_serializable(package="oneglance")
 class EightPoses(keras.layers.Layer):
-    """Drawings (n, s, s, c) to (8 n, s, s, c): quarter turns, and the same mirrored."""
+    """Drawings (n, s, s, c) to (8 n, s, s, c): the quarter turns, then the same mirrored."""
 
     def call(self, inputs: Any) -> Any:
-        """Every pose of the first, pose by pose: all drawings in one pose stay together."""
+        """Pose by pose: all drawings in one pose stay together."""
         ops = keras.ops
         both = [inputs, ops.transpose(inputs, (0, 2, 1, 3))]
         both += [ops.flip(drawings, axis=1) for drawings in both]
@@ -129,9 +129,9 @@ class EightPoses(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="oneglance")
 class SideBySide(keras.layers.Layer):
-    """Templates (k n, d), all first views first, to (n, k d): the k views of one beside another.
+    """Templates (k n, d), all first views first, to (n, k d): the k views of each, side by side.
 
-    Templates of length 1 give templates of length 1.
+    Templates of length 1 give a template of length 1.
     """
 
     def __init__(self, views: int, **kwargs: Any) -> None:

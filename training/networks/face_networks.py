@@ -1,4 +1,4 @@
-"""The networks: MobileFaceNet encoder, Siamese pair, landmark network."""
+"""The face networks: MobileFaceNet encoder, Siamese pair, landmark network."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import keras
 from oneglance.faces.find.align import CHIP_SIZE, CROP_SIZE, MEAN_POINTS
 from oneglance.training.networks.heads import WeightedL1Head
 
-# Chen et al., MobileFaceNets, 2018 (arXiv:1804.07573), table 1:
-# channels inside the first block, which halves the picture, inside the others, out; and blocks.
+# Chen et al., MobileFaceNets, 2018 (arXiv:1804.07573), table 1: channels inside the first block,
+# which halves the picture, inside the others, and out; and how many blocks.
 _STAGES = ((128, 128, 64, 5), (256, 256, 128, 7), (512, 256, 128, 3))
 
 
 def mobileface(
     template_size: int = 192, width: float = 1.0, depth: float = 1.0, inner: float = 1.0
 ) -> keras.Model:
-    """Encoder E: RGB chips (n, 112, 112, 3), values 0..255, to templates (n, d) of length 1.
+    """Encoder E: from RGB chips (n, 112, 112, 3), values 0..255, to templates (n, d) of length 1.
 
-    Batch norms are folded into the convolutions, as in the pretrained network that this one can
-    start from; `width` scales every channel count, `depth` the count of blocks and `inner` the
-    channels inside the blocks, between which a block's output is narrow (1.0 each and d = 192:
-    1.29 M parameters).
+    Batch norms are folded into the convolutions, as in the pretrained network that it can start
+    from. `width` scales every channel count, `depth` the number of blocks, and `inner` the channels
+    inside the blocks, whose outputs are narrow (all 1.0 and d = 192: 1.29 M parameters).
     """
     layers = keras.layers
 
@@ -62,7 +61,7 @@ def mobileface(
 
 @keras.saving.register_keras_serializable(package="oneglance")
 class Vector(keras.layers.Layer):
-    """A 1x1 picture (n, 1, 1, d) as vectors (n, d).
+    """1x1 pictures (n, 1, 1, d) as vectors (n, d).
 
     Keras's own Reshape asks for the batch size at run time, and these operations would split the
     graph into two XNNPACK partitions.
@@ -78,10 +77,9 @@ class Vector(keras.layers.Layer):
 
 
 def siamese(encoder: keras.Model, head: keras.layers.Layer | None = None) -> keras.Model:
-    """The pair of twins: chips a and b (n, 112, 112, 3) to logits (n,).
+    """The pair of twins: from chips a and b (n, 112, 112, 3) to logits (n,).
 
-    The layers "encoder" and "head" are the twin and what joins two; a new WeightedL1Head if none
-    is given.
+    The layer "encoder" is the twin and "head" joins the two; by default a new WeightedL1Head.
     """
     a = keras.layers.Input(encoder.input_shape[1:], name="a")
     b = keras.layers.Input(encoder.input_shape[1:], name="b")
@@ -90,7 +88,7 @@ def siamese(encoder: keras.Model, head: keras.layers.Layer | None = None) -> ker
 
 
 def landmarks(width: float = 1.0) -> keras.Model:
-    """Aligner: grey crops (n, 64, 64, 1), values 0..255, to five points (n, 5, 2).
+    """The aligner: from grey crops (n, 64, 64, 1), values 0..255, to five points (n, 5, 2).
 
     Points are in unit coordinates of the crop. The last layer starts at zero, so the untrained
     network answers with the mean face.
@@ -114,7 +112,7 @@ class MeanFace(keras.layers.Layer):
     """Offsets (n, 1, 1, 10) to points (n, 5, 2): adds the mean face in unit crop coordinates."""
 
     def call(self, inputs: Any) -> Any:
-        """Move each point from its mean place."""
+        """Move each point from its mean position."""
         return keras.ops.add(keras.ops.reshape(inputs, (-1, 5, 2)), MEAN_POINTS)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Heads: two templates in, one logit out; and the distance between templates that each one sees."""
+"""Heads: two templates in, one logit out; and the distance that each one measures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-# Of 1 - cosine, so that the square root has a slope where two templates are the same.
+# Added to 1 - cosine, so that the square root has a slope where two templates are equal.
 _LEAST = 1e-6
 
 
@@ -15,9 +15,9 @@ _LEAST = 1e-6
 class WeightedL1Head(keras.layers.Layer):
     """The logit b - sum_j w_j |a_j - b_j|; two inputs (..., d), one output (...).
 
-    Koch, Zemel, Salakhutdinov, Siamese neural networks for one-shot image recognition, 2015,
-    where the same join ends in a sigmoid. There the weights have either sign (`signed`); here
-    w >= 0 unless asked otherwise, so that the sum is a distance.
+    Koch, Zemel, Salakhutdinov, Siamese neural networks for one-shot image recognition, 2015, where
+    the same join ends in a sigmoid. There the weights can have either sign (`signed`); here w >= 0
+    by default, so that the sum is a distance.
     """
 
     def __init__(self, signed: bool = False, **kwargs: Any) -> None:
@@ -25,7 +25,7 @@ class WeightedL1Head(keras.layers.Layer):
         self.signed = signed
 
     def build(self, input_shape: Any) -> None:
-        """Start from equal weights, a plain L1 distance; signed ones start at random (Glorot)."""
+        """Start with equal weights, a plain L1 distance; signed ones start at random (Glorot)."""
         sigma = math.sqrt(2 / (input_shape[0][-1] + 1))
         self.weights_l1 = self.add_weight(
             name="weights_l1",
@@ -36,7 +36,8 @@ class WeightedL1Head(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
 
     def start(self, sharpness: float) -> None:
-        """Weights at which the distance is `sharpness` times the chord of random unit templates.
+        """Set weights so that for random unit templates the distance is `sharpness` times the
+        chord.
 
         The mean L1 length of a random unit vector of d components is sqrt(2 d / pi). The bias
         puts a logit of 0 at a chord of 1. A signed head keeps its random weights.
@@ -52,7 +53,7 @@ class WeightedL1Head(keras.layers.Layer):
         self.bias.assign(self.bias * factor + shift)
 
     def distance(self, inputs: Any) -> Any:
-        """The weighted L1 distance (...), which the logit falls with."""
+        """The weighted L1 distance (...), with which the logit falls."""
         a, b = inputs
         return keras.ops.sum(keras.ops.abs(a - b) * self.weights_l1, axis=-1)
 
@@ -73,9 +74,8 @@ class WeightedL1Head(keras.layers.Layer):
 class CosineHead(keras.layers.Layer):
     """The logit scale * cosine + bias of templates of length 1; two inputs (..., d), one (...).
 
-    Scale and bias are not trained unless `learned`: a free scale runs away in a loss that
-    compares scores, but a cross-entropy of single pairs needs them. `calibrate` sets them after
-    training.
+    Scale and bias are not trained unless `learned`: a free scale diverges in a loss that compares
+    scores, but a cross-entropy of single pairs needs them. `calibrate` sets them after training.
     """
 
     def __init__(self, scale: float = 16.0, learned: bool = False, **kwargs: Any) -> None:
@@ -94,7 +94,7 @@ class CosineHead(keras.layers.Layer):
         )
 
     def start(self, sharpness: float) -> None:
-        """Scale and bias at which the logit is `sharpness` (1 - chord^2), 0 at a chord of 1."""
+        """Set scale and bias so that the logit is `sharpness` (1 - chord^2), 0 at a chord of 1."""
         self.scale.assign(2 * sharpness)
         self.bias.assign(-sharpness)
 
@@ -147,7 +147,7 @@ class Distance(keras.layers.Layer):
         return _broadcast(*input_shape)
 
     def _without_bias(self) -> None:
-        # A distance does not know the bias, and a weight without a gradient is complained of.
+        # The distance does not use the bias, and Keras warns of a weight without a gradient.
         if self.head.built:
             self.head.bias.trainable = False
 
@@ -162,7 +162,7 @@ HEADS = ("l1", "cosine")
 
 
 def make_head(name: str, *, signed: bool = False, learned: bool = False) -> Head:
-    """An untrained head by its name in HEADS."""
+    """An untrained head, by its name in HEADS."""
     if name == "l1":
         return WeightedL1Head(signed=signed, name="head")
     return CosineHead(learned=learned, name="head")

@@ -1,4 +1,4 @@
-"""Koch's Siamese network and its optimiser, as the paper has them.
+"""Koch's Siamese network and its optimiser, as in the paper.
 
 Koch, Zemel, Salakhutdinov, Siamese neural networks for one-shot image recognition, ICML deep
 learning workshop 2015.
@@ -13,7 +13,7 @@ import keras
 
 from oneglance.faces.drawings.drawing_model import DRAWING_SIZE
 
-# Filters, kernel edge; a max-pooling by two follows all but the last.
+# Filters and kernel side; max-pooling by two follows all but the last.
 _CONVOLUTIONS = ((64, 10), (128, 7), (128, 4), (256, 4))
 _DENSE = 4096
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "dense", "join")
@@ -24,12 +24,12 @@ _DECAY_AN_EPOCH = 0.99
 def koch(
     seed: int = 0, l2: Sequence[float] = (0.0,) * len(LAYERS), width: float = 1.0
 ) -> keras.Model:
-    """The pair of twins: drawings a and b (n, 105, 105, 1), values 0..255, to logits (n,).
+    """The pair of twins: from drawings a and b (n, 105, 105, 1), values 0..255, to logits (n,).
 
-    Each twin has 38,947,648 parameters, the pair 38,951,745. The layer "encoder" is the twin, to
-    4,096 values in 0..1; "join" weighs the components of |a - b|, each with its own sign. `l2`
-    are the penalties of LAYERS, of the weights and not of the biases. `width` scales every count
-    of filters and units; the paper's network is 1.
+    Each twin has 38,947,648 parameters, the pair 38,951,745. The layer "encoder" is the twin, with
+    4,096 outputs in 0..1; "join" weights the components of |a - b|, each with its own sign. `l2`
+    are the penalties of LAYERS, on weights but not on biases. `width` scales every number of
+    filters and units; 1 is the paper's network.
     """
     layers = keras.layers
     normal = keras.initializers.RandomNormal
@@ -80,10 +80,10 @@ class AbsoluteDifference(keras.layers.Layer):
 class LayerwiseMomentum(keras.optimizers.Optimizer):
     """Gradient descent with a learning rate and a momentum for each layer.
 
-    change(t) = momentum * change(t - 1) - rate * gradient. Every rate falls by 1 % an epoch; every
-    momentum rises linearly from 0.5, to its own final value after `momentum_epochs`. `rates` and
-    `momenta` are by layer name. All follows from the number of steps done, which a checkpoint
-    holds.
+    change(t) = momentum * change(t - 1) - rate * gradient. Every rate falls by 1 % per epoch; every
+    momentum rises linearly from 0.5 to its own final value after `momentum_epochs`. `rates` and
+    `momenta` are by layer name. All of this follows from the number of steps done, which is in the
+    checkpoint.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class LayerwiseMomentum(keras.optimizers.Optimizer):
         self.momentum_epochs = momentum_epochs
 
     def build(self, variables: Any) -> None:
-        """One running change for each variable, and whose rates it moves by."""
+        """One running change per variable, and the layer whose rates it uses."""
         if self.built:
             return
         super().build(variables)

@@ -1,4 +1,4 @@
-"""Koch's network on faces: the usual tutorial's baseline."""
+"""Koch's network on faces: the baseline of the usual tutorial."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Grey(keras.layers.Layer):
 def koch_on_faces(
     seed: int = 0, l2: Sequence[float] = (0.0,) * len(LAYERS), width: float = 1.0
 ) -> keras.Model:
-    """Encoder of RGB chips (n, 112, 112, 3), 0..255, to the paper's 4,096 values in 0..1.
+    """An encoder from RGB chips (n, 112, 112, 3), 0..255, to the paper's 4,096 values in 0..1.
 
-    A chip goes grey and to 105x105 inside the network; the twin is that of `koch.koch`, its
-    templates are not of length 1. `seed`, `l2` and `width` as there. The weights start as Keras
-    starts them and as tutorials have it (Glorot): of the paper's own, on faces, two thirds of the
-    sigmoids stand at one end, and 0.4 % differ by more than 0.01 between faces.
+    The network itself makes a chip grey and 105x105; the twin is that of `koch.koch`, and its
+    templates do not have length 1. `seed`, `l2` and `width` are as there. The weights start as in
+    Keras and in tutorials (Glorot): with the paper's initial weights, two thirds of the sigmoids
+    are saturated on faces, and 0.4 % differ by more than 0.01 between faces.
     """
     twin = koch(seed, l2, width).get_layer("encoder")
     twin.name = "twin"

@@ -1,4 +1,4 @@
-"""What a network costs: multiply-accumulates a picture, counted from its layers."""
+"""What a network costs: multiply-accumulates per picture, counted from its layers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import keras
 
 
 def multiply_accumulates(model: keras.Model) -> int:
-    """Products that convolutions and dense layers sum up for one input, models inside included.
+    """Products that convolutions and dense layers sum for one input, including nested models.
 
     A layer that is called several times counts once: a Siamese pair costs what one twin does.
-    Activations, norms, additions and poolings are left out, as is usual.
+    Activations, norms, additions and poolings are not counted, as is usual.
     """
     return sum(_of_layer(layer) for layer in model.layers)
 

@@ -1,4 +1,4 @@
-"""L2 penalties of an encoder's kernels, as in Koch's regularised cross-entropy."""
+"""L2 penalties on an encoder's kernels, as in Koch's regularised cross-entropy."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _KERNELS = (
 def penalise(encoder: keras.Model, l2: float, layers: Mapping[str, float]) -> None:
     """Add `l2` times the square of every kernel to what training minimises.
 
-    `layers` gives single layers by name a penalty of their own. Biases, slopes and norms have
+    `layers` gives individual layers, by name, a penalty of their own. Biases, slopes and norms have
     none. Source: Koch, Zemel, Salakhutdinov, 2015, section 3.2, where each layer has its own.
-    ConfigError for a layer that is not there.
+    Raises ConfigError for an unknown layer.
     """
     found = {layer.name: layer for layer in _flat(encoder)}
     for name in layers:
@@ -38,7 +38,7 @@ def penalise(encoder: keras.Model, l2: float, layers: Mapping[str, float]) -> No
         for kernel, regularizer in _KERNELS:
             if weight and getattr(layer, kernel, None) is not None:
                 penalty = keras.regularizers.L2(weight)
-                # The variable is what training asks; the layer's own is what a file keeps.
+                # Training reads the variable's regulariser; a file keeps the layer's.
                 getattr(layer, kernel).regularizer = penalty
                 setattr(layer, regularizer, penalty)
 

