@@ -352,7 +352,10 @@ class DoorState(Message):
 
 
 class Reply(Message):
-    """The answer to a command, on its response topic with its correlation data."""
+    """The answer to a command, on its response topic with its correlation data.
+
+    The daemon signs it. Whoever only tells a person how it went need not check that.
+    """
 
     v: Literal[1] = 1
     kind: Literal["reply"] = "reply"
@@ -360,6 +363,16 @@ class Reply(Message):
     code: Text = Field(description="stable, for programs: 'ok', 'not_signed', 'gallery_error'")
     text: Annotated[str, StringConstraints(max_length=MAX_REPLY_TEXT)] = Field(
         description="for people"
+    )
+    nonce: Text = Field(
+        default="",
+        description="the command's, so that no other answer stands in for it;"
+        " empty if the command was refused unread",
+    )
+    signature: Text = Field(
+        default="",
+        description="Ed25519 over the RFC 8785 form of this object without `signature`",
+        json_schema_extra={"contentEncoding": "base64"},
     )
 
 

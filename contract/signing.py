@@ -50,6 +50,8 @@ def sign(message: Message, key: Ed25519PrivateKey) -> bytes:
     that member out and verify the bytes that are left.
     """
     body: dict[str, Any] = json.loads(message.to_payload())
+    # Of those that may come without one, as an answer does.
+    body.pop("signature", None)
     body["signature"] = base64.b64encode(key.sign(rfc8785.dumps(body))).decode()
     return rfc8785.dumps(body)
 

@@ -24,8 +24,9 @@ from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, daemon_keys, read_keyring
+from oneglance.contract.messages import Reply
 from oneglance.contract.preview import VERB as PREVIEW
-from oneglance.contract.signing import load_signing_key
+from oneglance.contract.signing import load_signing_key, sign
 from oneglance.contract.topics import Topics
 from oneglance.daemon.access.entrance import Entrance
 from oneglance.daemon.gallery.credential_watch import CredentialWatch
@@ -376,7 +377,11 @@ def build_outlet(
         ear=shared,
     )
     scribe.begin()
-    desk = CommandDesk(topics, verbs, authority, publisher.reply, clocks, command)
+
+    def answer(topic: str, correlation: bytes | None, reply: Reply) -> bool:
+        return publisher.reply(topic, correlation, sign(reply, key))
+
+    desk = CommandDesk(topics, verbs, authority, answer, clocks, command)
     parts = issuer, publisher, desk, scribe, preview, clocks
     return Outlet(*parts, glance.offer, looks.work, lock_test), shared
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from oneglance.config import Config
 from oneglance.contract.commands import COMMAND_LIFE, Arg, Args, CommandWriter
+from oneglance.contract.keyring import Role
+from oneglance.contract.keyring_file import PinnedKeys
 from oneglance.contract.messages import Reply, parse
+from oneglance.contract.signing import unpack
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
 from oneglance.kiosk_ui.admin_secret import AdminKey
@@ -36,6 +41,7 @@ class _Question:
     args: Args
     then: Then
     until_s: float
+    nonce: str = ""
 
 
 class AdminLink:
@@ -47,6 +53,7 @@ class AdminLink:
     def __init__(self, config: Config, key: AdminKey, answer_s: float = ANSWER_S) -> None:
         self._answer_s = answer_s
         self._topics = Topics(config.site.name, config.site.door)
+        self._pins = PinnedKeys(config.kiosk.public_key_file)
         self._writer = CommandWriter(self._topics, key.key_id, key.key)
         mqtt = config.mqtt
         if key.user is not None:
@@ -85,9 +92,11 @@ class AdminLink:
             if asked is None or arrival.retained:
                 continue
             try:
-                reply = parse(arrival.payload, Reply, arrival.topic)
+                reply = self._believed(arrival, asked)
             except MessageError as error:
                 log.warning("an answer that is none: %s", error)
+                # The daemon's own may still come.
+                self._open[arrival.correlation or b""] = asked
                 continue
             asked.then(reply.code, reply.text)
         now_s = time.monotonic()
@@ -103,15 +112,38 @@ class AdminLink:
         for asked in over:
             asked.then(UNHEARD, "")
 
+    def _believed(self, arrival: Arrival, asked: _Question) -> Reply:
+        """The answer to what was asked. Raises MessageError if it must not be believed.
+
+        Names and groups are shown from it, and then signed for: so it has to be the daemon's own,
+        and the one to this question. Only that nothing was done may anybody say, who can keep
+        the question from the daemon as well.
+        """
+        reply = parse(arrival.payload, Reply, arrival.topic)
+        if not reply.ok and not reply.nonce:
+            return reply
+        if reply.nonce != asked.nonce:
+            raise MessageError("it answers another question", where=arrival.topic)
+        signed = unpack(arrival.payload, Reply, arrival.topic)
+        valid = self._pins.current().valid(Role.DAEMON, datetime.now(UTC))
+        if not any(signed.is_by(entry.key) for entry in valid):
+            raise MessageError(
+                "this door's daemon did not sign it",
+                where=arrival.topic,
+                fix="give the screen the public key of this door's daemon, of the same version",
+            )
+        return reply
+
     def _send(self) -> None:
         # Signed when it can go: what waits for a connection would expire.
         while self._waiting and self._link.wait_connected(0):
             asked = self._waiting.popleft()
             number = secrets.token_bytes(8)
-            self._open[number] = asked
+            payload = self._writer.write(asked.verb, self._answers, **asked.args)
+            self._open[number] = replace(asked, nonce=json.loads(payload)["nonce"])
             self._link.publish(
                 self._topics.command(asked.verb),
-                self._writer.write(asked.verb, self._answers, **asked.args),
+                payload,
                 qos=1,
                 expiry_s=int(COMMAND_LIFE.total_seconds()),
                 correlation=number,

@@ -44,6 +44,7 @@ class Order:
     args: Args
     sender: Sender
     expires_at: datetime
+    nonce: str
 
 
 class Authority:
@@ -190,7 +191,7 @@ class Authority:
             if self._nonces.full:
                 raise CommandRefusedError(Code.BUSY, "too many commands at once, try again")
             self._nonces.add(command.nonce, command.expires_at)
-        return Order(verb, command.args, sender, command.expires_at)
+        return Order(verb, command.args, sender, command.expires_at, command.nonce)
 
     def _authentic(self, payload: bytes, longest: int) -> tuple[Signed, Sender, Standing]:
         try:

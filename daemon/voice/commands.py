@@ -158,7 +158,7 @@ class CommandDesk:
                 self._on_command(order.sender.key_id, order.verb, code, 1)
         except OneglanceError as error:
             code, said = _code(error), error
-        self._answer(request, code, said)
+        self._answer(request, code, said, order.nonce)
 
     def _tell_refusals(self) -> None:
         now_s = self._clocks.monotonic_s()
@@ -178,7 +178,9 @@ class CommandDesk:
         codes = ", ".join(f"{c} {n}" for c, n in sorted(sums.items()))
         log.info("refused commands: %s", codes, extra=COMMANDS_REFUSED(CODES=codes))
 
-    def _answer(self, request: _Request, code: str, said: str | OneglanceError) -> None:
+    def _answer(
+        self, request: _Request, code: str, said: str | OneglanceError, nonce: str = ""
+    ) -> None:
         if request.response_topic is None:
             return
         if isinstance(said, OneglanceError):
@@ -189,6 +191,7 @@ class CommandDesk:
             ok=code == Code.OK,
             code=code,
             text=said[:MAX_REPLY_TEXT],
+            nonce=nonce,
         )
         self._answers.give(request.response_topic, request.correlation, reply)
 

@@ -16,7 +16,6 @@ from oneglance.contract.messages import (
     AccessState,
     Decision,
     Factor,
-    Reply,
     Result,
     ServiceState,
     Status,
@@ -164,10 +163,10 @@ class Publisher:
         """Have the screen ask the visitor for something; lost if the broker is away."""
         self._publish(self._topics.challenge, message)
 
-    def reply(self, topic: str, correlation: bytes | None, reply: Reply) -> bool:
+    def reply(self, topic: str, correlation: bytes | None, payload: bytes) -> bool:
         """Answer a command. False if the link does not take it now."""
         return self.link.publish(
-            topic, reply.to_payload(), qos=1, expiry_s=REPLY_EXPIRY_S, correlation=correlation
+            topic, payload, qos=1, expiry_s=REPLY_EXPIRY_S, correlation=correlation
         )
 
     def gallery_state(self, state: GalleryState) -> bool:

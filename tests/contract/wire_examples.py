@@ -172,6 +172,13 @@ def command_payload() -> bytes:
     )
 
 
+def reply_payload() -> bytes:
+    """The answer to that command, as it would travel."""
+    nonce = json.loads(command_payload())["nonce"]
+    said = {"ok": True, "code": "ok", "text": "ada is called Ada King"}
+    return sign(Reply(issued_at=AT, nonce=nonce, **said), KEY)
+
+
 def examples() -> dict[str, str]:
     """The text of each block."""
     messages: dict[str, Message] = {
@@ -212,9 +219,9 @@ def examples() -> dict[str, str]:
         "gallery_state": GalleryState(
             issued_at=AT, version=GALLERY_VERSION, receipt=RECEIPT.hex(), problem=""
         ),
-        "reply": Reply(issued_at=AT, ok=True, code="ok", text="the gallery was read again"),
     }
     texts = {name: _pretty(message.to_payload()) for name, message in messages.items()}
+    texts["reply"] = _pretty(reply_payload())
     texts["challenge"] = _pretty(challenge_payload())
     texts["decision"] = _pretty(decision_payload())
     texts["gallery"] = _pretty(gallery_payload())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import threading
 import time
 from collections import Counter
@@ -101,6 +102,7 @@ def test_a_signed_command_is_answered_when_it_is_done(tmp_path: Path) -> None:
     ((topic, correlation, reply),) = desk.replies
     assert (topic, correlation) == ("me/reply", b"number 7")
     assert (reply.ok, reply.code, reply.text) == (True, "ok", "done")
+    assert re.fullmatch("[0-9a-f]{32}", reply.nonce), "it says which command it answers"
     assert heard == [Sender("administrator", Role.ADMINISTRATOR)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_broker import scripted
@@ -501,3 +503,55 @@ def test_an_administrator_who_may_not_hear_the_answers_does_not_wait_for_them(
         finally:
             link.stop()
     assert answers == [UNHEARD]
+
+
+def test_only_the_daemons_own_answer_to_this_question_reaches_the_administration(
+    key_files: tuple[Path, Path], broker: MqttConfig, wait_until: Wait
+) -> None:
+    """Whoever owns the broker can put another name beside an id, which is then signed for."""
+    daemons, strangers = load_signing_key(key_files[0]), Ed25519PrivateKey.generate()
+    heard: list[Arrival] = []
+    topics = Topics(Config().site.name, Config().site.door)
+    daemon = Link(broker, "daemon", subscriptions=((topics.commands, 1),), on_message=heard.append)
+    daemon.start()
+    assert daemon.wait_connected(60)
+    kiosk = KioskConfig(public_key_file=key_files[1])
+    link = AdminLink(Config(mqtt=broker, kiosk=kiosk), AdminKey("admin", strangers), math.inf)
+    answers: list[tuple[str, str]] = []
+
+    def asked(verb: str) -> Callable[..., None]:
+        """Ask, and how to answer that."""
+        link.ask(verb, lambda code, text: answers.append((code, text)))
+        wait_until(lambda: link.turn() is None and bool(heard), "nothing was asked", 60.0)
+        question = heard.pop()
+        nonce = json.loads(question.payload)["nonce"]
+
+        def answer(
+            key: Ed25519PrivateKey | None, text: str, *, code: str = "ok", nonce: str = nonce
+        ) -> None:
+            told = {"ok": code == "ok", "code": code, "text": text}
+            reply = Reply(issued_at=datetime.now(UTC), nonce=nonce, **told)
+            payload = reply.to_payload() if key is None else sign(reply, key)
+            assert question.response_topic is not None
+            daemon.publish(
+                question.response_topic, payload, qos=1, correlation=question.correlation
+            )
+
+        return answer
+
+    try:
+        answer = asked("list")
+        answer(None, "ada  Eve")
+        answer(strangers, "ada  Eve")
+        answer(daemons, "ada  Eve", nonce="0" * 32)
+        answer(None, "told to be one", code="pose")
+        answer(daemons, "ada  Ada")
+        wait_until(lambda: link.turn() is None and bool(answers), "no answer came", 60.0)
+        assert answers == [("ok", "ada  Ada")]
+        # Who can keep the question from the daemon may as well say that it was refused.
+        asked("list")(None, "", code="unknown_key", nonce="")
+        wait_until(lambda: link.turn() is None and len(answers) > 1, "no answer came", 60.0)
+        assert answers[1:] == [("unknown_key", "")]
+    finally:
+        link.stop()
+        daemon.stop()
