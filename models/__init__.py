@@ -4,6 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 
 DEFAULT_MODEL = "mobileface-2"
+# Those of faces, each more accurate and slower than the one before.
+FACE_MODELS = ("mobileface-small", "mobileface-2")
 LIVENESS_MODEL = "liveness-1"
 
 

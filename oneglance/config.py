@@ -173,12 +173,14 @@ class SharingConfig(Section):
 
 
 class ModelConfig(Section):
-    """The model's folder (the shipped one if not given) and the threads it may use.
+    """The model and the threads it may use: by `name` one that comes with oneglance, or a folder.
 
-    With `public_key_file` only a folder that this key signed is loaded. `variant` names one of
-    the folder's; without it the one that `doctor --tune` wrote to `choice_file` is taken.
+    With neither it is the standard one. With `public_key_file` only a folder that this key signed
+    is loaded. `variant` names one of the folder's; without it the one that `doctor --tune` wrote to
+    `choice_file` is taken.
     """
 
+    name: Literal["mobileface-small", "mobileface-2"] | None = None
     folder: Path | None = None
     threads: Annotated[int, Field(ge=1, le=16)] = 1
     variant: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
@@ -551,6 +553,8 @@ def _contradictions(config: Config) -> list[str]:
         mistakes.append("home_assistant: names are told only with discovery")
     if config.kiosk.pin_pad and config.kiosk.key_file is None:
         mistakes.append("kiosk: pin_pad needs key_file, the key that signs what is entered")
+    if config.model.name is not None and config.model.folder is not None:
+        mistakes.append("model: give name or folder, not both")
     decision = config.decision
     if decision.frames > decision.lifetime_s * LOOKS_PER_S:
         mistakes.append(

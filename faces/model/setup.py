@@ -16,7 +16,7 @@ from oneglance.faces.model.document import FaceDocument
 from oneglance.faces.model.face_model import FaceModel, open_model
 from oneglance.faces.model.manifest import manifest_of, read_document
 from oneglance.key_files import load_public_key
-from oneglance.models import default_model_dir
+from oneglance.models import default_model_dir, model_dir
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,10 @@ def pick(config: Config, document: FaceDocument, machine: Callable[[], str]) -> 
 
 
 def model_folder(config: Config) -> Path:
-    """The configured folder, or the shipped model's."""
-    return default_model_dir() if config.model.folder is None else config.model.folder
+    """The configured folder, or the named model's, or the standard one's."""
+    if config.model.folder is not None:
+        return config.model.folder
+    return default_model_dir() if config.model.name is None else model_dir(config.model.name)
 
 
 def model_key(config: Config) -> Ed25519PublicKey | None:

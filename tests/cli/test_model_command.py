@@ -16,13 +16,15 @@ from typer.testing import CliRunner
 from oneglance.cli.doctor import examine
 from oneglance.cli.init import init
 from oneglance.cli.main import app
-from oneglance.config import MqttConfig
+from oneglance.config import MqttConfig, load_config
 from oneglance.converter.folder import update_manifest
 from oneglance.errors import ConfigError, ImageError, ModelError, OneglanceError
 from oneglance.faces.model.choice import read_choice
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.manifest import read_document, read_manifest
-from oneglance.models import default_model_dir
+from oneglance.faces.model.setup import load_configured
+from oneglance.faces.model.tune import largest_bearable
+from oneglance.models import DEFAULT_MODEL, FACE_MODELS, default_model_dir
 
 PEOPLE = "image,identity\nobama.jpg,obama\nobama2.jpg,obama\nbiden.jpg,biden\n"
 
@@ -221,3 +223,26 @@ def test_without_a_door_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     assert found["kept_in"] is None
     assert found["model_id"] == load_model().model_id
     assert np.isfinite([row["min_ms"] for row in found["timings"].values()]).all()
+    # The other models of ours are timed beside it, and one of them is advised.
+    assert tuple(found["models"]) == FACE_MODELS
+    own = found["models"][DEFAULT_MODEL]
+    assert own["min_ms"] == found["timings"][found["chosen"]]["min_ms"]
+    assert all(0.9 < row["tar"] <= 1 for row in found["models"].values())
+    timed = [(name, row["min_ms"]) for name, row in found["models"].items()]
+    assert found["advised"] == largest_bearable(timed)
+
+
+def test_another_model_is_advised_by_name_and_then_loaded_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init(tmp_path / "house", None, "home", "front", str(tmp_path / "gone"))
+    file = tmp_path / "house" / "oneglance.toml"
+    monkeypatch.setattr("oneglance.faces.model.tune.MOST_MS", 0.0)
+    said = run("doctor", "--tune", "-c", file)
+    assert "[model] name = 'mobileface-small'" in said
+    assert "everybody enrols anew" in said
+    file.write_text(f'{file.read_text()}\n[model]\nname = "mobileface-small"\n')
+    assert load_configured(load_config(file)).manifest.name == "mobileface-small"
+    file.write_text(f'{file.read_text()}folder = "elsewhere"\n')
+    with pytest.raises(ConfigError, match="give name or folder, not both"):
+        load_config(file)

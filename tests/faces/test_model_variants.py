@@ -30,7 +30,7 @@ from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.interchange import Side, measure, objections
 from oneglance.faces.model.manifest import model_id, read_document, read_manifest
 from oneglance.faces.model.setup import load_configured, pick
-from oneglance.faces.model.tune import fastest
+from oneglance.faces.model.tune import fastest, largest_bearable
 from oneglance.faces.model.tune import measure as measure_speed
 
 
@@ -274,6 +274,14 @@ def test_the_fastest_of_those_allowed_is_chosen_and_the_default_where_none_is_cl
     assert fastest(found, ["a"], "a") == "a"
     assert fastest(timings(a=5.0, b=4.9), ["a", "b"], "a") == "a"
     assert fastest(timings(a=5.0, b=4.8), ["a", "b"], "a") == "b"
+
+
+def test_the_largest_model_is_advised_that_a_door_can_wait_for() -> None:
+    timed = [("small", 5.0), ("standard", 12.0), ("large", 33.0)]
+    assert largest_bearable(timed) == "large"
+    assert largest_bearable([*timed[:2], ("large", 33.1)]) == "standard"
+    assert largest_bearable([(name, 100.0) for name, _ in timed]) == "small"
+    assert largest_bearable([]) is None
 
 
 def noisy_sides(noise: float, shift: float = 0.0) -> tuple[Side, Side, list[str]]:
