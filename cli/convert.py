@@ -37,7 +37,10 @@ def convert(
     ] = Precision.FLOAT32,
     aligner: Annotated[
         Path | None,
-        typer.Option(help="aligner.keras; the one beside the model unless given."),
+        typer.Option(
+            help="aligner.keras, or a model folder whose aligner is taken as it is; the one beside "
+            "the model unless given."
+        ),
     ] = None,
     calibration: Annotated[
         Path | None,

@@ -92,7 +92,8 @@ def run_job(job: Job, tell: Tell = lambda text: None) -> dict[str, Any]:
     if is_ours(pair):
         if job.quantize in ("int8", "auto") and job.calibration is None:
             raise ConfigError("int8 needs pictures of faces", fix="name some with --calibration")
-        aligner = load_keras(Path(job.aligner))
+        # A folder is a finished model's, whose aligner is taken as it is.
+        aligner = None if Path(job.aligner).is_dir() else load_keras(Path(job.aligner))
         _check_pair(pair, aligner, job)
     else:
         tell("taking over a Siamese model that 'oneglance train' did not make")
@@ -133,7 +134,9 @@ def _prepared(
     twins = Twins(pair, pair.get_layer("encoder"), pair.get_layer("head"), "chips")
     tell("converting to float32, with which the others are compared")
     encoder = convert_twins(twins, "float32")
-    aligner_bytes = _shipped_aligner() if aligner is None else convert_aligner(aligner)
+    aligner_bytes = (
+        _finished_aligner(job, "float32") if aligner is None else convert_aligner(aligner)
+    )
     _write(folder, job, twins, "float32", encoder, aligner_bytes, about)
     reference = load_model(folder)
     if job.calibration is None:
@@ -160,8 +163,11 @@ def _convert(source: _Source, precision: str, folder: Path, tell: Tell) -> dict[
     encoder, aligner = source.encoder, source.aligner_bytes
     if integer:
         encoder, prepared = convert_prepared(source.twins, faces.chips, Recipe())
-        if source.aligner is not None:
-            aligner = convert_aligner(source.aligner, "int8", faces.crops)
+        aligner = (
+            _finished_aligner(job, "int8")
+            if source.aligner is None
+            else convert_aligner(source.aligner, "int8", faces.crops)
+        )
     elif precision != "float32":
         encoder = convert_twins(source.twins, precision)
     _write(folder, job, source.twins, precision, encoder, aligner, source.about)
@@ -264,21 +270,24 @@ def _aligner_beside(job: Job) -> keras.Model | None:
     return load_aligner(Path(job.aligner))
 
 
-def _shipped_aligner() -> bytes:
-    """The float32 aligner of the shipped model: models made elsewhere rarely bring their own."""
-    folder = default_model_dir()
-    manifest = read_manifest(folder, variant="float32")
+def _finished_aligner(job: Job, variant: str) -> bytes:
+    """The aligner of the named model folder; of the shipped one where none is named.
+
+    Models made elsewhere rarely bring their own.
+    """
+    folder = Path(job.aligner) if Path(job.aligner).is_dir() else default_model_dir()
+    manifest = read_manifest(folder, variant=variant)
     return verified_bytes(folder, manifest.aligner)
 
 
-def _check_pair(pair: keras.Model, aligner: keras.Model, job: Job) -> None:
+def _check_pair(pair: keras.Model, aligner: keras.Model | None, job: Job) -> None:
     fix = "give the siamese.keras that 'oneglance train' left"
     if not {"encoder", "head"} <= {layer.name for layer in pair.layers}:
         raise ConfigError("the model has no layers encoder and head", where=job.model, fix=fix)
     seen = pair.get_layer("encoder").input_shape
     if seen != (None, CHIP_SIZE, CHIP_SIZE, 3):
         raise ConfigError(f"its encoder takes {seen}, not chips", where=job.model, fix=fix)
-    if (aligner.input_shape, aligner.output_shape) != (
+    if aligner is not None and (aligner.input_shape, aligner.output_shape) != (
         (None, CROP_SIZE, CROP_SIZE, 1),
         (None, 5, 2),
     ):

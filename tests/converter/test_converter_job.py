@@ -78,6 +78,8 @@ def made(
     out = tmp_path_factory.mktemp("converted") / "made"
     command = [sys.executable, "-m", "oneglance.cli.start", "convert"]
     command += [str(trained / "siamese.keras"), "--out", str(out), "--name", "tiny"]
+    # The aligner of a finished model, as it is.
+    command += ["--aligner", str(default_model_dir())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return out, done
 
@@ -92,6 +94,8 @@ def test_the_command_prints_parity_and_what_is_missing(made: Made) -> None:
     assert "no thresholds were fitted" in done.stdout
     assert f"{out}: {load_model(out).model_id}" in done.stdout
     assert load_model(out).model_id.startswith("tiny:")
+    finished = read_manifest(default_model_dir(), variant="float32").aligner
+    assert read_manifest(out).aligner.sha256 == finished.sha256
 
 
 def test_a_converted_pair_says_what_the_keras_pair_says(made: Made, pair: keras.Model) -> None:
