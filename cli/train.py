@@ -23,10 +23,10 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A shipped recipe (aligner, siamese, siamese-small, faces-slim, faces-koch, "
-            "omniglot-compact, omniglot-koch, omniglot-koch-cpu, smoke, smoke-aligner, "
-            "smoke-angular-margin, smoke-contrastive, smoke-cross-entropy, smoke-distillation, "
-            "smoke-triplet) or a file."
+            help="A shipped recipe (aligner, siamese, siamese-small, siamese-large, faces-slim, "
+            "faces-koch, omniglot-compact, omniglot-koch, omniglot-koch-cpu, smoke, "
+            "smoke-aligner, smoke-angular-margin, smoke-contrastive, smoke-cross-entropy, "
+            "smoke-distillation, smoke-triplet) or a file."
         ),
     ],
     data: Annotated[

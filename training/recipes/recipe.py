@@ -80,14 +80,15 @@ class AlignerRecipe(_Recipe):
 class SiameseRecipe(_Recipe):
     """The Siamese pair.
 
-    `network` is "two-trunks" or "mobileface", the latter with a `width` and `depth`; `start` is the
-    .keras file of a pretrained one (none: random weights); `aligner` is an aligner.keras, relative
-    to the run's own folder. `check` are the people on whom candidates are compared; faces of `data`
-    whose cosine with one of them is above `screen` are left out. `epochs` = 0 trains only the join.
+    `network` is "three-trunks", "two-trunks" or "mobileface", the last with a `width` and `depth`;
+    `start` is the .keras file of a pretrained one (none: random weights); `aligner` is an
+    aligner.keras, relative to the run's own folder. `check` are the people on whom candidates are
+    compared; faces of `data` whose cosine with one of them is above `screen` are left out.
+    `epochs` = 0 trains only the join.
     """
 
     kind: Literal["siamese"]
-    network: Literal["mobileface", "two-trunks"] = "mobileface"
+    network: Literal["mobileface", "two-trunks", "three-trunks"] = "mobileface"
     start: str | None = None
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
     depth: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -106,8 +107,8 @@ class SiameseRecipe(_Recipe):
 
     @model_validator(mode="after")
     def _fitting(self) -> SiameseRecipe:
-        if self.network == "two-trunks" and (self.width, self.depth) != (1.0, 1.0):
-            raise ValueError("the width and depth of two-trunks can only be 1")
+        if self.network != "mobileface" and (self.width, self.depth) != (1.0, 1.0):
+            raise ValueError(f"the width and depth of {self.network} can only be 1")
         return self
 
 
