@@ -1,15 +1,16 @@
 """How high strangers score: every pair of two people within some sets of faces, and what they tell.
 
 python benchmarks/tail.py --faces lfw.npz --faces celeba.npz --same benchmarks/same_people.csv \
-    [--model models/mobileface-2] [--variant int8] [--anew] [--fit] [--into-manifest]
+    [--model models/mobileface-2] [--variant int8] [--anew] [--kept FOLDER] \
+    [--fit] [--into-manifest]
 
 The files are those of known_faces.py. Pairs of names that same_people.csv has (as hashes) are one
 person's, told by eye, and count for nothing; figures without leaving them out stand beside. Sets
 are not compared with each other: many people are in both. For another variant than the templates
-were made by, --anew encodes the chips again. With --fit the other rows are fitted, too, to every
-pair of the faces of folds 7 and 8, as a conversion fits them to the faces it finds itself. With
---into-manifest all of it is put into the manifest's thresholds, with TAR on the genuine pairs of
-these folds. One JSON object on stdout.
+were made by, --anew encodes the chips again, and keeps what it has in FOLDER, so that a run can go
+on. With --fit the other rows are fitted, too, to every pair of the faces of folds 7 and 8, as a
+conversion fits them to the faces it finds itself. With --into-manifest all of it is put into the
+manifest's thresholds, with TAR on the genuine pairs of these folds. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -54,7 +55,12 @@ def main() -> None:
     row = manifest["variants"][args.variant or manifest["default"]]
     same = SamePeople.read(args.same)
     known = [load_known(file) for file in args.faces]
-    templates = [_templates(faces, model, args.anew) for faces in known]
+    templates = [
+        _encoded(faces, model, args.kept and args.kept / f"{file.stem}.npy")
+        if args.anew
+        else faces.templates
+        for file, faces in zip(args.faces, known, strict=True)
+    ]
     chosen = _fitted_on(known, templates)
     genuine = all_pairs(chosen.templates, list(chosen.people), model.compare)[0]
     if args.fit:
@@ -156,14 +162,19 @@ def _pareto(sets: list[Strangers]) -> list[dict[str, float]]:
     return told
 
 
-def _templates(faces: KnownFaces, model: FaceModel, anew: bool) -> NDArray[np.float32]:
-    if not anew:
-        return faces.templates
-    parts = [
-        model.encode(np.ascontiguousarray(faces.chips[i : i + _AT_ONCE]))
-        for i in range(0, len(faces.people), _AT_ONCE)
-    ]
-    return np.concatenate(parts)
+def _encoded(faces: KnownFaces, model: FaceModel, kept: Path | None) -> NDArray[np.float32]:
+    """Templates (n, d) of the faces' chips, as far as they are not kept in the file."""
+    rows = list(np.load(kept)) if kept is not None and kept.exists() else []
+    while len(rows) < len(faces.people):
+        some = faces.chips[len(rows) : len(rows) + _AT_ONCE]
+        rows += list(model.encode(np.ascontiguousarray(some)))
+        if kept is not None and (
+            len(rows) % (20 * _AT_ONCE) == 0 or len(rows) == len(faces.people)
+        ):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            np.save(kept, np.array(rows))
+            print(f"{kept.stem}: {len(rows)} of {len(faces.people)}", file=sys.stderr, flush=True)
+    return np.array(rows, np.float32)
 
 
 def _fitted_on(known: list[KnownFaces], templates: list[NDArray[np.float32]]) -> LabelledFaces:
@@ -197,6 +208,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--variant")
     parser.add_argument("--anew", action="store_true", help="encode the chips anew")
+    parser.add_argument("--kept", type=Path, help="a folder for what --anew has encoded")
     parser.add_argument("--fit", action="store_true", help="fit the rates from 1e-2 to 1e-5, too")
     parser.add_argument("--into-manifest", action="store_true")
     return parser.parse_args()
