@@ -58,8 +58,8 @@ class Generations:
 class Versions:
     """The log as a witness of the shared gallery's versions, by the key that signed each.
 
-    Whoever stole a key can sign the highest number that there is. It binds whom it is bound to:
-    once that key does not count any more, its numbers do not either.
+    Whoever stole a key can sign the highest number that there is: once that key is revoked, its
+    numbers are to bind nobody.
     """
 
     def __init__(self, log: Log) -> None:

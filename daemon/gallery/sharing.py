@@ -218,9 +218,9 @@ class Sharing:
         target = self._target
         if target is None:
             return
-        if target.signer not in self._counting():
+        if target.signer not in self._binding():
             self._target = None
-            raise RefusedError(REFUSED, "the key that signed it does not count any more")
+            raise RefusedError(REFUSED, "the key that signed it was revoked meanwhile")
         self._collect(target)
         if target.missing:
             self._ask(target, now_s)
@@ -239,10 +239,10 @@ class Sharing:
         message, signer = self._proved(payload)
         if message.issued_at > self._clocks.wall() + AHEAD:
             raise RefusedError(REFUSED, "it is from the future", fix="compare the clocks")
-        highest, counting = 0, self._counting()
-        if self._applied.signer in counting:
+        highest, binding = 0, self._binding()
+        if self._applied.signer in binding:
             highest = self._applied.version
-        highest = max(highest, self._newest_seen.highest(counting))
+        highest = max(highest, self._newest_seen.highest(binding))
         if message.version < highest:
             raise RefusedError(
                 REPLAYED,
@@ -277,10 +277,13 @@ class Sharing:
         self._target = _Target(message, signer, contents, now_s, missing)
         self._ask_at_s = self._apply_at_s = float("-inf")
 
-    def _counting(self) -> set[str]:
-        """The keys whose word on the gallery counts at this moment."""
-        valid = self._keys().valid(Role.GALLERY, self._clocks.wall())
-        return {key_id(entry.key) for entry in valid}
+    def _binding(self) -> set[str]:
+        """The keys whose versions bind this door: those that are trusted here, and not revoked.
+
+        Expired ones too: else whoever sets the clock could put an older gallery back.
+        """
+        trusted = self._keys().of_role(Role.GALLERY)
+        return {key_id(entry.key) for entry in trusted if entry.revoked_at is None}
 
     def _proved(self, payload: bytes) -> tuple[SharedGallery, str]:
         """The message, if a key that counts signed it for this door, and which one."""

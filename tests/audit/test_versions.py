@@ -1,4 +1,4 @@
-"""The versions of the shared gallery in the audit log: each binds only while its key counts."""
+"""The versions of the shared gallery in the audit log: each binds until its key is revoked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def as_entry(body: dict[str, Any]) -> Entry:
 
 
 @given(steps=STEPS, counting=KEYS)
-def test_what_a_key_signed_that_does_not_count_any_more_binds_nobody(
+def test_what_a_revoked_key_signed_binds_nobody(
     steps: list[tuple[str, int]], counting: set[str]
 ) -> None:
     """As if whoever holds another key had never spoken, whatever they signed, and when."""

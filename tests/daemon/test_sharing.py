@@ -229,6 +229,30 @@ def test_a_stolen_key_is_over_once_it_is_revoked_and_another_one_signs(
     assert prove(door.config.audit_folder, {}).problem is None
 
 
+def test_a_former_keys_gallery_is_not_put_back_by_setting_the_clock(
+    house: House, opened: Opened
+) -> None:
+    """The next key has expired for a door whose clock is ahead, and the former one has not."""
+    door = opened()
+    house.enrol("Ada", 0)
+    house.publish()
+    former = dict(house.retained)
+    door.take_over()
+    new = Ed25519PrivateKey.generate()
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    trusted = entry("new", Role.GALLERY, new.public_key(), BEGINNING)
+    door.ring = Keyring(keys=(*RING.keys, trusted.model_copy(update={"not_after": soon})))
+    house.sharer = replace(house.sharer, key_id="new", key=new)
+    house.delete("ada")
+    house.publish()
+    door.take_over()
+    assert (door.people(), door.sharing.problems) == ({}, ())
+    door.offset = timedelta(hours=2)
+    house.retained = former
+    door.take_over()
+    assert (door.people(), door.sharing.problems) == ({}, ("sharing_replayed",))
+
+
 def test_what_a_key_signed_that_is_revoked_meanwhile_is_not_taken_over(
     house: House, opened: Opened
 ) -> None:
