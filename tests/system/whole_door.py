@@ -82,6 +82,11 @@ class Door:
         # Photographs on a stage do not live; what liveness is worth is measured elsewhere.
         for file in ("oneglance.toml", "door.toml"):
             machine.sh(f"printf '\\n[liveness]\\npolicy = \"off\"\\n' >>{ETC}/{file}")
+        self.begin_visits()
+
+    def begin_visits(self) -> None:
+        """A camera before the door, and somebody who listens."""
+        machine = self.machine
         for name, text in (("stage", _STAGE_UNIT), ("ear", _EAR_UNIT)):
             (machine.root / f"etc/systemd/system/{name}.service").write_text(text)
         machine.run("systemctl", "daemon-reload")
