@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -26,6 +26,7 @@ from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 
 Enrol = Callable[..., None]
+Closed = Callable[[GalleryWatch], GalleryWatch]
 
 
 class Clock:
@@ -44,9 +45,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def watch(gallery_file: GalleryConfig, model: FaceModel, clock: Clock) -> GalleryWatch:
+def closed() -> Iterator[Closed]:
+    """Takes a watch that the end of the test closes."""
+    with ExitStack() as stack:
+        yield lambda watch: stack.enter_context(closing(watch))
+
+
+@pytest.fixture
+def watch(
+    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, closed: Closed
+) -> GalleryWatch:
     key = load_key(gallery_file.key_file)
-    return GalleryWatch(gallery_file.path, key, model.model_id, model.template_size, wall=clock)
+    return closed(
+        GalleryWatch(gallery_file.path, key, model.model_id, model.template_size, wall=clock)
+    )
 
 
 def template(model: FaceModel, seed: int = 1) -> NDArray[np.float32]:
@@ -193,27 +205,31 @@ def test_no_damage_ends_the_watch_or_brings_a_name_into_the_log(
 
 
 def test_a_gallery_that_may_not_be_looked_for_is_an_error_not_an_empty_one(
-    model: FaceModel, gallery_file: GalleryConfig
+    model: FaceModel, gallery_file: GalleryConfig, closed: Closed
 ) -> None:
     # A name too long stands in for a folder that is closed to this user: root may enter all.
     hidden = gallery_file.path.with_name("x" * 300)
     key = load_key(gallery_file.key_file)
-    watch = GalleryWatch(
-        hidden, key, model.model_id, model.template_size, wall=lambda: datetime.now(UTC)
+    watch = closed(
+        GalleryWatch(
+            hidden, key, model.model_id, model.template_size, wall=lambda: datetime.now(UTC)
+        )
     )
     watch.refresh(0.0)
     assert watch.problem == "gallery_error"
 
 
 def test_a_gallery_under_another_key_is_refused(
-    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, watch: GalleryWatch
+    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, watch: GalleryWatch, closed: Closed
 ) -> None:
     from oneglance.faces.gallery.vault import create_key
 
     other = gallery_file.key_file.with_name("other.key")
     create_key(other)
-    stranger = GalleryWatch(
-        gallery_file.path, load_key(other), model.model_id, model.template_size, wall=clock
+    stranger = closed(
+        GalleryWatch(
+            gallery_file.path, load_key(other), model.model_id, model.template_size, wall=clock
+        )
     )
     with pytest.raises(GalleryError, match="another key"):
         stranger.reload()
@@ -238,7 +254,7 @@ def test_reload_tells_how_many_people_count(
 
 
 def test_pictures_of_one_person_that_agree_are_compared_as_one(
-    gallery_file: GalleryConfig, enrol: Enrol, model: FaceModel, clock: Clock
+    gallery_file: GalleryConfig, enrol: Enrol, model: FaceModel, clock: Clock, closed: Closed
 ) -> None:
     told: list[tuple[int, int]] = []
 
@@ -250,14 +266,16 @@ def test_pictures_of_one_person_that_agree_are_compared_as_one(
     alike = np.asarray(alike / np.linalg.norm(alike), np.float32)
     enrol("Ada", templates=np.concatenate([template(model, 1), alike]))
     enrol("Bob", templates=np.concatenate([template(model, 3), template(model, 4)]))
-    watch = GalleryWatch(
-        gallery_file.path,
-        load_key(gallery_file.key_file),
-        model.model_id,
-        model.template_size,
-        wall=clock,
-        fits=fits,
-        prepare=comparable(model, None),
+    watch = closed(
+        GalleryWatch(
+            gallery_file.path,
+            load_key(gallery_file.key_file),
+            model.model_id,
+            model.template_size,
+            wall=clock,
+            fits=fits,
+            prepare=comparable(model, None),
+        )
     )
     assert watch.reload() == 2
     assert watch.snapshot is not None
@@ -298,6 +316,7 @@ def test_a_daemon_starts_beside_an_older_copy_and_lets_nobody_in_until_it_is_acc
     model: FaceModel,
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
+    closed: Closed,
 ) -> None:
     backup = gallery_file.path.with_name("backup.db")
     with open_configured(gallery_file) as gallery:
@@ -311,7 +330,7 @@ def test_a_daemon_starts_beside_an_older_copy_and_lets_nobody_in_until_it_is_acc
     shutil.copyfile(backup, gallery_file.path)
     config = Config(gallery=gallery_file)
     log = Audit(config.audit_folder, clock)
-    watch = open_gallery(config, model, Clocks(clock, lambda: 0.0), log)
+    watch = closed(open_gallery(config, model, Clocks(clock, lambda: 0.0), log))
     assert (watch.snapshot, watch.problem) == (None, "gallery_restored")
     assert "an older copy of the gallery" in caplog.text
     for moment_s in (0.0, 1.0, 2.0):
@@ -324,7 +343,7 @@ def test_a_daemon_starts_beside_an_older_copy_and_lets_nobody_in_until_it_is_acc
 
 
 def test_a_log_that_is_behind_the_gallery_has_a_problem_of_its_own(
-    gallery_file: GalleryConfig, model: FaceModel, clock: Clock
+    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, closed: Closed
 ) -> None:
     class Behind:
         def highest_generation(self) -> int | None:
@@ -335,13 +354,15 @@ def test_a_log_that_is_behind_the_gallery_has_a_problem_of_its_own(
 
     with open_configured(gallery_file) as gallery:
         gallery.enrol("Ada", template(model), model.model_id, consent_at=clock(), source="photo")
-    watch = GalleryWatch(
-        gallery_file.path,
-        load_key(gallery_file.key_file),
-        model.model_id,
-        model.template_size,
-        wall=clock,
-        witness=configured_witness(gallery_file, Behind()),
+    watch = closed(
+        GalleryWatch(
+            gallery_file.path,
+            load_key(gallery_file.key_file),
+            model.model_id,
+            model.template_size,
+            wall=clock,
+            witness=configured_witness(gallery_file, Behind()),
+        )
     )
     watch.refresh(0.0)
     assert (watch.snapshot, watch.problem) == (None, "audit_behind")
@@ -362,20 +383,22 @@ class Deleted(list[str]):
 
 @pytest.fixture
 def tidy(
-    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, enrol: Enrol
+    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, enrol: Enrol, closed: Closed
 ) -> tuple[GalleryWatch, Deleted]:
     """A watch that keeps the expired for 10 days, and whom it deleted; Guest expires in a day."""
     deleted = Deleted()
     enrol("Ada", templates=template(model))
     enrol("Guest", templates=template(model), expires_at=clock() + timedelta(days=1))
-    watch = GalleryWatch(
-        gallery_file.path,
-        load_key(gallery_file.key_file),
-        model.model_id,
-        model.template_size,
-        wall=clock,
-        keep_expired=timedelta(days=10),
-        deleting=deleted.noted,
+    watch = closed(
+        GalleryWatch(
+            gallery_file.path,
+            load_key(gallery_file.key_file),
+            model.model_id,
+            model.template_size,
+            wall=clock,
+            keep_expired=timedelta(days=10),
+            deleting=deleted.noted,
+        )
     )
     return watch, deleted
 
@@ -457,7 +480,11 @@ def test_a_deletion_is_told_though_bytes_of_it_remain_for_now(
 
 
 def test_where_all_claim_to_be_somebody_more_people_count_than_could_be_searched(
-    gallery_file: GalleryConfig, model: FaceModel, clock: Clock, caplog: pytest.LogCaptureFixture
+    gallery_file: GalleryConfig,
+    model: FaceModel,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    closed: Closed,
 ) -> None:
     caplog.set_level("INFO")
     rows = np.concatenate([template(model, seed) for seed in range(202)])
@@ -475,7 +502,8 @@ def test_where_all_claim_to_be_somebody_more_people_count_than_could_be_searched
     def opened(*factors: Demand, claims: bool = True) -> GalleryWatch:
         access = AccessConfig(rules=(AccessRule(factors=factors),))
         config = Config(gallery=gallery_file, decision=decision, access=access)
-        return open_gallery(config, model, Clocks(clock, lambda: 0.0), log, claims=claims)
+        clocks = Clocks(clock, lambda: 0.0)
+        return closed(open_gallery(config, model, clocks, log, claims=claims))
 
     watch = opened("badge+face", "pin+face")
     assert watch.snapshot is not None
