@@ -1,8 +1,11 @@
-"""A hook of mkdocs: links that a repository's page can follow, and a site's cannot.
+"""A hook of mkdocs: links that a repository's page can follow and a site's cannot; wide cells.
 
 On the repository's own pages `[the ACL](../systemd/mosquitto/acl)` opens the file and
 `[schemas](schemas)` the folder. The site does not hold the source tree and has no listings of
 folders: it says which file or folder is meant instead.
+
+A cell that lists tests is marked for the style sheet: their long names need room, and Markdown's
+tables cannot say so.
 """
 
 from __future__ import annotations
@@ -29,3 +32,8 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
         return f"`{path}`" if text.strip("`") in path else f"{text} (`{path}`)"
 
     return _LINK.sub(named, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """The page's HTML with the class `tests` on each cell that begins with the name of a test."""
+    return html.replace("<td><code>tests/", '<td class="tests"><code>tests/')
