@@ -2,8 +2,10 @@
 
 `python scripts/kiosk_tour.py` (make kiosk-tour) starts a real broker, and for each size and
 language the real kiosk, full screen under Xvfb without a window manager; sends it what a daemon
-and a lock would; and takes what is on the display. The pictures go to build/kiosk-tour/, all of
-them on one sheet to docs/images/kiosk-tour.jpg, the English ones of a 7" panel to docs/images/.
+and a lock would; and takes what is on the display. Then comes a kiosk that is touched: PIN pad,
+live picture, Verify button and every page of the administration (kiosk_tour_staff.py). The
+pictures go to build/kiosk-tour/, all of them on two sheets to docs/images/kiosk-tour.jpg and
+kiosk-tour-staff.jpg, the English ones of a 7" panel to docs/images/.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -27,10 +30,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from kiosk_tour_staff import PlayedDaemon, Stage, Touched, touched_kiosk
+from kiosk_tour_staff import lead as reach
+from kiosk_tour_staff import stops as staff_stops
 
 from oneglance.broker import embedded_broker
 from oneglance.config import MqttConfig
 from oneglance.contract.messages import (
+    LOCK_TEST,
     AccessState,
     Challenge,
     Decision,
@@ -77,14 +84,16 @@ DOORS = {
     "ar": "الباب الأمامي",
     "zh": "正门",
 }
+PARTS = VISITORS, STAFF = "visitors", "staff"
 # By then every entrance is over and every hint may change.
 _SETTLE_S = 1.0
 _AGAIN_S = 0.3
 _START_S = 120.0
+# A challenge lives for five seconds.
+_ASK_AGAIN_S = 3.0
 # A busy machine draws a screen now and then.
 _STOP_S, _SAY_AGAIN_S = 120.0, 15.0
 _READS, _READ_AGAIN_S = 4, 0.1
-_SHEET_ROW_PX = 96
 _FULL_LIGHT, _LETTERS_PX = 235, 50
 
 _numbers = count(int(time.time() * 1000))
@@ -355,11 +364,80 @@ def lead(stop: Stop, send: Send, manager: Manager, display: Path) -> np.ndarray[
             return picture
 
 
-def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> None:
-    """All pictures, as OUT/WIDTHxHEIGHT/LANGUAGE/NN-STOP.png."""
+def touched(
+    stage: Stage, environment: dict[str, str], said: dict[str, str], size: tuple[int, int]
+) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """Pictures of the kiosk that is touched, each with the name of its stop."""
+    display = stage.folder / "Xvfb_screen0"
+    with touched_kiosk(stage.folder, environment, said, size) as hands:
+        for stop in staff_stops(stage):
+            reach(hands, stop, said["language"])
+
+            def goes_on(stop: Touched = stop) -> None:
+                stop.say()
+                time.sleep(_READ_AGAIN_S)
+
+            if stop.name:
+                yield stop.name, whole_picture(display, goes_on)
+
+
+def at_most_each(seconds: float, do: Callable[[], None]) -> Callable[[], None]:
+    """Do something, unless it was done less than so long ago."""
+    done_s = -math.inf
+
+    def again() -> None:
+        nonlocal done_s
+        if time.monotonic() - done_s >= seconds:
+            done_s = time.monotonic()
+            do()
+
+    return again
+
+
+def staged(daemon: PlayedDaemon, folder: Path, name: str, send: Send, key: Any) -> Stage:
+    """What the stops of a touched kiosk act upon."""
+
+    def sends(*said: Any) -> Callable[[], None]:
+        def do() -> None:
+            for one in said:
+                send(*one())
+
+        return do
+
+    def test(event: str) -> None:
+        test = decision(LOCK_TEST).model_copy(update={"event_id": event})
+        send(*signed(key, TOPICS.decision, lambda: test)())
+
+    asked = signed(key, TOPICS.challenge, lambda: challenge(Step.TURN_LEFT))
+    checks = at_most_each(_AGAIN_S, sends(visit(Phase.CHECKING, progress=0.65)))
+    asks = at_most_each(_ASK_AGAIN_S, sends(asked))
+    online = status(ServiceState.ONLINE)
+
+    def both() -> None:
+        checks()
+        asks()
+
+    return Stage(
+        daemon=daemon,
+        folder=folder,
+        name=name,
+        idle=sends(status(ServiceState.OFFLINE), online, door(LockState.LOCKED)),
+        degraded=sends(status(ServiceState.DEGRADED, "camera_lost:side")),
+        look=at_most_each(_AGAIN_S, sends(visit(Phase.LOOK))),
+        closer=at_most_each(_AGAIN_S, sends(visit(Phase.LOOK, Hint.COME_CLOSER))),
+        check=checks,
+        challenge=both,
+        tested=test,
+        locked=lambda event: sends(door(LockState.LOCKED, event))(),
+    )
+
+
+def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str], parts: list[str]) -> None:
+    """All pictures, as OUT/WIDTHxHEIGHT/LANGUAGE/PART-NN-STOP.png."""
     with embedded_broker() as mqtt, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        create_signing_key(folder / "signing.key", folder / "signing.pub")
+        for name in ("signing", "kiosk"):
+            create_signing_key(folder / f"{name}.key", folder / f"{name}.pub")
         key = load_signing_key(folder / "signing.key")
         daemon = Link(mqtt, "daemon")
         daemon.start()
@@ -369,32 +447,59 @@ def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> None:
         def send(topic: str, payload: bytes, retain: bool) -> None:
             daemon.publish(topic, payload, qos=1, retain=retain)
 
+        def visitors(
+            language: str, environment: dict[str, str]
+        ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+            with kiosk(folder, mqtt, language, environment) as manager:
+                for stop in stops(key, NAMES[language]):
+                    yield stop.name, lead(stop, send, manager, folder / "Xvfb_screen0")
+
+        def staff(
+            language: str, environment: dict[str, str], size: tuple[int, int]
+        ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+            said = {"host": mqtt.host, "port": str(mqtt.port), "language": language}
+            said |= {"site": TOPICS.site, "door": TOPICS.door, "door_name": DOORS[language]}
+            played = PlayedDaemon(mqtt, TOPICS, key)
+            played.start()
+            try:
+                stage = staged(played, folder, NAMES[language], send, key)
+                yield from touched(stage, environment, said, size)
+            finally:
+                played.stop()
+
         for size in sizes:
             with virtual_display(size, folder) as environment:
                 for language in languages:
                     pictures = out / f"{size[0]}x{size[1]}" / language
-                    shutil.rmtree(pictures, ignore_errors=True)
-                    pictures.mkdir(parents=True)
-                    with kiosk(folder, mqtt, language, environment) as manager:
-                        for i, stop in enumerate(stops(key, NAMES[language])):
-                            taken = lead(stop, send, manager, folder / "Xvfb_screen0")
-                            file = pictures / f"{i:02d}-{stop.name}.png"
-                            cv2.imwrite(str(file), taken, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-                    sys.stdout.write(f"{pictures}: {i + 1} pictures\n")
-                    sys.stdout.flush()
+                    pictures.mkdir(parents=True, exist_ok=True)
+                    for part in parts:
+                        for old in pictures.glob(f"{part}-*.png"):
+                            old.unlink()
+                        taken = (
+                            visitors(language, environment)
+                            if part == VISITORS
+                            else staff(language, environment, size)
+                        )
+                        for i, (name, picture) in enumerate(taken):
+                            file = pictures / f"{part}-{i:02d}-{name}.png"
+                            cv2.imwrite(str(file), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+                        sys.stdout.write(f"{pictures}: {i + 1} pictures of {part}\n")
+                        sys.stdout.flush()
         daemon.stop()
 
 
-def sheet(out: Path, sizes: list[tuple[int, int]], languages: list[str]) -> np.ndarray[Any, Any]:
+def sheet(
+    out: Path, sizes: list[tuple[int, int]], languages: list[str], part: str, row_px: int
+) -> np.ndarray[Any, Any]:
     """A row a stop, and in it for each language its pictures of all sizes."""
     rows = []
     first = out / f"{sizes[0][0]}x{sizes[0][1]}" / languages[0]
-    for name in sorted(file.name for file in first.glob("*.png")):
+    for name in sorted(file.name for file in first.glob(f"{part}-*.png")):
         row = []
         for language in languages:
             for width, height in sizes:
                 picture = cv2.imread(str(out / f"{width}x{height}" / language / name))
-                thumb = (round(_SHEET_ROW_PX * width / height), _SHEET_ROW_PX)
+                thumb = (round(row_px * width / height), row_px)
                 small = cv2.resize(picture, thumb, interpolation=cv2.INTER_AREA)
                 row.append(
                     cv2.copyMakeBorder(small, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=[70] * 3)
@@ -409,17 +514,32 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "kiosk-tour")
     parser.add_argument("--sizes", default=",".join(f"{w}x{h}" for w, h in SIZES))
     parser.add_argument("--languages", default=",".join(LANGUAGES))
+    parser.add_argument("--parts", default=",".join(PARTS), help="of both: visitors,staff")
+    parser.add_argument("--keep", action="store_true", help="take no picture, only keep the last")
     given = parser.parse_args()
+    # Its kiosks and displays end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sizes = [(int(w), int(h)) for w, _, h in (s.partition("x") for s in given.sizes.split(","))]
-    languages = given.languages.split(",")
-    tour(given.out, sizes, languages)
-    if tuple(sizes) == SIZES and tuple(languages) == LANGUAGES:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, 82]
-        cv2.imwrite(str(IMAGES / "kiosk-tour.jpg"), sheet(given.out, sizes, languages), quality)
-        for file in (given.out / "800x480" / "en").glob("*.png"):
-            kept = IMAGES / f"kiosk-{file.stem.partition('-')[2]}.png"
-            if kept.is_file():
-                shutil.copy(file, kept)
+    languages, parts = given.languages.split(","), given.parts.split(",")
+    if not given.keep:
+        tour(given.out, sizes, languages, parts)
+    if tuple(sizes) == SIZES and tuple(languages) == LANGUAGES and tuple(parts) == PARTS:
+        keep(given.out)
+
+
+def keep(out: Path) -> None:
+    """Bring sheets and pictures of a whole tour into the documentation."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 72]
+    for part, file, row_px in (
+        (VISITORS, "kiosk-tour.jpg", 84),
+        (STAFF, "kiosk-tour-staff.jpg", 72),
+    ):
+        taken = sheet(out, list(SIZES), list(LANGUAGES), part, row_px)
+        cv2.imwrite(str(IMAGES / file), taken, quality)
+    for file in (out / "800x480" / "en").glob("*.png"):
+        kept = IMAGES / f"kiosk-{file.stem.split('-', 2)[2]}.png"
+        if kept.is_file():
+            shutil.copy(file, kept)
 
 
 if __name__ == "__main__":

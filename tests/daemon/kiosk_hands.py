@@ -9,12 +9,14 @@ import json
 import queue
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from oneglance.config import load_config
 from oneglance.kiosk_ui.app import KioskApp
 from oneglance.kiosk_ui.stage import open_stage
+from oneglance.kiosk_ui.symbols import SETTLED_S
 
 
 class Hands:
@@ -24,6 +26,8 @@ class Hands:
         self.app = app
         self.told: queue.Queue[dict[str, Any]] = queue.Queue()
         self._touched: list[bool] = []
+        # How often the screen was drawn.
+        self.frame = 0
 
     def listen(self) -> None:
         """Read what is told."""
@@ -34,6 +38,7 @@ class Hands:
         """Do what was told by now."""
         from kivy.core.window import Window
 
+        self.frame += 1
         # Kivy takes in a touch after this, before the next frame: only then it is done, and what
         # is typed next comes after it.
         while self._touched:
@@ -63,21 +68,34 @@ class Hands:
         return {
             "kind": self.app.state.screen.kind,
             "title": self.app.state.screen.title,
+            "step": self.app.state.screen.step,
             "texts": [label.text.replace("\n", " ") for label in self.labels()],
-            "picture": self.app._live.visible,
+            "keys": [key for _, key in self._keys()],
+            "picture": self.app._live.visible
+            or (self.app._admin is not None and self.app._admin._live.visible),
+            "frame": self.frame,
+            "settled": time.monotonic() - self.app.state.screen.since_s > SETTLED_S,
             "oval": bool(self.app._live.outline),
         }
 
-    def touch(self, window: Any, text: str) -> bool:
-        """Touch the middle of what bears this text; False if nothing does."""
-        for label in reversed(self.labels()):
-            if label.text.replace("\n", " ") == text:
-                for event in ("on_mouse_down", "on_mouse_up"):
-                    window.dispatch(
-                        event, label.center_x, window.height - label.center_y, "left", set()
-                    )
-                return True
-        return False
+    def _keys(self) -> list[tuple[Any, str]]:
+        """What can be touched, with the key that it stands for."""
+        from oneglance.kiosk_ui.admin_tile import Tile
+        from oneglance.kiosk_ui.pad_view import PadKey
+
+        seen = [w for w in self.app._stage.walk() if isinstance(w, (Tile, PadKey)) and w.opacity]
+        named = [(w, str(w.item.key if isinstance(w, Tile) else w.key)) for w in seen]
+        return [(widget, key) for widget, key in named if key]
+
+    def touch(self, window: Any, text: str = "", key: str = "") -> bool:
+        """Touch the middle of what bears this text or key; False if nothing does."""
+        found = [w for w in self.labels() if text and w.text.replace("\n", " ") == text]
+        found += [widget for widget, its in self._keys() if its == key]
+        if found:
+            x, y = found[-1].center
+            for event in ("on_mouse_down", "on_mouse_up"):
+                window.dispatch(event, x, window.height - y, "left", set())
+        return bool(found)
 
     def type(self, window: Any, place: int = 0, text: str = "") -> bool:
         """Press a key of the keyboard, by its place; or type a text."""
