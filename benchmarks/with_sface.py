@@ -10,7 +10,7 @@ Every pair of the faces counts; each threshold is that of the way's own impostor
 bootstrap over the people with two pictures or more, for the differences with the same draws.
 Templates are kept in --kept, so that a run can go on. With --rebuilt, what `rebuild_sface` made of
 the file says its templates of the same chips, too, and the largest difference of a value is told.
-With --also each variant of a model folder (mobileface-large) is a further way, by its own scores.
+Each variant of each model folder --also (mobileface-large) is a further way, by its own scores.
 One JSON object on stdout.
 """
 
@@ -57,11 +57,11 @@ def main() -> None:
         "side by side": _unit(np.concatenate([shipped, sface], axis=1)),
     }
     found = {name: _matched(rows, people, _cosines) for name, rows in ways.items()}
-    if args.also is not None:
-        for variant in read_document(args.also).variants:
-            model = load_model(args.also, variant=variant)
+    for folder in args.also:
+        for variant in read_document(folder).variants:
+            model = load_model(folder, variant=variant)
             rows = _encoded(model.encode, faces.chips[:count])
-            found[f"{args.also.name}, {variant}"] = _matched(rows, people, model.compare)
+            found[f"{model.manifest.name}, {variant}"] = _matched(rows, people, model.compare)
     owner = _owners(people)
     told: dict[str, Any] = {
         "folds": args.folds,
@@ -166,7 +166,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folds", default="7,8")
     parser.add_argument("--first", type=int, help="only so many pictures, in the order of names")
     parser.add_argument("--kept", type=Path)
-    parser.add_argument("--also", type=Path, help="a model folder to set beside")
+    parser.add_argument("--also", type=Path, action="append", default=[], help="a model folder")
     parser.add_argument("--rebuilt", type=Path, help="the same network in Keras, to compare with")
     return parser.parse_args()
 
