@@ -44,11 +44,11 @@ from oneglance.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
 
-# How long the loop may sleep while nothing moves: the longest that a touch waits for its answer.
+# How long the loop may sleep while nothing moves, and so the longest that a touch has to wait.
 _REST_S = 0.1
-# Only these are dimmed: whoever comes near wakes the screen.
+# Only these screens are dimmed: anybody who comes near wakes the screen.
 _MAY_DIM = {Kind.IDLE, Kind.OFFLINE, Kind.MAINTENANCE, Kind.CAMERA_LOST, Kind.DOOR_FAULT}
-# Somebody is at the door: staff can wait.
+# Somebody is at the door, so staff can wait.
 BUSY_WITH_VISITORS = PICTURED | {Kind.WELCOME, Kind.PIN_PAD}
 
 
@@ -90,10 +90,9 @@ class KioskApp:
         self._stopping = False
 
     def run(self, stage: Stage) -> None:
-        """Show the screen on its stage until SIGTERM, SIGINT or the window's end.
+        """Show the screen on its stage until SIGTERM, SIGINT or the end of the window.
 
-        Raises OneglanceError when a screen that fills the whole display was closed: its service
-        then brings it back.
+        Raises OneglanceError if a full-screen window was closed: its service then restarts it.
         """
         from kivy.base import runTouchApp, stopTouchApp
         from kivy.clock import Clock
@@ -156,7 +155,7 @@ class KioskApp:
         if self._stopping:
             end()
             return
-        # What comes from now on ends the rest below at once.
+        # From here on, anything that arrives ends the wait below at once.
         self._client.news.clear()
         self.turn()
         screen, now_s, wall = self._state.screen, time.monotonic(), self._wall()
@@ -194,7 +193,7 @@ class KioskApp:
         return datetime.now(zone_of(zone)) if zone else datetime.now().astimezone()
 
     def _dimmed(self, kind: Kind, wall: datetime) -> float:
-        """How much light the screen does without now."""
+        """How much the screen is dimmed now."""
         if self._dims is None or kind not in _MAY_DIM:
             return 0.0
         return self._config.kiosk.dim_by if self._dims.holds(wall, _zone_at(wall)) else 0.0
@@ -206,28 +205,28 @@ class KioskApp:
 
     @property
     def state(self) -> KioskState:
-        """What it knows and shows."""
+        """What the kiosk knows and shows."""
         return self._state
 
     def press(self, key: str) -> None:
-        """A key of the PIN pad was touched or typed; it counts in the next turn."""
+        """A key of the PIN pad was touched or typed; it takes effect in the next turn."""
         self._keys.append(KeyPressed(key))
 
     def press_verify(self) -> None:
-        """The Verify button was touched or typed; it counts in the next turn."""
+        """The Verify button was touched or typed; it takes effect in the next turn."""
         self._verify_pressed = True
 
     @property
     def button(self) -> Button:
         """The Verify button as it is now."""
-        # Over the administration's pages it would cover their own buttons.
+        # On the administration's pages it would cover their own buttons.
         covered = self._desk is not None and self._desk.page is not None
         if covered or not self._has_verify:
             return Button(there=False, ready=False, text="")
         return self._verify.button(self._state.screen.kind, time.monotonic())
 
     def turn(self) -> None:
-        """Take in what was heard and pressed since the last turn, and send what is due."""
+        """Process what was heard and pressed since the last turn, and send what is due."""
         keys, self._keys = self._keys, []
         for event in (*self._client.drain(), *keys, Tick()):
             self._learn(event)
@@ -313,7 +312,7 @@ class KioskApp:
         )
 
     def _typed(self, place: int, text: str | None = None, *, shift: bool = False) -> bool:
-        """A keyboard's key; True if it meant something, and the window must not end for it."""
+        """A key of the keyboard; True if it was used, so that it must not close the window."""
         if self._desk is not None and self._desk.page is not None:
             self._desk.type(place, text or "", shift=shift)
             return True
@@ -342,8 +341,8 @@ class KioskApp:
             self._notifier.watchdog()
 
     def _flipped(self, *_: object) -> None:
-        # Only the first frame on the glass proves that the screen works. Later ones prove nothing
-        # more: Kivy draws none while the picture stands still.
+        # Only the first frame on the display proves that the screen works. Later ones prove nothing
+        # more, as Kivy draws none while the picture does not change.
         if not self._ready:
             self._ready = True
             self._notifier.ready()

@@ -1,4 +1,4 @@
-"""The light behind the panel, where Linux lets us set it."""
+"""The panel's backlight, where Linux lets us set it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FOLDER = Path("/sys/class/backlight")
 
 
 def set_backlight(share: float, folder: Path = FOLDER) -> bool:
-    """Give every panel this share (0 to 1) of its most light; False if none can be set.
+    """Set every panel to this share (0 to 1) of its maximum; False if none can be set.
 
-    A panel that is off cannot be read, so that the least is one step.
+    The minimum is one step, since a panel that is off cannot be read.
     """
     done = False
     for panel in sorted(folder.glob("*/")) if folder.is_dir() else ():

@@ -1,12 +1,12 @@
-"""The kiosk's ear and mouth: what comes, as events for the reducer, and what it asks for.
+"""The kiosk's connection: messages become events for the reducer, and requests are sent.
 
-The link's thread only puts things into a queue; `drain`, called by the window's thread once a
-frame, reads them. So the gate checks a decision in the moment before it is shown: what waited
-behind a frozen window has expired by then, and is refused.
+The link's thread only puts messages into a queue; `drain`, called by the window's thread once a
+frame, reads them. So the gate checks a decision just before it is shown: one that waited behind a
+frozen window has expired by then and is refused.
 
-The gate's memory of the last sequence is not kept on disk here. A screen that restarts could be
-made to show a decision a second time, while it is still fresh (ten seconds at most); it opens
-nothing. The lock, which does, keeps its memory on disk.
+The last sequence that the gate saw is not kept on disk here. A screen that restarts could be made
+to show a decision twice while it is still fresh (ten seconds at most), but it opens nothing. The
+lock does, and keeps its memory on disk.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ from oneglance.link import Arrival, Link
 
 log = logging.getLogger(__name__)
 
-# Some twenty seconds of visits. More waits only while the window is frozen; visits and decisions
-# are then stale, while the last word of daemon and lock must never be lost.
+# Some twenty seconds of visits. More pile up only while the window is frozen, and then visits and
+# decisions are stale, but the latest word of the daemon and the lock must never be lost.
 MAX_WAITING = 256
-# What was not read for so long has aged in our own hands, whatever the clocks say.
+# A message left unread for this long has aged here, whatever the clocks say.
 _FROZEN_S = 1.0
 
 
@@ -69,7 +69,7 @@ def _utc_now() -> datetime:
 
 
 class KioskClient:
-    """Listens to one door's daemon and lock, and says what it has shown.
+    """Listens to one door's daemon and lock, and reports what it has shown.
 
     Raises ConfigError at once if the public key, certificates or password cannot be used.
     """
@@ -90,9 +90,9 @@ class KioskClient:
         if key_file is not None and not _stands_for_none(key_file):
             self._writer = open_writer(self._topics, key_file, wall)
         self._told = ""
-        # The broker lets each user hear the answers to its own name alone.
+        # The broker lets each user hear only the answers to its own name.
         self._answers = self._topics.reply(config.mqtt.user or "kiosk")
-        # The last question of each verb, and what is to become of its answer.
+        # The last request for each verb, and what to do with its answer.
         self._asked: dict[str, tuple[bytes, Callable[[Reply], Event | None]]] = {}
         answers: tuple[tuple[str, int], ...] = ()
         if self._writer is not None:
@@ -104,7 +104,7 @@ class KioskClient:
         self.verify_code: str | None = None
         self._lease: PreviewLease | None = None
         self._pictures = ""
-        # The newest wins: an old picture is of no use to anybody.
+        # The newest wins: an old picture is useless.
         self._frames: deque[bytes] = deque(maxlen=1)
         if self._writer is not None and config.kiosk.preview:
             self._lease = PreviewLease(self._topics)
@@ -112,7 +112,7 @@ class KioskClient:
             answers += ((self._pictures, 0),)
         path = config.preview.socket
         self._local = None if path is None else LocalPictures(path)
-        # Without these the screen cannot do its work.
+        # Without these the screen cannot work.
         self._needed = (
             self._topics.status,
             self._topics.visit,
@@ -122,11 +122,11 @@ class KioskClient:
         )
         self._unheard: tuple[str, ...] = ()
         self._waiting: deque[Arrival | Connected | Disconnected] = deque()
-        # Set whenever something came, for who sleeps until then.
+        # Set whenever something arrives, to wake whoever waits for it.
         self.news = threading.Event()
         self._link = Link(
             config.mqtt,
-            # Two screens at one door must not throw each other out of the broker.
+            # Two screens at one door must not disconnect each other from the broker.
             f"oneglance-kiosk-{config.site.door}-{secrets.token_hex(4)}",
             subscriptions=(
                 (self._topics.status, 1),
@@ -144,11 +144,11 @@ class KioskClient:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread that listens still runs."""
+        """Whether the listening thread is still running."""
         return self._link.alive
 
     def start(self) -> None:
-        """Begin to connect, in the background and for as long as it takes."""
+        """Start connecting, in the background and for as long as it takes."""
         self._link.start()
 
     def stop(self) -> None:
@@ -158,7 +158,7 @@ class KioskClient:
             self._local.close()
 
     def shown(self, challenge: Challenge) -> None:
-        """The window shows it: tell the daemon, once, since only then an answer to it counts."""
+        """The window shows it: tell the daemon, once, since an answer counts only from then on."""
         if challenge.challenge_id == self._told:
             return
         self._told = challenge.challenge_id
@@ -170,22 +170,22 @@ class KioskClient:
         self._link.publish(topic, payload, qos=1, expiry_s=int(COMMAND_LIFE.total_seconds()))
 
     def claim(self, pin: str) -> bool:
-        """Ask the daemon to look for the person whose PIN this is; `drain` brings the answer.
+        """Ask the daemon to look for the person with this PIN; `drain` returns the answer.
 
-        False if it could not be sent at once: a claim that comes late is for whoever stands there
-        by then.
+        False if it could not be sent at once: a late claim would apply to whoever stands there by
+        then.
         """
         return self._ask("claim", self._claim_answered, pin=pin)
 
     def verify(self) -> bool:
-        """Ask the daemon to look at whoever stands there; `drain` brings the answer.
+        """Ask the daemon to look at whoever stands there; `drain` returns the answer.
 
         False if it could not be sent at once.
         """
         return self._ask("verify-now", self._verify_answered)
 
     def picture(self, *, wanted: bool) -> Shot | None:
-        """The visitors' own picture of this moment, None if there is none; call it each turn.
+        """The visitors' own picture at this moment, or None; call it each turn.
 
         While it is `wanted` the daemon is asked for it.
         """
@@ -209,13 +209,13 @@ class KioskClient:
         return self._lease.shot(now_s)
 
     def picture_anew(self) -> None:
-        """Let the live picture begin anew, with a new lease."""
+        """Restart the live picture with a new lease."""
         if self._lease is not None:
             self._lease.forget()
 
     @property
     def connected(self) -> bool:
-        """Whether the broker is there."""
+        """Whether the broker is connected."""
         return self._link.connected
 
     def _ask(self, verb: str, then: Callable[[Reply], Event | None], **args: Arg) -> bool:
@@ -234,10 +234,10 @@ class KioskClient:
         )
 
     def drain(self) -> list[Event]:
-        """What came since the last call, in order; call it at least once a second.
+        """What arrived since the last call, in order; call it at least once a second.
 
         A message that cannot be read or must not be believed is logged and left out; only an
-        unreadable status is reported, as not knowing.
+        unreadable status is reported, as unknown.
         """
         now_s = self._monotonic_s()
         self._frozen = now_s - self._drained_s > _FROZEN_S
@@ -302,7 +302,7 @@ class KioskClient:
             return self._of_refused(topic, error)
 
     def _of_refused(self, topic: str, error: MessageError) -> Event | None:
-        """What the screen must know of a message that was refused."""
+        """What the screen must know about a message that was refused."""
         if topic == self._topics.status:
             return StatusArrived(None)
         if topic == self._topics.door_state:
@@ -311,7 +311,7 @@ class KioskClient:
         return ClockDoubted() if untimely and not self._frozen else None
 
     def _answer(self, arrival: Arrival) -> Event | None:
-        """What an answer means; one to an earlier question, or to another screen, means nothing."""
+        """What an answer means; an answer to an earlier request or another screen means nothing."""
         for verb, (correlation, then) in self._asked.items():
             if arrival.correlation == correlation:
                 del self._asked[verb]
@@ -337,7 +337,7 @@ class KioskClient:
 
 
 def _stands_for_none(key_file: Path) -> bool:
-    """Whether it is what the unit's SetCredential says where there is no key."""
+    """Whether it is what the unit's SetCredential provides if there is no key."""
     try:
         with key_file.open("rb") as file:
             return file.read(8).strip() == b"none"

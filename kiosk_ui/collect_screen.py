@@ -9,10 +9,10 @@ from dataclasses import dataclass
 class CollectScreen:
     """The picture and what to do.
 
-    `pixels` are BGR, 8 bits, top row first, already mirrored as people know themselves. `face` is
-    the face's box (x, y, width, height) in shares of the picture from its upper left corner, None
-    if there is not just one. `good` tells that it is fit to be taken; `kept` counts the pictures
-    that are there, `progress` (0..1) their share of all.
+    `pixels` are BGR, 8 bits, top row first, already mirrored, as people know themselves. `face` is
+    the face's box (x, y, width, height) in shares of the picture from its upper left corner; None
+    unless there is exactly one face. `good` says that the picture can be taken; `kept` counts the
+    pictures taken so far, and `progress` (0..1) is their share of all.
     """
 
     pixels: bytes

@@ -19,7 +19,7 @@ from oneglance.kiosk_ui.palette import ACCENTS, BACKGROUND, LINE, TITLE
 from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - collect.kv uses it
 from oneglance.kiosk_ui.screen import Kind
 
-# The part of its fading that the flash of a taken picture goes in one frame.
+# How far the flash of a taken picture fades in one frame.
 _FLASH_STEP = 0.15
 
 
@@ -42,7 +42,7 @@ class CollectView(FloatLayout):  # type: ignore[misc]
         self._shown: CollectScreen | None = None
 
     def show(self, screen: CollectScreen) -> None:
-        """Draw `screen`; the same one again costs nothing but the flash's fading."""
+        """Draw `screen`; drawing the same one again only lets the flash fade."""
         self.flash = max(0.0, self.flash - _FLASH_STEP)
         if self._kept is not None and screen.kept > self._kept:
             self.flash = 0.8
@@ -70,7 +70,7 @@ class CollectView(FloatLayout):  # type: ignore[misc]
         self.canvas.ask_update()
 
     def _place(self, screen: CollectScreen) -> None:
-        """The picture as large as its box allows, and the outline round the face in it."""
+        """The picture, as large as its box allows, and the outline around the face in it."""
         box = self.ids.picture
         scale = min(box.width / screen.width_px, box.height / screen.height_px)
         width, height = scale * screen.width_px, scale * screen.height_px
@@ -80,7 +80,7 @@ class CollectView(FloatLayout):  # type: ignore[misc]
             self.outline = ()
             return
         left, top, face_width, face_height = screen.face
-        # Haar's box ends at brows and chin: the head is a little taller.
+        # A Haar box ends at the brows and chin, and the head is a little taller.
         middle = (
             x + (left + face_width / 2) * width,
             y + height - (top + face_height / 2) * height,

@@ -1,4 +1,4 @@
-"""The collecting window: shows whatever screen is the latest, until it is closed or all is done."""
+"""The collecting window: shows the latest screen until it is closed or everything is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A display without a screen, for pictures of the kiosk in the demo, the docs and the tests."""
+"""A virtual display, for pictures of the kiosk in the demo, the docs and the tests."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def virtual_display(
 ) -> Iterator[dict[str, str]]:
     """Run Xvfb on a free display while the block runs; yields the environment for a child.
 
-    In `picture_folder` it keeps what is on the display, as a file Xvfb_screen0 (XWD).
+    It keeps what is on the display in `picture_folder`, as the file Xvfb_screen0 (XWD).
 
-    Where Xvfb is not installed, the display of this session serves; windows will flash over it.
+    If Xvfb is not installed, this session's display is used, and windows will flash up on it.
     Raises MissingPartError if there is neither, OneglanceError if Xvfb does not start.
     """
     xvfb = shutil.which("Xvfb")
@@ -35,7 +35,7 @@ def virtual_display(
         yield dict(os.environ)
         return
     readable, writable = os.pipe()
-    # Xvfb picks a free display number itself and tells it when it is ready.
+    # Xvfb picks a free display number and reports it when it is ready.
     server = subprocess.Popen(
         [
             *(xvfb, "-displayfd", str(writable), "-nolisten", "tcp", "-noreset"),

@@ -1,8 +1,8 @@
-"""Which font draws which letter. Pure but for reading the fonts' tables of letters.
+"""Which font draws which letter. Pure, except for reading the fonts' tables of letters.
 
-SDL draws a text in one font. So each text is cut here into runs of one font, script and
-direction, in the order in which they stand on the screen: letters are shaped by HarfBuzz inside
-SDL_ttf, and turned by the bidirectional algorithm of python-bidi (Unicode UAX 9).
+SDL draws a text in a single font. So each text is divided here into runs of one font, script and
+direction, in the order in which they stand on the screen. HarfBuzz, inside SDL_ttf, shapes the
+letters; python-bidi's bidirectional algorithm (Unicode UAX 9) orders them.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _OTHERS = (
     "NotoSansArmenian-Medium.ttf",
     "NotoSansGeorgian-Medium.ttf",
 )
-# What Debian's fonts-noto-core and fonts-noto-cjk add, if they are installed.
+# What Debian's fonts-noto-core and fonts-noto-cjk add if they are installed.
 _SYSTEM = Path("/usr/share/fonts")
 _SYSTEM_NAMES = ("NotoSansCJK-Regular.ttc", "NotoSans*-Regular.ttf", "NotoEmoji*.ttf")
-# The scripts that HarfBuzz shapes differently from Latin, by how Unicode names their letters.
+# The scripts that HarfBuzz shapes differently from Latin, by the names of their Unicode letters.
 _SCRIPTS = {
     "ARABIC": "Arab",
     "HEBREW": "Hebr",
@@ -65,7 +65,7 @@ _SCRIPTS = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A piece of one line that one font draws: its letters in the order in which they are read."""
+    """Part of a line that one font draws; its letters are in reading order."""
 
     text: str
     font: Path
@@ -80,7 +80,7 @@ class FontBook:
     own: Path | None = None
 
     def runs(self, line: str, *, bold: bool = False, right_to_left: bool = False) -> list[Run]:
-        """`line` as runs from the left of the screen to its right; letters without a font go.
+        """`line` as runs from left to right on the screen; letters that no font has are dropped.
 
         `right_to_left` says how the line as a whole is read.
         """
@@ -102,7 +102,7 @@ class FontBook:
         return None
 
 
-# Whoever fits a text into a box measures its lines many times.
+# Fitting a text into a box measures its lines many times.
 @lru_cache(maxsize=8192)
 def _runs(book: FontBook, line: str, bold: bool, right_to_left: bool) -> tuple[Run, ...]:
     letters = _levels(line, right_to_left)
@@ -126,7 +126,7 @@ def _runs(book: FontBook, line: str, bold: bool, right_to_left: bool) -> tuple[R
 
 
 def forget() -> None:
-    """Drop every line that was cut before: one of them may have been a name."""
+    """Forget every line divided so far: one of them may have been a name."""
     _runs.cache_clear()
 
 
@@ -151,9 +151,9 @@ def _tell_of(letter: str) -> None:
 
 
 def _levels(line: str, right_to_left: bool) -> list[tuple[str, int]]:
-    """Each letter with its level: even ones are read to the right, odd ones to the left.
+    """Each letter with its level: even levels are read to the right, odd ones to the left.
 
-    Without what is no letter: controls, marks of direction, what Unicode has not assigned.
+    Controls, direction marks and unassigned code points are left out.
     """
     line = "".join(c for c in line if unicodedata.category(c)[0] != "C")
     if not right_to_left and not any(
@@ -172,7 +172,7 @@ def _levels(line: str, right_to_left: bool) -> list[tuple[str, int]]:
 
 
 def _inherit(letters: list[tuple[str, int]], fonts: list[Path | None]) -> None:
-    """Spaces and marks stand in the font of what is before them: HarfBuzz puts them together."""
+    """Spaces and marks take the font of what precedes them: HarfBuzz puts them together."""
     for i in range(1, len(letters)):
         letter, before = letters[i][0], fonts[i - 1]
         joins = letter.isspace() or unicodedata.category(letter).startswith("M")
@@ -181,7 +181,7 @@ def _inherit(letters: list[tuple[str, int]], fonts: list[Path | None]) -> None:
 
 
 def _scripts(letters: list[str]) -> list[str]:
-    """The script of each letter; what belongs to none (a digit, a space) takes its neighbour's."""
+    """The script of each letter; what has none (a digit, a space) takes its neighbour's."""
     scripts: list[str] = []
     for letter in letters:
         before = scripts[-1] if scripts else ""
@@ -206,7 +206,7 @@ def _grouped(pieces: list[_Piece]) -> Iterable[tuple[tuple[int, Path, str], list
 
 
 def _in_order(runs: list[tuple[int, Run]]) -> list[Run]:
-    """From the order in which they are read to that on the screen (UAX 9, rule L2)."""
+    """From reading order to the order on the screen (UAX 9, rule L2)."""
     ordered = list(runs)
     highest = max((level for level, _ in ordered), default=0)
     for least in range(highest, 0, -1):
@@ -221,12 +221,12 @@ def _in_order(runs: list[tuple[int, Run]]) -> list[Run]:
 
 
 class FontFileError(ValueError):
-    """The file is no font whose letters can be read."""
+    """The file is not a font whose letters can be read."""
 
 
 @cache
 def letters_of(font: Path) -> frozenset[int]:
-    """The code points that a TrueType or OpenType file draws; FontFileError if it is none."""
+    """The code points that a TrueType or OpenType file draws; FontFileError if it is neither."""
     try:
         return frozenset(_read_letters(font.read_bytes()))
     except (struct.error, IndexError, KeyError) as error:

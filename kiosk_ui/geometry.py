@@ -36,7 +36,7 @@ class Disc:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A filled area with hard edges, for a stroke to lie on; none of its corners points inwards."""
+    """A filled convex area with hard edges, for a stroke to lie on."""
 
     points: tuple[Point, ...]
     strength: float = 1.0
@@ -86,7 +86,7 @@ def turned(points: Iterable[Point], degrees: float) -> tuple[Point, ...]:
 
 
 def beginning(points: tuple[Point, ...], share: float) -> tuple[Point, ...]:
-    """The first `share` (0..1) of a line by its length: a line that is being drawn."""
+    """The first `share` (0..1) of a line by length: a line that is being drawn."""
     left = share * sum(math.dist(a, b) for a, b in pairwise(points))
     drawn = [points[0]]
     for start, end in pairwise(points):
@@ -122,8 +122,8 @@ def _turn_deg(before: Point, here: Point, after: Point) -> float:
 def ribbon(points: tuple[Point, ...], half_width: float, *, closed: bool) -> list[float]:
     """A smooth line as a triangle strip of vertices (x, y, u, v), to be covered with a disc.
 
-    u runs from 0 to 1 across the line. v is 0.5 along it and runs to 0 and 1 in one more step
-    beyond either end of an open line: so the disc's halves become its round ends.
+    u runs from 0 to 1 across the line. v is 0.5 along it, and runs to 0 and 1 in one more step
+    beyond the ends of an open line, so that the disc's halves become its round ends.
     """
     # A closed line comes back to its first point; each end's direction needs a neighbour.
     path = (points[-1], *points, points[0], points[1]) if closed else points

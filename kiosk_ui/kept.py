@@ -13,7 +13,7 @@ from oneglance.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
-# Less could not be read, so that nobody could make it more again.
+# With less light nobody could read the screen to turn it up again.
 LEAST_LIGHT = 0.2
 
 
@@ -26,12 +26,12 @@ class Kept:
 
 
 def kept_file(admin_file: Path | None) -> Path | None:
-    """Where it is kept; None without an administration, as then nobody chooses."""
+    """Where it is kept; None without an administration, since nobody can choose then."""
     return None if admin_file is None else admin_file.with_name(f"{admin_file.name}.screen")
 
 
 def read_kept(file: Path | None) -> Kept:
-    """What is kept; what the configuration says, and a line in the log, if it cannot be read."""
+    """What was kept; if it cannot be read, a line in the log and the configuration's values."""
     if file is None:
         return Kept()
     try:

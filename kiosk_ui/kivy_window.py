@@ -1,4 +1,4 @@
-"""Kivy, kept on a short leash: no files in HOME, no command line, no log of its own, one window.
+"""Kivy on a short leash: no files in HOME, no command line, no log of its own, one window.
 
 Kivy reads its settings when it is first imported, so nothing may import kivy before `open_window`.
 """
@@ -42,13 +42,13 @@ def open_window(
 ) -> Any:
     """Open the one window of this process and return Kivy's Window; with `touch` it can be touched.
 
-    `fullscreen` covers the display whatever `size_px` says. `escape` is the key that closes it; as
-    a rule, only one that is not full screen.
+    `fullscreen` covers the display whatever `size_px` says. `escape` lets that key close the
+    window, by default only if it is not full screen.
 
-    Raises MissingPartError without Kivy, OneglanceError where there is no display.
+    Raises MissingPartError without Kivy, OneglanceError without a display.
     """
     os.environ.update(_ENVIRONMENT)
-    # Left to choose, SDL ends with a driver that draws into thin air, and the kiosk looks alive.
+    # Left to choose, SDL ends up with a driver that draws nowhere, and the kiosk seems to work.
     driver = os.environ.get("SDL_VIDEODRIVER") or _video_driver()
     os.environ["SDL_VIDEODRIVER"] = driver
     try:
@@ -59,7 +59,7 @@ def open_window(
             "the screen's toolkit Kivy is not installed", fix="pip install 'oneglance[kiosk]'"
         ) from None
     if fullscreen and driver == "x11":
-        # Without a window manager nobody enlarges the window after it was opened.
+        # Without a window manager nothing enlarges the window after it has opened.
         size_px = _x_display_px() or size_px
     Config.set("graphics", "width", size_px[0])
     Config.set("graphics", "height", size_px[1])
@@ -69,8 +69,8 @@ def open_window(
     Config.set("graphics", "allow_screensaver", 0)
     Config.set("graphics", "show_cursor", 0 if fullscreen else 1)
     Config.set("kivy", "exit_on_escape", int(not fullscreen if escape is None else escape))
-    # Without input devices nobody can touch anything, or plug in what would. SDL makes a mouse's
-    # clicks of touches, so the mouse is all that is needed.
+    # Without input devices nobody can touch anything. SDL turns touches into mouse clicks, so the
+    # mouse is all that is needed.
     for device in Config.options("input"):
         Config.remove_option("input", device)
     if touch:
@@ -90,7 +90,7 @@ def open_window(
 
 
 def _load_no_styles() -> None:
-    """Keep Kivy from parsing the styles of its own widgets, a tenth of a start: there are none."""
+    """Keep Kivy from parsing the styles of its own widgets, a tenth of the start: we use none."""
     import kivy
 
     folder, kivy.kivy_data_dir = kivy.kivy_data_dir, str(Path(__file__).with_name("no_styles"))
@@ -102,7 +102,7 @@ def _load_no_styles() -> None:
 
 @contextmanager
 def silent_kivy() -> Iterator[None]:
-    """While Kivy looks for its parts it logs those that are not there as errors, at length."""
+    """While Kivy looks for its parts it logs missing ones as errors, at length."""
     logger = logging.getLogger("kivy")
     logger.disabled = True
     try:
@@ -115,16 +115,16 @@ def _display_gone(_display: int | None) -> int:
     log.error(
         "kiosk: the display is gone, so this ends; as a service it comes back with the display"
     )
-    # Xlib would end the process itself, with two lines that nobody understands; it cannot go on.
+    # Xlib would end the process itself, with two cryptic lines; the process cannot go on.
     os._exit(1)
 
 
-# Kept for as long as the process: Xlib holds no reference to it.
+# Kept for as long as the process lives, as Xlib holds no reference to it.
 _DISPLAY_GONE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_display_gone)
 
 
 def _end_with_the_display() -> None:
-    """One clear line if the X server ends, or with it a compositor whose screen was unplugged."""
+    """One clear line if the X server ends, or a compositor whose screen was unplugged."""
     try:
         ctypes.CDLL("libX11.so.6").XSetIOErrorHandler(_DISPLAY_GONE)
     except (OSError, AttributeError):
@@ -132,7 +132,7 @@ def _end_with_the_display() -> None:
 
 
 def _x_display_px() -> tuple[int, int] | None:
-    """How large the X display is; None if its library does not say."""
+    """The size of the X display; None if its library does not say."""
     try:
         x11 = ctypes.CDLL("libX11.so.6")
         x11.XOpenDisplay.restype = ctypes.c_void_p

@@ -1,4 +1,4 @@
-"""The language of the screen: gettext catalogues from `locale/`, and which way they are written."""
+"""The screen's language: gettext catalogues from `locale/`, and the direction of writing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).with_name("locale")
 DOMAIN = "kiosk"
-# In the order in which they may be offered; each has a catalogue but English, whose ids are it.
+# In the order in which they are offered; each has a catalogue, except English, the ids' own
+# language.
 LANGUAGES = ("en", "de", "es", "fr", "vi", "ar", "zh")
 _RIGHT_TO_LEFT = {"ar"}
 
@@ -21,7 +22,7 @@ Say = Callable[..., str]
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
-    """Mark `message` as one that has a translation; the string itself stays English."""
+    """Mark `message` for translation; the string itself stays English."""
     return message
 
 
@@ -36,7 +37,7 @@ class Language:
 
     @property
     def right_to_left(self) -> bool:
-        """Whether its lines begin at the right."""
+        """Whether it is written from right to left."""
         return self.code in _RIGHT_TO_LEFT
 
     def say(self, message: str, **values: str) -> str:
@@ -48,9 +49,9 @@ class Language:
 
 
 def language(code: str) -> Language:
-    """The language `code`, e.g. "de"; a country after it ("de_AT") makes no difference.
+    """The language `code`, e.g. "de"; a country after it ("de_AT") is ignored.
 
-    A language that is not there is told in one line of the log, and English serves.
+    For a missing language, one line goes to the log and English is used.
     """
     short = code.replace("-", "_").partition("_")[0].lower()
     if short == "en":

@@ -1,4 +1,4 @@
-"""Names as they may stand on a screen: no control characters, no tricks, not too long."""
+"""Names as they may appear on a screen: no control characters, no tricks, not too long."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MAX_MARKS = 2
 def clean_name(name: str) -> str:
     """The name in one line of at most MAX_NAME_LENGTH characters; may come out empty.
 
-    Control, format (so also bidirectional overrides), surrogate and private characters go, every
-    kind of space becomes one blank, marks beyond MAX_MARKS on a letter go, a long name ends in
-    an ellipsis. Cleaning twice changes nothing.
+    Control, format (including bidirectional overrides), surrogate and private-use characters are
+    removed, every kind of space becomes one blank, marks beyond MAX_MARKS on a letter are removed,
+    and a long name ends in an ellipsis. Cleaning twice changes nothing.
     """
     kept: list[str] = []
     marks = 0
@@ -25,7 +25,7 @@ def clean_name(name: str) -> str:
             kept.append(" ")
         elif not category.startswith("C") and marks <= MAX_MARKS:
             kept.append(character)
-    # What was removed may have kept letters and their marks apart: compose again.
+    # What was removed may have separated letters from their marks, so compose again.
     text = unicodedata.normalize("NFC", " ".join("".join(kept).split()))
     if len(text) > MAX_NAME_LENGTH:
         text = text[: MAX_NAME_LENGTH - 1].rstrip() + "…"

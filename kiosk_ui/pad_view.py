@@ -1,7 +1,7 @@
 """The keys of the PIN pad, and the button that opens it.
 
-No key lights up under a finger: who watches or films the screen from afar would read the PIN off
-it. The dot that each digit adds says that it was taken. Import this only after
+No key lights up under a finger: somebody who watches or films the screen from afar could read the
+PIN. The dot that each digit adds shows that it was taken. Import this only after
 `kivy_window.open_window`.
 """
 
@@ -48,7 +48,7 @@ class PadKey(FloatLayout):  # type: ignore[misc]
         self._said: object = None
 
     def show(self, *, lit: bool = True, can: bool = True) -> None:
-        """Draw it: `lit` in the colour of a yes, and dim unless it `can` be pressed."""
+        """Draw it: in the colour of a yes if `lit`, and dim unless it `can` be pressed."""
         theme = self._theme
         sends = lit and self.key is Key.SEND
         back = theme.yes if sends else self._plain
@@ -63,14 +63,14 @@ class PadKey(FloatLayout):  # type: ignore[misc]
         self.ids.text.color = (*sign, 1)
 
     def collide_point(self, x: float, y: float) -> bool:
-        """Whether a touch there is one of this key."""
+        """Whether a touch there hits this key."""
         reach = self.reach
         return bool(
             self.x - reach <= x < self.right + reach and self.y - reach <= y < self.top + reach
         )
 
     def on_touch_down(self, touch: Any) -> bool:
-        """Kivy's: a touch counts as it begins, not when the finger is lifted."""
+        """Called by Kivy: a touch counts as it begins, not when the finger is lifted."""
         if not self.collide_point(*touch.pos):
             return False
         if getattr(touch, "button", "left") == "left":
@@ -79,7 +79,7 @@ class PadKey(FloatLayout):  # type: ignore[misc]
 
 
 class PinKeys(Widget):  # type: ignore[misc]
-    """Ten digits, and the keys that take one back and that send, as large as the widget allows."""
+    """Ten digits, and the keys for deleting one and for sending, as large as the widget allows."""
 
     def __init__(self, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
         super().__init__(**kwargs)

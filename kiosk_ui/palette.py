@@ -1,4 +1,4 @@
-"""The screen's colours: light on dark, and told apart without seeing hue.
+"""The screen's colours: light on dark, and distinguishable without seeing hue.
 
 Components are sRGB in 0..1. Every accent is far from the background, and symbol and words carry
 the meaning: the colour only confirms it. The pair for yes and no (bluish green, orange) follows
@@ -17,7 +17,7 @@ Rgb = tuple[float, float, float]
 
 
 def rgb(code: int) -> Rgb:
-    """A colour from its usual number, e.g. 0x35D6A0."""
+    """A colour from its hexadecimal number, e.g. 0x35D6A0."""
     return ((code >> 16) / 255, (code >> 8 & 0xFF) / 255, (code & 0xFF) / 255)
 
 
@@ -60,13 +60,13 @@ TONES: dict[Kind, Tone] = {
     Kind.MAINTENANCE: Tone.OFF,
     Kind.OFFLINE: Tone.OFF,
 }
-# How much of its tone lies over the background at the foot of a screen.
+# How strongly its tone tints the background at the foot of a screen.
 _TINTS = {Tone.CALM: 0.08, Tone.GUIDE: 0.14, Tone.YES: 0.30, Tone.NO: 0.24, Tone.OFF: 0.05}
 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours, and perhaps a logo and a font of one's own. The defaults are oneglance's."""
+    """Colours, and optionally a logo and font of your own. The defaults are oneglance's."""
 
     background: Rgb = _BACKGROUND
     text: Rgb = _TEXT
@@ -95,7 +95,7 @@ class Theme:
         return self.tone(TONES[kind])
 
     def foot(self, kind: Kind) -> Rgb:
-        """The background at the foot of a screen, where its texts stand; plain at the top."""
+        """The background at the foot of a screen, where its texts are; it is plain at the top."""
         tone = TONES[kind]
         return mixed(self.background, self.tone(tone), _TINTS[tone])
 

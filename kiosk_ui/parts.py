@@ -30,14 +30,14 @@ from oneglance.kiosk_ui.palette import BACKGROUND, Rgb, mixed
 from oneglance.kiosk_ui.soft_pixels import brush_pixels
 from oneglance.kiosk_ui.text_fit import fit
 
-# Text is measured at this size first; its width and height grow almost evenly with the font.
+# Text is measured at this size first; its width and height scale almost linearly with the font.
 _MEASURED_PX = 100
-# Noto's lines stand far apart for the sake of its tallest letters; those still fit in this much
-# of it, and Arabic's rarest marks may reach into the next line.
+# Noto's lines are far apart for the sake of its tallest letters. Those still fit in this share of
+# the distance, and Arabic's rarest marks may reach into the next line.
 _LEADING, _MOST_LEADING_EM = 0.94, 1.5
-# How much of what a line leaves free stands before it.
+# Which share of the space that a line leaves free comes before it.
 _SHARE_LEFT = {"left": 0.0, "center": 0.5, "right": 1.0}
-# Computing a larger disc would hold up a frame; the only ones have their edges under a ring.
+# Computing a larger disc would delay a frame; the only larger ones have a ring over their edges.
 _LARGEST_BRUSH_PX = 96
 
 
@@ -51,7 +51,7 @@ class Symbol(Widget):  # type: ignore[misc]
         self._brush_scale = 0.0
 
     def draw(self, shapes: tuple[Shape, ...], accent: Rgb, back: Rgb = BACKGROUND) -> None:
-        """Show `shapes` in the colour `accent` over `back`, unless that is what is shown."""
+        """Show `shapes` in the colour `accent` over `back`, unless they are shown already."""
         wanted = (shapes, accent, back, tuple(self.pos), tuple(self.size))
         if wanted == self._drawn:
             return
@@ -76,7 +76,7 @@ class Symbol(Widget):  # type: ignore[misc]
         return tuple((self.center_x + x * half, self.center_y + y * half) for x, y in points)
 
     def _stroke(self, stroke: Stroke) -> None:
-        # Kivy's own lines have jagged edges or blunt ends, and not every GPU can multisample.
+        # Kivy's own lines have jagged edges or blunt ends, and not every GPU does multisampling.
         texture = self._brush(stroke.width * self.width / 2)
         scaled = self._placed(stroke.points)
         for piece in [scaled] if stroke.closed else smooth_pieces(scaled):
@@ -93,7 +93,7 @@ class Symbol(Widget):  # type: ignore[misc]
         Mesh(vertices=vertices, indices=range(len(vertices) // 4), mode="triangle_fan")
 
     def _disc(self, centre: Point, radius_x: float, radius_y: float) -> None:
-        # Kivy's SmoothEllipse loses memory each time it is made; a picture of a disc does not.
+        # Kivy's SmoothEllipse leaks memory each time it is made; a picture of a disc does not.
         half = self.width / 2
         drawn_px = min(2 * radius_x * half, _LARGEST_BRUSH_PX)
         texture = self._brush(drawn_px)
@@ -111,7 +111,7 @@ class Symbol(Widget):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A run as a picture, `x` to the right of its line's beginning."""
+    """A run as a picture, `x` px to the right of the beginning of its line."""
 
     texture: Any
     x: float
@@ -119,7 +119,7 @@ class _Piece:
 
 
 class KioskLabel(Widget):  # type: ignore[misc]
-    """Text that is as large as its box allows, up to `font_share` of the window's height.
+    """Text as large as its box allows, up to `font_share` of the window's height.
 
     Its letters come from as many fonts as they need, in the order in which they are read.
     """
@@ -135,7 +135,7 @@ class KioskLabel(Widget):  # type: ignore[misc]
 
     def __init__(self, **kwargs: Any) -> None:
         self._colour = Color(1, 1, 1, 1)
-        # The box that the lines really take: x, y, width, height.
+        # The box that the lines really occupy: x, y, width, height.
         self.ink: tuple[float, float, float, float] = (0, 0, 0, 0)
         self._lines: tuple[list[_Piece], ...] = ()
         super().__init__(**kwargs)
@@ -162,7 +162,8 @@ class KioskLabel(Widget):  # type: ignore[misc]
         font_px, rows = fitted.font_px, fitted.text.split("\n")
 
         def too_large() -> bool:
-            # Small letters are drawn on whole pixels, and so a little larger than in theory.
+            # Small letters are drawn on whole pixels, and so come out a little larger than in
+            # theory.
             tall = max((_extent(run, font_px)[1] for row in rows for run in runs(row)), default=1)
             wide = max(width_px(row, font_px) for row in rows)
             high = len(rows) * _line_height(tall, font_px)
@@ -224,8 +225,8 @@ def _label(run: Run, text: str, font_px: int) -> Any:
 
 
 def _shaped(run: Run, font_px: int) -> Any:
-    # SDL learns a font's script and direction only as it draws, and measures by the last ones.
-    # Kivy draws a text when its texture is first bound.
+    # SDL sets a font's script and direction only when it draws, and measures with the previous
+    # ones. Kivy draws a text when its texture is first bound.
     primer = _label(run, ".", font_px)
     primer.refresh()
     primer.texture.bind()
@@ -239,7 +240,7 @@ def _extent(run: Run, font_px: int) -> tuple[int, int]:
 
 
 def forget() -> None:
-    """Drop all that was measured of lines before: one of them may have been a name."""
+    """Forget everything measured so far: one of the lines may have been a name."""
     fonts.forget()
     _extent.cache_clear()
 

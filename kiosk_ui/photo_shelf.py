@@ -1,4 +1,4 @@
-"""The photographs on what is plugged in: found below folders, and read, whatever lies there."""
+"""The photographs on a plugged-in medium, found below folders and read."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from oneglance.kiosk_ui.photo_shrink import Fault
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_BYTES = 100_000_000
-# A stick may hold a whole disk: more than this nobody looks through at a door.
+# A stick may hold a whole disk's worth: nobody looks through more than this at a door.
 MAX_PICTURES, MAX_ENTRIES, MAX_DEPTH = 300, 20_000, 6
-# File systems know times that no date is made of: these seconds and later ones are the year 9000.
+# File systems can hold times beyond any date: anything later counts as these seconds, the year
+# 9000.
 _LATEST_S = 221_845_392_000.0
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file that is called like a picture; `folder` is the one it lies in."""
+    """A file named like a picture; `folder` is the one that it lies in."""
 
     path: Path
     name: str

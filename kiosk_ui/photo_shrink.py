@@ -1,4 +1,4 @@
-"""Run as a child: a photograph from a stick comes in, a small JPEG goes out, or one word why not.
+"""Run as a child: reads a photograph from a stick, and writes a small JPEG, or one word why not.
 
 Files on a stick that somebody found are what decoders were attacked with, and this screen's
 process holds an administrator's key at that time. So they are decoded in a process of its own that
@@ -20,7 +20,7 @@ from typing import BinaryIO
 from oneglance import MAX_PICTURE_PIXELS
 from oneglance.errors import MessageError
 
-# As `oneglance command` makes them: plenty for a face, and short enough for a command in base64.
+# As `oneglance command` makes them: plenty for a face, and small enough for a command in base64.
 LONGEST_PX, MAX_JPEG_BYTES = 640, 130_000
 _QUALITIES = (92, 80, 60, 40)
 _FORMATS = ("JPEG", "PNG")
@@ -38,7 +38,7 @@ class Fault(StrEnum):
 
 
 def shrunk(data: bytes) -> bytes | Fault:
-    """A JPEG, upright and at most LONGEST_PX long, of a JPEG or PNG file; waits for the child."""
+    """An upright JPEG, at most LONGEST_PX long, from a JPEG or PNG file; waits for the child."""
     try:
         with ExitStack() as files:
             given, made, said = (files.enter_context(_memory_file(name)) for name in _FILES)
@@ -97,7 +97,7 @@ def shrink(data: bytes) -> bytes:
 
 
 def main() -> int:
-    """Read the file from stdin, write the JPEG to stdout; 1 and a Fault's word on stderr."""
+    """Read the file from stdin, write the JPEG to stdout; or 1 and a Fault's word on stderr."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_JPEG_BYTES, MAX_JPEG_BYTES))
