@@ -1,7 +1,7 @@
-"""The PIN pad: which keys were pressed, to what is sent and told. Pure: no clock, no window.
+"""The PIN pad: from the keys pressed to what is sent and said. Pure: no clock, no window.
 
-The digits live here alone, from their key to the command. They have no place in a `repr`, in what
-the window gets, or in a log, and are dropped once sent, after a silence, and whenever the pad goes.
+The digits exist only here, from their key to the command. They never appear in a `repr`, in what
+the window gets, or in a log, and are dropped once sent, after a pause, and whenever the pad closes.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from oneglance.contract.commands import Code
 from oneglance.kiosk_ui.pad_keys import DIGITS, FEWEST_DIGITS, MOST_DIGITS, Key
 from oneglance.kiosk_ui.words import PIN_ANSWERS, PIN_REFUSED
 
-# Somebody who looks the PIN up needs some seconds between two digits.
+# Somebody who looks up the PIN needs some seconds between two digits.
 SILENCE_S = 12.0
-# Whoever opens it while PINs have to wait is shown the countdown, and then the door again.
+# Whoever opens it while PINs have to wait sees the countdown, and then the door again.
 WAIT_SHOWN_S = 5.0
 # A command lives for 5 s: no later answer comes.
 ANSWER_S = 6.0
 # The daemon takes one PIN a second, counted from the end of its work on the last one.
 CLAIM_EVERY_S = 1.1
-# A second tap on the button would already press what the first one brought under the finger.
+# A double tap on the button would press the key that the first tap brought under the finger.
 DOUBLE_TAP_S = 0.25
-# A right PIN or a wrong one: the daemon says at once itself that it looks for a face.
+# Whether the PIN is right or wrong, the daemon itself says at once that it looks for a face.
 TAKEN_SHOWN_S = 2.0
-# No answer came, or there is no broker.
+# No answer came, or the broker is not connected.
 UNHEARD = ""
 
 
@@ -35,14 +35,14 @@ class Phase(StrEnum):
 
     CLOSED = auto()
     ENTERING = auto()
-    # Complete, and on its way as soon as the daemon takes one.
+    # Complete, and sent as soon as the daemon takes one.
     SUBMITTED = auto()
     SENT = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """`said` is what came of the last PIN, until the next key; `taken` that one was taken."""
+    """`said` is the last PIN's outcome, until the next key; `taken_s` is when one was taken."""
 
     phase: Phase = Phase.CLOSED
     digits: str = field(default="", repr=False)

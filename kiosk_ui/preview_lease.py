@@ -1,7 +1,7 @@
-"""The screen's half of the live picture: when to ask, what may be shown, how old that is.
+"""The screen's half of the live picture: when to ask, what may be shown, and how old it is.
 
-Pure: the time is passed in, a monotonic one. The daemon's clock is never compared with this
-machine's: a frame is as old as it came later than the quickest of its lease, and since it came.
+Pure: a monotonic time is passed in. The daemon's clock is never compared with this machine's: a
+frame's age is how much longer it took than the quickest of its lease, plus the time since it came.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ log = logging.getLogger(__name__)
 # Where visitors see themselves: while they are looked at.
 PICTURED = frozenset({Kind.LOOK_HERE, Kind.CHECKING, Kind.CHALLENGE})
 RENEW_S = 10.0
-# So long after asking without a picture: the command is lost, the daemon new, or its cameras gone.
-# Each time in a row it waits twice as long, as each asking stands in the daemon's log.
+# No picture for this long after asking: the command was lost, the daemon is new, or its cameras are
+# gone. The wait doubles with each failure in a row, as each request goes into the daemon's log.
 SILENCE_S, MOST_SILENCE_S = 3.0, 60.0
-# A daemon that does not know the verb, or this key, will not soon.
+# A daemon that does not know the verb or this key is unlikely to learn it soon.
 REFUSED_S, BUSY_S = 60.0, 5.0
-# From when on the age is shown, and from when on the picture is not.
+# The age from which on it is shown, and that from which on the picture is not.
 STALE_S, BLANK_S = 0.7, 2.0
-# What the daemon sends is smaller; a file that says otherwise is not opened.
+# The daemon sends smaller pictures; a file that claims to be larger is not opened.
 MAX_SIDE_PX = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What there is to see: a JPEG file of `size_px`, where the face is, and its age."""
+    """What can be shown: a JPEG file of `size_px`, where the face is, and its age."""
 
     number: int
     jpeg: bytes = field(repr=False)
@@ -49,12 +49,12 @@ class Shot:
 
     @property
     def stale(self) -> bool:
-        """Whether its age is to be told."""
+        """Whether its age should be shown."""
         return self.age_s > STALE_S
 
 
 class PreviewLease:
-    """One screen's lease: `due` says with which half of a key to ask, `arrived` takes frames."""
+    """One screen's lease: `due` says with which half of a key to ask; `arrived` takes frames."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
@@ -69,7 +69,7 @@ class PreviewLease:
         self._number = 0
 
     def due(self, wanted: bool, now_s: float) -> str:
-        """The half to ask with now, empty if there is nothing to ask; it is taken for asked."""
+        """The half to ask with now, which then counts as asked; empty if none is due."""
         self._wanted = wanted
         over = now_s - self._asked_s >= LEASE_S
         if not wanted:
@@ -90,12 +90,12 @@ class PreviewLease:
         return self._receiver.half if self._receiver is not None else ""
 
     def refused(self, code: str, now_s: float) -> None:
-        """The daemon's answer is no: ask again later."""
+        """The daemon refused: ask again later."""
         self.forget()
         self._not_before_s = now_s + (BUSY_S if code == Code.BUSY else REFUSED_S)
 
     def arrived(self, payload: bytes, keys: Iterable[Ed25519PublicKey], now_s: float) -> None:
-        """Take a frame; what is no picture for this screen is left out, in one line of the log."""
+        """Take a frame; what is no picture for this screen is dropped, with a line in the log."""
         if self._receiver is None:
             return
         try:
@@ -118,7 +118,7 @@ class PreviewLease:
         self._shot = Shot(self._number, picture.jpeg, size_px, picture.face, 0.0)
 
     def shot(self, now_s: float) -> Shot | None:
-        """What may be shown now; None if nothing is wanted or new enough."""
+        """What may be shown now; None if nothing is wanted, or nothing is new enough."""
         shot = self._shot
         if shot is None or not self._wanted:
             return None
@@ -128,7 +128,7 @@ class PreviewLease:
         return Shot(shot.number, shot.jpeg, shot.size_px, shot.face, age_s)
 
     def forget(self) -> None:
-        """End the lease here: its key and its last picture are gone."""
+        """End the lease on this side: its key and its last picture are dropped."""
         self._receiver, self._shot = None, None
         self._asked_s = self._began_s = -math.inf
         self._taken_s = self._quickest_s = math.inf

@@ -1,4 +1,4 @@
-"""Where the live picture, the face's outline and what was gathered stand on the screen. Pure."""
+"""Where on the screen the live picture, the face's outline and the progress are. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from oneglance.contract.messages import FaceBox
 
 _OUTLINE_POINTS = 72
-# Haar's box ends at brows and chin: a head is wider by this and taller by that.
+# A Haar box ends at the brows and chin: a head is wider by the first factor and taller by the
+# second.
 _WIDER, _TALLER = 1.06, 1.32
-# The part of the way to a new place that the picture and the outline go with each frame.
+# How much of the way to a new place the picture and the outline move in each frame.
 _STEP = 0.35
 # At least this much of the picture's height is seen, or a head would not fit into a low, wide
 # place; the picture is then narrower than that.
@@ -19,10 +20,10 @@ _LEAST_SEEN = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The part of the picture that is seen, in shares of it from its lower left corner.
+    """The visible part of the picture, in shares of it from its lower left corner.
 
-    It takes `across` of the screen's width, in the middle, and the whole height. It is mirrored
-    when drawn, so that visitors see themselves as in a mirror.
+    It takes `across` of the screen's width, in the middle, and the whole height. It is drawn
+    mirrored, so that visitors see themselves as in a mirror.
     """
 
     x: float
@@ -54,7 +55,7 @@ def placed(
 
 
 def glided(before: Placed | None, now: Placed) -> Placed:
-    """Some of the way from where it was to where it belongs; at once to another size."""
+    """Part of the way from where it was to where it belongs; all of it if the size changed."""
     if before is None or (before.width, before.height) != (now.width, now.height):
         return now
     return Placed(
@@ -69,7 +70,7 @@ def glided(before: Placed | None, now: Placed) -> Placed:
 def head(
     face: FaceBox, seen: Placed, screen_px: tuple[float, float]
 ) -> tuple[tuple[float, float], float, float]:
-    """Middle and radii, in px, of the head of a face on the mirrored screen."""
+    """Centre and radii, in px, of a face's head on the mirrored screen."""
     x = (face.x + face.width / 2 - seen.x) / seen.width
     y = (1 - face.y - face.height / 2 - seen.y) / seen.height
     wide = seen.across * screen_px[0]
@@ -82,11 +83,11 @@ def head(
 def oval(
     middle: tuple[float, float], radius_x: float, radius_y: float, share: float = 1.0
 ) -> list[float]:
-    """Points x, y, x, y... of an oval, or of a `share` of it from the top on, clockwise."""
+    """Points x, y, x, y... of an oval, or of a `share` of it, clockwise from the top."""
     if share <= 0:
         return []
     count = max(2, round(_OUTLINE_POINTS * share))
-    # A whole one is closed by who draws it.
+    # Whoever draws a whole one closes it.
     steps = count if share >= 1 else count - 1
     points = []
     for i in range(count):

@@ -1,6 +1,6 @@
-"""The screen's end of the local way to a live picture (see `daemon.voice.preview_socket`).
+"""The screen's end of the local socket for live pictures (see `daemon.voice.preview_socket`).
 
-Nothing here waits: the window's thread calls it. Without a daemon at that socket the frames come
+Nothing here blocks, as the window's thread calls it. Without a daemon at the socket, frames come
 over the broker.
 """
 
@@ -24,14 +24,14 @@ class LocalPictures:
         self._told = False
 
     def ask(self, half: str) -> None:
-        """Have the lease of this `half` (base64, as in the command) come here."""
+        """Have the frames of the lease with this `half` (base64, as in the command) sent here."""
         for _ in range(2):
             try:
                 if self._socket is None:
                     self._socket = _connected(self._path)
                 self._socket.send(half_of(half), socket.MSG_NOSIGNAL)
             except OSError as error:
-                # A daemon that was restarted is there again at once.
+                # A restarted daemon is back at once.
                 self.close()
                 cause = error
                 continue
@@ -44,11 +44,11 @@ class LocalPictures:
         self._told = False
 
     def newest(self) -> bytes | None:
-        """The newest frame that has come since the last call; older ones are of no use."""
+        """The newest frame that has come since the last call; older ones are useless."""
         frame = None
         while self._socket is not None:
             try:
-                # One byte more than may be: what is too long is seen to be.
+                # One byte more than allowed, so that too long a frame is noticed.
                 came = self._socket.recv(MAX_FRAME_BYTES + 1)
             except BlockingIOError:
                 break

@@ -1,4 +1,4 @@
-"""The visitors' own picture behind the words: mirrored, with the face's outline; gone when old.
+"""The visitors' own picture behind the words: mirrored, with the face's outline; hidden when old.
 
 Import this only after `kivy_window.open_window`.
 """
@@ -25,16 +25,16 @@ from oneglance.kiosk_ui.screen import Kind, ScreenState
 
 log = logging.getLogger(__name__)
 
-# How dark the picture is: as it is, behind a symbol that must be read, and when it is old.
+# How dark the picture is: normally, behind a symbol that must be readable, and when it is old.
 _VEIL, _VEIL_SYMBOL, _VEIL_OLD = 0.08, 0.62, 0.5
-# Above the words it goes over into what is behind it, in so many strips.
+# Above the words it fades into the background, in this many strips.
 _FADE, _STRIPS, _ABOVE_WORDS = 0.13, 20, 0.02
 # Where it is narrower than the screen, each side does so too: its share, in so many strips.
 _SIDE, _SIDE_STRIPS = 0.14, 14
 
 
 class LivePicture(Widget):  # type: ignore[misc]
-    """Fills its parent. `show` is called once a frame, and draws only what is new."""
+    """Fills its parent. `show` is called once per frame, and draws only what is new."""
 
     accent = ColorProperty(BACKGROUND)
     said = ColorProperty(TITLE)
@@ -59,17 +59,17 @@ class LivePicture(Widget):  # type: ignore[misc]
         return self._whole is not None
 
     def under(self, view: Any) -> None:
-        """Stand behind all that `view`, a KioskView, says, from now on."""
+        """From now on, stay behind everything that `view`, a KioskView, says."""
         view.add_widget(self, index=len(view.children))
         self._view, self._theme = view, view.theme
 
     def show(self, shot: Shot | None, state: ScreenState) -> None:
-        """Draw `shot` behind what `state` says, and in the place of its symbol."""
+        """Draw `shot` behind what `state` says, in place of its symbol."""
         title = self._view.ids.title
         _, low, _, tall = title.ink
         self.draw(shot, state, min(title.top, low + tall + _ABOVE_WORDS * self.height))
         self._view.pictured = self.visible
-        # An arrow must be seen; an eye or a face is the picture's own business.
+        # An arrow must be visible; an eye or a face can be seen in the picture itself.
         instead = self.visible and state.kind is not Kind.CHALLENGE
         self._view.ids.symbol.opacity = 0 if instead else 1
 
@@ -107,7 +107,7 @@ class LivePicture(Widget):  # type: ignore[misc]
         self.done = oval(middle, radius_x, radius_y, state.progress)
 
     def _paint(self, seen: Placed, bottom: float, light: float) -> None:
-        """The part of the picture that is seen, fading out towards `bottom`."""
+        """The visible part of the picture, fading out towards `bottom`."""
         width, height = self._whole.size
         part = self._whole.get_region(
             *(seen.x * width, seen.y * height), *(seen.width * width, seen.height * height)

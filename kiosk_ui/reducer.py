@@ -1,12 +1,12 @@
-"""What happened, to what the screen shows. Pure: no clock, no broker, no window.
+"""From what happened to what the screen shows. Pure: no clock, no broker, no window.
 
-The order in which things win: no connection or no daemon; a fresh result; a daemon that can let
-nobody in; a wait after failures; what is asked of somebody; the PIN pad; somebody being looked at,
-who is asked for a badge first where a face alone lets nobody in, or awaited; a lost camera; the
-lock's own word; idle. While the pad is open a refusal takes its words and leaves it its keys. A
-name comes only from an accepted decision that the gate admitted, and it is forgotten as soon as its
-time is over, somebody else steps up, or the connection breaks.
-"Come in" is said only while the lock itself says that it is open.
+In order of precedence: no connection or no daemon; a fresh result; a daemon that can let nobody in;
+a wait after failures; a challenge; the PIN pad; somebody being looked at (who is first asked for a
+badge where a face alone lets nobody in) or awaited; a lost camera; the lock's state; idle. While
+the pad is open, a refusal replaces its words but leaves its keys. A name comes only from an
+accepted decision that the gate admitted, and is forgotten as soon as its time is over, somebody
+else steps up, or the connection breaks. "Come in" is said only while the lock itself reports that
+it is open.
 """
 
 from __future__ import annotations
@@ -55,23 +55,23 @@ from oneglance.kiosk_ui.words import (
     time_left,
 )
 
-# However soon the next answer or visitor comes, an answer is there to be read for so long.
+# How long an answer stays readable, however soon the next answer or visitor comes.
 MIN_RESULT_S = 1.2
-# Longer than any visit is looked at unless its camera or daemon hangs.
+# No visit is looked at for longer, unless its camera or the daemon hangs.
 MOST_CHECKING_S = 20.0
-# A hint that comes and goes with every frame would flicker, and nobody could follow it.
+# A hint that came and went with every frame would flicker, and nobody could follow it.
 HINT_HELD_S = 0.8
-# A visit about which nothing more is heard is over: the person left, or the daemon hangs.
+# A visit that falls silent for this long is over: the person left, or the daemon hangs.
 VISIT_SILENCE_S = 2.0
-# Claims and waits are told once a second while there are any.
+# Claims and waits are published once a second while there are any.
 ACCESS_SILENCE_S = 3.0
-# How long a challenge whose time is over waits for the daemon to say what comes next.
+# How long an expired challenge stays while the daemon has not said what comes next.
 LINGER_S = 1.0
 # The daemon repeats its status every 30 s; a retained one that nobody repeats is an echo.
 STATUS_SILENCE_S = 75.0
 # How long a fresh screen waits for its broker and daemon before it calls itself out of service.
 START_GRACE_S = 10.0
-# Reasons of a status, without the camera's name.
+# Reasons in a status, without the camera's name.
 _STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"} | {
     "gallery_stale",
     "sharing_error",
@@ -80,10 +80,10 @@ _STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"}
     "sharing_refused",
     "sharing_replayed",
 }
-# No badge or PIN counts, but faces do.
+# No badges or PINs count, but faces do.
 _NO_CLAIMS = {"credentials_restored", "credentials_error"}
 _SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}
-# Where a PIN is of use, the button that opens the pad is there.
+# Where a PIN helps, the button that opens the pad is shown.
 _OFFERS_PAD = {
     Kind.IDLE,
     Kind.LOOK_HERE,
@@ -100,7 +100,7 @@ _LONGEST_NOTE = 60
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker accepted us; the daemon's retained status follows."""
+    """The broker accepted the connection; the daemon's retained status follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class StatusArrived:
-    """The daemon about itself; None if what came could not be read."""
+    """The daemon's status; None if it could not be read."""
 
     status: Status | None
 
@@ -124,7 +124,7 @@ class VisitArrived:
 
 @dataclass(frozen=True, slots=True)
 class AccessArrived:
-    """Whether somebody is claimed, and who has to wait."""
+    """Whether somebody has been claimed, and who has to wait."""
 
     access: AccessState
 
@@ -138,26 +138,26 @@ class DecisionArrived:
 
 @dataclass(frozen=True, slots=True)
 class DoorArrived:
-    """The lock about itself; None if what came could not be read."""
+    """The lock's state; None if it could not be read."""
 
     door: DoorState | None
 
 
 @dataclass(frozen=True, slots=True)
 class ClockDoubted:
-    """A decision that the daemon signed was refused for its time alone: a clock is wrong."""
+    """A decision signed by the daemon was refused only because of its time: a clock is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """What the broker does not let this screen hear, by the last level of its topic; or nothing."""
+    """What the broker does not let this screen hear, as last levels of topics; may be empty."""
 
     topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ChallengeArrived:
-    """What `contract.gate.Gate` let through to be asked of the visitor now."""
+    """What the visitor is to be asked now, as admitted by `contract.gate.Gate`."""
 
     challenge: Challenge
 
@@ -206,7 +206,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is left of a decision: what to show, since when, and what the lock calls it."""
+    """What is kept of a decision: what to show, since when, and the lock's name for it."""
 
     kind: Kind
     title: str
@@ -237,7 +237,7 @@ class KioskState:
     access: AccessState | None = None
     access_at_s: float = 0.0
     result: Result | None = None
-    # An answer that came while the last one had not been there long enough.
+    # An answer that came before the last one had been shown for long enough.
     next_result: Result | None = None
     door: DoorState | None = None
     # The event of the last test of the lock.
@@ -265,7 +265,7 @@ def initial(
 
 
 def reduce(state: KioskState, event: Event, now_s: float) -> KioskState:
-    """The state after `event` at `now_s` (monotonic seconds, never before the last event's)."""
+    """The state after `event` at `now_s` (monotonic seconds, not before the last event's)."""
     return _drawn(_forgotten(_learnt(state, event, now_s), now_s), now_s)
 
 
@@ -291,7 +291,8 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
         case Unheard(topics):
             return replace(state, unheard=topics)
         case ChallengeArrived(challenge):
-            # Who is asked for something now must see it, over the answer to whoever was before.
+            # A visitor who is asked for something must see that, rather than the previous one's
+            # answer.
             return replace(
                 state,
                 challenge=challenge,
@@ -302,11 +303,11 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
                 clock_wrong=False,
             )
         case DecisionArrived(decision) if decision.reason == LOCK_TEST:
-            # Nobody's visit: it is the administration's to show.
+            # Not a visit: the administration shows it.
             return replace(state, lock_test=decision.event_id, clock_wrong=False)
         case DecisionArrived(decision):
             accepted = decision.outcome is Outcome.ACCEPTED
-            # Who enters a PIN need not be told that one is missing.
+            # Somebody who is entering a PIN need not be told that one is missing.
             known = state.pad.open and decision.reason == FACTOR_MISSING
             result = None if known else result_of(decision, now_s, discreet=state.discreet)
             return replace(
@@ -326,7 +327,7 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
 
 
 def _answered(state: KioskState, result: Result | None, now_s: float) -> KioskState:
-    """A visit is over; its answer waits while the last one is too young to go."""
+    """A visit is over; its answer waits until the last one has been shown for long enough."""
     state = replace(state, challenge=None, visit=None, checking_s=None)
     shown = state.result
     if result is not None and shown is not None and now_s - shown.at_s < MIN_RESULT_S:
@@ -355,7 +356,7 @@ def _keyed(state: KioskState, key: str, now_s: float) -> KioskState:
         return state
     if pad.open and key is not Key.CLOSE and _wait_s(state, now_s) > 0:
         return state
-    # Who opens it has read why nobody was let in before.
+    # Whoever opens it has read why nobody was let in before.
     state = state if pad.open else replace(state, result=None, next_result=None)
     return replace(state, pad=pin_pad.pressed(pad, key, now_s))
 
@@ -395,14 +396,14 @@ def _looked_at(state: KioskState, visit: VisitState, now_s: float) -> KioskState
 
 
 def _opens_pad(state: KioskState, now_s: float) -> bool:
-    """Whether who comes near can only enter a PIN, and here."""
+    """Whether all that a visitor can do is enter a PIN, and here."""
     claims = () if state.status is None else state.status.claims
     can = state.has_pad and not state.pad.open and state.result is None and _takes_pins(state)
     return can and claims == (Factor.PIN,) and not _is_claimed(state, now_s)
 
 
 def result_of(decision: Decision, now_s: float, *, discreet: bool = False) -> Result:
-    """What the screen says about an admitted decision; to a `discreet` one, without the name."""
+    """What the screen says about an admitted decision; without the name if it is `discreet`."""
     if decision.outcome is Outcome.ACCEPTED:
         title, line = WORDS[Kind.WELCOME]
         name = "" if discreet else clean_name(decision.person_name or "")
@@ -440,11 +441,11 @@ def _hangs(state: KioskState, now_s: float) -> bool:
 
 
 def _result_forgotten(state: KioskState, now_s: float) -> KioskState:
-    """An answer goes when its time is over, and for the next answer or visitor before that."""
+    """An answer goes when its time is over, or earlier for the next answer or visitor."""
     result = state.result
     if result is None:
         return state
-    # With the pad open its words say the answer, and whoever enters a PIN is being looked at.
+    # An open pad shows the answer in its words, and whoever enters a PIN is being looked at.
     waited_for = state.next_result is not None or (state.visit is not None and not state.pad.open)
     lasts_s = MIN_RESULT_S if waited_for else state.result_s
     if 0 <= now_s - result.at_s < lasts_s:
@@ -474,7 +475,7 @@ def _drawn(state: KioskState, now_s: float) -> KioskState:
 
 
 def _is_new(state: KioskState, now_s: float) -> bool:
-    """Whether a result came just now: the same words again are still a new answer."""
+    """Whether a result came just now: even the same words are a new answer."""
     return state.result is not None and state.result.at_s == now_s
 
 
@@ -510,7 +511,7 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
 
 
 def _asked(state: KioskState) -> str:
-    """What somebody has to show before their face is of use; nothing where a face is enough."""
+    """What people have to show before their face counts; empty where a face is enough."""
     claims = () if state.status is None else state.status.claims
     return ASKED.get(claims, WORDS[Kind.CLAIM][0]) if claims else ""
 
@@ -523,7 +524,7 @@ _OF_LOCK = {
 
 
 def _welcome_line(door: DoorState | None, result: Result) -> str:
-    """What stands under a welcome: only the lock can say that it is open."""
+    """The line below a welcome: only the lock can say that it is open."""
     if door is None:
         return result.line
     if door.state is LockState.FAULT:
@@ -533,7 +534,7 @@ def _welcome_line(door: DoorState | None, result: Result) -> str:
 
 
 def _note(state: KioskState, kind: Kind) -> str:
-    """For whoever looks after the door: why it is out of service, as a code."""
+    """For whoever looks after the door: a code that says why it is out of service."""
     if state.unheard and kind in _TROUBLE:
         return f"no right to hear {', '.join(state.unheard)}"[:_LONGEST_NOTE]
     if kind is Kind.OFFLINE:
@@ -547,7 +548,7 @@ def _note(state: KioskState, kind: Kind) -> str:
 
 
 def _wait_s(state: KioskState, now_s: float) -> float:
-    """How long whoever stands here has to wait: after a refused claim, with a PIN, with a face."""
+    """How long the person here has to wait: after a refused claim, with a PIN, or with a face."""
     if state.access is None:
         return 0.0
     who: set[str] = {"claim"}
@@ -571,9 +572,9 @@ def _is_claimed(state: KioskState, now_s: float) -> bool:
 def _at_rest(reasons: tuple[str, ...]) -> Kind:
     """What a daemon with these `reasons` shows while nobody is there.
 
-    One lost camera of several leaves the others, one that only misbehaves still sees, and faces
-    need no badges or PINs; any trouble that is not known here may mean that nobody can be let in,
-    and an open invitation would be a lie.
+    If one of several cameras is lost the others remain, one that only misbehaves still sees, and
+    faces need no badges or PINs. Any trouble that is not known here may mean that nobody can be let
+    in, and an invitation would be a lie.
     """
     names = {reason.partition(":")[0] for reason in reasons} - _STILL_SEES - _NO_CLAIMS
     if names - _SEES_NOTHING - {"starting"}:
@@ -587,7 +588,7 @@ def _visit_screen(visit: VisitState, now_s: float) -> ScreenState:
     checking = visit.phase is Phase.CHECKING
     kind = Kind.CHECKING if checking else Kind.LOOK_HERE
     title, line = WORDS[kind]
-    # What would help is what matters: it is said as large as can be.
+    # What would help matters most, so it is said in the large text.
     if visit.hint is not Hint.NONE:
         title, line = HINTS[visit.hint], title
     return ScreenState(

@@ -34,16 +34,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScreenState:
-    """All that the window needs to draw itself.
+    """Everything that the window needs to draw.
 
-    `title` is the big text, `line` the small one: both are English message ids of `words`, which
-    the window says in its language, with `name` and `left` (a time, e.g. "0:42") in their places.
-    `note` is for whoever looks after the door, and is not translated. `progress` runs from 0 to 1
-    while CHECKING, is what is left of the time, from 1 to 0, in a CHALLENGE, and 0 otherwise. A
-    CHALLENGE asks for `step`, which is `number` of `steps`, or stands before it. `since_s` is the
-    monotonic time at which this symbol and title came up; animations count from it. `digits` says
-    how many digits a PIN_PAD holds, never which, and `busy` that it takes none now; `offers_pad`
-    puts the button that opens it into a corner of another screen.
+    `title` is the big text, `line` the small one: both are English message ids from `words`, which
+    the window translates, with `name` and `left` (a time, e.g. "0:42") filled in. `note` is for
+    whoever looks after the door, and is not translated. `progress` runs from 0 to 1 while CHECKING,
+    is the share of time left, from 1 to 0, in a CHALLENGE, and is 0 otherwise. A CHALLENGE asks for
+    `step`, which is number `number` of `steps`, or is about to. `since_s` is the monotonic time at
+    which this symbol and title appeared; animations count from it. `digits` is how many digits a
+    PIN_PAD holds, never which, and `busy` says that it takes none now; `offers_pad` puts the button
+    that opens the pad into a corner of another screen.
     """
 
     kind: Kind

@@ -1,7 +1,7 @@
 """Pictures of screen states, drawn by the real window in a process of its own.
 
-Kivy opens one window a process and never lets go of it, so whoever wants pictures starts a child:
-`python -m oneglance.kiosk_ui.snapshot STATES.jsonl FOLDER WIDTHxHEIGHT`, one state a line.
+Kivy opens one window per process and never lets go of it, so pictures are drawn by a child: `python
+-m oneglance.kiosk_ui.snapshot STATES.jsonl FOLDER WIDTHxHEIGHT`, one state per line.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def render_states(
 ) -> list[Path]:
     """Draw each state into `folder` as `00-idle.png`, `01-welcome.png`...; returns the files.
 
-    `environment` names the display to use (see `virtual_display`); without it one is started.
+    `environment` names the display to use (see `virtual_display`); by default one is started.
     Raises MissingPartError without Kivy or any display, OneglanceError if drawing fails.
     """
     if environment is None:
@@ -73,7 +73,7 @@ def render_states(
 def draw(
     states: Sequence[ScreenState], folder: Path, size_px: tuple[int, int]
 ) -> Iterator[tuple[Path, Any]]:
-    """Open the window in this process; yields each picture's file and the view that drew it."""
+    """Open the window in this process; yields each picture's file, and the view that drew it."""
     window = open_window(size_px, fullscreen=False)
     from kivy.base import EventLoop
 
@@ -93,7 +93,7 @@ def draw(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child's side; 0, or the error's own exit code with its line on stderr."""
+    """The child's side: returns 0, or the error's own exit code, with its line on stderr."""
     listed, folder, size = arguments
     width, _, height = size.partition("x")
     lines = Path(listed).read_text(encoding="utf-8").splitlines()

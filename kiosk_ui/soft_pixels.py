@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 def glow_pixels(side_px: int) -> bytes:
-    """A round light that falls off smoothly to nothing at the edges."""
+    """A round light that fades smoothly to nothing at the edges."""
     return _round(side_px, lambda distance_px: max(0.0, 1 - 2 * distance_px / (side_px - 1)) ** 2)
 
 
@@ -27,7 +27,7 @@ def _round(side_px: int, opacity: Callable[[float], float]) -> bytes:
     pixels = bytearray(b"\xff" * (4 * side_px * side_px))
     middle, half = (side_px - 1) / 2, (side_px + 1) // 2
     rows = []
-    # Each quarter mirrors the next: to compute all of them would hold up the first picture.
+    # The quarters mirror each other: computing all of them would delay the first picture.
     for y in range(half):
         left = [round(255 * opacity(math.hypot(x - middle, y - middle))) for x in range(half)]
         rows.append(bytes(left + left[: side_px // 2][::-1]))

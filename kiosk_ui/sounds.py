@@ -1,6 +1,6 @@
-"""Short tones beside what the screen says, for who does not look at it; off unless asked for.
+"""Short tones beside the screen's words, for people who do not look at it; off by default.
 
-Rising for a yes, one low tone for a no, one high one for something that is asked.
+Rising tones for a yes, one low tone for a no, one high tone for a request.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def wav(notes: Notes) -> bytes:
 
 
 class Sounds:
-    """Plays what belongs to a screen. `load` makes something with `play()` of a WAV file, or None.
+    """Plays the tones of a screen. `load` turns a WAV file into something with `play()`, or None.
 
     Without a loudspeaker there is one line in the log, and silence.
     """
@@ -77,7 +77,7 @@ class Sounds:
             log.warning("kiosk.sounds: this machine plays none, so the screen stays silent")
 
     def play(self, kind: Kind) -> None:
-        """Play what belongs to a screen of this kind, if anything does."""
+        """Play the tones of this kind of screen, if it has any."""
         sound = self._made.get(kind)
         if sound is not None:
             sound.play()
@@ -86,8 +86,8 @@ class Sounds:
 def _loaded(load: Callable[[str], Any], file: Path) -> Any:
     try:
         sound = load(str(file))
-        # Where there is no loudspeaker Kivy hands out one that is empty.
+        # Without a loudspeaker, Kivy returns an empty sound.
         return sound if sound is not None and sound.length > 0 else None
     except Exception:
-        # SDL says in many ways that there is no loudspeaker.
+        # SDL reports a missing loudspeaker in many ways.
         return None

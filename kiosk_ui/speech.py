@@ -1,7 +1,7 @@
-"""What the screen says, said aloud for who cannot see it; off unless asked for.
+"""What the screen says, spoken aloud for people who cannot see it; off by default.
 
-`Script` decides what is said when, and is pure. `Voice` has a program of the system say it, which
-gets its words by its standard input: what stands in a command line, all users can read.
+`Script` decides what is said when, and is pure. `Voice` has one of the system's programs say it,
+and passes the words on standard input, since any user can read a command line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oneglance.kiosk_ui.screen import Kind, ScreenState
 
 log = logging.getLogger(__name__)
 
-# Who is asked to move, or has an answer, hears it at once, whatever is being said.
+# Somebody who is asked to move or gets an answer hears it at once, whatever is being said.
 _AT_ONCE = {
     Kind.CHALLENGE,
     Kind.WELCOME,
@@ -27,16 +27,16 @@ _AT_ONCE = {
     Kind.WAIT,
 }
 _SPOKEN = _AT_ONCE | {Kind.LOOK_HERE, Kind.CHECKING, Kind.CLAIM, Kind.PIN_PAD, Kind.DOOR_OPEN}
-# The same words again, such as a hint that comes and goes, are left out for so long.
+# The same words, such as a hint that comes and goes, are not repeated within this time.
 AGAIN_S = 6.0
-# Longer than any of it takes: a program that still runs hangs.
+# Longer than any text takes: a program that still runs is stuck.
 _LONGEST_S = 20.0
-# espeak-ng's name of a language, where it is another than ours.
+# espeak-ng's name for a language, where it differs from ours.
 _VOICES = {"zh": "cmn"}
 
 
 class Script:
-    """What is to be said of screens, in a language. A name is said where the screen shows it."""
+    """What to say about screens, in one language. A name is said if the screen shows it."""
 
     def __init__(self, language: Language) -> None:
         self._language = language
@@ -44,18 +44,18 @@ class Script:
         self._shown: tuple[str, ...] = ()
 
     def due(self, state: ScreenState, now_s: float, *, speaking: bool) -> str:
-        """The words to begin with now, "" if there are none; they are taken for said.
+        """The words to begin now, which then count as said; "" if there are none.
 
-        While somebody is `speaking`, only what cannot wait is due. The rest is asked for again.
+        While `speaking`, only what cannot wait is due. The rest will be asked for again.
         """
-        # Not the time that is left: it would be said anew each second.
+        # Not the time left, which would be repeated every second.
         key = (state.kind, state.title, state.name, state.line)
         if state.kind not in _SPOKEN:
             self._shown = key
             return ""
         if key == self._shown or (speaking and state.kind not in _AT_ONCE):
             return ""
-        # Under a title that was said already, only the line is new.
+        # If the title was already said, only the line is new.
         goes_on = key[:-1] == self._shown[:-1]
         self._shown = key
         last_s = self._said.get(key, -math.inf)
@@ -69,7 +69,7 @@ class Script:
 
 
 class Voice:
-    """Says one thing at a time, and waits for nothing. Without a program it is silent."""
+    """Says one thing at a time, and never blocks. Without a program it is silent."""
 
     def __init__(self, code: str, found: Callable[[str], str | None] = shutil.which) -> None:
         self._command = _command(code, found)
@@ -82,7 +82,7 @@ class Voice:
             )
 
     def speaking(self, now_s: float) -> bool:
-        """Whether something is being said; a program that hangs is ended."""
+        """Whether something is being said; a program that is stuck is ended."""
         program = self._program
         if program is None:
             return False
@@ -110,7 +110,7 @@ class Voice:
                 stderr=subprocess.DEVNULL,
             )
             self._program, self._begun_s = program, now_s
-            # A few words fit into the pipe, so that this does not wait.
+            # A few words fit into the pipe, so this does not block.
             if program.stdin is not None:
                 program.stdin.write(text.encode() + b"\n")
                 program.stdin.close()
@@ -131,7 +131,7 @@ class Voice:
 
 
 def _command(code: str, found: Callable[[str], str | None]) -> Sequence[str]:
-    # It needs no service of its own, so it works for a screen without a desktop too.
+    # It needs no service of its own, so it also works for a screen without a desktop.
     if program := found("espeak-ng"):
         return (program, "-v", _VOICES.get(code, code), "--stdin")
     if program := found("spd-say"):

@@ -1,6 +1,6 @@
-"""The window with its first picture, before anything that listens is loaded.
+"""The window with its first picture, before anything that connects is loaded.
 
-Nothing here loads what talks to the daemon: a first picture waits for no more than it shows.
+Nothing here loads what talks to the daemon: the first picture waits only for what it shows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Kivy's window and root, the `view` on it, what that shows, and what staff chose for it."""
+    """Kivy's window and root, the `view` on it, what it shows, and what staff chose for it."""
 
     window: Any
     root: Any
@@ -37,13 +37,13 @@ class Stage:
 
 
 def is_touched(config: Config) -> bool:
-    """Whether there is anything on the screen to press."""
+    """Whether there is anything to press on the screen."""
     kiosk = config.kiosk
     return kiosk.pin_pad or kiosk.verify_button or kiosk.admin_file is not None
 
 
 def open_stage(config: Config, size_px: tuple[int, int] = (800, 480)) -> Stage:
-    """Open the window, and show that the door is waking up.
+    """Open the window, and show that the door is starting.
 
     Raises MissingPartError without Kivy, OneglanceError without a display.
     """
@@ -70,7 +70,7 @@ def open_stage(config: Config, size_px: tuple[int, int] = (800, 480)) -> Stage:
     root = FloatLayout()
     root.add_widget(view)
     window.add_widget(root)
-    # Its entrance is over, so that nothing fades in again when the app takes over.
+    # Its entrance counts as over, so that nothing fades in again when the app takes over.
     screen = ScreenState(Kind.STARTING, *WORDS[Kind.STARTING], time.monotonic() - SETTLED_S)
     # A first pass lays out, so that the second draws with the final sizes.
     view.show(screen, screen.since_s + SETTLED_S)
@@ -82,7 +82,7 @@ def open_stage(config: Config, size_px: tuple[int, int] = (800, 480)) -> Stage:
 
 
 def _theme(config: Config) -> Theme:
-    """The theme that the configuration names; oneglance's own if that cannot be used."""
+    """The configured theme; oneglance's own if that cannot be used."""
     file = config.kiosk.theme_file
     if file is None:
         return DEFAULT

@@ -1,7 +1,7 @@
-"""The symbols, one a screen: each can be told from the others by its outline alone.
+"""The symbols, one per screen: each can be told from the others by its outline alone.
 
-Pure functions of the state and of how long it has been up. Every animation ends, or swings around,
-a picture that says the same: with animations off nothing is lost.
+Pure functions of the state and of how long it has been shown. Every animation ends in, or swings
+around, a picture that says the same, so nothing is lost with animations off.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RADIUS = 0.90
 _FADE_S = 0.18
 _FADE_FROM = 0.35
 _DRAW_S = 0.25
-# By then everything has come in.
+# By then every entrance is over.
 SETTLED_S = 0.5
 _ALWAYS_MOVE = {Kind.STARTING, Kind.LOOK_HERE, Kind.CHALLENGE}
 # Half the gap in the ring of a challenge.
@@ -38,7 +38,7 @@ _GAP_DEG = 26
 _BLINK_EVERY_S = 9.0
 _BLINK_S = 0.24
 _BLINK_MARGIN_S = 0.1
-# A face in the frame is drawn small to somebody who is too far, large to one who is too near.
+# The face in the frame is small for somebody who is too far away, large for one too near.
 _FACE_SIZE = {Hint.COME_CLOSER: 0.62, Hint.STEP_BACK: 1.32}
 
 
@@ -82,9 +82,9 @@ def symbol(state: ScreenState, age_s: float) -> tuple[Shape, ...]:
 
 
 def moment(state: ScreenState, age_s: float) -> float:
-    """The age at which a screen of `age_s` seconds is drawn: the same as long as nothing moves.
+    """The age at which to draw a screen that is `age_s` old: the same while nothing moves.
 
-    So a picture that stands still is not drawn again, which would keep a core busy.
+    So a still picture is not drawn again, which would keep a core busy.
     """
     if age_s < SETTLED_S or state.kind in _ALWAYS_MOVE:
         return age_s
@@ -101,7 +101,7 @@ def moves(state: ScreenState, age_s: float) -> bool:
 
 
 def fade(age_s: float) -> float:
-    """How visible a screen is, `age_s` seconds after it came up: readable at once, then 1."""
+    """How visible a screen is `age_s` seconds after it came up: readable at once, then 1."""
     return _FADE_FROM + (1 - _FADE_FROM) * _eased(age_s / _FADE_S)
 
 
@@ -111,7 +111,7 @@ def _eased(share: float) -> float:
 
 
 def _wave(age_s: float, period_s: float) -> float:
-    """Swings between 0 and 1, beginning at 1."""
+    """Swings between 0 and 1, starting at 1."""
     return 0.5 + 0.5 * math.cos(2 * math.pi * age_s / period_s)
 
 
@@ -128,7 +128,7 @@ def blinks(age_s: float) -> bool:
 
 
 def _eye(age_s: float) -> tuple[Shape, ...]:
-    # It breathes no more: every frame of that costs as much as a face to look for.
+    # It does not breathe: each frame of that would cost as much as searching for a face.
     since_blink_s = (age_s + _BLINK_EVERY_S / 2) % _BLINK_EVERY_S
     closing = math.sin(math.pi * since_blink_s / _BLINK_S) if since_blink_s < _BLINK_S else 0.0
     open_ = 1 - 0.94 * closing
@@ -148,7 +148,7 @@ def _eye(age_s: float) -> tuple[Shape, ...]:
 def _face(
     size: float, strength: float = 1.0, at: Point = _MIDDLE, looks: Point = _MIDDLE
 ) -> tuple[Shape, ...]:
-    """A face at `at`; `looks` is where eyes and mouth have gone in it."""
+    """A face at `at`; `looks` is how far its eyes and mouth have moved."""
     width = WIDTH * 0.8
     x, y = at[0] + looks[0] * size, at[1] + looks[1] * size
     return (
@@ -177,7 +177,7 @@ def _look_here(hint: Hint, age_s: float) -> tuple[Shape, ...]:
 
 
 def _checking(progress: float, hint: Hint) -> tuple[Shape, ...]:
-    # A first bit of the ring is always there: it says that something has begun.
+    # A little of the ring is always there, to show that something has begun.
     share = 0.04 + 0.96 * progress
     return (
         Stroke(ring(_MIDDLE, _RADIUS, _RADIUS), WIDTH, closed=True, strength=0.2),
@@ -210,7 +210,7 @@ def _dot(index: int, state: ScreenState) -> Disc:
 def _asked(step: Step, beckon: float) -> tuple[Shape, ...]:
     """A face that does the step; the arrow moves along by `beckon`.
 
-    Who stands before the screen has their own left where its left is, as in a mirror.
+    A visitor's left is the screen's left, as in a mirror.
     """
     match step:
         case Step.LOOK_STRAIGHT:
@@ -268,7 +268,7 @@ def _not_recognised(age_s: float) -> tuple[Shape, ...]:
 
 
 def _plate(edge: tuple[Point, ...]) -> tuple[Shape, ...]:
-    """A filled sign, whose own sign is cut out of it."""
+    """A filled sign with its symbol cut out."""
     return (Fill(edge), Stroke(edge, WIDTH, closed=True))
 
 
@@ -316,7 +316,7 @@ def _badge() -> tuple[Shape, ...]:
 
 
 def _entered(digits: int) -> tuple[Shape, ...]:
-    """As many dots as digits, in the first of two rows at places that say how many it takes."""
+    """As many dots as digits, in two rows; the places of the first row show how many are needed."""
     shapes: list[Shape] = []
     for i in range(max(6, digits)):
         row, column = divmod(i, 6)
@@ -329,7 +329,7 @@ def _entered(digits: int) -> tuple[Shape, ...]:
 
 
 def key_sign(key: Key) -> tuple[Shape, ...]:
-    """What stands on a key of the PIN pad that is no digit."""
+    """The symbol on a key of the PIN pad that is not a digit."""
     match key:
         case Key.OPEN:
             places = [(x, y) for y in (1, 0, -1) for x in (-1, 0, 1)]
@@ -347,7 +347,7 @@ def key_sign(key: Key) -> tuple[Shape, ...]:
 
 
 def letter_sign(key: str) -> tuple[Shape, ...]:
-    """What stands on the keys beside letters: of shift, and of the space between words."""
+    """The symbols on the keys beside the letters: Shift and the space bar."""
     if key == "shift":
         edge = ((0.0, 0.8), (0.75, 0.0), (0.3, 0.0), (0.3, -0.7), (-0.3, -0.7), (-0.3, 0.0))
         return (Stroke((*edge, (-0.75, 0.0), (0.0, 0.8)), 0.15),)
@@ -355,7 +355,7 @@ def letter_sign(key: str) -> tuple[Shape, ...]:
 
 
 def tick_sign(*, chosen: bool) -> tuple[Shape, ...]:
-    """What stands before one of several that can be chosen: a ring, with a tick if it is."""
+    """The mark before each of several choices: a ring, with a tick if it is chosen."""
     edge = Stroke(ring((0.0, 0.0), 0.9, 0.9), 0.12, closed=True)
     if not chosen:
         return (edge,)

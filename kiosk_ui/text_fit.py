@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 MAX_LINES = 3
-# Breaking a text must make it clearly larger: one line is read faster than two.
+# Breaking a text must make it clearly larger, as one line is read faster than two.
 BREAK_GAIN = 1.15
-# Where words are not parted by spaces, a line may end after any letter; but none begins with
-# punctuation that closes something.
+# Where no spaces separate words, a line may end after any letter, but none begins with closing
+# punctuation.
 _CLOSING = {"Pe", "Pf", "Po", "Pd"}
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The text with its line breaks, and the largest font size (whole pixels) that fits."""
+    """The text with its line breaks, and the largest font size, in whole pixels, that fits."""
 
     text: str
     font_px: int
@@ -35,7 +35,7 @@ def fit(
     """Lay out `text` in a box of (width, height) pixels.
 
     `width_em` measures one line and `line_height_em` one line's height, both for a font of one
-    pixel. Words are never broken; Chinese and Japanese may be after any letter.
+    pixel. Words are never broken, but Chinese and Japanese may be after any letter.
     """
     words = _words(text)
     best = Fit(text, 1)
@@ -52,9 +52,9 @@ def fit(
 
 
 def _words(text: str) -> list[str]:
-    """What stays together, each with the blank after it, if there is one."""
+    """The parts that stay together, each with the blank after it, if any."""
     words: list[str] = []
-    # At a no-break space, as French has it before a colon, no line ends.
+    # No line ends at a no-break space, which French has before a colon.
     for i, word in enumerate(re.split(r"[ \t\n]+", text.strip())):
         if i:
             words[-1] += " "
@@ -75,7 +75,7 @@ def _is_wide(letter: str) -> bool:
 
 
 def _balanced(words: list[str], lines: int, width_em: Callable[[str], float]) -> tuple[str, float]:
-    """The words in `lines` lines so that the widest is as narrow as can be, and its width."""
+    """The words in `lines` lines whose widest is as narrow as possible, and its width."""
     candidates = []
     for breaks in combinations(range(1, len(words)), lines - 1):
         edges = (0, *breaks, len(words))

@@ -34,7 +34,7 @@ _COLOUR = re.compile(r"#([0-9A-Fa-f]{6})")
 
 
 def load_theme(file: Path) -> Theme:
-    """The theme in `file`; ConfigError says all that is wrong with it."""
+    """The theme in `file`; ConfigError lists everything that is wrong with it."""
     try:
         body = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -49,7 +49,7 @@ def load_theme(file: Path) -> Theme:
 
 
 def unreadable(theme: Theme) -> list[str]:
-    """Which of its colours cannot be told from what is behind them, on any screen."""
+    """Which of its colours have too little contrast with the background of some screen."""
     worst: dict[str, tuple[float, float, str]] = {}
     for kind in Kind:
         foot = theme.foot(kind)

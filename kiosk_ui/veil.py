@@ -1,4 +1,4 @@
-"""Darkness over all that a window shows, for a panel whose own light cannot be set.
+"""Darkness over everything in a window, for a panel whose backlight cannot be set.
 
 Import this only after `kivy_window.open_window`.
 """
@@ -11,7 +11,7 @@ from kivy.graphics import Color, Rectangle
 
 
 class Veil:
-    """Lies over `stage`; `show` says how much light it takes, from 0 to 1."""
+    """Lies over `stage`; `show` says how much light it takes away, from 0 to 1."""
 
     def __init__(self, stage: Any) -> None:
         with stage.canvas.after:
@@ -20,7 +20,7 @@ class Veil:
         stage.bind(pos=self._move, size=self._move)
 
     def show(self, share: float) -> None:
-        """Take so much light."""
+        """Take this much light away."""
         self._colour.a = share
 
     def _move(self, stage: Any, *_: object) -> None:

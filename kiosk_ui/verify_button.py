@@ -1,4 +1,4 @@
-"""The button by which visitors ask to be looked at: when it is there, and can be pressed. Pure."""
+"""The button with which visitors ask to be looked at: when it is shown and enabled. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from oneglance.contract.commands import Code
 from oneglance.kiosk_ui.language import N_
 from oneglance.kiosk_ui.screen import Kind
 
-# As often as that the daemon is asked.
+# The daemon is asked at most this often.
 EVERY_S = 2.0
 # A command lives for 5 s: no later answer comes.
 ANSWER_S = 6.0
-# How long the answer's words stand on the button.
+# How long the answer's words stay on the button.
 SAID_S = 3.0
-# Where asking is of use, and where it goes without asking: the button stays, so that nothing jumps.
+# Where asking helps, and where it is not needed: the button stays, so that nothing jumps.
 OFFERED = frozenset({Kind.IDLE, Kind.LOOK_HERE, Kind.NOT_RECOGNISED, Kind.NOT_SURE, Kind.NOT_NOW})
 WORKING = frozenset({Kind.CHECKING, Kind.CHALLENGE})
 
@@ -30,7 +30,7 @@ _SAID: dict[str, str] = {Code.OK: "", Code.WAIT: WAIT, Code.RATE_LIMITED: WAIT}
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """What the button shows: nothing if it is not `there`; it cannot be pressed unless `ready`."""
+    """What the button shows: nothing unless it is `there`; it can only be pressed if `ready`."""
 
     there: bool
     ready: bool
@@ -39,7 +39,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """What was asked, and what came of it."""
+    """What was asked, and the outcome."""
 
     sent_s: float = -math.inf
     open: bool = False
@@ -62,18 +62,18 @@ class Verify:
         return asked if out else replace(asked, said=UNHEARD, said_s=now_s)
 
     def answered(self, code: str, now_s: float) -> Verify:
-        """The daemon's answer. A yes needs no words: the screen follows."""
+        """The daemon's answer. A yes needs no words, as the screen follows."""
         if not self.open:
             return self
         return replace(self, open=False, said=_SAID.get(code, REFUSED), said_s=now_s)
 
     def later(self, now_s: float) -> Verify:
-        """When only time has passed: what was never answered is over."""
+        """After time has passed: what was never answered is over."""
         if self.open and now_s - self.sent_s >= ANSWER_S:
             return replace(self, open=False, said=UNHEARD, said_s=now_s)
         return self
 
 
 def presses(place: int) -> bool:
-    """Whether a keyboard's key at this place presses the button."""
+    """Whether the keyboard key at this position presses the button."""
     return place in _PLACES

@@ -1,4 +1,4 @@
-"""The Verify button below the words; while it is there, the rest of the screen is that much lower.
+"""The Verify button below the words; while it is shown, the rest of the screen has less height.
 
 Import this only after `kivy_window.open_window`.
 """
@@ -20,12 +20,12 @@ from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - verify.kv uses i
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.kiosk_ui.verify_button import Button
 
-# Its share of the screen's height: on a 7" panel of 800 x 480 the pill is 13 mm tall.
+# Its share of the screen's height: on a 7" panel of 800 x 480, the button is 13 mm high.
 BAR, BAR_UPRIGHT = 0.2, 0.13
 
 
 class VerifyBar(FloatLayout):  # type: ignore[misc]
-    """`show` is called once a frame; `on_press` hears each touch of it while it is ready."""
+    """`show` is called once per frame; `on_press` is called for each touch while it is ready."""
 
     background = ColorProperty(DEFAULT.background)
     back = ColorProperty(DEFAULT.background)
@@ -77,7 +77,7 @@ class VerifyBar(FloatLayout):  # type: ignore[misc]
         self.ids.text.color = (*words, 1)
 
     def on_touch_down(self, touch: Any) -> bool:
-        """Kivy's: a touch counts as it begins."""
+        """Called by Kivy: a touch counts as it begins."""
         if not self.collide_point(*touch.pos):
             return False
         if self._button.ready and getattr(touch, "button", "left") == "left":

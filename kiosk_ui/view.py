@@ -39,25 +39,25 @@ log = logging.getLogger(__name__)
 
 _GLOW_SIDE_PX = 256
 _BACKDROP_STEPS = 256
-# How much light glows behind a symbol, where a face is looked for.
+# How strong the glow behind a symbol is while a face is looked for.
 _GLOW = {Kind.LOOK_HERE: 0.16, Kind.CHECKING: 0.16, Kind.CHALLENGE: 0.16}
-# The part of the way to its new value that the progress ring goes in one frame.
+# How much of the way to its new value the progress ring moves in one frame.
 _PROGRESS_STEP = 0.25
 _PROGRESS_DONE = 0.004
-# A logo's share of the shorter side.
+# The logo's share of the shorter side.
 _LOGO_SHARE = 0.12
 
 
 class KioskView(FloatLayout):  # type: ignore[misc]
     """The whole screen. `show` is called once a frame.
 
-    `on_key`, which may be set at any time, hears each touch of a pad's key.
+    `on_key`, which may be set at any time, is called for each touch of a pad's key.
     """
 
     upright = BooleanProperty(False)
     padded = BooleanProperty(False)
     idle = BooleanProperty(False)
-    # Whether the visitors' own picture is behind the words: these then leave it most of the room.
+    # Whether the visitors' own picture is behind the words, which then leave it most of the room.
     pictured = BooleanProperty(False)
     margin = NumericProperty(0)
     symbol_side = NumericProperty(0)
@@ -68,7 +68,7 @@ class KioskView(FloatLayout):  # type: ignore[misc]
     backdrop = ObjectProperty(None, allownone=True)
     accent = ColorProperty(BACKGROUND)
     light = NumericProperty(0)
-    # How much of the screen's light is taken away, from 0 to 1.
+    # How much the screen is dimmed, from 0 to 1.
     dimmed = NumericProperty(0)
     glow = ObjectProperty(None, allownone=True)
     logo = ObjectProperty(None, allownone=True)
@@ -112,8 +112,8 @@ class KioskView(FloatLayout):  # type: ignore[misc]
     ) -> None:
         """Draw `state` as it looks at `now_s`; without animation, as it looks when settled.
 
-        While nobody is there the screen is a clock, if it is told the time at its door, `wall`.
-        What is shown already is not drawn again.
+        While nobody is there the screen is a clock, if it is given the time at its door, `wall`.
+        What is already shown is not drawn again.
         """
         age_s = self._moment(state, now_s)
         self._progress = self._glided(state) if animated else state.progress
@@ -130,7 +130,7 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         self._write(state, clock, wall, visible)
 
     def moves(self, state: ScreenState, now_s: float) -> bool:
-        """Whether `state` looks different in the next moment, so that `show` is needed soon."""
+        """Whether `state` will look different in a moment, so that `show` is needed soon."""
         age_s = max(0.0, now_s - state.since_s)
         return self._gap > _PROGRESS_DONE or self._moment(state, now_s) == age_s
 
@@ -139,7 +139,7 @@ class KioskView(FloatLayout):  # type: ignore[misc]
 
     def _moment(self, state: ScreenState, now_s: float) -> float:
         age_s = moment(state, max(0.0, now_s - state.since_s))
-        # A symbol that a picture stands in for need not move behind it.
+        # A symbol that a picture replaces need not move behind it.
         covered = self.pictured and state.kind is not Kind.CHALLENGE
         return min(age_s, SETTLED_S) if covered else age_s
 
@@ -149,11 +149,11 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         self.accent = list(accent)
         self.light = visible * _GLOW.get(kind, 0.0)
         if self.light and self.glow is None:
-            # Only now: the first picture has none, and need not wait for it.
+            # Only now, as the first picture has none and need not wait for it.
             self.glow = texture_of(_GLOW_SIDE_PX, glow_pixels(_GLOW_SIDE_PX))
         self.backdrop = self._backdrop(theme.foot(kind))
         drawn = symbol(_with_progress(state, self._progress), age_s)
-        # What is cut out of a symbol shows what is behind it, half way down.
+        # What is cut out of a symbol shows the background, as it is half-way down.
         back = mixed(theme.background, theme.foot(kind), 0.4)
         self.ids.symbol.draw(drawn, mixed(back, accent, visible), back)
 
@@ -199,7 +199,7 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         self.logo_size = [scale * width, scale * height]
 
     def _show_pad(self, state: ScreenState) -> None:
-        """What is not to be seen is not there, so that it cannot be touched."""
+        """What is not shown is removed, so that it cannot be touched."""
         self.padded = state.kind is Kind.PIN_PAD
         for part, wanted in (
             (self._opener, state.offers_pad),
