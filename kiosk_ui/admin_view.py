@@ -241,6 +241,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
                 x = self.x + edge + i * (each + edge)
                 self._tile(item, self._turned(x, y, each, height))
             y += edge + height
+        even(self.tiles)
         return y
 
     def _keys(self, rows: admin_keys.Rows, box: Box) -> None:

@@ -128,6 +128,16 @@ def test_lines_of_one_list_are_equally_large(told: dict[str, Any], size: str) ->
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_buttons_beside_each_other_are_written_alike(
+    told: dict[str, Any], size: str, code: str
+) -> None:
+    for name, page in pages(told, size, code).items():
+        buttons = page["buttons"]
+        assert not buttons or max(buttons) <= BREAK_GAIN * min(buttons) + 1, (name, buttons)
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_everybody_of_a_long_list_can_be_reached(told: dict[str, Any], size: str) -> None:
     seen = [key for page in told[f"{size} all"] for key in page]
     assert sorted(seen) == sorted(f"person maximiliane-{i}" for i in range(40))
