@@ -69,6 +69,11 @@ def test_our_own_fonts_draw_every_letter_of_every_language(
         assert BOOK.lacking(text) == []
 
 
+def test_no_french_line_begins_with_a_colon() -> None:
+    for text in read("fr").values():
+        assert not re.search(" [:;?!»]|« ", text), f"{text!r}: a no-break space belongs there"
+
+
 def test_a_message_is_said_with_its_values_and_braces_in_a_name_are_only_text() -> None:
     german = language("de_AT")
     assert german.say("Welcome, {name}", name="{left}") == "Willkommen, {left}"
