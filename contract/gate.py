@@ -33,6 +33,10 @@ class UntimelyError(MessageError):
     """Signed for this door and never seen before, but not current: one of two clocks is wrong."""
 
 
+class UnseenAliveError(MessageError):
+    """Accepted, and all else holds, but nobody looked whether it was a living person."""
+
+
 _SAID = {
     Standing.NOT_YET: "does not count yet",
     Standing.EXPIRED: "has expired",
@@ -137,7 +141,7 @@ class Gate:
         self.last_sequence = decision.sequence
         accepted = decision.outcome is Outcome.ACCEPTED
         if accepted and self.require_liveness and decision.liveness is not Liveness.PASSED:
-            raise MessageError(
+            raise UnseenAliveError(
                 "accepted without looking for a presentation attack, which is required here",
                 where=where,
                 fix="set liveness.policy at the daemon, or require_liveness = false here",

@@ -72,7 +72,7 @@ class DoorApp:
             keys = read_pins(config.door.public_key_file)
             self._pins = PinnedKeys(config.door.public_key_file)
             self._gate = Gate(
-                self._topics, keys, wall, monotonic_s, require_liveness=_require_liveness(config)
+                self._topics, keys, wall, monotonic_s, require_liveness=config.requires_liveness
             )
             self._notifier = notifier or Notifier()
             self._link = self._make_link(config)
@@ -208,8 +208,3 @@ class DoorApp:
 
     def _state(self, event: LockEvent) -> bytes:
         return DoorState(issued_at=self._wall(), state=event.state, cause=event.cause).to_payload()
-
-
-def _require_liveness(config: Config) -> bool:
-    asked = config.door.require_liveness
-    return config.liveness.policy != "off" if asked is None else asked

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from oneglance.config import Config
 from oneglance.contract.commands import COMMAND_LIFE, Arg, open_writer
-from oneglance.contract.gate import Gate, UntimelyError
+from oneglance.contract.gate import Gate, UnseenAliveError, UntimelyError
 from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, read_pins
 from oneglance.contract.messages import (
@@ -48,6 +48,7 @@ from oneglance.kiosk_ui.reducer import (
     Disconnected,
     DoorArrived,
     Event,
+    LivenessMissed,
     PinAnswered,
     StatusArrived,
     Unheard,
@@ -84,7 +85,8 @@ class KioskClient:
         self._topics = Topics(config.site.name, config.site.door)
         keys = read_pins(config.kiosk.public_key_file)
         self._pins = PinnedKeys(config.kiosk.public_key_file)
-        self._gate = Gate(self._topics, keys, wall, monotonic_s)
+        alive = config.requires_liveness
+        self._gate = Gate(self._topics, keys, wall, monotonic_s, require_liveness=alive)
         key_file = config.kiosk.key_file
         self._writer = None
         if key_file is not None and not _stands_for_none(key_file):
@@ -307,6 +309,8 @@ class KioskClient:
             return StatusArrived(None)
         if topic == self._topics.door_state:
             return DoorArrived(None)
+        if isinstance(error, UnseenAliveError):
+            return LivenessMissed()
         untimely = topic == self._topics.decision and isinstance(error, UntimelyError)
         return ClockDoubted() if untimely and not self._frozen else None
 

@@ -42,6 +42,7 @@ from oneglance.kiosk_ui.words import (
     CLOCK_WRONG,
     COME_IN,
     HINTS,
+    LIVENESS_NOTE,
     LOCK_SILENT,
     NO_ANSWER,
     ONCE_MORE,
@@ -149,6 +150,11 @@ class ClockDoubted:
 
 
 @dataclass(frozen=True, slots=True)
+class LivenessMissed:
+    """The daemon let somebody in without looking whether they live, which is required here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unheard:
     """What the broker does not let this screen hear, as last levels of topics; may be empty."""
 
@@ -194,6 +200,7 @@ Event = (
     | AccessArrived
     | DoorArrived
     | ClockDoubted
+    | LivenessMissed
     | Unheard
     | ChallengeArrived
     | DecisionArrived
@@ -242,7 +249,8 @@ class KioskState:
     door: DoorState | None = None
     # The event of the last test of the lock.
     lock_test: str = ""
-    clock_wrong: bool = False
+    # What is wrong between daemon and screen, as a code for staff: a clock, liveness.
+    disagrees: str = ""
     # What the broker does not let this screen hear.
     unheard: tuple[str, ...] = ()
     discreet: bool = False
@@ -287,7 +295,11 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
             return replace(state, door=door)
         case ClockDoubted():
             wrong = Result(Kind.MAINTENANCE, *CLOCK_WRONG, now_s)
-            return replace(_answered(state, wrong, now_s), clock_wrong=True)
+            return replace(_answered(state, wrong, now_s), disagrees=CLOCK_NOTE)
+        case LivenessMissed():
+            # The lock stays shut as well, so that a welcome would be a lie.
+            wrong = Result(Kind.MAINTENANCE, *WORDS[Kind.MAINTENANCE], now_s)
+            return replace(_answered(state, wrong, now_s), disagrees=LIVENESS_NOTE)
         case Unheard(topics):
             return replace(state, unheard=topics)
         case ChallengeArrived(challenge):
@@ -300,11 +312,11 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
                 checking_s=None,
                 result=None,
                 next_result=None,
-                clock_wrong=False,
+                disagrees="",
             )
         case DecisionArrived(decision) if decision.reason == LOCK_TEST:
             # Not a visit: the administration shows it.
-            return replace(state, lock_test=decision.event_id, clock_wrong=False)
+            return replace(state, lock_test=decision.event_id, disagrees="")
         case DecisionArrived(decision):
             accepted = decision.outcome is Outcome.ACCEPTED
             # Somebody who is entering a PIN need not be told that one is missing.
@@ -313,7 +325,7 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
             return replace(
                 _answered(state, result, now_s),
                 decided_visit_id=decision.visit_id,
-                clock_wrong=False,
+                disagrees="",
                 pad=pin_pad.closed(state.pad) if accepted else state.pad,
             )
         case KeyPressed(key):
@@ -542,8 +554,8 @@ def _note(state: KioskState, kind: Kind) -> str:
     if kind is Kind.DOOR_FAULT and state.door is not None:
         return clean_name(state.door.cause)
     notes = list(state.status.reasons) if kind in _TROUBLE and state.status is not None else []
-    if state.clock_wrong and kind in _TROUBLE | {Kind.IDLE}:
-        notes.append(CLOCK_NOTE)
+    if state.disagrees and kind in _TROUBLE | {Kind.IDLE}:
+        notes.append(state.disagrees)
     return clean_name(", ".join(notes))[:_LONGEST_NOTE]
 
 

@@ -90,6 +90,8 @@ NOT_THIS_TIME = (N_("I cannot let you in"), RING)
 # The daemon's answer was refused for its time: one of the two clocks is wrong.
 CLOCK_WRONG = (RING, N_("The clock of this door is wrong"))
 CLOCK_NOTE = "clock"
+# The daemon lets people in without looking whether they live, and this door asks for that.
+LIVENESS_NOTE = "liveness"
 
 # Who is unlike anybody and who is like two people read the same, so that the screen tells nobody
 # how close a stranger came.

@@ -383,6 +383,15 @@ class Config(Section):
     kiosk: KioskConfig = KioskConfig()
 
     @property
+    def requires_liveness(self) -> bool:
+        """Whether nothing happens for who was not seen to be alive: at the lock, on the screen.
+
+        `door.require_liveness`, or whether `liveness.policy` is on.
+        """
+        asked = self.door.require_liveness
+        return self.liveness.policy != "off" if asked is None else asked
+
+    @property
     def keyring_file(self) -> Path:
         """`commands.keyring_file`, or keyring.json beside the lock's public key."""
         return self.commands.keyring_file or self.door.public_key_file.with_name("keyring.json")

@@ -212,7 +212,7 @@ def _signed_welcome(key_file: Path) -> bytes:
         threshold=1.0,
         model_id="m",
         mode=Mode.IDENTIFY,
-        liveness=Liveness.NOT_REQUIRED,
+        liveness=Liveness.PASSED,
         factors=(Factor.FACE,),
         sequence=1,
     )

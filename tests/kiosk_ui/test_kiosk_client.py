@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,7 +19,7 @@ from scripted_broker import scripted
 from wire_samples import make_challenge
 
 from oneglance.broker import embedded_broker
-from oneglance.config import Config, KioskConfig, MqttConfig
+from oneglance.config import Config, DoorConfig, KioskConfig, LivenessConfig, MqttConfig
 from oneglance.contract.commands import Command
 from oneglance.contract.messages import (
     Decision,
@@ -48,6 +49,7 @@ from oneglance.kiosk_ui.reducer import (
     Disconnected,
     DoorArrived,
     Event,
+    LivenessMissed,
     PinAnswered,
     StatusArrived,
     Unheard,
@@ -59,7 +61,13 @@ Wait = Callable[[Callable[[], bool], str], None]
 TOPICS = Topics("home", "front")
 
 
-def make_decision(sequence: int, *, issued_at: datetime, door: str = "front") -> Decision:
+def make_decision(
+    sequence: int,
+    *,
+    issued_at: datetime,
+    door: str = "front",
+    liveness: Liveness = Liveness.PASSED,
+) -> Decision:
     return Decision(
         issued_at=issued_at,
         expires_at=issued_at + timedelta(seconds=5),
@@ -74,7 +82,7 @@ def make_decision(sequence: int, *, issued_at: datetime, door: str = "front") ->
         threshold=1.0,
         model_id="m",
         mode=Mode.IDENTIFY,
-        liveness=Liveness.NOT_REQUIRED,
+        liveness=liveness,
         factors=(Factor.FACE,),
         sequence=sequence,
     )
@@ -194,6 +202,28 @@ def test_what_must_not_be_believed_is_not_shown_and_its_names_are_not_logged(
     assert len(refused) == 8
     assert "Zaphod" not in caplog.text
     assert "Arthur" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("policy", "lock", "welcome"),
+    [("passive", None, False), ("off", None, True), ("off", True, False), ("passive", False, True)],
+)
+def test_nobody_is_welcome_here_whom_the_lock_refuses_for_want_of_liveness(
+    policy: Literal["off", "passive"],
+    lock: bool | None,
+    welcome: bool,
+    key_files: tuple[Path, Path],
+) -> None:
+    config = Config(
+        liveness=LivenessConfig(policy=policy),
+        door=DoorConfig(require_liveness=lock),
+        kiosk=KioskConfig(public_key_file=key_files[1]),
+    )
+    client = KioskClient(config)
+    unseen = make_decision(1, issued_at=datetime.now(UTC), liveness=Liveness.NOT_REQUIRED)
+    client._arrived(arrival(TOPICS.decision, sign(unseen, load_signing_key(key_files[0]))))
+    (event,) = client.drain()
+    assert isinstance(event, DecisionArrived if welcome else LivenessMissed)
 
 
 def test_only_a_signed_fresh_challenge_of_this_door_is_shown_and_once(

@@ -46,6 +46,7 @@ from oneglance.kiosk_ui.reducer import (
     Event,
     KeyPressed,
     KioskState,
+    LivenessMissed,
     StatusArrived,
     Tick,
     Unheard,
@@ -61,6 +62,7 @@ from oneglance.kiosk_ui.words import (
     CLOCK_WRONG,
     COME_IN,
     HINTS,
+    LIVENESS_NOTE,
     LOCK_SILENT,
     NO_ANSWER,
     NOT_NOW,
@@ -69,6 +71,7 @@ from oneglance.kiosk_ui.words import (
     ONCE_MORE,
     POOR_QUALITY,
     REFUSALS,
+    RING,
     STEPS,
     WELCOME_NAME,
     WORDS,
@@ -109,7 +112,7 @@ def decision(name: str | None = "Ada", visit_id: str = "v1", reason: str = "") -
             threshold=1.0,
             model_id="m",
             mode=Mode.IDENTIFY,
-            liveness=Liveness.NOT_REQUIRED,
+            liveness=Liveness.PASSED,
             factors=(Factor.FACE,) if accepted else (),
             sequence=1,
         )
@@ -334,7 +337,16 @@ def test_a_wrong_clock_is_told_and_stays_to_be_seen_by_staff() -> None:
     assert state.screen.note == CLOCK_NOTE
     state = reduce(state, Tick(), 1.5 + RESULT_S)
     assert (state.screen.kind, state.screen.note) == (Kind.IDLE, CLOCK_NOTE)
-    assert reduce(state, decision(), 9.0).clock_wrong is False
+    assert reduce(state, decision(), 9.0).disagrees == ""
+
+
+def test_who_is_let_in_without_a_look_at_liveness_is_not_welcome_and_staff_reads_why() -> None:
+    state = after(*ONLINE, (1.0, visit(Phase.CHECKING)), (1.5, LivenessMissed()))
+    assert (state.screen.kind, state.screen.title) == (Kind.MAINTENANCE, RING)
+    assert state.screen.note == LIVENESS_NOTE
+    state = reduce(state, Tick(), 1.5 + RESULT_S)
+    assert (state.screen.kind, state.screen.note) == (Kind.IDLE, LIVENESS_NOTE)
+    assert reduce(state, decision(), 9.0).disagrees == ""
 
 
 def test_staff_reads_why_a_door_is_out_of_service() -> None:
@@ -494,6 +506,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
             DoorArrived(None),
             *(door(state, "event-0001") for state in LockState),
             ClockDoubted(),
+            LivenessMissed(),
         ]
     ),
     st.builds(
