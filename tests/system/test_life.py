@@ -182,9 +182,9 @@ def test_a_backup_comes_back_on_another_machine(
     door.machine.run("oneglance", "backup", "/share/front.backup", *asked.split())
     other = Door(*packages, photos)
     machine = other.machine
-    for name in ("passphrase", "front.backup"):
-        shutil.copy2(away / name, machine.share)
     try:
+        for name in ("passphrase", "front.backup"):
+            shutil.copy2(away / name, machine.share)
         machine.boot()
         machine.run("/bin/sh", "-ec", script)
         other.begin_visits()
@@ -265,11 +265,11 @@ def test_the_debian_package_is_installed_upgraded_and_purged(
     bill = json.loads(found[-1].with_suffix(".cdx.json").read_text())
     door = Door(*packages, photos)
     machine = door.machine
-    shutil.copy(found[-1], machine.share / "newer.deb")
-    as_older(found[-1], machine.share)
     gone = "/opt/oneglance/venv/lib/python3.11/site-packages/oneglance/gone.py"
     config = f"{ETC}/oneglance.toml"
     try:
+        shutil.copy(found[-1], machine.share / "newer.deb")
+        as_older(found[-1], machine.share)
         machine.boot()
         (machine.root / "etc/default/oneglance").write_text(
             'ROLES="daemon lock broker"\nSITE="home"\nDOOR="front"\nHOST="127.0.0.1"\n'
