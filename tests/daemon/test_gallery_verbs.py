@@ -57,10 +57,10 @@ class Office:
         self.key = load_key(config.gallery.key_file)
         self.log = Audit(self.folder, clocks.wall, sealer=self.key)
         self.watch = open_gallery(config, model, clocks, self.log)
-        self._verbs = gallery_verbs(config, self.watch, self.log)
+        self.verbs = gallery_verbs(config, self.watch, self.log)
 
     def do(self, verb: str, **args: Any) -> str:
-        return self._verbs[verb].run(args, SENDER)
+        return self.verbs[verb].run(args, SENDER)
 
     def people(self) -> Iterable[Person]:
         assert self.watch.snapshot is not None
@@ -83,7 +83,7 @@ def unit(row: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def test_all_of_them_are_for_administrators(office: Office) -> None:
-    assert {verb.roles for verb in office._verbs.values()} == {frozenset({Role.ADMINISTRATOR})}
+    assert {verb.roles for verb in office.verbs.values()} == {frozenset({Role.ADMINISTRATOR})}
 
 
 def test_people_are_listed_renamed_and_deleted_at_once(
@@ -132,6 +132,7 @@ def test_a_person_is_put_into_groups_and_out_of_them(
         office.do("groups", id="eve")
     kinds = [entry.kind for entry in entries(office.folder)]
     assert kinds.count("group_change") == 2
+    office.watch.close()
 
 
 def test_no_command_touches_a_gallery_that_was_put_back(
