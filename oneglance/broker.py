@@ -41,17 +41,17 @@ dynamic_filters = true
 
 
 # Linux assigns ports from 32768 on by itself, and might give one away before it is listened on.
-_FIRST_PORT, _PORTS = 20_000, 12_000
+PORTS = range(20_000, 32_000)
 
 
-def free_port() -> int:
+def free_port(among: range = PORTS) -> int:
     """A TCP port on the loopback address that nobody listens on.
 
-    It stays reserved until this process ends, for everybody who asks here: no other process gets
-    the same, and a broker can end and come back. Raises BrokerError if there is none.
+    It stays reserved until this process ends: nobody else who asks here gets the same one, and a
+    broker can end and come back. Raises BrokerError if there is none.
     """
     for _ in range(1000):
-        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        port = secrets.choice(among)
         # A name in Linux's abstract namespace: nobody else can have it until this process ends.
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:

@@ -7,25 +7,22 @@ import sys
 
 import pytest
 
-from oneglance import broker
+from oneglance.broker import PORTS, free_port
 from oneglance.errors import BrokerError
 
-ASK = "from oneglance import broker; broker._FIRST_PORT, broker._PORTS = {}, {}; "
 
-
-def asked(first: int, count: int) -> subprocess.CompletedProcess[str]:
+def asked(among: range) -> subprocess.CompletedProcess[str]:
     """Another process that asks for one of these ports, and ends."""
-    code = f"{ASK.format(first, count)}print(broker.free_port())"
+    code = f"from oneglance.broker import free_port; print(free_port({among!r}))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_until_its_process_ends_nobody_else_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    another = asked(broker._FIRST_PORT, broker._PORTS)
+def test_until_its_process_ends_nobody_else_gets_it() -> None:
+    another = asked(PORTS)
     assert another.stderr == ""
     port = int(another.stdout)
-    monkeypatch.setattr(broker, "_FIRST_PORT", port)
-    monkeypatch.setattr(broker, "_PORTS", 1)
-    assert broker.free_port() == port
+    only = range(port, port + 1)
+    assert free_port(only) == port
     with pytest.raises(BrokerError, match="no port is free"):
-        broker.free_port()
-    assert "no port is free" in asked(port, 1).stderr
+        free_port(only)
+    assert "no port is free" in asked(only).stderr
