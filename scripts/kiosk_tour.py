@@ -4,8 +4,8 @@
 language the real kiosk, full screen under Xvfb without a window manager; sends it what a daemon
 and a lock would; and takes what is on the display. Then comes a kiosk that is touched: PIN pad,
 live picture, Verify button and every page of the administration (kiosk_tour_staff.py). The
-pictures go to build/kiosk-tour/, all of them on two sheets to docs/images/kiosk-tour.jpg and
-kiosk-tour-staff.jpg, the English ones of a 7" panel to docs/images/.
+pictures go to build/kiosk-tour/, most of them on two sheets to docs/images/kiosk-tour.jpg and
+kiosk-tour-staff.jpg, some English ones of a 7" panel to docs/images/.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ DOORS = {
     "zh": "正门",
 }
 PARTS = VISITORS, STAFF = "visitors", "staff"
+# Of the larger sheets: from the left to the right, and the other way.
+_BOTH_WAYS = ("en", "ar")
 # By then every entrance is over and every hint may change.
 _SETTLE_S = 1.0
 _AGAIN_S = 0.3
@@ -488,22 +490,19 @@ def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str], parts: l
         daemon.stop()
 
 
-def sheet(
-    out: Path, sizes: list[tuple[int, int]], languages: list[str], part: str, row_px: int
-) -> np.ndarray[Any, Any]:
-    """A row a stop, and in it for each language its pictures of all sizes."""
+def sheet(out: Path, part: str, row_px: int) -> np.ndarray[Any, Any]:
+    """A row a stop: every language on a 7" panel, then the other sizes in two of them."""
+    columns = [(SIZES[0], language) for language in LANGUAGES]
+    columns += [(size, language) for size in SIZES[1:] for language in _BOTH_WAYS]
+    first = out / f"{SIZES[0][0]}x{SIZES[0][1]}" / LANGUAGES[0]
     rows = []
-    first = out / f"{sizes[0][0]}x{sizes[0][1]}" / languages[0]
     for name in sorted(file.name for file in first.glob(f"{part}-*.png")):
         row = []
-        for language in languages:
-            for width, height in sizes:
-                picture = cv2.imread(str(out / f"{width}x{height}" / language / name))
-                thumb = (round(row_px * width / height), row_px)
-                small = cv2.resize(picture, thumb, interpolation=cv2.INTER_AREA)
-                row.append(
-                    cv2.copyMakeBorder(small, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=[70] * 3)
-                )
+        for (width, height), language in columns:
+            picture = cv2.imread(str(out / f"{width}x{height}" / language / name))
+            thumb = (round(row_px * width / height), row_px)
+            small = cv2.resize(picture, thumb, interpolation=cv2.INTER_AREA)
+            row.append(cv2.copyMakeBorder(small, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=[70] * 3))
         rows.append(cv2.hconcat(row))
     return cv2.vconcat(rows)
 
@@ -531,11 +530,10 @@ def keep(out: Path) -> None:
     """Bring sheets and pictures of a whole tour into the documentation."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, 72]
     for part, file, row_px in (
-        (VISITORS, "kiosk-tour.jpg", 84),
-        (STAFF, "kiosk-tour-staff.jpg", 72),
+        (VISITORS, "kiosk-tour.jpg", 104),
+        (STAFF, "kiosk-tour-staff.jpg", 76),
     ):
-        taken = sheet(out, list(SIZES), list(LANGUAGES), part, row_px)
-        cv2.imwrite(str(IMAGES / file), taken, quality)
+        cv2.imwrite(str(IMAGES / file), sheet(out, part, row_px), quality)
     for file in (out / "800x480" / "en").glob("*.png"):
         kept = IMAGES / f"kiosk-{file.stem.split('-', 2)[2]}.png"
         if kept.is_file():
