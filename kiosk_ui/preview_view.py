@@ -78,7 +78,8 @@ class LivePicture(Widget):  # type: ignore[misc]
         if shot is None or state.kind not in PICTURED:
             self._clear()
             return
-        wanted = (shot.number, shot.stale, state.kind, tuple(self.size), words_top)
+        age = f"{shot.age_s:.1f} s" if shot.stale else ""
+        wanted = (shot.number, age, state.kind, tuple(self.size), words_top)
         if wanted == self._drawn:
             return
         self._drawn = wanted
@@ -87,6 +88,7 @@ class LivePicture(Widget):  # type: ignore[misc]
             self._whole = _texture(shot.jpeg) or self._whole
         if self._whole is None:
             return
+        self.ids.age.say(age)
         self._place(shot, state, words_top)
 
     def _place(self, shot: Shot, state: ScreenState, words_top: float) -> None:
@@ -97,7 +99,6 @@ class LivePicture(Widget):  # type: ignore[misc]
         veil = _VEIL_SYMBOL if asked else _VEIL_OLD if shot.stale else _VEIL
         self._paint(seen, words_top, 1 - veil)
         self.accent = self._theme.accent(state.kind)
-        self.ids.age.say(f"{shot.age_s:.1f} s" if shot.stale else "")
         if shot.face is None or asked or shot.stale:
             self.outline, self.done = [], []
             return

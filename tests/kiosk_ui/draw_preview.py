@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,15 @@ def main(folder: str, size: str, picture: str, *box: str) -> None:
     def shot(age_s: float = 0.0, data: bytes = jpeg) -> Shot:
         return Shot(next(numbers), data, jpeg_size(jpeg), face, age_s)
 
+    frozen = shot(0.8)
+
     told: dict[str, Any] = {}
     for name, state, seen in (
         ("look", LOOK, shot()),
         ("checking", CHECKING, shot()),
         ("challenge", ASKED, shot()),
-        ("old", LOOK, shot(1.2)),
+        ("older", LOOK, frozen),
+        ("old", LOOK, replace(frozen, age_s=1.2)),
         ("damaged", LOOK, shot(data=jpeg[:200])),
         ("gone", LOOK, None),
         ("idle", IDLE, shot()),
