@@ -61,6 +61,8 @@ log = logging.getLogger(__name__)
 # Some twenty seconds of visits. More pile up only while the window is frozen, and then visits and
 # decisions are stale, but the latest word of the daemon and the lock must never be lost.
 MAX_WAITING = 256
+# As many frames as come at once where screens share a key, and so a topic: one for each of them.
+_MOST_FRAMES = 8
 # A message left unread for this long has aged here, whatever the clocks say.
 _FROZEN_S = 1.0
 
@@ -106,8 +108,8 @@ class KioskClient:
         self.verify_code: str | None = None
         self._lease: PreviewLease | None = None
         self._pictures = ""
-        # The newest wins: an old picture is useless.
-        self._frames: deque[bytes] = deque(maxlen=1)
+        # The newest win: an old picture is useless.
+        self._frames: deque[bytes] = deque(maxlen=_MOST_FRAMES)
         if self._writer is not None and config.kiosk.preview:
             self._lease = PreviewLease(self._topics)
             self._pictures = self._topics.preview(self._writer.key_id)
@@ -194,12 +196,15 @@ class KioskClient:
         if self._lease is None:
             return None
         now_s = self._monotonic_s()
-        frame = self._frames.popleft() if self._frames else None
-        if self._local is not None:
-            frame = self._local.newest() or frame
-        if frame is not None:
+        frames = [self._frames.popleft() for _ in range(len(self._frames))]
+        local = None if self._local is None else self._local.newest()
+        if local is not None:
+            frames = [local]
+        if frames:
             valid = self._pins.current().valid(Role.DAEMON, self._wall())
-            self._lease.arrived(frame, [entry.key for entry in valid], now_s)
+            keys = [entry.key for entry in valid]
+            for frame in frames:
+                self._lease.arrived(frame, keys, now_s)
         if self._link.connected:
             half = self._lease.due(wanted, now_s)
             if half:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+import cv2
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
@@ -35,6 +37,7 @@ from oneglance.contract.messages import (
     Status,
     VisitState,
 )
+from oneglance.contract.preview import Picture, PreviewSender, half_of
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign, unpack
 from oneglance.contract.topics import Topics
 from oneglance.errors import ConfigError
@@ -303,6 +306,43 @@ def test_only_the_answer_to_its_own_last_pin_counts_and_once(
     assert at_work.saw(PinAnswered) == [PinAnswered("ok")]
     client.stop()
     daemon.stop()
+
+
+def test_two_screens_with_one_key_each_get_their_own_picture(
+    config: Config, key_files: tuple[Path, Path], tmp_path: Path, wait_until: Wait
+) -> None:
+    """They share a topic too, on which the frames of both come in one burst."""
+    create_signing_key(tmp_path / "kiosk.key", tmp_path / "kiosk.pub")
+    asks = config.kiosk.model_copy(update={"key_file": tmp_path / "kiosk.key"})
+    screens = [KioskClient(config.model_copy(update={"kiosk": asks})) for _ in range(2)]
+    for screen in screens:
+        screen.start()
+
+    def half(screen: KioskClient) -> str:
+        """What it asks with, "" before that."""
+        screen.picture(wanted=True)
+        lease = screen._lease
+        return lease._receiver.half if lease is not None and lease._receiver is not None else ""
+
+    halves: list[str] = []
+
+    def ask() -> bool:
+        halves[:] = [half(screen) for screen in screens]
+        return "" not in halves
+
+    wait_until(ask, "both ask")
+    signing = load_signing_key(key_files[0])
+    jpeg = cv2.imencode(".jpg", np.zeros((24, 32, 3), np.uint8))[1].tobytes()
+    burst = [
+        PreviewSender(TOPICS, signing, half_of(asked)).seal(Picture(0, None, jpeg))
+        for asked in halves
+    ]
+    for screen in screens:
+        for frame in burst:
+            screen._arrived(arrival(TOPICS.preview("kiosk"), frame))
+    assert all(screen.picture(wanted=True) is not None for screen in screens)
+    for screen in screens:
+        screen.stop()
 
 
 def test_a_screen_without_a_key_shows_it_but_warns(
