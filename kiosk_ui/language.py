@@ -57,6 +57,8 @@ def language(code: str) -> Language:
     if short == "en":
         return Language()
     try:
+        if short not in LANGUAGES:
+            raise FileNotFoundError(short)
         return Language(short, gettext.translation(DOMAIN, FOLDER, [short]))
     except (OSError, ValueError):
         log.warning(

@@ -349,7 +349,7 @@ class KioskConfig(Section):
     preview: bool = True
     result_s: Annotated[float, Field(ge=1.2, le=60)] = 4.0
     greeting: Literal["name", "discreet"] = "name"
-    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([_-]\w+)*$")] = "en"
+    language: Annotated[str, StringConstraints(max_length=40)] = "en"
     door_name: Annotated[str, StringConstraints(max_length=40)] = ""
     theme_file: Path | None = None
     dim: Annotated[tuple[str, ...], AfterValidator(_lines)] = ()

@@ -15,6 +15,7 @@ from fontTools.ttLib import TTFont
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneglance.config import parse_config
 from oneglance.kiosk_ui import fonts
 from oneglance.kiosk_ui.fonts import CLOCK_FONT, FontBook, FontFileError, letters_of
 from oneglance.kiosk_ui.language import DOMAIN, FOLDER, LANGUAGES, language
@@ -81,13 +82,15 @@ def test_a_message_is_said_with_its_values_and_braces_in_a_name_are_only_text() 
     assert german.say("") == "", "the empty message is a catalogue's own head"
 
 
+@pytest.mark.parametrize("code", ["tlh", "german", "../de", ""])
 def test_a_language_that_is_not_there_is_one_line_and_english(
-    caplog: pytest.LogCaptureFixture,
+    code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert language("tlh").say("Turn left") == "Turn left"
+    configured = parse_config({"kiosk": {"language": code}}, "kiosk.toml").kiosk.language
+    assert language(configured).say("Turn left") == "Turn left"
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "'tlh' is not there, so the screen speaks English" in record.getMessage()
+    assert f"{code!r} is not there, so the screen speaks English" in record.getMessage()
     assert "de, es, fr, vi, ar, zh" in record.getMessage()
 
 
