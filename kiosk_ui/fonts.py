@@ -86,6 +86,10 @@ class FontBook:
         """
         return list(_runs(self, line, bold, right_to_left))
 
+    def draws(self, text: str) -> bool:
+        """Whether anything of `text` can be drawn."""
+        return any(run.text.strip() for run in self.runs(text))
+
     def lacking(self, text: str) -> list[str]:
         """The letters of `text` that no font here draws."""
         return [c for c in text if not c.isspace() and self.font_of(c, bold=False) is None]

@@ -33,7 +33,7 @@ from oneglance.kiosk_ui.parts import forget, texture_of
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.soft_pixels import glow_pixels
 from oneglance.kiosk_ui.symbols import SETTLED_S, fade, moment, symbol
-from oneglance.kiosk_ui.words import date_of, time_of
+from oneglance.kiosk_ui.words import WORDS, date_of, time_of
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,11 @@ class KioskView(FloatLayout):  # type: ignore[misc]
             forget()
         self._named = bool(state.name)
         values = {"name": state.name, "left": state.left}
-        title = clock or say(state.title, **values)
+        message = state.title
+        if state.name and not self._fonts.draws(state.name):
+            # "Welcome, " and then nothing would be worse.
+            message = WORDS[state.kind][0]
+        title = clock or say(message, **values)
         date = date_of(wall, say) if clock and wall is not None else ""
         self._say("title", title, self._clock_fonts if clock else self._fonts)
         self._say("line", say(state.line, **values), self._fonts)
