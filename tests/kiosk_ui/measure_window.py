@@ -65,7 +65,22 @@ def main() -> None:
         "cryptography",
     )
     loaded = [name for name in foreign if name in sys.modules]
-    sys.stdout.write(json.dumps({"rows": rows, "said": said, "loaded": loaded}))
+    from oneglance.kiosk_ui.preview_lease import PICTURED
+    from oneglance.kiosk_ui.verify_view import BAR, BAR_UPRIGHT
+
+    # Least room is left between a live picture and the Verify button.
+    view.pictured, view.size_hint = True, (None, None)
+    view.size = width, (1 - (BAR_UPRIGHT if height > width else BAR)) * height
+    squeezed = []
+    for code in LANGUAGES:
+        view.language = language(code)
+        for state in states:
+            if state.kind in PICTURED:
+                view.show(state, 2.0, animated=False)
+                squeezed.append([code, *(measured(view.ids[name]) for name in LABELS[:2])])
+    sys.stdout.write(
+        json.dumps({"rows": rows, "said": said, "squeezed": squeezed, "loaded": loaded})
+    )
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ class Drawn:
 
     rows: list[dict[str, Any]]
     said: list[list[Any]]
+    squeezed: list[list[Any]]
     loaded: list[str]
     pictures: list[np.ndarray[Any, Any]]
 
@@ -115,7 +116,7 @@ def drawn(
     pictures = [cv2.imread(row["file"]) for row in told["rows"]]
     assert all(picture is not None for picture in pictures)
     assert {picture.shape[1::-1] for picture in pictures} == {request.param}
-    return Drawn(told["rows"], told["said"], told["loaded"], pictures)
+    return Drawn(told["rows"], told["said"], told["squeezed"], told["loaded"], pictures)
 
 
 def test_every_text_is_shown_whole_and_inside_its_box(drawn: Drawn) -> None:
@@ -139,6 +140,19 @@ def test_no_text_is_cut_off_in_any_language(drawn: Drawn) -> None:
                 assert x >= label["pos"][0] - 0.5, (code, label)
                 assert y >= label["pos"][1] - 0.5, (code, label)
                 assert label["font_px"] >= 8, (code, label)
+
+
+def test_words_between_a_live_picture_and_the_button_are_whole_and_can_be_read(
+    drawn: Drawn,
+) -> None:
+    shorter = min(drawn.rows[0]["view"])
+    assert {code for code, *_ in drawn.squeezed} == set(LANGUAGES)
+    for code, title, line in drawn.squeezed:
+        for label, least in ((title, 0.06), (line, 0.05)):
+            *_, width, height = label["ink"]
+            assert width <= label["size"][0] + 0.5, (code, label)
+            assert height <= label["size"][1] + 0.5, (code, label)
+            assert label["font_px"] >= least * shorter, (code, label)
 
 
 def test_nothing_overlaps_or_leaves_the_window(drawn: Drawn) -> None:
