@@ -21,9 +21,11 @@ Usage: install.sh [options]
   --prefix DIR    put everything below DIR and start nothing: to look at, or to package
   --upgrade       install --package beside what runs, then restart on it what was running; if a
                   service does not become ready, the former version is put back (exit code 1)
-  --uninstall     stop and remove services and program; keys, gallery and users stay
+  --uninstall     stop and remove services and program; keys, gallery and users stay. With
+                  --instance only the services of the further door named by --door
   --purge         with --uninstall: remove configuration, keys, gallery, audit log, users and the
-                  broker's files as well. Nothing brings them back
+                  broker's files as well; with --instance those of that door. Nothing brings them
+                  back
   --dry-run       only say what would be done
 TEXT
 }
@@ -74,6 +76,10 @@ if [ "$purge" = yes ] && [ "$uninstall" = no ]; then
     echo "install.sh: --purge goes with --uninstall" >&2
     exit 2
 fi
+if [ "$uninstall" = yes ] && [ -n "$roles" ]; then
+    echo "install.sh: --uninstall removes every role; to end one: systemctl disable --now UNIT" >&2
+    exit 2
+fi
 if [ "$instance" = yes ]; then
     # One broker serves all doors of the machine, and a screen or reader has one seat.
     roles=${roles:- daemon lock}
@@ -86,7 +92,7 @@ if [ "$instance" = yes ]; then
         esac
     done
     case $door in
-    *[!A-Za-z0-9._-]*)
+    .* | -* | *[!A-Za-z0-9._-]*)
         echo "install.sh: '$door' cannot be an instance" >&2
         exit 2
         ;;
@@ -257,6 +263,38 @@ ready() {
     systemctl is-active --quiet "$1" && [ "$(systemctl show -p NRestarts --value "$1")" = "$falls" ]
 }
 
+# withdraw STATE FOLDER: while the program is there, else Home Assistant would go on showing a door
+# that is gone.
+withdraw() {
+    [ -e "$1/home-assistant" ] || return 0
+    run "${venv:-$opt/venv}/bin/oneglance" home-assistant remove -c "$2/oneglance.toml" ||
+        say "Home Assistant still shows $2: the broker did not take that back"
+}
+
+if [ "$uninstall" = yes ] && [ "$instance" = yes ]; then
+    state=$prefix/var/lib/oneglance-doors/$door lock_state=$prefix/var/lib/oneglance-locks/$door
+    # A name mistyped must not look as if that door were gone.
+    [ -d "$etc" ] || [ -d "$state" ] || [ -d "$lock_state" ] ||
+        fail "there is no further door '$door' on this machine"
+    for unit in "oneglance@$door.service" "oneglance-door@$door.service"; do
+        if live && [ -n "$(find "$units" -name "$unit" -print -quit)" ]; then
+            run systemctl disable --now "$unit" || say "could not be stopped: $unit"
+        fi
+    done
+    withdraw "$state" "$etc"
+    if [ "$purge" = no ]; then
+        say "kept: keys and configuration in $etc, the gallery and the audit log in $state"
+        exit 0
+    fi
+    for folder in "$etc" "$state" "$lock_state" "$units/oneglance@$door.service.d" \
+        "$units/oneglance-door@$door.service.d"; do
+        run rm -rf "$folder"
+    done
+    if live; then run systemctl daemon-reload; fi
+    say "removed: the door '$door'; program, broker and other doors are as they were"
+    exit 0
+fi
+
 if [ "$uninstall" = yes ]; then
     for unit in $(installed_units); do
         if live; then run systemctl disable --now "$unit"; fi
@@ -264,18 +302,8 @@ if [ "$uninstall" = yes ]; then
     done
     run rm -f "$units/oneglance@.service" "$units/oneglance-door@.service"
     if live; then run systemctl daemon-reload; fi
-    # While the program is there: else Home Assistant would go on showing a door that is gone.
-    for told in "$prefix"/var/lib/oneglance/home-assistant \
-        "$prefix"/var/lib/oneglance-doors/*/home-assistant; do
-        [ -e "$told" ] || continue
-        folder=${told%/home-assistant}
-        case $folder in
-        */oneglance-doors/*) folder=$house/${folder##*/} ;;
-        *) folder=$house ;;
-        esac
-        run "${venv:-$opt/venv}/bin/oneglance" home-assistant remove -c "$folder/oneglance.toml" ||
-            say "Home Assistant still shows $folder: the broker did not take that back"
-    done
+    withdraw "$prefix/var/lib/oneglance" "$house"
+    for folder in "$prefix"/var/lib/oneglance-doors/*; do withdraw "$folder" "$house/${folder##*/}"; done
     if link_is_ours; then run rm -f "$link"; fi
     run rm -rf "$opt"
     run rm -f "$prefix/etc/sysusers.d/oneglance.conf" "$prefix/etc/tmpfiles.d/oneglance.conf" \
@@ -292,7 +320,7 @@ if [ "$uninstall" = yes ]; then
         run rm -rf "$folder"
     done
     for unit in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
-        run rm -rf "$units/$unit.service.d" "$units/$unit@.service.d"
+        run rm -rf "$units/$unit.service.d" "$units/$unit@"*.service.d
     done
     if [ -e "$prefix/etc/mosquitto/conf.d/oneglance.conf" ]; then
         run rm -f "$prefix/etc/mosquitto/conf.d/oneglance.conf"

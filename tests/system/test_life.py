@@ -218,6 +218,13 @@ def test_a_second_door_runs_beside_the_first(door: Door) -> None:
     )
     assert machine.sh("stat -c %U /var/lib/oneglance-doors/back/gallery.db") == "oneglance\n"
     assert "broken" not in machine.run("oneglance", "doctor", "-c", config, check=False).stdout
+    # And goes by itself.
+    machine.run(INSTALL, "--uninstall", "--purge", "--instance", "--door", "back")
+    for unit in ("oneglance@back.service", "oneglance-door@back.service"):
+        assert machine.show(unit, "ActiveState") == "inactive"
+        assert machine.run("systemctl", "is-enabled", unit, check=False).stdout != "enabled\n"
+    assert machine.sh(f"ls -d {ETC}/back {STATE}-*/back 2>/dev/null || true") == ""
+    door.wait_open(door.now())
 
 
 def test_uninstall_leaves_what_cannot_be_made_again_and_purge_nothing(door: Door) -> None:

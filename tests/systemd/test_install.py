@@ -276,6 +276,31 @@ def test_a_further_door_has_its_own_keys_state_and_units(tmp_path: Path) -> None
     install("--instance", "--role", "kiosk", "--prefix", str(tmp_path), code=2)
 
 
+def test_a_further_door_goes_by_itself(tmp_path: Path) -> None:
+    two = ("--role", "daemon", "--role", "lock")
+    install("--prefix", str(tmp_path), *two)
+    before = set(tree(tmp_path))
+    for door in ("back", "yard"):
+        install("--prefix", str(tmp_path), "--instance", "--door", door)
+        for folder in ("oneglance-doors", "oneglance-locks"):
+            (tmp_path / "var/lib" / folder / door).mkdir(parents=True)
+            (tmp_path / "var/lib" / folder / door / "sequence").touch()
+    all_three = set(tree(tmp_path))
+    gone = ("--prefix", str(tmp_path), "--uninstall", "--instance", "--door")
+    assert "no further door 'bakc'" in install(*gone, "bakc", "--purge", code=1)
+    install(*gone, "back")
+    assert set(tree(tmp_path)) == all_three
+    install(*gone, "back", "--purge")
+    left = set(tree(tmp_path))
+    assert {name for name in all_three - left if "/back/" not in name} == set()
+    assert not [name for name in left if "/back/" in name]
+    assert before < left
+    assert [name for name in left if "/yard/" in name]
+    for wrong in (("--instance", "--door", ".."), two):
+        install("--prefix", str(tmp_path), "--uninstall", "--purge", *wrong, code=2)
+    assert set(tree(tmp_path)) == left
+
+
 @needs_broker_tools
 def test_purge_leaves_nothing_and_uninstall_what_cannot_be_made_again(tmp_path: Path) -> None:
     install(*ALL, "--prefix", str(tmp_path))
