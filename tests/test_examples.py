@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,19 @@ from wire_samples import TOPICS, make_decision
 
 from oneglance.config import MqttConfig
 from oneglance.contract.keyring import Keyring, Role, entry
-from oneglance.contract.messages import Outcome
+from oneglance.contract.messages import (
+    DoorState,
+    Factor,
+    Hint,
+    Liveness,
+    LockState,
+    Outcome,
+    Phase,
+    Result,
+    ServiceState,
+    Status,
+    VisitState,
+)
 from oneglance.contract.signing import load_public_key, load_signing_key, sign
 from oneglance.daemon.voice.verbs import Args, Verb
 from oneglance.link import Link
@@ -203,3 +216,48 @@ def test_the_node_red_flow_opens_for_what_the_vectors_say(tmp_path: Path) -> Non
         vector["name"]: [*(step["result"] for step in vector["steps"]), "clock"]
         for vector in vectors
     }
+
+
+def test_the_page_for_automations_names_what_a_door_says() -> None:
+    page = (ROOT / "docs/automation.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.partition("## What a door exposes")[2].splitlines()
+        if line.startswith("| ") and "`" in line
+    ]
+    exposed = {(row[1].strip("`"), row[2].strip("`")): row[3] for row in rows}
+    kinds = {"result": Result, "visit": VisitState, "status": Status, "door/state": DoorState}
+    for topic, key in exposed:
+        assert key in kinds[topic].model_fields
+    for place, words in {
+        ("result", "outcome"): Outcome,
+        ("result", "factors"): Factor,
+        ("result", "liveness"): Liveness,
+        ("visit", "phase"): Phase,
+        ("visit", "hint"): Hint,
+        ("status", "state"): ServiceState,
+        ("door/state", "state"): LockState,
+    }.items():
+        assert re.findall(r"`(\w+)`", exposed[place]) == [*words]
+
+
+def test_the_lamp_is_lit_for_whom_is_accepted_now_alone(tmp_path: Path) -> None:
+    nodes = {node["id"]: node for node in json.loads((EXAMPLES / "node-red-lamp.json").read_text())}
+    assert nodes["oneglance-results"]["topic"] == TOPICS.result
+    assert nodes["oneglance-results"]["wires"] == [["oneglance-lit"]]
+    assert nodes["oneglance-lit"]["wires"] == [["oneglance-hall"]]
+    rejected = make_decision(8, outcome=Outcome.REJECTED, reason="not_recognised")
+    said = [Result.of(one, names=False).to_payload() for one in (make_decision(7), rejected)]
+    accepted, no = map(json.loads, said)
+    messages = [
+        {"payload": accepted, "retain": False},
+        {"payload": accepted, "retain": True},
+        {"payload": no, "retain": False},
+        {"payload": None, "retain": False},
+        {"payload": {**accepted, "kind": "visit"}, "retain": False},
+    ]
+    script = tmp_path / "lamp.mjs"
+    function = f"new Function('msg', {json.dumps(nodes['oneglance-lit']['func'])})"
+    script.write_text(f"console.log(JSON.stringify({json.dumps(messages)}.map({function})))")
+    done = subprocess.run(["node", str(script)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [{"payload": {"state": "ON"}}, None, None, None, None]
