@@ -163,6 +163,14 @@ class LoopCollector(Collector):
         for reason in vision.problems:
             problems.add_metric([reason], 1)
         yield problems
+        # Also what lets everybody in: a deletion that does not arrive, a message put back.
+        reasons = GaugeMetricFamily(
+            "oneglance_reason", "Why the status is degraded", labels=["reason", "camera"]
+        )
+        for reason in standing.reasons:
+            word, _, camera = reason.partition(":")
+            reasons.add_metric([word, camera], 1)
+        yield reasons
 
     def _by_camera(self) -> Iterator[Metric]:
         parts, by = self._parts, ["camera"]

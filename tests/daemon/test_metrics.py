@@ -8,10 +8,12 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,12 +23,15 @@ from typer.testing import CliRunner
 from oneglance.broker import free_port
 from oneglance.cli.main import app
 from oneglance.config import Config, MetricsConfig
+from oneglance.contract.reasons import REASONS
 from oneglance.daemon import metrics as metrics_module
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.pipeline import STAGES
-from oneglance.daemon.standing import Standing
-from oneglance.daemon.totals import Totals
+from oneglance.daemon.metrics import LoopCollector
+from oneglance.daemon.pipeline import STAGES, Counts
+from oneglance.daemon.standing import Notice, Standing
+from oneglance.daemon.totals import Tally, Totals
 from oneglance.errors import ConfigError, OneglanceError
+from oneglance.timing import StageTimes
 
 Wait = Callable[..., None]
 EMPTY = "gallery_empty"
@@ -114,6 +119,42 @@ def test_the_endpoint_tells_what_the_run_came_to_and_no_name(
         assert names
         assert names <= families, f"{file} asks for what there is not"
     assert "obama" not in text.lower()
+
+
+def test_a_reason_that_lets_everybody_in_is_told_as_well() -> None:
+    notice = Notice()
+    notice.standing = Standing(reasons=("sharing_replayed", "camera_slow:yard"), connected=True)
+    parts = SimpleNamespace(
+        cameras=[],
+        exchange={},
+        counts=Counts(),
+        vision=SimpleNamespace(accepted=0, rejected=0, rejected_for=Counter(), problems=()),
+        times=StageTimes(STAGES),
+        tally=Tally(None),
+        notice=notice,
+    )
+    told = {
+        (sample.labels["reason"], sample.labels["camera"])
+        for family in LoopCollector(parts).collect()  # type: ignore[arg-type]
+        for sample in family.samples
+        if sample.name == "oneglance_reason"
+    }
+    assert told == {("sharing_replayed", ""), ("camera_slow", "yard")}
+
+
+def test_each_reason_of_something_put_back_or_stale_has_its_alert() -> None:
+    rules = (SYSTEMD / "prometheus/alerts.yml").read_text()
+    watched = re.findall(r'oneglance_reason{reason=~"([^"]+)"}', rules)
+    words = [reason.name for reason in REASONS]
+    named = {word: [bool(re.fullmatch(rule, word)) for rule in watched] for word in words}
+    for word in ("credentials_restored", "gallery_restored", "sharing_replayed", "audit_tampered"):
+        assert named[word] == [True, False], word
+    for word in ("gallery_stale", "sharing_error", "sharing_incomplete", "sharing_model"):
+        assert named[word] == [False, True], word
+    # No rule waits for a word that is never said.
+    for rule in watched:
+        for part in rule.replace("sharing_(error|incomplete|model)", "sharing_error").split("|"):
+            assert any(re.fullmatch(part, word) for word in words), part
 
 
 @pytest.mark.parametrize(
