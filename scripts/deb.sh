@@ -77,7 +77,7 @@ install -m 0644 "$here/systemd/oneglance.catalog" "$root/usr/lib/systemd/catalog
 install -m 0644 "$here/LICENSE" "$root/usr/share/doc/oneglance/copyright"
 install -m 0644 "$here/systemd/debian/default" "$root/etc/default/oneglance"
 echo /etc/default/oneglance >"$root/DEBIAN/conffiles"
-for script in postinst prerm postrm; do
+for script in preinst postinst prerm postrm; do
     install -m 0755 "$here/systemd/debian/$script" "$root/DEBIAN/$script"
 done
 cat >"$root/DEBIAN/control" <<TEXT

@@ -17,7 +17,8 @@ Usage: install.sh [options]
   --door NAME     name of the door in MQTT topics (default: front)
   --host NAME     the broker's host name or address (default: 127.0.0.1)
   --camera SPEC   the daemon's camera: index, device, URL or file (default: 0)
-  --packaged      a Debian package has brought program, units and users' files: make the rest
+  --packaged      a Debian package has brought program, units and users' files: make the rest, or
+                  with --uninstall stop all of it; for the package's own scripts
   --prefix DIR    put everything below DIR and start nothing: to look at, or to package
   --upgrade       install --package beside what runs, then restart on it what was running; if a
                   service does not become ready, the former version is put back (exit code 1)
@@ -173,6 +174,16 @@ if live && [ "$dry" = no ] && [ "$(id -u)" != 0 ]; then
     fail "run it as root, or look at it with --dry-run or --prefix"
 fi
 
+if live && [ "$here" = /usr/share/oneglance/systemd ]; then
+    if [ "$packaged" = no ] && [ "$instance" = no ] && [ "$uninstall$upgrade" != nono ]; then
+        fail "it came as a Debian package: apt remove oneglance, apt purge oneglance, or apt install" \
+            "./oneglance_VERSION_ARCHITECTURE.deb"
+    fi
+    packaged=yes venv=/opt/oneglance/venv
+elif live && [ -e /usr/share/oneglance/systemd/install.sh ]; then
+    fail "oneglance is here as a Debian package; use /usr/share/oneglance/systemd/install.sh"
+fi
+
 link=$prefix/usr/local/bin/oneglance
 
 # Whether the link is of our making, and not somebody's own program or link.
@@ -183,6 +194,7 @@ link_is_ours() {
 
 # Names of the units of ours that are installed, a line each; of templates the instances in use.
 installed_units() {
+    if [ "$packaged" = yes ]; then printf '%s.service\n' oneglance oneglance-door oneglance-reader; fi
     for file in "$units"/oneglance.service "$units"/oneglance-door.service \
         "$units"/oneglance-kiosk.service "$units"/oneglance-reader.service \
         "$units"/*.wants/oneglance@*.service "$units"/*.wants/oneglance-door@*.service; do
@@ -297,13 +309,14 @@ fi
 
 if [ "$uninstall" = yes ]; then
     for unit in $(installed_units); do
-        if live; then run systemctl disable --now "$unit"; fi
-        run rm -f "$units/$unit"
+        if live; then run systemctl disable --now "$unit" || say "could not be stopped: $unit"; fi
+        if [ "$packaged" = no ]; then run rm -f "$units/$unit"; fi
     done
     run rm -f "$units/oneglance@.service" "$units/oneglance-door@.service"
     if live; then run systemctl daemon-reload; fi
     withdraw "$prefix/var/lib/oneglance" "$house"
     for folder in "$prefix"/var/lib/oneglance-doors/*; do withdraw "$folder" "$house/${folder##*/}"; done
+    if [ "$packaged" = yes ]; then exit 0; fi
     if link_is_ours; then run rm -f "$link"; fi
     run rm -rf "$opt"
     run rm -f "$prefix/etc/sysusers.d/oneglance.conf" "$prefix/etc/tmpfiles.d/oneglance.conf" \
@@ -668,6 +681,16 @@ if [ "$packaged" = no ] || [ "$instance" = yes ]; then
 fi
 suffix=.service
 if [ "$instance" = yes ]; then suffix=@$door.service; fi
+# Further doors run the program that was just renewed, by a template of the unit that was.
+further=''
+if [ "$instance" = no ]; then
+    for service in oneglance oneglance-door; do
+        if [ -e "$units/$service@.service" ]; then install_template "$service"; fi
+        for file in "$units"/*.wants/"$service"@*.service; do
+            if [ -L "$file" ]; then further="$further ${file##*/}"; fi
+        done
+    done
+fi
 if live; then
     run systemctl daemon-reload
     # All are enabled before the first is waited for: a camera or broker that is not there yet
@@ -676,6 +699,9 @@ if live; then
     for service in $services; do
         run timeout 120 systemctl restart "$service$suffix" ||
             say "not ready yet, and tried again: $service$suffix (systemctl status $service$suffix)"
+    done
+    for unit in $further; do
+        run timeout 120 systemctl restart "$unit" || say "not ready yet, and tried again: $unit"
     done
 fi
 shown=/etc/oneglance

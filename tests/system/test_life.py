@@ -312,11 +312,32 @@ def test_the_debian_package_is_installed_upgraded_and_purged(
         )
         there = json.loads(machine.run("/opt/oneglance/venv/bin/python", "-c", ask).stdout)
         assert there == {one["name"]: one["version"] for one in bill["components"]}
+        # A further door, whose units are none of the package's files.
+        machine.run(
+            *("/usr/share/oneglance/systemd/install.sh", "--instance", "--door", "back"),
+            *("--camera", "http://127.0.0.1:8090/door"),
+        )
+        back = ("oneglance@back.service", "oneglance-door@back.service")
+        for unit in back:
+            assert machine.show(unit, "ActiveState") == "active"
+        for how in ("--upgrade", "--uninstall"):
+            refused = machine.run("/usr/share/oneglance/systemd/install.sh", how, check=False)
+            assert "apt" in refused.stderr
+        refused = machine.run(INSTALL, check=False)
+        assert "as a Debian package" in refused.stderr
+        before = secrets(machine)
+        # It goes on with the program of the package that is there now.
+        pids = [machine.show(unit, "MainPID") for unit in back]
+        machine.run(*apt, "/share/newer.deb")
+        for unit, pid in zip(back, pids, strict=True):
+            assert machine.show(unit, "ActiveState") == "active"
+            assert machine.show(unit, "MainPID") != pid
         machine.run("systemctl", "disable", "--now", "stage", "ear")
         machine.run("dpkg", "--remove", "oneglance")
         assert secrets(machine) == before
-        for unit in SERVICES:
+        for unit in (*SERVICES, *back):
             assert machine.show(unit, "LoadState") == "not-found"
+        assert machine.sh("find / -xdev -name 'oneglance*.service' -not -path '/root/*'") == ""
         assert machine.sh("ls -d /opt/oneglance /usr/bin/oneglance 2>/dev/null || true") == ""
         # Installed again, it knows who was enrolled.
         machine.run(*apt, "/share/newer.deb")
@@ -325,7 +346,8 @@ def test_the_debian_package_is_installed_upgraded_and_purged(
         machine.run("dpkg", "--purge", "oneglance")
         left = machine.sh(
             f"ls -d {ETC} {STATE}* /opt/oneglance /usr/share/oneglance /etc/default/oneglance"
-            " /etc/mosquitto/conf.d/oneglance.conf 2>/dev/null || true;"
+            " /etc/mosquitto/conf.d/oneglance.conf /etc/sysusers.d/oneglance.conf"
+            " /usr/local/bin/oneglance 2>/dev/null || true;"
             " grep ^oneglance /etc/passwd || true"
         )
         assert left == ""
