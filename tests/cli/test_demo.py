@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from wire_samples import make_decision
 
-from oneglance.cli.demo.film import Row
+from oneglance.cli.demo.film import Row, closing_line
 from oneglance.cli.demo.sheet import SHOT_HEIGHT, Shot, annotate, write_sheet
 from oneglance.contract.messages import Outcome
 from oneglance.errors import OneglanceError
@@ -37,6 +37,22 @@ NOBODY = make_decision(
 )
 def test_a_visit_is_right_only_if_decision_and_lock_are(row: Row, right: bool, why: str) -> None:
     assert row.right is right, why
+
+
+@pytest.mark.parametrize(
+    ("good", "frames", "dropped", "said"),
+    [
+        (True, 354, 0, "The right person came in"),
+        (True, 236, 118, "The right person came in"),
+        (False, 350, 4, "not what should have happened"),
+        (False, 236, 118, "missed 118 of 354 frames"),
+        (False, 0, 0, "not what should have happened"),
+    ],
+)
+def test_a_machine_that_missed_the_film_is_told_so(
+    good: bool, frames: int, dropped: int, said: str
+) -> None:
+    assert said in closing_line(good, frames, dropped)
 
 
 def test_the_contact_sheet_shows_each_visit_in_a_row(tmp_path: Path) -> None:
