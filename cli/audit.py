@@ -1,4 +1,4 @@
-"""`oneglance audit`: what happened at the door, and whether that is still all of it."""
+"""`oneglance audit`: what happened at the door, and whether the log of it is complete."""
 
 from __future__ import annotations
 
@@ -181,10 +181,10 @@ def accept_key(
     file: Annotated[Path, typer.Argument(help="The daemon's former public key, in PEM.")],
     config: ConfigOption = None,
 ) -> None:
-    """Continue the log although its end is signed with a key that is no longer known here.
+    """Continue a log whose end is signed with a key that is no longer known here.
 
     After `oneglance keys rotate` nobody needs this: the keyring holds the former key, too. It is
-    for a signing.key that was replaced by hand, or whose former key is out of the keyring. Only
+    for a signing.key that was replaced by hand, or whose former key has left the keyring. Only
     accept a key that was this daemon's and did not leak: whoever has it can write any log.
 
     Example: `oneglance audit accept-key signing.pub.old`
@@ -211,7 +211,7 @@ def accept_key(
 
 @app.command("accept-clock")
 def accept_clock(config: ConfigOption = None) -> None:
-    """Accept commands by the present clock although some were carried out at a later time.
+    """Accept commands by the present clock, although some were carried out at a later time.
 
     This is for a clock that was once far ahead and is right now: until it reaches that time, no
     command would count as fresh. Stop the daemon first. A command that was recorded while the clock
@@ -253,7 +253,7 @@ def snapshot(
     out: Annotated[Path, typer.Option(help="A new JPEG file, made with mode 0600.")],
     config: ConfigOption = None,
 ) -> None:
-    """Unseal the picture of who got a decision, if snapshots are kept and it is still there.
+    """Unseal the picture taken at a decision, if snapshots are kept and it is still there.
 
     Example: `oneglance audit snapshot 0f8fad5bd9cb469fa16570867728950e --out visitor.jpg`
     """
@@ -302,7 +302,7 @@ def _chosen(
 
 
 def _names(settings: Config) -> dict[str, tuple[str, str]]:
-    """Id and name of all who are still known, by pseudonym; none, and why, without the key."""
+    """Id and name of everybody still enrolled, by pseudonym; without the key none, and why."""
     from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
     from oneglance.errors import OneglanceError
     from oneglance.faces.gallery.gallery import Gallery

@@ -1,4 +1,4 @@
-"""The audit log, as who has the gallery's key but not the daemon's writes it."""
+"""The audit log, as written by whoever has the gallery's key but not the daemon's."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from oneglance.faces.gallery.witness import Witness
 
 
 def open_audit(config: Config) -> Audit:
-    """Raises AuditError if it cannot be read or written, GalleryError without the key."""
+    """Raises AuditError if it cannot be opened, GalleryError without the key."""
     key = load_key(config.gallery.key_file)
     return Audit(config.audit_folder, lambda: datetime.now(UTC), sealer=key)
 
 
 def configured_witness(config: Config) -> Witness:
-    """What the gallery's generation is held against: its file and the audit log.
+    """What the gallery's generation is checked against: its file and the audit log.
 
     Raises AuditError and GalleryError as `open_audit` does.
     """
@@ -34,20 +34,20 @@ def configured_witness(config: Config) -> Witness:
 
 
 def open_gallery(config: Config, *, create: bool = False) -> Gallery:
-    """The configured gallery, held against its witness. Raises GalleryError and AuditError."""
+    """The configured gallery, checked against its witness. Raises GalleryError and AuditError."""
     log = Generations(open_audit(config))
     return setup.open_configured(config.gallery, create=create, log=log)
 
 
 def credentials_log(config: Config) -> Generations:
-    """What the file of badges and PINs is held against. Raises as `open_audit`."""
+    """What the file of badges and PINs is checked against. Raises as `open_audit`."""
     return Generations(open_audit(config), CREDENTIALS)
 
 
 def held_on(config: Config, person_id: str) -> dict[str, Any]:
-    """What the audit log says of a person, by which pseudonym, and the pictures of their visits.
+    """What the audit log says about a person, under which pseudonym, and pictures of their visits.
 
-    As JSON-ready values, for that person to have. Raises AuditError if it cannot be read,
+    As values ready for JSON, to be handed to that person. Raises AuditError if it cannot be read,
     GalleryError without the key.
     """
     key = load_key(config.gallery.key_file)
@@ -71,7 +71,7 @@ def held_on(config: Config, person_id: str) -> dict[str, Any]:
 
 
 def reseal(config: Config, key: TemplateKey) -> None:
-    """Seal the pseudonyms with the gallery's next key, unless they are by now. As `open_audit`."""
+    """Seal the pseudonyms with the gallery's next key, unless done already. As `open_audit`."""
     pseudonyms = Pseudonyms(config.audit_folder / PEOPLE_FILE, key)
     try:
         pseudonyms.people()

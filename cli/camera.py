@@ -105,9 +105,9 @@ def _chosen(name: str | None, config: Path | None) -> CameraConfig:
 
 
 def early_picture(config: CameraConfig, count: int) -> NDArray[np.uint8]:
-    """The last of the camera's first `count` pictures, uint8 (H, W, 3) BGR, read as the daemon
-    reads it: with patience for bad ones, and none for a camera that hangs.
+    """The last of the camera's first `count` pictures, uint8 (H, W, 3) BGR.
 
+    Read as the daemon reads it: bad pictures are skipped, and a camera that hangs is given up.
     Raises CameraError if it gives none in time.
     """
     from oneglance.daemon.camera.camera import Camera
@@ -141,7 +141,7 @@ def early_picture(config: CameraConfig, count: int) -> NDArray[np.uint8]:
 
 
 def picture_file(out: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write a picture, uint8 (H, W, 3) BGR, as PNG that only this user may read."""
+    """Write a picture, uint8 (H, W, 3) BGR, as a PNG that only this user may read."""
     import cv2
 
     from oneglance.cli.private_file import write_private
@@ -150,7 +150,7 @@ def picture_file(out: Path, pixels: NDArray[np.uint8]) -> None:
 
 
 def faces_in(pixels: NDArray[np.uint8]) -> tuple[list[int], int]:
-    """The faces' widths in px; if there is none, how far to turn clockwise to see one."""
+    """The faces' widths in px; without a face, how far clockwise to turn the picture to see one."""
     from oneglance.faces.find.detect import FaceDetector
     from oneglance.faces.model.face_model import load_model
     from oneglance.faces.reader import find_faces, upright

@@ -14,10 +14,10 @@ from oneglance.errors import CameraError
 
 
 def camera_config(source: str | int, configured: Sequence[CameraConfig] = ()) -> CameraConfig:
-    """The camera or recording to take pictures from; each frame of a recording is looked at.
+    """The camera or recording to take pictures from; no frame of a recording is skipped.
 
-    One that is configured, by its name or as the same source, is turned and logged in to as there.
-    Raises CameraError for a source that names nothing, with the names that there are.
+    A configured camera, given by name or source, is rotated and logged in to as configured. Raises
+    CameraError for an unknown source, listing the names that exist.
     """
     for camera in configured:
         if str(source) == camera.name or is_same_source(source, camera.source):

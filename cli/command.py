@@ -154,7 +154,7 @@ def _asked(settings: Config, topic: str, payload: Callable[[str], bytes], second
 
 
 def _asker(settings: Config) -> str:
-    """The ACL lets each user read the answers to its own name."""
+    """Under whose name to ask: the ACL lets each user read only the answers to its own."""
     from oneglance.topic_level import LEVEL_PATTERN
 
     user = settings.mqtt.user or ""
@@ -162,7 +162,7 @@ def _asker(settings: Config) -> str:
 
 
 def _arguments(words: list[str]) -> dict[str, Arg]:
-    """What NAME=VALUE says; raises typer.BadParameter for anything else."""
+    """The arguments given as NAME=VALUE; raises typer.BadParameter for anything else."""
     arguments: dict[str, Arg] = {}
     for word in words:
         name, equals, text = word.partition("=")

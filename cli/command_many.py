@@ -1,4 +1,4 @@
-"""`oneglance command --doors`: the same to many doors, each by a command of its own."""
+"""`oneglance command --doors`: the same command for many doors, signed for each."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ TAKEN_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What became of it: each door's answer, and who was silent."""
+    """The outcome: each door's answer, and which doors were silent."""
 
     replies: dict[str, Reply]
     silent: list[str]
 
     @property
     def open(self) -> list[str]:
-        """Whom to ask again: the silent, and those that could not just then."""
+        """The doors to ask again: silent ones, and those that could not do it at that moment."""
         later = [door for door, reply in self.replies.items() if reply.code in NOT_NOW]
         return [*self.silent, *later]
 
     @property
     def refused(self) -> dict[str, Reply]:
-        """The answers of those that did not do it."""
+        """The answers of the doors that did not do it."""
         return {door: reply for door, reply in self.replies.items() if not reply.ok}
 
 
 def read_doors(file: Path) -> list[str]:
     """The doors named in a file, one a line; `#` begins a comment.
 
-    Raises ConfigError if it cannot be read, names none, or one that is none.
+    Raises ConfigError if it cannot be read, names no door, or holds an invalid name.
     """
     from oneglance.contract.topics import check_level
     from oneglance.errors import ConfigError
@@ -75,10 +75,10 @@ def ask_all(
     payload: Callable[[Topics, str], bytes],
     seconds: float,
 ) -> Asked:
-    """Send `payload(topics, response topic)` to each door of the site, wait for the answers.
+    """Send `payload(topics, response topic)` to each door of the site, and wait for the answers.
 
-    At most `seconds` after the last was sent. A door that hears nothing now never will: what a
-    broker kept for it would have expired. Raises BrokerError.
+    Waits at most `seconds` after the last was sent. A door that is not connected now will never get
+    it: a queued command would have expired. Raises BrokerError.
     """
     from oneglance.contract.messages import Reply as AReply
     from oneglance.contract.messages import parse
@@ -137,7 +137,7 @@ def ask_all(
 
 
 def tell(asked: Asked, left: Path | None, as_json: bool) -> None:
-    """Print who did it, who refused and who was silent; whom to ask again goes into `left`.
+    """Print which doors did it, refused or were silent; those to ask again go into `left`.
 
     Exits with 1 unless all did it.
     """

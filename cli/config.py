@@ -1,4 +1,4 @@
-"""`oneglance config`: what the configuration says, whether it holds, and what a key means."""
+"""`oneglance config`: what the configuration says, whether it is valid, and what a key means."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _ELSEWHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What docs/configuration.md says of a key, `section.name`: its default there, and its use."""
+    """What docs/configuration.md says about the key `section.name`: its default and its use."""
 
     name: str
     default: str
@@ -55,9 +55,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A key as it is in one configuration: its value in force, and the line that sets it, if any.
+    """A key in one configuration: its value in force, and the line that sets it, if any.
 
-    `of` is which camera or rule it is of, where a section may stand several times.
+    `of` names the camera or rule it belongs to, where a section may appear several times.
     """
 
     key: Key
@@ -140,7 +140,7 @@ def explain(
 def migrate(
     file: Annotated[Path, typer.Argument(help="The old file.")],
 ) -> None:
-    """Update a file that uses former names of keys; the original is kept beside it.
+    """Update a file that uses old names of keys; the original is kept beside it.
 
     Comments and order stay. Nothing is written unless the new file is valid.
 
@@ -175,7 +175,7 @@ def migrate(
 
 
 def _named(config: Config) -> Iterator[Finding]:
-    """Files and the port that a key names, and that only the running parts would open."""
+    """Check the files and the port that a key names, which only the running parts would open."""
     from oneglance.secret_file import read_secret
 
     mqtt = config.mqtt
@@ -237,7 +237,7 @@ def documented() -> list[Key]:
 
 
 def settings_of(key: Key, config: Config, text: str) -> Iterator[Setting]:
-    """The key in each section that has it; one for each camera and rule."""
+    """The key in each section that has it, once for each camera and rule."""
     *sections, name = key.name.split(".")
     holders: list[tuple[str, Any]] = [("", config)]
     for part in sections:
@@ -258,9 +258,9 @@ def settings_of(key: Key, config: Config, text: str) -> Iterator[Setting]:
 
 
 def set_in(text: str, section: str, name: str) -> Iterator[tuple[int, int]]:
-    """Each line that sets a key, counted from 1, and in which of its section's tables, from 0.
+    """Each line (from 1) that sets a key, and in which of its section's tables (from 0).
 
-    What is written in another way than `[section]` and `name = ...` is not found.
+    Anything not written as `[section]` and `name = ...` is not found.
     """
     inside, table = "", -1
     for number, line in enumerate(text.splitlines(), start=1):

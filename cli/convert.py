@@ -10,7 +10,7 @@ import typer
 
 
 class Precision(StrEnum):
-    """What numbers the converted encoder computes with; the head always stays in float."""
+    """The number type of the converted encoder; the head always stays in float."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"

@@ -1,4 +1,4 @@
-"""`oneglance data`: is it fit to train on, and who is for training, who for the test?"""
+"""`oneglance data`: is it fit to train on, and who belongs to training, who to the test?"""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find what would spoil a training: copies, bad pictures, mixed-up people.
+    """Find what would spoil training: copies, bad pictures, mixed-up people.
 
     Looks for unreadable and tiny pictures, pictures without a face or with several, the same
-    photograph twice (even resized or recompressed, even under two names), pictures that do not
-    look like their own person, people who look like one person, people with one picture.
+    photograph twice (even resized or recompressed, even under two names), pictures that do not look
+    like their own person, people who look like one another, and people with only one picture.
     Nothing is changed. The page holds pictures of people, and only you may read it; it needs the
     extra `report`.
 

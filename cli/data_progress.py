@@ -1,4 +1,4 @@
-"""Progress of work in stages, on standard error, with the time left."""
+"""Show the progress of work in stages on standard error, with the time left."""
 
 from __future__ import annotations
 

@@ -52,11 +52,11 @@ def doctor(
     """Look at this machine: what is missing for each part, and how to get it.
 
     Without a configuration it looks at Python, packages, the model and the screen; with one
-    (`--config`, or where `oneglance --help` says) also at what that file speaks of: the daemon's
-    keys, sequence, gallery, audit log, liveness model and cameras, the gallery that it shares with
-    other doors, the lock's key, memory and pins, the screen's key, and the broker. Exit code 0 if
-    nothing is broken. Parts that are missing, or have an unsuitable version, are not a fault here:
-    only those who use a part need it.
+    (`--config`, or where `oneglance --help` says) also at what that file names: the daemon's keys,
+    sequence, gallery, audit log, liveness model and cameras, the gallery that it shares with other
+    doors, the lock's key, memory and pins, the screen's key, and the broker. Exit code 0 if nothing
+    is broken. Parts that are missing, or have an unsuitable version, are not a fault: only those
+    who use a part need it.
 
     `--running` asks the daemon that runs, by its [metrics] port, whether somebody could be let in,
     and the broker what daemon and lock last said; it touches neither cameras nor files.
@@ -113,9 +113,9 @@ def examine(config_file: Path | None) -> Iterator[Finding]:
 
 
 def configured(config: Config, *, offline: bool = False) -> Iterator[Finding]:
-    """What the file speaks of: a machine with only a lock or a screen has no daemon to look at.
+    """What the file names: a machine with only a lock or a screen has no daemon to look at.
 
-    `offline`: without a look at cameras and broker.
+    With `offline`, cameras and broker are left out.
     """
     sections = config.model_fields_set
     if sections & {"camera", "signing", "gallery"}:
@@ -210,7 +210,7 @@ def _public(key_file: Path) -> str:
 
 
 def _keyring(config: Config) -> str:
-    """Who may give commands; and that the daemon's own key, if it stands there, counts."""
+    """Who may give commands, and whether the daemon's own key, if listed there, is valid."""
     from datetime import UTC, datetime
 
     from oneglance.contract.keyring import Role, Standing
@@ -364,7 +364,7 @@ def _gallery(config: Config) -> str:
 
 
 def _calibration(config: Config) -> str:
-    """A door without one is no fault, but its rate of false accepts was not measured there."""
+    """A door without one is not at fault, but its rate of false accepts was not measured there."""
     from oneglance.faces.calibration.setup import kept_calibration, stranger_file
     from oneglance.faces.model.setup import load_configured
 
@@ -378,7 +378,7 @@ def _calibration(config: Config) -> str:
 
 
 def _liveness(config: Config) -> Finding:
-    """Off is not broken, but not to be overlooked either."""
+    """Switched off is not a fault, but must not be overlooked either."""
     policy = config.liveness.policy
     if policy == "off":
         return Finding(
@@ -399,7 +399,7 @@ def _liveness(config: Config) -> Finding:
 
 
 def _audit(config: Config) -> str:
-    """That it can be written, is whole from its last signature on, and has room to grow."""
+    """Whether it can be written, is intact from its last signature on, and has room to grow."""
     from datetime import UTC, datetime
 
     from oneglance.audit.log import Audit
@@ -425,7 +425,7 @@ def _audit(config: Config) -> str:
 
 
 def _witness(config: Config) -> str:
-    """What a gallery that was put back would be told by; that it was is found with the gallery."""
+    """Whether an older gallery put back would be noticed; whether one was is checked elsewhere."""
     from oneglance.cli.audit_log import configured_witness
     from oneglance.faces.gallery.file import is_there
 
@@ -515,9 +515,9 @@ def _distinct(cameras: tuple[CameraConfig, ...]) -> str:
 
 
 def camera_size(camera: CameraConfig) -> str:
-    """What to say of a camera: the size of its picture, and a better name for it, if there is one.
+    """What to say about a camera: the size of its picture, and a more lasting name, if it has one.
 
-    Raises CameraError if it gives no picture.
+    Raises CameraError if it delivers no picture.
     """
     from oneglance.cli.camera import early_picture
     from oneglance.daemon.camera.devices import lasting_name

@@ -1,4 +1,4 @@
-"""`oneglance doctor --running`: what the running service says, and what is heard of it."""
+"""`oneglance doctor --running`: what the running service and the broker say about the door."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ STATUS_SILENCE_S = 75.0
 
 
 def ask(config_file: Path | None) -> Iterator[Finding]:
-    """What the daemon answers by its [metrics] port, and what the broker kept of daemon and lock.
+    """What the daemon's [metrics] port answers, and what the broker retains of daemon and lock.
 
-    The broker is asked as the administrator where there is an admin.toml, who may hear it.
+    Where there is an admin.toml the broker is asked as the administrator, who may read it all.
     """
     config = load_config(config_file)
     port = config.metrics.port
@@ -133,9 +133,9 @@ def _heard(config: Config) -> Iterator[Finding]:
 def _kept(
     config: Config, topics: tuple[str, ...]
 ) -> tuple[dict[str, bytes], dict[str, BrokerError]]:
-    """What the broker kept of these topics, and which it does not let us hear.
+    """What the broker retains of these topics, and which of them it does not let us read.
 
-    What is not there within a moment is missing.
+    Whatever does not arrive within a moment is missing.
     """
     from oneglance.link import Link
 

@@ -21,10 +21,10 @@ _STRICT = "1e-5"
 
 
 def tune(config_file: Path | None, as_json: bool) -> None:
-    """Measure every variant of the configured model, keep the choice where there is a door.
+    """Time every variant of the configured model, and keep the choice if there is a door.
 
-    Without a configuration nothing is kept: there is no state directory to keep it in. Raises
-    ModelError for a model that no door would load.
+    Without a configuration nothing is kept: there is no state directory. Raises ModelError for a
+    model that no door would load.
     """
     door = config_file is not None or config_is_there()
     config = load_config(config_file) if door else Config()
@@ -47,7 +47,7 @@ def tune(config_file: Path | None, as_json: bool) -> None:
 
 
 def _tell_models(found: dict[str, Any]) -> None:
-    """What each model that comes with oneglance costs and brings, where it may be chosen."""
+    """Print what each bundled model costs and gains, where it may be chosen."""
     for name, row in found["models"].items():
         tar = f", TAR {row['tar']:.1%} at FMR {_STRICT}" if row["tar"] is not None else ""
         typer.echo(f"model {name:18}{row['min_ms']:8.2f} ms{tar}")
@@ -60,7 +60,7 @@ def _tell_models(found: dict[str, Any]) -> None:
 
 
 def measured(config: Config, *, keep: bool) -> dict[str, Any]:
-    """Load and time all variants, choose, and with `keep` write the choice.
+    """Load and time all variants, choose one, and write down the choice if `keep` is set.
 
     Where the configuration leaves it to oneglance, its other models are timed beside them, and the
     largest that is fast enough is advised. No other model is ever chosen: the gallery would be
@@ -121,9 +121,9 @@ def measured(config: Config, *, keep: bool) -> dict[str, Any]:
 
 
 def _others(config: Config, configured: str) -> dict[str, FaceModel]:
-    """The default variant of every other model that [model] name could say, if it may be changed.
+    """The default variant of every other model that `[model] name` could name, if it may change.
 
-    A folder of one's own, or a key that must have signed it, says that somebody else decides.
+    If a folder or a public key is configured, the choice of model is somebody else's.
     """
     from oneglance.faces.model.face_model import load_model
     from oneglance.models import FACE_MODELS, model_dir

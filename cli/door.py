@@ -20,7 +20,7 @@ RequireLiveness = Annotated[
 
 
 def door(config_file: ConfigOption = None, require_liveness: RequireLiveness = None) -> None:
-    """Open the lock when the daemon says so: one pulse for each accepted visit.
+    """Open the lock when the daemon says so, with one pulse for each accepted visit.
 
     Acts only on a decision that is signed by this door's daemon, meant for this door, fresh, and
     newer than all before it. Off a Raspberry Pi it moves no real pin (`[door] pin_factory`).

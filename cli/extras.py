@@ -1,4 +1,4 @@
-"""What each extra brings on this machine, as the installed metadata says it; imports none of it."""
+"""What each extra installs on this machine, by the installed metadata; imports none of it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def extra_names() -> tuple[str, ...]:
 
 @cache
 def requirements(extra: str = "") -> tuple[Requirement, ...]:
-    """What an extra itself asks for on this machine, other extras of ours left out.
+    """What an extra itself requires on this machine, without our other extras.
 
-    Without a name: what is needed without any extra. Empty for an extra that is not there.
+    Without a name: what is required without any extra. Empty for an unknown extra.
     """
     return tuple(one for one in _asked(extra) if one.name != _OURS)
 
 
 @cache
 def brought_by(extra: str) -> frozenset[NormalizedName]:
-    """The distributions, by their canonical names, that an extra and those it names ask for."""
+    """The distributions, by canonical name, that an extra and the extras it includes require."""
     names = {canonicalize_name(one.name) for one in requirements(extra)}
     for one in _asked(extra):
         if one.name == _OURS:
@@ -49,9 +49,9 @@ def brought_by(extra: str) -> frozenset[NormalizedName]:
 
 
 def extra_for(module: str, wanted: str = "") -> str | None:
-    """The extra to install where `module` cannot be imported; None if no extra brings it.
+    """The extra to install if `module` cannot be imported; None if no extra has it.
 
-    It is `wanted` if that brings it, else the one that asks for the fewest distributions.
+    It is `wanted` if that has it, else the one that requires the fewest distributions.
     """
     top = module.partition(".")[0]
     sought = {canonicalize_name(name) for name in (top, *_IMPORTED_AS.get(top, ()))}
@@ -62,7 +62,7 @@ def extra_for(module: str, wanted: str = "") -> str | None:
 
 
 def installed_version(requirement: Requirement) -> str | None:
-    """The version that is installed, fitting or not; None if the distribution is not there."""
+    """The version that is installed, suitable or not; None if the distribution is missing."""
     try:
         return version(requirement.name)
     except PackageNotFoundError:
@@ -70,12 +70,12 @@ def installed_version(requirement: Requirement) -> str | None:
 
 
 def fits(requirement: Requirement, found: str) -> bool:
-    """Whether a version is one of those asked for; one before its release is taken as well."""
+    """Whether a version is among those required; pre-releases are accepted as well."""
     return requirement.specifier.contains(found, prereleases=True)
 
 
 def can_be_imported(requirement: Requirement) -> bool:
-    """Whether what it brings is there, be it from a distribution of another name."""
+    """Whether what it provides can be imported, even from a distribution of another name."""
     name = canonicalize_name(requirement.name)
     others = (module for module, names in _IMPORTED_AS.items() if name in names)
     return any(find_spec(module) for module in (name.replace("-", "_"), *others))

@@ -1,4 +1,4 @@
-"""What was found out about one thing, and how findings are shown."""
+"""What the doctor found, and how findings are shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oneglance.errors import OneglanceError
 
 
 class Verdict(StrEnum):
-    """How one thing stands. Only BROKEN makes the doctor fail."""
+    """The state of one thing. Only BROKEN makes the doctor fail."""
 
     GOOD = "good"
     MISSING = "missing"
@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: which part needs it, how it stands, and what to do.
+    """One thing examined: which part needs it, its state, and what to do.
 
     `error` is the kind of the error that broke it.
     """
@@ -35,7 +35,7 @@ class Finding:
 
 
 def checked(part: str, what: str, look: Callable[[], str]) -> Iterator[Finding]:
-    """Run one look; what it raises becomes a finding."""
+    """Run one check; whatever it raises becomes a finding."""
     try:
         yield Finding(part, what, Verdict.GOOD, look())
     except OneglanceError as error:

@@ -1,4 +1,4 @@
-"""`oneglance home-assistant`: what Home Assistant is told of this door, and taking it back."""
+"""`oneglance home-assistant`: what Home Assistant is told about this door, and withdrawing it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEND_S = 10.0
 
 @app.command()
 def show(config_file: ConfigOption = None) -> None:
-    """Print what the daemon announces with `[home_assistant] discovery`, as JSON keyed by topic.
+    """Print what the daemon announces under `[home_assistant] discovery`, as JSON keyed by topic.
 
     Each is a retained message. None contains a name, and none can command anything.
     """

@@ -138,7 +138,7 @@ def init(
 
 
 def _make_keyring(folder: Path) -> None:
-    """Keys for commands beside the daemon's, and the keyring of them all."""
+    """Make keys for commands beside the daemon's, and the keyring with all of them."""
     from oneglance.contract.keyring import Keyring, Role, entry
     from oneglance.contract.keyring_file import write_keyring
     from oneglance.contract.signing import load_public_key
@@ -156,7 +156,7 @@ def _make_keyring(folder: Path) -> None:
 
 
 def _lasting(camera: str) -> str:
-    """The name that a device keeps, instead of a number that another may have after a restart."""
+    """A device's lasting name, instead of a number that may be another device's after a restart."""
     from oneglance.daemon.camera.devices import lasting_name
 
     name = lasting_name(camera) if camera.isascii() and camera.isdecimal() else None
@@ -164,7 +164,7 @@ def _lasting(camera: str) -> str:
 
 
 def _configuration(site: str, door: str, state: Path, camera: str) -> str:
-    """The file's text; ConfigError if it would not be a valid one."""
+    """The file's text; ConfigError if it would not be valid."""
     for what, value in (("--state", str(state)), ("--camera", camera)):
         if not value.isprintable():
             raise ConfigError("control characters cannot stand in a configuration", where=what)
@@ -184,7 +184,7 @@ def _toml_text(value: object) -> str:
 
 
 def make_door(folder: Path, text: str, *, private: bool) -> None:
-    """Write the configuration `text` and all keys: all files or none, and none is replaced.
+    """Write the configuration `text` and all keys: all files or none, replacing none.
 
     Half a door could be neither used nor made again. Raises OSError.
     """

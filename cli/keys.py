@@ -1,4 +1,4 @@
-"""`oneglance keys`: whose signatures this house believes."""
+"""`oneglance keys`: whose signatures this house accepts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _COPY = "Copy the keyring to every machine with a lock or a screen; it counts th
 def list_keys(
     config: ConfigOption = None, keyring: KeyringOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show all keys of the keyring, and which of them count.
+    """Show all keys of the keyring, and which of them are valid.
 
     Example: `oneglance keys list -c ~/door/oneglance.toml`
     """
@@ -76,9 +76,10 @@ def make(
     keyring: KeyringOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key, beside the keyring: ID.key (mode 0600), ID.pub, and its entry in the keyring.
+    """Make a key beside the keyring: ID.key (mode 0600), ID.pub, and an entry in the keyring.
 
-    If there is no keyring yet, it is made. Move ID.key to the machine it is for, and leave no copy.
+    The keyring is created if there is none. Move ID.key to the machine it is for, and leave no
+    copy.
 
     Example: `oneglance keys make kiosk --id hall-screen`
     """
@@ -148,11 +149,11 @@ def rotate(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give the daemon a new signing key; the old one still counts for a while.
+    """Give the daemon a new signing key; the old one stays valid for a while.
 
-    The old private key is kept beside the new one as signing.old.key, in case the new one cannot
-    be used yet. The running daemon goes on with the old one until it is restarted, so nothing
-    stops: copy the keyring to locks and screens first, then restart the daemon.
+    The old private key is kept beside the new one as signing.old.key, in case the new one cannot be
+    used yet. The running daemon keeps using the old one until it is restarted, so nothing stops:
+    copy the keyring to locks and screens first, then restart the daemon.
 
     Example: `oneglance keys rotate --overlap 14`
     """
@@ -202,7 +203,7 @@ def revoke(
     keyring: KeyringOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Revoke a key: from this moment on it never counts again. This cannot be undone.
+    """Revoke a key: from this moment on it is never accepted again. This cannot be undone.
 
     Example: `oneglance keys revoke hall-screen --yes`
     """
@@ -224,10 +225,10 @@ def revoke(
 
 @app.command()
 def door(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Make the key to which what the house shares with this door is sealed: docs/sharing.md.
+    """Make the key that the house seals this door's shared gallery to: docs/sharing.md.
 
-    It stays here, in `sharing.key_file` (mode 0600); the line that is shown goes into the file of
-    doors of whoever shares. Where there is a key already, its line is shown.
+    It stays here, in `sharing.key_file` (mode 0600); the line that is printed goes into the file of
+    doors on the machine that shares. If there is a key already, its line is printed.
 
     Example: `oneglance keys door`
     """
@@ -257,9 +258,9 @@ def _path(config: Path | None, keyring: Path | None) -> Path:
 
 
 def _log(config: Path | None, keyring: Path | None, action: str, key_id: str, role: str) -> None:
-    """Write into the audit log, where there is one, what has been done.
+    """Write what has been done into the audit log, if there is one.
 
-    It stays done if that cannot be written: a key has to be revoked on a full disk, too.
+    It stays done even if that fails: keys must be revocable on a full disk, too.
     """
     from oneglance.audit.log import Audit
     from oneglance.audit.segments import segments
@@ -279,7 +280,7 @@ def _log(config: Path | None, keyring: Path | None, action: str, key_id: str, ro
 
 @contextmanager
 def _edited(path: Path) -> Iterator[tuple[Keyring, Any]]:
-    """The keyring, an empty one if there is none yet, and what writes it; nobody else edits it."""
+    """The keyring (empty if there is none yet) and a function that writes it, under a lock."""
     from oneglance.contract.keyring import Keyring
     from oneglance.contract.keyring_file import alone, read_keyring, write_keyring
 
@@ -315,7 +316,7 @@ def _replace_key(
     times: tuple[datetime, datetime],
     save: Any,
 ) -> None:
-    """New files for old ones; a power cut between any two leaves a key that the keyring knows."""
+    """Replace the key's files; a power cut between any two leaves a key that the keyring knows."""
     from oneglance.contract.keyring import entry
     from oneglance.errors import ConfigError, os_fix
     from oneglance.key_files import new_key_pair

@@ -77,8 +77,8 @@ def set_pin(
 ) -> None:
     """Seal an administrator's key under a new PIN, which opens the administration at this screen.
 
-    What was sealed before is replaced, and wrong PINs are forgotten: this is the way back when the
-    PIN is forgotten, at this machine alone. Asks for the PIN twice. Delete ID.key afterwards.
+    It replaces what was sealed before and clears the count of wrong PINs: this is what to do, on
+    this machine, when the PIN is forgotten. Asks for the PIN twice. Delete ID.key afterwards.
 
     Example: `oneglance kiosk set-pin --key hall-admin.key --user oneglance-admin
     --password-file admin.password`

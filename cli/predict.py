@@ -1,4 +1,4 @@
-"""`oneglance predict`: is one person on both of these pictures?"""
+"""`oneglance predict`: do these two pictures show the same person?"""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def predict(
     """Say whether two pictures show the same person, with the score and the threshold.
 
     Each picture goes through the door's own parts: find the face (Haar), align, encode, compare.
-    The two templates are compared as they are, at the model's own threshold for one comparison: no
-    calibration, several pictures of one person or several looks count in, as they do at a door.
-    The picture that `--out` writes shows people, and only you may read it.
+    The two templates are compared as they are, at the model's own threshold for one comparison:
+    unlike at a door, no calibration, no second picture of a person and no further look counts. The
+    picture that `--out` writes shows people, and only you may read it.
 
-    Exit code 0 for the same person, 1 for different ones, 65 for a picture without a face, with
-    several, or with one that is not in its middle.
+    Exit code 0 for the same person, 1 for different ones, 65 for a picture with no face, with
+    several, or with one that is not in the middle.
 
     Example: `oneglance predict ann.jpg visitor.jpg --fmr 1e-3`
     """

@@ -1,4 +1,4 @@
-"""Write what shows people: only its owner may read it, and it is there whole or not at all."""
+"""Write files that show people: only the owner may read them, and they are complete or absent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oneglance.whole_file import write_whole
 
 
 def private_folder(folder: Path, option: str) -> None:
-    """Make a folder that only its owner may enter, where there is none yet.
+    """Make a folder that only its owner may enter, unless it exists.
 
     Raises OneglanceError, naming the command's `option`, if that is impossible.
     """

@@ -18,7 +18,7 @@ def reader(
 ) -> None:
     """Read badges and claim to be their owners: the daemon then looks for that person alone.
 
-    The reader types its number like a keyboard (`[reader] kind = "wedge"`), or sends it over two
+    The reader types the number like a keyboard (`[reader] kind = "wedge"`), or sends it over two
     wires to GPIO pins (`"wiegand"`, 26 or 34 bits). Its claims are signed with `reader.key`, which
     `oneglance keys make reader` makes.
 

@@ -1,7 +1,7 @@
-"""Where the command begins and ends: quietly at Ctrl-C, SIGTERM and a reader that left.
+"""Where the command starts and ends, quietly on Ctrl-C, SIGTERM and a closed pipe.
 
-Loads nothing before it listens to signals: what comes later takes a quarter of a second, and a
-command's own parts take seconds.
+It imports nothing before signals are handled: the imports that follow take a quarter of a second,
+and a command's own take seconds.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _AGAIN_S = 0.05
 def main() -> None:
     """Run the command; 130 after Ctrl-C, 143 after SIGTERM, 141 if nobody reads its output.
 
-    Everything open is closed first. A command that ends in an orderly way has the exit code of its
-    answer, whatever made it end.
+    Everything open is closed first. A command that ends in an orderly way keeps its own exit code,
+    whatever made it end.
     """
     _listen(_leave)
     from oneglance.cli.main import run
@@ -37,7 +37,7 @@ def main() -> None:
         raise SystemExit(BY_SIGNAL + number)
 
     def unraisable(problem: sys.UnraisableHookArgs) -> None:
-        """What interrupts a finaliser is dropped by Python: it comes again."""
+        """Python drops an interrupt that hits a finaliser, so raise it again."""
         if arrived and issubclass(problem.exc_type, (KeyboardInterrupt, SystemExit)):
             from threading import Timer
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """End at once: nothing is open yet, or any more."""
+    """End at once: nothing is open yet, or nothing is open any more."""
     os._exit(BY_SIGNAL + number)
 
 

@@ -1,7 +1,8 @@
-"""`oneglance support-bundle`: how a door is, for whoever helps, and nothing of who comes there.
+"""`oneglance support-bundle`: the state of a door for whoever helps, and nothing about people.
 
-What goes in is chosen, not what stays out: numbers, words that this program itself made up, and
-versions. No text of an error or of the log, no path, address or name of the configuration gets in.
+It is a list of what may go in, not of what must stay out: numbers, fixed words of this program, and
+versions. No text of an error or of the log, and no path, address or name from the configuration
+gets in.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def support_bundle(
 
     It contains no name, picture, template, key, password or address: only numbers and choices from
     the configuration, and only kinds of events and their times from the log. Run it as root, so
-    that it can look at everything.
+    that it can read everything.
     """
     from oneglance.config import load_config
     from oneglance.errors import ConfigError, OneglanceError
@@ -101,19 +102,19 @@ def support_bundle(
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the configuration calls its cameras; in the bundle they are numbers."""
+    """The configured names of cameras; in the bundle they are numbers."""
 
     cameras: Sequence[str]
 
     def reason(self, text: object) -> str:
-        """A status reason: our word, and which camera."""
+        """A status reason: the fixed word, and the camera's number."""
         word, _, camera = str(text).partition(":")
         if not _WORD.fullmatch(word):
             return "?"
         return f"{word}:{self.camera(camera)}" if camera else word
 
     def camera(self, name: str) -> str:
-        """Its number, as it stands in the configuration."""
+        """The camera's number, in the order of the configuration."""
         return f"#{self.cameras.index(name) + 1}" if name in self.cameras else "?"
 
 
@@ -139,7 +140,7 @@ def about() -> dict[str, Any]:
 
 
 def findings(config_file: Path | None, names: Names) -> Iterator[dict[str, str]]:
-    """What the doctor finds: how each thing stands."""
+    """What the doctor finds, without its texts."""
     from oneglance.cli.doctor import examine
 
     for finding in examine(config_file):
@@ -151,7 +152,7 @@ def findings(config_file: Path | None, names: Names) -> Iterator[dict[str, str]]
 
 
 def choices(section: BaseModel) -> dict[str, Any]:
-    """Numbers and choices of the configuration; of a text only that it is set."""
+    """Numbers and choices from the configuration; of a text, only that it is set."""
     found = {}
     for name, field in type(section).model_fields.items():
         if name in section.model_fields_set:
@@ -175,7 +176,7 @@ def _choice(value: object, annotation: object) -> object:
 
 
 def files(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Of each file that the configuration speaks of: is it there, how large, how old, its mode."""
+    """For each configured file: whether it exists, its size, age and mode."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         where = f"{place}.{name}".strip(".")
@@ -200,7 +201,7 @@ def _file(path: Path) -> dict[str, Any] | str:
 
 
 def health(answer: str | None, names: Names) -> dict[str, Any] | None:
-    """What the daemon answers at /healthz or /readyz."""
+    """What the daemon answers on /healthz or /readyz."""
     try:
         told = json.loads(answer or "")
         reasons = [names.reason(reason) for reason in told["reasons"]]
@@ -210,7 +211,7 @@ def health(answer: str | None, names: Names) -> dict[str, Any] | None:
 
 
 def metrics(text: str | None, names: Names) -> Iterator[str]:
-    """The figures that are ours, cameras by number."""
+    """Our own metrics, with cameras by number."""
     for line in (text or "").splitlines():
         sample = _SAMPLE.fullmatch(line)
         if sample is None or not sample[1].startswith(("oneglance_", "process_")):
@@ -225,7 +226,7 @@ def metrics(text: str | None, names: Names) -> Iterator[str]:
 
 
 def journal_line(line: str, names: Names) -> dict[str, Any] | None:
-    """Of one line of `journalctl -o json`: when, how grave, where in the code, which event."""
+    """From one line of `journalctl -o json`: time, priority, place in the code, and event."""
     from oneglance.events import EVENTS
 
     try:
@@ -272,7 +273,7 @@ def _journal() -> Iterable[str]:
 
 
 def _asked(port: int, place: str) -> str | None:
-    """What the daemon answers, whatever the code; None if nobody does."""
+    """The daemon's answer, whatever its status code; None if there is none."""
     import urllib.error
     import urllib.request
 

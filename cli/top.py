@@ -54,7 +54,7 @@ def top(
     "of a core" is the share of the time that the loop spends in a stage; when the stages together
     come near 100 %, frames are dropped.
 
-    Example: `oneglance top --json --count 1` tells a script how the door is.
+    Example: `oneglance top --json --count 1` tells a script how the door is doing.
     """
     chosen = port or _configured_port(config_file)
     views = _views(chosen, interval, count)
@@ -110,7 +110,7 @@ def _views(port: int, interval_s: float, count: int | None) -> Iterator[View]:
 
 
 def _read(port: int) -> Reading:
-    """Ask once. Raises OneglanceError if nobody answers, or somebody else."""
+    """Ask once. Raises OneglanceError if nothing answers, or something that is not oneglance."""
     from prometheus_client.parser import text_string_to_metric_families
 
     from oneglance.cli.top_view import Reading

@@ -15,7 +15,7 @@ Samples = Mapping[tuple[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All metrics at one moment. `buckets`: of each stage, calls at or under each bound in s."""
+    """All metrics at one moment. `buckets`: for each stage, calls at or under each bound in s."""
 
     at_s: float
     samples: Samples
@@ -24,7 +24,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class CameraRow:
-    """One camera: frames a second read, worked off and dropped unseen; faces in the newest."""
+    """One camera: frames per second read, processed, and dropped unseen; faces in the newest."""
 
     camera: str
     up: bool
@@ -36,7 +36,7 @@ class CameraRow:
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """One stage: calls a second, what they took, and its part of one core (wall time, 0..1)."""
+    """One stage: calls per second, how long they took, its share of one core (wall time, 0..1)."""
 
     stage: str
     calls_per_s: float
@@ -47,7 +47,7 @@ class StageRow:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The screen of `oneglance top`. `cpu` is the process's part of one core, 0..1 and more."""
+    """What `oneglance top` shows. `cpu` is the process's share of one core, which may exceed 1."""
 
     cpu: float
     memory_mb: float
@@ -63,7 +63,7 @@ class View:
 def view_of(before: Reading, now: Reading) -> View:
     """What happened between two readings, the second later than the first.
 
-    Counters that fell belong to a daemon that was started anew: they count from zero.
+    Counters that went down belong to a restarted daemon: they count from zero.
     """
     seconds = max(now.at_s - before.at_s, 1e-3)
 
@@ -115,9 +115,9 @@ def view_of(before: Reading, now: Reading) -> View:
 
 
 def quantile_ms(cumulative: Mapping[float, float], part: float) -> float | None:
-    """The time at or under which this part of the calls stayed; None without calls.
+    """The time within which this share of the calls was done; None without calls.
 
-    Within its bucket it is interpolated; beyond the last bound it is that bound.
+    It is interpolated within its bucket; beyond the last bound it is that bound.
     """
     bounds = sorted(cumulative)
     whole = cumulative[bounds[-1]] if bounds else 0.0
@@ -136,7 +136,7 @@ def quantile_ms(cumulative: Mapping[float, float], part: float) -> float | None:
 
 
 def render(view: View, title: str) -> Group:
-    """The screen."""
+    """The view as text."""
     head = Text(f"{title}   ", style="bold")
     head.append(f"CPU {view.cpu:.0%} of a core   memory {view.memory_mb:.0f} MB   ", "none")
     head.append(f"accepted {view.accepted}   rejected {view.rejected}   ", "none")

@@ -13,7 +13,7 @@ import typer
 
 
 class Spread(StrEnum):
-    """Over what a training is shared out."""
+    """What a training is spread over."""
 
     AUTO = "auto"
     NONE = "none"
@@ -49,14 +49,14 @@ def train(
         typer.Option(help="A .keras or .h5 file to start from, other than the recipe's."),
     ] = None,
 ) -> None:
-    """Train a part of the model by a recipe: all settings are in that one TOML file.
+    """Train a part of the model by a recipe, one TOML file with all settings.
 
-    What made the shipped model: `oneglance train aligner --data DIR`, then
-    `oneglance train siamese --data DIR`, then `oneglance convert`. No data at hand?
-    `oneglance train smoke` draws faces and takes seconds.
+    The shipped model was made by `oneglance train aligner --data DIR`, then `oneglance train
+    siamese --data DIR`, then `oneglance convert`. No data at hand? `oneglance train smoke` draws
+    faces and takes seconds.
 
-    A checkpoint is written after each epoch and every five minutes; --resume goes on exactly as if
-    nothing had happened. KERAS_BACKEND=jax or torch trains the same recipe on that backend.
+    A checkpoint is written after each epoch and every five minutes; --resume continues exactly as
+    if nothing had happened. KERAS_BACKEND=jax or torch trains the same recipe on that backend.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -88,7 +88,7 @@ def train(
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """File descriptor 2 leads nowhere: what libraries in C++ print there is not for the user."""
+    """Send file descriptor 2 to nowhere: what C++ libraries print there is not for the user."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,4 +1,4 @@
-"""`oneglance watch`: the wire, readably."""
+"""`oneglance watch`: the messages on the wire, made readable."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def watch(
         typer.Option(min=0.1, help="End after that many seconds.", show_default=False),
     ] = None,
 ) -> None:
-    """Show everything that is said about this door, and whether decisions are properly signed.
+    """Show every message about this door, and whether decisions are properly signed.
 
-    In an installed house it takes the administrator's /etc/oneglance/admin.toml, as other users may
-    not hear everything. Ends with Ctrl-C, `--count` or `--seconds`. Exit code 1 if `--seconds`
+    On an installed door it uses the administrator's /etc/oneglance/admin.toml, as other users may
+    not read everything. Ends with Ctrl-C, `--count` or `--seconds`. Exit code 1 if `--seconds`
     passed before `--count` messages came.
 
-    Example: `oneglance watch --json --count 1 --seconds 5` tells a script whether anybody is
-    talking.
+    Example: `oneglance watch --json --count 1 --seconds 5` tells a script whether the door says
+    anything.
     """
     from oneglance.cli.wire_text import explain
     from oneglance.config import load_config
@@ -93,7 +93,7 @@ def watch(
 def _arrivals(
     config: Config, everything: str, seconds: float | None
 ) -> Iterator[tuple[datetime, Arrival]]:
-    """All messages as they come, until `seconds` are over. BrokerError if there is no broker."""
+    """All messages as they come, for `seconds`. BrokerError if there is no broker."""
     from oneglance.errors import BrokerError
     from oneglance.link import Link
 
@@ -149,7 +149,7 @@ def _say(text: str) -> None:
 
 
 def _nothing_heard(config: Config) -> str:
-    """A broker keeps a daemon's last status for whoever may hear it: mosquitto refuses nobody."""
+    """What silence means: whoever may read a retained status gets it at once."""
     user = config.mqtt.user
     who = "whoever gives no name" if user is None else f"the user {user!r}"
     return (

@@ -1,7 +1,7 @@
-"""What a message on the wire means, as one safe line of text. Pure.
+"""The meaning of a message on the wire, as one safe line of text. Pure.
 
-Payloads and topics come from anybody who may publish. Whatever in them is not printable is
-escaped, so that no message can drive the terminal or forge a line.
+Payloads and topics come from anybody who may publish. Unprintable characters are escaped, so that
+no message can control the terminal or forge a line.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _explain(
 
 
 def _command(tail: str, payload: bytes) -> Line:
-    """Who asks, and never with which arguments: a PIN may be one of them."""
+    """Who asks, but never the arguments: one of them may be a PIN."""
     try:
         command = unpack(payload, Command, longest=MAX_COMMAND_BYTES).message(
             Command, longest=MAX_COMMAND_BYTES
@@ -224,7 +224,7 @@ def _decision(tail: str, payload: bytes, keys: Keyring | None, now: datetime) ->
 
 
 def _unsigned(payload: bytes) -> Decision:
-    """The decision without looking at its signature, only to show it."""
+    """The decision without its signature being checked, only to show it."""
     try:
         body = json.loads(payload)
         body.pop("signature", None)

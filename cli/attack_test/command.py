@@ -136,7 +136,7 @@ class Record:
         self._about = about
 
     def add(self, attempt: Attempt) -> None:
-        """Say it and keep it. Raises OneglanceError if the file cannot be written."""
+        """Print the attempt and record it. Raises OneglanceError if the file cannot be written."""
         from oneglance.cli.attack_test.tally import report
         from oneglance.cli.private_file import write_private
 
@@ -148,7 +148,7 @@ class Record:
 
     @property
     def attack_passed(self) -> bool:
-        """Whether the door would have opened to anything but a person."""
+        """Whether the door would have opened for anything but a live person."""
         return any(one.answer == "passed" and one.kind != "visit" for one in self.attempts)
 
 
@@ -171,7 +171,7 @@ def _film(text: str) -> tuple[Kind, Path]:
 
 
 def _camera(config: Config, source: str | None) -> CameraConfig:
-    """The camera to attack. Raises ConfigError if there is none, or it is a recording."""
+    """The camera to attack. Raises ConfigError if none is configured, or if it is a recording."""
     from oneglance.cli.camera_source import camera_config
     from oneglance.daemon.camera.sources import is_recording
     from oneglance.errors import ConfigError
@@ -187,7 +187,7 @@ def _camera(config: Config, source: str | None) -> CameraConfig:
 
 
 def watch_films(trial: Trial, films: list[tuple[Kind, Path]], record: Record) -> None:
-    """One attempt a film. Raises CameraError for one that cannot be read."""
+    """One attempt per film. Raises CameraError for one that cannot be read."""
     from rich.progress import track
 
     from oneglance.cli.attack_test.door import Eye, film_config
@@ -207,7 +207,7 @@ def guide(
     seconds: float,
     record: Record,
 ) -> None:
-    """Ask for so many attempts of each kind, and watch them. Raises CameraError."""
+    """Ask for `attempts` of each kind, and watch them. Raises CameraError."""
     from oneglance.cli.attack_test.door import Eye
 
     say = record.console

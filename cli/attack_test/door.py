@@ -32,7 +32,7 @@ _TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """The configured model, policy and gallery, with nobody to tell."""
+    """The configured model, policy and gallery; nothing is published."""
 
     config: Config
     gallery: Snapshot
@@ -41,10 +41,10 @@ class Trial:
 
     @classmethod
     def of(cls, config: Config, clock_s: Callable[[], float] = time.monotonic) -> Self:
-        """What the configuration names.
+        """The parts that the configuration names.
 
-        Raises ConfigError where nothing is to be measured, ModelError without the models, and
-        GalleryError where nobody is enrolled.
+        Raises ConfigError if there is nothing to measure, ModelError if a model is missing, and
+        GalleryError if nobody is enrolled.
         """
         policy = config.liveness.policy
         if policy == "off":
@@ -81,7 +81,7 @@ class Trial:
         return cls(config, people, about, clock_s)
 
     def pipeline(self) -> Pipeline:
-        """A daemon's that has just started: no attempt inherits anything from the one before."""
+        """A freshly started daemon's pipeline: no attempt inherits anything from the last."""
         return build_pipeline(self.config, _clocks(self.clock_s))[1]
 
 
@@ -90,7 +90,7 @@ def _clocks(clock_s: Callable[[], float]) -> Clocks:
 
 
 class Eye:
-    """A camera or a recorded film, open from `with` to its end."""
+    """A camera or a recorded film, open for the length of a `with` block."""
 
     def __init__(self, config: CameraConfig, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._live = not is_recording(config)
@@ -106,14 +106,14 @@ class Eye:
         self._camera.stop()
 
     def wait_ready(self) -> None:
-        """Wait for the first frame. Raises CameraError if none can be had."""
+        """Wait for the first frame. Raises CameraError if none comes."""
         while self._camera.state is CameraState.OPENING:
             self._exchange.take(TICK_S)
             self._watch()
         self._watch()
 
     def watch(self, trial: Trial, pipeline: Pipeline, kind: Kind, seconds: float) -> Attempt:
-        """One attempt: until the first decision, the end of the film, or `seconds` are over.
+        """One attempt: it ends with the first decision, the end of the film, or after `seconds`.
 
         Raises CameraError if the camera fails.
         """

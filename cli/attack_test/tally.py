@@ -35,7 +35,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt: `reason` is the decision's, empty for none; `after_s` from first sight on."""
+    """One attempt: `reason` is the decision's, or empty; `after_s` counts from first sight."""
 
     kind: Kind
     answer: Answer
@@ -45,9 +45,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of the attempts of one kind: an error is an attack that passed, or a visitor who did not.
+    """Attempts of one kind: an error is an attack that passed, or a visitor who did not.
 
-    Only the `recognised` count for the rate: whom matching refuses, liveness never judged.
+    Only `recognised` attempts count towards the rate: those that matching refused were never judged
+    by liveness.
     """
 
     attempts: int
@@ -58,7 +59,7 @@ class Figures:
 
 
 def answer_of(verdict: Verdict | None) -> Answer:
-    """What liveness said; whether that person may enter now is not asked here."""
+    """What liveness said, whether or not that person may enter at this time."""
     if verdict is None:
         return Answer.NO_DECISION
     match verdict.liveness:
@@ -87,9 +88,9 @@ def figures(attempts: Sequence[Attempt], kind: Kind) -> Figures:
 
 
 def report(attempts: Sequence[Attempt], about: dict[str, Any]) -> dict[str, Any]:
-    """All that was found, ready for JSON: no pictures, no names.
+    """All results, ready for JSON, without pictures or names.
 
-    `apcer` is that of the kind that passes most often, as the standard has it.
+    `apcer` is that of the kind that passes most often, as the standard defines it.
     """
     shown = [kind for kind in Kind if any(attempt.kind is kind for attempt in attempts)]
     kinds = {kind.value: figures(attempts, kind) for kind in shown}

@@ -1,1 +1,1 @@
-"""A door put away under a passphrase, and brought back."""
+"""Back up a door under a passphrase, and restore it."""

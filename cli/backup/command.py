@@ -39,7 +39,7 @@ def backup(
     config: ConfigOption = None,
     passphrase_file: PassphraseOption = None,
 ) -> None:
-    """Put the whole door away in one file: people, keys, audit log, configuration, models.
+    """Back up the whole door in one file: people, keys, audit log, configuration, models.
 
     It is sealed under a passphrase, without which nobody can read it, not even you. The daemon may
     keep running. Whoever opens it can pose as the door and read every template: keep file and
@@ -87,7 +87,7 @@ def backup(
 
 
 def _check_keys(config: Config) -> None:
-    """A backup of a gallery without its key would be found out when it is needed. BackupError."""
+    """Refuse a gallery without its key now, not when the backup is needed. BackupError."""
     from oneglance.cli.backup.sealed import BackupError
     from oneglance.faces.gallery.file import is_there
 
@@ -101,7 +101,7 @@ def _check_keys(config: Config) -> None:
 
 
 def asked_passphrase(file: Path | None, *, again: bool) -> str:
-    """From the file or the terminal. ConfigError, BackupError or typer.Abort if there is none."""
+    """From the file or the terminal. ConfigError, BackupError or typer.Abort without one."""
     from oneglance.cli.backup.sealed import BackupError
     from oneglance.secret_file import read_password
 
@@ -118,7 +118,7 @@ def asked_passphrase(file: Path | None, *, again: bool) -> str:
 
 
 def _manifest(config: Config, file: Path, gallery: Path | None) -> bytes:
-    """What is in the backup, and where it stood."""
+    """What is in the backup, and where it was on this machine."""
     from oneglance import __version__
 
     return json.dumps(
@@ -144,7 +144,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int = 0o600) -> Non
 
 @contextmanager
 def _copied_gallery(config: Config) -> Iterator[Path | None]:
-    """The gallery as it is at one moment, though others write it; None if there is none."""
+    """A consistent copy of the gallery, even while others write to it; None if there is none."""
     from oneglance.faces.gallery.file import is_there
 
     if not is_there(config.gallery.path):

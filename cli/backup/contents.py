@@ -1,4 +1,4 @@
-"""Which files make a door, where each stands in a backup, and where it goes when it is put back."""
+"""Which files make up a door, what each is called in a backup, and where it is restored to."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ CONFIG, STATE, ELSEWHERE = "config", "state", "elsewhere"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file: its name in the backup, and where it stands on this machine."""
+    """One file: its name in the backup, and its path on this machine."""
 
     name: str
     path: Path
 
 
 def door_parts(config: Config, file: Path) -> list[Part]:
-    """All files of the door whose configuration is `file`, but the gallery itself, in their order.
+    """All files of the door configured by `file`, except the gallery itself, in order.
 
-    What others are held against comes after them: a log that knows more than the gallery is taken
-    for what it is, one that knows less is not. The lock's memory is left out: an older one would
-    let pass what the lock has acted on.
+    Whatever others are checked against comes after them: a log may know more than the gallery, but
+    never less. The lock's memory is left out: an older one would accept again what the lock has
+    already acted on.
     """
     folder, state = file.parent, config.gallery.path.parent
     found: dict[str, Path] = {}
@@ -46,7 +46,7 @@ def door_parts(config: Config, file: Path) -> list[Part]:
 
 
 def name_of(path: Path, folder: Path, state: Path) -> str:
-    """The name in a backup of a file of a door with these folders."""
+    """What a file is called in the backup of a door with these folders."""
     # The state often lies within the configuration's folder.
     for root, name in ((state, STATE), (folder, CONFIG)):
         if path.is_relative_to(root):
@@ -55,9 +55,9 @@ def name_of(path: Path, folder: Path, state: Path) -> str:
 
 
 def place_of(name: str, folder: Path, state: Path) -> Path:
-    """Where a backup's file goes in a door with these folders. Raises ValueError for a strange one.
+    """Where a backed-up file belongs in a door with these folders. ValueError for an unknown name.
 
-    What stood elsewhere goes to `elsewhere` in the configuration's folder.
+    Files that were in other folders go to `elsewhere` in the configuration's folder.
     """
     parts = PurePosixPath(name).parts
     roots = {STATE: state, CONFIG: folder, ELSEWHERE: folder / ELSEWHERE}
@@ -67,7 +67,7 @@ def place_of(name: str, folder: Path, state: Path) -> Path:
 
 
 def moved_text(text: str, moves: dict[str, str]) -> str:
-    """A configuration whose quoted paths are others now: `moves` says which, old to new."""
+    """The configuration's text with its quoted paths replaced as in `moves`, old to new."""
 
     def new(match: re.Match[str]) -> str:
         mark, path = match[1], match[2]
@@ -97,7 +97,7 @@ def _named(section: object) -> Iterator[Path]:
 
 
 def _kept(config: Config) -> Iterator[Path]:
-    """What is kept in places that the configuration need not name; the audit log last."""
+    """Files in places that the configuration need not name; the audit log last."""
     beside = config.gallery.path.with_name("gallery-generation")
     generation = config.gallery.generation_file or beside
     yield config.keyring_file

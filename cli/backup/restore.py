@@ -1,4 +1,4 @@
-"""`oneglance restore`: a door from its backup, shut until its owner has looked at who is in it."""
+"""`oneglance restore`: a door from its backup, kept shut until its owner has confirmed it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def restore(
     ] = None,
     passphrase_file: PassphraseOption = None,
 ) -> None:
-    """Put a door back from its backup; nothing that exists is overwritten.
+    """Restore a door from its backup; nothing that exists is overwritten.
 
-    The gallery does not count yet: whoever was deleted since the backup is in it again. Look at who
-    is in it, and confirm, with `oneglance people accept-restore`.
+    The door lets nobody in yet: people deleted since the backup are in the gallery again. Review
+    them, and confirm, with `oneglance people accept-restore`.
 
     Example: `oneglance restore door.backup --dir ~/door`
     """
@@ -78,7 +78,7 @@ def restore(
 
 
 def _opened(file: Path, passphrase: str, into: Path) -> tuple[dict[str, Any], dict[str, Path]]:
-    """The manifest and all files of a backup, unsealed into a folder of ours, by their names."""
+    """The manifest and all files of a backup, by name, unsealed into a private folder."""
     from oneglance.cli.backup.sealed import BackupError, OpeningReader
 
     files: dict[str, Path] = {}
@@ -169,7 +169,7 @@ def _put_back(
 
 
 def _forget_nothing(config: Config) -> None:
-    """Make the gallery an older copy, which it is: it counts once its owner has said so."""
+    """Mark the gallery as the older copy it is: it counts only once its owner has accepted it."""
     from oneglance.cli.audit_log import configured_witness, open_audit
     from oneglance.faces.gallery.file import is_there
     from oneglance.faces.gallery.gallery import Gallery

@@ -2,8 +2,8 @@
 
 A file is MAGIC, the cost of scrypt as log2 N (one byte), 16 bytes of salt, 7 random bytes, then
 pieces of 64 KiB, each 16 bytes longer for its tag. A piece's nonce is the 7 bytes, its number, and
-whether it is the last (the STREAM construction): so pieces that are missing, moved or cut off are
-noticed like changed ones. What stands in front of them is authenticated with each.
+whether it is the last (the STREAM construction): so missing, moved or truncated pieces are noticed
+just like altered ones. The header is authenticated with each piece.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _HEAD_BYTES = len(MAGIC) + 1 + _SALT_BYTES + _PREFIX_BYTES
 
 
 class BackupError(OneglanceError):
-    """A backup cannot be made, opened or put back."""
+    """A backup cannot be made, opened or restored."""
 
     exit_code = 73
 
 
 class SealingWriter:
-    """Seals what is written into `file`; only `close` makes it whole."""
+    """Seals what is written into `file`, which is complete only after `close`."""
 
     def __init__(self, file: IO[bytes], passphrase: str, cost: int = COST) -> None:
         self._file = file
@@ -67,10 +67,10 @@ class SealingWriter:
 
 
 class OpeningReader:
-    """Reads what a SealingWriter sealed. BackupError if it is none, or the passphrase is another.
+    """Reads what a SealingWriter sealed. BackupError for other files, or a wrong passphrase.
 
-    Any `read` raises BackupError at a piece that was changed, moved or is missing: nothing of it
-    is handed out.
+    `read` raises BackupError at a piece that was altered, moved or is missing, and returns nothing
+    of it.
     """
 
     def __init__(self, file: IO[bytes], passphrase: str, where: str) -> None:

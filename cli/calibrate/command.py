@@ -50,15 +50,16 @@ def calibrate(
     """Learn from strangers how alike people look at this door, and correct scores for it.
 
     Pictures of one camera, one wall and one lamp are more alike than the photographs on which the
-    model's thresholds were fitted. So strangers who come to a door score higher with each other,
-    and with people enrolled there, than the thresholds promise. This measures by how much, and
-    the daemon then takes it out of templates and thresholds, from its next start on. Thresholds
-    become stricter or stay; they never fall below the model's own.
+    model's thresholds were fitted. So strangers at a door score higher with each other, and with
+    people enrolled there, than the thresholds allow for. This measures by how much, and from its
+    next start on the daemon corrects templates and thresholds for it. Thresholds become stricter or
+    stay; they never fall below the model's own.
 
-    Without an option it learns from the strangers whom the daemon has kept: set `keep_strangers =
-    true` under [calibration], wait until a hundred people came, then run this. Their templates are
-    deleted afterwards. Since nobody watched who came, they only change thresholds. Or give pictures
-    or a recording of this very door, with its light, by day or by night as it will be used:
+    Without an option it learns from the strangers that the daemon has kept: set `keep_strangers =
+    true` under [calibration], wait until a hundred people have come, then run this. Their templates
+    are deleted afterwards. Since nobody watched who came, they only change thresholds. Or give
+    pictures or a recording of this very door, with its light, by day or by night as it will be
+    used:
 
         oneglance calibrate --images pictures-of-passers-by
 
@@ -109,9 +110,9 @@ def learned(
     model: FaceModel,
     directions: NDArray[np.float32] | None,
 ) -> tuple[Sifted, Fitted]:
-    """Leave out who is enrolled, fit (see `fit`), and keep the result beside the gallery.
+    """Leave out enrolled people, fit (see `fit`), and store the result beside the gallery.
 
-    The audit log has it before it is there; if it cannot be kept, another entry says so. Raises
+    It is written to the audit log first; if it then cannot be stored, another entry says so. Raises
     TooFewStrangersError, ModelError for a model that does not tell how its own strangers scored,
     GalleryError and AuditError.
     """

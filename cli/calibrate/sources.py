@@ -1,4 +1,4 @@
-"""Where strangers come from: pictures, or who passes before a camera."""
+"""Where strangers come from: pictures, or people passing a camera."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _AT_ONCE = 16
 
 
 def from_images(images: Path, model: FaceModel) -> tuple[NDArray[np.float32], int]:
-    """A template a picture, (n, d), and how many pictures the door would not look at.
+    """One template per picture, (n, d), and how many pictures the door would not have used.
 
     Raises ImageError if there is no picture at all.
     """
@@ -66,10 +66,10 @@ def from_camera(
     configured: Sequence[CameraConfig] = (),
     clock_s: Callable[[], float] = time.monotonic,
 ) -> NDArray[np.float32]:
-    """A template of everybody who passes, (n, d): of the sharpest picture that the door would take.
+    """One template per person who passes, (n, d), from the sharpest picture the door would use.
 
-    A camera of `configured` is turned and logged in to as it says.
-    Ends with the recording, after `minutes`, at MOST_STRANGERS, or at Ctrl-C. Raises CameraError.
+    A camera in `configured` is rotated and logged in to as configured there. Ends with the
+    recording, after `minutes`, at MOST_STRANGERS, or at Ctrl-C. Raises CameraError.
     """
     config = camera_config(source, configured)
     exchange = FrameExchange((config.name,))

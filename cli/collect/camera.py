@@ -1,4 +1,4 @@
-"""The collecting itself: frames in, good pictures kept, and a view of each frame for a screen."""
+"""The collecting itself: takes frames, keeps good pictures, and gives the screen a view of each."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _KNOWN = "This picture is there already"
 class View:
     """What a screen can show of one frame.
 
-    `pixels` uint8 (H, W, 3) BGR; `box` is the face if there is just one; `text` what is asked
-    for and `advice` what to do about it, `good` that nothing is; `taken` of `total` pictures
-    are there, and `kept` tells that this one is among them.
+    `pixels` uint8 (H, W, 3) BGR; `box` is the face if there is just one; `text` is what to do and
+    `advice` what is still wrong; `good` means nothing is; `taken` of `total` pictures have been
+    kept, and `kept` means that this is one of them.
     """
 
     pixels: NDArray[np.uint8]
@@ -70,7 +70,7 @@ class _Seen:
 
 
 class Session:
-    """One run before a camera, or one of `configured`. `stop` may be called from any thread."""
+    """One run in front of a camera, possibly one in `configured`. `stop` is thread-safe."""
 
     def __init__(
         self,
@@ -99,9 +99,9 @@ class Session:
         self._stopping.set()
 
     def run(self, show: Callable[[View], None]) -> None:
-        """Take pictures until all are there, or `stop`; `show` gets a view of every frame.
+        """Take pictures until all are taken, or until `stop`; `show` gets a view of every frame.
 
-        Raises CameraError if the camera fails, ImageError if it ends or nobody comes before.
+        Raises CameraError if the camera fails, ImageError if it ends or nobody comes before that.
         """
         exchange = FrameExchange((self._config.name,))
         camera = Camera(self._config, exchange[self._config.name])
@@ -159,7 +159,7 @@ class Session:
         )
 
     def _keep(self, step: Step, frame: Frame, seen: _Seen, pose: Pose) -> bool:
-        """Keep the picture, unless it is there already: a recording can be run twice."""
+        """Keep the picture, unless it was kept before: a recording can be run twice."""
         quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
         data = cv2.imencode(".jpg", frame.pixels, quality)[1].tobytes()
         if hashlib.sha256(data).hexdigest() in self._collection.sha256s or seen.box is None:

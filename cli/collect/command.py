@@ -1,4 +1,4 @@
-"""`oneglance collect`: pictures to train with, of one person before a camera, or of others."""
+"""`oneglance collect`: training pictures, of one person in front of a camera, or of others."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def collect(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Collect pictures to train with: anchors and positives of a person, negatives of others.
+    """Collect training pictures: anchors and positives of one person, negatives of others.
 
     A person is led through ten small steps (straight, turned, near, far, glasses, light), and a
-    picture is taken when it is good. A configured camera is turned, cropped and logged in to as at
+    picture is taken when it is good. A configured camera is rotated, cropped and logged in to as at
     the door. Stop at any time: what was taken is kept, and the same command continues where it
     stopped. Only you may read the pictures.
 
@@ -133,7 +133,7 @@ def _collect_person(
 
 
 def _run(session: Session, *, terminal: bool) -> bool:
-    """Run the session in a window if there can be one; whether it was stopped before its end."""
+    """Run the session, in a window if possible; True if it was stopped early."""
     from oneglance.signals import stop_on_signals
 
     with stop_on_signals(session.stop):

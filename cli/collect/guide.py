@@ -13,9 +13,9 @@ from oneglance.kiosk_ui.words import HINTS
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`settle` scales the time to read a step; `apart_s` lies between two pictures.
+    """`settle` scales the time to read a step; pictures are at least `apart_s` apart.
 
-    The pose is asked for `patience_s`, then any will do.
+    After `patience_s` any pose is good enough.
     """
 
     settle: float = 1.0
@@ -33,9 +33,9 @@ GOOD = "Good, keep going"
 
 
 class Guide:
-    """`wanted` pictures a step by its key, of which `done` are there already.
+    """`wanted` is how many pictures each step needs, by its key, and `done` how many it has.
 
-    `straight` are the poses of the anchors that are there. Times are those of the camera.
+    `straight` are the poses of the anchors taken so far. Times are the camera's.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Guide:
 
     @property
     def step(self) -> Step | None:
-        """The step to do now; None when all pictures are there."""
+        """The step to do now; None when all pictures are taken."""
         return next(
             (s for s in STEPS if self._done.get(s.key, 0) < self._wanted.get(s.key, 0)), None
         )
 
     @property
     def taken(self) -> int:
-        """Pictures that count, those of earlier runs included."""
+        """Pictures taken so far, including those of earlier runs."""
         return sum(min(self._done[key], count) for key, count in self._wanted.items())
 
     @property
@@ -71,9 +71,9 @@ class Guide:
         return sum(self._wanted.values())
 
     def look(self, hint: Hint, pose: Pose | None, at_s: float) -> str | None:
-        """What to say about a frame of this quality; None if it is to be taken.
+        """What to say about a frame of this quality; None if it should be taken.
 
-        `pose` is None where no single face was found.
+        `pose` is None unless exactly one face was found.
         """
         step = self.step
         if step is None:

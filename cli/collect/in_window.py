@@ -49,7 +49,7 @@ def run_in_window(session: Session) -> None:
 
 
 def screen_of(view: View) -> CollectScreen:
-    """The view as a mirror shows it, no larger than need be."""
+    """The view, mirrored and no larger than necessary."""
     height, width = view.pixels.shape[:2]
     face = None
     if view.box is not None:

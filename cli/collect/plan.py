@@ -1,4 +1,4 @@
-"""What a person is asked to do before the camera, and how many pictures each of it gives. Pure."""
+"""What a person is asked to do in front of the camera, and how many pictures per step. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ANCHOR_SHARE = 0.25
 
 
 class Aim(StrEnum):
-    """What can be measured of a step."""
+    """The pose that a step asks for, as far as it can be measured."""
 
     STRAIGHT = "straight"
     LEFT = "left"
@@ -28,7 +28,7 @@ class Aim(StrEnum):
 class Step:
     """One thing to do: `key` in the records, `text` on the screen, `role` of its pictures.
 
-    Nothing is taken in the first `settle_s`: the text must be read, and done.
+    Nothing is taken in the first `settle_s`: people need time to read the text and act on it.
     """
 
     key: str
@@ -53,7 +53,7 @@ STEPS = (
 
 
 def pictures_by_step(count: int) -> Mapping[str, int]:
-    """How many of `count` (1 or more) pictures each step gives, by its key."""
+    """How many of `count` (1 or more) pictures each step contributes, by its key."""
     anchors = max(1, round(ANCHOR_SHARE * count))
     others = len(STEPS) - 1
     each, more = divmod(count - anchors, others)

@@ -1,4 +1,4 @@
-"""Where a head is turned to, from the five points of its face. Pure, and only a rough measure."""
+"""Which way a head is turned, from the five points of its face. Pure, and only approximate."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ _FARTHER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """`turn`: the nose beside the middle of the eyes, in distances of the eyes, positive where the
-    person looks to their own left. `nod`: its place on the way from the eyes (0) to the mouth (1),
-    smaller with the chin up. `face_px`: width of the face's box.
+    """Where a head is turned to, and how large it is.
+
+    `turn` is how far the nose is beside the midpoint of the eyes, as a multiple of the distance
+    between them, positive if the person looks to their own left. `nod` is where the nose is
+    between eyes (0) and mouth (1), smaller with the chin up. `face_px` is the width of the face's
+    box.
     """
 
     turn: float
@@ -53,9 +56,9 @@ def typical(poses: Sequence[Pose]) -> Pose | None:
 
 
 def advice(aim: Aim, pose: Pose, straight: Pose | None) -> str:
-    """What is still to do to reach `aim`, "" if nothing is.
+    """What is left to do to reach `aim`, or "".
 
-    `straight` is how this person looks straight ahead: noses differ. Without it only
+    `straight` is this person's pose when looking straight ahead: noses differ. Without it only
     Aim.STRAIGHT asks for anything.
     """
     if aim is Aim.STRAIGHT:

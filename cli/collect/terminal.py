@@ -1,4 +1,4 @@
-"""Collecting without a window: the same steps, said in the terminal."""
+"""Collecting without a window: the same steps, printed in the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from oneglance.cli.collect.camera import Session, View
 
 
 def run_in_terminal(session: Session) -> None:
-    """Lead the person in words, one line whenever there is something new to say."""
+    """Guide the person in words, one line whenever there is something new to say."""
     said = ("", "")
 
     def show(view: View) -> None:

@@ -43,7 +43,7 @@ def demo(
     Exit code 0 only if the enrolled person was let in, nobody else was, and the lock opened
     for exactly those decisions.
 
-    With `--serve` the film plays again and again, and it is said how to connect a lock, a screen
+    With `--serve` the film plays in a loop, and the command prints how to connect a lock, a screen
     or a program of your own. Keys and gallery stay in OUT/door for the next time.
 
     Example, live: `oneglance demo --camera 0`

@@ -86,9 +86,9 @@ class Scribe:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of one walk to the door, and whether it is what should have.
+    """The outcome of one visit to the door, and whether it is the expected one.
 
-    `expected` says whether it is to be let in: enrolled, and there themselves.
+    `expected` says whether the visitor should be let in: enrolled, and there in person.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Row:
 
     @property
     def right(self) -> bool:
-        """Accepted and opened if enrolled; neither if not."""
+        """Accepted and opened if expected to be let in; neither if not."""
         accepted = self.decision is not None and self.decision.outcome is Outcome.ACCEPTED
         named = not accepted or (
             self.decision is not None and self.decision.person_name == self.name
@@ -109,7 +109,7 @@ class Row:
 
 
 def film_demo(console: Console, out: Path) -> bool:
-    """Run it and print it; whether every visit ended as it should."""
+    """Run and print the demo; True if every visit ended as it should."""
     detector, model = FaceDetector(), load_model()
     film = out / "visits.avi"
     with console.status(
@@ -170,9 +170,9 @@ def make_film(
     model: FaceModel,
     comes: Sequence[tuple[str, str]] = COMES,
 ) -> list[Scene]:
-    """Write the film of all who come; returns who walks up when. The file is whole or not there.
+    """Write the film of all visits; returns who walks up when. The file is complete or absent.
 
-    Each comes as a photograph's name and VISIT or PHOTOGRAPH.
+    Each visit is a photograph's name, and VISIT or PHOTOGRAPH.
     """
     visitors = [_visitor(photo, kind, detector, model) for photo, kind in comes]
     part = file.with_name(f"part-{file.name}")
@@ -182,12 +182,12 @@ def make_film(
 
 
 def person_of(photo: str) -> str:
-    """Who is on that photograph."""
+    """Who is in that photograph."""
     return _PERSON[photo]
 
 
 def decision_line(decision: Decision) -> str:
-    """One decision, for a Console."""
+    """One decision as text, for a Console."""
     who = escape(decision.person_name or decision.reason.replace("_", " "))
     colour = "green" if decision.outcome is Outcome.ACCEPTED else "yellow"
     return (
@@ -204,7 +204,7 @@ def _visitor(file: str, kind: str, detector: FaceDetector, model: FaceModel) -> 
 
 
 def enrol_from_photo(config: Config, detector: FaceDetector, model: FaceModel) -> None:
-    """Enrol ENROLLED's person from that one photograph, unless somebody is enrolled already."""
+    """Enrol the person in the photograph ENROLLED, unless somebody is enrolled already."""
     key = load_key(config.gallery.key_file)
     with Gallery.open(config.gallery.path, key, create=True) as gallery:
         if gallery.list_people():
@@ -221,7 +221,7 @@ def enrol_from_photo(config: Config, detector: FaceDetector, model: FaceModel) -
 
 
 def _let_it_settle(parts: House) -> None:
-    """Let the last message arrive and the lock fall shut, so that nothing is missed."""
+    """Wait for the last message and for the lock to shut, so that nothing is missed."""
     pause = threading.Event()
     until_s = time.monotonic() + 2.0 * parts.config.door.pulse_s
     while time.monotonic() < until_s:

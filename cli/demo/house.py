@@ -57,7 +57,7 @@ class Listener:
     lock_state: LockState | None = None
 
     def hear(self, arrival: Arrival) -> None:
-        """Take one message; what does not pass the gate is not counted."""
+        """Take one message; those that do not pass the gate are not counted."""
         try:
             if arrival.topic == self.topics.decision:
                 decision = self.gate.admit(arrival.payload, retained=arrival.retained)
@@ -84,12 +84,12 @@ class ScreenLogic:
         self.shown: dict[tuple[str, str], ScreenState] = {}
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._client.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._stopping.set()
         self._thread.join()
         self._client.stop()
@@ -123,7 +123,7 @@ class House:
 
 @contextmanager
 def house(camera: CameraConfig, on_decision: Callable[[Decision], None]) -> Iterator[House]:
-    """Keys and an empty gallery in a private folder, broker, lock and screen logic running.
+    """A door that runs: keys and empty gallery in a private folder, broker, lock, screen logic.
 
     All of it is gone when the block ends. Raises what its parts raise.
     """

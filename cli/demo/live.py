@@ -1,4 +1,4 @@
-"""The live demo: enrol whoever sits here from their own camera, then watch who comes."""
+"""The live demo: enrol whoever sits at this camera, then watch who comes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENROLMENT_FRAMES = 3
 def live_demo(console: Console, source: str, seconds: int) -> None:
     """Enrol one person from the camera, run the house for `seconds`, and print decisions.
 
-    Nothing of it is kept. Raises CameraError or ImageError if no good pictures come.
+    Nothing is kept. Raises CameraError or ImageError if no good pictures come.
     """
     console.print("This demo takes three pictures of you, makes templates of them, and forgets")
     console.print("them when it ends. Nothing is kept and nothing leaves this machine.")

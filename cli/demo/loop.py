@@ -1,4 +1,4 @@
-"""The demo's film as an IP camera: Motion JPEG over HTTP on this machine, again and again."""
+"""The demo's film as an IP camera: Motion JPEG over HTTP on this machine, in a loop."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _QUALITY = 92
 
 @contextmanager
 def looped(film: Path, fps: int) -> Iterator[str]:
-    """Show the film while the block runs; yields the camera's URL. CameraError if it is no film.
+    """Serve the film while the block runs; yields the camera's URL. CameraError for other files.
 
-    Whoever looks sees the same moment of it, as with a real camera.
+    All viewers see the same moment, as with a real camera.
     """
     frames = _jpegs(film)
     began_s = time.monotonic()
@@ -45,7 +45,7 @@ def looped(film: Path, fps: int) -> Iterator[str]:
                 return
 
         def log_message(self, *_: object) -> None:
-            """Nobody wants to read of it."""
+            """Keep requests out of the output."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
     server.daemon_threads = True

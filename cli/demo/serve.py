@@ -69,10 +69,10 @@ fullscreen = false
 
 
 def serve(console: Console, out: Path, port: int) -> None:
-    """Run broker, daemon on the film again and again, lock and screen until SIGINT or SIGTERM.
+    """Run broker, lock, screen and a daemon that watches the looped film, until SIGINT or SIGTERM.
 
-    Keys, gallery and film stay in `out` and serve again the next time. Raises BrokerError if the
-    port is taken, and what the parts raise.
+    Keys, gallery and film stay in `out` and are used again next time. Raises BrokerError if the
+    port is taken, and whatever the parts raise.
     """
     _check_free(port)
     detector, model = FaceDetector(), load_model()
@@ -132,7 +132,7 @@ def make_files(folder: Path, port: int, camera: str) -> None:
 
 
 def _said(folder: Path, port: int, camera: str, topics: Topics) -> Iterator[str]:
-    """What somebody needs who wants to connect."""
+    """What somebody who wants to connect needs to know."""
     yield f"The house is running, and {person_of(ENROLLED)} is enrolled; Ctrl-C ends it."
     yield f"  broker      127.0.0.1:{port}, MQTT 5, this machine only, no password"
     yield f"  topics      {topics.base}/#; decisions on {topics.decision}"

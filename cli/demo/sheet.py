@@ -1,4 +1,4 @@
-"""The demo's contact sheet: one row a visit, annotated frames from first sight to decision."""
+"""The demo's contact sheet: a row per visit, with annotated frames from first sight to decision."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def write_sheet(file: Path, rows: Sequence[Sequence[Shot]]) -> None:
 
 
 def _fitted(image: Image) -> Image:
-    """The picture inside a shot's frame, its proportions kept."""
+    """The picture scaled to fit a shot, keeping its proportions."""
     height, width = image.shape[:2]
     scale = min(SHOT_WIDTH / width, SHOT_HEIGHT / height)
     size = (round(width * scale), round(height * scale))

@@ -26,7 +26,7 @@ VISIT, PHOTOGRAPH = "visit", "print_shaken"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Visitor:
-    """Who comes: their name, their picture, and whether they are there or only their photograph."""
+    """Who comes: name, picture, and whether they come in person or as a photograph."""
 
     name: str
     portrait: Portrait
@@ -75,7 +75,7 @@ def write_film(file: Path, visitors: Sequence[Visitor], rng: np.random.Generator
 
 
 def full_height(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A frame of the renderer's, (HEIGHT, WIDTH, 3): what it lacks in height is mirrored."""
+    """A renderer's frame made (HEIGHT, WIDTH, 3): what it lacks in height is mirrored."""
     lacks = HEIGHT - frame.shape[0]
     above, below = lacks // 2, lacks - lacks // 2
     return np.asarray(

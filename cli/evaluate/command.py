@@ -133,7 +133,7 @@ def evaluate(
 
 
 def _at_a_door(model: FaceModel, strangers: Path | None) -> FaceModel:
-    """The model as at a door that was calibrated on these pictures, or on none.
+    """The model as at a door calibrated on these pictures, or on none.
 
     Raises TooFewStrangersError, and ModelError for a model that cannot be calibrated.
     """

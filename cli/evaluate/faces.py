@@ -25,7 +25,7 @@ WORST_PAIRS = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """One evaluation: the pictures, the scores of their pairs, and what is said of them."""
+    """One evaluation: the pictures, the scores of their pairs, and the figures made of them."""
 
     pictures: Pictures
     made: Comparisons

@@ -17,7 +17,7 @@ def evaluate_one_shot(
 ) -> None:
     """Print one-shot accuracy on `trials`, and on pairs of `verification` if it is given.
 
-    Needs neither TensorFlow nor a model of faces.
+    Needs neither TensorFlow nor a face model.
     """
     import numpy as np
     from rich.console import Console

@@ -23,7 +23,7 @@ _GENUINE, _IMPOSTOR, _DOOR = "#1b7f4d", "#b8322a", "#666666"
 def plots(made: Comparisons, thresholds: Mapping[str, float]) -> dict[str, bytes]:
     """Title and PNG of each plot; `thresholds` are the door's, by false match rate.
 
-    Needs a genuine and an impostor score at least.
+    Needs at least one genuine and one impostor score.
     """
     # From below one false match, so that a single impostor pair makes an axis, too.
     fars = np.geomspace(0.5 / len(made.impostor), 1, _POINTS)

@@ -42,7 +42,7 @@ def write_report(
     worst: WorstPairs,
     chip_of: ChipOf,
 ) -> None:
-    """Write the page and the figures into a folder that is there, both with mode 0600.
+    """Write the page and the figures into an existing folder, both with mode 0600.
 
     `chip_of` gives the RGB chip uint8 (112, 112, 3) of a picture by name. Raises OneglanceError
     if a file cannot be written.

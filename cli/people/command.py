@@ -1,4 +1,4 @@
-"""`oneglance people`: who is enrolled, and who is no longer."""
+"""`oneglance people`: who is enrolled."""
 
 from __future__ import annotations
 
@@ -99,11 +99,11 @@ def enrol(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Enrol a person who agreed to it, from photographs or a camera.
+    """Enrol a person who has agreed to it, from photographs or a camera.
 
-    One sharp photograph from the front is enough; two or three in different light are better.
-    Each must show exactly one face. The photographs themselves are not kept. Nothing is stored
-    if any of them does not fit.
+    One sharp photograph from the front is enough; two or three in different light are better. Each
+    must show exactly one face. The photographs themselves are not kept. If any of them is
+    unsuitable, nothing is stored.
 
     Example: `oneglance people enrol "Ada Lovelace" ada1.jpg ada2.jpg --consent`
 
@@ -165,10 +165,10 @@ def edit(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change a person's name, groups or dates; what is not given stays as it is.
+    """Change a person's name, groups or dates; whatever is not given stays as it is.
 
-    The groups given are all that the person is in afterwards. A date that has passed ends the
-    enrolment now. The id never changes.
+    Afterwards the person is in the given groups only. A date in the past ends the enrolment at
+    once. The id never changes.
 
     Example: `oneglance people edit ada-lovelace --name "Ada King" --group family --no-expiry`
     """
@@ -276,7 +276,7 @@ def show(person_id: PersonId, config: ConfigOption = None, as_json: JsonOption =
 
 @app.command()
 def delete(person_id: PersonId, yes: YesOption = False, config: ConfigOption = None) -> None:
-    """Delete a person and all templates, for good: no byte of them stays in the gallery's files.
+    """Delete a person and all templates for good: no byte of them stays in the gallery's files.
 
     Example: `oneglance people delete ada-lovelace --yes`
     """
@@ -302,13 +302,13 @@ def export(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a person all that is stored about them, as JSON.
+    """Export everything stored about a person, as JSON, to be handed to them.
 
-    Unsealed templates, what the audit log says of this person under which pseudonym, and, if
-    pictures of visitors are kept, those in which this person was recognised.
+    That is the unsealed templates, what the audit log says about this person and under which
+    pseudonym, and, if pictures of visitors are kept, those in which this person was recognised.
 
-    Templates are as sensitive as a fingerprint: the file can be read by you alone, and standard
-    output is used only when you ask for it with --json.
+    Templates are as sensitive as fingerprints: only you can read the file, and standard output is
+    used only if you ask for it with --json.
 
     Example: `oneglance people export ada-lovelace --out ada.json`
     """
@@ -331,9 +331,9 @@ def export(
 def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
     """Delete everybody whose enrolment has expired, for good.
 
-    The door ignores them already; this removes their names and templates too. A running daemon
-    does so by itself, some days later (gallery.keep_expired_days). A wrong clock would delete
-    those who have not expired yet.
+    The door ignores them already; this removes their names and templates too. A running daemon does
+    this by itself some days later (gallery.keep_expired_days). Check the clock first: a wrong one
+    deletes people who have not expired.
 
     Example: `oneglance people purge --yes`
     """
@@ -353,11 +353,11 @@ def purge(yes: YesOption = False, config: ConfigOption = None) -> None:
 
 @app.command()
 def rekey(yes: YesOption = False, config: ConfigOption = None) -> None:
-    """Make a new gallery key and seal everything anew under it; the old key is then worthless.
+    """Make a new gallery key and reseal everything under it; the old key is then worthless.
 
-    Cut short at any moment, the key file opens the gallery all the same; run it again to finish.
-    Afterwards restart the daemon, and copy the new key to where its backup lies. A backup of the
-    gallery from before opens only with a copy of the old key.
+    If it is interrupted, the key file still opens the gallery; run it again to finish. Afterwards
+    restart the daemon, and back up the new key. Earlier backups of the gallery open only with a
+    copy of the old key.
 
     Example: `oneglance people rekey --yes && systemctl restart oneglance`
     """
@@ -390,12 +390,12 @@ app.command()(sync)
 
 @app.command("accept-restore")
 def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
-    """Let a gallery count that was put back from a backup on purpose, and badges and PINs.
+    """Accept a gallery that was restored from a backup on purpose, and its badges and PINs.
 
     The door refuses a gallery that is older than what it has seen: whoever was deleted since would
-    be let in again. Look through the list first, and delete them again afterwards. An older file
-    of badges and PINs is taken as well, if it is one, but for those of people who are not in the
-    gallery: take away again what is not to count.
+    be let in again. Look through the list first, and delete them again afterwards. An older file of
+    badges and PINs is accepted as well, except for those of people who are not in the gallery: take
+    away again those that should no longer be valid.
 
     Example: `oneglance people accept-restore`
     """
@@ -444,7 +444,7 @@ def _moment(local: datetime | None) -> datetime | None:
 
 
 def _told(changes: Changes) -> list[tuple[str, dict[str, Any]]]:
-    """What the audit log says of changes: the kind of each, without names, groups and dates."""
+    """What the audit log records of changes: the kind of each, without names, groups or dates."""
     dates = sorted({"valid_from", "expires_at"} & changes.keys())
     told: list[tuple[str, dict[str, Any]]] = [("rename", {})] if "name" in changes else []
     told += [("group_change", {})] if "groups" in changes else []

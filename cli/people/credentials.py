@@ -1,4 +1,4 @@
-"""`oneglance people badge` and `pin`: what claims a person."""
+"""`oneglance people badge` and `pin`: give people a badge or a PIN."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def badge(
     none: NoneOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Give a person a badge, or another one: shown to the reader, it claims that person.
+    """Give a person a badge, or replace it: shown to the reader, it claims to be that person.
 
     The number is kept only as a keyed hash, and the running daemon knows it at once.
 
@@ -45,10 +45,10 @@ def badge(
 
 
 def pin(person_id: PersonId, none: NoneOption = False, config: ConfigOption = None) -> None:
-    """Give a person a PIN of 6 to 12 digits, or another one: entered at the door, it claims them.
+    """Give a person a PIN of 6 to 12 digits, or replace it: entered at the door, it claims them.
 
-    It is asked for twice and shown nowhere, kept only as a salted scrypt hash, and known to the
-    running daemon at once. No two people have the same.
+    You are asked for it twice. It is never shown, is kept only as a salted scrypt hash, and is
+    known to the running daemon at once. No two people can have the same one.
 
     Example: `oneglance people pin ada-lovelace`
     """
@@ -67,7 +67,7 @@ def pin(person_id: PersonId, none: NoneOption = False, config: ConfigOption = No
 def deletion(
     config: Path | None, gallery: Gallery, person_ids: Sequence[str]
 ) -> AbstractContextManager[None]:
-    """For what deletes these people: it is logged, and their badges and PINs go afterwards.
+    """Wrap the deletion of these people: it is logged first, and their badges and PINs go last.
 
     Raises as `daemon.gallery.logged.deletion`.
     """

@@ -41,7 +41,7 @@ _READY = ""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shot:
-    """One picture's only face: what to call the picture, its template float32 (d,), how good.
+    """One picture's only face: the picture's name, the face's template float32 (d,), its quality.
 
     `turned_deg` is by how much, clockwise, the picture had to be turned before a face was found.
     """
@@ -55,7 +55,7 @@ class Shot:
 def from_photos(
     photos: Sequence[Path], detector: FaceDetector, model: FaceModel, *, min_face_px: int
 ) -> list[Shot]:
-    """One shot a photo; ImageError names the first that does not show exactly one face."""
+    """One shot per photo; ImageError names the first that does not show exactly one face."""
     console = Console(stderr=True)
     shots = []
     for photo in track(photos, "Looking at the photos", console=console, transient=True):
@@ -77,7 +77,7 @@ def from_camera(
     say: Callable[[str], None],
     clock_s: Callable[[], float] = time.monotonic,
 ) -> list[Shot]:
-    """`count` good shots from a camera, at least APART_S apart; `say` gets advice to the person.
+    """`count` good shots from a camera, at least APART_S apart; `say` gets advice for the person.
 
     Raises CameraError if the camera fails, and ImageError if it ends, or PATIENCE_S pass, first.
     """
@@ -117,9 +117,9 @@ def from_camera(
 def _look(
     frame: Frame, detector: FaceDetector, model: FaceModel, min_face_px: int
 ) -> tuple[Shot | None, str]:
-    """The frame's shot if it is good, else what would make it so.
+    """The frame's shot if it is good, else advice on how to get one.
 
-    What looks good is then looked at as strictly as a photo: nobody enrols a bystander.
+    A good frame is then checked as strictly as a photo, so that no bystander is enrolled.
     """
     boxes = model.faces_among(frame.pixels, detector.find(frame.pixels))
     if not boxes:

@@ -1,4 +1,4 @@
-"""What `oneglance people enrol` does once it knows what is wanted: look, check, store."""
+"""What `oneglance people enrol` does once its options are read: look, check, store."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from oneglance.faces.model.setup import load_configured
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What to take templates from: `photos`, or `frames` pictures of the camera `source`.
+    """What to take templates from: `photos`, or `frames` pictures from the camera `source`.
 
-    With `force` also where they are poor, disagree, or look like somebody else.
+    With `force`, even if they are poor, disagree, or look like somebody else.
     """
 
     photos: Sequence[Path]
@@ -52,7 +52,7 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Who is to be enrolled, from which pictures."""
+    """Who should be enrolled, from which pictures."""
 
     name: str
     person_id: str | None
@@ -93,7 +93,7 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
 def add_pictures(
     person_id: str, pictures: Pictures, config: Config, say: Callable[[str], None]
 ) -> Person:
-    """Store further templates of somebody who is enrolled; nothing is stored on an error.
+    """Store more templates of somebody who is enrolled; nothing is stored on an error.
 
     They must look like that person, and like nobody else.
     """
@@ -118,7 +118,7 @@ def add_pictures(
 def _templates(
     pictures: Pictures, config: Config, model: FaceModel, say: Callable[[str], None]
 ) -> NDArray[np.float32]:
-    """One template a picture, float32 (k, d); what is less than good about them is said."""
+    """One template per picture, float32 (k, d); prints what is less than good about them."""
     shots = _shots(pictures, config, model, say)
     for shot in shots:
         for remark in remarks(shot.label, shot.turned_deg, shot.quality):

@@ -1,4 +1,4 @@
-"""What is to lie at the broker for each door to have the people that it is to have. Pure."""
+"""Which messages the broker must hold so that each door gets the people meant for it. Pure."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ Groups = Annotated[
 
 
 class SharedDoor(Section):
-    """A door, the public half of the key that its gallery is sealed to, and who is told to it.
+    """A door, the public half of the key that its gallery is sealed to, and whom it gets.
 
-    `groups` are the people's; without them it is everybody, with none it is nobody.
+    `groups` are those of the people; None means everybody, and an empty list nobody.
     """
 
     name: Level
@@ -69,7 +69,7 @@ class Doors(Section):
 
 @dataclass(frozen=True, slots=True)
 class Sharer:
-    """Who signs, for which site; `secret` is what parts' keys and receipts are made of."""
+    """Who signs, for which site; `secret` is what the parts' keys and the receipts derive from."""
 
     site: str
     key_id: str
@@ -77,11 +77,11 @@ class Sharer:
     secret: bytes
 
     def receipt(self, door: str, version: int) -> bytes:
-        """What a door has read when it says that it has taken over this version."""
+        """The proof, by which a door says that it has taken over this version."""
         return hmac.digest(self.secret, b"receipt\0%b\0%d" % (door.encode(), version), "sha256")
 
     def proves(self, door: str, state: GalleryState) -> bool:
-        """Whether that door said so, and nobody else in its name."""
+        """Whether it was that door that said so, and nobody else in its name."""
         return hmac.compare_digest(self.receipt(door, state.version).hex(), state.receipt)
 
 
@@ -96,7 +96,7 @@ class Plan:
 
 
 def read_doors(file: Path) -> tuple[SharedDoor, ...]:
-    """The doors in a TOML file. Raises ConfigError that says what is wrong in it."""
+    """The doors in a TOML file. Raises ConfigError saying what is wrong in it."""
     fix = "write there what 'oneglance keys door' shows at each door"
     try:
         doors = Doors.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).door
@@ -125,8 +125,8 @@ def plan(
 ) -> Plan:
     """The messages of one version, for people as they stand in the house's gallery.
 
-    Who came from a shared gallery, and who has expired, is not told on. Raises GalleryError for
-    templates of several models, MessageError for more than the broker takes.
+    Whoever came from a shared gallery, or has expired, is not shared. Raises GalleryError for
+    templates of several models, MessageError if it is more than the broker accepts.
     """
     own = [(record, rows) for record, rows in contents if not record.person.shared]
     models = sorted({model for record, _ in own for model in record.person.model_ids})

@@ -1,4 +1,4 @@
-"""`oneglance people sync`: share the house's gallery with its doors, and hear who has it."""
+"""`oneglance people sync`: share the house's gallery with its doors, and hear which have it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MISSES = "sharing_incomplete"
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What was published, and what each door says to it; `version` is the newest."""
+    """What was published, and how each door answered; `version` is the newest."""
 
     version: int
     parts: int
@@ -79,14 +79,14 @@ def sync(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Share this gallery with all doors of a file: who is enrolled, changed and deleted here.
+    """Share this gallery with all doors of a file: everybody enrolled, changed or deleted here.
 
-    Run it after each change, and from a timer: a door takes over whatever it has missed, and its
-    status says `gallery_stale` when it hears nothing for long. Exit code 0 if every door has it.
+    Run it after each change, and from a timer: a door catches up on whatever it has missed, and its
+    status says `gallery_stale` if it has heard nothing for long. Exit code 0 if every door has it.
 
     Example: `oneglance people sync doors.toml --key house.key`
 
-    Or, which door has what: `oneglance people sync doors.toml --key house.key --status`
+    To see which door has what: `oneglance people sync doors.toml --key house.key --status`
     """
     from oneglance.cli.people.shared_plan import read_doors
     from oneglance.config import load_config
@@ -112,7 +112,7 @@ def sync(
 
 
 def open_sharer(settings: Config, key: Path) -> Sharer:
-    """Who signs with ID.key. Raises ConfigError for a key, GalleryError for that of the gallery."""
+    """Whoever signs with ID.key. ConfigError for a bad key, GalleryError for the gallery's key."""
     from oneglance.cli.people.shared_plan import Sharer
     from oneglance.contract.topics import check_level
     from oneglance.faces.gallery.vault import load_key
@@ -126,7 +126,7 @@ def open_sharer(settings: Config, key: Path) -> Sharer:
 
 
 class Broker:
-    """What is retained at the broker, as far as it is asked for."""
+    """The broker's retained messages, as far as they are asked for."""
 
     def __init__(self, link: Link, heard: queue.SimpleQueue[Arrival], marker: str) -> None:
         self.link = link
@@ -135,7 +135,7 @@ class Broker:
         self.greeted = 0
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
-        """Hand it over, as soon as there is room. Raises BrokerError."""
+        """Publish a message as soon as there is room. Raises BrokerError."""
         from oneglance.errors import BrokerError
 
         deadline_s = time.monotonic() + TAKEN_S
@@ -146,7 +146,7 @@ class Broker:
             time.sleep(0.005)
 
     def until_here(self) -> Iterator[Arrival]:
-        """All that the broker says before it answers this call. Raises BrokerError."""
+        """Everything that the broker says before it answers this call. Raises BrokerError."""
         from oneglance.errors import BrokerError
 
         mark = secrets.token_bytes(8)
@@ -166,7 +166,7 @@ class Broker:
                 yield arrival
 
     def next(self, seconds: float) -> Arrival | None:
-        """What came next; None if nothing did."""
+        """The next message; None if there is none."""
         try:
             return self._heard.get(timeout=max(0.0, seconds))
         except queue.Empty:
@@ -187,7 +187,7 @@ class Broker:
 
 @contextmanager
 def connected(settings: Config, site: str) -> Iterator[Broker]:
-    """A connection that hears the index. Raises BrokerError, ConfigError."""
+    """A connection that receives the index. Raises BrokerError, ConfigError."""
     from oneglance.contract.sharing import part_topic
     from oneglance.errors import BrokerError
     from oneglance.link import Link
@@ -229,9 +229,9 @@ def share(
 ) -> Shared:
     """Publish what is new, forget what is old, wait for the doors.
 
-    `confirm` is asked if fewer than half of those who were shared before are left, by the audit log
-    here, or else by what lies at the broker. If a door says that it misses parts, all are put there
-    again. Raises GalleryError, AuditError, BrokerError, MessageError.
+    `confirm` is called if fewer than half of the people shared before are left, judged by the audit
+    log here, or else by what the broker retains. If a door says that parts are missing, all are
+    published again. Raises GalleryError, AuditError, BrokerError, MessageError.
     """
     from oneglance.audit.entry import key_id
     from oneglance.audit.generations import Versions
@@ -272,9 +272,9 @@ def share(
 
 
 def next_version(now: datetime, own: int, left: int) -> int:
-    """The version after `own`, the newest of this house, and the one `left` at the broker. Pure.
+    """The version after `own`, this house's newest, and the one `left` at the broker. Pure.
 
-    Raises MessageError if that can be nobody's clock.
+    Raises MessageError if no clock can have given it.
     """
     from oneglance.errors import MessageError
 
@@ -308,10 +308,10 @@ def ask(
 def hear_doors(
     broker: Broker, sharer: Sharer, doors: Sequence[str], seconds: float, version: int | None
 ) -> dict[str, GalleryState]:
-    """What the doors say, until all have taken over `version`, or said anything without one.
+    """What the doors say, until all have taken over `version` (None: have said anything).
 
-    At most `seconds` from when the last of them was asked. Who has not is asked again meanwhile:
-    where many doors speak at once, the broker drops some of it.
+    Waits at most `seconds` after the last of them was asked. Missing doors are asked again
+    meanwhile: when many doors speak at once, the broker drops some of their messages.
     """
     from oneglance.contract.messages import parse
     from oneglance.contract.sharing import GalleryState
@@ -323,7 +323,7 @@ def hear_doors(
     missing = set(doors)
 
     def listen(until_s: float, unheard: set[str]) -> None:
-        """Until nobody is missing or all of `unheard` were heard."""
+        """Listen until nobody is missing or all of `unheard` have been heard."""
         while missing and unheard and (left_s := until_s - time.monotonic()) > 0:
             arrival = broker.next(min(0.2, left_s))
             door = None if arrival is None else names.get(arrival.topic)
@@ -353,7 +353,7 @@ def hear_doors(
 
 
 def _index(broker: Broker, sharer: Sharer) -> GalleryIndex | None:
-    """What was left at the broker last time, if it was left by this key."""
+    """The index left at the broker last time, if this key signed it."""
     from oneglance.contract.sharing import MAX_INDEX_BYTES, GalleryIndex
     from oneglance.contract.signing import unpack
     from oneglance.errors import MessageError
@@ -379,7 +379,7 @@ def _publish(
     new: dict[str, bytes],
     before: GalleryIndex | None,
 ) -> None:
-    """Parts before the messages that list them, and away with old ones only after that."""
+    """Publish parts before the messages that list them, and remove old parts only after that."""
     from oneglance.contract.sharing import part_topic
     from oneglance.contract.topics import Topics
 

@@ -1,4 +1,4 @@
-"""What the owner of a new door is asked, and the file that answers it beforehand."""
+"""What the owner of a new door is asked, and the file that answers it in advance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oneglance.errors import ConfigError
 
 
 class Answers(BaseModel):
-    """The answers of a file; a step without its answer is left out.
+    """The answers in a file; a step without an answer is skipped.
 
     `camera` is a source as in `[[camera]]`; `person` is enrolled from `photos`, or, without any,
     from that camera, and only with `consent`; `test_lock` opens the lock once.
@@ -29,7 +29,7 @@ class Answers(BaseModel):
 
 
 def read_answers(file: Path) -> Answers:
-    """Read a TOML file of answers; photographs are looked for beside it. Raises ConfigError."""
+    """Read a TOML file of answers; photographs are looked up beside it. Raises ConfigError."""
     try:
         data: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -34,7 +34,7 @@ def setup(
 
     `systemd/install.sh` has made users, keys, certificates, broker and services. This shows what
     the camera sees and writes it into the configuration, enrols the first person, opens the lock
-    once if you say so, and starts the services anew. Run it again to change an answer; what is not
+    once if you say so, and restarts the services. Run it again to change an answer; whatever is not
     answered stays as it is. `--answers` takes a TOML file instead of asking:
 
         camera = "rtsp://camera.lan/1"

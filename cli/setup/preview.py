@@ -1,4 +1,4 @@
-"""A picture in a terminal: two pixels a character, above each other."""
+"""A picture in a terminal: each character shows two pixels, one above the other."""
 
 from __future__ import annotations
 

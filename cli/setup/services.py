@@ -1,4 +1,4 @@
-"""The door's units, as the setup stops and starts them."""
+"""The door's systemd units, which the setup stops and starts."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def is_installed(unit: str) -> bool:
 
 @contextmanager
 def stopped(unit: str) -> Iterator[None]:
-    """The unit stands still while the block runs, so that its camera or pin is free.
+    """Stop the unit while the block runs, so that its camera or pin is free.
 
-    Afterwards it is started, and has said READY. Raises OneglanceError if it does not.
+    Afterwards it is started again. Raises OneglanceError if it then does not say READY.
     """
     if not is_installed(unit):
         yield

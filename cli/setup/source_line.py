@@ -1,4 +1,4 @@
-"""Another camera in a configuration file, whose comments and order stay as its owner left them."""
+"""Change the camera in a configuration file, leaving comments and order as they are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SOURCE = re.compile(r"^(\s*source\s*=\s*)")
 def with_source(text: str, source: str | int) -> str:
     """The file's text with this source for its first camera.
 
-    Raises ConfigError if there is no such line, or the source cannot stand in one.
+    Raises ConfigError if there is no such line, or the source cannot be written in one.
     """
     if isinstance(source, str) and not source.isprintable():
         raise ConfigError("control characters cannot stand in a configuration", where="camera")
