@@ -1,4 +1,4 @@
-"""The administration at the screen: its pages, in the order in which the menu has them."""
+"""The administration at the screen: its pages, in the order of the menu."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def administration(
     cost: Cost | None = None,
     language: Language | None = None,
 ) -> Desk:
-    """A desk with all pages, closed. `file` holds the key that `connect` asks the daemon with.
+    """A closed desk with all pages. `file` holds the key with which `connect` asks the daemon.
 
-    `house` is what was heard by now; `kept` is what was chosen for this screen, and `keep` makes
-    another choice count, False if it is not kept; `anew` has the live picture begin anew.
-    Photographs are looked for below `photo_folders`.
+    `house` returns what has been heard so far; `kept` is what staff chose for this screen, and
+    `keep` applies and stores another choice, False if it is not stored; `anew` restarts the live
+    picture. Photographs are looked for below `photo_folders`.
     """
     desk = Desk(clock_s, work, language)
     pin = PinPages(desk, file, connect, clock_s, cost)

@@ -1,4 +1,4 @@
-"""Failed PINs of the administrator: counted on disk before each try, so that no restart helps."""
+"""The administrator's failed PINs, counted on disk before each try, so that no restart helps."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MOST = 1000
 
 
 class AdminAttempts:
-    """The failures since the last right PIN, kept in `file`.
+    """The failures since the last correct PIN, kept in `file`.
 
-    A file that is missing says that there was none; one that is damaged, that there were many.
+    A missing file means none; a damaged one means many.
     """
 
     def __init__(self, file: Path, now_s: float) -> None:
@@ -30,31 +30,31 @@ class AdminAttempts:
         self._from_s = now_s + self._length_s()
 
     def refresh(self, now_s: float) -> None:
-        """See whether the PIN was set anew meanwhile, which forgets all failures."""
+        """Check whether a new PIN was set meanwhile, which clears all failures."""
         failures = self._read()
         if failures != self._failures:
             self._failures = failures
             self._from_s = now_s + self._length_s()
 
     def wait_s(self, now_s: float) -> float:
-        """How long the next try has to wait, 0 if it need not."""
+        """How long the next try has to wait, or 0."""
         return max(0.0, self._from_s - now_s)
 
     def begin(self, now_s: float) -> None:
-        """Count a try as failed before it is made. Raises ConfigError: then it must not be.
+        """Count a try as failed before it is made. If this raises ConfigError, it must not be made.
 
-        The next one waits from now on: nobody tries again while this one is still computed.
+        The wait for the next one starts now: nobody tries again while this one is being computed.
         """
         self._write(min(_MOST, self._failures + 1))
         self._from_s = now_s + self._length_s()
 
     def failed(self, now_s: float) -> None:
-        """It has failed."""
+        """Record that the try failed."""
         self._from_s = now_s + self._length_s()
         log.warning("a wrong administrator's PIN, the %d. in a row", self._failures)
 
     def succeeded(self) -> None:
-        """The PIN was right: all is forgotten."""
+        """Record that the PIN was correct: all failures are cleared."""
         self._from_s = -math.inf
         self._write(0)
 

@@ -1,7 +1,7 @@
-"""The administration's desk: which page lies on it, what its keys do, what is asked of the daemon.
+"""The administration's desk: which page is shown, what its keys do, what the daemon is asked.
 
-It knows no page by itself: each stands in a module of its own and `offer`s itself to the menu. No
-window and no broker of its own: time, the link and the thread that computes are passed in.
+It knows no page itself: each is in a module of its own and `offer`s itself to the menu. It has no
+window and no broker: time, the link and the thread that computes are passed in.
 """
 
 from __future__ import annotations
@@ -57,28 +57,28 @@ class Asks(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether something can be asked."""
+        """Whether the daemon can be asked."""
 
     def ask(self, verb: str, then: Callable[[str, str], None], /, **args: Arg) -> None:
-        """Ask for something; `then` hears the answer's code and text."""
+        """Send a request; `then` gets the answer's code and text."""
 
     def turn(self) -> None:
-        """Hand out the answers."""
+        """Hand over answers that have come."""
 
     def stop(self) -> None:
         """Hang up."""
 
 
 def in_a_thread(work: Do) -> None:
-    """Compute beside the window's thread."""
+    """Compute in another thread than the window's."""
     threading.Thread(target=work, name="admin", daemon=True).start()
 
 
 class Desk:
-    """`open` shows the first page; `press` hears keys, `turn` is called once a frame.
+    """`open` shows the first page; `press` takes keys; `turn` is called once per frame.
 
-    `page` is what is to be shown, None while the administration is closed. `first` shows the page
-    that everybody sees, and sets `link` once they may see the menu.
+    `page` is what to show, None while the administration is closed. `first` shows the page that
+    anybody may see, and sets `link` once the menu may be seen.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Desk:
 
     @property
     def page(self) -> Page | None:
-        """What is to be shown."""
+        """The page to show."""
         page = self._page
         if page is None or page.entry is None:
             return page
@@ -121,7 +121,7 @@ class Desk:
 
     @property
     def entry(self) -> str:
-        """What was typed so far."""
+        """What has been typed so far."""
         return self._entry
 
     @property
@@ -130,23 +130,23 @@ class Desk:
         return self._shift
 
     def say(self, message: str, **values: str) -> str:
-        """A message in the language of the screen."""
+        """A message in the screen's language."""
         return self.language.say(message, **values)
 
     def offer(self, item: Item, then: Do) -> None:
-        """Let the menu have `item`, whose texts are messages; it does `then`."""
+        """Add `item` to the menu; its texts are message ids, and pressing it calls `then`."""
         self._offers.append((item, then))
 
     # --- what the window calls -----------------------------------------------------------------
 
     def open(self) -> None:
-        """Somebody wants in."""
+        """Start: show the first page."""
         if self._page is None:
             self._touched_s = self._clock_s()
             self.first()
 
     def close(self) -> None:
-        """End it: what was begun is undone, the link is gone, and so is what was typed."""
+        """End: undo what was begun, drop the link, and forget what was typed."""
         self._undo()
         if self.link is not None:
             self.link.stop()
@@ -158,7 +158,7 @@ class Desk:
         self._number += 1
 
     def press(self, key: str) -> None:
-        """A key or button of the page was pressed, by a finger or on a keyboard."""
+        """Handle a key or button of the page, touched or typed."""
         page = self._page
         if page is None:
             return
@@ -169,7 +169,7 @@ class Desk:
             self._type(page, key)
 
     def type(self, place: int, text: str, *, shift: bool) -> None:
-        """A keyboard's key, by its place and by what it writes."""
+        """Handle a keyboard's key, given by its position and by what it types."""
         page = self._page
         if page is None:
             return
@@ -185,7 +185,7 @@ class Desk:
             self.press(text)
 
     def turn(self) -> None:
-        """Take in what was computed and answered, and end what nobody touches."""
+        """Process results and answers, and close the administration when nobody touches it."""
         while not self._computed.empty():
             self._computed.get()()
         if self.link is not None:
@@ -203,18 +203,18 @@ class Desk:
     # --- what pages call -----------------------------------------------------------------------
 
     def show(self, page: Page, on: dict[str, Do], entry: str = "") -> None:
-        """Put `page` on the desk; `on` says what its keys do, `entry` is typed already."""
+        """Show `page`; `on` says what its keys do, `entry` is text already typed."""
         self._number += 1
         self._page, self._on, self._entry = page, on, entry
         self._shift = page.keys is Keys.LETTERS and not entry
         self._later_s = math.inf
 
     def later(self, seconds: float, then: Do) -> None:
-        """Do something so much later, unless another page is shown before."""
+        """Call something that much later, unless another page is shown before."""
         self._later_s, self._later = self._clock_s() + seconds, then
 
     def menu(self) -> None:
-        """Show all that there is to do."""
+        """Show the menu."""
         self._undo()
         on = {item.key: then for item, then in self._offers}
         say = self.say
@@ -225,20 +225,20 @@ class Desk:
         self.show(page, on | {"close": self.close})
 
     def tell(self, title: str, line: str, then: Do, *, error: bool = True, note: str = "") -> None:
-        """Show one sentence, and a button that does `then`."""
+        """Show one sentence, and a button that calls `then`."""
         word, sign = (N_("Back"), Kind.NOT_RECOGNISED) if error else (N_("Done"), Kind.WELCOME)
         buttons = (Item("back", self.say(word), strong=True), self.close_button())
         page = Page(title, line, note=note[:_LONGEST_NOTE], sign=sign, buttons=buttons)
         self.show(page, {"back": then, "close": self.close})
 
     def busy(self, title: str) -> None:
-        """Show that an answer is awaited."""
+        """Show that an answer is being waited for."""
         buttons = (self.close_button(),)
         page = Page(title, self.say(ONE_MOMENT), sign=Kind.STARTING, buttons=buttons)
         self.show(page, {"close": self.close})
 
     def ask(self, title: str, verb: str, then: Callable[[str], None], /, **args: Arg) -> None:
-        """Ask the daemon, and go on with the answer's text; what it refuses is shown."""
+        """Ask the daemon, and continue with the answer's text; a refusal is shown."""
         if self.link is None:
             return
         self.busy(title)
@@ -252,7 +252,7 @@ class Desk:
         self.ask_quietly(verb, answered, **args)
 
     def ask_quietly(self, verb: str, then: Callable[[str, str], None], /, **args: Arg) -> None:
-        """Ask the daemon; `then` hears code and text, unless another page is shown before."""
+        """Ask the daemon; `then` gets code and text, unless another page is shown before."""
         number = self._number
 
         def answered(code: str, text: str) -> None:
@@ -263,12 +263,12 @@ class Desk:
             self.link.ask(verb, answered, **args)
 
     def refused(self, title: str, code: str, text: str) -> None:
-        """Show why the daemon did not do it; no code says that it did not answer."""
+        """Show why the daemon did not do it; without a code, that it did not answer."""
         line = self.say(_REFUSALS.get(code, _NOT_DONE))
         self.tell(title, line, self.menu, note=text or code)
 
     def compute(self, work: Callable[[], T], then: Callable[[T, bool], None]) -> None:
-        """Compute beside the window; `then` hears it, and whether the page is still the same."""
+        """Compute in a thread; `then` gets the result, and whether the page is still the same."""
         number = self._number
 
         def compute() -> None:
@@ -280,7 +280,7 @@ class Desk:
     def ask_text(
         self, title: str, line: str, word: str, then: Callable[[str], None], entry: str = ""
     ) -> None:
-        """Have something typed, with `word` on the button that takes it."""
+        """Ask for a text, with `word` on the button that accepts it."""
 
         def done() -> None:
             text = " ".join(self._entry.split())
@@ -299,11 +299,11 @@ class Desk:
         self.show(page, on, entry)
 
     def back_button(self) -> Item:
-        """What leads to the page before."""
+        """The button back to the previous page."""
         return Item("back", self.say(N_("Back")))
 
     def close_button(self) -> Item:
-        """What ends the administration."""
+        """The button that ends the administration."""
         return Item("close", self.say(N_("Close")))
 
     # --- inside ----------------------------------------------------------------------------------

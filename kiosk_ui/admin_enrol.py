@@ -1,4 +1,4 @@
-"""Enrolment before the door's camera: consent, then pose by pose what the daemon asks for."""
+"""Enrolment in front of the door's camera: consent, then the daemon's poses one by one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ENROL = N_("Enrol")
 
 
 def advice(code: str) -> str | None:
-    """What to say while the pose is not there yet; None for a code that ends the enrolment."""
+    """What to say until the pose is right; None for a code that ends the enrolment."""
     if code in _ADVICE:
         return _ADVICE[code]
     if code in set(Hint):
@@ -57,7 +57,7 @@ class EnrolPages:
         self._name = ""
 
     def begin(self) -> None:
-        """Ask whom to enrol."""
+        """Ask for the name of the person to enrol."""
         say = self._desk.say
         line, word = say(N_("The person's name")), say(N_("Next"))
         self._desk.ask_text(say(_ENROL), line, word, self._consent)
@@ -151,6 +151,6 @@ class EnrolPages:
         return Item("cancel", self._desk.say(N_("Cancel")))
 
     def _give_up(self) -> None:
-        """Have the daemon forget an enrolment that was not saved."""
+        """Make the daemon discard an enrolment that was not saved."""
         self._desk.ask_quietly("enrol-cancel", lambda *_: None)
         self._poses = []

@@ -1,4 +1,4 @@
-"""What the daemon tells of the system and of the last decisions, for people. Pure."""
+"""What the daemon says about the system and the last decisions, as text for people. Pure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What this screen has heard by itself."""
+    """What this screen itself has heard."""
 
     config: Config
     status: Status | None = None
@@ -67,12 +67,12 @@ class House:
 
 
 def lock_said(door: DoorState | None, say: Say) -> str:
-    """The lock's own word."""
+    """What the lock says about itself."""
     return say(_NOT_HEARD if door is None else _LOCKS[door.state])
 
 
 def facts_of(text: str, house: House, say: Say) -> tuple[Item, ...]:
-    """How it is, from the daemon's answer to `system` and from what was heard here."""
+    """The system's state, from the daemon's answer to `system` and from what was heard here."""
     status, config = house.status, house.config
     told = [line.split("  ") for line in text.splitlines()]
     state = say(_NOT_HEARD if status is None else _STATES[status.state])
@@ -115,9 +115,9 @@ def _machine(kind: str, rest: list[str], say: Say) -> list[Item]:
 
 
 def recent_of(text: str, say: Say, zone: tzinfo | None = None) -> tuple[Item, ...]:
-    """The last decisions, from the daemon's answer to `decisions`: who, when, by what or why.
+    """The last decisions, from the daemon's answer to `decisions`: who, when, how or why not.
 
-    Times are those of the door's `zone`; this machine's, without one.
+    Times are in the door's `zone`, or in this machine's without one.
     """
     items = []
     for line in text.splitlines():

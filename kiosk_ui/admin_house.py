@@ -1,4 +1,4 @@
-"""How the house is: the last decisions, the system, and a test of the lock that opens nothing."""
+"""The state of the house: last decisions, system, and a test of the lock that opens nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEST_LINES = (
 
 
 class HousePages:
-    """`decisions`, `system` and `lock` are in the menu; `house` is what was heard by now."""
+    """`decisions`, `system` and `lock` are in the menu; `house` returns what has been heard."""
 
     def __init__(
         self, desk: Desk, house: Callable[[], House], clock_s: Callable[[], float]
@@ -33,7 +33,7 @@ class HousePages:
         self._clock_s = clock_s
 
     def decisions(self) -> None:
-        """Ask who came last."""
+        """Ask for the last decisions."""
         desk, title = self._desk, self._desk.say(DECISIONS)
 
         def told(text: str) -> None:
@@ -46,7 +46,7 @@ class HousePages:
         desk.ask(title, "decisions", told)
 
     def system(self) -> None:
-        """Ask how the system is; without an answer, show what is known here."""
+        """Ask for the system's state; without an answer, show what is known here."""
         desk, say = self._desk, self._desk.say
 
         def told(code: str, text: str) -> None:
@@ -60,7 +60,7 @@ class HousePages:
         desk.ask_quietly("system", told)
 
     def lock(self) -> None:
-        """Say what is tested, and what the lock says by itself."""
+        """Say what is tested, and what the lock says about itself."""
         desk, say = self._desk, self._desk.say
         said = lock_said(self._house().door, say)
         page = Page(
@@ -82,7 +82,7 @@ class HousePages:
         )
 
     def _await(self, before: str, begun_s: float) -> None:
-        """Look whether the lock has named the event of a test that was sent since `before`."""
+        """Check whether the lock has named the event of a test later than `before`."""
         desk, house, lasted_s = self._desk, self._house(), self._clock_s() - begun_s
         event, door = house.lock_test, house.door
         sent = event != before

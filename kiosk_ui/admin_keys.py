@@ -1,6 +1,6 @@
-"""The keys to type names with, in the language of the screen, and what each makes of a text. Pure.
+"""The keys for typing names in the screen's language, and what each does to the text. Pure.
 
-Chinese has Latin letters alone: whoever needs characters writes them with `oneglance people`.
+Chinese has only Latin letters: use `oneglance people` where characters are needed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OTHER = {True: "abc", False: "ع"}
 
 
 def rows(code: str, *, own: bool = True) -> Rows:
-    """The rows of keys in a language; `own` are its letters, where these are not Latin."""
+    """The rows of keys for a language; `own` are its letters if they are not Latin."""
     if code == "ar" and own:
         first, second, third, fourth = _ARABIC
         last = (LAYOUT, *fourth, SPACE, "-", DELETE)
@@ -41,20 +41,20 @@ def rows(code: str, *, own: bool = True) -> Rows:
 
 
 def label(key: str, *, shifted: bool, own: bool = True) -> str:
-    """What stands on a key that bears letters."""
+    """What is written on a key, whether it types a letter or switches between letters."""
     if key == LAYOUT:
         return _OTHER[own]
     return capital(key) if shifted else key
 
 
 def capital(letter: str) -> str:
-    """The letter as a name begins with it; what has none stays."""
+    """The letter as a capital; one without a capital stays as it is."""
     upper = letter.upper()
     return upper if len(upper) == 1 else letter
 
 
 def typed(entry: str, letter: str, code: str) -> str:
-    """`entry` with one more letter; in Vietnamese a tone goes to the vowel before it."""
+    """`entry` with one more letter; in Vietnamese a tone is added to the vowel before it."""
     if code == "vi" and letter.lower() in _TONES and entry:
         tone = unicodedata.normalize("NFD", letter)[-1]
         joined = unicodedata.normalize("NFC", entry[-1] + tone)

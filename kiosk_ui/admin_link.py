@@ -1,4 +1,4 @@
-"""The administrator's own way to the daemon, from a right PIN until they leave."""
+"""The administrator's own connection to the daemon, from a correct PIN until they leave."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class _Question:
 
 
 class AdminLink:
-    """Asks with the administrator's key, under the administrator's name at the broker.
+    """Asks with the administrator's key, as the administrator's user at the broker.
 
-    So the screen's own name need not be allowed more, and nothing is left when it is stopped.
+    So the screen's own user needs no further rights, and nothing remains once this is stopped.
     """
 
     def __init__(self, config: Config, key: AdminKey, answer_s: float = ANSWER_S) -> None:
@@ -79,12 +79,12 @@ class AdminLink:
         return self._link.connected
 
     def ask(self, verb: str, then: Then, /, **args: Arg) -> None:
-        """Ask for something; `then` hears what came of it from `turn`, once."""
+        """Send a request; `turn` calls `then` with the outcome, once."""
         self._waiting.append(_Question(verb, args, then, time.monotonic() + self._answer_s))
         self._send()
 
     def turn(self) -> None:
-        """Send what waits, hand out the answers; call it often, in the thread that asks."""
+        """Send what is waiting, hand over answers; call it often, in the thread that asks."""
         self._send()
         while self._heard:
             arrival = self._heard.popleft()
@@ -115,9 +115,9 @@ class AdminLink:
     def _believed(self, arrival: Arrival, asked: _Question) -> Reply:
         """The answer to what was asked. Raises MessageError if it must not be believed.
 
-        Names and groups are shown from it, and then signed for: so it has to be the daemon's own,
-        and the one to this question. Only that nothing was done may anybody say, who can keep
-        the question from the daemon as well.
+        Names and groups are shown from it, and then signed for: so it must be the daemon's own, and
+        the answer to this very question. Only a refusal is believed from anybody: whoever can forge
+        one could as well keep the question from the daemon.
         """
         reply = parse(arrival.payload, Reply, arrival.topic)
         if not reply.ok and not reply.nonce:
@@ -151,7 +151,7 @@ class AdminLink:
             )
 
     def stop(self) -> None:
-        """Hang up for good."""
+        """Disconnect for good."""
         self._open.clear()
         self._waiting.clear()
         self._link.stop(timeout_s=0.5)

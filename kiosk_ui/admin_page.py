@@ -9,7 +9,7 @@ from oneglance.kiosk_ui.screen import Kind
 
 
 class Keys(StrEnum):
-    """Which keys a page has to type with."""
+    """Which keys a page offers for typing."""
 
     NONE = auto()
     DIGITS = auto()
@@ -18,10 +18,10 @@ class Keys(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A line of a list or a button: `key` is what is pressed, empty for what only tells.
+    """A line of a list or a button: `key` is what pressing it sends, empty if it is only text.
 
-    `strong` is the one thing to do here, `danger` what cannot be undone. `chosen` is whether it
-    bears a tick; None for what cannot.
+    `strong` marks the main action, `danger` one that cannot be undone. `chosen` is whether it is
+    ticked; None if it cannot be.
     """
 
     key: str
@@ -34,12 +34,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: a title, a line below, then as much of the rest as it has.
+    """One page: a title, a line below it, then whichever of the rest it has.
 
-    `note` is in small letters. A page that only says something has a `sign`: the symbol of the
-    screen that says the like to a visitor. `entry` is what was typed so far, already as dots if it
-    is secret; None where nothing is typed. `rows` are the keys for letters. `progress` is 0 to 1
-    while a face is taken, with the live `picture` above; `photo` is a JPEG file to be shown.
+    `note` is in small print. A page that only says something has a `sign`: the symbol of the screen
+    with a similar message for visitors. `entry` is what has been typed so far, already as dots if
+    it is secret; None if nothing is typed here. `rows` are the letter keys. `progress` is 0 to 1
+    while a face is captured, with the live `picture` above; `photo` is a JPEG file to show.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Who is enrolled: listed, searched, renamed, put into groups, deleted. The daemon does it all."""
+"""Who is enrolled: list, search, rename, put into groups, delete. The daemon does the work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MORE = re.compile(r"and ([0-9]+) more\b")
 
 
 class PeoplePages:
-    """`show` lists everybody, or whom `search` finds."""
+    """`show` lists everybody, or those whom `search` finds."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -91,7 +91,7 @@ class PeoplePages:
         )
 
     def _grouped(self, person_id: str, name: str, text: str) -> None:
-        """Show which groups the person is in, by the daemon's "+ family" and "- staff"."""
+        """Show the person's groups, from the daemon's lines "+ family" and "- staff"."""
         desk, say = self._desk, self._desk.say
         items: list[Item] = []
         on: dict[str, Do] = {"back": lambda: self._person(person_id, name)}

@@ -1,4 +1,4 @@
-"""Enrolment of somebody who is not there: a photograph from a stick, shown, named and agreed to."""
+"""Enrolment of somebody who is absent, from a photograph on a USB stick, with name and consent."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PhotoPages:
         self._folders = tuple(folders)
 
     def show(self) -> None:
-        """Look what is plugged in."""
+        """Look for photographs on whatever is plugged in."""
         desk = self._desk
         desk.busy(desk.say(_TITLE))
         desk.compute(lambda: photos_below(self._folders), self._listed)

@@ -1,4 +1,4 @@
-"""The administrator's PIN: asked for before anything else, and changed."""
+"""The administrator's PIN: asking for it before anything else, and changing it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _RULE = N_("{fewest} to {most} digits, not all the same, no sequence, no date")
 
 
 class PinPages:
-    """`enter` asks for the PIN that opens the key in `file`, `change` for another one.
+    """`enter` asks for the PIN that unseals the key in `file`, `change` for a new one.
 
-    With the right one the desk gets what `connect` makes of the key, until it is closed.
+    With the correct PIN the desk gets the link that `connect` makes with the key, until closed.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class PinPages:
         desk.tell(desk.say(_STAFF), desk.say(line), desk.close, note=note)
 
     def change(self, first: str = "", said: str = "") -> None:
-        """Ask for another PIN, twice."""
+        """Ask for a new PIN, twice."""
         desk = self._desk
 
         def once() -> None:

@@ -1,4 +1,4 @@
-"""What can be set at the screen: its language, its light, its PIN, and its live picture anew."""
+"""The screen's settings: language, brightness and PIN, and a restart of the live picture."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _NAMES = {
 
 
 class ScreenPages:
-    """`show` is in the menu. `keep` makes a choice count at once; False if it is not kept.
+    """`show` is in the menu. `keep` applies a choice at once; False if it could not be stored.
 
-    `change_pin` and `anew` (for the live picture) are others' pages.
+    `change_pin` and `anew` (restart the live picture) belong to other modules.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ScreenPages:
         self._anew = anew
 
     def show(self) -> None:
-        """What can be set here."""
+        """Show the settings."""
         desk, say = self._desk, self._desk.say
         light = f"{round(100 * self._kept().light)} %"
         items = (

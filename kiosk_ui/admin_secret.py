@@ -1,8 +1,8 @@
-"""The administrator's key on the screen's machine: sealed, so that it is of no use without the PIN.
+"""The administrator's key on the screen's machine: sealed, and useless without the PIN.
 
-The seal's key is the PIN's Argon2id (RFC 9106); there is no hash of the PIN besides. Whoever has
-this file can still guess: all of eight digits at the cost below are 250 days of one x86-64 core
-(0.22 s each), or two and a half of a hundred. What is chosen badly is found sooner.
+The sealing key is the PIN's Argon2id (RFC 9106); no other hash of the PIN exists. Whoever has this
+file can still guess: all of eight digits at the cost below are 250 days of one x86-64 core (0.22 s
+each), or two and a half of a hundred. A badly chosen PIN is found sooner.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class AdminKey:
-    """What an administrator at the screen acts with: a key, and who the broker takes them for."""
+    """What an administrator at the screen acts with: a key, and a user name at the broker."""
 
     key_id: str
     key: Ed25519PrivateKey = field(repr=False)
@@ -54,7 +54,7 @@ class AdminKey:
 
 
 def check_pin(pin: str) -> str:
-    """The PIN, if it is one. Raises ConfigError."""
+    """Return the PIN if it is acceptable. Raises ConfigError otherwise."""
     soon_guessed = len(set(pin)) < 3 or pin in "0123456789876543210" or _is_date(pin)
     if not _PIN.fullmatch(pin) or soon_guessed:
         raise ConfigError(
@@ -65,7 +65,7 @@ def check_pin(pin: str) -> str:
 
 
 def _is_date(pin: str) -> bool:
-    """Whether these are day, month and year: of the dates of two centuries all are soon tried."""
+    """Whether these digits are a date: all dates of two centuries are soon tried."""
     if len(pin) != 8 or not pin.isdecimal():
         return False
     end, start = pin[4:], pin[:4]
@@ -81,7 +81,7 @@ def _is_date(pin: str) -> bool:
 
 
 def sealed(key: AdminKey, pin: str, cost: Cost | None = None) -> bytes:
-    """The file's content: `key` under `pin`. Raises ConfigError for what is no PIN."""
+    """The file's content: `key` sealed under `pin`. Raises ConfigError for an unacceptable PIN."""
     cost = cost or Cost()
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
     body = {
@@ -104,7 +104,7 @@ def sealed(key: AdminKey, pin: str, cost: Cost | None = None) -> bytes:
 
 
 def opened(data: bytes, pin: str, where: str = "") -> AdminKey | None:
-    """The key under `pin`; None for another PIN. Raises ConfigError for what is no such file."""
+    """The key unsealed with `pin`; None for a wrong PIN. Raises ConfigError for any other file."""
     try:
         body = json.loads(data)
         cost = Cost(*(int(body[name]) for name in ("kib", "passes", "lanes")))
@@ -133,7 +133,7 @@ def opened(data: bytes, pin: str, where: str = "") -> AdminKey | None:
 
 
 def read(path: Path) -> bytes:
-    """The file's content. Raises ConfigError if it is missing or open to others."""
+    """The file's content. Raises ConfigError if it is missing or readable by others."""
     return read_secret(path, "sealed administrator's key", _FIX)
 
 

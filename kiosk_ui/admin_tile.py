@@ -33,9 +33,9 @@ _SIGNS = {DELETE: key_sign(Key.DELETE), SHIFT: letter_sign(SHIFT), SPACE: letter
 
 
 class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
-    """What an item looks like. `on_key` hears its key when it is pressed.
+    """How an item is drawn. `on_key` gets its key when it is pressed.
 
-    Making one takes some 10 ms, so that pages share them: `show` gives it another item.
+    Creating one takes some 10 ms, so pages share them: `show` gives it another item.
     """
 
     back = ColorProperty(DEFAULT.background)
@@ -59,7 +59,7 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
         self._said: object = None
 
     def show(self, item: Item, box: Box, *, right_to_left: bool) -> None:
-        """Be `item` in a box of x, y, width and height."""
+        """Show `item` in a box of x, y, width and height."""
         theme, self.item = self._theme, item
         self.more, self.ticked, self.touchable = item.more, item.chosen is not None, bool(item.key)
         self.right_to_left = right_to_left
@@ -81,14 +81,14 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
         self.say(item.text)
 
     def hide(self) -> None:
-        """Be nothing, where nobody sees or touches it."""
+        """Disappear, so that nobody sees or touches it."""
         self.item = Item("", "")
         # A rounded rectangle without a size stays as it was drawn.
         self.pos, self.size, self.opacity = (-1, -1), (0, 0), 0
         self.say("")
 
     def say(self, text: str) -> None:
-        """Show this text, unless a sign stands for it."""
+        """Show this text, unless there is a sign for it."""
         more = self.item.more
         if self.item.key in _SIGNS:
             text = ""
@@ -101,18 +101,18 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
         self.ids.more.say(more, self._fonts, right_to_left=turned)
 
     def at_most(self, font_px: float) -> None:
-        """Write no larger than this."""
+        """Limit the text size."""
         self.most = (font_px + 0.5) / self.height
         self.say(self.item.text)
 
     def on_press(self) -> None:
-        """Kivy's: it was pressed."""
+        """Kivy calls this when it is pressed."""
         if self.item.key:
             self._on_key(self.item.key)
 
 
 def even(tiles: Sequence[Tile]) -> None:
-    """Have these write equally large, as what is of one kind does."""
+    """Give these the same text size, since they are of one kind."""
     sizes = [tile.ids.text.font_px for tile in tiles]
     if sizes:
         size_px = max(min(sizes), _LEAST_SHARE * max(sizes))
@@ -129,7 +129,7 @@ class StaffButton(Tile):
         self._shown: object = None
 
     def stand(self, stage: Any, language: Language, *, there: bool) -> None:
-        """Be in the upper right corner of `stage`, if it is to be there."""
+        """Place it in the upper right corner of `stage`, if it is wanted."""
         if not there:
             if self.parent is not None:
                 stage.remove_widget(self)

@@ -1,4 +1,4 @@
-"""The administration's pages: one drawing for all, laid over the rest of the screen.
+"""The administration's pages, all drawn by one widget over the rest of the screen.
 
 Import this only after `kivy_window.open_window`.
 """
@@ -44,7 +44,7 @@ _TALLEST_KEY = 1.45
 
 
 class AdminView(FloatLayout):  # type: ignore[misc]
-    """Lies over the whole screen while there is a page. `show` is called once a frame."""
+    """Covers the whole screen while there is a page. `show` is called once per frame."""
 
     background = ColorProperty(DEFAULT.background)
     photo = ObjectProperty(None, allownone=True)
@@ -75,11 +75,11 @@ class AdminView(FloatLayout):  # type: ignore[misc]
 
     @property
     def tiles(self) -> list[Tile]:
-        """What can be pressed or read on the page."""
+        """The buttons and lines of the page."""
         return self._tiles[: self._used]
 
     def show(self, page: Page | None, stage: Any, shot: Shot | None, *, shifted: bool) -> None:
-        """Draw `page` over `stage`, nothing for None."""
+        """Draw `page` over `stage`, or nothing for None."""
         if page is None:
             if self.parent is not None:
                 stage.remove_widget(self)
@@ -103,7 +103,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         self._live.draw(shot if page.picture else None, _progress(page.progress), words_top)
 
     def on_touch_down(self, touch: Any) -> bool:
-        """Kivy's: nothing below is to be touched."""
+        """Kivy calls this on a touch: nothing below may be touched."""
         super().on_touch_down(touch)
         return True
 
@@ -156,7 +156,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
             self._items(page, box)
 
     def _turned(self, x: float, y: float, width: float, height: float) -> Box:
-        """A box where it stands in the language: from the right, where lines begin there."""
+        """A box, mirrored if the language is written from right to left."""
         if self.language.right_to_left:
             x = self.x + self.right - x - width
         return x, y, width, height
@@ -192,7 +192,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         self._say("note", page.note)
 
     def _signed(self, page: Page, sign: Kind, box: Box) -> None:
-        """A symbol, and what it says below it, all in the middle of the box."""
+        """A symbol with its text below, centred in the box."""
         x, y, width, height = box
         high = min(height, _SIGNED_MOST * width)
         shares = dict(zip(("sign", "title", "line", "note"), _SIGNED, strict=True))
@@ -224,9 +224,9 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         self.ids[name].say(text, self._fonts, right_to_left=self.language.right_to_left)
 
     def _buttons(self, page: Page, edge: float, width: float) -> float:
-        """The buttons at the foot, in two rows where three would stand too close.
+        """The buttons at the bottom, in two rows where three would be too close.
 
-        Returns where what stands above them begins.
+        Returns the y above which the rest of the page goes.
         """
         y = float(self.y + edge)
         if not page.buttons:
@@ -256,7 +256,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
                     self._tile(Item(key, key), (at_x, at_y, wide, tall))
 
     def _items(self, page: Page, box: Box) -> None:
-        """As many items as are easy to touch, and what shows the next ones."""
+        """As many items as can be touched easily, and a button for the next ones."""
         x, y, width, height = box
         if not page.items:
             return
@@ -304,7 +304,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
 def _shared(
     row: tuple[str, ...], x: float, width: float, gap: float
 ) -> Iterator[tuple[str, float, float]]:
-    """Each key of a row, where it begins and how wide it is: a space bar is the widest."""
+    """Each key of a row, its x and its width: the space bar is the widest."""
     shares = [4.0 if key == " " else 1.0 for key in row]
     each = (width - gap * (len(row) - 1)) / sum(shares)
     for key, share in zip(row, shares, strict=True):
@@ -313,7 +313,7 @@ def _shared(
 
 
 def _within(size: tuple[float, float], box: Box) -> list[float]:
-    """Where a picture of this size stands, whole and in the middle of a box."""
+    """Where a picture of this size goes, complete and centred in a box."""
     x, y, width, height = box
     scale = min(width / size[0], height / size[1])
     wide, tall = scale * size[0], scale * size[1]
@@ -321,7 +321,7 @@ def _within(size: tuple[float, float], box: Box) -> list[float]:
 
 
 def _texture(jpeg: bytes) -> Any:
-    """A picture for the graphics card; None for none."""
+    """A picture as a texture; None without a picture."""
     return CoreImage(io.BytesIO(jpeg), ext="jpg", nocache=True).texture if jpeg else None
 
 

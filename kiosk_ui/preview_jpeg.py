@@ -1,4 +1,4 @@
-"""How large a JPEG file is, read from its header: what claims too much is never decoded. Pure."""
+"""A JPEG file's picture size, read from its header: oversized pictures are never decoded. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Width and height in px. Raises MessageError for what is no whole JPEG header."""
+    """Width and height in px. Raises MessageError unless the JPEG header is complete."""
     at = 2
     if data[:2] != b"\xff\xd8":
         raise MessageError("a picture that is no JPEG")

@@ -1,7 +1,7 @@
-"""All texts of the screen, in one place: English, and the ids of their translations.
+"""All texts of the screen in one place, in English, which also serve as translation ids.
 
-`N_` marks what is translated (`locale/*.po`). The big text says what to do wherever there is
-something to do; nothing blames the person. `{name}` and `{left}` are filled in by the window.
+`N_` marks what is translated (`locale/*.po`). The big text says what to do if there is anything to
+do; no text blames the person. `{name}` and `{left}` are filled in by the window.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ DAY = N_("{day} {month}")
 
 
 def time_of(wall: datetime) -> str:
-    """The clock while nobody is there, e.g. "17:42"."""
+    """The time for the idle clock, e.g. "17:42"."""
     return f"{wall.hour}:{wall.minute:02d}"
 
 
@@ -169,6 +169,6 @@ def day_of(wall: datetime, say: Callable[..., str]) -> str:
 
 
 def time_left(seconds: float) -> str:
-    """How long somebody has to wait, as minutes and seconds: "0:42", never "0:00"."""
+    """A waiting time in minutes and seconds: "0:42", never "0:00"."""
     minutes, rest = divmod(max(1, math.ceil(seconds)), 60)
     return f"{minutes}:{rest:02d}"
