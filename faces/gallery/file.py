@@ -20,7 +20,11 @@ BUSY_TIMEOUT_S = 5.0
 RESTORE = "restore the gallery from a backup; the file was left as it is"
 
 
-def connect(path: Path, upgrade: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+def connect(
+    path: Path,
+    upgrade: Callable[[sqlite3.Connection], None],
+    busy_timeout_s: float = BUSY_TIMEOUT_S,
+) -> sqlite3.Connection:
     """Open the gallery's database, in autocommit mode, for the thread that calls.
 
     `upgrade` is called with the database of an older gallery. Raises GalleryError if it is
@@ -29,7 +33,7 @@ def connect(path: Path, upgrade: Callable[[sqlite3.Connection], None]) -> sqlite
     """
     _check_file(path)
     with wrapped(path):
-        database = _connect(path)
+        database = _connect(path, busy_timeout_s)
         try:
             _check_content(database, path)
             _configure(database)
@@ -59,7 +63,7 @@ def make(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
             finally:
                 os.close(descriptor)
             with wrapped(path):
-                database = _connect(draft)
+                database = _connect(draft, BUSY_TIMEOUT_S)
                 try:
                     _configure(database)
                     fill(database)
@@ -134,10 +138,10 @@ def erase_old_pages(database: sqlite3.Connection) -> bool:
     return not busy
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     # mode=rw: a file that vanished since is an error, not a reason to make an empty one.
     uri = f"{path.absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
 
 
 def sync_folder(folder: Path) -> None:

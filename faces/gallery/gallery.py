@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oneglance.errors import GalleryError
-from oneglance.faces.gallery.file import connect, erase_old_pages, make, wrapped
+from oneglance.faces.gallery.file import BUSY_TIMEOUT_S, connect, erase_old_pages, make, wrapped
 from oneglance.faces.gallery.person import (
     Person,
     Snapshot,
@@ -89,11 +89,13 @@ class Gallery:
         create: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         witness: Witness | None = None,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> Self:
         """Open the gallery at `path`, or make it with `create`; use it in a `with` block.
 
         A gallery of an older version is brought to today's. With a `witness` a copy that is older
-        than what was seen before is refused when it is read or written.
+        than what was seen before is refused when it is read or written. Another process may keep it
+        busy for `busy_timeout_s`.
 
         Raises GalleryError if it is missing, damaged, open to others, or sealed with another key.
         """
@@ -113,7 +115,7 @@ class Gallery:
                 witness.check_first(path)
             upgrade_from_1(database, path, key, 0 if witness is None else 1)
 
-        database = connect(path, upgrade)
+        database = connect(path, upgrade, busy_timeout_s)
         gallery = cls(database, path, key, now, witness)
         try:
             gallery._register.generation()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import secrets
+import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -182,6 +184,15 @@ class Door:
             for one in entries(self.config.audit_folder)
             if one.kind in kinds
         ]
+
+    def sealed(self, *tables: str) -> list[bytes]:
+        """What is sealed in these tables of the gallery's file."""
+        with closing(sqlite3.connect(self.config.gallery.path)) as database:
+            return [
+                blob
+                for table in tables
+                for (blob,) in database.execute(f"SELECT sealed FROM {table}")  # noqa: S608
+            ]
 
     def bytes_on_disk(self) -> bytes:
         """All of the gallery's files."""

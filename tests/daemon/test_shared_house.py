@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,9 @@ class Place:
 
     def sealed_rows(self) -> list[bytes]:
         """What is sealed in its gallery, row by row."""
-        with open_gallery(self.config) as gallery:
-            query = "SELECT sealed FROM template UNION ALL SELECT sealed FROM person"
-            return [row[0] for row in gallery._database.execute(query)]
+        query = "SELECT sealed FROM template UNION ALL SELECT sealed FROM person"
+        with closing(sqlite3.connect(self.config.gallery.path)) as database:
+            return [row[0] for row in database.execute(query)]
 
     def on_disk(self) -> bytes:
         """All bytes of its gallery's files."""

@@ -63,9 +63,7 @@ def test_who_is_enrolled_and_deleted_in_the_house_is_so_at_the_door(
     door.take_over()
     assert door.people() == {"ada": True, "zoe": True}
     first = door.bytes_on_disk()
-    with door.gallery() as gallery:
-        sealed = [row[0] for row in gallery._database.execute("SELECT sealed FROM template")]
-        sealed += [row[0] for row in gallery._database.execute("SELECT sealed FROM person")]
+    sealed = door.sealed("template", "person")
     assert len(sealed) == 4
     assert all(blob in first for blob in sealed)
     house.delete("ada")
@@ -74,9 +72,7 @@ def test_who_is_enrolled_and_deleted_in_the_house_is_so_at_the_door(
     assert door.people() == {"zoe": True}
     # Of whoever is gone no byte is left, in the write-ahead log neither.
     left = [blob for blob in sealed if blob in door.bytes_on_disk()]
-    with door.gallery() as gallery:
-        still = [row[0] for row in gallery._database.execute("SELECT sealed FROM template")]
-    assert set(still) <= set(left)
+    assert set(door.sealed("template")) <= set(left)
     assert len(left) == 2
     assert [(state.version, state.problem) for state in door.states][-1] == (house.version, "")
     assert house.sharer.proves("front", door.states[-1])

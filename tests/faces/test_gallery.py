@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -278,9 +280,9 @@ def test_a_clock_that_fell_behind_revives_nobody(path: Path) -> None:
 def test_purging_removes_exactly_the_expired(path: Path, gallery: Gallery) -> None:
     enrol(gallery, "Ada")
     enrol(gallery, "Bob", expires_at=NOON + timedelta(days=2))
-    known = sealed_bytes(gallery)
+    known = sealed_bytes(path)
     enrol(gallery, "Guestophilus", expires_at=NOON + timedelta(days=1))
-    blobs = sealed_bytes(gallery) - known
+    blobs = sealed_bytes(path) - known
     assert gallery.purge_expired(NOON) == []
     assert gallery.purge_expired(NOON + timedelta(days=1)) == ["guestophilus"]
     assert [person.person_id for person in gallery.list_people()] == ["ada", "bob"]
@@ -346,12 +348,12 @@ def test_deletion_leaves_no_byte_behind(path: Path, gallery: Gallery) -> None:
     blobs: dict[str, list[bytes]] = {}
     plain: list[bytes] = []
     for name in people:
-        before = sealed_bytes(gallery)
+        before = sealed_bytes(path)
         templates = unit(draw.randint(1, 6), draw.choice([128, 512, 1500]))
         plain += [name.encode(), *(row.tobytes()[:32] for row in templates)]
         enrol(gallery, name, templates=templates, model_id="m", groups=["family"])
         gallery.edit(name, groups=["guest"])
-        blobs[name] = sorted(sealed_bytes(gallery) - before)
+        blobs[name] = sorted(sealed_bytes(path) - before)
         assert all(blob[:32] in files_bytes(path) for blob in blobs[name])
     draw.shuffle(people)
     daemon = Gallery.open(path, KEY)
@@ -369,9 +371,10 @@ def test_deletion_leaves_no_byte_behind(path: Path, gallery: Gallery) -> None:
     daemon.close()
 
 
-def sealed_bytes(gallery: Gallery) -> set[bytes]:
+def sealed_bytes(path: Path) -> set[bytes]:
     query = "SELECT sealed FROM person UNION SELECT sealed FROM template"
-    return {blob for (blob,) in gallery._database.execute(query)}
+    with closing(sqlite3.connect(path)) as database:
+        return {blob for (blob,) in database.execute(query)}
 
 
 def test_every_connection_blanks_what_it_frees(path: Path, gallery: Gallery) -> None:
@@ -385,14 +388,16 @@ def test_deletion_says_so_when_another_program_keeps_old_pages(
     path: Path, gallery: Gallery
 ) -> None:
     enrol(gallery, "Ada")
-    blobs = sealed_bytes(gallery)
-    with Gallery.open(path, KEY) as reader:
-        reader._database.execute("BEGIN")
-        assert reader.list_people() != []
-        gallery._database.execute("PRAGMA busy_timeout = 50")
-        with pytest.raises(GalleryError, match="bytes remain") as caught:
-            gallery.delete("ada")
-        reader._database.execute("COMMIT")
+    blobs = sealed_bytes(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM person").fetchone() == (1,)
+        with (
+            Gallery.open(path, KEY, busy_timeout_s=0.05) as hasty,
+            pytest.raises(GalleryError, match="bytes remain") as caught,
+        ):
+            hasty.delete("ada")
+        reader.execute("COMMIT")
     assert "people purge" in caught.value.fix
     assert gallery.list_people() == []
     assert any(blob[:32] in files_bytes(path) for blob in blobs)

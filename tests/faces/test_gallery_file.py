@@ -212,8 +212,7 @@ def test_a_closed_gallery_is_a_gallery_error(path: Path) -> None:
 def test_a_gallery_kept_busy_by_another_program_is_a_gallery_error(path: Path) -> None:
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("BEGIN IMMEDIATE")
-    with Gallery.open(path, KEY, now=lambda: NOON) as gallery:
-        gallery._database.execute("PRAGMA busy_timeout = 50")
+    with Gallery.open(path, KEY, now=lambda: NOON, busy_timeout_s=0.05) as gallery:
         with pytest.raises(GalleryError, match="busy"):
             gallery.enrol("Cleo", TWO, MODEL, consent_at=NOON, source="photo")
         database.close()

@@ -125,11 +125,10 @@ def test_what_is_left_when_another_program_reads_old_pages_goes_with_the_next_pu
     code = """
         import sys
         from pathlib import Path
-        import oneglance.faces.gallery.file as file
-        file.BUSY_TIMEOUT_S = 0.05
         from oneglance.faces.gallery.gallery import Gallery
         from oneglance.faces.gallery.vault import TemplateKey
-        with Gallery.open(Path(sys.argv[1]), TemplateKey(b"k" * 32)) as gallery:
+        path, key = Path(sys.argv[1]), TemplateKey(b"k" * 32)
+        with Gallery.open(path, key, busy_timeout_s=0.05) as gallery:
             print(len(gallery.list_people()))
     """
     assert run(code, path) == (0, "2\n")

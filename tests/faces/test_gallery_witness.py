@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,17 +125,17 @@ def test_an_older_copy_put_back_under_an_open_gallery_is_refused_too(
     with opened(path, witness) as gallery:
         gallery.delete("bob")
         seen = gallery.change_counter()
-        rows = Gallery.open(backup, KEY)
-        tables = {
-            table: rows._database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-            for table in ("meta", "person", "template")
-        }
-        rows.close()
-        for table in ("template", "person", "meta"):
-            gallery._database.execute(f"DELETE FROM {table}")  # noqa: S608
-        for table, found in tables.items():
-            marks = ", ".join("?" * len(found[0]))
-            gallery._database.executemany(f"INSERT INTO {table} VALUES ({marks})", found)  # noqa: S608
+        with closing(sqlite3.connect(backup)) as rows:
+            tables = {
+                table: rows.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+                for table in ("meta", "person", "template")
+            }
+        with closing(sqlite3.connect(path, isolation_level=None)) as thief:
+            for table in ("template", "person", "meta"):
+                thief.execute(f"DELETE FROM {table}")  # noqa: S608
+            for table, found in tables.items():
+                marks = ", ".join("?" * len(found[0]))
+                thief.executemany(f"INSERT INTO {table} VALUES ({marks})", found)  # noqa: S608
         assert gallery.change_counter() == seen - 1
         with pytest.raises(RestoredGalleryError):
             gallery.snapshot(MODEL, NOON)
