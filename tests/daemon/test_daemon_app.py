@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import paho.mqtt.client as mqtt
 import pytest
 from command_samples import ring_file, write
 from numpy.typing import NDArray
@@ -326,19 +327,20 @@ def test_a_crash_in_the_vision_thread_ends_the_process_after_saying_offline(
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_network_thread_that_died_ends_the_process(
-    house: House, network_camera: Any, broker: MqttConfig, wait_until: Wait
+    house: House,
+    network_camera: Any,
+    broker: MqttConfig,
+    wait_until: Wait,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def bug(_client: object, _timeout_s: float) -> None:
+        raise SystemExit
+
     with running(Daemon(house(network_camera.url, mqtt=broker))) as run:
         wait_until(lambda: run.daemon.connected, "never connected")
-        assert run.daemon._outlet is not None
-        link = run.daemon._outlet.publisher.link
-
-        def bug(_: float) -> None:
-            raise SystemExit
-
-        link._client.loop = bug  # type: ignore[method-assign,assignment]
+        monkeypatch.setattr(mqtt.Client, "loop", bug)
         wait_until(lambda: run.ended, "it goes on, deaf and dumb")
-        assert not link.connected
+        assert not run.daemon.connected
     assert isinstance(run.error, OneglanceError)
     assert run.error.what == "the network thread has died"
 

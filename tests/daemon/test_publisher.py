@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from oneglance.broker import embedded_broker, free_port
@@ -203,14 +204,16 @@ def test_decisions_and_visits_from_many_threads_arrive_whole(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_link_whose_thread_died_takes_no_decision(broker: MqttConfig, wait_until: Wait) -> None:
+def test_a_link_whose_thread_died_takes_no_decision(
+    broker: MqttConfig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(_client: object, _timeout_s: float) -> None:
+        raise SystemExit
+
     with publishing(broker) as publisher:
         link = publisher.link
-
-        def bug(_: float) -> None:
-            raise SystemExit
-
-        link._client.loop = bug  # type: ignore[method-assign,assignment]
+        wait_until(lambda: link.connected, "never connected")
+        monkeypatch.setattr(mqtt.Client, "loop", bug)
         wait_until(lambda: not link.alive, "it lives on")
         assert not link.connected
         assert not link.publish(TOPICS.decision, b"unheard", qos=1)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -139,18 +140,27 @@ def test_repeated_refusals_are_counted_and_logged_once(
 
 
 def test_a_last_will_on_a_forbidden_topic_is_never_said(
-    mosquitto: Mosquitto, wait_until: Wait
+    mosquitto: Mosquitto, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[Arrival] = []
+    made: list[mqtt.Client] = []
+    connect = mqtt.Client.connect
+
+    def noted(self: mqtt.Client, *args: Any, **more: Any) -> Any:
+        made.append(self)
+        return connect(self, *args, **more)
+
     with (
         client(mosquitto.mqtt("admin"), "oneglance/#", heard=heard),
-        client(mosquitto.mqtt("kiosk"), last_will=LastWill(TOPICS.decision, b"forged")) as kiosk,
         client(mosquitto.mqtt("daemon")) as daemon,
+        monkeypatch.context() as patch,
     ):
-        kiosk._client.socket().shutdown(socket.SHUT_RDWR)
-        wait_until(lambda: "closed its connection" in mosquitto.log(), "the broker noticed")
-        daemon.publish(TOPICS.status, b"{}", qos=1)
-        wait_until(lambda: len(heard) > 0, "what came after")
+        patch.setattr(mqtt.Client, "connect", noted)
+        with client(mosquitto.mqtt("kiosk"), last_will=LastWill(TOPICS.decision, b"forged")):
+            made[-1].socket().shutdown(socket.SHUT_RDWR)
+            wait_until(lambda: "closed its connection" in mosquitto.log(), "the broker noticed")
+            daemon.publish(TOPICS.status, b"{}", qos=1)
+            wait_until(lambda: len(heard) > 0, "what came after")
     assert [a.topic for a in heard] == [TOPICS.status]
 
 
