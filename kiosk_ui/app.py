@@ -55,9 +55,11 @@ BUSY_WITH_VISITORS = PICTURED | {Kind.WELCOME, Kind.PIN_PAD}
 class KioskApp:
     """One run of the kiosk. `run` blocks in the thread that owns the window."""
 
-    def __init__(self, config: Config, notifier: Notifier | None = None) -> None:
+    def __init__(
+        self, config: Config, notifier: Notifier | None = None, client: KioskClient | None = None
+    ) -> None:
         self._config = config
-        self._client = KioskClient(config)
+        self._client = client or KioskClient(config)
         self._notifier = notifier or Notifier()
         self._fullscreen = config.kiosk.fullscreen
         self._dims = Schedule.of(config.kiosk.dim) if config.kiosk.dim else None
@@ -160,7 +162,7 @@ class KioskApp:
         self.turn()
         screen, now_s, wall = self._state.screen, time.monotonic(), self._wall()
         self._view.show(screen, now_s, wall)
-        self._view.dimmed = self._dimmed(screen.kind, wall)
+        self._view.dimmed = self.dimmed(screen.kind, wall)
         self._live.show(self._shot, screen)
         foot = self._view.theme.foot(screen.kind)
         self._bar.show(self.button, self._stage, self._view, foot)
@@ -175,7 +177,7 @@ class KioskApp:
             self._client.shown(challenge)
         if not covered:
             self._speak(screen, now_s)
-        self._feed_watchdog()
+        self.feed_watchdog()
         moves = self._view.moves(screen, now_s) or covered
         if not (moves or self._state.pad.open):
             self._client.news.wait(_REST_S)
@@ -192,7 +194,7 @@ class KioskApp:
         zone = self._config.site.timezone
         return datetime.now(zone_of(zone)) if zone else datetime.now().astimezone()
 
-    def _dimmed(self, kind: Kind, wall: datetime) -> float:
+    def dimmed(self, kind: Kind, wall: datetime) -> float:
         """How much the screen is dimmed now."""
         if self._dims is None or kind not in _MAY_DIM:
             return 0.0
@@ -332,7 +334,7 @@ class KioskApp:
         log.info(text)
         self._notifier.status(text)
 
-    def _feed_watchdog(self) -> None:
+    def feed_watchdog(self) -> None:
         """The window just worked; whether it also hears is for the client to say."""
         period_s = self._notifier.watchdog_period_s
         now_s = time.monotonic()

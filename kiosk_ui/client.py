@@ -141,7 +141,7 @@ class KioskClient:
                 (self._topics.door_state, 1),
                 *answers,
             ),
-            on_message=self._arrived,
+            on_message=self.arrived,
             on_connected=lambda: self._tell(Connected()),
             on_disconnected=lambda: self._tell(Disconnected()),
         )
@@ -265,7 +265,8 @@ class KioskClient:
             events.append(Unheard(unheard))
         return events
 
-    def _arrived(self, arrival: Arrival) -> None:
+    def arrived(self, arrival: Arrival) -> None:
+        """Take what came from the broker, for `drain`; called in the link's thread."""
         if arrival.topic == self._pictures:
             if not arrival.retained:
                 self._frames.append(arrival.payload)

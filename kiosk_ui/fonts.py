@@ -75,9 +75,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class FontBook:
-    """The fonts that are tried for a letter, in order: the theme's own first, then Noto's."""
+    """The fonts that are tried for a letter, in order: the theme's own first, then Noto's.
+
+    With `system` those of this machine come last.
+    """
 
     own: Path | None = None
+    system: bool = True
 
     def runs(self, line: str, *, bold: bool = False, right_to_left: bool = False) -> list[Run]:
         """`line` as runs from left to right on the screen; letters that no font has are dropped.
@@ -98,7 +102,7 @@ class FontBook:
         """The first font that draws `letter`; None if none does."""
         code = ord(letter)
         own: tuple[Path, ...] = () if self.own is None else (self.own,)
-        for fonts in (own, _shipped(bold), _installed()):
+        for fonts in (own, shipped(bold), _installed() if self.system else ()):
             for font in fonts:
                 if code in letters_of(font):
                     return font
@@ -135,7 +139,8 @@ def forget() -> None:
 
 
 @cache
-def _shipped(bold: bool) -> tuple[Path, ...]:
+def shipped(bold: bool) -> tuple[Path, ...]:
+    """The fonts that come with oneglance, in the order in which they are tried."""
     return tuple(FOLDER / name for name in (*(_BOLD if bold else _REGULAR), *_OTHERS))
 
 

@@ -30,6 +30,7 @@ from oneglance.contract.messages import (
 from oneglance.contract.signing import create_signing_key, load_signing_key, sign
 from oneglance.contract.topics import Topics
 from oneglance.kiosk_ui.app import KioskApp
+from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.display import virtual_display
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.link import Link
@@ -171,14 +172,15 @@ def test_a_screen_that_no_longer_listens_does_not_feed_the_watchdog(
     manager = Manager(tmp_path)
     notifier = Notifier({"NOTIFY_SOCKET": manager.path, "WATCHDOG_USEC": "2"})
     config = Config(mqtt=broker, kiosk=KioskConfig(public_key_file=key_files[1]))
-    app = KioskApp(config, notifier)
-    app._feed_watchdog()
+    client = KioskClient(config)
+    app = KioskApp(config, notifier, client)
+    app.feed_watchdog()
     assert manager.told == [], "it has not begun to listen"
-    app._client.start()
-    app._feed_watchdog()
+    client.start()
+    app.feed_watchdog()
     assert manager.told == ["WATCHDOG=1"]
-    app._client.stop()
-    app._feed_watchdog()
+    client.stop()
+    app.feed_watchdog()
     assert manager.told == ["WATCHDOG=1"]
     manager.close()
 
@@ -189,9 +191,9 @@ def test_the_screen_is_dim_by_its_schedule_and_wakes_for_whoever_comes(
     screen = KioskConfig(public_key_file=key_files[1], dim=("daily 22:00-06:00",), dim_by=0.7)
     app = KioskApp(Config(kiosk=screen))
     night, day = (datetime(2026, 11, 29, hour, tzinfo=UTC) for hour in (23, 12))
-    assert app._dimmed(Kind.IDLE, night) == 0.7
-    assert app._dimmed(Kind.IDLE, day) == 0.0
-    assert app._dimmed(Kind.LOOK_HERE, night) == 0.0
+    assert app.dimmed(Kind.IDLE, night) == 0.7
+    assert app.dimmed(Kind.IDLE, day) == 0.0
+    assert app.dimmed(Kind.LOOK_HERE, night) == 0.0
     with pytest.raises(ValueError, match="dim"):
         KioskConfig(dim=("at night",))
 

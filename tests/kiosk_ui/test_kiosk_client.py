@@ -410,10 +410,10 @@ def test_what_waited_behind_a_frozen_window_has_expired(
         config, wall=lambda: now + timedelta(seconds=late_s), monotonic_s=lambda: late_s
     )
     key = load_signing_key(key_files[0])
-    client._arrived(arrival(TOPICS.decision, sign(make_decision(1, issued_at=now), key)))
+    client.arrived(arrival(TOPICS.decision, sign(make_decision(1, issued_at=now), key)))
     late_s = 5.5
     assert client.drain() == []
-    client._arrived(
+    client.arrived(
         arrival(TOPICS.decision, sign(make_decision(2, issued_at=now + timedelta(seconds=5)), key))
     )
     assert len(client.drain()) == 1
@@ -426,7 +426,7 @@ def test_after_a_clock_jump_no_decision_is_shown(
     client = KioskClient(config, wall=lambda: wall, monotonic_s=lambda: 100.0)
     client.drain()
     wall -= timedelta(hours=1)
-    client._arrived(
+    client.arrived(
         arrival(
             TOPICS.decision,
             sign(make_decision(1, issued_at=wall), load_signing_key(key_files[0])),
@@ -443,7 +443,7 @@ def test_the_locks_own_word_arrives_kept_or_not_and_nonsense_is_not_knowing(
         issued_at=datetime(2026, 11, 24, tzinfo=UTC), state=LockState.UNLOCKED, cause="event-0001"
     )
     for payload in (state.to_payload(), b"open"):
-        client._arrived(Arrival(TOPICS.door_state, payload, True, None, None))
+        client.arrived(Arrival(TOPICS.door_state, payload, True, None, None))
     assert client.drain() == [DoorArrived(state), DoorArrived(None)]
 
 
@@ -452,8 +452,8 @@ def test_a_flood_behind_a_frozen_window_is_dropped_but_the_last_status_is_kept(
 ) -> None:
     client = KioskClient(config)
     for _ in range(3 * MAX_WAITING):
-        client._arrived(arrival(TOPICS.visit, visit_payload()))
-    client._arrived(arrival(TOPICS.status, status_payload(ServiceState.OFFLINE)))
+        client.arrived(arrival(TOPICS.visit, visit_payload()))
+    client.arrived(arrival(TOPICS.status, status_payload(ServiceState.OFFLINE)))
     *visits, last = client.drain()
     assert len(visits) == MAX_WAITING
     assert isinstance(last, StatusArrived)
@@ -528,7 +528,7 @@ def lone_client(tmp_path_factory: pytest.TempPathFactory) -> KioskClient:
 def test_no_bytes_whatever_become_a_decision(
     lone_client: KioskClient, payload: bytes, retained: bool
 ) -> None:
-    lone_client._arrived(Arrival(TOPICS.decision, payload, retained, None, None))
+    lone_client.arrived(Arrival(TOPICS.decision, payload, retained, None, None))
     assert lone_client.drain() == []
 
 

@@ -23,6 +23,7 @@ from oneglance.kiosk_ui.language import DOMAIN, FOLDER, LANGUAGES, language
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 BOOK = FontBook()
+OURS = FontBook(system=False)
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +63,9 @@ def test_what_was_compiled_is_what_was_written(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", TRANSLATED)
-def test_our_own_fonts_draw_every_letter_of_every_language(
-    code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fonts, "_installed", lambda: ())
+def test_our_own_fonts_draw_every_letter_of_every_language(code: str) -> None:
     for text in read(code).values():
-        assert BOOK.lacking(text) == []
+        assert OURS.lacking(text) == []
 
 
 def test_no_french_line_begins_with_a_colon() -> None:
@@ -148,11 +146,10 @@ def test_a_line_of_two_directions_stands_as_it_is_read() -> None:
 
 
 def test_a_letter_that_no_font_draws_is_left_out_and_told_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(fonts, "_installed", lambda: ())
     for _ in range(2):
-        assert "".join(run.text for run in BOOK.runs("Ada \U0001f600")) == "Ada "
+        assert "".join(run.text for run in OURS.runs("Ada \U0001f600")) == "Ada "
     (record,) = caplog.records
     assert "none draws U+1F600 (grinning face)" in record.getMessage()
 
@@ -167,15 +164,10 @@ def test_a_font_of_ones_own_comes_first_and_the_others_help_it() -> None:
 def test_runs_hold_what_can_be_drawn_once_and_nothing_else(
     text: str, bold: bool, right_to_left: bool
 ) -> None:
-    monkey = pytest.MonkeyPatch()
-    monkey.setattr(fonts, "_installed", lambda: ())
-    monkey.setattr(fonts, "_tell_of", lambda letter: None)
-    with monkey.context():
-        runs = BOOK.runs(text, bold=bold, right_to_left=right_to_left)
-        drawn = sorted("".join(run.text for run in runs))
-        # Control characters and those that turn the writing have no letters.
-        known = [c for c in text if any(ord(c) in letters_of(f) for f in fonts._shipped(bold))]
-    monkey.undo()
+    runs = OURS.runs(text, bold=bold, right_to_left=right_to_left)
+    drawn = sorted("".join(run.text for run in runs))
+    # Control characters and those that turn the writing have no letters.
+    known = [c for c in text if any(ord(c) in letters_of(f) for f in fonts.shipped(bold))]
     plain = [c for c in known if unicodedata.category(c)[0] != "C"]
     assert [c for c in drawn if unicodedata.category(c)[0] != "C"] == sorted(plain)
     for run in runs:

@@ -29,6 +29,7 @@ from oneglance.daemon.voice.verbs import Verb
 from oneglance.faces.gallery.credentials import Claimed, Credentials
 from oneglance.faces.gallery.person import Person, Snapshot
 from oneglance.kiosk_ui.app import KioskApp
+from oneglance.kiosk_ui.client import KioskClient
 from oneglance.kiosk_ui.pad_keys import Key
 from oneglance.kiosk_ui.screen import Kind
 from oneglance.kiosk_ui.words import CLAIMED, PIN_REFUSED, PIN_WAIT, WORDS
@@ -67,12 +68,13 @@ class House:
     """A kiosk's program without its window, and the daemon's desk, on one broker."""
 
     def __init__(self, config: Config, entrance: Entrance, wait: Wait) -> None:
-        self.app = KioskApp(config)
+        self._client = KioskClient(config)
+        self.app = KioskApp(config, client=self._client)
         self.entrance = entrance
         self._wait = wait
         self.daemon = Link(config.mqtt, "daemon")
         self.daemon.start()
-        self.app._client.start()
+        self._client.start()
         wait(lambda: self.daemon.connected, "no connection")
         online = Status(issued_at=datetime.now(UTC), state=ServiceState.ONLINE, software="0.1.0")
         assert self.daemon.publish(TOPICS.status, online.to_payload(), qos=1, retain=True)
@@ -114,7 +116,7 @@ class House:
 
     def close(self) -> None:
         """Stop both."""
-        self.app._client.stop()
+        self._client.stop()
         self.daemon.stop()
 
 
