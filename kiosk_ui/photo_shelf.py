@@ -30,10 +30,13 @@ class Photo:
     changed_at: datetime
 
 
-def photos_below(folders: Sequence[Path]) -> tuple[Photo, ...]:
-    """The pictures, newest first, at most MAX_PICTURES. No link is followed; nothing raises."""
+def photos_below(folders: Sequence[Path], *, max_entries: int = MAX_ENTRIES) -> tuple[Photo, ...]:
+    """The pictures, newest first, at most MAX_PICTURES. No link is followed; nothing raises.
+
+    Of all entries only the first `max_entries` are looked at.
+    """
     found: list[tuple[float, Path]] = []
-    left = iter(range(MAX_ENTRIES))
+    left = iter(range(max_entries))
     for folder in folders:
         for entry in _files(folder, MAX_DEPTH, left):
             if entry.name.lower().endswith(SUFFIXES):
@@ -47,8 +50,8 @@ def photos_below(folders: Sequence[Path]) -> tuple[Photo, ...]:
     )
 
 
-def read_photo(path: Path) -> bytes | Fault:
-    """The file's bytes, if it is a file of at most MAX_BYTES and not a link."""
+def read_photo(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes | Fault:
+    """The file's bytes, if it is a file of at most `max_bytes` and not a link."""
     try:
         # O_NONBLOCK: a FIFO would hang.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -56,9 +59,9 @@ def read_photo(path: Path) -> bytes | Fault:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode):
                 return Fault.NO_PICTURE
-            if about.st_size > MAX_BYTES:
+            if about.st_size > max_bytes:
                 return Fault.TOO_LARGE
-            return file.read(MAX_BYTES)
+            return file.read(max_bytes)
     except OSError:
         return Fault.UNREADABLE
 

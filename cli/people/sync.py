@@ -306,12 +306,20 @@ def ask(
 
 
 def hear_doors(
-    broker: Broker, sharer: Sharer, doors: Sequence[str], seconds: float, version: int | None
+    broker: Broker,
+    sharer: Sharer,
+    doors: Sequence[str],
+    seconds: float,
+    version: int | None,
+    *,
+    window_s: float = WINDOW_S,
+    again_s: float = AGAIN_S,
 ) -> dict[str, GalleryState]:
     """What the doors say, until all have taken over `version` (None: have said anything).
 
-    Waits at most `seconds` after the last of them was asked. Missing doors are asked again
-    meanwhile: when many doors speak at once, the broker drops some of their messages.
+    Waits at most `seconds` after the last of them was asked. Missing doors are asked again every
+    `again_s`: when many doors speak at once, the broker drops some of their messages. So doors are
+    asked in groups, `window_s` apart at most.
     """
     from oneglance.contract.messages import parse
     from oneglance.contract.sharing import GalleryState
@@ -346,9 +354,9 @@ def hear_doors(
             some = topics[at : at + WINDOW]
             broker.link.hear(some)
             if at + WINDOW < len(topics):
-                listen(min(until_s, time.monotonic() + WINDOW_S), {names[topic] for topic in some})
+                listen(min(until_s, time.monotonic() + window_s), {names[topic] for topic in some})
         until_s = min(until_s, time.monotonic() + seconds)
-        listen(min(until_s, time.monotonic() + AGAIN_S), {""})
+        listen(min(until_s, time.monotonic() + again_s), {""})
     return states
 
 

@@ -24,12 +24,13 @@ _BETWEEN = 4096
 
 
 class JpegSplitter:
-    """Cuts what is fed to it into JPEG files.
+    """Cuts what is fed to it into JPEG files of at most `max_bytes`.
 
     It goes on at the next start of a picture whatever came before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_JPEG_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._data = bytearray()
         self._inside = False
         self._in_scan = False
@@ -89,7 +90,7 @@ class JpegSplitter:
         """Where the picture ends; None if that is still to come, 0 if it is torn."""
         data = self._data
         while True:
-            if self._at > MAX_JPEG_BYTES or (self._in_scan and len(data) > MAX_JPEG_BYTES):
+            if self._at > self._max_bytes or (self._in_scan and len(data) > self._max_bytes):
                 return 0
             if self._in_scan:
                 marker = _AFTER_SCAN.search(data, self._at)

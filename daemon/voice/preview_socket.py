@@ -31,14 +31,15 @@ log = logging.getLogger(__name__)
 MOST_SCREENS = 8
 # Without descriptors nobody can be taken, and who waits to be would wake the thread without end.
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_REST_S = 1.0
+REST_S = 1.0
 _CREDENTIALS = struct.Struct("3i")
 
 
 class PreviewSocket:
     """Listens at `path` for processes of `users` (uids). Raises ConfigError if it cannot."""
 
-    def __init__(self, path: Path, users: Collection[int]) -> None:
+    def __init__(self, path: Path, users: Collection[int], *, rest_s: float = REST_S) -> None:
+        self._rest_s = rest_s
         self._path = path
         self._users = frozenset(users)
         self._lock = threading.Lock()
@@ -99,7 +100,7 @@ class PreviewSocket:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while True:
-                ready = selector.select(_REST_S if self._resting else None)
+                ready = selector.select(self._rest_s if self._resting else None)
                 if self._resting and not ready:
                     self._rest(over=True)
                 for key, _ in ready:

@@ -63,7 +63,9 @@ class ReaderApp:
         *,
         notifier: Notifier | None = None,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        first_connect_s: float = FIRST_CONNECT_S,
     ) -> None:
+        self._first_connect_s = first_connect_s
         self._source = source
         self._stopping = False
         self._notifier = notifier or Notifier()
@@ -95,7 +97,7 @@ class ReaderApp:
         """
         try:
             self._link.start()
-            if not self._link.wait_connected(FIRST_CONNECT_S):
+            if not self._link.wait_connected(self._first_connect_s):
                 log.warning("no broker yet; badges are not heard until there is one")
             self._notifier.ready()
             while not self._stopping:

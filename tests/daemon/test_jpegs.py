@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.daemon.camera import jpegs
 from oneglance.daemon.camera.jpegs import JpegSplitter
 
 
@@ -96,9 +95,8 @@ def test_a_torn_picture_is_told_and_the_next_one_found() -> None:
         assert found[-1] == OTHER
 
 
-def test_a_picture_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jpegs, "MAX_JPEG_BYTES", 10_000)
-    splitter = JpegSplitter()
+def test_a_picture_without_an_end_is_given_up() -> None:
+    splitter = JpegSplitter(max_bytes=10_000)
     found = splitter.feed(PLAIN[:-2])
     for _ in range(12):
         found += splitter.feed(bytes(1000))

@@ -21,7 +21,6 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.preview import HALF_BYTES, MAX_FRAME_BYTES, PreviewReceiver, half_of
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.visit.report import StepReport
-from oneglance.daemon.voice import preview_socket
 from oneglance.daemon.voice.preview import Preview
 from oneglance.daemon.voice.preview_socket import PreviewSocket, users_of
 from oneglance.daemon.voice.verbs import Sender
@@ -36,11 +35,11 @@ HALF = bytes(range(HALF_BYTES))
 class House:
     """A daemon's preview with a socket, and what it gave to the broker."""
 
-    def __init__(self, path: Path, users: set[int]) -> None:
+    def __init__(self, path: Path, users: set[int], **options: float) -> None:
         self.now_s = 100.0
         self.by_broker: list[bytes] = []
         self.clear = True
-        self.socket = PreviewSocket(path, users)
+        self.socket = PreviewSocket(path, users, **options)
         self.preview = Preview(
             *(PreviewConfig(), TOPICS, SIGNING),
             send=lambda _topic, payload: self.by_broker.append(payload) is None,
@@ -132,10 +131,9 @@ def test_without_a_daemon_there_the_screen_has_the_broker_and_tries_again(
 
 
 def test_without_descriptors_the_socket_rests_says_so_once_and_takes_screens_later(
-    path: Path, wait_until: Wait, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    path: Path, wait_until: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(preview_socket, "_REST_S", 0.2)
-    house = House(path, users_of("nobody-of-this-name"))
+    house = House(path, users_of("nobody-of-this-name"), rest_s=0.2)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as screen:
         # Every number below three is taken: nothing can be opened.

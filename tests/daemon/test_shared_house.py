@@ -260,9 +260,7 @@ def test_from_an_enrolment_in_the_house_to_its_deletion_at_the_doors(
     assert "1 people were shared before, and now 0" in done.output
 
 
-def test_what_the_broker_had_no_room_for_is_asked_for_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_the_broker_had_no_room_for_is_asked_for_again() -> None:
     """Of many doors that speak at once, some are not heard before their word is asked for anew."""
     sharer = Sharer(SITE, "house", Ed25519PrivateKey.generate(), b"a secret")
     doors = [f"door-{number}" for number in range(WINDOW + 3)]
@@ -289,9 +287,8 @@ def test_what_the_broker_had_no_room_for_is_asked_for_again(
             return self.held.pop(0) if self.held else None
 
     broker: Any = Full()
-    for name in ("AGAIN_S", "WINDOW_S"):
-        monkeypatch.setattr(sync, name, 0.05)
-    assert set(sync.hear_doors(broker, sharer, doors, 20.0, 5)) == set(doors)
+    heard = sync.hear_doors(broker, sharer, doors, 20.0, 5, window_s=0.05, again_s=0.05)
+    assert set(heard) == set(doors)
     assert broker.asked[len(doors) :] == [name for name in doors if name.endswith("7")]
 
 

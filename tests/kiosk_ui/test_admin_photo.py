@@ -35,9 +35,7 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
 
 
-def test_photos_are_found_newest_first_and_nothing_else_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_photos_are_found_newest_first_and_nothing_else_is(tmp_path: Path) -> None:
     stick = tmp_path / "media" / "STICK" / "DCIM"
     stick.mkdir(parents=True)
     for number, name in enumerate(("a.jpg", "b.JPEG", "c.png", "notes.txt", ".hidden.jpg")):
@@ -63,8 +61,7 @@ def test_photos_are_found_newest_first_and_nothing_else_is(
     for name in ("link.jpg", "gone.jpg"):
         assert read_photo(stick / name) is Fault.UNREADABLE
     assert read_photo(stick / "pipe.jpg") is Fault.NO_PICTURE
-    monkeypatch.setattr(photo_shelf, "MAX_BYTES", 0)
-    assert read_photo(stick / "a.jpg") is Fault.TOO_LARGE
+    assert read_photo(stick / "a.jpg", max_bytes=0) is Fault.TOO_LARGE
 
 
 def test_folders_without_end_are_left_after_so_many_entries_of_any_kind(
@@ -77,8 +74,7 @@ def test_folders_without_end_are_left_after_so_many_entries_of_any_kind(
     looked: list[str] = []
     scandir = os.scandir
     monkeypatch.setattr(os, "scandir", lambda folder: looked.append(folder) or scandir(folder))
-    monkeypatch.setattr(photo_shelf, "MAX_ENTRIES", 10)
-    assert photos_below([tmp_path, tmp_path]) == ()
+    assert photos_below([tmp_path, tmp_path], max_entries=10) == ()
     # The first folder's entries take all; what is in them is not even listed.
     assert len(looked) <= 12
 

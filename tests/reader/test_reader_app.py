@@ -111,14 +111,13 @@ def test_a_badge_becomes_one_signed_claim_and_no_number_reaches_the_log(
 
 
 def test_a_badge_that_is_shown_without_a_broker_is_dropped(
-    config: Config,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    wait_until: Callable[..., None],
+    config: Config, caplog: pytest.LogCaptureFixture, wait_until: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(module, "FIRST_CONNECT_S", 0.0)
     away = config.model_copy(update={"mqtt": MqttConfig(port=1)})
-    with caplog.at_level(logging.INFO), running(ReaderApp(away, Badges("1", "2"))):
+    with (
+        caplog.at_level(logging.INFO),
+        running(ReaderApp(away, Badges("1", "2"), first_connect_s=0.0)),
+    ):
         wait_until(lambda: caplog.text.count("no broker: dropped") == 2, "nothing was told")
 
 
