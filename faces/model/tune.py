@@ -52,7 +52,9 @@ def largest_bearable(timed: Sequence[tuple[str, float]]) -> str | None:
     The first where none is: a slow model decides late, but it decides. None of none.
     """
     bearable = [name for name, took_ms in timed if took_ms <= MOST_MS]
-    return (bearable or [name for name, _ in timed[:1]] or [None])[-1]
+    if bearable:
+        return bearable[-1]
+    return timed[0][0] if timed else None
 
 
 def fastest(timings: Mapping[str, Timing], among: Collection[str], default: str) -> str:
