@@ -224,7 +224,7 @@ def test_nobody_is_welcome_here_whom_the_lock_refuses_for_want_of_liveness(
     )
     client = KioskClient(config)
     unseen = make_decision(1, issued_at=datetime.now(UTC), liveness=Liveness.NOT_REQUIRED)
-    client._arrived(arrival(TOPICS.decision, sign(unseen, load_signing_key(key_files[0]))))
+    client.arrived(arrival(TOPICS.decision, sign(unseen, load_signing_key(key_files[0]))))
     (event,) = client.drain()
     assert isinstance(event, DecisionArrived if welcome else LivenessMissed)
 
@@ -315,34 +315,36 @@ def test_two_screens_with_one_key_each_get_their_own_picture(
     create_signing_key(tmp_path / "kiosk.key", tmp_path / "kiosk.pub")
     asks = config.kiosk.model_copy(update={"key_file": tmp_path / "kiosk.key"})
     screens = [KioskClient(config.model_copy(update={"kiosk": asks})) for _ in range(2)]
+    heard: list[Arrival] = []
+    daemon = Link(
+        config.mqtt, "daemon", subscriptions=((TOPICS.commands, 1),), on_message=heard.append
+    )
+    daemon.start()
+    wait_until(lambda: daemon.connected, "no connection")
     for screen in screens:
         screen.start()
 
-    def half(screen: KioskClient) -> str:
-        """What it asks with, "" before that."""
-        screen.picture(wanted=True)
-        lease = screen._lease
-        return lease._receiver.half if lease is not None and lease._receiver is not None else ""
+    def asked() -> set[str]:
+        """The key halves of those who ask for a picture."""
+        for screen in screens:
+            screen.picture(wanted=True)
+        commands = [unpack(arrival.payload, Command).message(Command) for arrival in list(heard)]
+        return {str(command.args["key"]) for command in commands}
 
-    halves: list[str] = []
-
-    def ask() -> bool:
-        halves[:] = [half(screen) for screen in screens]
-        return "" not in halves
-
-    wait_until(ask, "both ask")
+    wait_until(lambda: len(asked()) == 2, "both ask")
     signing = load_signing_key(key_files[0])
     jpeg = cv2.imencode(".jpg", np.zeros((24, 32, 3), np.uint8))[1].tobytes()
     burst = [
-        PreviewSender(TOPICS, signing, half_of(asked)).seal(Picture(0, None, jpeg))
-        for asked in halves
+        PreviewSender(TOPICS, signing, half_of(half)).seal(Picture(0, None, jpeg))
+        for half in asked()
     ]
     for screen in screens:
         for frame in burst:
-            screen._arrived(arrival(TOPICS.preview("kiosk"), frame))
+            screen.arrived(arrival(TOPICS.preview("kiosk"), frame))
     assert all(screen.picture(wanted=True) is not None for screen in screens)
     for screen in screens:
         screen.stop()
+    daemon.stop()
 
 
 def test_a_screen_without_a_key_shows_it_but_warns(
