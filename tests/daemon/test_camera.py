@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +19,7 @@ from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.camera.intake import MOST_FPS_TAKEN, CameraState
 from oneglance.daemon.camera.reader import MAX_BAD_READS, OPEN_GRACE_S
+from oneglance.daemon.camera.sources import open_source
 from oneglance.errors import CameraError
 
 Wait = Callable[[Callable[[], bool], str], None]
@@ -86,6 +90,52 @@ def test_a_camera_that_dies_is_lost_and_opened_again(fake_camera: type, wait_unt
         assert camera.failure is None
         assert exchange.take(20)
     assert all(fake.closed for fake in fakes)
+
+
+def test_a_camera_that_comes_back_under_another_number_is_found_by_its_lasting_name(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, wait_until: Wait
+) -> None:
+    """As /dev/v4l/by-id has it: a link that udev turns to the new device."""
+    # Elsewhere a name is a recording's, which does not come back.
+    folder = tempfile.TemporaryDirectory(dir="/dev/shm")
+    request.addfinalizer(folder.cleanup)
+    name = Path(folder.name) / "usb-Maker_Camera_1234-video-index0"
+    name.symlink_to("/dev/null")
+    shades = {Path("/dev/null"): 10, Path("/dev/zero"): 200}
+
+    class Driver:
+        """cv2's: what is opened is the device that the link leads to at that moment."""
+
+        def __init__(self, target: str, *_: object) -> None:
+            self._link, self._device = Path(target), Path(target).resolve()
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return self._device in shades
+
+        def get(self, what: int) -> float:
+            sizes = {cv2.CAP_PROP_FRAME_WIDTH: 64.0, cv2.CAP_PROP_FRAME_HEIGHT: 48.0}
+            return sizes.get(what, 0.0)
+
+        def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
+            plugged_in = self._link.is_symlink() and self._link.resolve() == self._device
+            time.sleep(0.01)
+            pixels = np.full((48, 64, 3), shades[self._device], np.uint8)
+            return plugged_in, pixels if plugged_in else None
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(cv2, "VideoCapture", Driver)
+    with running(open_source, str(name)) as (camera, exchange):
+        wait_until(lambda: camera.state is CameraState.OK, "it gave nothing")
+        name.unlink()
+        wait_until(lambda: camera.state is CameraState.LOST, "that it was pulled was not noticed")
+        name.symlink_to("/dev/zero")
+        wait_until(lambda: camera.state is CameraState.OK, "it was not found again")
+        wait_until(
+            lambda: any(int(frame.pixels[0, 0, 0]) == 200 for frame in exchange.take(20)),
+            "its pictures do not come from where it is now",
+        )
 
 
 def test_a_camera_that_cannot_be_opened_is_lost_and_tried_again(wait_until: Wait) -> None:
