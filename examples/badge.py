@@ -1,7 +1,7 @@
 """A badge system that says whose badge was shown: the daemon then looks for that face alone.
 
     oneglance keys make reader --id turnstile     # at the daemon's; take turnstile.key along
-    pip install oneglance paho-mqtt
+    pip install oneglance-*.whl paho-mqtt         # the wheel that `make wheel` leaves in dist/
     echo 04A2B7C1 | python badge.py BROKER PORT SITE DOOR turnstile.key
 
 One number a line on standard input, from whatever reads your badges.

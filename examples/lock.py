@@ -1,6 +1,6 @@
 """A lock in a few lines: it opens for a fresh, signed decision about its own door, once.
 
-    pip install oneglance paho-mqtt
+    pip install oneglance-*.whl paho-mqtt     # the wheel that `make wheel` leaves in dist/
     python lock.py BROKER PORT SITE DOOR signing.pub memory
 
 It ends when the broker is lost; let systemd start it again. `oneglance door` is the grown-up one.
