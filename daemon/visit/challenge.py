@@ -30,7 +30,7 @@ from oneglance.contract.messages import (
 )
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.visit.movement import ALL_STEPS, TURNS, movement, sizes
-from oneglance.faces.find.pose import turn_and_nod, upright
+from oneglance.faces.find.pose import parallax, turn_and_nod, upright
 from oneglance.faces.liveness import fusion
 
 ATTEMPTS = 2
@@ -53,6 +53,9 @@ GAP_S = 0.35
 # A face that holds still changes its size by no more than this, and at first looks this straight.
 STILL = 1.08
 STRAIGHT = 0.25
+# Later it is straight where it was at first, give or take: a smile, a chin held a little higher, or
+# some seconds of standing move a nose by about so much, in distances of the eyes.
+STRAIGHT_AGAIN = 0.11
 # So many frames make the face at rest.
 REST_FRAMES = 4
 # The last of them say where the face is when the next step is asked.
@@ -232,7 +235,7 @@ class Challenge:
             return False
         if self._straight is None:
             return abs(turn_and_nod(points)[0]) <= STRAIGHT
-        return movement(points, self._straight, sizes(points))[1] < BEGUN
+        return bool((np.abs(parallax(points, self._straight)) < STRAIGHT_AGAIN).all())
 
     def _holds_still(self, points: NDArray[np.float64]) -> bool:
         if not self._resting or not self._is_straight(points):

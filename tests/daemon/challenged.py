@@ -65,8 +65,8 @@ VERDICT = Verdict("visit-1", "ada", 9.0, 1.0)
 class Visitor:
     """Somebody before the camera, `fps` pictures a second, whose face the daemon recognises.
 
-    `pose` is how far they are in which step. `is_same` is what looks find. Without `room` they
-    cannot come closer.
+    `pose` is how far they are in which step, from where they rest, which may be looking up a
+    little. `is_same` is what looks find. Without `room` they cannot come closer.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Visitor:
         self.is_same = True
         self.screen_works = True
         self.step, self.part = Step.LOOK_STRAIGHT, 0.0
+        self.rests_up_deg = 0.0
         self._size = 60.0
 
     @property
@@ -98,7 +99,8 @@ class Visitor:
         self.now_s += 1 / self.fps
         yaw, pitch, size = DONE[self.step]
         grown = 1 + (size - 1) * self.part
-        points = face(yaw * self.part, pitch * self.part, size=self._size * grown, flat=self.flat)
+        up = self.rests_up_deg + pitch * self.part
+        points = face(yaw * self.part, up, size=self._size * grown, flat=self.flat)
         self.challenge.see(points, self.now_s, followed=followed, room=self.room)
         if self.challenge.wants_look:
             self.challenge.looked(same=self.is_same)

@@ -356,6 +356,25 @@ def test_who_does_not_come_back_to_quite_where_they_were_is_not_too_early() -> N
     assert visitor.challenge.failures == []
 
 
+@pytest.mark.parametrize("up_deg", [-10, 10])
+def test_a_chin_held_higher_or_lower_than_at_first_is_straight_again(up_deg: float) -> None:
+    visitor = Visitor()
+    visitor.obey()
+    visitor.rests_up_deg = up_deg
+    while visitor.end is None:
+        visitor.obey()
+    assert visitor.end is End.PASSED
+
+
+@pytest.mark.parametrize("step", TURNS)
+def test_a_head_that_stays_turned_is_not_straight_again(step: Step) -> None:
+    visitor = Visitor()
+    visitor.obey()
+    visitor.step, visitor.part = step, 0.8
+    visitor.wait_until(lambda: len(visitor.challenge.failures) == 1)
+    assert visitor.challenge.failures == [End.IGNORED]
+
+
 def test_looking_down_is_no_step() -> None:
     assert movement(face(0, -25), face(), sizes(face()))[0] is None
 
