@@ -17,6 +17,9 @@ from oneglance.faces.find.align import box_around
 # A face that is higher than this part of the picture has no room to come closer: the head would be
 # cut off.
 MOST_OF_FRAME = 0.45
+# How much larger, and further from the middle of the picture, a face is of somebody who comes
+# closer by more than is asked (movement.CLOSER): it must still be whole.
+COMES_CLOSER = 1.5
 # A visitor who was not seen for this long loses the screen to the next.
 LEFT_S = 1.5
 # No screen sends more answers than this at once.
@@ -61,10 +64,21 @@ class Challenges:
             challenge_id, at_s = self._answers.popleft()
             # From the clock to the frame's own timeline.
             challenge.shown(challenge_id, frame.at_s + at_s - frame.captured_at_s)
-        room = box_around(points).height <= MOST_OF_FRAME * frame.pixels.shape[0]
+        room = has_room(points, frame.pixels.shape[1], frame.pixels.shape[0])
         challenge.see(points, frame.at_s, followed=followed, room=room)
 
     def _screen_is_free(self) -> bool:
         holder = self._on_screen
         away_s = self._clock_s() - self._seen_s
         return holder is None or holder.end is not None or not 0 <= away_s <= LEFT_S
+
+
+def has_room(points: NDArray[np.float64], width: int, height: int) -> bool:
+    """Whether a face with these points (5, 2) is still whole in a picture of `width` and `height`
+    px after coming closer.
+    """
+    box = box_around(points)
+    middle = np.array([width, height]) / 2
+    out = np.abs(box.centre - middle) + box.height / 2
+    whole = bool((out * COMES_CLOSER <= middle).all())
+    return whole and box.height <= MOST_OF_FRAME * height

@@ -15,7 +15,7 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Liveness, Step
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.visit.challenge import ATTEMPTS, REACTION_S, STEPS, Challenge, End
-from oneglance.daemon.visit.challenges import LEFT_S, MOST_OF_FRAME, Challenges
+from oneglance.daemon.visit.challenges import COMES_CLOSER, LEFT_S, MOST_OF_FRAME, Challenges
 from oneglance.daemon.visit.movement import ALL_STEPS, TURNS, movement, sizes
 from oneglance.daemon.voice.challenge_shown import challenge_shown
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
@@ -395,11 +395,12 @@ class Door:
         self.now_s = 50.0
         self.challenges = Challenges(random or SystemRandom(), lambda: self.now_s)
 
-    def see(self, challenge: Challenge, height: int = 480) -> None:
+    def see(self, challenge: Challenge, height: int = 480, x: float = 320.0) -> None:
         pixels = np.zeros((height, 640, 3), np.uint8)
         # The film's own time began at another moment than the clock.
         frame = Frame(pixels, self.now_s - 0.02, self.now_s - 20.02, 1, "cam")
-        self.challenges.see(challenge, face(), frame, followed=True)
+        points = face(at=(x, height / 2))
+        self.challenges.see(challenge, points, frame, followed=True)
         if challenge.wants_look:
             challenge.looked(same=True)
 
@@ -431,6 +432,20 @@ def test_a_face_that_fills_much_of_the_picture_is_not_asked_to_come_closer(seed:
         door = Door(seeded(seed))
         challenge = door.challenges.begin(VERDICT)
         door.see(challenge, height)
+        orders.append(challenge.order)
+    assert [len(order) for order in orders] == [STEPS + 1, STEPS]
+    assert Step.COME_CLOSER not in orders[0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_face_that_would_leave_the_picture_is_not_asked_to_come_closer(seed: int) -> None:
+    side = box_around(face()).width
+    at_edge = 320 + 320 / COMES_CLOSER - side / 2
+    orders = []
+    for x in (at_edge + 5, at_edge - 5):
+        door = Door(seeded(seed))
+        challenge = door.challenges.begin(VERDICT)
+        door.see(challenge, x=x)
         orders.append(challenge.order)
     assert [len(order) for order in orders] == [STEPS + 1, STEPS]
     assert Step.COME_CLOSER not in orders[0]
