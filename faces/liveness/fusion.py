@@ -59,7 +59,9 @@ class FusionDocument(Part):
         description="cues without which no face passes, whatever the others say"
     )
     passes: Number = Field(description="at or above these log odds a face is taken for alive")
-    fails: Number = Field(description="at or below these it is taken for a picture at once")
+    fails: Number = Field(
+        description="at or below these it is taken for a picture, once it could have passed"
+    )
     fitted_on: Mapping[str, JsonValue]
 
     @model_validator(mode="after")
@@ -120,7 +122,9 @@ class Fusion:
     def weigh(self, cues: Mapping[str, float]) -> Judgement:
         """The judgement that follows from the cues. A cue without a table does not count."""
         log_odds = self.document.bias + math.fsum(self.evidence(cues).values())
-        if log_odds >= self.document.passes and self.enough(cues):
+        if not self.enough(cues):
+            verdict = Verdict.UNDECIDED
+        elif log_odds >= self.document.passes:
             verdict = Verdict.PASSED
         elif log_odds <= self.document.fails:
             verdict = Verdict.FAILED

@@ -87,6 +87,13 @@ def test_the_thresholds_themselves_pass_and_fail() -> None:
     assert fusion().weigh({"ring_near": 0.4}).verdict is Verdict.UNDECIDED
 
 
+def test_nobody_fails_before_what_passing_needs_was_measured() -> None:
+    needing = read_fusion(altered(needs=["bump"]), "manifest.json")
+    assert needing.weigh({"ring_near": 2.0}).log_odds < -4.0
+    assert needing.weigh({"ring_near": 2.0}).verdict is Verdict.UNDECIDED
+    assert needing.weigh({"ring_near": 2.0, "bump": 0.0}).verdict is Verdict.FAILED
+
+
 @given(CUES)
 def test_nobody_passes_without_what_is_needed(cues: dict[str, float]) -> None:
     needing = read_fusion({**DOCUMENT, "needs": ["bump", "ring_near"]}, "manifest.json")
