@@ -141,8 +141,9 @@ _ON_FACE_32 = _ON_FACE.astype(np.float32)
 # About how wide a place beside a head is, in sides of its box.
 _PLACE = 0.2
 # Mean squared slope, in grey levels a px, of a place at which motion would show; how far one has
-# moved that counts, in px of `Glance.wall`; and so many places make a side.
-_SLOPED, _MOVED, _LEAST_PLACES = 6.0, 0.5, 4
+# moved that counts, in px of `Glance.wall`; so many places make a side; and where there are fewer
+# than a full one has, as of hair before a plain wall, the others are taken to have stayed.
+_SLOPED, _MOVED, _LEAST_PLACES, _FULL_PLACES = 6.0, 0.5, 4, 16
 # Noise, in squared grey levels, as it was between two glances, and some.
 _MORE_NOISE, _REST_OF_NOISE = 1.3, 0.5
 # Slower shades than this, in px, are light that changes.
@@ -183,7 +184,11 @@ def _unrest(olds: Sequence[Glance], before: Glance, new: Glance) -> float:
             # A change of grey levels over their slope is a way, to first order.
             moved |= tells & (pair.changed() - noise > slope * _MOVED**2)
     told = _SIDES & telling
-    shares = [float(moved[side].mean()) for side in told if np.count_nonzero(side) >= _LEAST_PLACES]
+    shares = [
+        np.count_nonzero(moved[side]) / max(np.count_nonzero(side), _FULL_PLACES)
+        for side in told
+        if np.count_nonzero(side) >= _LEAST_PLACES
+    ]
     return sorted(shares)[-2] if len(shares) > 1 else _NOTHING
 
 

@@ -95,6 +95,19 @@ def test_a_room_that_moves_is_a_screens_whatever_its_face_does(hand_px: float) -
     assert unrest > 0.8 if hand_px else unrest == 0
 
 
+def test_hair_that_moves_before_a_plain_wall_is_no_moving_room() -> None:
+    hair = patterned(np.random.default_rng(5), 520, 680, 3.0)
+    trace = Trace()
+    for step in range(2 * FRAMES):
+        seen = np.full((480, 640), 128, np.uint8)
+        right = int(20 + 4 * np.sin(step / 3))
+        for left in (228, 394):
+            part = (slice(210, 260), slice(left, left + 18))
+            seen[part] = hair[20:500, right : right + 640][part]
+        trace.see(np.repeat(seen[..., None], 3, 2), FACE, step * STEP_S)
+    assert 0 < motion.measure(trace.glances)["unrest"] < 0.6
+
+
 def test_what_stays_looks_the_same_to_the_px_wherever_the_face_goes() -> None:
     room = np.repeat(patterned(np.random.default_rng(6), 480, 640, 2.0)[..., None], 3, 2)
     trace = Trace()
