@@ -33,7 +33,7 @@ from rich.progress import track
 
 from oneglance.clocks import Clocks
 from oneglance.config import Config, LivenessConfig
-from oneglance.contract.messages import Hint
+from oneglance.contract.messages import PRESENTATION_ATTACK, Hint
 from oneglance.daemon.build import build_pipeline
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.camera.recordings import Video
@@ -51,21 +51,25 @@ from oneglance.training.liveness.film import (
     ATTACK_KINDS,
     GENUINE_KINDS,
     PRINT_KINDS,
+    REPLAY_KINDS,
     SCREEN_KINDS,
 )
 from oneglance.training.liveness.people import Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait
-from oneglance.training.liveness.render import Scene, scene
-from oneglance.training.liveness.styles import JUDGE
+from oneglance.training.liveness.render import Scene, filmed, scene
+from oneglance.training.liveness.styles import JUDGE, Style
 
 FIRST_SEED = 20000
 # One round of films: each print once, each screen, which is harder to tell, twice, and visits.
 ROUND = (*SCREEN_KINDS, *PRINT_KINDS, *SCREEN_KINDS, *(GENUINE_KINDS * 2), *GENUINE_KINDS[:1] * 2)
-# Time to walk up and for all the patience that a visitor is given.
-FILM_S = 4.0
+# Time to walk up and for all the patience that a visitor is given; and how long somebody stays who
+# has every door's answer, in which one may be let in after all.
+LONGEST_S, STAYS_S = 6.0, 1.0
+# Who is refused so late was never decided about: a little less than decision.patience_s.
+UNDECIDED_S = 2.9
 CROWD = 12
 # Log odds by which more would pass than by the shipped model's.
-LOWER = (0.5, 0.75, 1.0, 1.25, 1.45)
+LOWER = (0.5, 0.6, 0.7, 0.8, 0.9)
 TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 
 
@@ -75,13 +79,15 @@ class Outcome:
 
     `answers` are the decisions in turn up to the first acceptance, "accepted" or the reason;
     `after_s` is how long after the first frame with a face of usable size that fell: the film's
-    time, and the processor's for the step that decided. `log_odds` are the highest for a living
-    face that any judgement came to which was enough to pass by.
+    time, and the processor's for the step that decided; `answered_s` likewise of the first decision
+    of all. `log_odds` are the highest for a living face that any judgement came to which was enough
+    to pass by.
     """
 
     answers: tuple[str, ...]
     after_s: float | None
     log_odds: float | None = None
+    answered_s: float | None = None
 
     @property
     def accepted(self) -> bool:
@@ -133,12 +139,13 @@ class Door:
         self._first_s: float | None = None
         self._answers: list[str] = []
         self._after_s: float | None = None
+        self._answered_s: float | None = None
 
     @property
     def outcome(self) -> Outcome:
         """What it would have done so far."""
         best = None if self._judge is None else self._judge.best
-        return Outcome(tuple(self._answers), self._after_s, best)
+        return Outcome(tuple(self._answers), self._after_s, best, self._answered_s)
 
     def see(self, pixels: NDArray[np.uint8], at_s: float, index: int) -> None:
         """The next frame, uint8 (H, W, 3) BGR, `at_s` of the film."""
@@ -152,23 +159,30 @@ class Door:
             if face.verdict is None:
                 continue
             self._answers.append(_answer(face.verdict))
-            if face.verdict.accepted and self._after_s is None and self._first_s is not None:
-                self._after_s = round(at_s - self._first_s + took_s, 4)
+            after_s = None if self._first_s is None else round(at_s - self._first_s + took_s, 4)
+            if self._answered_s is None:
+                self._answered_s = after_s
+            if face.verdict.accepted and self._after_s is None:
+                self._after_s = after_s
 
 
 def watched(film: Scene, enrolled: Snapshot, policies: Sequence[str]) -> list[Outcome]:
-    """What a daemon of each policy makes of a film, to its end or until all have accepted.
+    """What a daemon of each policy makes of a film, until all have accepted, or have answered and
+    STAYS_S are over.
 
-    The film's frames are made while they are wanted; nothing that follows counts.
+    Its frames are made while they are wanted; nothing that follows counts.
     """
     doors = [Door(enrolled, policy) for policy in policies]
+    until_s = math.inf
     for index, at_s in enumerate(film.at_s.tolist()):
         shut = [door for door in doors if not door.outcome.accepted]
-        if not shut:
+        if not shut or at_s > until_s:
             break
         pixels, _ = film.take(index)
         for door in shut:
             door.see(pixels, at_s, index)
+        if all(door.outcome.answers for door in doors):
+            until_s = min(until_s, at_s + STAYS_S)
     return [door.outcome for door in doors]
 
 
@@ -182,17 +196,18 @@ def _answer(verdict: Verdict) -> str:
     return "accepted" if verdict.accepted else verdict.reason
 
 
-def gallery_of(template: NDArray[np.float32]) -> Snapshot:
+def gallery_of(template: NDArray[np.float32], name: str = "Shown") -> Snapshot:
     """One person with one template."""
-    return Snapshot(("shown",), {"shown": "Shown"}, template[np.newaxis].copy())
+    return Snapshot(("shown",), {"shown": name}, template[np.newaxis].copy())
 
 
 class Studio:
-    """Makes the films of people of one part of LFW."""
+    """Makes films of people of one part of LFW, in one style."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, part: str = "judge", style: Style = JUDGE) -> None:
         self._lfw = Lfw(data / "lfw_folds1-8.zip")
-        self._people = split_people(data / "lfw_people_folds1-8.csv")["judge"]
+        self._style = style
+        self._people = split_people(data / "lfw_people_folds1-8.csv")[part]
         self._detector, self._model = FaceDetector(), load_model()
         crowd = np.random.default_rng(FIRST_SEED).choice(self._people, CROWD, replace=False)
         self._crowd = [p for name in crowd for p in self._portraits(name, [0])]
@@ -212,8 +227,16 @@ class Studio:
                 break
         others = [portrait for portrait in self._crowd if portrait.person != name]
         fps = float(rng.choice([15, 20, 30], p=[0.5, 0.3, 0.2]))
-        film = scene(kind, portraits, others, JUDGE, rng, seconds=FILM_S, fps=fps)
-        return film, gallery_of(enrolled.template)
+        footage = None
+        if kind in REPLAY_KINDS:
+            taken = np.random.default_rng([seed, 2])
+            footage = filmed(
+                portraits, others, self._style, taken, seconds=LONGEST_S + 0.5, fps=15.0
+            )
+        film = scene(
+            kind, portraits, others, self._style, rng, seconds=LONGEST_S, fps=fps, footage=footage
+        )
+        return film, gallery_of(enrolled.template, name)
 
     def _portraits(self, name: str, numbers: Sequence[int]) -> list[Portrait]:
         return [
@@ -230,7 +253,7 @@ def read_cases(file: Path) -> dict[int, Case]:
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
 
     def outcome(body: dict[str, Any]) -> Outcome:
-        return Outcome(tuple(body["answers"]), body["after_s"], body.get("log_odds"))
+        return Outcome(**{**body, "answers": tuple(body["answers"])})
 
     cases = [
         Case(**{**body, "off": outcome(body["off"]), "passive": outcome(body["passive"])})
@@ -239,25 +262,37 @@ def read_cases(file: Path) -> dict[int, Case]:
     return {case.seed: case for case in cases}
 
 
-def make_cases(
-    data: Path, file: Path, rounds: int, seconds: float, share: slice, only: Sequence[str]
-) -> None:
-    """Watch what films of these kinds are missing of a share of so many rounds.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which films: a share of so many rounds from a seed on, those of these kinds.
 
-    No film is begun after so many `seconds`.
+    None is begun after so many `seconds`.
     """
+
+    first_seed: int
+    rounds: int
+    share: slice
+    kinds: Sequence[str]
+    seconds: float
+
+    def films(self) -> list[tuple[int, str]]:
+        """Seed and kind of each."""
+        numbered = list(enumerate(ROUND * self.rounds, self.first_seed))
+        return [(seed, kind) for seed, kind in numbered[self.share] if kind in self.kinds]
+
+
+def make_cases(data: Path, file: Path, plan: Plan) -> None:
+    """Watch what films of a plan are missing, while there is time."""
     there = read_cases(file)
-    kinds = ROUND * rounds
-    todo = [n for n in range(len(kinds))[share] if kinds[n] in only and FIRST_SEED + n not in there]
+    todo = [(seed, kind) for seed, kind in plan.films() if seed not in there]
     if not todo:
         return
-    until_s = time.monotonic() + seconds
+    until_s = time.monotonic() + plan.seconds
     studio = Studio(data)
     with file.open("a", encoding="utf-8") as out:
-        for number in track(todo, "films", auto_refresh=sys.stdout.isatty()):
+        for seed, kind in track(todo, "films", auto_refresh=sys.stdout.isatty()):
             if time.monotonic() > until_s:
                 break
-            seed, kind = FIRST_SEED + number, kinds[number]
             film, enrolled = studio.film(seed, kind)
             fps = (len(film.at_s) - 1) / float(film.at_s[-1] - film.at_s[0])
             off, passive = watched(film, enrolled, ("off", "passive"))
@@ -287,7 +322,15 @@ def row(cases: Iterable[Case]) -> dict[str, Any]:
         "rate_95": [round(bound, 4) for bound in exact_95(errors, len(matched))],
         "openings_95": [round(bound, 4) for bound in exact_95(accepted, len(films))],
         "never_judged": sum(not case.passive.answers for case in matched),
+        "undecided": sum(_undecided(case) for case in matched),
     }
+
+
+def _undecided(case: Case) -> bool:
+    """Whether liveness came to no answer in all the time that a visit has for it."""
+    answered_s = case.passive.answered_s
+    refused = case.passive.answers[:1] == (PRESENTATION_ATTACK,)
+    return refused and answered_s is not None and answered_s >= UNDECIDED_S
 
 
 def times(cases: Iterable[Case], which: Callable[[Case], Outcome]) -> list[float] | None:
@@ -328,8 +371,8 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
 
     return {
         "style": JUDGE.name,
-        "first_seed": FIRST_SEED,
-        "film_s": FILM_S,
+        "first_seed": min((case.seed for case in cases), default=FIRST_SEED),
+        "film_s": LONGEST_S,
         "bpcer": row(visits),
         "apcer": row(attacks),
         "visits": {kind: row(of(kind)) for kind in GENUINE_KINDS},
@@ -429,6 +472,7 @@ def main() -> None:
     parser.add_argument(
         "--films", type=int, default=10, help="of each print; twice of each screen; 6 times visits"
     )
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--share", default="0/1", help="K/N: every N-th film, from the K-th on")
     parser.add_argument("--kinds", default=",".join((*ATTACK_KINDS, *GENUINE_KINDS)))
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
@@ -446,7 +490,8 @@ def main() -> None:
     first, step = map(int, chosen.share.split("/"))
     share = slice(first, None, step)
     only = chosen.kinds.split(",")
-    make_cases(chosen.data, chosen.cases, chosen.films, chosen.seconds, share, only)
+    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds)
+    make_cases(chosen.data, chosen.cases, plan)
     figures = summary(list(read_cases(chosen.cases).values()))
     if chosen.results is not None:
         there = json.loads(chosen.results.read_text("utf-8")) if chosen.results.exists() else {}

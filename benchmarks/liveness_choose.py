@@ -1,0 +1,226 @@
+"""Films to choose by: what liveness tells at each look, so that rules can be tried on all of them.
+
+    python benchmarks/liveness_choose.py --data ../shared/data --films 10 --cases chosen.jsonl
+
+The daemon's own pipeline watches made films of people of LFW fold 7, of whom the weights know
+nothing, in the two styles of the fit in turn; nobody is let in or turned away before their patience
+is over, or until it is clear what any rule would make of it. Each film is one line of
+--cases, written as soon as it is watched; what is there already is not made again. The table shows
+what thresholds would do with all that is there, and how long visitors would wait.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attacks import GENUINE_KINDS, ROUND, Door, Plan, Studio
+from numpy.typing import NDArray
+from rich.progress import track
+
+from oneglance.faces.liveness.fusion import Fusion, Judgement, Verdict, read_fusion
+from oneglance.faces.liveness.judge import Liveness, gathered
+from oneglance.faces.liveness.manifest import default_folder, read_liveness
+from oneglance.faces.liveness.trace import KEPT_S, MOST_LOOKS, Trace
+from oneglance.training.liveness.film import ATTACK_KINDS
+from oneglance.training.liveness.styles import FIT, ROUGH
+
+FIRST_SEED = 30000
+# What no rule thinks otherwise of: so many looks in a row beyond these log odds.
+SURE_ALIVE, SURE_PICTURE, SURE_LOOKS = 2.6, -2.2, 2
+# What is told of to choose from: log odds to pass at.
+PASSES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.45, 1.75, 2.0)
+# A visit is judged once more when its patience is over.
+PATIENCE_S = 3.1
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The cues of one look that were measured; `anew` if what was seen before counts no longer.
+
+    `asked` says that it could have let somebody in: the face was recognised.
+    """
+
+    at_s: float
+    anew: bool
+    asked: bool
+    cues: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One film: the looks of its first visit."""
+
+    seed: int
+    kind: str
+    style: str
+    person: str
+    looks: tuple[Look, ...]
+
+    @property
+    def attack(self) -> bool:
+        """Whether nobody was there."""
+        return self.kind in ATTACK_KINDS
+
+    @property
+    def matched(self) -> bool:
+        """Whether the face was recognised, so that liveness had a say."""
+        return any(look.asked for look in self.looks)
+
+
+class Patient(Liveness):
+    """The daemon's judge, that notes each look and never decides; `sure` once it is all clear."""
+
+    def __init__(self, judge: Liveness) -> None:
+        super().__init__(judge._texture, judge._fusion)
+        self.looks: list[Look] = []
+        self._clear = 0
+
+    @property
+    def sure(self) -> bool:
+        """Whether any rule would think the same."""
+        return self._clear >= SURE_LOOKS
+
+    def look(
+        self,
+        trace: Trace,
+        pixels: NDArray[np.uint8],
+        points: NDArray[np.floating],
+        at_s: float,
+    ) -> None:
+        """As the daemon's."""
+        anew = not trace.looks
+        super().look(trace, pixels, points, at_s)
+        cues = {k: round(v, 4) for k, v in trace.looks[-1].items() if math.isfinite(v)}
+        self.looks.append(Look(round(at_s, 3), anew, False, cues))
+
+    def judge(self, trace: Trace, at_s: float) -> Judgement:
+        """Undecided."""
+        found = super().judge(trace, at_s)
+        if self.looks and not self.looks[-1].asked:
+            self.looks[-1] = replace(self.looks[-1], asked=True)
+            clear = found.log_odds >= SURE_ALIVE or found.log_odds <= SURE_PICTURE
+            clear = clear and self._fusion.enough(found.cues)
+            self._clear = self._clear + 1 if clear else 0
+        return Judgement(found.log_odds, Verdict.UNDECIDED, found.cues)
+
+
+def watch(studio: Studio, style: str, seed: int, kind: str) -> Watched:
+    """What there is to see in one film."""
+    film, enrolled = studio.film(seed, kind)
+    door = Door(enrolled, "passive")
+    judge = door._pipeline._liveness
+    assert judge is not None
+    door._pipeline._liveness = patient = Patient(judge)
+    for index, at_s in enumerate(film.at_s.tolist()):
+        pixels, _ = film.take(index)
+        door.see(pixels, at_s, index)
+        if door.outcome.answers or patient.sure:
+            break
+    return Watched(seed, kind, style, enrolled.names["shown"], tuple(patient.looks))
+
+
+def read_cases(file: Path) -> dict[int, Watched]:
+    """The lines of a file of cases, by seed."""
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+
+    def film(body: dict[str, Any]) -> Watched:
+        return Watched(**{**body, "looks": tuple(Look(**look) for look in body["looks"])})
+
+    return {one.seed: one for one in map(film, map(json.loads, lines))}
+
+
+def make_cases(data: Path, file: Path, plan: Plan) -> None:
+    """Watch what films of a plan are missing, while there is time."""
+    there = read_cases(file)
+    todo = [(seed, kind) for seed, kind in plan.films() if seed not in there]
+    if not todo:
+        return
+    until_s = time.monotonic() + plan.seconds
+    studios = [(style.name, Studio(data, "threshold", style)) for style in (FIT, ROUGH)]
+    with file.open("a", encoding="utf-8") as out:
+        for seed, kind in track(todo, "films", auto_refresh=sys.stdout.isatty()):
+            if time.monotonic() > until_s:
+                break
+            # Each kind is made in either style.
+            number = seed - plan.first_seed
+            style, studio = studios[(number + number // len(ROUND)) % 2]
+            out.write(json.dumps(asdict(watch(studio, style, seed, kind))) + "\n")
+            out.flush()
+
+
+# --- what rules make of it
+
+
+def stages(film: Watched, fusion: Fusion) -> Iterator[tuple[float, Judgement]]:
+    """What each look that could have let somebody in came to, by s since the first."""
+    held: list[Look] = []
+    for look in film.looks:
+        kept = [] if look.anew else [one for one in held if look.at_s - one.at_s <= KEPT_S]
+        held = [*kept, look][-MOST_LOOKS:]
+        if look.asked:
+            told = gathered([one.cues for one in held])
+            yield look.at_s - film.looks[0].at_s, fusion.weigh(told)
+
+
+def passed_after(film: Watched, fusion: Fusion, passes: float) -> float:
+    """After how many s somebody comes to `passes` in their patience; inf if they never do."""
+    for at_s, found in stages(film, fusion):
+        if at_s > PATIENCE_S:
+            break
+        if fusion.enough(found.cues) and found.log_odds >= passes:
+            return at_s
+        if found.verdict is Verdict.FAILED:
+            break
+    return math.inf
+
+
+def table(films: Iterable[Watched], fusion: Fusion) -> str:
+    """What rules would do with these films, as a table of Markdown."""
+    matched = [film for film in films if film.matched]
+    visits = [film for film in matched if not film.attack]
+    attacks = [film for film in matched if film.attack]
+    lines = ["| passes at | visits lost | attacks passed | median, 95 % of visits |"]
+    lines.append("|---|---|---|---|")
+    for passes in PASSES:
+        ends = [passed_after(film, fusion, passes) for film in visits]
+        won = sum(passed_after(film, fusion, passes) < math.inf for film in attacks)
+        known = [end for end in ends if end < math.inf]
+        waits = "{:.2f}, {:.2f} s".format(*np.quantile(known, [0.5, 0.95])) if known else "-"
+        lost = f"{len(ends) - len(known)} of {len(ends)}"
+        lines.append(f"| {passes} | {lost} | {won} of {len(attacks)} | {waits} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Make the films, print what rules make of them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder with lfw_folds1-8.zip and its people")
+    parser.add_argument("--films", type=int, default=10, help="rounds of 21: 15 attacks, 6 visits")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--kinds", default=",".join((*ATTACK_KINDS, *GENUINE_KINDS)))
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
+    parser.add_argument("--cases", type=Path, required=True, help="JSON lines; appended to")
+    chosen = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    if chosen.data is not None:
+        kinds: Sequence[str] = chosen.kinds.split(",")
+        plan = Plan(chosen.first_seed, chosen.films, slice(None), kinds, chosen.seconds)
+        make_cases(chosen.data, chosen.cases, plan)
+    fusion = read_fusion(read_liveness(default_folder()).fusion, "the shipped model")
+    print(table(read_cases(chosen.cases).values(), fusion))
+
+
+if __name__ == "__main__":
+    main()
