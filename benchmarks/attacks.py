@@ -69,7 +69,7 @@ LONGEST_S, STAYS_S = 6.0, 1.0
 UNDECIDED_S = 2.9
 CROWD = 12
 # Log odds by which more would pass than by the shipped model's.
-LOWER = (0.5, 0.6, 0.7, 0.8, 0.9)
+LOWER = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 
 

@@ -45,11 +45,13 @@ from oneglance.contract.messages import PRESENTATION_ATTACK, Step
 from oneglance.daemon.build import build_pipeline
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import Pipeline
+from oneglance.daemon.visit.alive import PASSING
 from oneglance.daemon.visit.challenge import Challenge, End, Prompt
 from oneglance.daemon.visit.challenges import Challenges
 from oneglance.faces.evaluation.metrics import exact_95
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
+from oneglance.faces.liveness.fusion import Judgement
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.reader import load_image, read_central_face
 from oneglance.training.liveness.acts import Act
@@ -266,11 +268,16 @@ def watched(
         tuple(asked),
         () if challenge is None else tuple(end.value for end in challenge.failures),
         challenge is not None and challenge.end is End.PASSED,
-        (sum(one.passed for one in found), len(found)),
+        (sum(map(passes, found)), len(found)),
         round(at_s - (first_s or 0.0), 2),
         0.0 if asked_s is None else round(at_s - asked_s, 2),
-        tuple(round(one.log_odds, 3) if one.passed else 0.0 for one in found),
+        tuple(round(one.log_odds, 3) if passes(one) else 0.0 for one in found),
     )
+
+
+def passes(look: Judgement) -> bool:
+    """Whether a look in a challenge counts as one that passed."""
+    return look.passed and look.log_odds >= PASSING
 
 
 def built(clock_s: Callable[[], float]) -> Pipeline:

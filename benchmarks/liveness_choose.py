@@ -152,8 +152,8 @@ def make_cases(data: Path, file: Path, plan: Plan) -> None:
             if time.monotonic() > until_s:
                 break
             # Each kind is made in either style.
-            number = seed - plan.first_seed
-            style, studio = studios[(number + number // len(ROUND)) % 2]
+            round_of, place = divmod(seed - plan.first_seed, len(ROUND))
+            style, studio = studios[(place + round_of) % 2]
             out.write(json.dumps(asdict(watch(studio, style, seed, kind))) + "\n")
             out.flush()
 

@@ -16,8 +16,9 @@ from oneglance.faces.liveness import fusion
 # The log odds that most looks of a whole challenge must reach. A single look passes with less: over
 # that many there is more to go by. Chosen on made films (docs/liveness.md#judged-to-its-end).
 LASTING = 2.4
-# And more than this percentage of the looks must pass at all.
+# And more than this percentage of the looks must pass, by more than a single one has to.
 PASSING_OF_100 = 70
+PASSING = 1.45
 
 
 def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict | None:
@@ -35,12 +36,13 @@ def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict |
 
 
 def lasting(found: Sequence[fusion.Judgement]) -> fusion.Verdict:
-    """The result of a whole challenge: passed if over 70 % of its looks passed, most clearly.
+    """The result of a whole challenge: passed if over 70 % of its looks came to `PASSING`, most of
+    all its looks to `LASTING`.
 
     A head that turns shows more of its life than one that waits; a picture that passed once is
     watched for seconds more. Where nothing was judged, nobody was seen to live.
     """
-    passed = [one for one in found if one.passed]
+    passed = [one for one in found if one.passed and one.log_odds >= PASSING]
     clear = sum(one.log_odds >= LASTING for one in passed)
     enough = 2 * clear > len(found) and 100 * len(passed) > PASSING_OF_100 * len(found)
     return fusion.Verdict.PASSED if enough else fusion.Verdict.FAILED

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.contract.messages import Liveness
-from oneglance.daemon.visit.alive import LASTING, confirm, lasting
+from oneglance.daemon.visit.alive import LASTING, PASSING, confirm, lasting
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.liveness import fusion
 
@@ -56,6 +56,10 @@ def test_most_looks_of_a_challenge_must_clearly_show_a_living_face() -> None:
     doubtful = look(LASTING, fusion.Verdict.UNDECIDED)
     assert lasting([clear] * 8 + [doubtful] * 3) is PASSED
     assert lasting([clear] * 7 + [doubtful] * 3) is FAILED
+    # Passed, but by no more than a single look has to.
+    barely = look(PASSING - 0.01)
+    assert lasting([clear] * 7 + [barely] * 3) is FAILED
+    assert lasting([clear] * 8 + [barely] * 3) is PASSED
     assert lasting([passing, passing, passing]) is FAILED
     assert lasting([clear, look(LASTING, fusion.Verdict.UNDECIDED)]) is FAILED
     assert lasting([look(math.nan)]) is FAILED

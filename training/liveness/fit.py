@@ -460,7 +460,7 @@ def main() -> None:
         "--crops", type=Path, default=Path("crops"), help="a folder, one file a film"
     )
     parser.add_argument("--told", type=Path, help="what fit_texture's read-outs make of each look")
-    parser.add_argument("--passes", type=float, default=1.45, help="log odds to pass at")
+    parser.add_argument("--passes", type=float, default=1.0, help="log odds to pass at")
     parser.add_argument("--fails", type=float, default=-0.7, help="log odds to fail at")
     parser.add_argument(
         "--folder", type=Path, default=default_folder(), help="of the liveness model"
