@@ -185,9 +185,9 @@ def _unrest(olds: Sequence[Glance], before: Glance, new: Glance) -> float:
             moved |= tells & (pair.changed() - noise > slope * _MOVED**2)
     told = _SIDES & telling
     shares = [
-        np.count_nonzero(moved[side]) / max(np.count_nonzero(side), _FULL_PLACES)
+        float(moved[side].sum()) / max(int(side.sum()), _FULL_PLACES)
         for side in told
-        if np.count_nonzero(side) >= _LEAST_PLACES
+        if side.sum() >= _LEAST_PLACES
     ]
     return sorted(shares)[-2] if len(shares) > 1 else _NOTHING
 
