@@ -42,6 +42,7 @@ from oneglance.daemon.app import Daemon
 from oneglance.daemon.visit.report import StepReport
 from oneglance.door.app import DoorApp
 from oneglance.kiosk_ui import admin_secret
+from oneglance.kiosk_ui.admin_desk import UNANSWERED
 from oneglance.kiosk_ui.admin_enrol import POSES
 from oneglance.kiosk_ui.admin_secret import AdminKey, Cost
 from oneglance.kiosk_ui.display import virtual_display
@@ -283,6 +284,10 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
             texts = hands.ask("look")["texts"]
             return next((text for text in texts if text.startswith(LOCK_TOLD)), "")
 
+        def ended() -> str:
+            texts = hands.ask("look")["texts"]
+            return next((text for text in texts if text in ("Enrolled", UNANSWERED)), "")
+
         touch("Staff", *PIN, "Unlock", "Enrol somebody", "At this door's camera", "A")
         hands.ask("type", text="da")
         touch("Next", "I agree")
@@ -309,10 +314,16 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         # Somebody who is not there, from a stick.
         (tmp_path / "media" / "STICK").mkdir(parents=True)
         shutil.copy(photos / "biden.jpg", tmp_path / "media" / "STICK")
-        touch("Done", "Enrol somebody", "From a photograph", "biden.jpg", "Take it", "J")
-        hands.ask("type", text="oe")
-        touch("Next", "They agreed")
-        says("Enrolled")
+        touch("Done")
+        for _ in range(5):
+            touch("Enrol somebody", "From a photograph", "biden.jpg", "Take it", "J")
+            hands.ask("type", text="oe")
+            touch("Next", "They agreed")
+            wait_until(lambda: ended() != "", "neither an answer nor none", 60.0)
+            if ended() == "Enrolled":
+                break
+            touch("Back")
+        assert ended() == "Enrolled"
         touch("Done", "Close")
         said = ""
 
