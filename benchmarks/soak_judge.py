@@ -37,7 +37,7 @@ class Measure:
 MEASURES = (
     # Pages that the allocator keeps after a model was read anew: 25 reloads came to 8 MB, most of
     # them to nothing.
-    Measure("rss_mb", "MB", 1.0, share=0.05),
+    Measure("own_mb", "MB", 1.0, share=0.05),
     Measure("fds", "descriptors", 1.0),
     Measure("threads", "threads", 1.0),
 )
@@ -172,7 +172,9 @@ def read(folder: Path) -> Soak:
         return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
     run = json.loads((folder / "run.json").read_text())
-    return Soak(run, *(lines(name) for name in ("samples", "faults", "visits", "decisions")))
+    # Runs before 30 November 2026 kept all resident pages, those of files too.
+    samples = [{"own_mb": each.get("rss_mb"), **each} for each in lines("samples")]
+    return Soak(run, samples, *(lines(name) for name in ("faults", "visits", "decisions")))
 
 
 def slopes(soak: Soak) -> list[Slope]:

@@ -77,7 +77,7 @@ def plot(soak: Soak, file: Path) -> None:
                 markersize=2,
                 label=service,
             )
-        axis.set_ylabel(measure.unit if measure.unit != "MB" else "resident MB")
+        axis.set_ylabel(measure.unit if measure.unit != "MB" else "own MB")
         axis.set_ylim(bottom=0)
     axes[0].legend(loc="lower right")
     told = undisturbed(latencies(soak.visits, soak.decisions, soak.run["known"]), soak.faults)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import mmap
+import os
+import tempfile
 from typing import Any
 
 import numpy as np
 import pytest
 from soak_faults import END_A_LIFE, KINDS, Deck
+from soak_house import Service
 from soak_judge import (
     MEASURES,
     Soak,
@@ -112,7 +116,7 @@ def test_an_opening_needs_an_accepted_fresh_decision_of_its_own(
 def good() -> Soak:
     """An hour without anything to complain of."""
     samples = [
-        {"service": service, "pid": 1, "at_s": at, "rss_mb": 100.0, "fds": 10, "threads": 3}
+        {"service": service, "pid": 1, "at_s": at, "own_mb": 100.0, "fds": 10, "threads": 3}
         for at, service in itertools.product(np.arange(0.0, 3600, 20), ("daemon", "lock"))
     ]
     visits = [{"at_s": at, "who": "a"} for at in np.arange(0.0, 3600, 20)]
@@ -160,6 +164,29 @@ def test_a_fault_without_recovery_and_a_leak_fail_it() -> None:
     run = good()
     run.faults[0]["outage_s"] = None
     for sample in run.samples:
-        sample["rss_mb"] += sample["at_s"] / 100
+        sample["own_mb"] += sample["at_s"] / 100
     said = complaints(run, slopes(run))
     assert [line.split(" ")[0] for line in said] == ["broker", "daemon,", "lock,"]
+
+
+def test_memory_is_the_processes_own_and_no_files() -> None:
+    class Ourselves(Service):
+        ready, pid, name = True, os.getpid(), "us"
+
+        def __init__(self) -> None:
+            pass
+
+    def own_mb() -> float:
+        sample = Ourselves().sample()
+        assert sample is not None
+        return float(sample["own_mb"])
+
+    before_mb = own_mb()
+    with tempfile.TemporaryFile() as file:
+        file.truncate(64 << 20)
+        with mmap.mmap(file.fileno(), 64 << 20, access=mmap.ACCESS_READ) as pages:
+            assert not any(pages[:: mmap.PAGESIZE])
+            assert own_mb() - before_mb < 30
+        held = b"x" * (64 << 20)
+        assert own_mb() - before_mb > 60
+        assert held
