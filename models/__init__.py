@@ -5,7 +5,7 @@ from pathlib import Path
 
 DEFAULT_MODEL = "mobileface-2"
 # Those of faces, each more accurate and slower than the one before.
-FACE_MODELS = ("mobileface-small", "mobileface-2")
+FACE_MODELS = ("mobileface-small", "mobileface-2", "mobileface-large")
 LIVENESS_MODEL = "liveness-1"
 
 
