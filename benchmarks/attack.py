@@ -2,7 +2,7 @@
 
 Broker, daemon, lock and kiosk run for real. On the wire every hostile message is one that a
 different mistake would let through (hostile_messages.py); each must have been refused by the lock,
-which is counted, not assumed. Honest visits come from made films of the demo's photographs; the
+which is counted, not assumed. Honest visits come from rendered films of the demo's photographs; the
 presentation attacks are made from the same photographs in the style that nothing was fitted to, and
 judged as `passive` does: attack_asked.py is the same house with `passive+challenge`.
 

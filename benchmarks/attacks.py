@@ -2,11 +2,11 @@
 
     python benchmarks/attacks.py --data ../shared/data --films 15 --cases attacks.jsonl
 
-The shipped daemon, as its configuration builds it, watches made films of people that nothing was
-fitted to (LFW fold 8), in the style that nothing was fitted to, once with `liveness.policy` off and
-once passive. Enrolled is one other photograph of the same person. A film counts for APCER or BPCER
-only where matching alone accepts: an attack that it does not was stopped by nobody's liveness, and
-a visit that it does not was lost by nobody's liveness; both are counted apart.
+The shipped daemon, as its configuration builds it, watches rendered films of people that nothing
+was fitted to (LFW fold 8), in the style that nothing was fitted to, once with `liveness.policy` off
+and once passive. Enrolled is one other photograph of the same person. A film counts for APCER or
+BPCER only where matching alone accepts: an attack that it does not was stopped by nobody's
+liveness, and a visit that it does not was lost by nobody's liveness; both are counted apart.
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
 made again, so that the run may be stopped at any time. The table and, with --results, a

@@ -2,10 +2,10 @@
 
     python benchmarks/attacks_challenge.py --data ../shared/data --films 10 --cases asked.jsonl
 
-The shipped daemon watches made films (LFW fold 8, the style that nothing was fitted to) of people
-who do what its screen asks: of visitors, with a human's time to react, and of attackers who turn
-the picture that they hold, or swap it, or play a film of the victim. Each film is made as it is
-watched, since what comes next depends on what was asked. Enrolled is one other photograph.
+The shipped daemon watches rendered films (LFW fold 8, the style that nothing was fitted to) of
+people who do what its screen asks: of visitors, with a human's time to react, and of attackers who
+turn the picture that they hold, or swap it, or play a film of the victim. Each film is made as it
+is watched, since what comes next depends on what was asked. Enrolled is one other photograph.
 
 The daemon is the shipped one with that policy: passive first, then, for who passes, the challenge,
 then what the passive judge found meanwhile. So the rates of the parts are those of films that came

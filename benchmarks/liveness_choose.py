@@ -2,7 +2,7 @@
 
     python benchmarks/liveness_choose.py --data ../shared/data --films 10 --cases chosen.jsonl
 
-The daemon's own pipeline watches made films of people of LFW fold 7, of whom the weights know
+The daemon's own pipeline watches rendered films of people of LFW fold 7, of whom the weights know
 nothing, in the two styles of the fit in turn; nobody is let in or turned away before their patience
 is over, or until it is clear what any rule would make of it. Each film is one line of
 --cases, written as soon as it is watched; what is there already is not made again. The table shows

@@ -14,7 +14,7 @@ from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.liveness import fusion
 
 # The log odds that most looks of a whole challenge must reach. A single look passes with less: over
-# that many there is more to go by. Chosen on made films (docs/liveness.md#judged-to-its-end).
+# that many there is more to go by. Chosen on rendered films (docs/liveness.md#judged-to-its-end).
 LASTING = 2.4
 # And more than this percentage of the looks must pass, by more than a single one has to.
 PASSING_OF_100 = 70

@@ -1,7 +1,7 @@
 """Weighs the cues of one face together: log odds, by the weights in the manifest.
 
 Each cue adds what the manifest's table says for its value; the tables were fitted together on
-made films (docs/liveness.md), as the terms of one logistic model. A cue that could not be
+rendered films (docs/liveness.md), as the terms of one logistic model. A cue that could not be
 measured adds nothing. Pure.
 """
 

@@ -1,4 +1,4 @@
-"""`oneglance attack-test` on made films of a real face, and its figures."""
+"""`oneglance attack-test` on rendered films of a real face, and its figures."""
 
 from __future__ import annotations
 

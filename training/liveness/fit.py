@@ -1,4 +1,4 @@
-"""Fit the fusion of liveness cues on made films, and measure it on others.
+"""Fit the fusion of liveness cues on rendered films, and measure it on others.
 
     python -m oneglance.training.liveness.fit films --data ../shared/data --cases cases.jsonl
     python -m oneglance.training.liveness.fit weights --cases cases.jsonl --told told.jsonl

@@ -1,4 +1,4 @@
-"""Fit read-outs of the texture network to made films of visits and attacks.
+"""Fit read-outs of the texture network to rendered films of visits and attacks.
 
     python -m oneglance.training.liveness.fit_texture fr_liveness.onnx CROPS READOUTS.npz TOLD.jsonl
 
