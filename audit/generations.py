@@ -14,7 +14,7 @@ class Log(Protocol):
     def append_after(
         self, kind: str, body: Callable[[dict[str, Any]], dict[str, Any] | None]
     ) -> None:
-        """Write the entry that `body` makes of the newest one's, unless it is None. AuditError."""
+        """Append what `body` makes of the newest entry's body, unless that is None. AuditError."""
 
     def last(self, kind: str) -> Entry | None:
         """The newest entry of a kind. Raises AuditError."""

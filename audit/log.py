@@ -145,10 +145,10 @@ class Audit:
     def append_after(
         self, kind: str, body: Callable[[dict[str, Any]], dict[str, Any] | None]
     ) -> None:
-        """As `append`, with what `body` makes of the body of the newest entry of the kind.
+        """Append what `body` makes of the newest entry's body of this kind; raises as `append`.
 
-        That is empty before the first; nothing is written where it makes None. Nobody else writes
-        in between.
+        `body` gets an empty one before the first entry; if it returns None, nothing is written.
+        Nobody else writes in between.
         """
         with self._exclusive():
             newest = self._newest_of(kind)
@@ -191,7 +191,7 @@ class Audit:
             yield
 
     def _events_of(self, pseudonyms: set[str]) -> set[str]:
-        """The events at which these people were told, of those that there is a picture of."""
+        """The events of which there is a picture at which these people were recognised."""
         kept = events_in(self._folder / SNAPSHOTS)
         found: set[str] = set()
         if not kept:

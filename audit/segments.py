@@ -77,7 +77,7 @@ def entries(folder: Path) -> Iterator[Entry]:
 
 
 def entries_backwards(folder: Path, kinds: Collection[str]) -> Iterator[Entry]:
-    """The entries of these kinds (of all, if none is given), newest first; else as `entries`."""
+    """The entries of these kinds (all, if none is given), newest first; otherwise as `entries`."""
     marks = [f'"kind":"{kind}"'.encode() for kind in kinds]
     for segment in reversed(segments(folder)):
         if kinds and not _mentions(segment, marks):

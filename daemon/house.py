@@ -72,7 +72,7 @@ def house_verbs(
 
 
 def hottest_c(folder: Path) -> float | None:
-    """The highest temperature that the machine tells of, in °C; None if it tells of none."""
+    """The machine's highest temperature reading, in °C; None if it has none."""
     found = []
     for file in folder.glob("thermal_zone*/temp"):
         with suppress(OSError, ValueError):

@@ -200,7 +200,7 @@ class Pipeline:
         return any(visitor.challenge is not None for visitor in self.visitors)
 
     def renew(self, *, decided: bool = False) -> None:
-        """Begin the visits of all faces in view anew, or only of those that are `decided`."""
+        """Restart the visits of all faces in view, or only of those that are `decided`."""
         for visitor in self.visitors:
             if visitor.visit.decided or not decided:
                 visitor.visit.renew()
@@ -300,7 +300,7 @@ class Pipeline:
         return face.hint in (Hint.NONE, Hint.LOOK_AT_CAMERA)
 
     def _due(self, wanted: list[_Face]) -> list[_Face]:
-        """As many as the encoder can take in time: first those put off most often, then the
+        """As many as the encoder can take in time: those put off most often first, then the
         largest.
         """
         wanted.sort(key=lambda f: (-f.attention.put_off, -f.seen.track.box.area))

@@ -13,7 +13,7 @@ from oneglance.daemon.visit.report import StepReport
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts of one run. `fps` is frames worked off per second of wall clock.
+    """Counts of one run. `fps` is frames processed per second of wall clock.
 
     `rejected_for` says how many visits were rejected for which reason.
     """
@@ -51,7 +51,7 @@ class Totals:
 
 
 class Tally:
-    """Frames worked off, and faces in the newest one, by camera; `step` passes each on to `then`.
+    """Frames processed, and faces in the newest one, by camera; `step` passes each on to `then`.
 
     Filled in the vision thread, read in any.
     """

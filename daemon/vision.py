@@ -124,7 +124,7 @@ class Vision(threading.Thread):
         return frames, self._admitted(held.snapshot)
 
     def _admitted(self, snapshot: Snapshot | None) -> Snapshot | None:
-        """Whom the faces are to be compared with now: a claim and a wait have a say in that."""
+        """The gallery to compare faces with now, which depends on claims and waits."""
         if self._entrance is None:
             return snapshot
         standing = self._entrance.turn(snapshot)

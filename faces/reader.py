@@ -229,7 +229,7 @@ def _is_taken_of(image_bgr: NDArray[np.uint8], box: Box) -> bool:
 
 
 def central(image_bgr: NDArray[np.uint8], boxes: Sequence[Box]) -> Box | None:
-    """The box that a portrait is about: large and near the middle; None if there is none."""
+    """The box of a portrait's subject: large and near the middle; None if there is none."""
     return max(boxes, key=lambda box: _prominence(image_bgr, box), default=None)
 
 

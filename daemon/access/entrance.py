@@ -419,7 +419,7 @@ class Entrance:
         return max(self._attempts.wait_s(key, now_s), self._held_until_s - now_s)
 
     def _is_held(self, now_s: float) -> bool:
-        """Whether everybody waits; at the end of that the file is to be written anew."""
+        """Whether everybody has to wait; when that ends, the file has to be rewritten."""
         if self._held_until_s is None and now_s >= self._tell_at_s:
             self._recall(now_s)
         if self._held_until_s is None or now_s < self._held_until_s:
@@ -474,7 +474,7 @@ class Entrance:
 
 
 def _claimed_alone(gallery: Snapshot, claimed: Claimed) -> Snapshot:
-    """The gallery of the claimed person alone; empty if there is none, or not of that enrolment."""
+    """The gallery of the claimed person alone; empty if they left it or were enrolled again."""
     person = gallery.people.get(claimed.person_id or "")
     fits = person is not None and person.created_at == claimed.created_at
     return gallery.only(claimed.person_id if claimed.person_id and fits else "")

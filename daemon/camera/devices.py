@@ -45,9 +45,9 @@ def check_distinct(cameras: Sequence[CameraConfig]) -> None:
 
 
 def lasting_name(source: str | int, folders: Sequence[Path] = (BY_ID, BY_PATH)) -> Path | None:
-    """The name that a device keeps when others are plugged in or the machine starts anew.
+    """The name that a device keeps when others are plugged in or the machine restarts.
 
-    None if it has none, or `source` is it, or no device.
+    None if it has none, or if `source` is that name already, or not a device.
     """
     text = str(source)
     device = device_path(source)

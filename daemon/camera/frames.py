@@ -100,7 +100,7 @@ class LatestFrame:
                 self.waiting = None
 
     def wait_idle(self, stopped: Callable[[], bool]) -> bool:
-        """Wait until all that was put is worked off. False if `stopped()` became true first."""
+        """Wait until all has been processed. False if `stopped()` became true first."""
         with self._changed:
             while not stopped():
                 if self.waiting is None and self.taken is None:

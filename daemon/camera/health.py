@@ -69,7 +69,7 @@ class CameraHealth:
         self._pace = ""
 
     def opened(self) -> None:
-        """The camera was opened anew: pace, darkness and stillness are judged from here on."""
+        """The camera was reopened: frame rate, darkness and stillness are judged from here on."""
         self._dark_since_s, self._dark = None, False
         self._frozen_since_s = None
         self._window_s, self._pace = None, ""

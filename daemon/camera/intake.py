@@ -66,7 +66,7 @@ class Intake:
         return self._health.faults
 
     def opened(self) -> None:
-        """The camera was opened, at first or anew."""
+        """The camera was opened, for the first time or again."""
         self._taken_at_s = float("-inf")
         with self._lock:
             self._health.opened()
@@ -103,7 +103,7 @@ class Intake:
             self._slot.put(frame)
 
     def wait_idle(self, stopped: Callable[[], bool]) -> bool:
-        """Wait until all frames are worked off. False if `stopped()` became true first."""
+        """Wait until all frames have been processed. False if `stopped()` became true first."""
         return self._slot.wait_idle(stopped)
 
     def lost(self, failure: CameraError) -> None:

@@ -26,7 +26,7 @@ _BETWEEN = 4096
 class JpegSplitter:
     """Cuts what is fed to it into JPEG files of at most `max_bytes`.
 
-    It goes on at the next start of a picture whatever came before.
+    Whatever came before, it continues at the next start of a picture.
     """
 
     def __init__(self, max_bytes: int = MAX_JPEG_BYTES) -> None:
@@ -40,7 +40,7 @@ class JpegSplitter:
         self._padding = 0
 
     def feed(self, data: bytes) -> list[bytes | None]:
-        """Whole pictures, in their order; None where one was torn, or its part's headers wrong."""
+        """Complete pictures, in order; None where one was torn or its part's headers wrong."""
         self._data += data
         found: list[bytes | None] = []
         while True:
@@ -61,7 +61,7 @@ class JpegSplitter:
                 found += self._judged(picture)
 
     def _begin(self, found: list[bytes | None]) -> bool:
-        """Go to the next start of a picture; False if there is none yet."""
+        """Skip to the next start of a picture; False if there is none yet."""
         start = self._data.find(_START)
         if start < 0:
             del self._data[: max(0, len(self._data) - _BETWEEN)]

@@ -461,7 +461,7 @@ def _changes(before: Record | None, after: Record) -> list[tuple[str, dict[str, 
 
 
 def read_applied(file: Path, sealer: TemplateKey) -> Applied:
-    """What was kept; nothing, so that all is taken over anew, if it cannot be read."""
+    """What was stored; if it cannot be read, nothing, so that everything is taken over again."""
     try:
         said = json.loads(sealer.open(file.read_bytes(), _STATE))
         return Applied(

@@ -25,7 +25,7 @@ NEAR_SMALLEST = 0.7
 
 
 def door_detector() -> FaceDetector:
-    """The search for video: coarse and credulous, for the aligner tells what is no face.
+    """The search for video: coarse and lenient, since the aligner rejects what is not a face.
 
     Chosen by benchmarks/detection.py, see docs/benchmarks/finding.md.
     """

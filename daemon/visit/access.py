@@ -27,7 +27,7 @@ class Permission:
     demands: tuple[frozenset[Factor], ...]
 
     def covers(self, groups: Collection[str], at: datetime, zone: ZoneInfo) -> bool:
-        """Whether somebody of these groups may come in at that moment, if enough is shown."""
+        """Whether somebody in these groups may come in at that moment, if enough is shown."""
         if self.groups is not None and self.groups.isdisjoint(groups):
             return False
         return self.first <= at.astimezone(zone).date() < self.end and self.times.holds(at, zone)

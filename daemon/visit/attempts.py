@@ -66,7 +66,7 @@ class Attempts:
         return 0.0 if count is None else max(0.0, count.ready_at_s - now_s)
 
     def is_locked_out(self, key: str) -> bool:
-        """Whether the failures of `key`, one that `locks_out`, have come to that."""
+        """Whether `key`, which `locks_out`, has failed so often that it is locked out."""
         count = self._counts.get(key)
         return count is not None and count.failures >= self.config.lock_out_after
 

@@ -167,7 +167,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """Whether the person at the door is `person_id`."""
+        """Whether somebody is accepted, namely `person_id`."""
         return self.person_id is not None
 
 

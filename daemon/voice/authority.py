@@ -89,7 +89,7 @@ class Authority:
 
     @property
     def latest(self) -> datetime | None:
-        """Up to when it is on disk which commands were carried out; None before the first."""
+        """The time up to which executed commands are recorded on disk; None before the first."""
         with self._lock:
             return None if self._on_disk == _NEVER else self._on_disk
 

@@ -128,7 +128,7 @@ def _health(topics: Topics) -> Iterator[Entity]:
 
 
 def _camera(topics: Topics, camera: str) -> Entity:
-    """Whether it sees; one that is only slow does."""
+    """Whether the camera sees; one that is merely slow does."""
     blind = [f"camera_{what}:{camera}" for what in ("lost", "dark", "frozen")]
     template = (
         "{{ 'OFF' if " + str(blind) + " | select('in', value_json.reasons) | list else 'ON' }}"

@@ -39,7 +39,7 @@ STATUS_EVERY_S = 30.0
 
 
 class Ear(Protocol):
-    """Who listens to the shared gallery; both are called in the network's thread."""
+    """A listener for the shared gallery; both are called in the network's thread."""
 
     def arrived(self, arrival: Arrival) -> None:
         """Something came that is no command."""

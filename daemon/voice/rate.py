@@ -19,7 +19,7 @@ class TokenBucket:
     _at_s: float = 0.0
 
     def take(self, now_s: float) -> bool:
-        """Whether one more may be had at `now_s` (monotonic)."""
+        """Take a token if one is available at `now_s` (monotonic); False if none is."""
         left = self.burst if self._left is None else self._left
         left = min(self.burst, left + self.per_s * max(0.0, now_s - self._at_s))
         self._at_s = max(self._at_s, now_s)

@@ -1,4 +1,4 @@
-"""What the kiosk is told while somebody stands there: often enough, but no more often. Pure."""
+"""What the kiosk is told while somebody stands there: as often as needed, and no more. Pure."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def highest_rate(sets: Sequence[Strangers], limit: float) -> float:
 
 
 def _people_anew(one: Strangers) -> Iterator[tuple[NDArray[np.intp], float]]:
-    """How often everybody is drawn, and how many pairs that makes, draw after draw."""
+    """Bootstrap: how often each person is drawn, and how many pairs that makes, draw by draw."""
     generator = np.random.default_rng(0)
     people = len(one.pictures)
     for _ in range(_DRAWS):

@@ -58,7 +58,7 @@ class Nearest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Codes:
-    """Codes uint8 (n, bytes) of n templates, and what rounding hides of each, float32 (n,)."""
+    """Codes uint8 (n, bytes) of n templates, and each one's rounding error, float32 (n,)."""
 
     head: L1Head
     bits: NDArray[np.uint8]

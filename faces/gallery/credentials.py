@@ -111,7 +111,7 @@ class Credentials:
         return self._claimed(person_id, _scrypt(digits, self.salt))
 
     def has(self, person_id: str) -> tuple[bool, bool]:
-        """Whether this person has a badge, and whether a PIN."""
+        """Whether this person has a badge, and whether they have a PIN."""
         entry = self.entries.get(person_id)
         return entry is not None and entry.badge is not None, (
             entry is not None and entry.pin is not None

@@ -250,9 +250,9 @@ class Gallery:
         gone: Iterable[str],
         put: Iterable[tuple[Record, NDArray[np.float32]]],
     ) -> None:
-        """In one write: all of `gone` are out, and all of `put` are in as they stand there.
+        """Remove all of `gone` and store all of `put` as they are, in one write.
 
-        Who has an id of `put` already is replaced. What was there is to be erased afterwards.
+        Anybody whose id is in `put` is replaced. Erase what was there afterwards.
         """
         with self._register.writing() as draft:
             known = {record.person.person_id for record in draft.whole.records()}
@@ -405,7 +405,7 @@ class Gallery:
         return self._register.keys()
 
     def reseal(self, successor: TemplateKey) -> None:
-        """Seal everything anew; then `successor` opens it, and for the time being this key too."""
+        """Reseal everything, so that `successor` opens it and, for the time being, this key too."""
         with self._register.writing() as draft:
             records = draft.whole.records()
             templates = iter(self._templates(draft.whole, records))

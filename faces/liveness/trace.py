@@ -84,7 +84,7 @@ class Trace:
         return self._looks[-1][0] if self._looks else float("-inf")
 
     def begin_anew(self) -> None:
-        """Another face took the track: nothing that was seen counts for it."""
+        """Another face took over the track: nothing seen before counts for it."""
         self._glances.clear()
         self._looks.clear()
         self._seen_at_s = float("-inf")

@@ -231,7 +231,7 @@ class Origin(Part):
 
 
 class About(Part):
-    """What people tell of a model: licences, other people's work, data, how it was made."""
+    """What people say about a model: licences, other people's work, data, how it was made."""
 
     licence: str = ""
     origins: tuple[Origin, ...] = ()
