@@ -28,7 +28,7 @@ STRICT_TARGETS = ("1e-6", "1e-7")
 LEAST_MATCHES = 5
 # The distribution is fitted to the scores above the one that this share of the pairs exceeds.
 FITTED_ABOVE = 1e-4
-_DRAWS = 1000
+DRAWS = 1000
 _ROWS = 64
 
 
@@ -156,11 +156,14 @@ def fit_pareto(
     return Pareto(above, total / pairs, shape, scale)
 
 
-def strict_rows(sets: Sequence[Strangers], genuine: NDArray[np.floating]) -> dict[str, Any]:
+def strict_rows(
+    sets: Sequence[Strangers], genuine: NDArray[np.floating], *, draws: int = DRAWS
+) -> dict[str, Any]:
     """Thresholds for STRICT_TARGETS on the pooled pairs of `sets`, as a manifest has them.
 
     A threshold is the higher of the one that just so many pairs exceed and the one that the fitted
-    distribution tells; `fmr_95_people` covers what both say when people are drawn anew. `tar` is
+    distribution tells; `fmr_95_people` covers what both say when people are drawn anew, `draws`
+    times. `tar` is
     the share of `genuine` scores at or above it. A rate on which fewer than LEAST_MATCHES pairs
     stand is left out.
     """
@@ -178,7 +181,7 @@ def strict_rows(sets: Sequence[Strangers], genuine: NDArray[np.floating]) -> dic
         for target in targets
     ]
     limits = [float(np.float32(limit)) for limit in limits]
-    counted, told = _drawn(sets, limits, above)
+    counted, told = _drawn(sets, limits, above, draws)
     rows: dict[str, Any] = {}
     for at, (target, limit) in enumerate(zip(targets, limits, strict=True)):
         false_matches = int(np.sum(scores >= limit))
@@ -196,26 +199,29 @@ def strict_rows(sets: Sequence[Strangers], genuine: NDArray[np.floating]) -> dic
     return rows
 
 
-def highest_rate(sets: Sequence[Strangers], limit: float) -> float:
+def highest_rate(sets: Sequence[Strangers], limit: float, *, draws: int = DRAWS) -> float:
     """The upper end of the rate at `limit` in the one of `sets` where it is highest.
 
-    95 %: Wilson's or that of a bootstrap over people, the higher one.
+    95 %: Wilson's or that of a bootstrap over people with so many `draws`, the higher one.
     """
     upper = []
     for one in sets:
         above = one.scores >= limit
         first, second = one.first[above], one.second[above]
-        rates = [(times[first] * times[second]).sum() / pairs for times, pairs in _people_anew(one)]
+        rates = [
+            (times[first] * times[second]).sum() / pairs
+            for times, pairs in _people_anew(one, draws)
+        ]
         wilson = metrics.wilson(len(first), one.pairs)[1]
         upper.append(max(wilson, float(np.percentile(rates, 97.5))))
     return max(upper)
 
 
-def _people_anew(one: Strangers) -> Iterator[tuple[NDArray[np.intp], float]]:
+def _people_anew(one: Strangers, draws: int) -> Iterator[tuple[NDArray[np.intp], float]]:
     """Bootstrap: how often each person is drawn, and how many pairs that makes, draw by draw."""
     generator = np.random.default_rng(0)
     people = len(one.pictures)
-    for _ in range(_DRAWS):
+    for _ in range(draws):
         times = np.bincount(generator.integers(0, people, people), minlength=people)
         faces = (times * one.pictures).astype(np.float64)
         yield times, float(faces.sum() ** 2 - (faces**2).sum()) / 2
@@ -228,7 +234,7 @@ def _counted(falling: NDArray[np.floating], rate: float, pairs: int) -> float:
 
 
 def _drawn(
-    sets: Sequence[Strangers], limits: Sequence[float], above: float
+    sets: Sequence[Strangers], limits: Sequence[float], above: float, draws: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The rates at `limits`, counted and by the fitted distribution, for people drawn anew.
 
@@ -237,8 +243,8 @@ def _drawn(
     generator = np.random.default_rng(0)
     scores = np.concatenate([one.scores for one in sets])
     kept = scores > above
-    counted, told = np.empty((_DRAWS, len(limits))), np.empty((_DRAWS, len(limits)))
-    for draw in range(_DRAWS):
+    counted, told = np.empty((draws, len(limits))), np.empty((draws, len(limits)))
+    for draw in range(draws):
         weights, pairs = [], 0.0
         for one in sets:
             people = len(one.pictures)

@@ -104,11 +104,10 @@ def made(people: int, pairs_kept: int, seed: int) -> Strangers:
     return Strangers(scores, first, second, pictures, pairs, 2.0)
 
 
-def test_strict_rows_are_bounded_and_fit_a_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strangers, "_DRAWS", 100)
+def test_strict_rows_are_bounded_and_fit_a_manifest() -> None:
     sets = [made(600, 30_000, 0), made(400, 25_000, 1)]
     genuine = np.linspace(0, 20, 101)
-    rows = strangers.strict_rows(sets, genuine)
+    rows = strangers.strict_rows(sets, genuine, draws=100)
     assert list(rows) == ["1e-6", "1e-7"]
     for rate, row in rows.items():
         typed = parse_part(Threshold, row)
@@ -120,21 +119,17 @@ def test_strict_rows_are_bounded_and_fit_a_manifest(monkeypatch: pytest.MonkeyPa
     assert rows["1e-7"]["threshold"] > rows["1e-6"]["threshold"]
 
 
-def test_the_highest_rate_is_that_of_the_set_where_most_match(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(strangers, "_DRAWS", 100)
+def test_the_highest_rate_is_that_of_the_set_where_most_match() -> None:
     one = made(300, 3000, 0)
     more = replace(one, scores=one.scores + 0.7)
     rate = float((more.scores >= 4).sum() / more.pairs)
-    highest = strangers.highest_rate([one, more], 4)
+    highest, alone, least = (
+        strangers.highest_rate(sets, 4, draws=100) for sets in ([one, more], [more], [one])
+    )
     assert rate < highest < 1.5 * rate
-    assert highest == strangers.highest_rate([more], 4) > strangers.highest_rate([one], 4)
+    assert highest == alone > least
 
 
-def test_rates_on_which_hardly_any_pair_stands_are_left_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(strangers, "_DRAWS", 20)
-    assert list(strangers.strict_rows([made(600, 30_000, 0)], np.zeros(1))) == ["1e-6"]
-    assert strangers.strict_rows([made(100, 300, 0)], np.zeros(1)) == {}
+def test_rates_on_which_hardly_any_pair_stands_are_left_out() -> None:
+    assert list(strangers.strict_rows([made(600, 30_000, 0)], np.zeros(1), draws=20)) == ["1e-6"]
+    assert strangers.strict_rows([made(100, 300, 0)], np.zeros(1), draws=20) == {}
