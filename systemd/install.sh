@@ -349,6 +349,20 @@ if [ "$uninstall" = yes ]; then
     exit 0
 fi
 
+# The end of an upgrade that failed: program and units as they were. Nobody may be there to read.
+put_back() {
+    trap '' HUP INT TERM
+    use_environment "${former##*/}"
+    cp -p "$kept"/*.service "$units"
+    if live; then systemctl daemon-reload; fi
+    for unit in $running; do
+        timeout 120 systemctl restart "$unit" || say "$unit is not ready" >&2 || true
+    done
+    rm -rf "$fresh" "$kept"
+    say "the former version runs again" >&2 || true
+    exit 1
+}
+
 if [ "$upgrade" = yes ]; then
     [ -x "$opt/venv/bin/python" ] || fail "nothing is installed in $opt; run it without --upgrade"
     found=$(installed_units)
@@ -385,6 +399,9 @@ if [ "$upgrade" = yes ]; then
         fail "the new version could not be installed; nothing was changed"
     fi
     cp -p "$units"/oneglance*.service "$kept"
+    # Whatever ends this before all of it is ready, a lost connection of ssh for one.
+    trap put_back EXIT
+    trap 'exit 1' HUP INT TERM
     install_users
     for name in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
         if [ -e "$kept/$name.service" ]; then install -m 0644 "$here/$name.service" "$units"; fi
@@ -404,13 +421,9 @@ if [ "$upgrade" = yes ]; then
     if [ -n "$failed" ]; then
         say "$failed does not become ready; its last words:" >&2
         journalctl --unit "$failed" --lines 5 --no-pager --output cat >&2 || true
-        use_environment "${former##*/}"
-        cp -p "$kept"/*.service "$units"
-        systemctl daemon-reload
-        for unit in $running; do timeout 120 systemctl restart "$unit" || say "$unit is not ready" >&2; done
-        rm -rf "$fresh" "$kept"
-        fail "the former version runs again"
+        exit 1
     fi
+    trap - EXIT HUP INT TERM
     rm -rf "$former" "$kept"
     say "upgraded to $("$opt/venv/bin/oneglance" --version); data and configuration are as they were"
     exit 0

@@ -135,6 +135,27 @@ def test_an_upgrade_keeps_everything_and_goes_on(door: Door) -> None:
     assert door.count_openings()[1] == []
 
 
+def test_an_upgrade_that_is_interrupted_is_taken_back(door: Door) -> None:
+    machine = door.machine
+    before = secrets(machine)
+    machine.sh("cd oneglance; sed -i 's/^version = .*/version = 0.2.2/' setup.cfg")
+    since = door.now()
+    version = machine.run("oneglance", "--version").stdout
+    # As a lost connection does by SIGHUP, which a test run by nohup could not send.
+    said = machine.sh(
+        f"before=$(readlink /opt/oneglance/venv); {INSTALL} --upgrade >/dev/null 2>&1 & pid=$!;"
+        ' while [ "$(readlink /opt/oneglance/venv)" = "$before" ]; do sleep 0.05; done;'
+        " kill -TERM $pid; wait $pid || echo ended $?"
+    )
+    assert said == "ended 1\n"
+    assert machine.run("oneglance", "--version").stdout == version
+    assert secrets(machine) == before
+    assert len(machine.sh("ls -d /opt/oneglance/*").split()) == 2
+    for unit in SERVICES:
+        assert machine.show(unit, "ActiveState") == "active"
+    door.wait_open(since)
+
+
 def test_a_version_that_does_not_become_ready_is_taken_back(door: Door) -> None:
     machine = door.machine
     before = secrets(machine)
