@@ -24,7 +24,7 @@ from oneglance.contract.messages import (
 from oneglance.kiosk_ui.admin_page import Item
 from oneglance.kiosk_ui.language import N_, Say
 from oneglance.kiosk_ui.names import clean_name
-from oneglance.kiosk_ui.words import day_of, time_of
+from oneglance.kiosk_ui.words import day_of, tenths_of, time_of
 
 _STATES = {
     ServiceState.ONLINE: N_("All is well"),
@@ -100,9 +100,9 @@ def _camera(name: str, say: Say) -> str:
 def _machine(kind: str, rest: list[str], say: Say) -> list[Item]:
     match kind, rest:
         case "temperature", [degrees]:
-            return [Item("", f"{degrees} °C", say(N_("the machine's temperature")))]
+            return [Item("", f"{tenths_of(degrees, say)} °C", say(N_("the machine's temperature")))]
         case "disk", [free, whole] if free.isdecimal() and whole.isdecimal():
-            free_gb, whole_gb = (f"{int(mib) / 1024:.1f}" for mib in (free, whole))
+            free_gb, whole_gb = (tenths_of(f"{int(mib) / 1024:.1f}", say) for mib in (free, whole))
             said = say(N_("{free} of {whole} GB free"), free=free_gb, whole=whole_gb)
             return [Item("", said, say(N_("the machine's disk")))]
         case "people", [count]:
@@ -135,5 +135,5 @@ def recent_of(text: str, say: Say, zone: tzinfo | None = None) -> tuple[Item, ..
         else:
             who, why = say(N_("Not let in")), say(_REASONS.get(why, why))
         when = f"{day_of(wall, say)} {time_of(wall)}"
-        items.append(Item("", who, f"{when}  {why}".rstrip()))
+        items.append(Item("", who, f"{when} · {why}" if why else when))
     return tuple(items)

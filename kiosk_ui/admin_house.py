@@ -10,6 +10,7 @@ from oneglance.kiosk_ui.admin_desk import UNANSWERED, Desk
 from oneglance.kiosk_ui.admin_facts import House, facts_of, lock_said, recent_of
 from oneglance.kiosk_ui.admin_page import Item, Page
 from oneglance.kiosk_ui.language import N_
+from oneglance.kiosk_ui.words import tenths_of
 from oneglance.schedule import zone_of
 
 DECISIONS, SYSTEM, TEST_LOCK = N_("Last decisions"), N_("System"), N_("Test the lock")
@@ -88,7 +89,7 @@ class HousePages:
         sent = event != before
         if sent and door is not None and door.cause == event and door.state is LockState.LOCKED:
             said = N_("The lock got it, verified it and stayed shut: after {seconds} s")
-            line = desk.say(said, seconds=f"{lasted_s:.1f}")
+            line = desk.say(said, seconds=tenths_of(f"{lasted_s:.1f}", desk.say))
             desk.tell(desk.say(TEST_LOCK), line, desk.menu, error=False)
         elif lasted_s >= LOCK_ANSWER_S:
             line = N_("The lock did not answer") if sent else N_("The daemon sent no decision")

@@ -50,7 +50,7 @@ class PhotoPages:
         for i, photo in enumerate(photos):
             when = photo.changed_at.strftime("%Y-%m-%d %H:%M")
             name, folder = clean_name(photo.name), clean_name(photo.folder)
-            items.append(Item(f"photo {i}", name, f"{when}  {folder}"))
+            items.append(Item(f"photo {i}", name, f"{when} · {folder}" if folder else when))
             on[f"photo {i}"] = partial(self._read, photo.path)
         line = "" if photos else say(N_("Put in a USB stick with a photograph, JPEG or PNG"))
         buttons = (Item("again", say(N_("Look again")), strong=not photos), desk.back_button())

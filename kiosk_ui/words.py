@@ -150,6 +150,8 @@ MONTHS = (
 )
 DATE = N_("{weekday}, {day} {month}")
 DAY = N_("{day} {month}")
+# A number with its decimal sign.
+TENTHS = N_("{whole}.{tenths}")
 
 
 def time_of(wall: datetime) -> str:
@@ -166,6 +168,14 @@ def date_of(wall: datetime, say: Callable[..., str]) -> str:
 def day_of(wall: datetime, say: Callable[..., str]) -> str:
     """The day without its weekday, e.g. "29 November"."""
     return say(DAY, day=str(wall.day), month=say(MONTHS[wall.month - 1]))
+
+
+def tenths_of(number: str, say: Callable[..., str]) -> str:
+    """A number like "57.9" with the decimal sign of the language; any other text as it is."""
+    whole, dot, tenths = number.partition(".")
+    if not (dot and whole.isdecimal() and tenths.isdecimal()):
+        return number
+    return say(TENTHS, whole=whole, tenths=tenths)
 
 
 def time_left(seconds: float) -> str:

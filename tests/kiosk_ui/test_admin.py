@@ -33,6 +33,7 @@ from oneglance.kiosk_ui.backlight import set_backlight
 from oneglance.kiosk_ui.kept import Kept, read_kept, write_kept
 from oneglance.kiosk_ui.language import LANGUAGES, Language, language
 from oneglance.kiosk_ui.names import clean_name
+from oneglance.kiosk_ui.words import tenths_of
 
 
 def test_the_key_comes_out_with_its_pin_alone_and_stands_nowhere_in_the_file() -> None:
@@ -315,7 +316,7 @@ class Marked(Language):
 def test_every_text_of_every_page_is_translated() -> None:
     theirs = (
         *("maximiliane-[0-9]+", re.escape(clean_name(LONG)), "family|staff|volunteers|cleaning.*"),
-        *("[0-9]+( %)?", r"[0-9-]{5,10} [0-9:]+(  (<.*|DCIM))?", "IMG_.*", "oneglance .*"),
+        *("[0-9]+( %)?", r"[0-9-]{5,10} [0-9:]+( · (<.*|DCIM))?", "IMG_.*", "oneglance .*"),
         *("camera_lost(:side)?", "credentials_restored", "mobileface.*", "[0-9.]+:1883", "57.9 °C"),
         *("English|Deutsch|Español|Français|Tiếng Việt|العربية|中文",),
     )
@@ -425,11 +426,21 @@ def test_the_last_decisions_have_the_time_of_the_door_and_the_language_of_the_sc
     text = "\n".join(DECISIONS[:3])
     zone = ZoneInfo("Asia/Ho_Chi_Minh")
     assert [(item.text, item.more) for item in recent_of(text, language("de").say, zone)] == [
-        (clean_name(LONG), "30. November 0:42  Gesicht + Ausweis"),
-        ("Eingelassen", "30. November 0:41  Gesicht"),
-        ("Nicht eingelassen", "30. November 0:40  der Bildschirm zeigte die Aufgabe nicht"),
+        (clean_name(LONG), "30. November 0:42 · Gesicht + Ausweis"),
+        ("Eingelassen", "30. November 0:41 · Gesicht"),
+        ("Nicht eingelassen", "30. November 0:40 · der Bildschirm zeigte die Aufgabe nicht"),
     ]
+    assert recent_of(DECISIONS[-1], language("de").say, zone)[0].more == "30. November 0:32"
     assert not recent_of("0001-01-01T00:00:00+14:00  accepted  face", language("de").say, zone)
+
+
+@pytest.mark.parametrize(("code", "said"), [("en", "57.9"), ("zh", "57.9"), ("fr", "57,9")])
+def test_a_number_has_the_decimal_sign_of_the_language(code: str, said: str) -> None:
+    say = language(code).say
+    assert tenths_of("57.9", say) == said
+    assert [tenths_of(text, say) for text in ("58", "", "1.", ".5", "a.b", "1.2.3")] == [
+        *("58", "", "1.", ".5", "a.b", "1.2.3")
+    ]
 
 
 def test_the_system_is_told_of_as_far_as_it_is_known(screen: Screen) -> None:
