@@ -27,8 +27,9 @@ OnKey = Callable[[str], None]
 Box = tuple[float, float, float, float]
 # How light what only tells is: less than what can be touched.
 _TELLS_BACK = 0.05
-# Lines of one list are equally large, unless one of them would make all the others tiny.
-_LEAST_SHARE = 0.5
+# Tiles of one kind have equally large texts, but one that is so long that it would take the others
+# below this share of their size is small alone. A long name may not make all names small.
+_LEAST_SHARE, _LEAST_OF_TITLES = 0.5, 0.7
 _SIGNS = {DELETE: key_sign(Key.DELETE), SHIFT: letter_sign(SHIFT), SPACE: letter_sign(SPACE)}
 
 
@@ -47,8 +48,9 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
     touchable = BooleanProperty(True)
     inset = NumericProperty(0)
     lead = NumericProperty(0)
-    # The largest share of its height that its text may have.
+    # The largest shares of its height that its text may have, and its small print.
     most = NumericProperty(1)
+    most_print = NumericProperty(1)
 
     def __init__(self, on_key: OnKey, theme: Theme = DEFAULT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -73,7 +75,7 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
             back, ink = theme.guide if item.strong else theme.no, theme.background
         self.back, self.ink = back, (*ink, 1)
         self.pos, self.size, self.opacity = box[:2], box[2:], 1
-        self.most = 1
+        self.most = self.most_print = 1
         shapes = _SIGNS.get(item.key, ())
         if item.chosen is not None:
             shapes = tick_sign(chosen=item.chosen)
@@ -93,16 +95,18 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
         if self.item.key in _SIGNS:
             text = ""
         turned = self.right_to_left
-        said = (text, more, turned, self.ticked, self.touchable, self.most, *self.size)
+        most = (self.most, self.most_print)
+        said = (text, more, turned, self.ticked, self.touchable, *most, *self.size)
         if said == self._said:
             return
         self._said = said
         self.ids.text.say(text, self._fonts, right_to_left=turned)
         self.ids.more.say(more, self._fonts, right_to_left=turned)
 
-    def at_most(self, font_px: float) -> None:
-        """Limit the text size."""
-        self.most = (font_px + 0.5) / self.height
+    def at_most(self, text_px: float, print_px: float) -> None:
+        """Limit the sizes of the text and of the small print below it."""
+        self.most = (text_px + 0.5) / self.height
+        self.most_print = (print_px + 0.5) / self.height
         self.say(self.item.text)
 
     def on_press(self) -> None:
@@ -112,13 +116,24 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
 
 
 def even(tiles: Sequence[Tile]) -> None:
-    """Give these the same text size, since they are of one kind."""
-    sizes = [tile.ids.text.font_px for tile in tiles]
-    if sizes:
-        size_px = max(min(sizes), _LEAST_SHARE * max(sizes))
-        for tile in tiles:
-            if tile.ids.text.font_px > size_px:
-                tile.at_most(size_px)
+    """Give these the same sizes of text, since they are of one kind; no small print is larger."""
+    for of_kind, least in (
+        ([tile for tile in tiles if not tile.item.more], _LEAST_SHARE),
+        ([tile for tile in tiles if tile.item.more], _LEAST_OF_TITLES),
+    ):
+        texts_px = [tile.ids.text.font_px for tile in of_kind]
+        prints_px = [tile.ids.more.font_px for tile in of_kind]
+        text_px = _common(texts_px, least)
+        print_px = min(_common(prints_px, _LEAST_SHARE), *texts_px, text_px)
+        for tile in of_kind:
+            if tile.ids.text.font_px > text_px or tile.ids.more.font_px > print_px:
+                tile.at_most(text_px, print_px)
+
+
+def _common(sizes_px: Sequence[float], least: float) -> float:
+    """The smallest of these sizes that is not below the share `least` of the largest one."""
+    least_px = least * max(sizes_px, default=0.0)
+    return min((px for px in sizes_px if px >= least_px), default=0.0)
 
 
 class StaffButton(Tile):

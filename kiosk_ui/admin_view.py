@@ -211,7 +211,8 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         for name, share in shares.items():
             label, part = self.ids[name], share * scale
             top -= part
-            label.valign = "bottom" if name == "title" else "top"
+            # Small print keeps clear of a line that fills its part.
+            label.valign = {"title": "bottom", "line": "top", "note": "middle"}[name]
             label.font_share = upright * sizes[name]
             label.size_hint = (None, None)
             label.pos, label.size = (x, top), (width, part)
@@ -284,7 +285,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
             top = y + height - row * (tall + gap)
             at_x = x + column * (wide + gap)
             self._tile(item, self._turned(at_x, top - tall, wide, tall))
-        even([tile for tile in self.tiles[-len(items) :] if not tile.item.more])
+        even(self.tiles[-len(items) :])
 
     def _press(self, key: str) -> None:
         if key == _MORE:

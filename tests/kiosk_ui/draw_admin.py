@@ -32,6 +32,8 @@ def standing(view: Any, stage: Any, page: Page, *, keys: bool) -> dict[str, Any]
         "labels": [[x.text, *x.pos, *x.size, *x.ink, x.font_px] for x in labels if x.text],
         "sign": [*view.ids.sign.pos, *view.ids.sign.size] if page.sign is not None else None,
         "even": [t.ids.text.font_px for t in tiles if t.item.text and not t.item.more],
+        "titles": [t.ids.text.font_px for t in tiles if t.item.more],
+        "prints": [t.ids.more.font_px for t in tiles if t.item.more],
         "buttons": [t.ids.text.font_px for t in tiles[: len(page.buttons)]],
         "said": [page.title, page.line, page.note, page.entry or ""],
         "typed": page.keys is not Keys.NONE,

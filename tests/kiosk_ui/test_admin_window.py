@@ -138,6 +138,28 @@ def test_buttons_beside_each_other_are_written_alike(
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_choices_beside_each_other_are_written_alike(
+    told: dict[str, Any], size: str, code: str
+) -> None:
+    for name in ("menu", "person", "enrol", "screen"):
+        page = pages(told, size, code)[name]
+        for fonts in (page["titles"], page["prints"]):
+            assert len(fonts) > 1, name
+            assert max(fonts) <= min(fonts) + 1, (name, fonts)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_small_print_is_no_larger_than_what_it_explains(
+    told: dict[str, Any], size: str, code: str
+) -> None:
+    for name, page in pages(told, size, code).items():
+        for title, small in zip(page["titles"], page["prints"], strict=True):
+            assert small <= title + 1, (name, title, small)
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_everybody_of_a_long_list_can_be_reached(told: dict[str, Any], size: str) -> None:
     seen = [key for page in told[f"{size} all"] for key in page]
     assert sorted(seen) == sorted(f"person maximiliane-{i}" for i in range(40))
