@@ -268,6 +268,11 @@ class Link:
                 delay_s = RECONNECT_MIN_S
             self._stopping.wait(delay_s)
             delay_s = min(2 * delay_s, RECONNECT_MAX_S)
+        # Link and client hold each other by these. The garbage collector takes such rings apart in
+        # any order, and may find the client's sockets still open.
+        client = self._client
+        client.on_connect = client.on_disconnect = client.on_message = None
+        client.on_subscribe = client.on_publish = None
 
     def _fresh_client(self) -> mqtt.Client:
         client = mqtt.Client(

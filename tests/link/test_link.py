@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +162,22 @@ def test_stopping_twice_or_before_starting_is_harmless(broker: MqttConfig) -> No
     link.stop()
     with running(broker) as other:
         other.stop()
+
+
+def test_a_stopped_link_goes_with_its_last_user(broker: MqttConfig) -> None:
+    """Its sockets are then closed at once, not whenever the garbage collector comes by."""
+    gc.collect()
+    gc.disable()
+    try:
+        link = Link(broker, "short-lived")
+        link.start()
+        assert link.wait_connected(20)
+        link.stop()
+        there = weakref.ref(link)
+        del link
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_remembered_of_sent_messages_stays_small(
