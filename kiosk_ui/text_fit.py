@@ -35,17 +35,15 @@ def fit(
     """Lay out `text` in a box of (width, height) pixels.
 
     `width_em` measures one line and `line_height_em` one line's height, both for a font of one
-    pixel. Words are never broken, but Chinese and Japanese may be after any letter.
+    pixel. Words are never broken, but Chinese and Japanese may be after any letter, preferably
+    after a comma.
     """
     words = _words(text)
     best = Fit(text, 1)
     for lines in range(1, min(MAX_LINES, max(1, len(words))) + 1):
-        broken, widest_em = _balanced(words, lines, width_em)
-        font_px = min(
-            max_font_px,
-            box_px[0] / max(widest_em, 1e-6),
-            box_px[1] / (lines * line_height_em),
-        )
+        most_px = min(max_font_px, box_px[1] / (lines * line_height_em))
+        broken, widest_em = _balanced(words, lines, width_em, box_px[0] / max(most_px, 1e-6))
+        font_px = min(most_px, box_px[0] / max(widest_em, 1e-6))
         if lines == 1 or font_px >= BREAK_GAIN * best.font_px:
             best = Fit(broken, max(1, math.floor(font_px)))
     return best
@@ -74,12 +72,24 @@ def _is_wide(letter: str) -> bool:
     return unicodedata.east_asian_width(letter) in "WF" and not "가" <= letter <= "힣"
 
 
-def _balanced(words: list[str], lines: int, width_em: Callable[[str], float]) -> tuple[str, float]:
-    """The words in `lines` lines whose widest is as narrow as possible, and its width."""
+def _balanced(
+    words: list[str], lines: int, width_em: Callable[[str], float], room_em: float
+) -> tuple[str, float]:
+    """The words in `lines` lines whose widest is as narrow as possible, and its width.
+
+    Of those that are no wider than `room_em`, or equally wide, one that ends at a comma is taken.
+    """
     candidates = []
     for breaks in combinations(range(1, len(words)), lines - 1):
         edges = (0, *breaks, len(words))
         rows = ["".join(words[a:b]).rstrip() for a, b in pairwise(edges)]
-        candidates.append((max(width_em(row) for row in rows), "\n".join(rows)))
-    widest_em, broken = min(candidates)
+        widest_em = max(width_em(row) for row in rows)
+        pauses = sum(_is_pause(row) for row in rows[:-1])
+        candidates.append((max(widest_em, room_em), -pauses, widest_em, "\n".join(rows)))
+    *_, widest_em, broken = min(candidates)
     return broken, widest_em
+
+
+def _is_pause(row: str) -> bool:
+    # Between two Chinese letters nothing else says where a word ends.
+    return _is_wide(row[-1]) and unicodedata.category(row[-1]) in _CLOSING

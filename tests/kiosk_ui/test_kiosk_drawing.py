@@ -237,6 +237,10 @@ def test_chinese_is_broken_between_any_two_letters_but_before_no_full_stop() -> 
     assert len(rows) == 3
     assert "".join(rows) == "光线在您身后。请稍微转身"
     assert all(not row.startswith("。") for row in rows)
+    for text in ("光线在您身后。\n请稍微转身", "抱歉。\n我不认识您"):
+        box = (12 * max(map(len, text.split())) + 1, 60)
+        assert fit(text.replace("\n", ""), _monospace_em, 1.2, box, 20).text == text
+    assert fit("抱歉", _monospace_em, 1.2, (0, 0), 20).font_px == 1
     assert "王小明" in fit("Welcome, 王小明", _monospace_em, 1.2, (900, 40), 90).text
 
 
