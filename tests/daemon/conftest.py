@@ -212,13 +212,14 @@ class MjpegServer:
     """A network camera: one JPEG after another over HTTP, until it is switched off.
 
     `show` changes the picture, `jpegs` are the files that it sends in turn, `period_s` its pace,
-    `length_off` by how much it declares a wrong length.
+    `length_off` by how much it declares a wrong length. `now.set()` sends the next one at once.
     """
 
     def __init__(self) -> None:
         self.show(np.full((120, 160, 3), 90, np.uint8))
         self.period_s = 0.03
         self.length_off = 0
+        self.now = threading.Event()
         self._server: ThreadingHTTPServer | None = None
         self._on = threading.Event()
         self.port = free_port()
@@ -254,7 +255,8 @@ class MjpegServer:
                         jpeg = jpegs[number % len(jpegs)]
                         length = len(jpeg) + camera.length_off
                         self.wfile.write(head % length + jpeg + b"\r\n")
-                        threading.Event().wait(camera.period_s)
+                        camera.now.wait(camera.period_s)
+                        camera.now.clear()
 
         self._on.set()
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)

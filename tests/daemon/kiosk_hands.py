@@ -28,6 +28,9 @@ class Hands:
         self._touched: list[bool] = []
         # How often the screen was drawn.
         self.frame = 0
+        # What was on the screen so far, and on which of it a picture with a face.
+        self._kinds: list[str] = []
+        self._pictured: list[str] = []
 
     def listen(self) -> None:
         """Read what is told."""
@@ -39,6 +42,11 @@ class Hands:
         from kivy.core.window import Window
 
         self.frame += 1
+        kind = self.app.state.screen.kind
+        if kind not in self._kinds:
+            self._kinds.append(kind)
+        if self.app._live.outline and kind not in self._pictured:
+            self._pictured.append(kind)
         # Kivy takes in a touch after this, before the next frame: only then it is done, and what
         # is typed next comes after it.
         while self._touched:
@@ -76,6 +84,8 @@ class Hands:
             "frame": self.frame,
             "settled": time.monotonic() - self.app.state.screen.since_s > SETTLED_S,
             "oval": bool(self.app._live.outline),
+            "kinds": self._kinds,
+            "pictured": self._pictured,
         }
 
     def _keys(self) -> list[tuple[Any, str]]:

@@ -99,15 +99,15 @@ def kiosk(config: Path, size: str = "800x480") -> Iterator[Hands]:
             process.kill()
 
 
-def kiosk_config(folder: Path, mqtt: MqttConfig, more: str = "") -> Path:
+def kiosk_config(folder: Path, mqtt: MqttConfig, more: str = "", policy: str = "off") -> Path:
     """The kiosk's own file, with a key of its own that the daemon's keyring knows."""
     file = folder / "kiosk.toml"
     file.write_text(
         f'[site]\nname = "test"\ndoor = "front"\n[mqtt]\nhost = "{mqtt.host}"\nport = {mqtt.port}\n'
         '[kiosk]\npublic_key_file = "signing.pub"\nkey_file = "kiosk.key"\nfullscreen = false\n'
         f'verify_button = true\nadmin_file = "admin"\n{more}'
-        # As the house's daemon, which looks for no photograph here.
-        '[liveness]\npolicy = "off"\n'
+        # As the house's daemon, which mostly looks for no photograph here.
+        f'[liveness]\npolicy = "{policy}"\n'
     )
     return file
 
@@ -169,12 +169,12 @@ def seal_admin(folder: Path) -> None:
 
 
 @contextmanager
-def real_lock(folder: Path, mqtt: MqttConfig) -> Iterator[Any]:
+def real_lock(folder: Path, mqtt: MqttConfig, policy: str = "off") -> Iterator[Any]:
     """The lock's own service, and the pin that would open."""
     config = Config(
         site=SiteConfig(name="test", door="front"),
         mqtt=mqtt,
-        liveness=LivenessConfig(policy="off"),
+        liveness=LivenessConfig.model_validate({"policy": policy}),
         door=DoorConfig(public_key_file=folder / "signing.pub", state_file=folder / "lock"),
     )
     factory = MockFactory()
