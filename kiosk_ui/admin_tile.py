@@ -117,17 +117,25 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
 
 def even(tiles: Sequence[Tile]) -> None:
     """Give these the same sizes of text, since they are of one kind; no small print is larger."""
-    for of_kind, least in (
-        ([tile for tile in tiles if not tile.item.more], _LEAST_SHARE),
-        ([tile for tile in tiles if tile.item.more], _LEAST_OF_TITLES),
-    ):
-        texts_px = [tile.ids.text.font_px for tile in of_kind]
-        prints_px = [tile.ids.more.font_px for tile in of_kind]
+    _level([tile for tile in tiles if not tile.item.more], _LEAST_SHARE)
+    _level([tile for tile in tiles if tile.item.more], _LEAST_OF_TITLES)
+
+
+def _level(tiles: Sequence[Tile], least: float) -> None:
+    too_large = list(tiles)
+    while too_large:
+        texts_px = [tile.ids.text.font_px for tile in tiles]
+        prints_px = [tile.ids.more.font_px for tile in tiles]
         text_px = _common(texts_px, least)
         print_px = min(_common(prints_px, _LEAST_SHARE), *texts_px, text_px)
-        for tile in of_kind:
-            if tile.ids.text.font_px > text_px or tile.ids.more.font_px > print_px:
-                tile.at_most(text_px, print_px)
+        too_large = [
+            tile
+            for tile in tiles
+            if tile.ids.text.font_px > text_px or tile.ids.more.font_px > print_px
+        ]
+        for tile in too_large:
+            # What then fits into fewer lines may become smaller still, hence the loop.
+            tile.at_most(text_px, print_px)
 
 
 def _common(sizes_px: Sequence[float], least: float) -> float:
