@@ -15,6 +15,8 @@ BREAK_GAIN = 1.15
 # Where no spaces separate words, a line may end after any letter, but none begins with closing
 # punctuation.
 _CLOSING = {"Pe", "Pf", "Po", "Pd"}
+# Where whoever reads pauses anyway. Full-width ones count as what they stand for.
+_PAUSES = set(",;:.!?،؛؟、。")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ def fit(
     """Lay out `text` in a box of (width, height) pixels.
 
     `width_em` measures one line and `line_height_em` one line's height, both for a font of one
-    pixel. Words are never broken, but Chinese and Japanese may be after any letter, preferably
-    after a comma.
+    pixel. Words are never broken, but Chinese and Japanese may be after any letter. Lines end at a
+    comma or the like where that costs no size.
     """
     words = _words(text)
     best = Fit(text, 1)
@@ -77,19 +79,18 @@ def _balanced(
 ) -> tuple[str, float]:
     """The words in `lines` lines whose widest is as narrow as possible, and its width.
 
-    Of those that are no wider than `room_em`, or equally wide, one that ends at a comma is taken.
+    Of those that are no wider than `room_em`, or equally wide, those with most pauses at line ends.
     """
     candidates = []
     for breaks in combinations(range(1, len(words)), lines - 1):
         edges = (0, *breaks, len(words))
         rows = ["".join(words[a:b]).rstrip() for a, b in pairwise(edges)]
         widest_em = max(width_em(row) for row in rows)
-        pauses = sum(_is_pause(row) for row in rows[:-1])
+        pauses = sum(_pauses_at_end(row) for row in rows[:-1])
         candidates.append((max(widest_em, room_em), -pauses, widest_em, "\n".join(rows)))
     *_, widest_em, broken = min(candidates)
     return broken, widest_em
 
 
-def _is_pause(row: str) -> bool:
-    # Between two Chinese letters nothing else says where a word ends.
-    return _is_wide(row[-1]) and unicodedata.category(row[-1]) in _CLOSING
+def _pauses_at_end(row: str) -> bool:
+    return unicodedata.normalize("NFKC", row)[-1:] in _PAUSES

@@ -202,6 +202,8 @@ def test_fitted_text_is_whole_and_inside_its_box(text: str, width: float, height
 def test_a_text_is_broken_evenly_and_only_if_that_makes_it_clearly_larger() -> None:
     assert fit("one two three four", _monospace_em, 1.2, (120, 400), 90).text.count("\n") == 2
     assert fit("one two", _monospace_em, 1.2, (2000, 400), 90).text == "one two"
+    assert fit("aa, aa aa aa", _monospace_em, 1.2, (100, 48), 20).text == "aa,\naa aa aa"
+    assert fit("aa, aa aa aa", _monospace_em, 1.2, (48, 48), 20).text == "aa, aa\naa aa"
     assert fit("aa aa aa aa", _monospace_em, 1.2, (100, 70), 90).text == "aa aa\naa aa"
     french = fit(
         "trop de codes faux\N{NO-BREAK SPACE}: attendez", _monospace_em, 1.2, (99, 200), 90
