@@ -27,9 +27,9 @@ OnKey = Callable[[str], None]
 Box = tuple[float, float, float, float]
 # How light what only tells is: less than what can be touched.
 _TELLS_BACK = 0.05
-# Tiles of one kind have equally large texts, but one that is so long that it would take the others
-# below this share of their size is small alone. A long name may not make all names small.
-_LEAST_SHARE, _LEAST_OF_TITLES = 0.5, 0.7
+# Tiles of one kind have equally large texts, but one that is far longer makes the others no smaller
+# than this share. Small print is clearly smaller than what it explains.
+_LEAST_SHARE, _LEAST_OF_TITLES, _MOST_OF_PRINT = 0.5, 0.7, 0.9
 _SIGNS = {DELETE: key_sign(Key.DELETE), SHIFT: letter_sign(SHIFT), SPACE: letter_sign(SPACE)}
 
 
@@ -116,18 +116,20 @@ class Tile(ButtonBehavior, FloatLayout):  # type: ignore[misc]
 
 
 def even(tiles: Sequence[Tile]) -> None:
-    """Give these the same sizes of text, since they are of one kind; no small print is larger."""
+    """Give these the same sizes of text, since they are of one kind."""
     _level([tile for tile in tiles if not tile.item.more], _LEAST_SHARE)
     _level([tile for tile in tiles if tile.item.more], _LEAST_OF_TITLES)
 
 
 def _level(tiles: Sequence[Tile], least: float) -> None:
+    texts, prints = [tile.ids.text for tile in tiles], [tile.ids.more for tile in tiles]
+    least_px = int(least * max((text.font_px for text in texts), default=0))
+    least_print_px = int(_LEAST_SHARE * max((text.font_px for text in prints), default=0))
     too_large = list(tiles)
     while too_large:
-        texts_px = [tile.ids.text.font_px for tile in tiles]
-        prints_px = [tile.ids.more.font_px for tile in tiles]
-        text_px = _common(texts_px, least)
-        print_px = min(_common(prints_px, _LEAST_SHARE), *texts_px, text_px)
+        text_px = max(min(text.font_px for text in texts), least_px)
+        print_px = max(min(text.font_px for text in prints), least_print_px)
+        print_px = min(print_px, max(1, int(_MOST_OF_PRINT * text_px)))
         too_large = [
             tile
             for tile in tiles
@@ -136,12 +138,6 @@ def _level(tiles: Sequence[Tile], least: float) -> None:
         for tile in too_large:
             # What then fits into fewer lines may become smaller still, hence the loop.
             tile.at_most(text_px, print_px)
-
-
-def _common(sizes_px: Sequence[float], least: float) -> float:
-    """The smallest of these sizes that is not below the share `least` of the largest one."""
-    least_px = least * max(sizes_px, default=0.0)
-    return min((px for px in sizes_px if px >= least_px), default=0.0)
 
 
 class StaffButton(Tile):
