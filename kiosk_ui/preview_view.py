@@ -69,9 +69,7 @@ class LivePicture(Widget):  # type: ignore[misc]
         _, low, _, tall = title.ink
         self.draw(shot, state, min(title.top, low + tall + _ABOVE_WORDS * self.height))
         self._view.pictured = self.visible
-        # An arrow must be visible; an eye or a face can be seen in the picture itself.
-        instead = self.visible and state.kind is not Kind.CHALLENGE
-        self._view.ids.symbol.opacity = 0 if instead else 1
+        self._view.ids.symbol.opacity = 0 if self._view.covered(state) else 1
 
     def draw(self, shot: Shot | None, state: ScreenState, words_top: float) -> None:
         """Draw `shot` above `words_top`, in px, with the progress of `state`."""

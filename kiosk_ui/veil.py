@@ -16,12 +16,16 @@ class Veil:
     def __init__(self, stage: Any) -> None:
         with stage.canvas.after:
             self._colour = Color(0, 0, 0, 0)
-            self._over = Rectangle(pos=stage.pos, size=stage.size)
+            self._over = Rectangle(size=(0, 0))
+        self._stage = stage
         stage.bind(pos=self._move, size=self._move)
 
     def show(self, share: float) -> None:
         """Take this much light away."""
         self._colour.a = share
+        self._move()
 
-    def _move(self, stage: Any, *_: object) -> None:
-        self._over.pos, self._over.size = stage.pos, stage.size
+    def _move(self, *_: object) -> None:
+        # Without a graphics card an invisible rectangle costs as much as any other.
+        there = self._colour.a > 0
+        self._over.pos, self._over.size = self._stage.pos, self._stage.size if there else (0, 0)

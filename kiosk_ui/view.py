@@ -134,14 +134,18 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         age_s = max(0.0, now_s - state.since_s)
         return self._gap > _PROGRESS_DONE or self._moment(state, now_s) == age_s
 
+    def covered(self, state: ScreenState) -> bool:
+        """Whether the picture replaces the symbol of `state`."""
+        # An arrow must be visible; an eye or a face can be seen in the picture itself.
+        return self.pictured and state.kind is not Kind.CHALLENGE
+
     def _touched(self, key: str) -> None:
         self.on_key(key)
 
     def _moment(self, state: ScreenState, now_s: float) -> float:
         age_s = moment(state, max(0.0, now_s - state.since_s))
         # A symbol that a picture replaces need not move behind it.
-        covered = self.pictured and state.kind is not Kind.CHALLENGE
-        return min(age_s, SETTLED_S) if covered else age_s
+        return min(age_s, SETTLED_S) if self.covered(state) else age_s
 
     def _paint(self, state: ScreenState, age_s: float, visible: float) -> None:
         theme, kind = self.theme, state.kind
@@ -153,6 +157,8 @@ class KioskView(FloatLayout):  # type: ignore[misc]
             self.glow = texture_of(_GLOW_SIDE_PX, glow_pixels(_GLOW_SIDE_PX))
         self.backdrop = self._backdrop(theme.foot(kind))
         drawn = symbol(_with_progress(state, self._progress), age_s)
+        if self.covered(state):
+            drawn = ()
         # What is cut out of a symbol shows the background, as it is half-way down.
         back = mixed(theme.background, theme.foot(kind), 0.4)
         self.ids.symbol.draw(drawn, mixed(back, accent, visible), back)

@@ -76,6 +76,7 @@ def main(folder: str, size: str, picture: str, *box: str) -> None:
             "outline": [min(live.outline[::2]), max(live.outline[::2])] if live.outline else None,
             "age": live.ids.age.text,
             "symbol": view.ids.symbol.opacity,
+            "parts_of_symbol": len(view.ids.symbol.canvas.children),
             "words_top": view.ids.title.ink[1] + view.ids.title.ink[3],
         }
     sys.stdout.write(json.dumps(told))

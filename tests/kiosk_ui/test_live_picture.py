@@ -266,6 +266,8 @@ def test_visitors_see_themselves_as_in_a_mirror_above_the_words(drawn: Any) -> N
     words = look[int(800 - told["look"]["words_top"]) :]
     assert words[:, :20].max() < 80, "no picture behind words"
     assert (told["look"]["symbol"], told["challenge"]["symbol"]) == (0, 1)
+    # Without a graphics card what cannot be seen would be drawn at full cost.
+    assert told["look"]["parts_of_symbol"] == 0 < told["challenge"]["parts_of_symbol"]
     assert told["checking"]["outline"][0] < 240 < told["checking"]["outline"][1]
 
 
