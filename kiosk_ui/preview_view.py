@@ -128,6 +128,14 @@ class LivePicture(Widget):  # type: ignore[misc]
             strip.pos = (edge_x, bottom + down * tall)
             strip.size = (wide, (up - down) * tall)
         self._fade_sides(edge_x, wide, bottom, tall)
+        # A pixel less, so that rounding leaves no gap.
+        self._hide(bottom - self.y + faded * tall + 1, wide - 2)
+
+    def _hide(self, from_px: float, across_px: float) -> None:
+        """What is behind the picture need not be drawn above `from_px`, `across_px` wide."""
+        if self._view is not None:
+            self._view.hidden_from = min(1.0, from_px / self.height)
+            self._view.hidden_across = max(0.0, across_px / self.width)
 
     def _fade_sides(self, x: float, wide: float, bottom: float, tall: float) -> None:
         """Lay what is behind the picture over its sides, more and more outwards."""
@@ -153,6 +161,7 @@ class LivePicture(Widget):  # type: ignore[misc]
         for colour, strip in (*self._strips, *self._sides):
             colour.a = 0
             strip.texture = None
+        self._hide(self.height, 0)
         self.outline, self.done = [], []
         self.ids.age.say("")
 

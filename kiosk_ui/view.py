@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kivy.core.image import Image as CoreImage
+from kivy.graphics import Color, InstructionGroup, Rectangle
 from kivy.graphics.texture import Texture
 from kivy.lang import Builder
 from kivy.properties import (
@@ -66,6 +67,10 @@ class KioskView(FloatLayout):  # type: ignore[misc]
     pad_edge = NumericProperty(0)
     pad_side = NumericProperty(0)
     backdrop = ObjectProperty(None, allownone=True)
+    # A picture hides the backdrop from this share of the height upwards, across so much of the
+    # width, in the middle. In software, drawing it below the picture costs more than the picture.
+    hidden_from = NumericProperty(1)
+    hidden_across = NumericProperty(0)
     accent = ColorProperty(BACKGROUND)
     light = NumericProperty(0)
     # How much the screen is dimmed, from 0 to 1.
@@ -83,6 +88,16 @@ class KioskView(FloatLayout):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._behind = [Rectangle() for _ in range(3)]
+        behind = InstructionGroup()
+        for part in (Color(1, 1, 1), *self._behind):
+            behind.add(part)
+        self.canvas.before.insert(0, behind)
+        self.bind(
+            **dict.fromkeys(
+                ("pos", "size", "backdrop", "hidden_from", "hidden_across"), self._lay_backdrop
+            )
+        )
         self.language = language or Language()
         self.theme = theme
         self._door = door
@@ -202,6 +217,17 @@ class KioskView(FloatLayout):  # type: ignore[misc]
             texture.blit_buffer(pixels, colorfmt="rgb", bufferfmt="ubyte")
             self._backdrops[foot] = texture
         return self._backdrops[foot]
+
+    def _lay_backdrop(self, *_: object) -> None:
+        """All of it, or what a picture leaves free: below it, and on both sides."""
+        low, side = self.hidden_from, (1 - self.hidden_across) / 2
+        shares = ((0, 0, 1, low), (0, low, side, 1 - low), (1 - side, low, side, 1 - low))
+        for part, (x, y, width, height) in zip(self._behind, shares, strict=True):
+            part.texture = self.backdrop
+            # Only now: a new texture brings its own.
+            part.tex_coords = (0, y, 1, y, 1, y + height, 0, y + height)
+            part.pos = (self.x + x * self.width, self.y + y * self.height)
+            part.size = (width * self.width, height * self.height)
 
     def _size_logo(self) -> None:
         width, height = self.logo.size
