@@ -31,6 +31,9 @@ TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri
 
 SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar
 
+# What is compiled is kept, whatever the environment says: tests start hundreds of Pythons.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
 .PHONY: demo help test test-fast slow-tests test-steady test-home-assistant test-alerts test-system soak check typecheck bench \
 	bench-realtime attack fuzz wheel deb release-check wheels-arm64 schemas words kiosk-tour graph docs links clean
@@ -50,7 +53,7 @@ test: $(VENV)/.dev
 # Left out are the files in tests/slow.txt. Name those that the last lines show there:
 # make slow-tests writes the list anew from a run of all tests.
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	$(BIN)/python -m pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder \
 		--durations 5 --durations-min 2 $(addprefix --ignore=,$(shell cat tests/slow.txt))
 
 slow-tests: $(VENV)/.dev

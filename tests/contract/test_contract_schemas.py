@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_samples import write
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jsonschema import Draft202012Validator, ValidationError
+from json_schema import validator_of
 from test_contract_messages import SAMPLES
 from wire_samples import TOPICS, make_challenge, make_decision
 
@@ -29,19 +29,19 @@ def test_the_kept_schemas_are_the_exported_ones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_each_schema_is_a_schema(kind: str) -> None:
-    Draft202012Validator.check_schema(schema(kind))
+    validator_of(schema(kind))
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_a_real_signed_decision_is_valid(outcome: Outcome) -> None:
     payload = sign(make_decision(1, outcome=outcome), Ed25519PrivateKey.generate())
-    Draft202012Validator(schema("decision")).validate(json.loads(payload))
+    validator_of(schema("decision")).validate(json.loads(payload))
 
 
 def test_a_real_signed_command_is_valid_and_nothing_more() -> None:
     args = {"name": "Ada", "photos": ("YQ==",), "consent": True, "n": 1.5, "none": None}
     body = json.loads(write(TOPICS, Role.ADMINISTRATOR, "enrol", **args))
-    validator = Draft202012Validator(schema("command"))
+    validator = validator_of(schema("command"))
     validator.validate(body)
     for name in body:
         assert not validator.is_valid({k: v for k, v in body.items() if k != name})
@@ -51,12 +51,13 @@ def test_a_real_signed_command_is_valid_and_nothing_more() -> None:
 
 def test_a_real_signed_challenge_is_valid() -> None:
     payload = sign(make_challenge(1), Ed25519PrivateKey.generate())
-    Draft202012Validator(schema("challenge")).validate(json.loads(payload))
+    validator_of(schema("challenge")).validate(json.loads(payload))
 
 
 def test_an_unsigned_decision_is_not_valid() -> None:
-    with pytest.raises(ValidationError, match="'signature' is a required property"):
-        Draft202012Validator(schema("decision")).validate(json.loads(make_decision(1).to_payload()))
+    unsigned = json.loads(make_decision(1).to_payload())
+    (error,) = validator_of(schema("decision")).iter_errors(unsigned)
+    assert error.message == "'signature' is a required property"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_an_unsigned_decision_is_not_valid() -> None:
 def test_what_is_sent_is_valid_and_nothing_more(message: Message) -> None:
     kind = message.kind  # type: ignore[attr-defined]
     body = json.loads(message.to_payload())
-    validator = Draft202012Validator(schema(kind))
+    validator = validator_of(schema(kind))
     validator.validate(body)
     assert not validator.is_valid(body | {"surprise": 1})
     for name in body:
