@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,5 +31,26 @@ def test_a_file_is_slow_when_all_of_it_together_is(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert out.read_text().split() == ["tests/a.py", "tests/converter"]
+    assert out.read_text().split()[:2] == ["tests/a.py", "tests/converter"]
+    assert "tests/b/c.py" not in out.read_text()
     assert "1 of 3 tests remain" in told.stdout
+
+
+def test_the_inner_loop_loads_no_tensorflow() -> None:
+    """Each of its workers would, since each imports all tests: it takes as long as a quarter."""
+    listed = (ROOT / "tests/slow.txt").read_text().split()
+    training = sorted((ROOT / "tests/training").glob("test_*.py"))
+    kept = [file.stem for file in training if f"tests/training/{file.name}" not in listed]
+    assert "test_training_samplers" in kept
+    code = f"import sys, {', '.join(kept)}; print('keras' in sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "tests", training[0].parent))),
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.split() == ["False"]
