@@ -81,19 +81,19 @@ ENROLLED = "obama.jpg"
 OF_THE_ENROLLED = ("obama2.jpg", "obama3.jpg")
 OTHERS = ("biden.jpg", "astronaut.png")
 FPS = 10.0
-# As long as a visitor has patience, and the daemon with them.
+# How long a visitor has patience, and the daemon with them.
 VISIT_S = 3.5
 # A face that left is forgotten after 1.5 s.
 PAUSE_S = 2.0
 PULSE_S = 0.05
 PAUSE_FRAMES, VISIT_FRAMES = round(PAUSE_S * FPS), round(VISIT_S * FPS)
-# The lock keeps so many decisions waiting: more would be dropped unjudged, and count for nothing.
+# The lock queues this many decisions: more would be dropped unjudged, and prove nothing.
 MOST_WAITING = 12
 VICTIM = person_id_from(next(p.person for p in PHOTOS if p.file == ENROLLED))
 UNSIGNED, OTHER_ROLE = "unsigned", "delete, by the kiosk"
 FORGED, REVOKED = "delete, forged", "delete, with a revoked key"
-# The answer to each hostile command. Any other says that somebody had it done, that it failed on
-# its way, or that something else stopped it than what is wrong with it.
+# The answer that each hostile command must get. Any other means that it was carried out, was lost
+# on the way, or was stopped by something other than what is wrong with it.
 REFUSED_AS = {
     UNSIGNED: Code.NOT_SIGNED,
     OTHER_ROLE: Code.NOT_ALLOWED,
@@ -129,7 +129,7 @@ class Ledger(logging.Handler):
 
 @dataclass
 class Attacker:
-    """Hears all that is said, and answers each accepted decision with every hostile message."""
+    """Hears everything, and answers each accepted decision with every hostile message."""
 
     mqtt: MqttConfig
     keys: Keys
@@ -155,14 +155,14 @@ class Attacker:
         )
 
     def start(self) -> None:
-        """Begin to listen and to attack."""
+        """Start listening and attacking."""
         self.link.start()
         if not self.link.wait_connected(20):
             raise SystemExit("the attacker found no broker")
         self._thread.start()
 
     def stop(self) -> None:
-        """Attack no more, once all that was heard is answered."""
+        """Stop attacking, once everything that was heard is answered."""
         self._stopping.set()
         self._news.set()
         self._thread.join()
@@ -170,7 +170,7 @@ class Attacker:
 
     @property
     def done(self) -> bool:
-        """Whether all that was heard is answered, and every answer judged."""
+        """Whether everything that was heard is answered, and every answer judged."""
         return not self._heard and not self._busy and not self.waiting
 
     @property
@@ -253,7 +253,7 @@ class Attacker:
 
 @dataclass(frozen=True)
 class House:
-    """A door with its keys, its lock and its screen, attacked by one who hears everything."""
+    """A door with its keys, its lock and its screen, and an attacker who hears everything."""
 
     config: Config
     attacker: Attacker
@@ -288,7 +288,7 @@ def house(
     policy: Literal["passive", "passive+challenge"],
     screen_of: Callable[[Config], ScreenLogic] = ScreenLogic,
 ) -> Iterator[House]:
-    """Everything but the daemon, which reads its film later."""
+    """Everything but the daemon, which is started later, with its film."""
     with TemporaryDirectory(prefix="oneglance-attack-") as private, embedded_broker() as mqtt:
         folder = Path(private)
         create_signing_key(folder / "signing.key", folder / "signing.pub")
@@ -314,7 +314,7 @@ def house(
             ),
             gallery=GalleryConfig(path=folder / "gallery.db", key_file=folder / "gallery.key"),
             liveness=LivenessConfig(policy=policy),
-            # Every attempt is to be judged: none waits for the failures before it.
+            # Every attempt is judged: none has to wait because of the failures before it.
             access=AccessConfig(attempts=AttemptsConfig(first_wait_s=0.001, longest_wait_s=0.001)),
             door=DoorConfig(
                 public_key_file=folder / "keyring.json",
@@ -357,7 +357,7 @@ def house(
 
 
 def enrol(config: Config, model: FaceModel) -> None:
-    """One photograph of one person."""
+    """Enrol one person by one photograph."""
     photo = photo_folder() / ENROLLED
     sample = read_one_face(load_image(photo), FaceDetector(), model, where=str(photo))
     key = load_key(config.gallery.key_file)
@@ -372,7 +372,7 @@ def enrol(config: Config, model: FaceModel) -> None:
 
 
 def portraits(names: Sequence[str], model: FaceModel) -> list[Portrait]:
-    """The demo's photographs as the renderer takes them."""
+    """The demo's photographs, in the form that the renderer takes."""
     detector, found = FaceDetector(), []
     for name in names:
         picture = load_image(photo_folder() / name)
@@ -384,7 +384,7 @@ def portraits(names: Sequence[str], model: FaceModel) -> list[Portrait]:
 
 
 def write_film(file: Path, kind: str, count: int, model: FaceModel, seed: int) -> None:
-    """`count` films of one kind after each other, with an empty picture between them."""
+    """Write `count` films of one kind one after the other, with an empty picture between them."""
     own, others = portraits(OF_THE_ENROLLED, model), portraits(OTHERS, model)
     rng = np.random.default_rng(seed)
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (640, 480))
@@ -403,7 +403,7 @@ def write_film(file: Path, kind: str, count: int, model: FaceModel, seed: int) -
 
 
 def repeated(film: Path, times: int) -> Path:
-    """The same film so often, without encoding it again."""
+    """The same film repeated, without encoding it again."""
     whole = film.with_name(f"repeated-{film.name}")
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
@@ -414,14 +414,14 @@ def repeated(film: Path, times: int) -> Path:
 
 
 def visit_at(frame: int, different: int) -> int:
-    """Which visit, from 0 on, a frame of a film belongs to that repeats so many different ones."""
+    """The visit, from 0 on, that a frame belongs to, in a film that repeats its visits."""
     one = PAUSE_FRAMES + VISIT_FRAMES
     times, inside = divmod(frame, different * one + PAUSE_FRAMES)
     return times * different + min(max(inside - PAUSE_FRAMES, 0) // one, different - 1)
 
 
 def within_two(accepted: Set[int], visits: int) -> int:
-    """How many of so many visits are accepted, or would be by coming again: the next visit is."""
+    """How many visits are accepted at once or by coming again, that is, in the next visit."""
     return sum(visit in accepted or visit + 1 in accepted for visit in range(visits))
 
 
@@ -491,8 +491,8 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
             f" dropped in a flood {attacker.ledger.dropped}, not judged {unjudged};"
             f" answers to hostile commands {dict(attacker.answers)}"
         )
-        # A pulse within another is one; more of them than were asked for is a hole. And who hears
-        # no honest decision has nothing to attack with, and proves nothing.
+        # A pulse within another counts as one; more pulses than honest decisions are a hole. An
+        # attacker who hears no honest decision has nothing to attack with, and proves nothing.
         unexplained = max(0, home.openings - for_honest - twice - others) + (not honest)
         if unjudged or unexplained:
             rows.append(Row("not judged, or opened unasked", unjudged + unexplained, unexplained))

@@ -55,14 +55,14 @@ from oneglance.training.liveness.portrait import Portrait
 from oneglance.training.liveness.render import Draw, Scene, filmed, scene
 from oneglance.training.liveness.styles import JUDGE
 
-# Until a face that left is forgotten.
+# How long it takes until a face that left is forgotten.
 PAUSE_S = 2.5
 EMPTY = np.full((480, 640, 3), 96, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One film: what was asked, how often the lock opened, which reasons were told.
+    """One film: what was asked, how often the lock opened, which reasons were given.
 
     `fps` is how many pictures a second the camera sent.
     """
@@ -76,7 +76,7 @@ class Try:
 
 
 class Stage:
-    """What is before the camera, at any moment; any thread may ask."""
+    """What is in front of the camera at any moment; safe to ask from any thread."""
 
     def __init__(self, own: Sequence[Portrait], others: Sequence[Portrait]) -> None:
         self._own, self._others = own, others
@@ -90,7 +90,7 @@ class Stage:
         self.pictures = 0
 
     def begin(self, kind: str, seed: int) -> None:
-        """Somebody comes, or something is held up."""
+        """Somebody arrives, or something is held up."""
         rng = np.random.default_rng(seed)
         form = ATTACKS[kind][0] if kind in ATTACKS else kind
         shown = self._own if form == "visit_two_photos" else [self._own[seed % len(self._own)]]
@@ -104,7 +104,7 @@ class Stage:
             footage = filmed(
                 *(shown, self._others, JUDGE, again), acts=acts, seconds=FOOTAGE_S, fps=FPS
             )
-            # It was filmed before: nobody waits for it now.
+            # Filmed beforehand: nobody waits for it now.
             _ = footage.frames[len(footage.frames) - 1]
         actor = Actor(kind, rng)
 
@@ -126,7 +126,7 @@ class Stage:
 
     @property
     def draws(self) -> list[Draw]:
-        """What is drawn into each picture from now on; nothing if nobody is there."""
+        """What is drawn into each picture now; nothing if nobody is there."""
         return [] if self._film is None else self._film.draws
 
     def end(self) -> None:
@@ -135,7 +135,7 @@ class Stage:
             self._film, self._picture = None, EMPTY
 
     def told(self, challenge: Challenge) -> None:
-        """The screen shows this since now."""
+        """The screen has just begun to show this."""
         actor, film, make = self._actor, self._film, self._make
         if film is None or actor is None or make is None:
             return
@@ -152,7 +152,7 @@ class Stage:
                 film.draws = draws
 
     def jpeg(self) -> bytes:
-        """The picture of this moment."""
+        """The picture at this moment."""
         with self._lock:
             self.pictures += 1
             if self._film is not None:
@@ -166,7 +166,7 @@ class Stage:
 
 
 class AskingScreen(ScreenLogic):
-    """The demo's screen, that also says what it shows, as the real one does with each frame."""
+    """The demo's screen, which also reports what it shows, as the real one does with each frame."""
 
     def __init__(self, config: Config, told: Callable[[Challenge], None]) -> None:
         super().__init__(config)
@@ -186,7 +186,7 @@ class AskingScreen(ScreenLogic):
 
 
 def camera_of(stage: Stage) -> ThreadingHTTPServer:
-    """A camera that sends one picture an answer, on a port of its own."""
+    """A camera that sends one picture per request, on a port of its own."""
 
     class Picture(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -206,7 +206,7 @@ def camera_of(stage: Stage) -> ThreadingHTTPServer:
 
 
 def attempt(home: House, stage: Stage, kind: str, seed: int) -> Try:
-    """One film, to its decision or its end."""
+    """Play one film, to its decision or its end."""
     attacker = home.attacker
     before, reasons = home.openings, attacker.rejected.copy()
     known = len(attacker.accepted)
@@ -219,7 +219,7 @@ def attempt(home: House, stage: Stage, kind: str, seed: int) -> Try:
         now = (attacker.rejected - reasons).total()
         if now > refused:
             refused, asked_by_then = now, len(stage.asked)
-        # After a refusal an attack goes on for a while: it may be judged anew, or asked to move.
+        # After a refusal an attack goes on for a while: it may be judged again, or asked to move.
         if refused and seconds > 6 and len(stage.asked) == asked_by_then:
             break
     asked, pictures = tuple(stage.asked), stage.pictures

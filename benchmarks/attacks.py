@@ -60,15 +60,16 @@ from oneglance.training.liveness.render import Scene, filmed, scene
 from oneglance.training.liveness.styles import JUDGE, Style
 
 FIRST_SEED = 20000
-# One round of films: each print once, each screen, which is harder to tell, twice, and visits.
+# One round of films: each kind of print once, each kind of screen, which is harder to tell, twice,
+# and visits.
 ROUND = (*SCREEN_KINDS, *PRINT_KINDS, *SCREEN_KINDS, *(GENUINE_KINDS * 2), *GENUINE_KINDS[:1] * 2)
 # Time to walk up and for all the patience that a visitor is given; and how long somebody stays who
 # has every door's answer, in which one may be let in after all.
 LONGEST_S, STAYS_S = 6.0, 1.0
-# Who is refused so late was never decided about: a little less than decision.patience_s.
+# Whoever is refused this late was never decided about: a little less than decision.patience_s.
 UNDECIDED_S = 2.9
 CROWD = 12
-# Log odds by which more would pass than by the shipped model's.
+# Log odds below the shipped model's, by which more would pass.
 LOWER = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 
@@ -107,12 +108,12 @@ class Case:
 
     @property
     def attack(self) -> bool:
-        """Whether nobody was there."""
+        """Whether no living person was there."""
         return self.kind in ATTACK_KINDS
 
 
 class Noting(Liveness):
-    """The daemon's judge, that remembers the highest log odds by which it could have passed."""
+    """The daemon's judge, which also remembers the highest log odds that could have passed."""
 
     def __init__(self, judge: Liveness) -> None:
         super().__init__(judge._texture, judge._fusion)
@@ -143,7 +144,7 @@ class Door:
 
     @property
     def outcome(self) -> Outcome:
-        """What it would have done so far."""
+        """What the door would have done so far."""
         best = None if self._judge is None else self._judge.best
         return Outcome(tuple(self._answers), self._after_s, best, self._answered_s)
 
@@ -167,10 +168,10 @@ class Door:
 
 
 def watched(film: Scene, enrolled: Snapshot, policies: Sequence[str]) -> list[Outcome]:
-    """What a daemon of each policy makes of a film, until all have accepted, or have answered and
+    """What a daemon with each policy makes of a film, until all have accepted, or have answered and
     STAYS_S are over.
 
-    Its frames are made while they are wanted; nothing that follows counts.
+    Frames are made only as long as they are needed; nothing after that counts.
     """
     doors = [Door(enrolled, policy) for policy in policies]
     until_s = math.inf
@@ -213,7 +214,7 @@ class Studio:
         self._crowd = [p for name in crowd for p in self._portraits(name, [0])]
 
     def film(self, seed: int, kind: str) -> tuple[Scene, Snapshot]:
-        """A film of somebody, and the gallery with another photograph of them."""
+        """A film of somebody, and a gallery with another photograph of them."""
         rng = np.random.default_rng(seed)
         shown = 2 if kind == "visit_two_photos" else 1
         names = [name for name in self._people if self._lfw.count(name) > shown]
@@ -264,9 +265,9 @@ def read_cases(file: Path) -> dict[int, Case]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which films: a share of so many rounds from a seed on, those of these kinds.
+    """Which films to make: those of these kinds, in a share of `rounds` from a seed on.
 
-    None is begun after so many `seconds`.
+    None is begun after `seconds`.
     """
 
     first_seed: int
@@ -276,13 +277,13 @@ class Plan:
     seconds: float
 
     def films(self) -> list[tuple[int, str]]:
-        """Seed and kind of each."""
+        """Seed and kind of each film."""
         numbered = list(enumerate(ROUND * self.rounds, self.first_seed))
         return [(seed, kind) for seed, kind in numbered[self.share] if kind in self.kinds]
 
 
 def make_cases(data: Path, file: Path, plan: Plan) -> None:
-    """Watch what films of a plan are missing, while there is time."""
+    """Make and watch those films of a plan that are missing, while there is time."""
     there = read_cases(file)
     todo = [(seed, kind) for seed, kind in plan.films() if seed not in there]
     if not todo:
@@ -305,7 +306,7 @@ def make_cases(data: Path, file: Path, plan: Plan) -> None:
 
 
 def row(cases: Iterable[Case]) -> dict[str, Any]:
-    """Of films of one class: how many, how many matched, and the errors among those.
+    """The figures of one class of films: how many, how many matched, and the errors among those.
 
     An error is an attack that is accepted, or a visit that is not.
     """
@@ -327,23 +328,23 @@ def row(cases: Iterable[Case]) -> dict[str, Any]:
 
 
 def _undecided(case: Case) -> bool:
-    """Whether liveness came to no answer in all the time that a visit has for it."""
+    """Whether liveness reached no answer in all the time that a visit has for it."""
     answered_s = case.passive.answered_s
     refused = case.passive.answers[:1] == (PRESENTATION_ATTACK,)
     return refused and answered_s is not None and answered_s >= UNDECIDED_S
 
 
 def times(cases: Iterable[Case], which: Callable[[Case], Outcome]) -> list[float] | None:
-    """Median and 95th percentile of the s from first sight to acceptance."""
+    """Median and 95th percentile of the time from first sight to acceptance, in s."""
     known = [after for case in cases if (after := which(case).after_s) is not None]
     return [round(float(q), 3) for q in np.quantile(known, [0.5, 0.95])] if known else None
 
 
 def errors_at(cases: Iterable[Case]) -> dict[str, list[int]]:
-    """Had the manifest's `passes` been another: by it, visits lost and attacks passed.
+    """Visits lost and attacks passed, had the manifest's `passes` been another, by that value.
 
-    Of films that matched. No film is watched beyond its first acceptance, so that nothing can be
-    told of higher ones.
+    Counted over films that matched. No film is watched beyond its first acceptance, so higher
+    values than the shipped one cannot be judged.
     """
 
     def best(case: Case) -> float:
@@ -387,7 +388,7 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as a table of Markdown."""
+    """The figures as a Markdown table."""
 
     def line(name: str, of: dict[str, Any]) -> str:
         low, high = of["rate_95"]
@@ -405,10 +406,10 @@ def table(figures: dict[str, Any]) -> str:
 
 
 def recorded(file: Path) -> dict[str, Any]:
-    """What the door makes of the visits of a real film, in which whoever is seen is enrolled.
+    """What the door makes of the visits in a real film, in which everybody seen is enrolled.
 
-    Faces of every tenth frame are enrolled, one template a person, so that matching is no
-    hindrance. `visits` are the decisions: when, how large the face was, and what was decided.
+    Faces of every tenth frame are enrolled, one template a person, so that matching never fails.
+    `visits` are the decisions: when, how large the face was, and what was decided.
     """
     detector, model = FaceDetector(), load_model()
     camera = Video(file)

@@ -7,9 +7,9 @@ people who do what its screen asks: of visitors, with a human's time to react, a
 turn the picture that they hold, or swap it, or play a film of the victim. Each film is made as it
 is watched, since what comes next depends on what was asked. Enrolled is one other photograph.
 
-The daemon is the shipped one with that policy: passive first, then, for who passes, the challenge,
-then what the passive judge found meanwhile. So the rates of the parts are those of films that came
-that far, and nothing is taken to be independent of anything.
+The daemon is the shipped one with that policy: passive first, then, for those who pass, the
+challenge, then what the passive judge found meanwhile. So the rate of each part is that of the
+films that got that far, and no parts are assumed to be independent.
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
 made again, so that the run may be stopped at any time. The table and, with --results, a key of a
@@ -62,8 +62,8 @@ from oneglance.training.liveness.render import Scene, filmed, scene
 from oneglance.training.liveness.styles import FIT, JUDGE, ROUGH, Style
 
 FIRST_SEED = 20000
-# What else might be asked of a challenge's looks: log odds that more than half of them come to,
-# and more than which share must pass.
+# What else might be asked of a challenge's looks: log odds that more than half of them must reach,
+# and the share of them that must pass.
 RULES = [(0.0, share) for share in (0.5, 0.6, 0.7, 0.8, 0.9)]
 RULES += [(bar, 0.5) for bar in (1.8, 2.0, 2.2, 2.3, 2.4, 2.5, 2.6, 2.8)]
 RULES += [(2.4, share) for share in (0.6, 0.7, 0.75, 0.8)]
@@ -82,7 +82,7 @@ ATTACKS = {
     "film_to_fit": ("tablet_replay", "clips"),
     "phone_film_to_fit": ("phone_replay", "clips"),
 }
-# What passes the passive judge most often is tried twice as often.
+# The kinds that pass the passive judge most often are tried twice as often.
 STRONGEST = ("tablet_photo_turned", "film_of_moves", "film_to_fit", "phone_film_to_fit")
 VISITS = ("visit", "visit_two_photos")
 ROUND = (*ATTACKS, *STRONGEST, *VISITS)
@@ -92,13 +92,13 @@ ACTS = {
     Step.LOOK_UP: "look_up",
     Step.COME_CLOSER: "closer",
 }
-# A prompt's way to the screen and the eye, and from there to the neck or hand: the latter is
-# lognormal with these medians and this spread.
+# How long a prompt takes to reach the screen and the eye, and from there the neck or hand: the
+# latter is lognormal with these medians and this spread.
 SCREEN_S = 0.15
 REACTION_S, SPREAD = 0.65, 0.3
-# Who is still asked after so long does it more.
+# People who are still being asked after this long exaggerate the movement.
 MORE_AFTER_S = 1.6
-# In a film of the victim: they stand there, then move, each movement this long.
+# In a film of the victim, they stand still, then move; each movement lasts this long.
 IDLE_S, CLIP_S = 2.4, 1.9
 CLIPS = (Step.TURN_LEFT, Step.TURN_RIGHT, Step.LOOK_UP)
 FOOTAGE_S = IDLE_S + CLIP_S * len(CLIPS)
@@ -129,7 +129,7 @@ class Case:
 
     @property
     def attack(self) -> bool:
-        """Whether nobody was there."""
+        """Whether no living person was there."""
         return self.kind in ATTACKS
 
     @property
@@ -146,7 +146,7 @@ class Case:
 class Actor:
     """Somebody who does what the screen asks, or has the picture do it.
 
-    `acts` is what is done so far; `version` differs whenever they do.
+    `acts` are the movements so far; `version` changes whenever they do.
     """
 
     def __init__(self, kind: str, rng: np.random.Generator) -> None:
@@ -155,7 +155,7 @@ class Actor:
         self._attack = kind in ATTACKS
         self.acts: list[Act] = []
         self.version = 0
-        # When which clip of the footage begins.
+        # When each clip of the footage begins.
         self._clips: list[tuple[float, float, int]] = []
         if self._way == "moves":
             at_s = 0.5
@@ -165,7 +165,7 @@ class Actor:
                 at_s += CLIP_S
 
     def told(self, prompt: Prompt, at_s: float) -> None:
-        """The screen shows this since `at_s`."""
+        """The screen began to show this at `at_s`."""
         begin_s = at_s + REACTION_S * float(np.exp(SPREAD * self._rng.standard_normal()))
         if prompt.step is Step.LOOK_STRAIGHT:
             self._come_back(begin_s)
@@ -178,7 +178,7 @@ class Actor:
             later_s = begin_s + MORE_AFTER_S
             name = ACTS[prompt.step]
             if prompt.step is Step.COME_CLOSER:
-                # From where they stand, and step by step.
+                # From where they stand, step by step.
                 stands = max((act.far for act in self.acts if act.name == name), default=0.0)
                 self.acts.append(Act(name, begin_s, begin_s + 1.2, stands + first))
                 self.acts.append(Act(name, later_s, later_s + 1.2, stands + more))
@@ -190,7 +190,7 @@ class Actor:
             self._clips.append((begin_s, LONGEST_S + 9, CLIPS.index(prompt.step)))
 
     def _come_back(self, at_s: float) -> None:
-        """Whatever is held is held no longer."""
+        """Let go of whatever is held."""
         back_s = at_s + 0.35
         kept = [act for act in self.acts if act.begin_s < at_s]
         self.acts = [
@@ -202,7 +202,7 @@ class Actor:
             self._clips = [(a, min(b, at_s), clip) for a, b, clip in self._clips if a < at_s]
 
     def plays(self, at_s: float) -> float:
-        """Which second of the footage is on the screen."""
+        """Which second of the footage is on the screen now."""
         for begin_s, end_s, clip in self._clips:
             if begin_s <= at_s < end_s:
                 there_s = IDLE_S + CLIP_S * clip
@@ -225,7 +225,7 @@ def watched(
     seed: int,
     kind: str,
 ) -> Case:
-    """What a daemon that has just started makes of somebody whom it asks to move."""
+    """What a daemon that has just started makes of somebody it asks to move."""
     now_s = 0.0
     pipeline = built(lambda: now_s)
     pipeline.challenges = Challenges(Random(seed), lambda: now_s)  # noqa: S311
@@ -276,7 +276,7 @@ def watched(
 
 
 def passes(look: Judgement) -> bool:
-    """Whether a look in a challenge counts as one that passed."""
+    """Whether a look during a challenge counts as passed."""
     return look.passed and look.log_odds >= PASSING
 
 
@@ -299,14 +299,14 @@ class Studio:
         self._crowd = [p for name in crowd for p in self._portraits(name, [0])]
 
     def leave_out(self, cases: Iterable[Case]) -> None:
-        """Make no film of whoever is in one of these."""
+        """Make no film of anybody who is in one of these."""
         drawn = [self._drawn(case.kind, np.random.default_rng(case.seed))[0] for case in cases]
         self._left_out = frozenset(drawn)
 
     def _drawn(
         self, kind: str, rng: np.random.Generator
     ) -> tuple[str, NDArray[np.float32], list[Portrait]]:
-        """Whom a film is of: the name, the enrolled template (D,), and who is filmed."""
+        """Who a film shows: the name, the enrolled template (D,), and the person filmed."""
         shown = 2 if kind == "visit_two_photos" else 1
         names = [
             name
@@ -323,7 +323,7 @@ class Studio:
                 return name, enrolled.template, portraits
 
     def watch(self, seed: int, kind: str) -> Case:
-        """A film of somebody, watched as it is made."""
+        """Make a film of somebody and watch it meanwhile."""
         rng = np.random.default_rng(seed)
         form = ATTACKS[kind][0] if kind in ATTACKS else kind
         name, template, portraits = self._drawn(kind, rng)
@@ -388,13 +388,13 @@ class Plan:
     seconds: float
 
     def films(self) -> list[tuple[int, str]]:
-        """Seed and kind of each."""
+        """Seed and kind of each film."""
         numbered = enumerate(ROUND * self.rounds, self.first_seed)
         return [(seed, kind) for seed, kind in numbered if kind in self.kinds]
 
 
 def make_cases(make_studio: Callable[[], Studio], file: Path, plan: Plan) -> None:
-    """Watch what films of a plan are missing, while there is time."""
+    """Make and watch those films of a plan that are missing, while there is time."""
     there = read_cases(file)
     todo = [(seed, kind) for seed, kind in plan.films() if seed not in there]
     if not todo:
@@ -418,7 +418,7 @@ def rate(errors: int, of: int) -> dict[str, Any]:
 
 
 def row(cases: Iterable[Case]) -> dict[str, Any]:
-    """Of films of one class: who got how far. Only whom matching recognises is counted."""
+    """How far the films of one class got. Only those that matching recognises are counted."""
     films = [case for case in cases if case.matched]
     asked = [case for case in films if case.asked]
     done = [case for case in asked if case.done]
@@ -448,7 +448,7 @@ def summary(cases: Sequence[Case], style: str = JUDGE.name) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as a table of Markdown: how many got through each part."""
+    """The figures as a Markdown table: how many got through each part."""
     parts = ("passive", "challenge_of_passive", "alive_of_done", "accepted")
 
     def line(name: str, of: dict[str, Any]) -> str:
@@ -464,10 +464,10 @@ def table(figures: dict[str, Any]) -> str:
 
 
 def rules(cases: Sequence[Case]) -> str:
-    """What other rules than `alive.lasting` would keep, as a table of Markdown.
+    """What rules other than `alive.lasting` would keep, as a Markdown table.
 
-    Of films in whose challenge there were looks enough to say anything, whatever became of its
-    steps: those are few, and whoever is asked and seems alive has only the steps before them.
+    Counted over films whose challenge had enough looks to say anything, whatever became of its
+    steps: those are few, and somebody who seems alive has only the steps left to pass.
     """
     long = [case for case in cases if len(case.passed) >= LOOKS_ENOUGH]
     visits = [case.passed for case in long if not case.attack]

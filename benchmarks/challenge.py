@@ -51,20 +51,20 @@ ASKED_BEFORE_S, ANSWER_BEFORE_S = 0.8, 0.5
 
 
 class OneStep(Random):
-    """Draws the step that is wanted, and the shortest pause."""
+    """A source of randomness that always draws the wanted step and the shortest pause."""
 
     def __init__(self, step: Step) -> None:
         super().__init__(0)
         self._step = step
 
     def sample(self, population: Sequence[Any], k: int, *, counts: Any = None) -> list[Any]:
-        """The step first."""
+        """The wanted step first."""
         rest = [step for step in population if step is not self._step]
         super().shuffle(rest)
         return [self._step, *rest][:k]
 
     def uniform(self, a: float, b: float) -> float:
-        """The least."""
+        """The lower bound."""
         return a
 
 
@@ -79,7 +79,7 @@ def trial(film: Film, step: Step, model: FaceModel, same_face: float) -> tuple[s
         if not seen:
             continue
         if challenge is None:
-            # The visit before it took its looks.
+            # The visit took these looks before the challenge.
             if at_s < 0.4:
                 continue
             face = max(seen, key=lambda s: s.track.box.area)
@@ -97,7 +97,7 @@ def trial(film: Film, step: Step, model: FaceModel, same_face: float) -> tuple[s
             made, part = movement.movement(face.points, challenge._rest, challenge._rest_sizes)
             if made is step:
                 most = max(most, part)
-        # The step is asked when the film is about to show it.
+        # The step is asked for when the film is about to show it.
         if challenge.wants_look and (challenge.turned or at_s >= ACT_AT_S - ASKED_BEFORE_S):
             chip = chip_from_points(pixels, face.points)
             hint = picture_hint(chip, pixels, face.points).value

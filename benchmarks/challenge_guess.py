@@ -1,14 +1,14 @@
-"""How often a film of head movements passes the challenge by chance, and who obeys by intent.
+"""How often a film of head movements passes the challenge by chance, and a visitor by obeying.
 
     python benchmarks/challenge_guess.py --visits 600
 
 Simulated on points alone: a head in front of the camera, with a visitor's sway and the aligner's
-noise. Nothing but the challenge judges: whom the passive judge stops comes on top. Who
+noise. Only the challenge judges: what the passive judge stops comes on top. The visitor called
 
-- `obeys` does what is asked, a human's time to react later;
+- `obeys` does what is asked, after a human's reaction time;
 - `moves` is a film that cannot know the prompts: a movement in random order every 1 to 5 s;
-- `guesses` starts one of the clips that may be right at random after each prompt;
-- `fits` starts the right one: what no order of steps can stop.
+- `guesses` starts, after each prompt, a random one of the clips that may be right;
+- `fits` starts the right one, which no order of steps can stop.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from oneglance.faces.evaluation.metrics import exact_95
 
 Floats = NDArray[np.float64]
 WHO = ("obeys", "moves", "guesses", "fits")
-# Eyes, nose, corners of the mouth, in distances of the eyes, the third towards the camera; the nose
-# stands out by half a distance of the eyes (Farkas, 1994). So many such distances away.
+# Eyes, nose, corners of the mouth, in distances between the eyes, the third value towards the
+# camera; the nose stands out by half that distance (Farkas, 1994). Then how far away the camera is.
 HEAD = np.array([[-0.5, -0.4, 0], [0.5, -0.4, 0], [0, 0.15, 0.5], [-0.4, 0.65, 0], [0.4, 0.65, 0]])
 AWAY, EYES_PX, FPS, LONGEST_S = 12.0, 60.0, 15.0, 60.0
 NOISE, SWAY_DEG, SWAY_HZ = 0.012, 2.5, 0.5
-# In full: yaw, pitch in degrees, growth.
+# A whole movement: yaw, pitch in degrees, growth.
 DONE = {
     Step.TURN_LEFT: (34.0, 0.0, 1.0),
     Step.TURN_RIGHT: (-34.0, 0.0, 1.0),
@@ -47,7 +47,7 @@ REACTION_S, SPREAD = 0.65, 0.3
 
 
 class Film:
-    """Where a face is at each moment: movements may be added, each from when until when."""
+    """Where a face is at each moment; movements may be added, each with its beginning and end."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
@@ -80,7 +80,7 @@ def _ease(part: float) -> float:
 
 
 def visit(who: str, seed: int, *, room: bool = True) -> End | None:
-    """How one challenge ends; None if it does not within a minute."""
+    """How one challenge ends; None if it has not ended after a minute."""
     rng, random = np.random.default_rng(seed), Random(seed)  # noqa: S311
     asked = Challenge(Verdict("visit", "somebody", 9.0, 1.0), random)
     film = Film(rng)

@@ -25,7 +25,7 @@ from oneglance.faces.find.pose import parallax, turn_and_nod
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.reader import FaceSample, load_image, read_central_face
 
-# Turned by so much more than a step asks at most, and hardly about the other axis.
+# At most this much more than a step asks for, and hardly turned about the other axis.
 BEYOND, OTHER = 0.2, 0.12
 FRONTAL, MOST_PHOTOS, MOST_RESTS = 0.12, 20, 3
 

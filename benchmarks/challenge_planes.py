@@ -64,7 +64,7 @@ def seen(x: Floats, y: Floats, held: Held) -> list[Floats]:
 
 
 def shot(photo: NDArray[np.uint8], points: Floats, held: Held) -> tuple[NDArray[np.uint8], Floats]:
-    """The picture of a photograph that is held so, and where its five points are in it."""
+    """The picture of a photograph held like that, and where its five points are in it."""
     middle = (points[:2].mean(0) + points[3:].mean(0)) / 2
     eyes = float(np.linalg.norm(points[1] - points[0]))
     u, v = np.meshgrid(*[np.arange(0, SIDE_PX + CELL_PX, CELL_PX, dtype=float)] * 2)
@@ -99,7 +99,7 @@ def interval(count: int, trials: int) -> str:
 
 
 def main() -> None:
-    """Show each photograph in fifteen ways, and count what would pass for a turn."""
+    """Show each photograph in fifteen ways, and count how many would pass for a turn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--people", type=int, default=350)

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from clips import Clip, Visit
 
-# A peer has decided when it has found the visitor in so many of the frames that it looked at.
+# A peer has decided once it has found the visitor in this many of the frames it looked at.
 EVIDENCE_FRAMES = 3
 CONTENDERS = ("face_recognition", "blazeface", "tutorial", "sface", "ours")
 
@@ -35,7 +35,7 @@ class Contender(Protocol):
         """Forget all frames; people of these names may come."""
 
     def see(self, frame: Any, at_s: float, fps: float) -> list[dict[str, Any]]:
-        """All that is done with a frame: faces as {"box": [x, y, w, h], "frontal": bool, ...}.
+        """Do all work on a frame: faces as {"box": [x, y, w, h], "frontal": bool, ...}.
 
         A face with "decided": true has just got its decision; without that key the caller counts.
         """
@@ -61,7 +61,7 @@ class Server:
         self._clips: dict[str, Clip] = {}
 
     def answer(self, request: dict[str, Any]) -> Any:
-        """Work off one request."""
+        """Handle one request."""
         work = dict(request)
         return getattr(self, f"do_{work.pop('do')}")(**work)
 
@@ -72,7 +72,7 @@ class Server:
     def do_watch(
         self, clip: str, start: int, stop: int, stride: int, reset: bool
     ) -> dict[str, Any]:
-        """Frames start, start + stride, ... below `stop`, one after another, as fast as it goes."""
+        """Frames start, start + stride, ... below `stop`, in turn, as fast as possible."""
         film = self._clip(clip)
         if reset:
             self._contender.reset([visit.person for visit in film.visits])
@@ -88,7 +88,7 @@ class Server:
         return {"cpu_s": cpu_s, "wall_s": wall_s, "frames": len(seen), "seen": seen}
 
     def do_live(self, clip: str, only_visits: bool) -> dict[str, Any]:
-        """The film as it comes, the newest frame wins: seconds from first sight to decision.
+        """The film in real time, where the newest frame wins: seconds from first sight to decision.
 
         `only_visits` leaves the empty hallway out, for contenders that remember nothing of it.
 
@@ -147,7 +147,7 @@ class Server:
         return {"templates": rows, "cpu_s": cpu_s}
 
     def do_probe(self, size: int, seconds: float) -> dict[str, float]:
-        """The least processor time of each part, repeated for so many seconds, at least twice."""
+        """The least processor time of each part, repeated for `seconds`, at least twice."""
         best: dict[str, float] = {}
         end, rounds = time.perf_counter() + seconds, 0
         while rounds < 2 or time.perf_counter() < end:
@@ -163,7 +163,7 @@ class Server:
             enrol(people)
 
     def do_strangers(self, images: str, names: list[str]) -> None:
-        """Portraits by which a contender that cares makes up templates of strangers."""
+        """Portraits from which a contender that needs it makes up templates of strangers."""
         learn = getattr(self._contender, "strangers", None)
         if learn is not None:
             learn(picture for _, picture in _pictures(images, names))
@@ -184,7 +184,7 @@ def _about(visit: Visit, at_s: float) -> bool:
 
 
 def peak_mb(pid: int) -> float:
-    """The peak of a process's resident memory since it was executed."""
+    """The peak of a process's resident memory since its start."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -192,7 +192,7 @@ def peak_mb(pid: int) -> float:
 
 
 def _pictures(images: str, names: list[str]) -> Iterator[tuple[str, Any]]:
-    """Pictures of a zip by name, uint8 (H, W, 3) BGR; they may stand within a folder of it."""
+    """Pictures of a zip by name, uint8 (H, W, 3) BGR; they may lie in a folder of it."""
     with zipfile.ZipFile(images) as pack:
         there = {member.split("/", 1)[-1]: member for member in pack.namelist()}
         there |= {member: member for member in pack.namelist()}
@@ -221,7 +221,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.core is not None:
         os.sched_setaffinity(0, {chosen.core})
-    # Answers have the pipe for themselves: whatever a library prints goes elsewhere.
+    # The pipe is for answers alone: whatever a library prints goes elsewhere.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     cv2.setNumThreads(1)

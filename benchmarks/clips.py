@@ -1,7 +1,7 @@
 """Clips for benchmarks: JPEG frames in one file, what is truly in them beside it.
 
-Every contender reads the same bytes, decodes them itself and outside of what is timed, whatever
-environment it runs in: this module needs OpenCV and nothing of oneglance.
+Every contender reads the same bytes and decodes them itself, outside the time that is measured. As
+contenders have environments of their own, this module needs OpenCV and nothing of oneglance.
 
 `NAME.frames` holds the JPEGs one after another; `NAME.json` holds
 {"width", "height", "fps", "sizes": bytes of each JPEG, "order": which JPEG each frame of the film
@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-# Nothing of what a detector needs is lost at this quality; cameras on USB send no better.
+# A detector loses nothing it needs at this quality; USB cameras send no better.
 JPEG_QUALITY = 95
 # A face is frontal while its nose is near the middle between the eyes, and they are level.
 MOST_ASIDE = 0.25
@@ -30,7 +30,7 @@ MOST_TILT_DEG = 15.0
 
 @dataclass(frozen=True)
 class Visit:
-    """Somebody who is at the door: from when their face is in the picture, large enough to use."""
+    """Somebody at the door, from when their face is in the picture and large enough to use."""
 
     person: str
     first_sight_s: float
@@ -59,7 +59,7 @@ class ClipWriter:
         return self.repeat(len(self._jpegs) - 1)
 
     def repeat(self, number: int) -> int:
-        """Show a picture that is there already as the next frame."""
+        """Show an earlier picture again as the next frame."""
         self.order.append(number)
         return number
 
@@ -85,7 +85,7 @@ class ClipWriter:
 
 
 class Clip:
-    """A clip that was written; `frame(i)` decodes one picture."""
+    """A clip as written; `frame(i)` decodes one picture."""
 
     def __init__(self, path: Path) -> None:
         about = json.loads(path.with_suffix(".json").read_text())
@@ -104,11 +104,11 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """How long it plays."""
+        """How long the clip plays."""
         return len(self) / self.fps
 
     def jpeg(self, index: int) -> bytes:
-        """One frame as it is in the file."""
+        """One frame as it stands in the file."""
         number = self._order[index]
         with self._file.open("rb") as file:
             file.seek(self._starts[number])

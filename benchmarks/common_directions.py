@@ -4,7 +4,7 @@ python benchmarks/common_directions.py --images DATA/lfw_folds1-8.zip \
     --people DATA/lfw_people_folds1-8.csv --out models/mobileface-2 \
     [--folds 1,2,3,4,5,6] [--persons 300] [--directions 2] [--model DIR] [--seed N]
 
-One face of each person is changed as by doors that are made as those of domains.py, but with other
+One face of each person is changed as doors would, made like those of domains.py but with other
 lamps, crops, walls and qualities. The mean template of each door is a row; the strongest directions
 of these rows, which are averages of hundreds of people each and no person's, are written into the
 manifest of --out as `common`. Progress on stderr.
@@ -41,7 +41,7 @@ def lit(
     grey: bool = True,
     crop: tuple[int, int, int, int] | None = None,
 ) -> Image:
-    """By one lamp; in grey or not; cropped (left, top, right, bottom) with its border repeated."""
+    """Lit by one lamp, perhaps in grey; `crop` (left, top, right, bottom) repeats its border."""
     picture = relit(chip, points, shade_of(lamp), 0.2)
     if grey:
         picture = in_grey(picture, points, generator)

@@ -3,13 +3,13 @@
 python benchmarks/covered.py --faces lfw.npz --images DATA/lfw_folds1-8.zip [--people N] \
     [--judge celeba.npz] [--show DIR]
 
-One picture each of N people of LFW folds 1-6 wears what looks.py draws (a quarter of it grey),
-and is cut out by the aligner from a box that is a little off. Two logistic read-outs of what
+For each of N people of LFW folds 1-6, what looks.py draws is put on one picture (a quarter of them
+grey), which the aligner cuts out from a box that is a little off. Two logistic read-outs of what
 `measured` gives are fitted: sunglasses against all else, masks against all else but scarves. Then:
 how many of the pictures of folds 7-8, and of those of `--judge`, as they are, would be asked to
 uncover something; `--show` leaves pictures of those, to be looked at: some do wear sunglasses. How
-many of the made ones are told, behind the door's own search, says everyday.py. One JSON object on
-stdout.
+many of the made ones are recognised behind the door's own search is measured by everyday.py. One
+JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from oneglance.faces.reader import load_image
 MASKS, SUNGLASSES, SCARF = ("mask", "mask below the nose"), "sunglasses", "scarf up to the lips"
 WORN = ("unchanged", *MASKS, SCARF, SUNGLASSES, "beard", "thick glasses", "hat")
 CAMERAS = ("grey", "low light, 200 electrons", "like near infra-red")
-# These are of every picture, the others of every second one.
+# These are drawn on every picture, the others on every second one.
 _ALWAYS = ("unchanged", *MASKS, SUNGLASSES)
 _GREY_SHARE = 0.25
 _PENALTY = 0.1
@@ -48,7 +48,7 @@ _IN_A_ROW = 16
 def worn_chips(
     faces: KnownFaces, images: Path, people: int, model: FaceModel
 ) -> tuple[list[NDArray[np.uint8]], NDArray[np.str_]]:
-    """Chips of made looks, and what each wears."""
+    """Chips of made looks, and what is worn in each."""
     rng = np.random.default_rng(0)
     first = np.unique(faces.people, return_index=True)[1]
     chips, looks = [], []
@@ -82,7 +82,7 @@ def fitted(rows: NDArray[np.float64], told: NDArray[np.bool_]) -> NDArray[np.flo
 
 
 def judged(faces: KnownFaces, show: Path | None, title: str) -> dict[str, object]:
-    """How many pictures, as they are, raise each hint."""
+    """How many unchanged pictures raise each hint."""
     hints = [covered_hint(chip) for chip in faces.chips]
     found: dict[str, object] = {"pictures": len(hints)}
     for hint in (Hint.UNCOVER_EYES, Hint.UNCOVER_MOUTH):

@@ -3,14 +3,14 @@
 python benchmarks/decision.py --faces lfw.npz [--folds 7,8] [--every N] [--model DIR] \
     [--galleries N] [--seed N]
 
-`--faces` is what known_faces.py left. Templates are compared as the daemon does at a door without
-a calibration: without what the manifest says that doors have in common, and the pictures of a
-person fused into one row where they agree.
+`--faces` is a file made by known_faces.py. Templates are compared as the daemon does at a door
+without a calibration: the directions that doors have in common, by the manifest, are taken out, and
+the pictures of a person are fused into one row where they agree.
 
-A gallery is enrolled from people drawn at random, a visit is the looks at one person: each of the
-person's other pictures in a random order, each for two looks in a row, begun anew until the visit
-has had all its looks. One picture alone makes a visit of equal looks. One JSON object on stdout;
-progress and tables on stderr.
+A gallery is enrolled from people drawn at random. A visit is a series of looks at one person: their
+other pictures in a random order, each for two looks in a row, over and over until the visit has had
+all its looks. A single picture makes a visit of equal looks. One JSON object on stdout; progress
+and tables on stderr.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class Gallery:
         self._model = model
 
     def scores(self, probes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The best of everybody (n, people) for settled templates (n, d)."""
+        """Everybody's best score (n, people) for settled templates (n, d)."""
         found = self._model.compare(probes, self._rows)
         return np.stack([found[:, columns].max(axis=1) for columns in self._columns], axis=1)
 
 
 class Comparer:
-    """All pictures' templates float32 (n, d), compared with galleries made of some of them."""
+    """All pictures' templates, float32 (n, d), compared with galleries made of some of them."""
 
     def __init__(self, templates: NDArray[np.float32], model: FaceModel) -> None:
         door = any_door(model)
@@ -108,7 +108,7 @@ class Row:
 
 
 def main() -> None:
-    """Read the templates, play the visits, print what came of them."""
+    """Read the templates, play the visits, print the results."""
     args = _arguments()
     cv2.setNumThreads(1)
     model = load_model(args.model)
@@ -173,7 +173,7 @@ def _play(
             left = np.setdiff1d(pictures, enrolled[person]) if known else pictures
             if not known:
                 tried[person] += 1
-                # Nobody is accepted of whose pictures none is near to anybody.
+                # Somebody with no picture near to anybody is never accepted.
                 if not near[left].any():
                     continue
             looks_at = comparer.probes[in_turn(rng.permutation(left))]

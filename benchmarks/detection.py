@@ -1,14 +1,14 @@
-"""Measure ways to find faces in video frames: what each finds, what it mistakes, what it costs.
+"""Measure ways to find faces in video frames: what each finds, what it gets wrong, what it costs.
 
 python benchmarks/detection.py --images DATA/lfw_folds1-8.zip \
     --people DATA/lfw_people_folds1-8.csv --judge DATA/onet.tflite \
     [--norms DATA/MobileFaceNet.tflite] [--pictures N] [--seed N]
 
 Frames of 640x480 are made of photographs of folds 1-6, so that nothing is chosen on the folds that
-are reported: one photograph, its face of a given width, before another one that is enlarged and
-stands on its head, so that its clutter is natural and its face is none to be found. Camera noise
-over all. Three tables on stdout: searches, judges of what they found, and following. CPU times of
-one thread.
+are reported: one photograph, its face of a given width, in front of another one that is enlarged
+and upside down, so that the clutter is natural and the face in it is not one to find. Camera noise
+is added over everything. Three tables on stdout: searches, judges of what they found, and
+following. CPU times of one thread.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NOISE = 3.0
 FOLDS = ("1", "2", "3", "4", "5", "6")
 # The smallest face that the door searches for: 0.6 of the smallest usable one.
 SMALLEST_PX = 48
-# Below this probability O-Net sees no face; from the other on it does.
+# Below the first probability O-Net sees no face; from the second on it does.
 NO_FACE, FACE = 0.2, 0.9
 MOVES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
@@ -99,7 +99,7 @@ class Scene:
 def scenes(
     pictures: Pictures, names: Sequence[str], model: FaceModel, judge: LandmarkTeacher, seed: int
 ) -> list[Scene]:
-    """For each name and each of FACE_PX a scene; pictures without a sure face are left out."""
+    """One scene for each name and each of FACE_PX; pictures without a certain face are left out."""
     rng, stills = np.random.default_rng(seed), FaceDetector()
     made = []
     for name, behind in zip(names, [*names[1:], names[0]], strict=True):
@@ -128,14 +128,14 @@ def scenes(
 
 
 def no_face(scene: Scene, box: Box, judge: LandmarkTeacher, rng: np.random.Generator) -> bool:
-    """Whether a box is on nobody: the photograph may show more people than it is about."""
+    """Whether a box is on nobody: the photograph may show more people than the one it is of."""
     return box.iou(scene.face) <= 0.1 and judge.label(scene.frame, box, rng)[1] < NO_FACE
 
 
 def searched(
     made: Sequence[Scene], model: FaceModel, judge: LandmarkTeacher, seed: int
 ) -> list[list[str]]:
-    """Each setting's recall by size, its false boxes a hundred frames, and its cost."""
+    """Each setting's recall by size, its false boxes per hundred frames, and its cost."""
     rng = np.random.default_rng(seed)
     rows = []
     for setting in SETTINGS:
@@ -173,7 +173,7 @@ def searched(
 def judged(
     made: Sequence[Scene], model: FaceModel, judge: LandmarkTeacher, norms: Path | None, seed: int
 ) -> list[list[str]]:
-    """Who tells faces from what a credulous search takes for one, and at what cost."""
+    """Which judge tells faces from the mistakes of a lenient search, and at what cost."""
     rng, credulous = np.random.default_rng(seed), Setting("alt2", 1.1, 1, shrunk=True)
     detector = credulous.detector
     faces, rest = [], []
@@ -220,7 +220,7 @@ def judged(
 
 
 def template_length(file: Path, model: FaceModel) -> Callable[[Image, Box], float]:
-    """The length of the pretrained MobileFaceNet's template, which ours does not keep."""
+    """The length of the pretrained MobileFaceNet's template; ours always have length 1."""
     net = interpreter_class()(model_path=str(file), num_threads=1)
     net.allocate_tensors()
     entry = net.get_input_details()[0]["index"]
@@ -257,7 +257,7 @@ def followed(made: Sequence[Scene], model: FaceModel, seed: int) -> list[list[st
 
 
 def costs(made: Sequence[Scene], model: FaceModel) -> list[list[str]]:
-    """What each step of the door's way costs, CPU ms, the least of many rounds."""
+    """What each step at the door costs in CPU ms, the least of many rounds."""
     scene = next(s for s in made if abs(s.face.width - 100) < 30)
     points = model.points(scene.frame, [scene.face])
     chip = chip_from_points(scene.frame, points[0])[np.newaxis]

@@ -4,13 +4,13 @@ python benchmarks/domains.py --images DATA/lfw_folds1-8.zip --people DATA/lfw_pe
     [--folds 7,8] [--strangers-folds 1,2,3,4,5,6] [--strangers 100] [--doors "NAME;NAME"] \
     [--model DIR] [--seed N]
 
-The faces of the folds, at most two a person, are cut out by the door's search for stills. Each
-made door then changes all chips in its way (the light is put on the chip, so what the aligner makes
-of it is not in the figures). A door is calibrated on other people of other folds at that same door.
-"In general" is one that is not, with the manifest's directions (`common`) taken out; "kept" is one
-calibrated on those same people as if the daemon had kept them: thresholds alone are theirs.
-Every cross-person pair counts; in brackets 95 % by a bootstrap over people. One JSON object on
-stdout, a table and progress on stderr.
+The faces of the folds, at most two a person, are cut out by the door's search for stills. Each made
+door then changes all chips in its own way (the light is put on the chip, so its effect on the
+aligner is not in the figures). A door is calibrated on other people of other folds at that same
+door. "In general" is a door without calibration, with the manifest's directions (`common`) taken
+out; "kept" is one calibrated on those same people as if the daemon had kept them, which changes the
+thresholds alone. Every cross-person pair counts; in brackets 95 % by a bootstrap over people. One
+JSON object on stdout, a table and progress on stderr.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def as_jpeg(chip: Image, _points: Points, _generator: np.random.Generator) -> Im
 
 
 def from_afar(chip: Image, _points: Points, _generator: np.random.Generator) -> Image:
-    """From a face whose box is 48 px wide, blown up."""
+    """Enlarged from a face whose box is 48 px wide."""
     side = round(48 * 1.106)
     small = cv2.resize(chip, (side, side), interpolation=cv2.INTER_AREA)
     blown_up = cv2.resize(small, (CHIP_SIZE, CHIP_SIZE), interpolation=cv2.INTER_CUBIC)
@@ -194,7 +194,7 @@ def main() -> None:
 def read(
     arguments: argparse.Namespace, folds: Sequence[int], a_person: int, most: int | None
 ) -> Faces:
-    """At most `a_person` faces of each person of these folds; of `most` people drawn by chance."""
+    """At most `a_person` faces of each person of these folds; of `most` people drawn at random."""
     model, detector = load_model(arguments.model), FaceDetector()
     listed = labelled_pictures(arguments.images, arguments.people, folds)
     people = sorted({picture.person for picture in listed})
@@ -231,7 +231,7 @@ def _row(
     usable = np.array([hint is Hint.NONE for hint in hints])
     whose = np.unique(judged.people, return_inverse=True)[1]
     fitted = fit(strangers, model.compare, fitted_spread(model), generator)
-    # Draws of their own: the rows of the others shall not hang on this one.
+    # With draws of its own, so that the other rows do not depend on this one.
     chance = np.random.default_rng(0)
     kept = fit(strangers, model.compare, fitted_spread(model), chance, common_of(model))
     before = Door(np.empty((0, model.template_size), np.float32), *(fitted.door.fitted,) * 2)
@@ -266,7 +266,7 @@ def _rates(
     apart = ~np.eye(len(whose), dtype=bool)
     genuine, impostor = same & apart, ~same
     people = int(whose.max()) + 1
-    # Of person by person: how many pairs there are, and how many match.
+    # For every two people: how many pairs of their pictures there are, and how many match.
     draws = np.random.default_rng(0).multinomial(people, np.full(people, 1 / people), _DRAWS)
     sums = {
         kind: _by_person(pairs, whose, people)
@@ -297,14 +297,14 @@ def _by_person(
 
 
 def encoded(chips: NDArray[np.uint8], model: FaceModel) -> Templates:
-    """Templates of chips, some at a time."""
+    """Templates of chips, encoded in batches."""
     parts = [model.encode(chips[at : at + _AT_ONCE]) for at in range(0, len(chips), _AT_ONCE)]
     return np.concatenate(parts)
 
 
 @cache
 def shade_of(lamp: Lamp) -> Plane:
-    """`made_light.shading`, each lamp's once."""
+    """`made_light.shading`, computed once for each lamp."""
     return shading(lamp)
 
 
@@ -356,12 +356,12 @@ def _say(text: str) -> None:
 
 
 def folds_of(written: str) -> list[int]:
-    """Folds as they are written on the command line: 7,8."""
+    """Folds as written on the command line: 7,8."""
     return [int(fold) for fold in written.split(",")]
 
 
 def _doors_of(written: str) -> list[str]:
-    """Doors as they are written on the command line: by name, between semicolons."""
+    """Doors as written on the command line: names separated by semicolons."""
     named = written.split(";")
     if unknown := [name for name in named if name not in DOORS]:
         raise argparse.ArgumentTypeError(f"there is no door {unknown[0]!r}, only {list(DOORS)}")

@@ -6,11 +6,10 @@ python benchmarks/equal_fmr.py --peers .venv-peers/bin/python --data DATA [--fol
 DATA holds lfw_folds1-8.zip, lfw_people_folds1-8.csv and MobileFaceNet.tflite; the peers' Python is
 made by peers-environment.sh. Every pair of the pictures of these folds is scored as the contender
 scores: oneglance by its head, face_recognition by distance, BlazeFace with MobileFaceNet and YuNet
-with SFace by cosine.
-The threshold of a rate is that of the contender's own impostor pairs, the best that it could have
-been given. A genuine pair with a face that was not found counts as not matched. 95 %: a bootstrap
-over people. Of these people each Nth is taken. Templates are kept in FOLDER, so that a run can go
-on. One JSON object on stdout.
+with SFace by cosine. The threshold for a rate is taken from the contender's own impostor pairs, the
+best that it could have been given. A genuine pair with a face that was not found counts as not
+matched. 95 %: a bootstrap over people. Every Nth of these people is taken. Templates are kept in
+FOLDER, so that a run can go on. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 from oneglance.faces.model.face_model import FaceModel, load_model
 
 RATES = ("1e-2", "1e-3", "1e-4", "1e-5")
-# A rate on which fewer impostor pairs stand is not told.
+# A rate supported by fewer impostor pairs than this is not reported.
 _LEAST_MATCHES = 5
 CONTENDERS = ("ours", "blazeface", "sface", "face_recognition")
 _DRAWS = 1000
@@ -122,7 +121,7 @@ def _figures(contender: str, rows: Rows, people: NDArray[np.str_]) -> dict[str, 
     for rate in RATES:
         if float(rate) * len(strangers) < _LEAST_MATCHES:
             continue
-        # Just above the first stranger who would be one too many.
+        # Just above the first impostor who would be one too many.
         matched = scored > strangers[int(float(rate) * len(strangers))]
         shares = weights @ np.bincount(owner, matched, minlength=count) / all_of
         told[rate] = {

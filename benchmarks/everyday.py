@@ -3,14 +3,14 @@
 python benchmarks/everyday.py --faces lfw.npz --images DATA/lfw_folds1-8.zip --folds 7,8 \
     [--model DIR] [--probes N] [--workers N] [--keep FILE.npz] [--seed N]
 
-`--faces` is what known_faces.py left. Up to N pictures of everybody with two or more are changed
-(looks.py) and shown to the daemon's own search as a film that stands still for up to 2 s; what it
-finds is compared with the unchanged pictures of the same person (up to 5) and with one unchanged
-picture of everybody else. TAR counts a face that is not found as not recognised; FMR is of found
-faces. `hinted` counts the faces found of which the daemon would ask for something: those with a
-hint other than `uncover_eyes` and `uncover_mouth` would not be compared, here they are.
-Intervals: 95 %, a bootstrap over people (TAR), Wilson (found). `--keep` keeps the chips found.
-One JSON object on stdout, a table on stderr.
+`--faces` is a file made by known_faces.py. Up to N pictures of everybody with two or more are
+changed (looks.py) and shown to the daemon's own search as a still film of up to 2 s; what it finds
+is compared with the unchanged pictures of the same person (up to 5) and with one unchanged picture
+of everybody else. TAR counts a face that is not found as not recognised; FMR is over found faces.
+`hinted` counts found faces for which the daemon would show a hint: those with a hint other than
+`uncover_eyes` and `uncover_mouth` would not be compared at a door; here they are. Intervals: 95 %,
+a bootstrap over people (TAR), Wilson (found). `--keep` keeps the chips found. One JSON object on
+stdout, a table on stderr.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What the door saw of one picture: the chip, and what it would have asked for."""
+    """What the door saw in one picture: the chip, and the hint it would have shown."""
 
     chip: NDArray[np.uint8]
     hint: Hint
@@ -77,7 +77,7 @@ def _visit() -> Visit:
 
 
 def see(image: NDArray[np.uint8], model: FaceModel) -> Found | None:
-    """The first sight of the middle face in a film of equal frames; None if none comes."""
+    """The first sighting of the middle face in a film of equal frames; None if there is none."""
     watcher = Watcher(door_detector(), model, DOOR_FACE_PX, _visit)
     for frame in range(FILM_FRAMES):
         seen = watcher.see(image, frame / FILM_FPS)
@@ -113,14 +113,14 @@ def figures(
     head: L1Head,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
-    """Detection, TAR and FMR of one look at the manifest's thresholds."""
+    """Detection rate, TAR and FMR of one look at the manifest's thresholds."""
     seen = [i for i, one in enumerate(found) if one is not None]
     chips = [one.chip for one in found if one is not None]
     parts = [model.encode(np.stack(chips[i : i + 32])) for i in range(0, len(chips), 32)]
     templates = np.full((len(found), model.template_size), np.inf, np.float32)
     if parts:
         templates[seen] = np.concatenate(parts)
-    # Infinitely unlike everybody: not recognised.
+    # Unlike everybody, so not recognised.
     scores = scores_of(head, templates, faces.templates)
     same = faces.people[probes][:, np.newaxis] == faces.people
     own = same.copy()
@@ -187,7 +187,7 @@ def _percent(share: float) -> str:
 
 
 def _chosen(faces: KnownFaces, most: int) -> NDArray[np.intp]:
-    """Rows of up to `most` pictures, the last ones, of everybody with two or more."""
+    """The rows of the last pictures, up to `most` each, of everybody with two or more."""
     rows = []
     for person in np.unique(faces.people):
         of = np.flatnonzero(faces.people == person)

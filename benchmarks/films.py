@@ -1,8 +1,8 @@
-"""Films of a door for benchmarks, made from photographs: nothing of them is kept.
+"""Films of a door for benchmarks, made from photographs and not kept.
 
-A head is cut out softly and moved over a drawn hallway with camera noise, slow light and its own
-sway; it grows as it comes, and turns away as a flat picture turns (by a perspective), which is
-harder than a real head for a while and then not a face at all.
+A head is cut out softly and moved over a drawn hallway with camera noise, slow changes of light and
+its own sway. It grows as it comes nearer, and turns away as a flat picture does (in perspective),
+which for a while is harder to recognise than a real head, and then is no face at all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import load_image, read_faces
 
 Image = NDArray[np.uint8]
-# From this size on (the daemon's default min_face_px) a face can be used.
+# The smallest usable face (the daemon's default min_face_px).
 USABLE_PX = 80.0
 CUT_OUT_PX = 220.0
 NOISE_GREYS = 3.0
@@ -58,7 +58,7 @@ class Pose:
 
 
 def heads_in(photos: Path, model: FaceModel) -> list[Head]:
-    """The heads of a folder or zip of photographs that show one face of some size each."""
+    """The heads in a folder or zip of photographs, each showing one face of some size."""
     if photos.is_dir():
         files = {p.stem: p.read_bytes() for p in sorted(photos.iterdir()) if p.is_file()}
     else:
@@ -72,7 +72,7 @@ def heads_in(photos: Path, model: FaceModel) -> list[Head]:
     for name, data in files.items():
         image = load_image(data)
         samples = read_faces(image, detector, model)
-        # The same photograph may lie there under two names.
+        # The same photograph may be there under two names.
         if len(samples) != 1 or samples[0].box.width < USABLE_PX or data in seen:
             continue
         seen.add(data)
@@ -112,7 +112,7 @@ def _cut_out(image: Image, face: Box) -> tuple[NDArray[np.float32], Box]:
     mask[:, :edge] = mask[:, -edge:] = 0.0
     soft = cv2.GaussianBlur(mask, (0, 0), 0.05 * side)
     layers = np.dstack([picture.astype(np.float32), soft]).astype(np.float32)
-    # Nothing beyond the shoulders is needed, and warping costs by the pixel.
+    # Nothing beyond the shoulders is needed, and each pixel costs time to warp.
     top, left = max(0, int(y - 1.2 * side)), max(0, int(x - 1.4 * side))
     layers = layers[top : int(y + 2.2 * side), left : int(x + 1.4 * side)]
     return np.ascontiguousarray(layers), box.moved(-left, -top)
@@ -131,7 +131,7 @@ class Stage:
 
     def draw(self, placed: Sequence[tuple[Head, Pose]], at_s: float) -> Image:
         """One frame, uint8 (H, W, 3) BGR."""
-        # Daylight: a tenth up and down within a minute.
+        # Daylight that varies by a tenth within a minute.
         light = 1.0 + 0.05 * np.sin(2 * np.pi * at_s / 60)
         frame = (self._hall * light).astype(np.float32)
         for head, pose in placed:
@@ -180,7 +180,7 @@ def _paste(frame: NDArray[np.float32], head: Head, pose: Pose, light: float) -> 
     into = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ matrix
     layers = head.layers
     if scale < 0.5:
-        # Shrinking by more than half would alias: blur to the frame's grain first.
+        # Shrinking by more than half would alias: blur to the frame's resolution first.
         layers = np.asarray(cv2.GaussianBlur(layers, (0, 0), 0.4 / scale), np.float32)
     placed = cv2.warpPerspective(layers, into, (int(right - left), int(bottom - top)))
     if pose.smear_px:
@@ -223,7 +223,7 @@ def door_film(
 def _stroll(
     at_s: float, seconds: float, place: int, count: int, near_px: float, size: tuple[int, int]
 ) -> Pose | None:
-    """Where one of several is: comes for 2 s, stays, turns about, leaves in the last 2 s."""
+    """Where one of several people is: comes for 2 s, stays, looks about, leaves in the last 2 s."""
     width, height = size
     at_s -= 0.3 + 0.25 * place
     stay_s = seconds - 2.0 - 0.3 - 0.25 * count
@@ -253,7 +253,7 @@ def usable(pose: Pose, size: tuple[int, int]) -> bool:
 
 
 def hall_film(path: Path, size: tuple[int, int], fps: float, seconds: float, seed: int) -> Clip:
-    """Nobody comes: camera noise and slow light."""
+    """Nobody comes: camera noise and slow changes of light."""
     stage, clip = Stage(size, np.random.default_rng(seed)), ClipWriter(path, fps)
     while clip.now_s < seconds:
         clip.add(stage.draw([], clip.now_s))
@@ -265,8 +265,8 @@ def visits_film(
 ) -> Clip:
     """`count` short visits in turn: in from a side within 0.3 s, a second before the door.
 
-    Between them the hallway is empty for long enough that a visit ends, and for so many frames more
-    that no schedule of the searcher is in step with the visitors.
+    Between them the hallway is empty long enough for a visit to end, plus a number of frames that
+    keeps the visitors out of step with the searcher's schedule.
     """
     rng = np.random.default_rng(seed)
     stage, clip = Stage(size, rng), ClipWriter(path, fps)
@@ -293,7 +293,7 @@ def visits_film(
 
 
 def recorded(path: Path, film: Path) -> Clip:
-    """A film that somebody recorded, frame by frame."""
+    """A recorded film as a clip, frame by frame."""
     capture = cv2.VideoCapture(str(film))
     if not capture.isOpened():
         raise ValueError(f"{film} is no film")

@@ -2,12 +2,12 @@
 
 python benchmarks/fleet.py [--doors 1000] [--rates 5,10,20,50,100] [--seconds 30] [--plot FILE.png]
 
-Each door is two connections, a daemon's and a lock's; they sign, check and try again with the real
-code (`fleet_doors.py`), all in a few processes beside the broker. Decisions come at random times
-(Poisson), each after a visit that the screen is told of 15 times. A decision's latency is from
+Each door is two connections, a daemon's and a lock's; they sign, check and retry with the real code
+(`fleet_doors.py`), all in a few processes beside the broker. Decisions come at random times
+(Poisson), each after a visit of which the screen is told 15 times. A decision's latency runs from
 before it is signed until the lock would open. Then, at the second rate: somebody is deleted at
-every door, by one signed command each, and the broker is killed and started again.
-Percentiles with the range in which the true one lies with 95 % (order statistics).
+every door, by one signed command each, and the broker is killed and started again. Percentiles have
+95 % intervals (order statistics).
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ class Broker:
         raise SystemExit("mosquitto did not start")
 
     def kill(self) -> None:
-        """As a power cut does."""
+        """Kill it, like a power cut."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def cost(self) -> dict[str, float]:
-        """Its processor time so far, in s, and its memory, in MiB."""
+        """Its processor time so far in s, and its memory in MiB."""
         assert self._process is not None
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         ticks = os.sysconf("SC_CLK_TCK")
@@ -113,7 +113,7 @@ class Broker:
 
 
 class Fleet:
-    """The processes with the doors, and what they say."""
+    """The processes with the doors, and their answers."""
 
     def __init__(self, settings: Sequence[Setting]) -> None:
         context = multiprocessing.get_context("fork")
@@ -127,16 +127,16 @@ class Fleet:
             self._processes.append(process)
 
     def ask(self, what: str) -> list[Any]:
-        """The answer of each process."""
+        """Ask each process, and collect the answers."""
         self._tell(what, 0.0)
         return [pipe.recv() for pipe in self._pipes]
 
     def decide(self, rate: float) -> None:
-        """So many decisions a second from now on, over all doors."""
+        """Make this many decisions a second from now on, over all doors."""
         self._tell("rate", rate / len(self._pipes))
 
     def counts(self) -> Counts:
-        """What happened since the last call."""
+        """What has happened since the last call."""
         parts = self.ask("counts")
         return Counts(
             sum(part.made for part in parts),
@@ -147,7 +147,7 @@ class Fleet:
         )
 
     def wait_connected(self, timeout_s: float = 900.0) -> float:
-        """How long it took until all are."""
+        """Wait until all are connected; how long it took."""
         began_s = time.monotonic()
         while sum(self.ask("connected")) < self.clients:
             if time.monotonic() - began_s > timeout_s:
@@ -167,7 +167,7 @@ class Fleet:
 
 
 def percentile(values: Sequence[float], share: float) -> dict[str, float]:
-    """It, in ms, and between what the true one lies with 95 %."""
+    """The percentile in ms, with its 95 % interval."""
     ordered = sorted(values)
     spread = 1.96 * math.sqrt(len(ordered) * share * (1 - share))
 
@@ -181,7 +181,7 @@ def percentile(values: Sequence[float], share: float) -> dict[str, float]:
 def load(
     fleet: Fleet, broker: Broker, rate: float, seconds: float, visit_s: float
 ) -> dict[str, Any]:
-    """What becomes of decisions at one rate."""
+    """What becomes of the decisions at one rate."""
     fleet.decide(rate)
     time.sleep(visit_s + 2)
     fleet.counts()
@@ -208,9 +208,9 @@ def load(
 def delete(
     broker: Broker, doors: Sequence[str], key: Ed25519PrivateKey, pace: float
 ) -> dict[str, Any]:
-    """One signed command a door, so many a second; when each door has answered.
+    """Send one signed command per door, at a fixed rate; when each door has answered.
 
-    As fast as the broker takes them would measure how fast one process plays 500 doors in turn.
+    Sending as fast as the broker allows would measure how fast one process plays 500 doors.
     """
     sent: dict[str, float] = {}
     answered: dict[str, float] = {}
@@ -260,7 +260,7 @@ def delete(
 
 
 def shared(fleet: Fleet, broker: Broker, house: House) -> dict[str, Any]:
-    """All doors take over a gallery, somebody is deleted, the broker restarts, somebody more."""
+    """All doors take over a gallery; a deletion, a restart of the broker, one more deletion."""
     told: dict[str, Any] = {"people": house.people}
 
     def measure(what: str, do: Callable[[], dict[str, Any]]) -> None:
@@ -282,7 +282,7 @@ def shared(fleet: Fleet, broker: Broker, house: House) -> dict[str, Any]:
 
 
 def restart(fleet: Fleet, broker: Broker, rate: float) -> dict[str, Any]:
-    """The broker is killed and comes back after AWAY_S; when each connection stands again."""
+    """Kill the broker, start it again after AWAY_S; when each connection is back."""
     fleet.decide(rate)
     time.sleep(5)
     fleet.counts()
@@ -312,7 +312,7 @@ def restart(fleet: Fleet, broker: Broker, rate: float) -> dict[str, Any]:
 
 
 def plot(results: dict[str, Any], file: Path) -> None:
-    """Latency over rate, and how a deletion and a restart spread."""
+    """Draw latency over rate, and how a deletion and a restart spread."""
     import matplotlib as mpl
 
     mpl.use("Agg")

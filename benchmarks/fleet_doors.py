@@ -1,7 +1,8 @@
 """Doors for `fleet.py`: many daemons and locks in one process, each with its own connection.
 
-What a door signs, keeps back, checks and answers is done by the parts that real ones use; cameras,
-faces, disks and threads are left out. Who was cut off tries again as `oneglance.link` does.
+Signing, holding back, checking and answering are done by the parts that real doors use; cameras,
+faces, disks and threads are left out. A client that was cut off tries again as `oneglance.link`
+does.
 """
 
 from __future__ import annotations
@@ -64,18 +65,18 @@ from oneglance.link import RECONNECT_MAX_S, RECONNECT_MIN_S, Arrival
 
 LIFETIME_S = 5.0
 MODEL_ID, TEMPLATE_SIZE = "fleet-1", 256
-# Five a second for as long as a visit lasts.
+# Five a second during a visit.
 VISIT_EVERY_S = 0.2
 KEEPALIVE_S = 15
-# So many connections one process makes at once. With many more, on a busy machine, each takes
-# longer than is waited for, and none ever comes about.
+# How many connections a process opens at once. With many more, on a busy machine, each takes longer
+# than its timeout, and none is ever made.
 HANDS = 8
 CLOCKS = Clocks(lambda: datetime.now(UTC), time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What one process of doors is told at its start."""
+    """What a process of doors is told at its start."""
 
     site: str
     doors: Sequence[str]
@@ -91,7 +92,7 @@ class Setting:
 
 @dataclass(slots=True)
 class Counts:
-    """What has happened since it was last asked."""
+    """What has happened since it was asked last."""
 
     made: int = 0
     dropped: int = 0
@@ -101,7 +102,7 @@ class Counts:
 
 
 class Client:
-    """One connection, which is opened again when it breaks."""
+    """One connection, reopened when it breaks."""
 
     def __init__(
         self,
@@ -139,9 +140,9 @@ class Client:
         return client
 
     def connect(self) -> None:
-        """Try once; if that fails, try again after twice as long as before."""
+        """Try once; if that fails, wait twice as long as last time before the next attempt."""
         self.client = self._fresh()
-        # Each real door does so by itself: none waits until another has shaken hands.
+        # Real doors do this independently: none waits for another's handshake.
         self._hub.aside(self._shake_hands, self._shook_hands)
 
     def _shake_hands(self) -> bool:
@@ -160,7 +161,7 @@ class Client:
         self.write()
 
     def read(self) -> None:
-        """Take what has come."""
+        """Read what has arrived."""
         result = self.client.loop_read()
         while result == mqtt.MQTT_ERR_SUCCESS and self._socket.pending():
             result = self.client.loop_read()
@@ -169,7 +170,7 @@ class Client:
             self._lost()
 
     def write(self) -> None:
-        """Send what waits."""
+        """Send what is waiting."""
         while self.client.socket() is not None and self.client.want_write():
             if self.client.loop_write() != mqtt.MQTT_ERR_SUCCESS:
                 break
@@ -183,7 +184,7 @@ class Client:
                 self._lost()
 
     def publish(self, topic: str, payload: bytes, qos: int, **more: Any) -> bool:
-        """False if it cannot leave now."""
+        """Publish; False if it cannot leave now."""
         if not self.client.is_connected():
             return False
         sent = self.client.publish(topic, payload, qos=qos, **more).rc == mqtt.MQTT_ERR_SUCCESS
@@ -210,7 +211,7 @@ class Client:
             self._hub.counts.back_at_s.append(time.monotonic())
 
     def _subscribed(self, *_: object) -> None:
-        # Not for each part of a gallery that it asks for later.
+        # Not again for each part of a gallery that it asks for later.
         if self._is_back:
             self._hub.counts.back_at_s.append(time.monotonic())
         self._is_back = False
@@ -275,7 +276,7 @@ class Door:
         self.pump()
 
     def pump(self) -> None:
-        """Send what waits, drop what is late."""
+        """Send what is waiting, drop what is late."""
         self._outbox.send(
             time.monotonic(),
             lambda message: self.daemon.publish(self._topics.decision, message.payload, 1),
@@ -291,14 +292,14 @@ class Door:
         self._hub.after(STATUS_EVERY_S, self.say_status)
 
     def tick(self) -> None:
-        """The clocks are to be looked at once a second."""
+        """Look at the clocks, once a second."""
         self._gate.tick()
         self._authority.tick()
         if self.sharing is not None:
             self.sharing.work()
 
     def _open_sharing(self, folder: Path) -> Sharing:
-        """Who takes over the shared gallery, as a daemon does."""
+        """Open what takes over the shared gallery, as in a daemon."""
         setting, door = self._hub.setting, self._topics.door
         config = Config(
             site=SiteConfig(name=setting.site, door=door),
@@ -343,7 +344,7 @@ class Door:
             self.sharing.connected()
 
     def share(self) -> None:
-        """Two turns of the gallery's thread: what is done in one is told in the next."""
+        """Two turns of the gallery's thread: what one does, the next reports."""
         if self.sharing is not None:
             self.sharing.work()
             self._hub.after(TURN_S, self.sharing.work)
@@ -377,7 +378,7 @@ class Door:
 
 
 class Hub:
-    """All doors of one process, one turn after the other, until it is told to stop."""
+    """All doors of one process, served in turn until it is told to stop."""
 
     def __init__(self, setting: Setting, pipe: Connection) -> None:
         self.setting = setting
@@ -396,11 +397,11 @@ class Hub:
         self._done: queue.SimpleQueue[tuple[Callable[[bool], None], bool]] = queue.SimpleQueue()
 
     def aside(self, work: Callable[[], bool], then: Callable[[bool], None]) -> None:
-        """Do `work` in another thread, and `then` in this one with what came of it."""
+        """Do `work` in another thread, and `then` in this one with its result."""
         self._pool.submit(lambda: self._done.put((then, work())))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Do something later."""
+        """Call this later."""
         when = time.monotonic() + seconds
         heapq.heappush(self._agenda, (when, next(self._number), action))
 
@@ -422,7 +423,7 @@ class Hub:
             while not self._done.empty():
                 then, came = self._done.get()
                 then(came)
-            # Some at a time: what has come must not wait behind all of them.
+            # A few at a time: what has arrived must not wait behind all of them.
             for _ in range(20):
                 if not self._agenda or self._agenda[0][0] > now_s:
                     break

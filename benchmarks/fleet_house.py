@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from fleet import Broker
 
 PICTURES = 3
-# A busy machine plays a thousand doors for a while.
+# A busy machine takes a while to play a thousand doors.
 WAIT_S = 300.0
 
 
 class House:
-    """It enrols so many `people`, and makes each door the keys that it needs."""
+    """It enrols this many `people`, and makes the keys that each door needs."""
 
     def __init__(
         self, broker: Broker, doors: Sequence[str], key: Ed25519PrivateKey, people: int
@@ -60,13 +60,13 @@ class House:
                 gallery.enrol(f"Person {number}", rows, MODEL_ID, consent_at=now, source="made")
 
     def delete_one(self) -> dict[str, Any]:
-        """One person is deleted, and that is shared."""
+        """Delete one person, and share that."""
         with open_gallery(self._config) as gallery:
             gallery.delete(gallery.list_people()[0].person_id)
         return self.share()
 
     def share(self) -> dict[str, Any]:
-        """Publish, and hear when each door proves that it has this version, in s from the start."""
+        """Publish; when each door proves that it has this version, in s from the start."""
         proved: dict[str, tuple[float, int]] = {}
         lock = threading.Lock()
 

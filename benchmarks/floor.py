@@ -2,7 +2,7 @@
 
 Multiply-accumulates are counted from the shapes of the file's own convolutions and matrix products.
 The peak is the best rate at which this core multiplies square float32 matrices (OpenBLAS, one
-thread): fewer operations a second than it could issue, more than convolutions get.
+thread): fewer operations a second than it could issue, more than convolutions reach.
 
 python benchmarks/floor.py [--core N]
 """
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# OpenBLAS shall find the widest vectors that this core has, whatever it was told elsewhere.
+# Let OpenBLAS use the widest vectors of this core, whatever the environment says.
 os.environ.pop("OPENBLAS_CORETYPE", None)
 
 import numpy as np
@@ -53,7 +53,7 @@ def macs(file: Path, signature: str) -> int:
 
 
 def main() -> None:
-    """Measure the peak and the encoder alternately; one JSON object on standard output."""
+    """Measure the peak and the encoder in turn; one JSON object on standard output."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--core", type=int)
     chosen = parser.parse_args()

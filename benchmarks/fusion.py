@@ -2,12 +2,13 @@
 
 python benchmarks/fusion.py --faces lfw.npz [--folds 7,8] [--model DIR] [--draws N] [--seed N]
 
-`--faces` is what known_faces.py left. Of everybody with more than k pictures k, drawn at random,
-are enrolled; the others, at most 10 a person, are genuine probes, and every picture of somebody
-else an impostor's. TAR is at the threshold at which the way itself lets through that share of the
-impostor comparisons (one a person enrolled). `fmr_ratio` is how many strangers match for each who
-matches against a single picture, at the manifest's threshold. Intervals: 95 %, a bootstrap over
-the people enrolled, the thresholds held. One JSON object on stdout, a table on stderr.
+`--faces` is a file made by known_faces.py. Of everybody with more than k pictures, k drawn at
+random are enrolled; the others, at most 10 a person, are genuine probes, and every picture of
+somebody else is an impostor's. TAR is at the threshold at which the method itself lets through that
+share of the impostor comparisons (one for each person enrolled). `fmr_ratio` is how many strangers
+match for each one who matches against a single picture, at the manifest's threshold. Intervals: 95
+%, a bootstrap over the people enrolled, the thresholds held. One JSON object on stdout, a table on
+stderr.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def scores_of(head: L1Head, probes: Rows, rows: Rows) -> Scores:
 
 
 def draw(faces: KnownFaces, head: L1Head, count: int, rng: np.random.Generator) -> dict[str, Any]:
-    """The scores of each way for one draw of enrolled pictures, and which are whose."""
+    """The scores of each method for one draw of enrolled pictures, and which are whose."""
     of = {person: np.flatnonzero(faces.people == person) for person in np.unique(faces.people)}
     chosen = {p: rng.permutation(rows) for p, rows in of.items() if len(rows) > count}
     enrolled = [faces.templates[rows[:count]] for rows in chosen.values()]
@@ -92,7 +93,7 @@ def draw(faces: KnownFaces, head: L1Head, count: int, rng: np.random.Generator) 
 
 
 def figures(drawn: list[dict[str, Any]], model: FaceModel, rng: np.random.Generator) -> Any:
-    """Every way's TAR at FAR, and how its FMR compares with that of single pictures."""
+    """Each method's TAR at FAR, and how its FMR compares with that of single pictures."""
     names = list(drawn[0]["ways"])
     people = drawn[0]["genuine"].shape[1]
     weights = rng.multinomial(people, np.full(people, 1 / people), _BOOTSTRAPS)

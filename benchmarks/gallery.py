@@ -3,11 +3,11 @@
 python benchmarks/gallery.py [--people 10,100000] [--templates FILE.npz] [--model DIR]
 
 The gallery is drawn from a normal distribution with the spread of real templates where a file of
-them is given (`templates`, as known_faces.py writes it), else of equal spread;
-one person in it is the probe's own, at a typical genuine distance, or nobody is. Every answer of
-the fast search is held against comparing with everybody; beside it stands what a claim costs, which
-compares with one person alone. One thread; the searches alternate with
-encoder passes, and the least time of each counts. One JSON object on stdout, a table on stderr.
+them is given (`templates`, as known_faces.py writes it), else of equal spread; one person in it is
+the probe's own, at a typical genuine distance, or nobody is. Every answer of the fast search is
+checked against comparing with everybody; beside it stands the cost of a claim, which compares with
+one person alone. One thread; the searches alternate with encoder passes, and the least time of each
+counts. One JSON object on stdout, a table on stderr.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ GENUINE_NOISE = 0.6
 
 
 def main() -> None:
-    """Measure each size, and tell."""
+    """Measure each size, and print."""
     args = _arguments()
     cv2.setNumThreads(1)
     model = load_model(args.model)
@@ -53,7 +53,7 @@ def main() -> None:
     if head is None:
         raise SystemExit("this model's head is no weighted L1: there is no fast search for it")
     draw = _drawer(args.templates, model.template_size, rng)
-    # The strictest threshold that the model's figures support: that of any gallery this large.
+    # The strictest threshold that the model's figures support, as in any gallery this large.
     tail = tail_of(model.manifest.raw["thresholds"])
     floor = tail.threshold(tail.strictest_fmr)
     rows = []
@@ -122,7 +122,7 @@ def _measured(
 
 
 def _kept(model: FaceModel, head: L1Head, templates: Rows) -> dict[str, Any]:
-    """What one more enrolment in a large gallery costs the loop, which encodes all the time."""
+    """What one more enrolment in a large gallery costs the loop, which is always encoding."""
     now = datetime.now(UTC)
     with TemporaryDirectory() as folder:
         path, key_file = Path(folder) / "gallery.db", Path(folder) / "gallery.key"

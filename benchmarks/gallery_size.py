@@ -1,4 +1,4 @@
-"""Does the bound of a visit hold in a large gallery, and who that is enrolled still gets in?
+"""Does a visit's bound hold in a large gallery, and do enrolled people still get in?
 
 python benchmarks/gallery_size.py --faces lfw.npz --faces celeba.npz \
     --same benchmarks/same_people.csv [--model DIR] [--people N] [--each N] [--galleries N] \
@@ -6,12 +6,12 @@ python benchmarks/gallery_size.py --faces lfw.npz --faces celeba.npz \
 
 The files are those of known_faces.py. From each set `--people` people (as many as it has) with
 `--each` pictures or more are enrolled, settled and fused into one row a person as the daemon does;
-the bar is that of their number, or of `--bar-for` rows. Everybody else of that set pays a visit
-twice: with one picture in all looks (equal), and, if there are several, with each of them for two
-looks in a row (different). Pairs of names that are one person's are left out. Enrolled people come
-with the pictures that were left, if any. Visits are played by the door's own rule. At strict
-targets hardly any stranger is accepted in so few visits: what the lax ones show is how far below
-its bound the rule stays. One JSON object on stdout.
+the threshold is the one for their number, or for `--bar-for` rows. Everybody else of that set pays
+a visit twice: with one picture in all looks (equal), and, if there are several, with each of them
+for two looks in a row (different). Pairs of names that belong to one person are left out. Enrolled
+people come with their remaining pictures, if any. Visits are played by the door's own rule. At
+strict targets hardly any stranger is accepted in so few visits: the lax ones show how far below its
+bound the rule stays. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Row:
 
 
 def main() -> None:
-    """Enrol, play the visits, print what came of them."""
+    """Enrol, play the visits, print the results."""
     args = _arguments()
     cv2.setNumThreads(1)
     model = load_model(args.model)
@@ -124,7 +124,7 @@ def _measured(
             if len(pictures) > 1:
                 kinds["different"] = rng.permutation(pictures)
             for kind, some in kinds.items():
-                # Who is near nobody is not accepted by this rule.
+                # Somebody near nobody is not accepted by this rule.
                 visit = None
                 if compare(settled[some]).max() >= nearest:
                     visit = shown(settled[in_turn(some)], compare)
@@ -141,7 +141,7 @@ def _against(model: FaceModel, rows: Templates, looks: Templates) -> Scores:
 
 
 class _Counted:
-    """What came of the visits by one rule."""
+    """The results of the visits by one rule."""
 
     def __init__(self, rule: Rule, size: int, rows_told: int) -> None:
         self.bar: Bar = rule.bar(rows_told)
@@ -169,7 +169,7 @@ class _Counted:
             self._looks.append(had)
 
     def row(self, name: str, rng: np.random.Generator) -> Row:
-        """The figures of all that was counted."""
+        """The figures of everything counted."""
         strangers = {}
         for kind, came in self._came.items():
             visits = np.array(list(came.values()))

@@ -2,14 +2,14 @@
 
 python benchmarks/groups.py --faces lfw.npz [--folds 7,8] [--model DIR] [--pictures N]
 
-`--faces` is what known_faces.py left; up to N pictures a person count. Skin tone is the individual
-typology angle ITA = atan((L* - 50) / b*) in degrees (Chardon et al., 1991) of the cheeks, the
-median over a person's pictures, in the usual six classes. It is a reading of a photograph, not of
-a person: light, make-up and white balance move it by a class or more. First names are looked up
-in a short list (first_names.csv); other names, and data without names, tell nothing. FMR is that of
-pairs *within* a group. Both rates at the manifest's thresholds. Intervals: 95 %, a bootstrap over
-people; where nothing was counted Wilson's, which takes pairs as independent. One JSON object on
-stdout, a table on stderr.
+`--faces` is a file made by known_faces.py; up to N pictures a person count. Skin tone is the
+individual typology angle ITA = atan((L* - 50) / b*) in degrees (Chardon et al., 1991) of the
+cheeks, the median over a person's pictures, in the usual six classes. It is a reading of a
+photograph, not of a person: light, make-up and white balance move it by a class or more. First
+names are looked up in a short list (first_names.csv); other names, and data without names, tell
+nothing. FMR is that of pairs *within* a group. Both rates at the manifest's thresholds. Intervals:
+95 %, a bootstrap over people; where nothing was counted Wilson's, which takes pairs as independent.
+One JSON object on stdout, a table on stderr.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def tone_of(ita: float) -> str:
 
 
 def sexes_of(people: Sequence[str]) -> list[str | None]:
-    """What the first name tells of each "First_Last"; None where it tells nothing."""
+    """The sex that the first name of each "First_Last" tells; None where it tells nothing."""
     with FIRST_NAMES.open(newline="", encoding="utf-8") as file:
         told = {row["name"]: row["sex"] for row in csv.DictReader(file)}
     return [told.get(person.split("_")[0].lower()) for person in people]

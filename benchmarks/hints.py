@@ -4,9 +4,9 @@ python benchmarks/hints.py --images DATA/lfw_folds1-8.zip --people DATA/lfw_peop
     --folds 1,2,3,4,5,6 [--every N] [--natural FOLDER_OR_ZIP_OR_VIDEO ...] [--seed N]
 
 Each picture of a person is made worse on purpose and compared with another, good one; the share
-that stays below the threshold (that of far 1e-3 in a gallery of ten templates) is told by what
-the hint measures. `--natural` tells how often the hints are raised on pictures as they are. One
-JSON object on stdout; progress and tables on stderr.
+that stays below the threshold (that of far 1e-3 in a gallery of ten templates) is listed by what
+the hint measures. `--natural` counts how often the hints are raised on unchanged pictures. One JSON
+object on stdout; progress and tables on stderr.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ def moved(length_px: int) -> Change:
 
 
 def lit(factor: float, noise: float = 2.0) -> Change:
-    """So much light, and the noise of a sensor on top."""
+    """With that much light, and the noise of a sensor on top."""
     return lambda chip, rng: np.clip(
         chip * factor + rng.normal(0, noise, chip.shape), 0, 255
     ).astype(np.uint8)
 
 
 def small(width_px: int) -> Change:
-    """A face whose box is so wide, enlarged to the chip again."""
+    """A face whose box is that wide, enlarged to the chip again."""
 
     def change(chip: Chip, _: np.random.Generator) -> Chip:
         side = max(8, round(width_px * 1.106))
@@ -107,7 +107,7 @@ NOD_EDGES = (0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 10)
 
 
 def main() -> None:
-    """Measure, and tell."""
+    """Measure and print."""
     args = _arguments()
     cv2.setNumThreads(1)
     model = load_model(args.model)
@@ -171,7 +171,7 @@ def main() -> None:
 
 
 def _natural(source: Path, model: FaceModel) -> dict[str, int]:
-    """How often each hint is raised on the faces of pictures or of a video as they are."""
+    """How often each hint is raised on the faces of unchanged pictures or of a video."""
     detector, told = FaceDetector(), Counter[str]()
     for frame in _frames(source):
         boxes = find_faces(frame, detector, model)

@@ -1,8 +1,8 @@
 """What an attacker on the broker may send after hearing one genuine decision. Pure.
 
-He has what nobody should have: the network without an ACL, keys of other roles, a revoked key of
-the daemon, and a second door's decisions. For what only a faulty clock, an older daemon or one with
-another policy would say, the daemon's own key is used.
+The attacker has what nobody should have: the network without an ACL, keys of other roles, a revoked
+key of the daemon, and a second door's decisions. Messages that only a faulty clock, an older daemon
+or one with another policy would send are signed with the daemon's own key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from oneglance.contract.signing import sign
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Whose signatures are at hand."""
+    """The keys that the attacker can sign with."""
 
     daemon: Ed25519PrivateKey
     revoked: Ed25519PrivateKey
@@ -35,7 +35,7 @@ class Keys:
 class Capture:
     """A genuine payload, the decision in it, the payload before it (or the same), and the time.
 
-    `event_id` is what a message that is made up calls itself.
+    `event_id` is the event that a made-up message names.
     """
 
     payload: bytes
@@ -85,16 +85,17 @@ HOUR = timedelta(hours=1)
 _FORGED = "the signature does not match"
 _MALFORMED = "not a signed decision"
 _REPLAY = "a replay"
-# A lock that is kept busy may come to a message only when its few seconds are over.
+# A busy lock may get to a message only when its few seconds are over.
 _LATE = "expired"
 
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """One kind: what makes it, and what is said when it is refused for what is wrong with it.
+    """One kind of message: what makes it, and what the lock says when it refuses it for the right
+    reason.
 
-    If it is refused for anything else, this kind of mistake was not what stopped it, and would
-    perhaps not be stopped.
+    If it is refused for anything else, its real fault was not what stopped it, and might not be
+    stopped elsewhere.
     """
 
     make: Make

@@ -1,4 +1,4 @@
-"""Teach the join of mobileface-large on faces that were found and cut before.
+"""Train the join of mobileface-large on faces that were found and cut out before.
 
 python benchmarks/join_large.py --faces lfw.npz --start three_trunks.keras \
     --out runs/siamese-large [--kept features.npy]
@@ -6,8 +6,8 @@ python benchmarks/join_large.py --faces lfw.npz --start three_trunks.keras \
 As `oneglance train siamese-large`, with these shortcuts: the faces are those of known_faces.py
 (folds 1-6, cut by the shipped aligner), the teacher is the start itself on the same chips, and
 chips are encoded by the start's float32 .tflite file, which is several times as fast. People who
-look like somebody in folds 7-8 are left out, as there. What the start says of the chips is kept in
---kept, so that a run can go on. Leaves siamese.keras in the folder.
+look like somebody in folds 7-8 are left out, as there. The start's features of the chips are kept
+in --kept, so that a run can be continued. Leaves siamese.keras in the folder.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 `python benchmarks/kiosk.py` runs the real kiosk, full screen in software under Xvfb, with a real
 broker. It is started `--starts` times; then `--seconds` of an idle door are measured, then
-`--preview` seconds of a visitor who sees themselves in ten pictures a second, as long as they may
-be; then `--messages` are sent. Prints one JSON object a size. CPU is what the kernel counted for
-the process, so that a busy machine spoils it little. A start takes wall time: of that the kernel
-says how long the kiosk could have run, but other processes had the cores, and it is told without.
+`--preview` seconds of a visitor who sees themselves in ten pictures a second of the largest size
+allowed; then `--messages` are sent. Prints one JSON object for each size. CPU time is what the
+kernel counted for the process, so a busy machine hardly spoils it. A start takes wall time: the
+kernel says for how long of it the kiosk could have run but other processes had the cores, and that
+is left out.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from oneglance.link import Arrival, Link
 TOPICS = Topics("home", "front")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _START_LIMIT_S = 120.0
-# The blinks come every 9 s: a measurement holds whole numbers of them.
+# The eyes blink every 9 s: a measurement holds a whole number of blinks.
 _SECONDS = 36.0
 
 Told = dict[str, float | str | list[float]]
@@ -71,19 +72,19 @@ class Moment:
 
     @property
     def own_s(self) -> float:
-        """What it would have taken with a core of its own."""
+        """What the start would have taken with a core of its own."""
         return self.wall_s - self.waited_s
 
 
 def moment(pid: int, begun_s: float) -> Moment:
-    """Where the process is now; what it does at its start it does in its first thread."""
+    """How far the process has come; it does all work of its start in its first thread."""
     wall_s = time.monotonic() - begun_s
     running_ns, waited_ns, _ = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()
     return Moment(wall_s, int(running_ns) / 1e9, int(waited_ns) / 1e9)
 
 
 class Manager:
-    """The service manager's end of sd_notify: what one kiosk says of itself."""
+    """The service manager's end of sd_notify: what one kiosk says about itself."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -100,7 +101,7 @@ class Manager:
         self._path.unlink()
 
     def wait_for(self, line: str) -> None:
-        """Until it has said so. Raises TimeoutError."""
+        """Wait until it has said this. Raises TimeoutError."""
         while line not in self._told.splitlines():
             self._told += self._socket.recv(4096).decode() + "\n"
 
@@ -129,7 +130,7 @@ def kiosk(config: Path, environment: dict[str, str]) -> Iterator[tuple[int, Mome
 
 
 def starts(config: Path, environment: dict[str, str], count: int) -> Told:
-    """So many starts, their middle one, and the quickest and slowest."""
+    """Several starts: their median, the quickest and the slowest."""
     pictured, ready = [], []
     for _ in range(count):
         with kiosk(config, environment) as (_, first, second):
@@ -150,7 +151,7 @@ def starts(config: Path, environment: dict[str, str], count: int) -> Told:
 
 
 def longest_jpeg() -> bytes:
-    """A picture as large as the daemon sends it, and about as long as it may be."""
+    """A picture as large as the daemon sends it, and of about as many bytes as are allowed."""
     noise = np.random.default_rng(1).normal(128, 40, (360, 480, 3))
     blurred = cv2.blur(np.clip(noise, 0, 255).astype(np.uint8), (3, 3))
     jpeg = PreviewEncoder(MAX_JPEG_BYTES).encode(np.asarray(blurred, np.uint8))
@@ -169,7 +170,7 @@ def looked_at(i: int) -> bytes:
 
 
 def preview(daemon: Link, asked: list[Arrival], key: Ed25519PrivateKey, seconds: float) -> int:
-    """Be the daemon of a visitor who sees themselves for so long; how many pictures were sent."""
+    """Send a visitor's live picture for that long, as the daemon; how many pictures were sent."""
     jpeg = longest_jpeg()
     sender: PreviewSender | None = None
     topic, sent, until_s = TOPICS.preview("kiosk"), 0, time.monotonic() + seconds

@@ -47,7 +47,7 @@ class KnownFaces:
     chips: NDArray[np.uint8]
 
     def rows(self, chosen: NDArray[np.bool_]) -> KnownFaces:
-        """Those faces alone."""
+        """These faces alone."""
         return KnownFaces(
             self.names[chosen],
             self.people[chosen],
@@ -58,12 +58,12 @@ class KnownFaces:
         )
 
     def in_folds(self, folds: tuple[int, ...]) -> KnownFaces:
-        """Those of these folds alone."""
+        """The faces of these folds alone."""
         return self.rows(np.isin(self.folds, folds))
 
 
 def load_known(file: Path) -> KnownFaces:
-    """What this program left."""
+    """Read the two files that this program wrote."""
     with np.load(file) as kept:
         fields = ("names", "people", "folds", "points", "templates")
         arrays = [kept[field] for field in fields]
@@ -72,7 +72,7 @@ def load_known(file: Path) -> KnownFaces:
 
 
 def picture_of(listed: LabelledPicture, enlarge: float) -> NDArray[np.uint8]:
-    """One picture BGR uint8 (H, W, 3), enlarged so many times by a cubic curve."""
+    """One picture BGR uint8 (H, W, 3), enlarged by this factor with bicubic interpolation."""
     image = load_image(listed.pictures.read(listed.name))
     if enlarge == 1:
         return image
@@ -97,7 +97,7 @@ def _chips_file(file: Path) -> Path:
 
 
 def main() -> None:
-    """Read, and write the two files."""
+    """Read the pictures, and write the two files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,12 +1,12 @@
-"""Films to choose by: what liveness tells at each look, so that rules can be tried on all of them.
+"""Films to choose by: what liveness measures at each look, so that rules can be tried on them.
 
     python benchmarks/liveness_choose.py --data ../shared/data --films 10 --cases chosen.jsonl
 
 The daemon's own pipeline watches rendered films of people of LFW fold 7, of whom the weights know
 nothing, in the two styles of the fit in turn; nobody is let in or turned away before their patience
-is over, or until it is clear what any rule would make of it. Each film is one line of
---cases, written as soon as it is watched; what is there already is not made again. The table shows
-what thresholds would do with all that is there, and how long visitors would wait.
+is over, or before it is clear what any rule would say. Each film is one line of --cases, written as
+soon as it is watched; what is there already is not made again. The table shows what thresholds
+would do with all these films, and how long visitors would wait.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from oneglance.training.liveness.film import ATTACK_KINDS
 from oneglance.training.liveness.styles import FIT, ROUGH
 
 FIRST_SEED = 30000
-# What no rule thinks otherwise of: so many looks in a row beyond these log odds.
+# On this all rules agree: so many looks in a row beyond these log odds.
 SURE_ALIVE, SURE_PICTURE, SURE_LOOKS = 2.6, -2.2, 2
-# What is told of to choose from: log odds to pass at.
+# The thresholds in the table: log odds at which to pass.
 PASSES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.45, 1.75, 2.0)
-# A visit is judged once more when its patience is over.
+# A visit is judged one last time when its patience is over.
 PATIENCE_S = 3.1
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The cues of one look that were measured; `anew` if what was seen before counts no longer.
+    """The cues measured at one look; `anew` if earlier looks no longer count.
 
-    `asked` says that it could have let somebody in: the face was recognised.
+    `asked` says that the look could have let somebody in: the face was recognised.
     """
 
     at_s: float
@@ -68,7 +68,7 @@ class Watched:
 
     @property
     def attack(self) -> bool:
-        """Whether nobody was there."""
+        """Whether no living person was there."""
         return self.kind in ATTACK_KINDS
 
     @property
@@ -78,7 +78,7 @@ class Watched:
 
 
 class Patient(Liveness):
-    """The daemon's judge, that notes each look and never decides; `sure` once it is all clear."""
+    """The daemon's judge, which notes each look and never decides; `sure` once all rules agree."""
 
     def __init__(self, judge: Liveness) -> None:
         super().__init__(judge._texture, judge._fusion)
@@ -87,7 +87,7 @@ class Patient(Liveness):
 
     @property
     def sure(self) -> bool:
-        """Whether any rule would think the same."""
+        """Whether all rules would say the same."""
         return self._clear >= SURE_LOOKS
 
     def look(
@@ -97,7 +97,7 @@ class Patient(Liveness):
         points: NDArray[np.floating],
         at_s: float,
     ) -> None:
-        """As the daemon's."""
+        """As the daemon's judge does."""
         anew = not trace.looks
         super().look(trace, pixels, points, at_s)
         cues = {k: round(v, 4) for k, v in trace.looks[-1].items() if math.isfinite(v)}
@@ -115,7 +115,7 @@ class Patient(Liveness):
 
 
 def watch(studio: Studio, style: str, seed: int, kind: str) -> Watched:
-    """What there is to see in one film."""
+    """Watch one film."""
     film, enrolled = studio.film(seed, kind)
     door = Door(enrolled, "passive")
     judge = door._pipeline._liveness
@@ -140,7 +140,7 @@ def read_cases(file: Path) -> dict[int, Watched]:
 
 
 def make_cases(data: Path, file: Path, plan: Plan) -> None:
-    """Watch what films of a plan are missing, while there is time."""
+    """Make and watch those films of a plan that are missing, while there is time."""
     there = read_cases(file)
     todo = [(seed, kind) for seed, kind in plan.films() if seed not in there]
     if not todo:
@@ -162,7 +162,7 @@ def make_cases(data: Path, file: Path, plan: Plan) -> None:
 
 
 def stages(film: Watched, fusion: Fusion) -> Iterator[tuple[float, Judgement]]:
-    """What each look that could have let somebody in came to, by s since the first."""
+    """The log odds of each look that could have let somebody in, by seconds since the first."""
     held: list[Look] = []
     for look in film.looks:
         kept = [] if look.anew else [one for one in held if look.at_s - one.at_s <= KEPT_S]
@@ -173,7 +173,7 @@ def stages(film: Watched, fusion: Fusion) -> Iterator[tuple[float, Judgement]]:
 
 
 def passed_after(film: Watched, fusion: Fusion, passes: float) -> float:
-    """After how many s somebody comes to `passes` in their patience; inf if they never do."""
+    """After how many seconds somebody reaches `passes` within their patience; inf if never."""
     for at_s, found in stages(film, fusion):
         if at_s > PATIENCE_S:
             break
@@ -185,7 +185,7 @@ def passed_after(film: Watched, fusion: Fusion, passes: float) -> float:
 
 
 def table(films: Iterable[Watched], fusion: Fusion) -> str:
-    """What rules would do with these films, as a table of Markdown."""
+    """What rules would do with these films, as a Markdown table."""
     matched = [film for film in films if film.matched]
     visits = [film for film in matched if not film.attack]
     attacks = [film for film in matched if film.attack]
@@ -202,7 +202,7 @@ def table(films: Iterable[Watched], fusion: Fusion) -> str:
 
 
 def main() -> None:
-    """Make the films, print what rules make of them."""
+    """Make the films, print what rules would do with them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,9 +1,9 @@
 """What liveness costs beside one pass of the encoder, in one run: medians, and their ratios.
 
-Each frame of a made visit is worked on in turn: encode, see, look (of which the texture network is
-a part, though not in every look: hence the means), judge. The encoder passes are of both variants,
-float32 and int8, whichever the daemon runs. Times are the processor's, on this machine; the ratios
-are what counts.
+Each frame of a made visit goes through all steps in turn: encode, see, look (which includes the
+texture network, though not in every look: hence the means), judge. The encoder passes are of both
+variants, float32 and int8, whichever the daemon runs. Times are the processor's, on this machine;
+the ratios are what counts.
 
 With `--service` the whole daemon instead, once with the policy `off` and once with `passive`, in
 turn: processor time until READY, and while it watches an empty hallway.
@@ -107,14 +107,14 @@ def main() -> None:
 
 
 def interval(times: list[float], of: list[float]) -> list[float]:
-    """Where the ratio of two means lies with 95 %: 2,000 bootstrap samples of the frames."""
+    """The 95 % interval of the ratio of two means: 2,000 bootstrap samples of the frames."""
     chosen = np.random.default_rng(0).integers(0, len(times), (2000, len(times)))
     ratios = np.array(times)[chosen].mean(1) / np.array(of)[chosen].mean(1)
     return [round(float(edge), 3) for edge in np.quantile(ratios, [0.025, 0.975])]
 
 
 def whole_service(rounds: int) -> None:
-    """READY and an empty hallway, without and with liveness; medians, all runs, and ratios."""
+    """READY and an empty hallway, without liveness and with it: medians, all runs, ratios."""
     ready: dict[str, list[float]] = {"off": [], "passive": []}
     hall: dict[str, list[float]] = {"off": [], "passive": []}
     core = min(os.sched_getaffinity(0))
@@ -123,7 +123,7 @@ def whole_service(rounds: int) -> None:
         film = as_avi(clip, Path(folder) / "hall.avi")
         with house(Path(folder) / "house", load_model(), []) as home:
             for number in range(rounds):
-                # Whoever is first has the colder caches: each is so as often as the other.
+                # The first one has colder caches, so each is first as often as the other.
                 for policy in sorted(ready, reverse=bool(number % 2)):
                     run = run_service(home.config(film, policy), WATCH_S, core)
                     ready[policy].append(run.ready_cpu_s)

@@ -1,7 +1,7 @@
-"""Made everyday looks: what people wear, and what light and cameras do, drawn on a photograph.
+"""Made-up everyday looks: what people wear, and what light and cameras do, drawn on a photograph.
 
 Each takes a picture BGR uint8 (H, W, 3), the five points (5, 2) in px of the face in it, and a
-generator of chance, and gives the changed picture. What is worn is drawn in the frame of the chip
+random generator, and returns the changed picture. What is worn is drawn in the frame of the chip
 (faces/find/align.py: 112 wide, eyes near y = 52, nose 72, mouth 92) and laid over the face; it
 takes on the light of what it covers. It is a drawing, not a mask: real ones have folds and straps.
 """
@@ -106,7 +106,7 @@ def _bars(image: Image, points: Points, thick: float) -> NDArray[np.float32]:
 
 
 def sunglasses(image: Image, points: Points, rng: np.random.Generator) -> Image:
-    """Dark glasses that let nearly nothing through."""
+    """Dark glasses that let almost nothing through."""
     area = np.maximum(_glass(image, points, (16, 12.5)), _bars(image, points, 3))
     colour = rng.uniform(12, 45, 3)
     return _laid_over(image, 0.95 * area, colour, 0.2)
@@ -150,7 +150,7 @@ def like_near_infrared(image: Image, points: Points, rng: np.random.Generator) -
 
 
 def low_light(image: Image, _: Points, rng: np.random.Generator, *, electrons: float) -> Image:
-    """So few electrons in a white pixel, 2 of read noise, then gain: dark, and full of noise."""
+    """Few electrons in a white pixel, 2 of read noise, then gain: dark, and full of noise."""
     linear = (image.astype(np.float64) / 255) ** 2.2
     counted = rng.poisson(linear * electrons) + rng.normal(0, 2, image.shape)
     seen = 0.35 * np.clip(counted / electrons, 0, 1)
@@ -168,12 +168,12 @@ def moved(image: Image, _: Points, rng: np.random.Generator, *, length_px: int) 
 
 
 def fish_eye(image: Image, points: Points, rng: np.random.Generator, *, off_deg: float) -> Image:
-    """As a fish-eye (equidistant) of a door sees a face `off_deg` off its axis, in any direction.
+    """As a door's fish-eye (equidistant) sees a face `off_deg` off its axis, in any direction.
 
     The face keeps about its size across the radius, and is squeezed along it.
     """
     face = np.linalg.norm(points[1] - points[0])
-    # As far away as a face is wide of which 112 / 35 eye distances are 15 degrees.
+    # At the distance from which 112 / 35 eye distances span 15 degrees.
     focal = face * (112 / 35) / np.tan(np.radians(15.0))
     way = rng.uniform(0, 2 * np.pi)
     toward = np.array([np.cos(way), np.sin(way)])

@@ -1,9 +1,9 @@
 """One lamp on a face: what a chip would look like, by the shape of a generic face. Pure.
 
-The shape is a height for each px of the chip (an ellipsoid with a nose, brows, eye sockets, lips,
-a chin), moved along with the face's own five points. A lamp far away lights it by Lambert's law,
-with shadows that are attached and cast; a camera exposes, clips and encodes. It is no portrait
-studio, but it puts a nose's shadow on a cheek and half a face in the dark.
+The shape is a height for each px of the chip (an ellipsoid with a nose, brows, eye sockets, lips, a
+chin), moved along with the face's own five points. A lamp far away lights it by Lambert's law, with
+shadows that are attached and cast; a camera exposes, clips and encodes. It is no portrait studio,
+but it casts a nose's shadow on a cheek and leaves half a face in the dark.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SHADOW_REACH = 56
 
 @dataclass(frozen=True, slots=True)
 class Lamp:
-    """Where the one lamp hangs, in degrees from straight ahead: right and up positive.
+    """Where the only lamp hangs, in degrees from straight ahead: right and up positive.
 
     `ambient` is the part of the light that comes from everywhere, 0 to 1.
     """
@@ -59,10 +59,10 @@ class Lamp:
 
 
 def face_heights() -> Plane:
-    """How far each px of the chip stands out of the picture, in px: float32 (112, 112)."""
+    """How far each px of the chip stands out from the picture, in px: float32 (112, 112)."""
     y, x = np.mgrid[0:CHIP_SIZE, 0:CHIP_SIZE].astype(np.float64)
     from_middle = np.hypot((x - _CENTRE[0]) / _HALF[0], (y - _CENTRE[1]) / _HALF[1])
-    # Steep at its rim, but not upright as an ellipsoid's, which would draw a ring round the head.
+    # Steep at the rim, but not vertical like an ellipsoid, which would draw a ring round the head.
     z = _DEPTH * np.maximum(1 - from_middle**2.5, 0.0)
     for (cx, cy), (sx, sy), height in _BUMPS:
         z += height * np.exp(-(((x - cx) / sx) ** 2) / 2 - ((y - cy) / sy) ** 2 / 2)
@@ -74,7 +74,7 @@ def face_heights() -> Plane:
 
 
 def shading(lamp: Lamp) -> Plane:
-    """How much light each px of a generic face throws back, 1 where it faces the lamp."""
+    """How much light each px of a generic face reflects, 1 where it faces the lamp."""
     z = face_heights()
     down, right = np.gradient(z)
     normal = np.dstack([-right, -down, np.ones_like(z)])
@@ -89,9 +89,9 @@ def shading(lamp: Lamp) -> Plane:
 def relit(chip: Image, points: NDArray[np.floating], shade: Plane, exposure: float) -> Image:
     """A chip uint8 (112, 112, 3) as under the lamp of `shade`.
 
-    `points` (5, 2) are the face's in the chip. Half of the light that was there before is taken
-    out first, by its low frequencies. `exposure` is the mean of linear light that the camera
-    brings the middle of the face to (0.2 is usual); what is above 1 is clipped.
+    `points` (5, 2) are the face's in the chip. Half of the original light is taken out first, by
+    its low frequencies. `exposure` is the mean of linear light that the camera brings the middle of
+    the face to (0.2 is usual); what is above 1 is clipped.
     """
     linear = (chip.astype(np.float32) / 255) ** GAMMA
     grey = linear @ np.array([0.299, 0.587, 0.114], np.float32)

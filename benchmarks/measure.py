@@ -1,4 +1,4 @@
-"""The steps of the real-time benchmark: children asked in turn, and what their answers come to."""
+"""The steps of the real-time benchmark: children asked in turn, and their answers evaluated."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from oneglance.faces.find.boxes import Box
 
 HERE = Path(__file__).parent
 CHUNK_S = 2.0
-# One thread for everybody; OpenBLAS shall find this core's own vectors, as it does elsewhere.
+# One thread for every contender; OpenBLAS may use this core's own vectors, as it does elsewhere.
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"},
     "OMP_NUM_THREADS": "1",
@@ -54,7 +54,7 @@ class Child:
         self.start_s = time.monotonic() - start_s
 
     def ask(self, what: str, **values: Any) -> Any:
-        """One request; RuntimeError with what the child said last if it has died."""
+        """Send one request; RuntimeError with the child's last words if it has died."""
         pipe_in, pipe_out = self._process.stdin, self._process.stdout
         if pipe_in is None or pipe_out is None:
             raise RuntimeError(f"{self.name} has no pipes")
@@ -70,7 +70,7 @@ class Child:
         return json.loads(line)
 
     def move(self, core: int) -> None:
-        """Let it work on another core, all its threads."""
+        """Move all its threads to another core."""
         for task in Path(f"/proc/{self._process.pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), {core})
 
@@ -92,9 +92,9 @@ def watch(
 ) -> dict[str, dict[str, Any]]:
     """Every contender watches the clip, two seconds of it at a time, in turn.
 
-    A contender that remembers nothing may look at every so many-th frame only (`strides`): its cost
-    a frame is the same. Of several rounds the least of each piece counts. Returns for each
-    contender {"cpu_s_per_video_s", "ms_per_frame", "fps_one_core", "seen": faces by frame}.
+    A contender without memory may look at every n-th frame only (`strides`): its cost per frame is
+    the same. Of several rounds the least for each piece counts. Returns for each contender
+    {"cpu_s_per_video_s", "ms_per_frame", "fps_one_core", "seen": faces by frame}.
     """
     step = max(1, round(CHUNK_S * clip.fps))
     pieces: dict[str, dict[int, list[float]]] = {name: {} for name in strides}
@@ -136,7 +136,7 @@ def watch(
 
 
 def missed_in(clip: Clip, theirs: Mapping[int, Any], ours: Mapping[int, Any]) -> Missed:
-    """What the reference sees in this clip, and we do not."""
+    """What the reference sees in this clip and we do not."""
     return count_missed(
         [[_box(f) for f in theirs[i] if f["frontal"]] for i in range(len(clip))],
         [[_box(f) for f in ours[i]] for i in range(len(clip))],
@@ -150,7 +150,7 @@ def _box(face: Mapping[str, Any]) -> Box:
 
 
 def quantiles_ms(waits_s: Sequence[float | None]) -> dict[str, float | int | None]:
-    """Median and 95th percentile; who got no decision waits for ever."""
+    """Median and 95th percentile; a visitor without a decision counts as waiting for ever."""
     if not waits_s:
         return {"p50_ms": None, "p95_ms": None, "visits": 0, "undecided": 0}
     waits = np.array([np.inf if wait is None else wait for wait in waits_s])
@@ -165,7 +165,7 @@ def quantiles_ms(waits_s: Sequence[float | None]) -> dict[str, float | int | Non
 
 
 def decisions(visits: Sequence[Visit], waits_s: Sequence[float | None]) -> dict[str, Any]:
-    """How long frontal visitors waited, and apart from them those who tilt their heads."""
+    """How long frontal visitors waited, and, separately, those who tilt their heads."""
     pairs = list(zip(visits, waits_s, strict=True))
     return {
         "frontal": quantiles_ms([wait for visit, wait in pairs if visit.frontal]),
@@ -176,7 +176,7 @@ def decisions(visits: Sequence[Visit], waits_s: Sequence[float | None]) -> dict[
 def probe(
     children: Mapping[str, Child], sizes: Sequence[int], rounds: int
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Checking one visitor's face against N templates: the least of each part, children in turn."""
+    """The cost of checking a visitor against N templates: the least of each part, in turn."""
     best: dict[str, dict[str, dict[str, float]]] = {name: {} for name in children}
     for _ in range(rounds):
         for size in sizes:
@@ -237,7 +237,7 @@ def enrol(child: Child, heads: Sequence[Head]) -> None:
 
 
 def encoder_over_floor(core: int) -> dict[str, float]:
-    """Of the shipped encoder, in a process of its own."""
+    """The shipped encoder's time as a multiple of its floor, in a process of its own."""
     result = subprocess.run(
         [sys.executable, HERE / "floor.py", "--core", str(core)],
         capture_output=True,

@@ -1,8 +1,8 @@
-"""How well `oneglance data check` finds mistakes that are made on purpose, in data that is given.
+"""How well `oneglance data check` finds mistakes made on purpose in given data.
 
-`python benchmarks/measure_data_check.py FACES.zip [PEOPLE.csv]` prints, for 200 pictures moved to
-a wrong person, how many are found and how many alarms there are without them; and for every
-twentieth picture, how often a changed copy is known again. Minutes for 10,000 pictures.
+`python benchmarks/measure_data_check.py FACES.zip [PEOPLE.csv]` prints, for 200 pictures moved to a
+wrong person, how many are found and how many alarms there are without them; and for every twentieth
+picture, how often a changed copy is recognised. Minutes for 10,000 pictures.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def moved_pictures(pictures: Pictures, of: dict[str, str]) -> None:
 
 
 def changed_copies(pictures: Pictures) -> None:
-    """Change every twentieth picture, and count which copies are known again."""
+    """Change every twentieth picture, and count which copies are recognised."""
     images = [load_image(pictures.read(name)) for name in pictures.names[::20]]
     for title, change in CHANGES.items():
         known = 0

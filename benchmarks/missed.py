@@ -1,4 +1,4 @@
-"""Who is missed: faces that a reference sees in a film, and we do not. Pure."""
+"""Faces that a reference sees in a film and we miss. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from oneglance.faces.find.boxes import Box
 
-# Detectors draw their boxes differently round the same face.
+# Detectors draw different boxes round the same face.
 SAME_FACE_IOU = 0.25
-# The reference itself may lose a face for so many frames within one visit.
+# The reference itself may lose a face for this many frames within one visit.
 GAP_FRAMES = 2
 MIN_FACE_PX = 60.0
 MIN_VISIT_S = 0.5
@@ -38,7 +38,7 @@ class Missed:
 
 @dataclass(slots=True)
 class _Run:
-    """One face of the reference over frames."""
+    """One face of the reference, followed over frames."""
 
     last: Box
     at: list[int] = field(default_factory=list)

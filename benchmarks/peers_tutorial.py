@@ -1,7 +1,7 @@
-"""The way that tutorials teach: a fixed crop, and one Keras `predict` for each enrolled picture.
+"""What tutorials teach: a fixed crop, and one Keras `predict` for each enrolled picture.
 
 The network is the Siamese one of Koch et al. (2015) on 100 x 100 px in colour, as those tutorials
-build it, with weights of chance: none of them publishes any, so only its speed can be measured.
+build it, with random weights: none of them publishes any, so only its speed can be measured.
 Enrolled pictures are read from their JPEGs each time, as the tutorials do.
 """
 
@@ -56,7 +56,7 @@ class Tutorial:
         ]
 
     def reset(self, names: list[str]) -> None:
-        """It remembers nothing."""
+        """Do nothing: it remembers nothing."""
 
     def see(self, frame: Any, at_s: float, fps: float) -> list[dict[str, Any]]:
         """Verify the middle of the frame against each enrolled picture."""
@@ -80,7 +80,7 @@ class Tutorial:
         raise NotImplementedError
 
     def probe(self, gallery_size: int) -> dict[str, float]:
-        """One visitor; a gallery of up to 50."""
+        """One visitor, and a gallery of at most 50."""
         if gallery_size > GALLERY:
             raise ValueError(f"this peer has {GALLERY} pictures")
         start = time.process_time()
@@ -88,7 +88,7 @@ class Tutorial:
         return {"encode_s": time.process_time() - start, "compare_s": 0.0}
 
     def versions(self) -> dict[str, str]:
-        """Of its packages."""
+        """The versions of its packages."""
         return {"keras": version("keras"), "backend": keras.backend.backend()}
 
 
@@ -97,5 +97,5 @@ def _prepared(picture: Any) -> Any:
 
 
 def build(_data: Path | None) -> Tutorial:
-    """Ready to see."""
+    """Make it, ready to see."""
     return Tutorial()

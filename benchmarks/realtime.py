@@ -52,9 +52,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL, LARGE = (640, 480), (1280, 720)
 FPS, VISIT_FPS = 15.0, 30.0
 PEERS = ("face_recognition", "blazeface")
-# dlib takes a tenth of a second a frame, more on large ones: it looks at every so many-th.
+# dlib takes a tenth of a second a frame, more on large ones: it looks at every n-th frame.
 DLIB_STRIDE, DLIB_LARGE_STRIDE = 5, 15
-# Portraits from which the spread of templates in a large gallery is learnt.
+# Portraits from which the distribution of templates in a large gallery is learnt.
 STRANGERS = 200
 GALLERIES = (10, 50, 1_000, 100_000)
 
@@ -81,7 +81,7 @@ QUICK = Plan(1, 6.0, (1, 2), (SMALL,), 8.0, 8, 120, 2, 2)
 def make_clips(
     plan: Plan, heads: Sequence[Head], films_given: Sequence[Path], folder: Path
 ) -> dict[str, Clip]:
-    """All films of a run."""
+    """Make all films of a run."""
     people = films.people(heads)
     clips: dict[str, Clip] = {}
     for size in plan.sizes:
@@ -100,7 +100,7 @@ def make_clips(
 def in_view(
     plan: Plan, children: dict[str, Child], clips: dict[str, Clip]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Every contender on every clip; and whom we miss."""
+    """Every contender on every clip, and whom we miss."""
     by_clip: dict[str, Any] = {}
     missed: dict[str, Any] = {}
     whole = Missed(0, 0, 0, 0)
@@ -110,7 +110,7 @@ def in_view(
         strides = {"face_recognition": stride, "blazeface": 1, "ours": 1}
         found = watch(children, clip, strides, plan.rounds)
         if number == 0:
-            # A second a frame tells as much from four frames as from all.
+            # Where a frame takes a second, four frames say as much as all.
             few = {"tutorial": max(1, len(clip) // 4)}
             found |= watch(children, clip, few, 1)
         here = missed_in(clip, found["blazeface"]["seen"], found["ours"]["seen"])
@@ -222,7 +222,7 @@ def labelled_pairs(images: Path, listed: Path) -> list[Pair]:
 
 
 def machine(core: int, load_before: Sequence[float]) -> dict[str, Any]:
-    """Where it was measured."""
+    """What machine it was measured on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
     return {
@@ -239,7 +239,7 @@ def machine(core: int, load_before: Sequence[float]) -> dict[str, Any]:
 
 
 def say(what: str) -> None:
-    """Progress."""
+    """Report progress."""
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
@@ -282,7 +282,7 @@ def main() -> None:
         say("other programs kept this machine busy: take wall-clock figures with care")
     default = ROOT / ("bench-quick.json" if chosen.quick else "benchmarks/results.json")
     out = chosen.out or default
-    # What other benchmarks have put there (attacks.py) stays.
+    # What other benchmarks have written there (attacks.py) stays.
     before = json.loads(out.read_text("utf-8")) if out.exists() else {}
     out.write_text(json.dumps({**before, **results}, indent=2) + "\n")
     say(f"written: {out}")

@@ -1,12 +1,12 @@
-"""What the audit log, the gallery and commands cost, in processor time: it waits for no disk.
+"""What the audit log, the gallery and commands cost in processor time, without waiting for a disk.
 
 python benchmarks/records.py [--entries 100000] [--people 1000] [--only audit,gallery,...,shared]
 
 The log is filled as a daemon fills it, every entry signed, and opened, read and proven as the
-commands do. The gallery has people with three templates of 192 values each. Commands are checked
-as they come from the network: good ones, and each kind of refusal. A shared gallery has people with
-three templates of 256 values each; one door takes it over. Medians of so many rounds, with
-the range in which the true median lies with 95 % (order statistics).
+commands do. The gallery has people with three templates of 192 values each. Commands are checked as
+they come from the network: good ones, and each kind of refusal. A shared gallery has people with
+three templates of 256 values each; one door takes it over. Medians over several rounds, with the 95
+% interval of the median (order statistics).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def told(times: list[float]) -> dict[str, float]:
-    """The median in ms, and between which of the times it lies with 95 %."""
+    """The median in ms, and its 95 % interval."""
     ordered = sorted(times)
     count = len(ordered)
     # The number of times below the median is binomial; by its normal approximation.
@@ -105,7 +105,7 @@ def told(times: list[float]) -> dict[str, float]:
 
 
 def timed(rounds: int, work: Callable[[], object]) -> list[float]:
-    """The processor's time of each round, in seconds."""
+    """The processor time of each round, in seconds."""
     times = []
     for _ in range(rounds):
         began_s = time.process_time()
@@ -212,11 +212,11 @@ def commands(folder: Path, rounds: int) -> Iterator[Row]:
     def wall() -> datetime:
         return now
 
-    # A key that asks once an hour has all of its rate.
+    # A key that asks once an hour has all of its rate left.
     clocks = Clocks(wall, lambda: 3600.0 * next(seconds))
     verbs = {"reload": administrators}
     authority = Authority(TOPICS, lambda: ring, verbs, NonceFile(folder / "commands"), clocks)
-    # The clocks do not fit each other, on purpose: what is looked at is the command.
+    # The clocks disagree on purpose: what counts here is the command.
     authority._fresh = lambda _issued_at, _expires_at: now  # type: ignore[method-assign]
 
     def written(role: Role, **args: str) -> bytes:
@@ -247,7 +247,7 @@ def commands(folder: Path, rounds: int) -> Iterator[Row]:
 
 
 def shared(folder: Path, count: int, rounds: int) -> Iterator[Row]:
-    """What sharing costs the house, and taking over costs a door."""
+    """What sharing costs the house, and what taking over costs a door."""
     rng = np.random.default_rng(7)
     people = [_somebody(rng, number) for number in range(count)]
     create_key(folder / "door.key")
@@ -303,7 +303,7 @@ def shared(folder: Path, count: int, rounds: int) -> Iterator[Row]:
         return taker
 
     def take_over(taker: Sharing) -> float:
-        """The processor's time of all turns until it has the newest version."""
+        """The processor time of all turns until it has the newest version."""
         nonlocal elapsed_s
         elapsed_s += 2.0
         taker.arrived(Arrival(TOPICS.gallery, retained[TOPICS.gallery], True, None, None))

@@ -3,10 +3,10 @@
 python benchmarks/robustness.py --images DATA/lfw_folds1-8.zip --pairs DATA/lfw_pairs_folds1-8.csv \
     --folds 7,8 [--limit N] [--model DIR] [--workers N] [--seed N] [--searches still ...]
 
-Each picture goes through the door's parts three times: searched as a still, ever harder; searched
-once, as one frame of a video; and as a film that stands still for 2 s, by the daemon's own search.
-One JSON object on stdout, with what that search costs where nobody is; progress and a table on
-stderr.
+Each picture goes through the door's parts three times: searched as a still, harder and harder;
+searched once, as one frame of a video; and as a film that stands still for 2 s, by the daemon's own
+search. One JSON object on stdout, with the cost of that search where nobody is; progress and a
+table on stderr.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from oneglance.models import default_model_dir
 
 Image = NDArray[np.uint8]
 Templates = dict[str, NDArray[np.float32]]
-# The box is that of the face in the unchanged picture, in px.
+# The box is the face's in the unchanged picture, in px.
 Change = Callable[[Image, Box, np.random.Generator], Image]
 Read = Callable[[Image, FaceDetector, FaceModel], NDArray[np.float32] | None]
 
@@ -77,7 +77,7 @@ def by_one_search(
 
 
 def _visit() -> Visit:
-    """What the watcher begins for each face; nobody is judged here."""
+    """The record that the watcher begins for each face; nobody is judged here."""
     return Visit(frames_needed=3, lifetime_s=5.0, patience_s=1.0)
 
 
@@ -103,7 +103,7 @@ def unchanged(image: Image, _: Box, __: np.random.Generator) -> Image:
 
 
 def turned(image: Image, _: Box, rng: np.random.Generator, *, up_to_deg: float) -> Image:
-    """Turned about its middle by an angle uniform in +-`up_to_deg`, the border mirrored."""
+    """Turned about its middle by a random angle within +-`up_to_deg`, the border mirrored."""
     height, width = image.shape[:2]
     angle = float(rng.uniform(-up_to_deg, up_to_deg))
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0)
@@ -113,7 +113,7 @@ def turned(image: Image, _: Box, rng: np.random.Generator, *, up_to_deg: float) 
 
 
 def shrunk(image: Image, box: Box, _: np.random.Generator, *, edge_px: float) -> Image:
-    """The whole picture shrunk until the face's box is `edge_px` wide; never blown up."""
+    """The whole picture shrunk until the face's box is `edge_px` wide; never enlarged."""
     factor = min(1.0, edge_px / box.width)
     return np.asarray(
         cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8
@@ -192,8 +192,8 @@ def read_changed(task: Task) -> dict[tuple[str, str], Templates]:
 def figures(pairs: Sequence[Pair], templates: Templates, model: FaceModel) -> dict[str, Any]:
     """Accuracy, failures to acquire, and the match rates at the door's thresholds.
 
-    Every threshold is the manifest's, for a door does not fit another one to each evening's light.
-    A pair with a face not acquired is wrong for the accuracy, and no match for the rates.
+    Every threshold is the manifest's, since no door fits a new one to each evening's light. A pair
+    with a face not acquired is wrong for the accuracy, and no match for the rates.
     """
     threshold = model.manifest.accuracy_threshold
     if threshold is None:
@@ -232,7 +232,7 @@ def table(measured: dict[str, dict[str, Any]]) -> str:
 
 
 def empty_frame_ms(model: FaceModel) -> dict[str, float]:
-    """What one frame of 640x480 without a face (noise) costs on one thread, best of some rounds."""
+    """The cost of a 640x480 frame without a face (noise) on one thread, best of several rounds."""
     cv2.setNumThreads(1)
     frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
     detector = door_detector()

@@ -5,17 +5,18 @@ sudo .venv/bin/python benchmarks/rtsp.py [--seconds 60] [--loss 0,1,5]
 
 A real RTSP server (benchmarks/rtsp_server.py) in one network namespace, the daemon in another, and
 between them a cable that loses a share of what the server sends. The film is the demo's, over and
-over: two visits of who is enrolled, two of others, one of a photograph. Of each run: pictures a
-second, the longest pause between two, how old a picture is when it is taken (median and 95th
-percentile), the share of pictures whose last rows did not come whole, how often the camera
+over: two visits by somebody who is enrolled, two by others, one of a photograph. For each run:
+pictures a second, the longest pause between two, the age of a picture when it is taken (median and
+95th percentile), the share of pictures whose last rows did not arrive whole, how often the camera
 was lost, and decisions.
 
 Over tcp (what the daemon asks for), over udp (asked for by OPENCV_FFMPEG_CAPTURE_OPTIONS), and
 "udp-only", from a server that refuses tcp.
 
---restarts: then the server is stopped and started so often, and made to hang (SIGSTOP): how long
-after it is back the next picture comes. --logins: instead of all this, whether each of PASSWORDS
-logs in, by Digest and by Basic, from a file and as %XX, and what is said of a wrong one.
+--restarts: then the server is stopped and started this many times, and made to hang (SIGSTOP): how
+long after its return the next picture comes. --logins: instead of all this, whether each of
+PASSWORDS logs in, by Digest and by Basic, from a file and as %XX, and what is said about a wrong
+one.
 
 Needs root and Debian's gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good
 gstreamer1.0-plugins-bad nftables ffmpeg, and the photographs of `oneglance demo --fetch`. Nothing
@@ -142,7 +143,7 @@ def _logins() -> None:
 
 
 def _opens(way: dict[str, Any]) -> str:
-    """What is said when this camera cannot be opened; nothing if it gives a picture."""
+    """What is said if this camera cannot be opened; nothing if it gives a picture."""
     try:
         source = open_source(CameraConfig(name="front", **way))
         source.read()
@@ -153,7 +154,7 @@ def _opens(way: dict[str, Any]) -> str:
 
 
 class _Cable:
-    """Two namespaces with an end each; the client's end can be made to lose what comes."""
+    """Two namespaces joined by a cable; the client's end can be made to lose packets."""
 
     def __init__(self) -> None:
         one, other = (f"oneglance-{os.getpid()}-{end}" for end in "sc")
@@ -194,7 +195,7 @@ def _cable() -> Iterator[_Cable]:
         ip("link", "set", ends[1], "netns", cable.names[1])
         for name, end, address in zip(cable.names, ends, (SERVER, CLIENT), strict=True):
             ip("-n", name, "address", "add", f"{address}/24", "dev", end)
-            # Each packet is lost by itself.
+            # Each packet is lost independently.
             ip("-n", name, "link", "set", end, "gso_max_segs", "1", "up")
         yield cable
     finally:
@@ -226,7 +227,7 @@ def _running(command: list[str], says: str | None = None) -> Iterator[subprocess
 
 
 def _prepare(house: Path) -> None:
-    """The demo's film, a gallery with whom it enrols, and keys."""
+    """Make the demo's film, a gallery of whom it enrols, and keys."""
     _film(house / "visits.avi")
     detector, model = FaceDetector(), load_model()
     create_signing_key(house / "signing.key", house / "signing.pub")
@@ -274,7 +275,7 @@ def _watcher(cable: _Cable, house: Path, transport: str, seconds: float) -> Iter
 
 
 def _restarts(cable: _Cable, house: Path, how: str, times: int) -> dict[str, Any]:
-    """How long after the server is back the next picture comes, in s."""
+    """How long after the server's return the next picture comes, in s."""
     waits: list[float] = []
     with _watcher(cable, house, "tcp", 3600.0) as lines, ExitStack() as stack:
         seen = threading.Condition()
@@ -313,7 +314,7 @@ def _restarts(cable: _Cable, house: Path, how: str, times: int) -> dict[str, Any
 
 
 def _watch(url: str, house: Path, seconds: float) -> None:
-    """Run the daemon on this camera; print each picture's time, at the end what came of it."""
+    """Run the daemon on this camera; print each picture's time, and the results at the end."""
     config = Config(
         signing=SigningConfig(key_file=house / "signing.key", sequence_file=house / "sequence"),
         gallery=GalleryConfig(path=house / "gallery.db", key_file=house / "gallery.key"),
@@ -339,7 +340,7 @@ def _watch(url: str, house: Path, seconds: float) -> None:
     daemon = Daemon(config, mqtt=False, on_step=note)
     losses = _Losses()
     logging.getLogger("oneglance.daemon.supervise").addHandler(losses)
-    # Who never sees a picture gives up all the same.
+    # Give up even if no picture ever comes.
     threading.Timer(seconds + 60.0, daemon.stop).start()
     totals = daemon.run()
     pauses = np.diff(at_s)

@@ -1,10 +1,10 @@
-"""A film over and over as a live camera gives it: H.264 in RTP, each picture with its time in it.
+"""A film over and over, as a live camera sends it: H.264 in RTP, each picture with its time in it.
 
 python benchmarks/rtsp_publish.py FILM --rtp-port 5004 [--keyframe-s 2]
 
 The time (CLOCK_MONOTONIC in ms, which all programs of a machine share) stands as two rows of black
-and white squares in the lower left corner, with a check: who reads it knows how old a picture is,
-and whether it came whole. Ends with SIGTERM.
+and white squares in the lower left corner, with a checksum: a reader knows how old a picture is,
+and whether it arrived whole. Ends with SIGTERM.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
     command += ["-f", "rtp", f"rtp://127.0.0.1:{options.rtp_port}"]
     start_s, index = time.monotonic(), 0
     while True:
-        # It ends when nobody listens at the port, which a server does only while it has a client.
+        # It ends when nobody listens at the port, and a server listens only while it has a client.
         encoder = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

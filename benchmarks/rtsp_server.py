@@ -1,4 +1,4 @@
-"""An RTSP server as a camera or a restream is one: GStreamer's, which runs on Debian's Python.
+"""An RTSP server like that of a camera or restreamer: GStreamer's, run by Debian's Python.
 
 /usr/bin/python3 benchmarks/rtsp_server.py --port 8554 --rtp-port 5004
     [--login basic|digest --user U --password-file F] [--protocols tcp,udp]

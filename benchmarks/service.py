@@ -1,6 +1,6 @@
-"""The service itself, as systemd would start it: start-up, memory, processor, decisions heard.
+"""The service itself, as systemd would start it: start-up, memory, processor time, decisions.
 
-Run as a script with a configuration, it is that service with a watch on the film's own time.
+Run as a script with a configuration, it is that service, with a clock on the film's own time.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ source = "{film}"
 
 @contextmanager
 def house(folder: Path, model: FaceModel, heads: Sequence[Head]) -> Iterator[House]:
-    """Keys, a broker, and these people enrolled."""
+    """Make keys, start a broker, and enrol these people."""
     folder.mkdir()
     create_signing_key(folder / "signing.key", folder / "signing.pub")
     create_key(folder / "gallery.key")
@@ -103,7 +103,7 @@ def house(folder: Path, model: FaceModel, heads: Sequence[Head]) -> Iterator[Hou
 class Run:
     """One life of `oneglance run`: seconds to READY=1, then what it took while it watched.
 
-    `ready_cpu_s` is the processor's time until READY=1.
+    `ready_cpu_s` is the processor time until READY=1.
     """
 
     ready_s: float
@@ -113,7 +113,7 @@ class Run:
 
 
 def run_service(config: Path, watch_s: float, core: int) -> Run:
-    """Start `oneglance run`, let it watch for so long after READY=1, and stop it."""
+    """Start `oneglance run`, let it watch for `watch_s` after READY=1, and stop it."""
     address = config.with_name(f"notify-{time.monotonic_ns()}")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(address))
@@ -148,20 +148,20 @@ def _cpu_s(pid: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A decision as somebody on the wire heard it, in seconds of the film."""
+    """A decision as heard on the wire, in seconds of the film."""
 
     at_s: float
     accepted: bool
 
 
 def decisions_heard(config: Path, mqtt: MqttConfig, core: int) -> tuple[list[Heard], int]:
-    """Play the film to the daemon at its own pace; what was heard, and how many frames dropped."""
+    """Play the film to the daemon at its own pace; the decisions heard, and the frames dropped."""
     heard: list[tuple[float, bool]] = []
     key = load_public_key(config.with_name("signing.pub"))
     gate = Gate(TOPICS, key, lambda: datetime.now(UTC), time.monotonic)
 
     def hear(arrival: Arrival) -> None:
-        # As a lock would: what is not signed, fresh and in its order is not a decision.
+        # As a lock does: only what is signed, fresh and in order is a decision.
         decision = gate.admit(arrival.payload, retained=arrival.retained)
         at_s = time.monotonic()
         heard.append((at_s, decision.outcome is Outcome.ACCEPTED))
@@ -184,7 +184,7 @@ def decisions_heard(config: Path, mqtt: MqttConfig, core: int) -> tuple[list[Hea
 
 
 def _watch_film(config: Path, core: int) -> None:
-    """The daemon; tells when, on the monotonic clock, the film began."""
+    """Run the daemon; print when, on the monotonic clock, the film began."""
     os.sched_setaffinity(0, {core})
     began: list[float] = []
 
@@ -192,7 +192,7 @@ def _watch_film(config: Path, core: int) -> None:
         began.append(report.frame.captured_at_s - report.frame.at_s)
 
     totals = Daemon(load_config(config), on_step=on_step).run()
-    # A frame is never early, only late: the least difference is the film's beginning.
+    # A frame is never early, only late: the smallest difference gives the film's beginning.
     json.dump({"base_s": min(began), "dropped": totals.dropped}, sys.stdout)
 
 

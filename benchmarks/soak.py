@@ -3,12 +3,12 @@
 python benchmarks/soak.py --hours 2 [--seed 14] [--fps 20] [--out build/soak] [--doc]
 
 Real daemon, lock, camera over HTTP, and mosquitto with TLS, passwords and ACL as shipped; faults
-drawn from the seed (soak_faults.py). Memory, descriptors and threads of daemon and lock are looked
-at every 2 seconds. Everything is written down as it happens; a run that is ended by SIGTERM or
-Ctrl-C is judged as far as it came, and `--judge` judges what lies in --out once more.
+drawn from the seed (soak_faults.py). Memory, descriptors and threads of daemon and lock are sampled
+every 2 seconds. Everything is recorded as it happens; a run that is ended by SIGTERM or Ctrl-C is
+judged as far as it got, and `--judge` judges the run in --out again.
 
 Exit code 0: it recovered from each fault, nothing grew beyond its noise, and each opening of the
-lock has a valid fresh decision of its own in the audit log. 1: not so.
+lock has a valid fresh decision of its own in the audit log. 1: otherwise.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PAGE, PICTURE = Path("docs/soak.md"), Path("docs/images/soak.png")
 
 
 class Soak:
-    """One run. `pass_` lets time go by while everything is looked after."""
+    """One run. `pass_` lets time go by while everything is kept going."""
 
     def __init__(self, house: House, ear: Ear, seed: int, seconds: float) -> None:
         self.house, self.ear = house, ear
@@ -52,11 +52,11 @@ class Soak:
 
     @property
     def part_done(self) -> float:
-        """How much of the run is over, 0 to 1 and more."""
+        """How much of the run is over: 0 to 1, and more when it is late."""
         return (time.monotonic() - self._began_s) / self._seconds
 
     def pass_(self, enough: Callable[[], bool], seconds: float) -> bool:
-        """Until it is enough, but no longer than so many seconds; whether it was enough."""
+        """Let time go by until `enough` is true or `seconds` are over; whether it became true."""
         end_s = time.monotonic() + seconds
         while not enough():
             if time.monotonic() >= end_s:
@@ -68,7 +68,7 @@ class Soak:
         return True
 
     def wait_open(self, since: float) -> float | None:
-        """Seconds from that moment of the wall clock until the lock opens; None: too long."""
+        """Seconds from that moment of the wall clock until the lock opens; None if too late."""
 
         def opened() -> bool:
             return any(at > since for at, _ in self.house.openings())
@@ -78,7 +78,7 @@ class Soak:
         return min(at for at, _ in self.house.openings() if at > since) - since
 
     def one_fault(self) -> dict[str, Any]:
-        """The next one, and what came of it."""
+        """The next fault, and its result."""
         fault = self._deck.draw(self.part_done)
         self.pass_(lambda: False, fault.quiet_s)
         began_s = time.monotonic()
@@ -98,7 +98,7 @@ class Soak:
         return told
 
     def _begin(self, fault: Fault) -> Callable[[], bool]:
-        """Make it; the answer says when it is over by itself, if not after `lasts_s`."""
+        """Begin the fault; the answer says when it is over by itself, if not after `lasts_s`."""
         house, name = self.house, fault.kind.split()[0]
         service = {"daemon": house.daemon, "lock": house.lock}.get(name, house.daemon)
         pid = service.pid
@@ -167,7 +167,7 @@ class Soak:
 
 
 def soak(folder: Path, hours: float, seed: int, fps: float) -> None:
-    """Run it into `folder`, which becomes new."""
+    """Run it into `folder`, which is emptied first."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     began = datetime.now(UTC)
@@ -186,7 +186,7 @@ def soak(folder: Path, hours: float, seed: int, fps: float) -> None:
         except KeyboardInterrupt:
             say = "ended early"
         finally:
-            # What is left takes a while, and a second signal would lose all of it.
+            # The rest takes a while, and a second signal would lose all of it.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             ear.close()
@@ -218,7 +218,7 @@ def soak(folder: Path, hours: float, seed: int, fps: float) -> None:
 
 
 def main() -> int:
-    """Exit code 0: as a door should be."""
+    """Exit code 0: the door behaved as it should."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -229,9 +229,9 @@ def main() -> int:
     parser.add_argument("--judge", action="store_true", help="what lies in --out; run nothing")
     parser.add_argument("--doc", action="store_true", help=f"write {PAGE} and {PICTURE} anew")
     asked = parser.parse_args()
-    # As Ctrl-C: what was seen so far is judged.
+    # Like Ctrl-C: what was seen so far is judged.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # That the broker is away is what is tried here.
+    # An absent broker is what is being tried here.
     logging.getLogger("oneglance.link").setLevel(logging.ERROR)
     if not asked.judge:
         soak(asked.out, asked.hours, asked.seed, asked.fps)

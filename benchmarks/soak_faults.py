@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Seconds that each lasts at least and at most; 0: it is over at once.
+# How long each lasts at least and at most, in seconds; 0: it is over at once.
 KINDS: dict[str, tuple[float, float]] = {
     "broker killed, started at once": (0, 0),
     "broker away": (10, 30),
@@ -23,8 +23,8 @@ KINDS: dict[str, tuple[float, float]] = {
     "daemon hangs": (0, 0),
     "lock hangs": (0, 0),
 }
-# Memory that grows is only seen in a process that lives long: these come at the beginning and at
-# the end of a run, and leave both processes of the door alone in between.
+# Growing memory is only seen in a process that lives long: these come at the beginning and at the
+# end of a run, and leave both processes of the door alone in between.
 END_A_LIFE = frozenset({"daemon killed", "lock killed", "daemon hangs", "lock hangs"})
 BEGINNING, END = 1 / 8, 7 / 8
 QUIET_S = (10.0, 40.0)

@@ -36,9 +36,9 @@ _OPENED = re.compile(r"^(\S+ \S+),(\d{3}) .*opened for event (\w+)$", re.MULTILI
 
 
 class Service:
-    """A process that is started again a second after its end, and killed if its watchdog starves.
+    """A process that is restarted a second after its end, and killed if its watchdog hears nothing.
 
-    As the units have it; `pid` is 0 while it does not run.
+    As the units do; `pid` is 0 while it is not running.
     """
 
     def __init__(self, name: str, folder: Path, watchdog_s: float, *command: str) -> None:
@@ -76,7 +76,7 @@ class Service:
             self._process.kill()
 
     def send(self, number: signal.Signals) -> None:
-        """A signal, if it runs."""
+        """Send a signal, if it is running."""
         if self._process is not None:
             self._process.send_signal(number)
 
@@ -93,7 +93,7 @@ class Service:
         self._manager.close()
 
     def sample(self) -> dict[str, Any] | None:
-        """What it takes at this moment; nothing while it starts or has gone."""
+        """What it uses at this moment; nothing while it starts or is gone."""
         if not self.ready:
             return None
         home = Path(f"/proc/{self.pid}")
@@ -109,8 +109,8 @@ class Service:
         return {
             "service": self.name,
             "pid": self.pid,
-            # Not the pages of files, which come and go as the machine needs room: a run's line
-            # fell by 18 MB when they were taken, and hid what had grown before.
+            # Pages of files do not count, as the kernel drops them when it needs room: the curve of
+            # a run once fell by 18 MB when it did, and hid what had grown before.
             "own_mb": sum(int(found[name].split()[0]) for name in ("RssAnon", "VmSwap")) / 1024,
             "threads": int(found["Threads"]),
             "fds": fds,
@@ -133,7 +133,7 @@ class Service:
 class House:
     """The door in `folder`, which must be new; `fps` pictures a second, 10 are a walk.
 
-    Its state lies on a small file system of its own where we may mount one (`can_fill`).
+    Its state lies on a small file system of its own if we may mount one (`can_fill`).
     """
 
     def __init__(self, folder: Path, fps: float) -> None:
@@ -175,12 +175,12 @@ class House:
         draft.rename(self._mode)
 
     def people(self, *words: str) -> None:
-        """`oneglance people ...`, to its end."""
+        """Run `oneglance people ...` to its end."""
         command = [*PROGRAM, "people", *words, "-c", str(self.config)]
         subprocess.run(command, check=True, capture_output=True)
 
     def come_and_go(self) -> subprocess.Popen[bytes]:
-        """A guest is enrolled and deleted, beside all else."""
+        """A guest is enrolled and deleted, while everything else goes on."""
         guest = photo_folder() / "astronaut.png"
         words = " ".join((*PROGRAM, "people"))
         where = f"-c {self.config}"
@@ -191,7 +191,7 @@ class House:
         )
 
     def fill_disk(self) -> None:
-        """No byte fits on the state's file system any more."""
+        """Leave no free byte on the state's file system."""
         with (self.state / "filler").open("wb", buffering=0) as file:
             try:
                 while True:
@@ -200,11 +200,11 @@ class House:
                 pass
 
     def make_room(self) -> None:
-        """The disk is as it was."""
+        """Restore the disk as it was."""
         (self.state / "filler").unlink()
 
     def openings(self) -> list[tuple[float, str]]:
-        """Each pulse of the lock, by its own log: when, by the wall clock in s, for which event."""
+        """Each pulse of the lock by its own log: the wall clock in s, and the event."""
         found = _OPENED.findall(self.lock.log.read_text()) if self.lock.log.exists() else []
         return [
             (datetime.strptime(at, "%Y-%m-%d %H:%M:%S").timestamp() + int(ms) / 1e3, event)
@@ -212,7 +212,7 @@ class House:
         ]
 
     def audited(self) -> dict[str, tuple[float, str]]:
-        """Each decision of the audit log by its event: when, by the wall clock, and the outcome."""
+        """Each decision of the audit log by its event: the wall clock in s, and the outcome."""
         command = [*PROGRAM, "audit", "list", "--last", "10000000", "--json"]
         told = subprocess.run(
             [*command, "-c", str(self.config)], check=True, capture_output=True, text=True
@@ -232,7 +232,7 @@ class House:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def tracebacks(self) -> list[str]:
-        """Errors that nobody foresaw, by the logs."""
+        """Unforeseen errors in the logs."""
         logs = [service.log.read_text() for service in self.services if service.log.exists()]
         return [text for log in logs for text in re.findall(r"^Traceback.*$", log, re.MULTILINE)]
 
@@ -245,7 +245,7 @@ class House:
         self.broker.kill()
 
     def clear(self) -> None:
-        """Give the state's file system back."""
+        """Unmount the state's file system."""
         if self.can_fill:
             subprocess.run(["umount", "--lazy", str(self.state)], check=True)
 
@@ -257,8 +257,8 @@ class House:
         )
 
     def _daemon_file(self) -> str:
-        # Photographs on a stage do not live; one stranger after the other comes, none of whom is to
-        # wait for those before, and leaves before the usual patience ends.
+        # Photographs on a stage are not alive; strangers come one after the other, must not wait
+        # because of earlier ones, and leave before the usual patience ends.
         return f"""\
 {self._mqtt("oneglance-daemon")}
 [signing]
@@ -307,7 +307,7 @@ class Heard:
 
 
 class Ear:
-    """Listens with the administrator's right; speaks with the daemon's password, once stolen."""
+    """Listens with the administrator's rights; sends with the daemon's password, as if stolen."""
 
     def __init__(self, house: House) -> None:
         self.heard: list[Heard] = []
@@ -326,12 +326,12 @@ class Ear:
             link.start()
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         for link in self._links:
             link.stop()
 
     def attack(self) -> None:
-        """Old, forged and wrongly dated decisions, all of somebody who may come in."""
+        """Send old, forged and wrongly dated decisions, all about somebody who may come in."""
         accepted = [one for one in self.heard if one.decision.outcome == "accepted"]
         if not accepted:
             return

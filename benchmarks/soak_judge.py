@@ -1,4 +1,4 @@
-"""What came of a soak: openings, recoveries, and whether anything grows. Pure but for `read`."""
+"""Judge a soak: openings, recoveries, and whether anything grows. Pure but for `read`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-# The lock's log and the audit log have the same clock, read a moment apart.
+# The lock's log and the audit log use the same clock, read a moment apart.
 SLACK_S = 0.5
 LIFETIME_S = 5.0
-# A visitor comes every few seconds; 20 s of it may pass until a watchdog finds what hangs.
+# A visitor comes every few seconds; a watchdog may take 20 s to notice a hanging process.
 RECOVERY_S = 120.0
 BLOCKS = 24
 BOOTSTRAPS = 4000
-# How long libraries, caches and the log's first pages may fill a process' memory.
+# How long libraries, caches and the log's first pages may take to fill a process's memory.
 WARM_UP_S, WARM_UP_PART = 300.0, 0.25
 
 
@@ -25,7 +25,7 @@ WARM_UP_S, WARM_UP_PART = 300.0, 0.25
 class Measure:
     """What is watched for growth: its field in a sample, and its unit.
 
-    So much more is no growth yet: `resolution`, or that `share` of what there is.
+    Less than `resolution`, or than this `share` of the value, is not called growth.
     """
 
     name: str
@@ -35,8 +35,8 @@ class Measure:
 
 
 MEASURES = (
-    # Pages that the allocator keeps after a model was read anew: 25 reloads came to 8 MB, most of
-    # them to nothing.
+    # Pages that the allocator keeps after a model is loaded again: 25 reloads came to 8 MB, most of
+    # them to none.
     Measure("own_mb", "MB", 1.0, share=0.05),
     Measure("fds", "descriptors", 1.0),
     Measure("threads", "threads", 1.0),
@@ -46,9 +46,9 @@ LATENCY = Measure("latency_s", "s", 0.05)
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A line through one measure of one life: growth an hour with its 95 % interval.
+    """A line through one measure of one process's life: growth an hour with its 95 % interval.
 
-    `noise` is how far the means of blocks scatter about the line, in the measure's unit.
+    `noise` is how far the means of blocks scatter around the line, in the measure's unit.
     """
 
     what: str
@@ -63,7 +63,7 @@ class Slope:
 
     @property
     def grows(self) -> bool:
-        """Whether it has grown by more than noise, with 97.5 % confidence."""
+        """Whether it grew by more than noise, with 97.5 % confidence."""
         return self.lower * self.hours > max(self.noise, self.resolution)
 
 
@@ -116,7 +116,7 @@ def longest_life(samples: Sequence[Mapping[str, Any]], service: str) -> list[Map
 def latencies(
     visits: Sequence[Mapping[str, Any]], decisions: Sequence[Mapping[str, Any]], known: str
 ) -> list[tuple[float, float]]:
-    """When each visit of the `known` person began that was accepted, and after how long, in s."""
+    """For each accepted visit of the `known` person: when it began and how long it took, in s."""
     accepted = sorted(d["heard_s"] for d in decisions if d["outcome"] == "accepted")
     starts = [visit["at_s"] for visit in visits]
     found, index = [], 0
@@ -148,7 +148,7 @@ def wrong_openings(
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """All that was written down of a run."""
+    """Everything recorded in a run."""
 
     run: Mapping[str, Any]
     samples: list[dict[str, Any]]
@@ -158,29 +158,29 @@ class Soak:
 
     @property
     def seconds(self) -> float:
-        """How long it took, by the samples, which even a run that was cut off has."""
+        """How long the run took, by the samples, which even an interrupted run has."""
         return float(self.samples[-1]["at_s"] - self.samples[0]["at_s"]) if self.samples else 0.0
 
 
 def read(folder: Path) -> Soak:
-    """What lies in the run's folder."""
+    """Read a run's folder."""
 
     def lines(name: str) -> list[dict[str, Any]]:
         file = folder / f"{name}.jsonl"
         text = file.read_text() if file.exists() else ""
-        # The last line of a run that was cut off may be half a line.
+        # The last line of an interrupted run may be incomplete.
         return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
 
     run = json.loads((folder / "run.json").read_text())
-    # Runs before 30 November 2026 kept all resident pages, those of files too.
+    # Runs before 30 November 2026 recorded all resident pages, including those of files.
     samples = [{"own_mb": each.get("rss_mb"), **each} for each in lines("samples")]
     return Soak(run, samples, *(lines(name) for name in ("faults", "visits", "decisions")))
 
 
 def slopes(soak: Soak) -> list[Slope]:
-    """All that could grow, of the door's own processes and of its answers.
+    """Everything that could grow, in the door's own processes and in its answers.
 
-    Without what a short run has too few values of.
+    Measures with too few values in a short run are left out.
     """
     found: list[Slope | None] = []
     for service in ("daemon", "lock"):
@@ -198,7 +198,7 @@ def slopes(soak: Soak) -> list[Slope]:
 def undisturbed(
     values: Sequence[tuple[float, float]], faults: Sequence[Mapping[str, Any]]
 ) -> list[tuple[float, float]]:
-    """Those whose time lies in no fault and not within 5 s after one."""
+    """Those that fall neither into a fault nor within 5 s after one."""
     spans = [(fault["began_s"], fault["back_s"] + 5.0) for fault in faults]
     return [one for one in values if not any(begin <= one[0] <= end for begin, end in spans)]
 

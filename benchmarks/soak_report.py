@@ -13,7 +13,7 @@ BEGIN, END = "<!-- begin: make soak -->", "<!-- end: make soak -->"
 
 
 def table(soak: Soak, found: Sequence[Slope], wrong: Sequence[str]) -> str:
-    """What the run came to, in Markdown."""
+    """The run's results in Markdown."""
     run = soak.run
     lines = [
         f"{soak.seconds / 60:.0f} minutes from {run['began']} on ({run['machine']}, load"
@@ -48,7 +48,7 @@ def table(soak: Soak, found: Sequence[Slope], wrong: Sequence[str]) -> str:
 
 
 def write_page(soak: Soak, found: Sequence[Slope], wrong: Sequence[str], page: Path | None) -> str:
-    """The table, put between the page's marks if there is a page."""
+    """Put the table between the page's marks, if there is a page."""
     text = table(soak, found, wrong)
     if page is not None:
         before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)

@@ -3,8 +3,8 @@
 stage.py [--mode FILE] [--port 8090] [--fps 10] [--visits FILE] PHOTO...
 stage.py --film FILE PHOTO...
 
-The mode's file says what the camera does: `visits`, `empty`, `silent` (it accepts and says nothing
-more), `refuse`. Each person who comes before it is noted in the visits' file: when, on the
+The mode file says what the camera does: `visits`, `empty`, `silent` (it accepts a connection and
+sends nothing), `refuse`. Each person who walks up is noted in the visits file: when, on the
 monotonic clock, and from which photograph. `--film` writes one visit of each as a film instead.
 """
 
@@ -27,13 +27,13 @@ from oneglance.faces.find.detect import FaceDetector
 FPS = 10
 WIDTH, HEIGHT = 640, 480
 NOISE = np.random.default_rng(5)
-# No two pictures in a row are the same, as those of a live camera.
+# No two pictures in a row are the same, as with a live camera.
 VARIANTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture, as JPEG in each variant; `comes` is the photograph of who now comes."""
+    """One picture as JPEG in each variant; `comes` is the photograph of whoever arrives now."""
 
     jpegs: tuple[bytes, ...]
     comes: str = ""
@@ -57,12 +57,12 @@ def visit(photo: str) -> list[np.ndarray]:
 
 
 def noisy(picture: np.ndarray) -> np.ndarray:
-    """The picture as no two of a live camera are the same."""
+    """The picture with noise, as no two of a live camera are the same."""
     return cv2.add(picture, NOISE.integers(0, 3, picture.shape, np.uint8))
 
 
 def encoded(photo: str) -> list[Picture]:
-    """A visit, ready to be sent."""
+    """Encode a visit, ready to be sent."""
     pictures = []
     for number, picture in enumerate(visit(photo)):
         jpegs = (cv2.imencode(".jpg", noisy(picture))[1].tobytes() for _ in range(VARIANTS))
@@ -72,7 +72,7 @@ def encoded(photo: str) -> list[Picture]:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """What is shown, how fast, and where it is said what to show and noted who came."""
+    """What is shown, how fast, the file that says what to show, the one that notes who came."""
 
     pictures: list[Picture]
     fps: float
@@ -80,11 +80,11 @@ class Show:
     visits: Path | None
 
     def asked(self) -> str:
-        """What the camera is to do now."""
+        """What the camera should do now."""
         return self.mode.read_text().strip()
 
     def note(self, photo: str) -> None:
-        """Somebody comes."""
+        """Note that somebody comes."""
         if self.visits is not None:
             with self.visits.open("a") as file:
                 line = {"at_s": time.monotonic(), "who": Path(photo).stem}
@@ -99,7 +99,7 @@ class Camera(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        """Pictures, until nobody takes them any more."""
+        """Send pictures until nobody takes them any more."""
         show = self._show
         if show.asked() == "refuse":
             self.send_error(503)

@@ -1,15 +1,15 @@
-"""How high strangers score: every pair of two people within some sets of faces, and what they tell.
+"""How high strangers score: every pair of two people within some sets of faces.
 
 python benchmarks/tail.py --faces lfw.npz --faces celeba.npz --same benchmarks/same_people.csv \
     [--model models/mobileface-2] [--variant int8] [--anew] [--kept FOLDER] \
     [--fit] [--into-manifest]
 
-The files are those of known_faces.py. Pairs of names that same_people.csv has (as hashes) are one
-person's, told by eye, and count for nothing; figures without leaving them out stand beside. Sets
-are not compared with each other: many people are in both. For another variant than the templates
-were made by, --anew encodes the chips again, and keeps what it has in FOLDER, so that a run can go
-on. With --fit the other rows are fitted, too, to every pair of the faces of folds 7 and 8, as a
-conversion fits them to the faces it finds itself. With --into-manifest all of it is put into the
+The files are those of known_faces.py. Pairs of names in same_people.csv (as hashes) belong to one
+person, judged by eye, and are left out; the figures with them stand beside. Sets are not compared
+with each other: many people are in both. For a variant other than the one that made the templates,
+--anew encodes the chips again and keeps its work in FOLDER, so that a run can be continued. With
+--fit the other rows are fitted as well, to every pair of the faces of folds 7 and 8, as a
+conversion fits them to the faces it finds itself. With --into-manifest everything is put into the
 manifest's thresholds, with TAR on the genuine pairs of these folds. One JSON object on stdout.
 """
 
@@ -118,7 +118,7 @@ def _rates(found: Strangers, by_fmr: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_training(found: Strangers, faces: KnownFaces, by_fmr: dict[str, Any]) -> dict[str, Any]:
-    """The same rates between people whom the join was trained on, whom it was not, and both."""
+    """The same rates between people the join was trained on, people it was not, and both."""
     kinds, person = np.unique(faces.people, return_inverse=True)
     unseen = np.zeros(len(kinds), bool)
     unseen[person[np.isin(faces.folds, FIT_FOLDS)]] = True
@@ -142,7 +142,7 @@ def _by_training(found: Strangers, faces: KnownFaces, by_fmr: dict[str, Any]) ->
 
 
 def _pareto(sets: list[Strangers]) -> list[dict[str, float]]:
-    """The pooled tail fitted above several thresholds: what hangs on that choice."""
+    """The pooled tail fitted above several thresholds: how much depends on that choice."""
     scores = np.concatenate([one.scores for one in sets])
     pairs = sum(one.pairs for one in sets)
     falling = np.sort(scores)[::-1]
@@ -163,7 +163,7 @@ def _pareto(sets: list[Strangers]) -> list[dict[str, float]]:
 
 
 def _encoded(faces: KnownFaces, model: FaceModel, kept: Path | None) -> NDArray[np.float32]:
-    """Templates (n, d) of the faces' chips, as far as they are not kept in the file."""
+    """Templates (n, d) of the faces' chips; those kept in the file are not encoded again."""
     rows = list(np.load(kept)) if kept is not None and kept.exists() else []
     while len(rows) < len(faces.people):
         some = faces.chips[len(rows) : len(rows) + _AT_ONCE]

@@ -7,9 +7,9 @@ The files are those of known_faces.py, and the thresholds those of tail.py's mod
 compares every two pictures; "settled" does so once the manifest's `common` directions are taken
 out, as at every door without a calibration; "fused" compares every picture with a row made of
 `--pictures` pictures of somebody else, as encoded and settled. False match rates have Wilson's
-interval and one by a bootstrap over people, and beside them that of the ratio to "as encoded", in
-draws in which anything matches there. TAR is on the genuine pairs of folds 7 and 8; of fused rows,
-on the pictures that are not in them. One JSON object on stdout.
+interval and one by a bootstrap over people; the ratio to "as encoded" has one too, over the draws
+in which anything matches there. TAR is on the genuine pairs of folds 7 and 8; for fused rows, on
+the pictures that are not in them. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ Rows = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """The impostor scores (k,) that count, of `pairs`, and the two people (k,) of each.
+    """The impostor scores (k,) to be counted, out of `pairs`, and the two people (k,) of each.
 
     `rows` and `faces` (people,): how many gallery rows and how many probes everybody has. `each`:
-    how often a pair of people is counted for one of a row and a probe of theirs.
+    how often a pair of people counts for each pair of a row and a probe of theirs.
     """
 
     scores: Rows
@@ -134,9 +134,9 @@ def _singly(
 def enrolled(
     faces: KnownFaces, model: FaceModel, count: int, *, left: int = 1
 ) -> tuple[Rows, NDArray[np.str_]]:
-    """The daemon's rows for the first `count` pictures of everybody who has `left` more than that.
+    """The daemon's rows for the first `count` pictures of everybody with `left` pictures more.
 
-    As encoded; with whose they are.
+    Rows as encoded, and whose they are.
     """
     enrolled = np.concatenate(
         [
@@ -161,7 +161,7 @@ def against(
     floor: float,
     same: SamePeople,
 ) -> Compared:
-    """Every probe, of these `people`, against everybody else's rows."""
+    """Every probe of these `people`, against everybody else's rows."""
     kinds, person = np.unique(np.concatenate([owners, people]), return_inverse=True)
     owner, person = np.split(person, [len(owners)])
     scores, first, second = [], [], []
@@ -192,7 +192,7 @@ def against(
 def told_of(
     ways: dict[str, list[Compared]], limits: list[float], plain_of: Callable[[str], str]
 ) -> dict[str, Any]:
-    """The rates of each of the `ways`, and as a ratio to those of the way that `plain_of` names."""
+    """The rates of each of the `ways`, and their ratios to the way that `plain_of` names."""
     told: dict[str, Any] = {}
     draws = {}
     for name, sets in ways.items():
@@ -233,7 +233,7 @@ def _genuine(faces: KnownFaces, model: FaceModel, settle: Any, count: int) -> di
         told[name] = _shares(scores[once], people[np.nonzero(once)[0]], model)
         scores = model.compare(change(gallery), rows[probes])
         own = owners[:, np.newaxis] == left
-        # Several rows of one person: the best of them, as in a search.
+        # Of several rows of one person the best counts, as in a search.
         best = np.where(own, scores, -np.inf).max(axis=0)
         told[f"fused, {name}"] = _shares(best, left, model)
     return told

@@ -1,18 +1,18 @@
-"""How often strangers match with all looks of a visit fused into one, against a single look.
+"""How often strangers match with all looks of a visit fused into one, compared with a single look.
 
 python benchmarks/tail_of_visits.py --faces lfw.npz --faces celeba.npz \
     --same benchmarks/same_people.csv [--bursts 200] [--seed N]
 
-The files are those of known_faces.py. Everything is settled, and compared with the rows of three
-pictures each of everybody else of the set who has so many, as at a door. A visit has 12 looks, told
-after 3, 6 and 12:
+The files are those of known_faces.py. Everything is settled, and compared with rows of three
+pictures each of everybody else in the set who has as many, as at a door. A visit has 12 looks, with
+figures after 3, 6 and 12:
 
 different: at photographs of other days, each for two looks in a row, of everybody who has several;
 burst: at one photograph of each of `--bursts` people of a set, cut out each time a little otherwise
     (moved, turned, enlarged), and blurred, lit and noised a little, as frames of a second differ.
 
-Beside each stand the single looks of the same people, and the ratio to those by a bootstrap over
-people, and how alike the looks of a burst are: their cosines. One JSON object on stdout.
+Beside each stand the single looks of the same people, the ratio to those by a bootstrap over
+people, and how alike the looks of a burst are (their cosines). One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _different(
 def _bursts(
     faces: KnownFaces, model: FaceModel, door: Door, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
-    """Looks (people, LOOKS, d), and whose they are."""
+    """Looks (people, LOOKS, d) of bursts, and whose they are."""
     _, first = np.unique(faces.people, return_index=True)
     chosen = np.sort(rng.choice(first, count, replace=False))
     chips = [_varied(np.asarray(faces.chips[at]), rng) for at in chosen for _ in range(LOOKS)]
@@ -130,7 +130,7 @@ def _varied(chip: Image, rng: np.random.Generator) -> Image:
 
 
 def _cosines(looks: Templates) -> NDArray[np.float32]:
-    """Of every two of the looks (n, d)."""
+    """The cosines of every two of the looks (n, d)."""
     return np.asarray((looks @ looks.T)[np.triu_indices(len(looks), 1)], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What the real-time benchmark must reach, and what it did. Pure."""
+"""What the real-time benchmark must reach, and what it reached. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A limit, and on which side of it a figure is good."""
+    """A limit, and which side of it is good."""
 
     limit: float
     at_least: bool = False

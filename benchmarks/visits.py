@@ -25,7 +25,7 @@ Templates = NDArray[np.float32]
 class Shown:
     """How a visit's looks score with everybody enrolled: float32 (LOOKS, people).
 
-    `looks` each by itself, `sums` all up to each one, fused.
+    `looks` are each by itself, `sums` all up to each one, fused.
     """
 
     looks: Scores
@@ -49,7 +49,7 @@ def shown(looks: Templates, compare: Callable[[Templates], Scores]) -> Shown:
 
 
 def play(visit: Shown, rule: Rule, bar: Bar) -> tuple[int | None, int]:
-    """Who is accepted, by their column, and after how many looks."""
+    """The column of whoever is accepted, and after how many looks."""
     best = np.argsort(visit.looks, axis=1)[:, -2:]
     best_sums = np.argsort(visit.sums, axis=1)[:, -2:]
     subject = Visit(rule.frames, LIFETIME_S, rule.patience_s, make_id=lambda: "visit")

