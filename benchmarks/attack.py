@@ -170,13 +170,24 @@ class Attacker:
 
     @property
     def done(self) -> bool:
-        """Whether everything that was heard is answered, and every answer judged."""
-        return not self._heard and not self._busy and not self.waiting
+        """Whether all that was heard is answered, and every answer judged."""
+        return not (self._heard or self._busy or self.waiting or self.unanswered)
 
     @property
     def waiting(self) -> int:
         """How many hostile messages the lock has not judged yet."""
         return self.attempts.total() - self.ledger.refused - self.ledger.dropped
+
+    @property
+    def unanswered(self) -> int:
+        """How many hostile commands the daemon has not answered yet."""
+        return self.commands.total() - self.answers.total()
+
+    def wait_done(self, timeout_s: float) -> None:
+        """Wait until all is done, or for so long."""
+        deadline_s = time.monotonic() + timeout_s
+        while not self.done and time.monotonic() < deadline_s:
+            time.sleep(0.01)
 
     def _hear(self, arrival: Arrival) -> None:
         try:
@@ -213,7 +224,7 @@ class Attacker:
                 for name, kind in HOSTILE.items():
                     event_id = f"{name} {len(self.accepted):08d}"
                     self._send(name, kind.make(replace(capture, event_id=event_id), self.keys))
-                self._command(capture)
+                self.command(capture)
             self._busy = False
             if self._stopping.is_set():
                 return
@@ -223,11 +234,20 @@ class Attacker:
         while self.waiting >= MOST_WAITING and not self._stopping.is_set():
             time.sleep(0.002)
         self.ledger.sent.append(name)
-        while not self.link.publish(TOPICS.decision, payload, qos=1):
-            time.sleep(0.005)
+        self._publish(TOPICS.decision, payload)
         self.attempts[name] += 1
 
-    def _command(self, capture: Capture) -> None:
+    def _publish(self, topic: str, payload: bytes, correlation: bytes | None = None) -> None:
+        """Send a message; the link takes no more of them at once than the broker confirms soon."""
+        answers = None if correlation is None else TOPICS.reply("attacker")
+        while not self.link.publish(
+            topic, payload, qos=1, response_topic=answers, correlation=correlation
+        ):
+            time.sleep(0.005)
+
+    def command(self, capture: Capture) -> None:
+        """Send each hostile command once."""
+
         def now() -> datetime:
             return datetime.now(UTC)
 
@@ -241,13 +261,7 @@ class Attacker:
             (FORGED, "delete", forged.write("delete", answers, id=VICTIM)),
             (REVOKED, "delete", stolen.write("delete", answers, id=VICTIM)),
         ):
-            self.link.publish(
-                TOPICS.command(verb),
-                payload,
-                qos=1,
-                response_topic=answers,
-                correlation=name.encode(),
-            )
+            self._publish(TOPICS.command(verb), payload, name.encode())
             self.commands[name] += 1
 
 
@@ -413,10 +427,15 @@ def repeated(film: Path, times: int) -> Path:
     return whole
 
 
+def frames_of(count: int) -> int:
+    """How many frames a film of so many visits has."""
+    return count * (PAUSE_FRAMES + VISIT_FRAMES) + PAUSE_FRAMES
+
+
 def visit_at(frame: int, different: int) -> int:
     """The visit, from 0 on, that a frame belongs to, in a film that repeats its visits."""
     one = PAUSE_FRAMES + VISIT_FRAMES
-    times, inside = divmod(frame, different * one + PAUSE_FRAMES)
+    times, inside = divmod(frame, frames_of(different))
     return times * different + min(max(inside - PAUSE_FRAMES, 0) // one, different - 1)
 
 
@@ -445,8 +464,9 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
     """Honest visits, each followed by every hostile message and some hostile commands."""
     film = folder / "honest.avi"
     write_film(film, "visit", different, model, seed=7)
-    film = repeated(film, max(1, visits // different))
-    visits = max(1, visits // different) * different
+    times = max(1, visits // different)
+    film = repeated(film, times)
+    visits, frames = times * different, times * frames_of(different)
     let_in: set[int] = set()
 
     def seen(report: StepReport) -> None:
@@ -455,18 +475,23 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
 
     with house("passive") as home:
         enrol(home.config, model)
-        watch(home, film, seen)
         attacker = home.attacker
-        deadline_s = time.monotonic() + 30
-        while not attacker.done and time.monotonic() < deadline_s:
-            time.sleep(0.05)
+
+        def step(report: StepReport) -> None:
+            seen(report)
+            if report.frame.index == frames - 1:
+                # The film's end is the daemon's, which would answer nobody any more.
+                attacker.wait_done(10)
+
+        watch(home, film, step)
+        attacker.wait_done(30)
         honest = set(attacker.accepted)
         for_honest = sum(1 for event in honest if attacker.opened_for[event] >= 1)
         twice = sum(
             attacker.opened_for[event] - 1 for event in honest if event in attacker.opened_for
         )
         others = sum(n for event, n in attacker.opened_for.items() if event not in honest)
-        unjudged = attacker.attempts.total() - attacker.ledger.refused
+        unjudged = attacker.attempts.total() - attacker.ledger.refused + attacker.unanswered
         carried_out = sum(
             count
             for (name, code), count in attacker.answers.items()

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hostile_messages import HOSTILE, Capture, Keys
 from wire_samples import TOPICS, make_decision
 
+from oneglance.config import MqttConfig
 from oneglance.contract.gate import Gate
 from oneglance.contract.keyring import Keyring, Role, entry
 from oneglance.contract.signing import sign
@@ -70,10 +71,32 @@ def test_the_ledger_notices_who_is_refused_for_another_reason() -> None:
     }
 
 
+def test_a_command_that_the_link_does_not_take_is_sent_again_and_waited_for(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attacker = attack.Attacker(MqttConfig(), KEYS, attack.Ledger())
+    taken: list[bytes] = []
+    busy = iter((False, True, True, True, False, False, True))
+
+    def publish(_topic: str, _payload: bytes, *, correlation: bytes, **_rest: object) -> bool:
+        free = next(busy)
+        taken.extend([correlation] if free else [])
+        return free
+
+    monkeypatch.setattr(attacker.link, "publish", publish)
+    attacker.command(capture)
+    assert [name.decode() for name in taken] == list(attack.REFUSED_AS)
+    for left, (name, code) in zip((4, 3, 2, 1), attack.REFUSED_AS.items(), strict=True):
+        assert (attacker.unanswered, attacker.done) == (left, False)
+        attacker.answers[name, code] += 1
+    assert (attacker.unanswered, attacker.done) == (0, True)
+
+
 def test_a_visit_that_is_let_in_or_whose_next_one_is_counts_within_two_attempts() -> None:
     one, pause = attack.PAUSE_FRAMES + attack.VISIT_FRAMES, attack.PAUSE_FRAMES
     # A film of three visits, twice: each is an empty picture, then somebody; at the end nobody.
     frames = [pause, one + pause, 2 * one + pause, 3 * one + 2 * pause, 5 * one + 2 * pause]
     assert [attack.visit_at(frame, 3) for frame in frames] == [0, 1, 2, 3, 5]
     assert [attack.visit_at(one - 1, 3), attack.visit_at(3 * one + pause - 1, 3)] == [0, 2]
+    assert frames[-1] == 2 * attack.frames_of(3) - one
     assert attack.within_two({0, 2, 5}, 6) == 5
