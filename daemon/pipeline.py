@@ -40,6 +40,7 @@ from oneglance.faces.gallery.fusing import fuse
 from oneglance.faces.gallery.identify import most_alike
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.liveness.judge import Liveness
+from oneglance.faces.liveness.texture import is_whole
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import sharpness
 from oneglance.timing import OnStage, stage
@@ -241,6 +242,9 @@ class Pipeline:
         faces = []
         for seen in watcher.see(frame.pixels, frame.at_s):
             hint = distance_hint(seen.track.box, frame.pixels.shape[0], self._min_face_px)
+            if hint is Hint.NONE and self._is_cut(seen, frame):
+                # From further away the camera sees more, whichever edge it is.
+                hint = Hint.STEP_BACK
             face = _Face(frame, seen, hint is Hint.NONE, hint)
             if face.near:
                 face.visit.near(frame.at_s)
@@ -250,6 +254,15 @@ class Pipeline:
             faces.append(face)
         self.counts.faces += len(faces)
         return faces
+
+    def _is_cut(self, seen: Seen, frame: Frame) -> bool:
+        """Whether the picture's edge cuts off so much of a face that its texture cannot be told.
+
+        Nobody passes without it. Who is asked to move is told nothing else meanwhile.
+        """
+        if self._liveness is None or seen.visitor.challenge is not None:
+            return False
+        return not is_whole(*frame.pixels.shape[:2], seen.points)
 
     def _challenged(self, face: _Face) -> None:
         """A visitor who was asked to move is watched in every frame."""

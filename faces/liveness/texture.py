@@ -145,6 +145,14 @@ def crop_square(
     return (left, top, side) if inside else None
 
 
+def is_whole(height: int, width: int, points: NDArray[np.float64]) -> bool:
+    """Whether a frame of this size shows enough of the face with these points (5, 2) in px for its
+    texture to be told: nowhere does the edge cut off part of its box.
+    """
+    # With room to spare, the square's own rounding decides nothing.
+    return crop_square(height, width, points, 2 * LEAST_CROP) is not None
+
+
 def _crop(
     pixels: NDArray[np.uint8], points: NDArray[np.float64], scale: float, size: int
 ) -> NDArray[np.uint8] | None:

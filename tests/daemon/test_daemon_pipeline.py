@@ -423,6 +423,24 @@ def test_who_cannot_be_judged_is_rejected_when_patience_ends(
     assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
 
 
+def test_who_is_cut_off_by_the_edge_is_asked_to_step_back_and_judged_once_seen_whole(
+    bench: Bench, model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    whole = scene(portrait("obama2.jpg"))
+    (box,) = FaceDetector().find(whole)
+    cut = np.ascontiguousarray(whole[:, round(box.x + 0.05 * box.width) :])
+    living = Bench(model, liveness=judging(8.0))
+    (report,) = living.pipeline.step([living.frame(cut)], obama)
+    assert [view.hint for view in report.tracks] == [Hint.STEP_BACK]
+    # Nobody is refused for where they stand.
+    assert living.show(cut, obama, round(3 * PATIENCE_S * FPS)) == []
+    assert living.pipeline.counts.encoder_calls == 0
+    (verdict,) = living.show(whole, obama, 8)
+    assert (verdict.person_id, verdict.liveness) == ("obama", ShownAlive.PASSED)
+    # To be recognised, so much of a face is enough.
+    assert [verdict.person_id for verdict in bench.show(cut, obama, 15)] == ["obama"]
+
+
 def test_a_stranger_is_not_recognised_whether_alive_or_not(
     model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
 ) -> None:
