@@ -266,6 +266,21 @@ use_environment() {
     run mv -T "$opt/.venv.new" "$opt/venv"
 }
 
+# An upgrade that a power cut ended has left an environment behind, and nobody else would take it
+# away. Only one run at a time may do that.
+sweep() {
+    [ -d "$opt" ] && [ "$dry" = no ] || return 0
+    exec 9>"$opt/.lock"
+    flock --nonblock 9 || fail "another install.sh is at work in $opt"
+    used=$(readlink -f "$opt/venv" || true)
+    for left in "$opt"/venv.* "$opt"/units.*; do
+        if [ -e "$left" ] && [ "${left##*/}" != "${used##*/}" ]; then
+            rm -rf "$left"
+            say "removed: $left, which an upgrade that was cut off had left"
+        fi
+    done
+}
+
 # ready UNIT: whether it says READY and then goes on for some seconds without a fall.
 ready() {
     # A unit that is started again and again keeps the job waiting.
@@ -381,6 +396,7 @@ if [ "$upgrade" = yes ]; then
         echo "would install $package beside $opt/venv, then restart:$running"
         exit 0
     fi
+    sweep
     former=$(readlink -f "$opt/venv")
     if [ ! -L "$opt/venv" ]; then
         # Made by an older install.sh: a folder where a link belongs.
@@ -451,6 +467,7 @@ run install -d "$etc"
 # --- the program -----------------------------------------------------------------------------
 if [ -z "$venv" ]; then
     venv=/opt/oneglance/venv
+    sweep
     # shellcheck disable=SC2086  # a list of words is meant
     extras=$(extras_of $roles)
     if [ "$instance" = yes ] && [ -x "$prefix$venv/bin/oneglance" ]; then

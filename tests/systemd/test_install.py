@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -316,3 +317,37 @@ def test_purge_leaves_nothing_and_uninstall_what_cannot_be_made_again(tmp_path: 
 def test_nothing_is_upgraded_where_nothing_is_installed(tmp_path: Path) -> None:
     said = install("--prefix", str(tmp_path), "--upgrade", code=1)
     assert "run it without --upgrade" in said
+
+
+def program(root: Path) -> Path:
+    """An environment that was installed below `root`, with what three cut-off upgrades left."""
+    opt = root / "opt/oneglance"
+    for name in ("venv.first", "venv.abc123", "venv.def456"):
+        (opt / name / "bin").mkdir(parents=True)
+        for tool in ("python", "oneglance"):
+            (opt / name / "bin" / tool).write_text("#!/bin/sh\n")
+            (opt / name / "bin" / tool).chmod(0o755)
+    (opt / "units.ghi789").mkdir()
+    (opt / "venv").symlink_to("venv.abc123")
+    return opt
+
+
+@pytest.mark.parametrize("how", ["--instance", "--upgrade"])
+def test_what_an_upgrade_left_when_the_power_went_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    install("--role", "lock", "--prefix", str(tmp_path))
+    opt = program(tmp_path)
+    # No environment is really made: an upgrade that comes so far has already taken it away.
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "bin/python3").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
+    again = ("--venv", "", "--role", "lock", "--prefix", str(tmp_path), how)
+    with (opt / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another install.sh is at work" in install(*again, code=1)
+    assert len(list(opt.glob("venv.*"))) == 3
+    said = install(*again, code=0 if how == "--instance" else 1)
+    assert said.count("an upgrade that was cut off") == 3
+    assert sorted(file.name for file in opt.glob("[!.]*")) == ["venv", "venv.abc123"]
