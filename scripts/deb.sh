@@ -77,6 +77,8 @@ install -m 0644 "$here/systemd/oneglance.catalog" "$root/usr/lib/systemd/catalog
 install -m 0644 "$here/LICENSE" "$root/usr/share/doc/oneglance/copyright"
 install -m 0644 "$here/systemd/debian/default" "$root/etc/default/oneglance"
 echo /etc/default/oneglance >"$root/DEBIAN/conffiles"
+# So that the broker's part is made when mosquitto comes after us, in the same run or years later.
+echo "interest-noawait /usr/sbin/mosquitto" >"$root/DEBIAN/triggers"
 for script in preinst postinst prerm postrm; do
     install -m 0755 "$here/systemd/debian/$script" "$root/DEBIAN/$script"
 done
@@ -88,7 +90,8 @@ Maintainer: oneglance <oneglance@localhost>
 Section: misc
 Priority: optional
 Installed-Size: $(du -sk "$root" | cut -f1)
-Depends: python3 (>= $version), python3 (<< 3.12), systemd, openssl, mosquitto
+Depends: python3 (>= $version), python3 (<< 3.12), systemd, openssl
+Recommends: mosquitto
 Description: Open face verification for a real door
  The daemon that watches a camera and publishes signed decisions, and the lock
  and badge reader that listen to it. /etc/default/oneglance says which of them

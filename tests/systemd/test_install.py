@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -351,3 +353,69 @@ def test_what_an_upgrade_left_when_the_power_went_is_taken_away(
     said = install(*again, code=0 if how == "--instance" else 1)
     assert said.count("an upgrade that was cut off") == 3
     assert sorted(file.name for file in opt.glob("[!.]*")) == ["venv", "venv.abc123"]
+
+
+@pytest.mark.parametrize(
+    ("step", "roles", "mosquitto", "asked"),
+    [
+        ("configure", "daemon lock broker", "installed", "daemon lock broker"),
+        # dpkg configures what is only recommended in any order.
+        ("configure", "broker lock", "unpacked", "lock again"),
+        ("configure", "lock broker", "", "lock"),
+        ("triggered", "lock broker", "installed", "lock broker"),
+        ("triggered", "lock", "installed", ""),
+        ("configure", "broker", "", ""),
+        ("abort-upgrade", "lock", "installed", ""),
+    ],
+)
+def test_a_package_without_mosquitto_makes_the_brokers_part_when_it_comes(
+    tmp_path: Path, step: str, roles: str, mosquitto: str, asked: str
+) -> None:
+    default = f'ROLES="{roles}" SITE=home DOOR=front HOST=broker CAMERA=0\n'
+    (tmp_path / "default").write_text(default)
+    broker = tmp_path / "mosquitto"
+    if mosquitto:
+        broker.touch()
+    (tmp_path / "install.sh").write_text(f'echo "$*" >{tmp_path}/said\n')
+    script = (SYSTEMD / "debian/postinst").read_text()
+    for own, there in {
+        "/etc/default/oneglance": tmp_path / "default",
+        "/usr/share/oneglance/systemd/install.sh": tmp_path / "install.sh",
+        "/usr/sbin/mosquitto": broker,
+        "/etc/mosquitto": tmp_path / "etc",
+    }.items():
+        script = script.replace(own, str(there))
+    (tmp_path / "bin").mkdir()
+    for tool, word in (("dpkg-query", mosquitto), ("dpkg-trigger", "again")):
+        (tmp_path / "bin" / tool).write_text(f"#!/bin/sh\necho {word}\n")
+        (tmp_path / "bin" / tool).chmod(0o755)
+    path = f"{tmp_path}/bin:{os.environ['PATH']}"
+
+    def said() -> str:
+        done = subprocess.run(
+            ["sh", "-c", script, "postinst", step],
+            env={"PATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        file = tmp_path / "said"
+        words = file.read_text().split() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return " ".join(
+            [two for one, two in pairwise(words) if one == "--role"] + done.stdout.split()
+        )
+
+    assert said() == asked
+    # What is there needs no second visit: a new mosquitto must not restart the door.
+    (tmp_path / "etc/oneglance").mkdir(parents=True)
+    (tmp_path / "etc/oneglance/passwords").touch()
+    assert said() == ("" if step == "triggered" else asked)
+
+
+def test_the_package_names_only_what_each_machine_needs() -> None:
+    control = (SYSTEMD.parent / "scripts/deb.sh").read_text()
+    (needed,) = re.findall(r"^Depends: (.*)$", control, re.M)
+    assert "mosquitto" not in needed
+    assert re.findall(r"^Recommends: (.*)$", control, re.M) == ["mosquitto"]
+    assert "interest-noawait /usr/sbin/mosquitto" in control
