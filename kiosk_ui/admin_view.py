@@ -14,13 +14,13 @@ from kivy.core.image import Image as CoreImage
 from kivy.properties import ColorProperty, ListProperty, ObjectProperty
 from kivy.uix.floatlayout import FloatLayout
 
+from oneglance.contract.preview_lease import Shot
 from oneglance.kiosk_ui import admin_keys
 from oneglance.kiosk_ui.admin_page import Item, Keys, Page
 from oneglance.kiosk_ui.admin_tile import Box, OnKey, Tile, even
 from oneglance.kiosk_ui.fonts import FontBook
 from oneglance.kiosk_ui.language import N_, Language
 from oneglance.kiosk_ui.palette import DEFAULT, Theme
-from oneglance.kiosk_ui.preview_lease import Shot
 from oneglance.kiosk_ui.preview_view import LivePicture
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.symbols import SETTLED_S, symbol

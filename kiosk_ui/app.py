@@ -10,6 +10,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from oneglance.config import Config
+from oneglance.contract.preview_lease import Shot
 from oneglance.errors import ConfigError, OneglanceError
 from oneglance.kiosk_ui.admin import administration
 from oneglance.kiosk_ui.admin_desk import Desk
@@ -22,7 +23,6 @@ from oneglance.kiosk_ui.kivy_window import FRAMES_PER_S, silent_kivy
 from oneglance.kiosk_ui.language import Language
 from oneglance.kiosk_ui.pad_keys import Key, key_at
 from oneglance.kiosk_ui.pin_pad import UNHEARD
-from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.reducer import (
     Event,
     KeyPressed,
@@ -33,7 +33,7 @@ from oneglance.kiosk_ui.reducer import (
     initial,
     reduce,
 )
-from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.screen import PICTURED, Kind, ScreenState
 from oneglance.kiosk_ui.sounds import Sounds
 from oneglance.kiosk_ui.speech import Script, Voice
 from oneglance.kiosk_ui.stage import Stage, is_touched

@@ -35,9 +35,9 @@ from oneglance.contract.messages import (
     parse,
 )
 from oneglance.contract.preview import VERB as PREVIEW
+from oneglance.contract.preview_lease import PreviewLease, Shot
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
-from oneglance.kiosk_ui.preview_lease import PreviewLease, Shot
 from oneglance.kiosk_ui.preview_socket import LocalPictures
 from oneglance.kiosk_ui.reducer import (
     AccessArrived,

@@ -17,11 +17,11 @@ from kivy.lang import Builder
 from kivy.properties import ColorProperty, ListProperty
 from kivy.uix.widget import Widget
 
+from oneglance.contract.preview_lease import Shot
 from oneglance.kiosk_ui.palette import BACKGROUND, DEFAULT, TITLE, Theme
 from oneglance.kiosk_ui.parts import KioskLabel  # noqa: F401 - preview.kv uses it
-from oneglance.kiosk_ui.preview_lease import PICTURED, Shot
 from oneglance.kiosk_ui.preview_place import Placed, glided, head, oval, placed
-from oneglance.kiosk_ui.screen import Kind, ScreenState
+from oneglance.kiosk_ui.screen import PICTURED, Kind, ScreenState
 
 log = logging.getLogger(__name__)
 

@@ -32,6 +32,10 @@ class Kind(StrEnum):
     OFFLINE = "offline"
 
 
+# Where visitors see themselves: while they are looked at.
+PICTURED = frozenset({Kind.LOOK_HERE, Kind.CHECKING, Kind.CHALLENGE})
+
+
 @dataclass(frozen=True, slots=True)
 class ScreenState:
     """Everything that the window needs to draw.

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from oneglance.contract.messages import FaceBox, Hint, Step
+from oneglance.contract.preview_jpeg import jpeg_size
+from oneglance.contract.preview_lease import Shot
 from oneglance.kiosk_ui.kivy_window import open_window
-from oneglance.kiosk_ui.preview_jpeg import jpeg_size
-from oneglance.kiosk_ui.preview_lease import Shot
 from oneglance.kiosk_ui.screen import Kind, ScreenState
 from oneglance.kiosk_ui.words import HINTS, STEPS, WORDS
 

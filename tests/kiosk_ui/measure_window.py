@@ -65,7 +65,7 @@ def main() -> None:
         "cryptography",
     )
     loaded = [name for name in foreign if name in sys.modules]
-    from oneglance.kiosk_ui.preview_lease import PICTURED
+    from oneglance.kiosk_ui.screen import PICTURED
     from oneglance.kiosk_ui.verify_view import BAR, BAR_UPRIGHT
 
     # Least room is left between a live picture and the Verify button.

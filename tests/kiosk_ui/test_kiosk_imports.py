@@ -24,8 +24,8 @@ def test_no_module_but_the_view_loads_kivy_and_none_the_eyes_of_the_door() -> No
         "admin admin_attempts admin_desk admin_enrol admin_facts admin_house admin_keys admin_link "
         "admin_page admin_people admin_photo admin_pin admin_screen admin_secret backlight kept "
         "photo_shelf photo_shrink "
-        "app client display geometry kivy_window names pad_keys palette pin_pad preview_jpeg "
-        "preview_lease preview_place preview_socket reducer screen snapshot soft_pixels speech "
+        "app client display geometry kivy_window names pad_keys palette pin_pad "
+        "preview_place preview_socket reducer screen snapshot soft_pixels speech "
         "stage symbols text_fit verify_button words"
     )
     loaded = _loaded_after(

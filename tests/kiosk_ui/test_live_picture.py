@@ -23,10 +23,8 @@ from wire_samples import TOPICS
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import FaceBox
 from oneglance.contract.preview import LEASE_S, MAX_JPEG_BYTES, Picture, PreviewSender, half_of
-from oneglance.errors import MessageError
-from oneglance.kiosk_ui.display import virtual_display
-from oneglance.kiosk_ui.preview_jpeg import jpeg_size
-from oneglance.kiosk_ui.preview_lease import (
+from oneglance.contract.preview_jpeg import jpeg_size
+from oneglance.contract.preview_lease import (
     BLANK_S,
     BUSY_S,
     REFUSED_S,
@@ -35,6 +33,8 @@ from oneglance.kiosk_ui.preview_lease import (
     STALE_S,
     PreviewLease,
 )
+from oneglance.errors import MessageError
+from oneglance.kiosk_ui.display import virtual_display
 from oneglance.kiosk_ui.preview_place import head, oval, placed
 
 SIGNING = KEYS[Role.DAEMON]

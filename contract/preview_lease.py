@@ -1,4 +1,4 @@
-"""The screen's half of the live picture: when to ask, what may be shown, and how old it is.
+"""The receiver's half of the live picture: when to ask, what may be shown, and how old it is.
 
 Pure: a monotonic time is passed in. The daemon's clock is never compared with this machine's: a
 frame's age is how much longer it took than the quickest of its lease, plus the time since it came.
@@ -16,15 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from oneglance.contract.commands import Code
 from oneglance.contract.messages import FaceBox
 from oneglance.contract.preview import LEASE_S, PreviewReceiver
+from oneglance.contract.preview_jpeg import jpeg_size
 from oneglance.contract.topics import Topics
 from oneglance.errors import MessageError
-from oneglance.kiosk_ui.preview_jpeg import jpeg_size
-from oneglance.kiosk_ui.screen import Kind
 
 log = logging.getLogger(__name__)
 
-# Where visitors see themselves: while they are looked at.
-PICTURED = frozenset({Kind.LOOK_HERE, Kind.CHECKING, Kind.CHALLENGE})
 RENEW_S = 10.0
 # No picture for this long after asking: the command was lost, the daemon is new, or its cameras are
 # gone. The wait doubles with each failure in a row, as each request goes into the daemon's log.
