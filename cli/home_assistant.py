@@ -45,7 +45,7 @@ def remove(config_file: ConfigOption = None) -> None:
     uses the daemon's own user at the broker, so its password has to be readable.
     """
     from oneglance.config import load_config
-    from oneglance.daemon.voice.home_assistant import announced
+    from oneglance.contract.discovery import announced
     from oneglance.errors import BrokerError
     from oneglance.link import Link
 

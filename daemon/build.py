@@ -22,6 +22,7 @@ from oneglance.audit.log import Audit
 from oneglance.audit.snapshots import Snapshots
 from oneglance.clocks import Clocks
 from oneglance.config import Config
+from oneglance.contract.discovery import Announcer, announced, birth_topic
 from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, daemon_keys, read_keyring
 from oneglance.contract.messages import Reply
@@ -46,12 +47,7 @@ from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.daemon.voice.authority import Authority
 from oneglance.daemon.voice.challenge_shown import challenge_shown
 from oneglance.daemon.voice.commands import CommandDesk
-from oneglance.daemon.voice.home_assistant import (
-    Announcer,
-    HomeAssistant,
-    announced,
-    announcements,
-)
+from oneglance.daemon.voice.home_assistant import HomeAssistant, announcements
 from oneglance.daemon.voice.issuer import Issuer
 from oneglance.daemon.voice.lock_test import LockTest
 from oneglance.daemon.voice.nonces import NonceFile
@@ -426,9 +422,8 @@ def home_assistant(config: Config, topics: Topics) -> HomeAssistant | None:
     if wanted.discovery:
         names = [camera.name for camera in config.camera]
         entities = announcements(topics, wanted.prefix, names)
-        birth = f"{wanted.prefix}/status"
         announcer = Announcer(entities, config.announced_file)
-        return HomeAssistant(announcer, birth, wanted.names)
+        return HomeAssistant(announcer, birth_topic(wanted.prefix), wanted.names)
     if not announced(config.announced_file):
         return None
     return HomeAssistant(Announcer({}, config.announced_file))

@@ -23,6 +23,12 @@ from wire_samples import make_decision
 from oneglance.cli.main import app
 from oneglance.clocks import Clocks
 from oneglance.config import Config, HomeAssistantConfig, MqttConfig
+from oneglance.contract.discovery import (
+    AGAIN_AFTER_S,
+    SETTLED_AFTER_S,
+    Announcer,
+    announced,
+)
 from oneglance.contract.messages import (
     LOCK_TEST,
     DoorState,
@@ -39,13 +45,7 @@ from oneglance.contract.messages import (
 from oneglance.contract.signing import load_signing_key, sign
 from oneglance.contract.topics import Topics
 from oneglance.daemon.build import home_assistant
-from oneglance.daemon.voice.home_assistant import (
-    AGAIN_AFTER_S,
-    SETTLED_AFTER_S,
-    Announcer,
-    announced,
-    announcements,
-)
+from oneglance.daemon.voice.home_assistant import announcements
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.link import Link

@@ -22,6 +22,7 @@ from wire_samples import make_decision
 from oneglance.broker import free_port
 from oneglance.clocks import Clocks
 from oneglance.config import CameraConfig, Config, HomeAssistantConfig, SigningConfig
+from oneglance.contract.discovery import AGAIN_AFTER_S, SETTLED_AFTER_S, announced
 from oneglance.contract.messages import (
     DoorState,
     Hint,
@@ -34,7 +35,6 @@ from oneglance.contract.messages import (
 from oneglance.contract.signing import load_signing_key, sign
 from oneglance.contract.topics import Topics
 from oneglance.daemon.build import home_assistant
-from oneglance.daemon.voice.home_assistant import AGAIN_AFTER_S, SETTLED_AFTER_S, announced
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.publisher import Publisher
 from oneglance.link import Link
