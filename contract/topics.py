@@ -76,6 +76,26 @@ class Topics:
         return f"{self.base}/door/state"
 
     @property
+    def ask_lock(self) -> str:
+        """QoS 0: `LOCK`, unsigned. A lock that is told to obey ends its pulse; nothing opens it."""
+        return f"{self.base}/ask/lock"
+
+    @property
+    def ask_verify(self) -> str:
+        """QoS 0: `PRESS`, unsigned. The assistant then signs `verify-now`."""
+        return f"{self.base}/ask/verify"
+
+    @property
+    def assistant(self) -> str:
+        """Retained: `online` or `offline`, what asks for home automation that holds no key."""
+        return f"{self.base}/assistant"
+
+    @property
+    def picture(self) -> str:
+        """QoS 0, never retained: the live picture, an unsealed JPEG file, if the owner says so."""
+        return f"{self.base}/picture"
+
+    @property
     def commands(self) -> str:
         """The filter that the daemon subscribes to."""
         return f"{self.base}/command/+"

@@ -36,6 +36,9 @@ TICK_S = 0.5
 MAX_WAITING = 20
 FIRST_CONNECT_S = 5.0
 MAX_CAUSE = 200
+# What somebody who signs nothing may ask for, and how often a line tells of what they may not.
+SHUT = b"LOCK"
+TOLD_EVERY_S = 60.0
 
 
 class DoorApp:
@@ -56,6 +59,8 @@ class DoorApp:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._shut_waits = False
+        self._told_s = -TOLD_EVERY_S
         self._stopping = False
         self._pin = config.door.pin
         # This comes first: a predecessor that was killed in a pulse has left the pin active, and
@@ -85,8 +90,11 @@ class DoorApp:
         return Link(
             config.mqtt,
             f"oneglance-door-{topics.site}-{topics.door}",
-            subscriptions=((topics.decision, 1),),
-            on_message=self._heard,
+            subscriptions=(
+                (topics.decision, 1),
+                *(((topics.ask_lock, 0),) if config.door.shut_on_request else ()),
+            ),
+            on_message=self.heard,
             on_connected=lambda: self._inbox.put(lambda: self._say(self._lock.event)),
             last_will=LastWill(
                 topics.door_state, self._state(LockEvent(LockState.FAULT, "connection lost"))
@@ -163,16 +171,39 @@ class DoorApp:
                 where=self._pin,
                 fix="check the wiring and the pin factory",
             )
-        self._link.check_heard()
+        # A broker that keeps us from being asked to shut keeps nobody out.
+        self._link.check_heard(self._topics.decision)
         if not self._link.alive:
             raise OneglanceError("the network thread has died")
         self._notifier.watchdog()
 
-    def _heard(self, arrival: Arrival) -> None:
+    def heard(self, arrival: Arrival) -> None:
+        """Take what came from the broker; called in the link's thread."""
+        if arrival.topic == self._topics.ask_lock:
+            self._asked(arrival)
+            return
         if self.waiting >= MAX_WAITING:
             log.warning("more decisions than a door can make; one is dropped")
             return
         self._inbox.put(lambda: self._handle(arrival))
+
+    def _asked(self, arrival: Arrival) -> None:
+        """Somebody who signs nothing asks: all that they can have is a shut door."""
+        if arrival.retained:
+            return
+        if arrival.payload == SHUT:
+            # One at a time: a flood must not push decisions out.
+            if not self._shut_waits:
+                self._shut_waits = True
+                self._inbox.put(self._shut)
+        elif time.monotonic() - self._told_s >= TOLD_EVERY_S:
+            self._told_s = time.monotonic()
+            log.warning("asked by an unsigned message for something other than to shut: refused")
+
+    def _shut(self) -> None:
+        self._shut_waits = False
+        if self._lock.shut():
+            log.info("shut before its time, as somebody asked")
 
     def _handle(self, arrival: Arrival) -> None:
         try:

@@ -144,6 +144,15 @@ class Lock:
             "the pin did not obey", where=self._pin, fix="check the wiring and the pin factory"
         )
 
+    def shut(self) -> bool:
+        """End a pulse that is under way now; False if there is none. Never raises."""
+        with self._mutex:
+            if self._event.state is not LockState.UNLOCKED:
+                return False
+            self.shuts_at_s = time.monotonic()
+            self.relock_if_due()
+            return True
+
     def relock_if_due(self) -> None:
         """Relock if the pulse is over, or if an earlier try to relock failed. Never raises."""
         with self._mutex:

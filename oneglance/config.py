@@ -300,7 +300,8 @@ class DoorConfig(Section):
     """The lock: whose signature it trusts, which pin it pulses, where its memory is.
 
     `require_liveness` refuses who was not seen to be alive; unless it is given, it is on where
-    this file's liveness.policy is.
+    this file's liveness.policy is. With `shut_on_request` whoever the broker lets ask ends a pulse
+    early, e.g. Home Assistant; nobody opens it that way.
     """
 
     public_key_file: Path = ETC_DIR / "signing.pub"
@@ -310,6 +311,7 @@ class DoorConfig(Section):
     active_high: bool = True
     pulse_s: Annotated[float, Field(gt=0, le=60)] = 3.0
     require_liveness: bool | None = None
+    shut_on_request: bool = False
 
 
 class ReaderConfig(Section):

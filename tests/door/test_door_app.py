@@ -280,6 +280,54 @@ def test_a_second_accept_during_the_pulse_extends_it(
     assert rig.opened == 1
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_who_signs_nothing_can_have_it_shut_where_that_is_allowed_and_never_opened(
+    make_rig: MakeRig,
+    door_config: Config,
+    wait_until: Wait,
+    caplog: pytest.LogCaptureFixture,
+    allowed: bool,
+) -> None:
+    asked = {"pulse_s": 60, "shut_on_request": allowed}
+    door = door_config.door.model_copy(update=asked)
+    rig = make_rig(door_config.model_copy(update={"door": door}))
+
+    def ask(word: bytes, *, retain: bool = False) -> None:
+        assert rig.daemon.publish(TOPICS.ask_lock, word, qos=0, retain=retain)
+
+    for word in (b"UNLOCK", b"OPEN", b"lock", b"", b"\xff" * 2000, b"LOCK"):
+        ask(word)
+    first = rig.decide(1)
+    wait_until(lambda: rig.said() == ["locked", "unlocked"], "it opens")
+    # A flood of it is one request, and pushes no decision out.
+    for _ in range(3 * MAX_WAITING):
+        ask(b"LOCK")
+    if allowed:
+        wait_until(lambda: rig.said()[-1] == "locked", "it shuts long before its time")
+        assert rig.states[-1].cause == first.event_id
+        assert not rig.pin_active
+    ask(b"UNLOCK")
+    second = rig.decide(2)
+    wait_until(lambda: second.event_id in rig.opened_for, "it opens for a decision")
+    assert rig.said() == ["locked", "unlocked", *(["locked"] * allowed), "unlocked"]
+    assert rig.opened_for == [first.event_id, second.event_id]
+    assert caplog.text.count("other than to shut: refused") == allowed
+
+
+def test_a_request_that_was_left_lying_there_shuts_nothing(
+    make_rig: MakeRig, door_config: Config, wait_until: Wait
+) -> None:
+    door = door_config.door.model_copy(update={"pulse_s": 60, "shut_on_request": True})
+    rig = make_rig(door_config.model_copy(update={"door": door}))
+    rig.decide(1)
+    wait_until(lambda: rig.said() == ["locked", "unlocked"], "it opens")
+    left = Arrival(TOPICS.ask_lock, b"LOCK", True, None, None)
+    rig.app.heard(left)
+    second = rig.decide(2)
+    wait_until(lambda: second.event_id in rig.opened_for, "and is not shut")
+    assert rig.said() == ["locked", "unlocked", "unlocked"]
+
+
 def test_stopping_in_a_pulse_relocks_and_says_so(
     door_config: Config, make_rig: MakeRig, wait_until: Wait
 ) -> None:
