@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from oneglance.cli.options import ConfigOption
 
 if TYPE_CHECKING:
-    from oneglance.config import Config
+    from oneglance.config import Config, MqttConfig
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,16 +47,24 @@ def remove(config_file: ConfigOption = None) -> None:
     """
     from oneglance.config import load_config
     from oneglance.contract.discovery import announced
-    from oneglance.errors import BrokerError
-    from oneglance.link import Link
 
     config = load_config(config_file)
     topics = sorted(
         announced(config.announced_file) | {topic for topic, _ in _announcements(config)}
     )
-    link = Link(config.mqtt, f"oneglance-home-assistant-{os.getpid()}")
+    take_back(config.mqtt, topics)
+    config.announced_file.unlink(missing_ok=True)
+    typer.echo(f"{len(topics)} entities were taken back")
+
+
+def take_back(mqtt: MqttConfig, topics: Sequence[str]) -> None:
+    """Empty these retained topics. Raises BrokerError if the broker does not let us, or is away."""
+    from oneglance.errors import BrokerError
+    from oneglance.link import Link
+
+    link = Link(mqtt, f"oneglance-home-assistant-{os.getpid()}")
     link.start()
-    where = f"{config.mqtt.host}:{config.mqtt.port}"
+    where = f"{mqtt.host}:{mqtt.port}"
     try:
         if not link.wait_connected(CONNECT_S):
             raise link.failure or BrokerError(f"no answer within {CONNECT_S:g} s", where=where)
@@ -75,8 +84,6 @@ def remove(config_file: ConfigOption = None) -> None:
             where=where,
             fix="check its ACL, and [home_assistant] prefix",
         )
-    config.announced_file.unlink(missing_ok=True)
-    typer.echo(f"{len(topics)} entities were taken back")
 
 
 def _announcements(config: Config) -> list[tuple[str, Any]]:

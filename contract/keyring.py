@@ -38,6 +38,7 @@ class Role(StrEnum):
     KIOSK = "kiosk"
     READER = "reader"
     ADMINISTRATOR = "administrator"
+    ASSISTANT = "assistant"
     GALLERY = "gallery"
 
 

@@ -85,7 +85,9 @@ log = logging.getLogger(__name__)
 # matches that is lax between strangers' photographs is strict here.
 SAME_FACE_FMR = "1e-3"
 # Parts of the configuration that do not affect decisions. A camera's URL may carry its password.
-NO_POLICY = frozenset({"mqtt", "metrics", "preview", "kiosk", "camera", "home_assistant"})
+NO_POLICY = frozenset(
+    {"mqtt", "metrics", "preview", "kiosk", "camera", "home_assistant", "assistant"}
+)
 
 
 def door_of(config: Config, model: FaceModel) -> Door | None:
@@ -335,7 +337,7 @@ def build_outlet(
     verbs = gallery_verbs(config, watch, scribe) | looks.verbs()
     verbs |= {
         "claim": Verb(frozenset({Role.KIOSK, Role.READER}), entrance.claim),
-        "verify-now": Verb(frozenset({Role.KIOSK}), entrance.try_again),
+        "verify-now": Verb(frozenset({Role.KIOSK, Role.ASSISTANT}), entrance.try_again),
         "reset-lockout": Verb(frozenset({Role.ADMINISTRATOR}), entrance.reset),
     }
     lock_test = LockTest()

@@ -276,11 +276,13 @@ class MetricsConfig(Section):
 class PreviewConfig(Section):
     """The live picture for a screen that asks: how many screens at once (0: none), how often.
 
+    With `assistant` a key of that role may have it too, and pass it on for the broker to see.
     At `socket` a screen of the user `socket_user` on the same machine gets it past the broker.
     """
 
     screens: Annotated[int, Field(ge=0, le=4)] = 2
     fps: Annotated[float, Field(ge=1, le=10)] = 10.0
+    assistant: bool = False
     socket: Path | None = None
     socket_user: str = "oneglance-kiosk"
 
@@ -294,6 +296,22 @@ class HomeAssistantConfig(Section):
     discovery: bool = False
     names: bool = False
     prefix: Level = "homeassistant"
+
+
+class AssistantConfig(Section):
+    """What asks for Home Assistant, which holds no key: docs/home-assistant.md.
+
+    With `verify` it has a button that has whoever stands at the door looked at, with `lock` an
+    entity that shuts a lock (one with door.shut_on_request), with `camera` the live picture (if
+    preview.assistant allows it), which the broker then sees. `key_file` is ID.key of the role
+    `assistant`, `public_key_file` says whose pictures are believed.
+    """
+
+    verify: bool = False
+    lock: bool = False
+    camera: bool = False
+    key_file: Secret = ETC_DIR / "assistant.key"
+    public_key_file: Path = ETC_DIR / "keyring.json"
 
 
 class DoorConfig(Section):
@@ -380,6 +398,7 @@ class Config(Section):
     metrics: MetricsConfig = MetricsConfig()
     preview: PreviewConfig = PreviewConfig()
     home_assistant: HomeAssistantConfig = HomeAssistantConfig()
+    assistant: AssistantConfig = AssistantConfig()
     door: DoorConfig = DoorConfig()
     reader: ReaderConfig = ReaderConfig()
     kiosk: KioskConfig = KioskConfig()

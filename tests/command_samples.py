@@ -17,8 +17,8 @@ from oneglance.contract.topics import Topics
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 KEYS = {role: Ed25519PrivateKey.generate() for role in Role}
-ADMINISTRATOR, KIOSK, READER = (
-    frozenset({role}) for role in (Role.ADMINISTRATOR, Role.KIOSK, Role.READER)
+ADMINISTRATOR, KIOSK, READER, ASSISTANT = (
+    frozenset({role}) for role in (Role.ADMINISTRATOR, Role.KIOSK, Role.READER, Role.ASSISTANT)
 )
 # Every verb of the daemon, and whose key may ask for it.
 VERB_ROLES = {
@@ -37,7 +37,7 @@ VERB_ROLES = {
     "test-lock": ADMINISTRATOR,
     "system": ADMINISTRATOR,
     "decisions": ADMINISTRATOR,
-    "verify-now": KIOSK,
+    "verify-now": KIOSK | ASSISTANT,
     "challenge-shown": KIOSK,
     "preview": KIOSK,
     "claim": KIOSK | READER,

@@ -27,6 +27,7 @@ ROLES = {
     "admin": "oneglance-admin",
     "reader": "homeassistant",
     "badge": "oneglance-reader",
+    "assistant": "oneglance-assistant",
 }
 
 

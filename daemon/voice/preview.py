@@ -89,7 +89,8 @@ class Preview:
     @property
     def verb(self) -> Verb:
         """The command `preview`: a lease for the screen whose half of a key is given."""
-        return Verb(frozenset({Role.KIOSK}), self._lease, at_once=True)
+        roles = {Role.KIOSK, Role.ASSISTANT} if self._config.assistant else {Role.KIOSK}
+        return Verb(frozenset(roles), self._lease, at_once=True)
 
     def start(self) -> None:
         """Begin to send."""

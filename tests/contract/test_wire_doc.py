@@ -75,6 +75,7 @@ def test_the_document_names_every_topic() -> None:
         *(topics.status, topics.visit, topics.access, topics.challenge),
         *(topics.decision, topics.result, topics.door_state),
         *(topics.gallery, topics.gallery_state, topics.ask_lock),
+        *(topics.ask_verify, topics.assistant, topics.picture),
     ):
         assert f"| `{topic.removeprefix(topics.base + '/')}` |" in TEXT
     assert "| `command/<verb>` |" in TEXT

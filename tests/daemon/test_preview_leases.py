@@ -98,6 +98,11 @@ def test_a_picture_comes_with_its_face_and_its_time(bench: Bench, wait_until: Wa
     assert picture.face.height == pytest.approx(0.5, abs=1e-3)
 
 
+def test_no_key_but_a_screens_may_ask_unless_the_owner_allows_it() -> None:
+    assert Bench().preview.verb.roles == {Role.KIOSK}
+    assert Bench(assistant=True).preview.verb.roles == {Role.KIOSK, Role.ASSISTANT}
+
+
 def test_without_a_lease_nothing_is_encoded_and_with_one_only_until_it_lapses(
     bench: Bench, wait_until: Wait
 ) -> None:

@@ -1,0 +1,1 @@
+"""What asks for Home Assistant, which holds no key."""
