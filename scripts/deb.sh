@@ -66,7 +66,7 @@ mkdir -p "$root/usr/bin" "$root/lib/systemd/system" "$root/usr/lib/sysusers.d" \
     "$root/usr/lib/tmpfiles.d" "$root/usr/lib/systemd/catalog" "$share/systemd" "$root/usr/share/doc/oneglance" \
     "$root/etc/default" "$root/DEBIAN"
 ln -s /opt/oneglance/venv/bin/oneglance "$root/usr/bin/oneglance"
-for unit in oneglance oneglance-door oneglance-reader; do
+for unit in oneglance oneglance-door oneglance-reader oneglance-assistant; do
     install -m 0644 "$here/systemd/$unit.service" "$root/lib/systemd/system"
 done
 install -m 0644 "$here/systemd/sysusers.conf" "$root/usr/lib/sysusers.d/oneglance.conf"

@@ -7,7 +7,8 @@ usage() {
     cat <<'TEXT'
 Usage: install.sh [options]
 
-  --role ROLE     daemon, lock, kiosk, reader or broker; may be given several times
+  --role ROLE     daemon, lock, kiosk, reader, assistant (for Home Assistant) or broker; may be given
+                  several times
                   (default: daemon, lock and broker, all on this machine)
   --package SPEC  what pip installs: a wheel file or a requirement (default: this checkout)
   --venv DIR      use this environment, which has oneglance, instead of making one
@@ -86,7 +87,7 @@ if [ "$instance" = yes ]; then
     roles=${roles:- daemon lock}
     for role in $roles; do
         case $role in
-        kiosk | reader | broker)
+        kiosk | reader | assistant | broker)
             echo "install.sh: --instance makes a daemon or a lock, no $role" >&2
             exit 2
             ;;
@@ -102,7 +103,7 @@ fi
 roles=${roles:- daemon lock broker}
 for role in $roles; do
     case $role in
-    daemon | lock | kiosk | reader | broker) ;;
+    daemon | lock | kiosk | reader | assistant | broker) ;;
     *)
         echo "install.sh: unknown role $role" >&2
         exit 2
@@ -194,9 +195,11 @@ link_is_ours() {
 
 # Names of the units of ours that are installed, a line each; of templates the instances in use.
 installed_units() {
-    if [ "$packaged" = yes ]; then printf '%s.service\n' oneglance oneglance-door oneglance-reader; fi
+    if [ "$packaged" = yes ]; then
+        printf '%s.service\n' oneglance oneglance-door oneglance-reader oneglance-assistant
+    fi
     for file in "$units"/oneglance.service "$units"/oneglance-door.service \
-        "$units"/oneglance-kiosk.service "$units"/oneglance-reader.service \
+        "$units"/oneglance-kiosk.service "$units"/oneglance-reader.service "$units"/oneglance-assistant.service \
         "$units"/*.wants/oneglance@*.service "$units"/*.wants/oneglance-door@*.service; do
         if [ -e "$file" ] || [ -L "$file" ]; then echo "${file##*/}"; fi
     done
@@ -253,7 +256,7 @@ extras_of() {
         case $one in
         # People are enrolled on the daemon's machine, from an iPhone's photographs as well.
         daemon) wanted=$wanted,daemon,heif ;;
-        lock | reader) case $wanted in *,door*) ;; *) wanted=$wanted,door ;; esac ;;
+        lock | reader | assistant) case $wanted in *,door*) ;; *) wanted=$wanted,door ;; esac ;;
         kiosk) wanted=$wanted,kiosk ;;
         esac
     done
@@ -298,6 +301,15 @@ withdraw() {
         say "Home Assistant still shows $2: the broker did not take that back"
 }
 
+# The same of the button, lock and camera; below a prefix nothing was ever announced.
+withdraw_assistant() {
+    [ -e "$house/assistant.toml" ] || return 0
+    if live || [ "$dry" = yes ]; then
+        run "${venv:-$opt/venv}/bin/oneglance" assistant --withdraw -c "$house/assistant.toml" ||
+            say "Home Assistant still shows what it may ask for: the broker did not take that back"
+    fi
+}
+
 if [ "$uninstall" = yes ] && [ "$instance" = yes ]; then
     state=$prefix/var/lib/oneglance-doors/$door lock_state=$prefix/var/lib/oneglance-locks/$door
     # A name mistyped must not look as if that door were gone.
@@ -330,6 +342,7 @@ if [ "$uninstall" = yes ]; then
     run rm -f "$units/oneglance@.service" "$units/oneglance-door@.service"
     if live; then run systemctl daemon-reload; fi
     withdraw "$prefix/var/lib/oneglance" "$house"
+    withdraw_assistant
     for folder in "$prefix"/var/lib/oneglance-doors/*; do withdraw "$folder" "$house/${folder##*/}"; done
     if [ "$packaged" = yes ]; then exit 0; fi
     if link_is_ours; then run rm -f "$link"; fi
@@ -347,7 +360,7 @@ if [ "$uninstall" = yes ]; then
         "$prefix/var/lib/oneglance-locks" "$prefix/etc/mosquitto/oneglance"; do
         run rm -rf "$folder"
     done
-    for unit in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
+    for unit in oneglance oneglance-door oneglance-kiosk oneglance-reader oneglance-assistant; do
         run rm -rf "$units/$unit.service.d" "$units/$unit@"*.service.d
     done
     if [ -e "$prefix/etc/mosquitto/conf.d/oneglance.conf" ]; then
@@ -356,7 +369,7 @@ if [ "$uninstall" = yes ]; then
         if live; then run systemctl try-restart mosquitto.service || true; fi
     fi
     if live; then
-        for user in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
+        for user in oneglance oneglance-door oneglance-kiosk oneglance-reader oneglance-assistant; do
             if id "$user" >/dev/null 2>&1; then run userdel "$user"; fi
         done
     fi
@@ -389,6 +402,7 @@ if [ "$upgrade" = yes ]; then
         oneglance-door*) asked="$asked lock" ;;
         oneglance-kiosk.service) asked="$asked kiosk" ;;
         oneglance-reader.service) asked="$asked reader" ;;
+        oneglance-assistant.service) asked="$asked assistant" ;;
         esac
         if live && systemctl is-active --quiet "$unit"; then running="$running $unit"; fi
     done
@@ -419,7 +433,7 @@ if [ "$upgrade" = yes ]; then
     trap put_back EXIT
     trap 'exit 1' HUP INT TERM
     install_users
-    for name in oneglance oneglance-door oneglance-kiosk oneglance-reader; do
+    for name in oneglance oneglance-door oneglance-kiosk oneglance-reader oneglance-assistant; do
         if [ -e "$kept/$name.service" ]; then install -m 0644 "$here/$name.service" "$units"; fi
         if [ -e "$kept/$name@.service" ]; then install_template "$name"; fi
     done
@@ -551,9 +565,6 @@ if has_role daemon; then
             run "$program" keys make "$who" --keyring "$etc/keyring.json"
         done
     fi
-    if has_role reader && [ ! -e "$etc/reader.key" ]; then
-        run "$program" keys make reader --keyring "$etc/keyring.json"
-    fi
     case $camera in
     *[!0-9]*) camera="\"$camera\"" ;;
     esac
@@ -586,6 +597,14 @@ name = "$door"
 source = $camera
 TEXT
     if live; then run chown root:oneglance "$etc/oneglance.toml"; fi
+fi
+# On the daemon's machine, where the keyring is made.
+if [ -e "$etc/signing.key" ] || [ -e "$etc/signing.key.cred" ] || has_role daemon; then
+    for who in reader assistant; do
+        if has_role "$who" && [ ! -e "$etc/$who.key" ]; then
+            run "$program" keys make "$who" --keyring "$etc/keyring.json"
+        fi
+    done
 fi
 if has_role lock; then
     write_new "$etc/door.toml" 0644 <<TEXT
@@ -630,12 +649,27 @@ key_file = "credential:reader.key"
 TEXT
 fi
 
+if has_role assistant; then
+    write_new "$etc/assistant.toml" 0644 <<TEXT
+# What asks for Home Assistant. All keys: docs/configuration.md; what each costs: docs/home-assistant.md.
+$(site_section)
+
+$(mqtt_section assistant)
+
+[assistant]
+verify = true       # a button: whoever stands there is looked at
+lock = false        # a lock that it can shut, if door.toml has shut_on_request = true
+camera = false      # faces, for the broker to see, if oneglance.toml has [preview] assistant = true
+key_file = "credential:assistant.key"
+TEXT
+fi
+
 # --- the broker ------------------------------------------------------------------------------
 if has_role broker; then
     mosquitto=$prefix/etc/mosquitto/oneglance
     run install -d "$prefix/etc/mosquitto/conf.d"
     run install -d -m 0750 "$mosquitto"
-    for who in daemon lock kiosk reader admin; do
+    for who in daemon lock kiosk reader assistant admin; do
         random_word | write_new "$etc/$who.password" 0600
     done
     random_word | write_new "$etc/homeassistant.password" 0600
@@ -669,14 +703,14 @@ TEXT
     else
         (
             umask 077
-            for who in daemon lock kiosk reader admin; do
+            for who in daemon lock kiosk reader assistant admin; do
                 echo "oneglance-$who:$(cat "$etc/$who.password")"
             done >"$mosquitto/passwords.new"
             echo "homeassistant:$(cat "$etc/homeassistant.password")" >>"$mosquitto/passwords.new"
             mosquitto_passwd -U "$mosquitto/passwords.new"
             # Users who are not ours stay.
             if [ -e "$mosquitto/passwords" ]; then
-                grep -Ev '^(oneglance-(daemon|lock|kiosk|reader|admin)|homeassistant):' \
+                grep -Ev '^(oneglance-(daemon|lock|kiosk|reader|assistant|admin)|homeassistant):' \
                     "$mosquitto/passwords" >>"$mosquitto/passwords.new" || true
             fi
             mv "$mosquitto/passwords.new" "$mosquitto/passwords"
@@ -690,7 +724,7 @@ TEXT
 else
     for role in $roles; do
         key=''
-        case $role in kiosk | reader) key=$role.key ;; esac
+        case $role in kiosk | reader | assistant) key=$role.key ;; esac
         for file in ca.crt "$role.password" keyring.json $key; do
             [ -e "$etc/$file" ] ||
                 say "still needed: $etc/$file, copied from the machine of the broker and daemon"
@@ -704,6 +738,7 @@ if has_role daemon; then services="$services oneglance"; fi
 if has_role lock; then services="$services oneglance-door"; fi
 if has_role kiosk; then services="$services oneglance-kiosk"; fi
 if has_role reader; then services="$services oneglance-reader"; fi
+if has_role assistant; then services="$services oneglance-assistant"; fi
 run install -d "$units"
 # A further door's template is made here in either way.
 if [ "$packaged" = no ] || [ "$instance" = yes ]; then

@@ -26,7 +26,9 @@ from oneglance.link import Link
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 ALL = tuple(
-    part for role in ("daemon", "lock", "kiosk", "reader", "broker") for part in ("--role", role)
+    part
+    for role in ("daemon", "lock", "kiosk", "reader", "assistant", "broker")
+    for part in ("--role", role)
 )
 
 needs_broker_tools = pytest.mark.skipif(
@@ -147,7 +149,7 @@ def test_the_command_is_on_the_path_until_it_is_uninstalled(tmp_path: Path) -> N
 def test_secrets_are_private(tmp_path: Path) -> None:
     install(*ALL, "--prefix", str(tmp_path))
     secret = [name for name in tree(tmp_path) if name.endswith((".key", ".password", "passwords"))]
-    assert len(secret) == 13
+    assert len(secret) == 15
     for name in secret:
         assert tree(tmp_path)[name][0] == 0o600, name
     words = [(tmp_path / name).read_text() for name in secret if name.endswith(".password")]
@@ -170,6 +172,7 @@ def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.Mo
             "lock": "door.toml",
             "kiosk": "kiosk.toml",
             "badge": "reader.toml",
+            "assistant": "assistant.toml",
             "admin": "admin.toml",
         }.items()
     }
@@ -180,8 +183,14 @@ def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.Mo
     assert read_pins(files["kiosk"].kiosk.public_key_file) == ring
     topics, kiosk = Topics("home", "back"), files["kiosk"].kiosk.key_file
     assert kiosk is not None
-    for key_file in (kiosk, files["badge"].reader.key_file, files["admin"].command_key_file):
+    for key_file in (
+        *(kiosk, files["badge"].reader.key_file, files["admin"].command_key_file),
+        files["assistant"].assistant.key_file,
+    ):
         assert ring.find(open_writer(topics, key_file).key_id) is not None
+    wanted = files["assistant"].assistant
+    assert (wanted.verify, wanted.lock, wanted.camera) == (True, False, False)
+    assert read_pins(wanted.public_key_file) == ring
     server = Mosquitto.__new__(Mosquitto)
     server.folder, server.port, server._process = tmp_path, free_port(), None
     conf = (etc / "mosquitto/conf.d/oneglance.conf").read_text()
@@ -211,6 +220,16 @@ def test_a_lock_on_a_machine_of_its_own_is_told_what_it_still_needs(tmp_path: Pa
     assert "oneglance.toml" not in said
     assert not (tmp_path / "etc/oneglance/signing.key").exists()
     assert load_config(tmp_path / "etc/oneglance/door.toml").mqtt.host == "door.lan"
+
+
+def test_a_house_that_is_there_gets_an_assistant(tmp_path: Path) -> None:
+    install("--role", "daemon", "--prefix", str(tmp_path))
+    etc = tmp_path / "etc/oneglance"
+    said = install("--role", "assistant", "--prefix", str(tmp_path))
+    assert f"still needed: {etc}/assistant.password" in said
+    entry = read_keyring(etc / "keyring.json").find("assistant")
+    assert entry is not None
+    assert entry.role is Role.ASSISTANT
 
 
 def test_a_house_from_before_keyrings_gets_one_and_keeps_its_signing_key(tmp_path: Path) -> None:
@@ -311,6 +330,9 @@ def test_purge_leaves_nothing_and_uninstall_what_cannot_be_made_again(tmp_path: 
     secrets = {name for name in tree(tmp_path) if name.endswith((".key", ".password", ".toml"))}
     install("--prefix", str(tmp_path), "--uninstall")
     assert secrets <= set(tree(tmp_path))
+    # Home Assistant is told, where the machine is a real one.
+    said = install("--prefix", str(tmp_path), "--uninstall", "--dry-run")
+    assert f"assistant --withdraw -c {tmp_path}/etc/oneglance/assistant.toml" in said
     install("--prefix", str(tmp_path), "--purge", code=2)
     install("--prefix", str(tmp_path), "--uninstall", "--purge")
     assert tree(tmp_path) == {}

@@ -119,6 +119,7 @@ def test_only_the_daemon_gets_the_private_keys() -> None:
         # Its own key, with which nothing is opened.
         "oneglance-kiosk": {"kiosk.password", "kiosk.key"},
         "oneglance-reader": {"reader.password", "reader.key"},
+        "oneglance-assistant": {"assistant.password", "assistant.key"},
     }
 
 
