@@ -2,7 +2,8 @@
 
 Runs under the Python that has the package `homeassistant`, not under oneglance's own:
 `python headless.py FOLDER`, where FOLDER holds configuration.yaml and .storage. It says `ready`,
-and answers each line `states` or `devices` with one line of JSON.
+and answers each line `states`, `devices`, `call SERVICE ENTITY` or `picture ENTITY` with one line
+of JSON: of a call what went wrong, of a picture its bytes in hexadecimal, both null if nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import json
 import sys
 
 from homeassistant import bootstrap
+from homeassistant.components.camera import async_get_image
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry, entity_registry
 from homeassistant.runner import RuntimeConfig
 
@@ -28,8 +31,29 @@ async def _serve(folder: str) -> None:
     _say("ready")
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        _say(_answer(hass, line.strip()))
+        words = line.split()
+        if words[0] == "call":
+            _say(await _call(hass, *words[1:]))
+        elif words[0] == "picture":
+            _say(await _picture(hass, words[1]))
+        else:
+            _say(_answer(hass, words[0]))
     await hass.async_stop()
+
+
+async def _call(hass: HomeAssistant, service: str, entity: str) -> str | None:
+    try:
+        await hass.services.async_call(*service.split("."), {"entity_id": entity}, blocking=True)
+    except Exception as error:
+        return repr(error)
+    return None
+
+
+async def _picture(hass: HomeAssistant, entity: str) -> str | None:
+    try:
+        return (await async_get_image(hass, entity)).content.hex()
+    except HomeAssistantError:
+        return None
 
 
 def _answer(hass: HomeAssistant, question: str) -> object:

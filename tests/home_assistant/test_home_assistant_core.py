@@ -8,21 +8,39 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+from command_desk import serving
+from gpiozero.pins.mock import MockFactory
 from mosquitto_fixture import ROLES, Mosquitto
+from typer.testing import CliRunner
 from wire_samples import make_decision
 
 from oneglance.broker import free_port
+from oneglance.cli.main import app as command_line
 from oneglance.clocks import Clocks
-from oneglance.config import CameraConfig, Config, HomeAssistantConfig, SigningConfig
+from oneglance.config import (
+    AssistantConfig,
+    CameraConfig,
+    Config,
+    DoorConfig,
+    HomeAssistantConfig,
+    SigningConfig,
+)
+from oneglance.contract.commands import Args
 from oneglance.contract.discovery import AGAIN_AFTER_S, SETTLED_AFTER_S, announced
+from oneglance.contract.keyring import Keyring, Role, entry
+from oneglance.contract.keyring_file import write_keyring
 from oneglance.contract.messages import (
     DoorState,
     Hint,
@@ -32,11 +50,16 @@ from oneglance.contract.messages import (
     Phase,
     VisitState,
 )
-from oneglance.contract.signing import load_signing_key, sign
+from oneglance.contract.preview import Picture, PreviewSender, half_of
+from oneglance.contract.signing import load_public_key, load_signing_key, sign
 from oneglance.contract.topics import Topics
 from oneglance.daemon.build import home_assistant
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.publisher import Publisher
+from oneglance.daemon.voice.verbs import Verb
+from oneglance.door.app import DoorApp
+from oneglance.door.assistant.app import AssistantApp
+from oneglance.key_files import create_key_pair
 from oneglance.link import Link
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -325,3 +348,122 @@ def test_a_door_shows_itself_in_home_assistant_and_goes(
 def ours(states: States) -> list[str]:
     """The entities of the door."""
     return [entity for entity in states if ".oneglance_" in entity]
+
+
+def test_it_may_ask_for_a_look_a_shut_door_and_a_picture_and_never_opens(
+    core: Core,
+    mosquitto: Mosquitto,
+    tmp_path: Path,
+    key_files: tuple[Path, Path],
+    wait_until: Callable[..., None],
+) -> None:
+    door = Door(mosquitto, tmp_path, key_files[0])
+    door.lock.stop()
+    create_key_pair(tmp_path / "assistant.key", tmp_path / "assistant.pub")
+    own, daemon = (load_public_key(file) for file in (tmp_path / "assistant.pub", key_files[1]))
+    began = datetime.now(UTC)
+    ring = Keyring(
+        keys=(
+            entry("assistant", Role.ASSISTANT, own, began),
+            entry("daemon", Role.DAEMON, daemon, began),
+        )
+    )
+    write_keyring(tmp_path / "keyring.json", ring)
+    asked: list[str] = []
+    jpeg = cv2.imencode(".jpg", np.zeros((24, 32, 3), np.uint8))[1].tobytes()
+
+    def note(verb: str, args: Args) -> str:
+        asked.append(verb)
+        if verb == "preview":
+            sender = PreviewSender(
+                TOPICS, load_signing_key(key_files[0]), half_of(str(args["key"]))
+            )
+            payload = sender.seal(Picture(0, None, jpeg))
+            assert door.publisher.preview(TOPICS.preview("assistant"), payload)
+        return "done"
+
+    verbs = {
+        verb: Verb(frozenset({Role.ASSISTANT}), lambda args, _, verb=verb: note(verb, args))
+        for verb in ("verify-now", "preview")
+    }
+    lock_settings = DoorConfig(
+        public_key_file=key_files[1],
+        state_file=tmp_path / "door" / "sequence",
+        pulse_s=60,
+        shut_on_request=True,
+    )
+    factory = MockFactory()
+    lock = DoorApp(Config(mqtt=mosquitto.mqtt("lock"), door=lock_settings), factory=factory)
+    wanted = AssistantConfig(
+        verify=True,
+        lock=True,
+        camera=True,
+        key_file=tmp_path / "assistant.key",
+        public_key_file=tmp_path / "keyring.json",
+    )
+    mqtt = mosquitto.mqtt("assistant")
+    assistant = AssistantApp(Config(mqtt=mqtt, assistant=wanted))
+    button, bolt, camera = (
+        f"{kind}.oneglance_home_front_{name}"
+        for kind, name in (("button", "verify"), ("lock", "lock"), ("camera", "picture"))
+    )
+
+    def told(entity: str) -> str:
+        states = core.ask("states")
+        return str(states[entity]["state"]) if entity in states else "not there"
+
+    def opened() -> int:
+        levels = [state.state for state in factory.pin("GPIO17").states]
+        return sum(now and not before for before, now in pairwise(levels))
+
+    threads = [threading.Thread(target=app.run) for app in (lock, assistant)]
+    with (
+        door.talking(),
+        serving(mosquitto.mqtt("daemon"), verbs, lambda: ring, tmp_path / "commands"),
+    ):
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: told(bolt) == "locked", "the lock is there")
+        wait_until(lambda: told(button) == "unknown", "a button that was not pressed")
+        wait_until(lambda: told(camera) == "idle", "the camera is there")
+        # Nobody is there to be seen.
+        assert core.ask(f"picture {camera}") is None
+
+        assert core.ask(f"call button.press {button}") is None
+        wait_until(lambda: asked == ["verify-now"], "the daemon is asked to look")
+        door.see(Phase.LOOK)
+        wait_until(lambda: core.ask(f"picture {camera}") == jpeg.hex(), "a picture")
+        door.see(Phase.IDLE)
+        wait_until(lambda: core.ask(f"picture {camera}") is None, "and none any more")
+
+        # What it sends to unlock reaches the lock, which is asked for something else afterwards.
+        assert core.ask(f"call lock.unlock {bolt}") is None
+        assert opened() == 0
+        door.decide()
+        wait_until(lambda: told(bolt) == "unlocked", "a decision opens")
+        assert core.ask(f"call lock.lock {bolt}") is None
+        wait_until(lambda: told(bolt) == "locked", "and it shuts, long before its time")
+        assert core.ask(f"call lock.unlock {bolt}") is None
+        door.decide()
+        wait_until(lambda: opened() == 2, "the next decision opens")
+        assert core.ask(f"call lock.lock {bolt}") is None
+        wait_until(lambda: told(bolt) == "locked", "shut again")
+        assert opened() == 2
+        assert asked == ["verify-now", "preview"]
+        assistant.stop()
+        wait_until(lambda: told(button) == "unavailable", "nobody would hear a press")
+        lock.stop()
+        wait_until(lambda: told(bolt) == "jammed", "nobody moves the lock")
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    file = tmp_path / "assistant.toml"
+    file.write_text(
+        f'[mqtt]\nhost = "127.0.0.1"\nport = {mqtt.port}\ntls = true\nca_file = "{mqtt.ca_file}"\n'
+        f'user = "{mqtt.user}"\npassword_file = "{mqtt.password_file}"\n'
+    )
+    done = CliRunner().invoke(command_line, ["assistant", "--withdraw", "-c", str(file)])
+    assert done.exit_code == 0, done.output
+    wait_until(lambda: not ours(core.ask("states")), "all is taken back")
+    complaints = [line for line in core.log.splitlines() if "mqtt" in line or "template" in line]
+    assert complaints == []
