@@ -4,8 +4,8 @@ On the repository's own pages `[the ACL](../systemd/mosquitto/acl)` opens the fi
 `[schemas](schemas)` the folder. The site does not hold the source tree and has no listings of
 folders: it says which file or folder is meant instead.
 
-A cell that lists tests is marked for the style sheet: their long names need room, and Markdown's
-tables cannot say so.
+A cell that lists tests is marked for the style sheet, as their long names need room, and so is each
+figure in a table, as it must not be broken at its minus sign; Markdown's tables cannot say so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from typing import Any
 _ROOT = Path(__file__).resolve().parents[1]
 # To the source tree, or to something without a suffix, as a folder is.
 _LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+|[a-z][a-z/]*)(?:#[^)]*)?\)")
+
+_CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
+# 1.5e-3, 98.3 %; not within a tag.
+_FIGURE = re.compile(r"(?<![\w.#-])\d[\d.]*(?:e-\d+(?: %)?| %)(?![^<]*>)")
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
@@ -35,5 +39,9 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """The page's HTML with the class `tests` on each cell that begins with the name of a test."""
-    return html.replace("<td><code>tests/", '<td class="tests"><code>tests/')
+    """The page's HTML with classes on what the style sheet has to know in tables.
+
+    `tests`: a cell that begins with the name of a test; `figure`: a number that must stay whole.
+    """
+    html = html.replace("<td><code>tests/", '<td class="tests"><code>tests/')
+    return _CELL.sub(lambda cell: _FIGURE.sub(r'<span class="figure">\g<0></span>', cell[0]), html)
