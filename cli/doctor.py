@@ -365,7 +365,7 @@ def _gallery(config: Config) -> str:
 
 def _calibration(config: Config) -> str:
     """A door without one is not at fault, but its rate of false accepts was not measured there."""
-    from oneglance.faces.calibration.setup import kept_calibration, stranger_file
+    from oneglance.faces.calibration.setup import any_door, kept_calibration, stranger_file
     from oneglance.faces.model.setup import load_configured
 
     model = load_configured(config)
@@ -373,7 +373,8 @@ def _calibration(config: Config) -> str:
     waiting = len(stranger_file(config, model).read())
     told = f"; {waiting} strangers are kept for the next" if waiting else ""
     if kept is None:
-        return f"none: 'oneglance calibrate' holds decision.far at this very door{told}"
+        lacking = "" if any_door(model) else "; until then this model corrects nothing for doors"
+        return f"none: 'oneglance calibrate' holds decision.far at this very door{told}{lacking}"
     return f"from {kept.strangers} strangers, {kept.calibrated_at}{told}"
 
 

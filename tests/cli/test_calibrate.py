@@ -256,6 +256,13 @@ def test_a_model_that_does_not_tell_how_strangers_scored_cannot_be_calibrated(
         fitted_spread(model)
 
 
+def test_doctor_tells_of_a_model_that_knows_nothing_of_doors_in_general(door: Config) -> None:
+    assert "corrects nothing" not in finding(door)[1]
+    config = door.gallery.path.parent.parent / "oneglance.toml"
+    config.write_text(config.read_text() + '\n[model]\nname = "mobileface-small"\n')
+    assert finding(door)[1].endswith("this model corrects nothing for doors")
+
+
 @pytest.mark.parametrize(
     ("common", "said"),
     [
