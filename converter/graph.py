@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Weights = tuple[NDArray[np.float32], ...]
 
+# How many values of each picture are held at once: 200 MB for a batch of 16 in float32.
+_MOST_VALUES = 3_000_000
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
@@ -112,13 +115,34 @@ def activations(
     graph: Graph,
     names: Sequence[str],
     batches: Callable[[], Iterator[NDArray[np.uint8]]],
+    most: int = _MOST_VALUES,
 ) -> Iterator[dict[str, NDArray[np.float32]]]:
-    """The outputs of the nodes `names`, by name, for each batch of uint8 inputs (n, ...)."""
+    """The outputs of the nodes `names`, by name, for each batch of uint8 inputs (n, ...).
+
+    A large graph is run several times over all batches, for some of the nodes each time, so that
+    a dict holds no more than `most` values a picture, unless a single output has more.
+    """
     model = build_model(graph, names)
-    for batch in batches():
-        found = model.predict_on_batch(batch.astype(np.float32))
-        # For a single output Keras gives the tensor itself.
-        yield dict(zip(names, found if len(names) > 1 else [found], strict=True))
+    tensors = dict(zip(names, model.outputs, strict=True))
+    for part in _parts({name: int(np.prod(t.shape[1:])) for name, t in tensors.items()}, most):
+        some = keras.Model(model.inputs, [tensors[name] for name in part])
+        for batch in batches():
+            found = some.predict_on_batch(batch.astype(np.float32))
+            # For a single output Keras gives the tensor itself.
+            yield dict(zip(part, found if len(part) > 1 else [found], strict=True))
+
+
+def _parts(sizes: Mapping[str, int], most: int) -> list[list[str]]:
+    """The names in their order, cut where their sizes would come to more than `most`."""
+    parts: list[list[str]] = []
+    held = 0
+    for name, size in sizes.items():
+        if not parts or held + size > most:
+            parts.append([])
+            held = 0
+        parts[-1].append(name)
+        held += size
+    return parts
 
 
 def _takes_many(node: Node) -> bool:

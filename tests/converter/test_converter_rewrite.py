@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oneglance.converter.correct import correct_biases, rounded
 from oneglance.converter.equalise import channel_ranges, equalise
 from oneglance.converter.fold import fold, linear_of
-from oneglance.converter.graph import Graph, build_model, read_graph
+from oneglance.converter.graph import Graph, activations, build_model, read_graph
 from oneglance.converter.rewrite import rewrite_prelu
 from oneglance.training.networks.face_networks import Vector, mobileface
 
@@ -80,6 +80,22 @@ def test_rewriting_and_equalising_are_exact_for_any_slopes(seed: int) -> None:
     assert not [n for n in graph.nodes if n.kind in ("PReLU", "BatchNormalization")]
     assert difference(graph, model, pictures()) < 1e-4
     assert difference(equalise(graph, batches), model, pictures()) < 1e-4
+
+
+def test_a_large_graph_gives_its_activations_in_parts_that_fit() -> None:
+    layers = keras.layers
+    given_pictures = layers.Input((SIDE, SIDE, 3))
+    steps = [layers.Conv2D(8, 1), layers.Conv2D(4, 1), layers.ReLU(), layers.Conv2D(2, 1)]
+    x = given_pictures
+    for step in steps:
+        x = step(x)
+    graph = read_graph(randomised(keras.Model(given_pictures, x), 4))
+    names = [node.name for node in graph.nodes]
+    (whole,) = activations(graph, names, batches)
+    parts = list(activations(graph, names, batches, most=6 * SIDE * SIDE))
+    assert [list(part) for part in parts] == [names[:1], names[1:2], names[2:]]
+    for part in parts:
+        assert all(np.allclose(values, whole[name], atol=1e-3) for name, values in part.items())
 
 
 def test_a_sign_that_nothing_absorbs_is_undone() -> None:
