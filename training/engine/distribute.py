@@ -56,7 +56,7 @@ class OneDevice:
         yield folder if self.writes else None
 
     def placed(self, model: keras.Model) -> keras.Model:
-        """The compiled model, with its optimiser, where it is to be trained."""
+        """The compiled model, with its optimiser, which is built, where it is to be trained."""
         return model
 
     def local(self, model: keras.Model) -> keras.Model:
@@ -82,8 +82,6 @@ class _Shared(OneDevice):
 
     def placed(self, model: keras.Model) -> keras.Model:
         # Loading a checkpoint also places every variable, including the optimiser's.
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.keras"
             model.save(path)

@@ -72,6 +72,9 @@ def train(
     spread = distribute.current()
     place, model = load_latest(folder, name, model)
     _need_one_view(spread, folder, place)
+    # Its variables are made here: where the first step made them, TensorFlow traced it twice.
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     log = [row for row in _read_log(folder / f"{name}.csv") if int(row["epoch"]) <= place.epochs]
     model = spread.placed(model)
 
