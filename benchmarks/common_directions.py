@@ -120,6 +120,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--directions", type=int, default=2)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.set_defaults(faces=None)
     return parser.parse_args()
 
 
