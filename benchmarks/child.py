@@ -25,7 +25,7 @@ from clips import Clip, Visit
 
 # A peer has decided once it has found the visitor in this many of the frames it looked at.
 EVIDENCE_FRAMES = 3
-CONTENDERS = ("face_recognition", "blazeface", "tutorial", "sface", "ours")
+CONTENDERS = ("face_recognition", "blazeface", "tutorial", "sface", "ours", "large")
 
 
 class Contender(Protocol):

@@ -5,11 +5,12 @@ python benchmarks/equal_fmr.py --peers .venv-peers/bin/python --data DATA [--fol
 
 DATA holds lfw_folds1-8.zip, lfw_people_folds1-8.csv and MobileFaceNet.tflite; the peers' Python is
 made by peers-environment.sh. Every pair of the pictures of these folds is scored as the contender
-scores: oneglance by its head, face_recognition by distance, BlazeFace with MobileFaceNet and YuNet
-with SFace by cosine. The threshold for a rate is taken from the contender's own impostor pairs, the
-best that it could have been given. A genuine pair with a face that was not found counts as not
-matched. 95 %: a bootstrap over people. Every Nth of these people is taken. Templates are kept in
-FOLDER, so that a run can go on. One JSON object on stdout.
+scores: oneglance by its head (with the standard model, and with mobileface-large), face_recognition
+by distance, BlazeFace with MobileFaceNet and YuNet with SFace by cosine. The threshold for a rate is
+taken from the contender's own impostor pairs, the best that it could have been given. A genuine pair
+with a face that was not found counts as not matched. 95 %: a bootstrap over people. Every Nth of
+these people is taken. Templates are kept in FOLDER, so that a run can go on. One JSON object on
+stdout.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ from measure import Child
 from numpy.typing import NDArray
 
 from oneglance.faces.model.face_model import FaceModel, load_model
+from oneglance.models import model_dir
 
 RATES = ("1e-2", "1e-3", "1e-4", "1e-5")
 # A rate supported by fewer impostor pairs than this is not reported.
 _LEAST_MATCHES = 5
-CONTENDERS = ("ours", "blazeface", "sface", "face_recognition")
+# Ours, with the model of this name.
+MODELS = {"ours": "mobileface-2", "large": "mobileface-large"}
+CONTENDERS = (*MODELS, "blazeface", "sface", "face_recognition")
 _DRAWS = 1000
 _AT_ONCE = 100
 _ROWS = 128
@@ -76,7 +80,7 @@ def _templates(contender: str, names: list[str], args: argparse.Namespace) -> tu
     if kept.exists():
         found, cpu_s = json.loads(kept.read_text())
     if len(found) < len(names):
-        python = Path(sys.executable) if contender == "ours" else args.peers
+        python = Path(sys.executable) if contender in MODELS else args.peers
         child = Child(contender, python, args.data, None, args.kept / f"{contender}.log")
         while len(found) < len(names):
             answer = child.ask(
@@ -132,8 +136,8 @@ def _figures(contender: str, rows: Rows, people: NDArray[np.str_]) -> dict[str, 
 
 
 def _scores(contender: str, one: Rows, other: Rows) -> Rows:
-    if contender == "ours":
-        return _model().compare(np.nan_to_num(one), np.nan_to_num(other))
+    if contender in MODELS:
+        return _model(MODELS[contender]).compare(np.nan_to_num(one), np.nan_to_num(other))
     if contender in ("blazeface", "sface"):
         unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (one, other)]
         return np.asarray(unit[0] @ unit[1].T, np.float32)
@@ -142,8 +146,8 @@ def _scores(contender: str, one: Rows, other: Rows) -> Rows:
 
 
 @cache
-def _model() -> FaceModel:
-    return load_model()
+def _model(name: str) -> FaceModel:
+    return load_model(model_dir(name))
 
 
 def _arguments() -> argparse.Namespace:

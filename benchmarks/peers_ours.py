@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneglance.clocks import Clocks
-from oneglance.config import Config
+from oneglance.config import Config, ModelConfig
 from oneglance.daemon.build import build_pipeline, rule_of
 from oneglance.daemon.camera.frames import Frame
 from oneglance.faces.find.boxes import Box
@@ -32,12 +32,13 @@ PROBES = 16
 
 
 class Ours:
-    """See child.Contender."""
+    """See child.Contender; with the standard model, or the one of this name."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: Literal["mobileface-large"] | None = None) -> None:
+        self._config = Config(model=ModelConfig(name=model))
         self._frame_s, self._began_s = 0.0, time.perf_counter()
         self._clocks = Clocks(lambda: datetime.now(UTC), self._now_s)
-        self._model, self._pipeline = build_pipeline(Config(), self._clocks, at_door=False)
+        self._model, self._pipeline = build_pipeline(self._config, self._clocks, at_door=False)
         self._detector = FaceDetector()
         self._rng = np.random.default_rng(0)
         self._sized: dict[int, Any] = {}
@@ -87,7 +88,7 @@ class Ours:
 
     def reset(self, names: list[str]) -> None:
         """Start a new pipeline, with a gallery of the film's people and of strangers."""
-        self._model, self._pipeline = build_pipeline(Config(), self._clocks, at_door=False)
+        self._model, self._pipeline = build_pipeline(self._config, self._clocks, at_door=False)
         self._snapshot = self._gallery(names, GALLERY)
         self._index = 0
 
@@ -125,7 +126,7 @@ class Ours:
             self._sized[gallery_size] = self._gallery([], gallery_size), probes
             self._picture = self._rng.integers(0, 256, (250, 250, 3), np.uint8)
         snapshot, probes = self._sized[gallery_size]
-        rule = rule_of(Config(), self._model)
+        rule = rule_of(self._config, self._model)
         floor = rule.bar(min(gallery_size, rule.most_templates)).threshold
         start = time.process_time()
         chips = self._model.chips(self._picture, [Box(50, 50, 150, 150)])
