@@ -80,7 +80,7 @@ NOBODY_LET_IN = Event(
     "863f67445eea46748459577971947191",
     (),
     "Nobody is let in",
-    "The gallery or the audit log cannot be used. The line says why, and what to do.",
+    "Gallery, audit log or sequence cannot be used. The line says why, and what to do.",
 )
 BROKER_CONNECTED = Event(
     "BROKER_CONNECTED",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import uuid
 from collections.abc import Mapping
@@ -20,6 +21,13 @@ from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.voice.outbox import Outgoing
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.errors import ConfigError, MessageError
+from oneglance.events import NOBODY_LET_IN
+
+log = logging.getLogger(__name__)
+
+
+# A disk that became read-only is to be known before the next visitor comes, and so is its return.
+CHECK_EVERY_S = 10.0
 
 
 class Issuer:
@@ -47,6 +55,7 @@ class Issuer:
         self._guard = ClockGuard()
         self._clock_trusted = False
         self._sequence_failed = False
+        self._check_at_s = clocks.monotonic_s() + CHECK_EVERY_S
 
     @property
     def problem(self) -> str:
@@ -56,8 +65,19 @@ class Issuer:
         return "sequence_error" if self._sequence_failed else ""
 
     def tick(self) -> None:
-        """Compare the clocks; call at least once a second."""
-        self._clock_trusted = self._guard.observe(self._clocks.wall(), self._clocks.monotonic_s())
+        """Compare the clocks, and look after the sequence's disk; call at least once a second."""
+        now_s = self._clocks.monotonic_s()
+        self._clock_trusted = self._guard.observe(self._clocks.wall(), now_s)
+        if now_s >= self._check_at_s:
+            self._check_at_s = now_s + CHECK_EVERY_S
+            try:
+                self._sequence.check(by_writing=self._sequence_failed)
+            except ConfigError as error:
+                if not self._sequence_failed:
+                    log.error("nobody is let in: %s", error, extra=NOBODY_LET_IN())
+                self._sequence_failed = True
+            else:
+                self._sequence_failed = False
 
     def issue(self, verdict: Verdict, names: Mapping[str, str]) -> Outgoing:
         """The signed decision, and until when it may leave.

@@ -73,6 +73,16 @@ class SequenceFile:
             os.close(self._lock)
             self._lock = None
 
+    def check(self, *, by_writing: bool) -> None:
+        """Raise ConfigError if no number could be kept now; none is used up.
+
+        Without `by_writing` it costs no write, and finds a folder that can no longer be written to,
+        but no full disk.
+        """
+        number = last_sequence(self._path)
+        if by_writing:
+            self._keep(number)
+
     def next(self) -> int:
         """The next number, already safe on disk; ConfigError, and no number, if it cannot be."""
         if self._lock is None:
@@ -80,13 +90,16 @@ class SequenceFile:
         number = max(last_sequence(self._path) + 1, self._now_ms())
         if number > MAX_SEQUENCE:
             raise ConfigError("the clock is far in the future", where=str(self._path), fix=_FIX)
+        self._keep(number)
+        return number
+
+    def _keep(self, number: int) -> None:
         try:
             write_number(self._path, number)
         except OSError as error:
             raise StateError(
                 f"cannot keep the sequence: {error.strerror}", where=str(self._path)
             ) from None
-        return number
 
 
 def _locked(path: Path) -> int:

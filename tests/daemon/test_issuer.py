@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from oneglance.contract.signing import check, load_public_key, load_signing_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.visit.challenge import Prompt
 from oneglance.daemon.visit.decide import Verdict
-from oneglance.daemon.voice.issuer import Issuer
+from oneglance.daemon.voice.issuer import CHECK_EVERY_S, Issuer
 from oneglance.daemon.voice.sequence import SequenceFile
 from oneglance.errors import ConfigError, MessageError
 
@@ -113,6 +114,31 @@ def test_without_a_sequence_no_decision_leaves(issuer: Issuer, tmp_path: Path) -
     (tmp_path / "sequence").unlink()
     assert issuer.issue(ACCEPTED, NAMES)
     assert issuer.problem == ""
+
+
+def test_a_disk_that_fails_and_returns_is_told_before_anybody_comes(
+    issuer: Issuer, time: Time, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer.issue(ACCEPTED, NAMES)
+    kept = (tmp_path / "sequence").read_bytes()
+
+    def after(what: str) -> str:
+        time.pass_s(CHECK_EVERY_S)
+        issuer.tick()
+        assert (tmp_path / "sequence").read_bytes() == kept, what
+        return issuer.problem
+
+    assert after("nothing happens") == ""
+    # As where the file system became read-only; root may write anywhere else.
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    assert after("read-only") == "sequence_error"
+    monkeypatch.setattr(os, "access", access)
+    # It can be written to again, but is full.
+    (tmp_path / ".new-sequence").mkdir()
+    assert after("full") == "sequence_error"
+    (tmp_path / ".new-sequence").rmdir()
+    assert after("mended") == ""
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])

@@ -154,6 +154,34 @@ def test_a_read_only_state_folder_opens_nothing(small_disk: Door, ledger: Ledger
         )
 
 
+def test_a_state_folder_that_becomes_read_only_opens_nothing(door: Door, ledger: Ledger) -> None:
+    machine = door.machine
+    # In the running service's own view of the disk: it holds files open there, so that the file
+    # system itself could not be remounted.
+    inside = f"nsenter --mount --target $(systemctl show -p MainPID --value {DAEMON})"
+    pid = machine.main_pid(DAEMON)
+    for _ in range(TIMES):
+        since = door.now()
+        machine.sh(
+            f"{inside} mount --bind {STATE} {STATE} &&"
+            f" {inside} mount -o remount,bind,ro {STATE} {STATE}"
+        )
+        wait_for(
+            lambda since=since: any(
+                "sequence_error" in status["reasons"] for _, status in door.wire("status", since)
+            ),
+            90,
+            "a read-only disk is not told",
+        )
+        said_at = door.now()
+        time.sleep(12)
+        assert door.openings(said_at) == []
+        machine.sh(f"{inside} umount {STATE}")
+        fault = "state read-only under a running daemon, from when it can be written"
+        recovered(door, ledger, fault, door.now())
+    assert machine.main_pid(DAEMON) == pid
+
+
 @pytest.mark.parametrize("mode", ["silent", "refuse"])
 def test_a_camera_that_blocks_or_refuses_is_waited_for(
     door: Door, ledger: Ledger, mode: str
