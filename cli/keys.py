@@ -86,7 +86,7 @@ def make(
     from oneglance.contract.keyring import entry
     from oneglance.key_files import create_key_pair, load_public_key
 
-    key_id = _checked_id(key_id or role)
+    key_id = _checked_id(key_id or role.value)
     path = _path(config, keyring)
     private, public = path.with_name(f"{key_id}.key"), path.with_name(f"{key_id}.pub")
     with _edited(path) as (ring, save):

@@ -70,7 +70,7 @@ def test_where_there_is_an_audit_log_changes_of_keys_stand_in_it(
     house: Path, tmp_path: Path
 ) -> None:
     folder = load_config(house).audit_folder
-    run(house, "make", "reader")
+    assert "the key 'reader' of the role reader;" in run(house, "make", "reader")
     assert not folder.exists()
     Audit(folder, lambda: datetime.now(UTC)).append("enrolment", {})
     run(house, "make", "kiosk", "--id", "hall")
