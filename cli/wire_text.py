@@ -116,6 +116,14 @@ def _explain(
     if tail.startswith("preview/"):
         shown = f"a sealed picture of {len(payload)} bytes"
         return Line(safe(tail), shown, "dim", same_as=(tail,))
+    if topic == topics.picture:
+        shown = f"a picture of {len(payload)} bytes, not sealed"
+        return Line(tail, shown, "dim", same_as=(tail,))
+    if topic == topics.assistant:
+        return Line(tail, safe(f"assistant {payload.decode('utf-8', 'replace')}"), "cyan")
+    if topic in (topics.ask_verify, topics.ask_lock):
+        shown = safe(payload.decode("utf-8", "replace"))
+        return Line(tail, f"asks, unsigned: {shown}", "yellow")
     if tail.startswith("command/"):
         return _command(safe(tail), payload)
     shown = safe(payload.decode("utf-8", "replace"))

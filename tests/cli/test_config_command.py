@@ -70,16 +70,17 @@ def test_what_a_key_names_is_judged_without_starting(
         text.replace("ada:hunter2@", "").replace(
             "[[camera]]", '[[camera]]\nuser = "ada"\npassword_file = "camera.password"'
         )
+        + "[assistant]\ncamera = true\n"
     )
     with pytest.raises(SystemExit):
         check(house, offline=True, as_json=True)
-    (broken,) = (
-        finding
+    broken = {
+        finding["what"]: finding["detail"]
         for finding in json.loads(capsys.readouterr().out)["findings"]
         if finding["verdict"] == "broken"
-    )
-    assert broken["what"] == "password of front"
-    assert "can be read by others" in broken["detail"]
+    }
+    assert set(broken) == {"password of front", "assistant.key_file"}
+    assert "can be read by others" in broken["password of front"]
     # All mistakes of the file itself at once.
     house.write_text(text.replace("[site]", "[sit]").replace("[door]", "[dor]"))
     with pytest.raises(ConfigError, match=r"sit: unknown key.*dor: unknown key"):

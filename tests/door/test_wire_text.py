@@ -183,6 +183,9 @@ def test_a_rejected_decision_names_nobody(key_files: tuple[Path, Path]) -> None:
         ),
         (TOPICS.command("reload"), b"{}", "asks, not as a signed command does"),
         (TOPICS.preview("kiosk"), b"\xff\xd8\xff", "a sealed picture of 3 bytes"),
+        (TOPICS.picture, b"\xff\xd8\xff", "a picture of 3 bytes, not sealed"),
+        (TOPICS.assistant, b"online", "assistant online"),
+        (TOPICS.ask_lock, b"UNLOCK", "asks, unsigned: UNLOCK"),
         (f"{TOPICS.base}/what/ever", b"hello", "unknown: hello"),
         (TOPICS.status, b"hello", "malformed: "),
         (TOPICS.decision, b"[1]", "malformed: not a decision"),
@@ -196,7 +199,13 @@ def test_each_topic_is_explained(topic: str, payload: bytes, text: str) -> None:
 
 def test_a_hostile_payload_cannot_drive_the_terminal() -> None:
     attack = "\x1b]0;owned\x07\x1b[2J\r\nlock unlocked \x9b31m \u202e"
-    for topic in (f"{TOPICS.base}/x", TOPICS.command("reload"), TOPICS.base + "/\x1b[2J"):
+    for topic in (
+        f"{TOPICS.base}/x",
+        TOPICS.ask_verify,
+        TOPICS.assistant,
+        TOPICS.command("reload"),
+        TOPICS.base + "/\x1b[2J",
+    ):
         line = line_for(topic, attack.encode())
         assert (line.tail + line.text).isprintable()
         assert "\\x1b" in line.text or topic == TOPICS.command("reload")
