@@ -13,7 +13,8 @@ Usage: install.sh [options]
   --package SPEC  what pip installs: a wheel file or a requirement (default: this checkout)
   --venv DIR      use this environment, which has oneglance, instead of making one
   --instance      a further door on this machine, named by --door: units oneglance@DOOR and
-                  oneglance-door@DOOR, its configuration and keys in /etc/oneglance/DOOR
+                  oneglance-door@DOOR (oneglance-assistant@DOOR where asked for), its configuration
+                  and keys in /etc/oneglance/DOOR
   --site NAME     name of the house in MQTT topics (default: home)
   --door NAME     name of the door in MQTT topics (default: front)
   --host NAME     the broker's host name or address (default: 127.0.0.1)
@@ -87,8 +88,8 @@ if [ "$instance" = yes ]; then
     roles=${roles:- daemon lock}
     for role in $roles; do
         case $role in
-        kiosk | reader | assistant | broker)
-            echo "install.sh: --instance makes a daemon or a lock, no $role" >&2
+        kiosk | reader | broker)
+            echo "install.sh: --instance makes a daemon, a lock or an assistant, no $role" >&2
             exit 2
             ;;
         esac
@@ -199,8 +200,10 @@ installed_units() {
         printf '%s.service\n' oneglance oneglance-door oneglance-reader oneglance-assistant
     fi
     for file in "$units"/oneglance.service "$units"/oneglance-door.service \
-        "$units"/oneglance-kiosk.service "$units"/oneglance-reader.service "$units"/oneglance-assistant.service \
-        "$units"/*.wants/oneglance@*.service "$units"/*.wants/oneglance-door@*.service; do
+        "$units"/oneglance-kiosk.service "$units"/oneglance-reader.service \
+        "$units"/oneglance-assistant.service \
+        "$units"/*.wants/oneglance@*.service "$units"/*.wants/oneglance-door@*.service \
+        "$units"/*.wants/oneglance-assistant@*.service; do
         if [ -e "$file" ] || [ -L "$file" ]; then echo "${file##*/}"; fi
     done
 }
@@ -210,6 +213,8 @@ install_template() {
     case $1 in
     oneglance) folder=oneglance-doors ;;
     oneglance-door) folder=oneglance-locks ;;
+    # It keeps nothing.
+    oneglance-assistant) folder='' ;;
     esac
     run install -m 0644 "$here/$1.service" "$units/$1@.service"
     run sed -i \
@@ -303,10 +308,10 @@ withdraw() {
 
 # The same of the button, lock and camera; below a prefix nothing was ever announced.
 withdraw_assistant() {
-    [ -e "$house/assistant.toml" ] || return 0
+    [ -e "$1/assistant.toml" ] || return 0
     if live || [ "$dry" = yes ]; then
-        run "${venv:-$opt/venv}/bin/oneglance" assistant --withdraw -c "$house/assistant.toml" ||
-            say "Home Assistant still shows what it may ask for: the broker did not take that back"
+        run "${venv:-$opt/venv}/bin/oneglance" assistant --withdraw -c "$1/assistant.toml" ||
+            say "Home Assistant still shows what $1 let it ask for: the broker did not take that back"
     fi
 }
 
@@ -315,18 +320,20 @@ if [ "$uninstall" = yes ] && [ "$instance" = yes ]; then
     # A name mistyped must not look as if that door were gone.
     [ -d "$etc" ] || [ -d "$state" ] || [ -d "$lock_state" ] ||
         fail "there is no further door '$door' on this machine"
-    for unit in "oneglance@$door.service" "oneglance-door@$door.service"; do
+    for unit in "oneglance@$door.service" "oneglance-door@$door.service" \
+        "oneglance-assistant@$door.service"; do
         if live && [ -n "$(find "$units" -name "$unit" -print -quit)" ]; then
             run systemctl disable --now "$unit" || say "could not be stopped: $unit"
         fi
     done
     withdraw "$state" "$etc"
+    withdraw_assistant "$etc"
     if [ "$purge" = no ]; then
         say "kept: keys and configuration in $etc, the gallery and the audit log in $state"
         exit 0
     fi
     for folder in "$etc" "$state" "$lock_state" "$units/oneglance@$door.service.d" \
-        "$units/oneglance-door@$door.service.d"; do
+        "$units/oneglance-door@$door.service.d" "$units/oneglance-assistant@$door.service.d"; do
         run rm -rf "$folder"
     done
     if live; then run systemctl daemon-reload; fi
@@ -339,10 +346,11 @@ if [ "$uninstall" = yes ]; then
         if live; then run systemctl disable --now "$unit" || say "could not be stopped: $unit"; fi
         if [ "$packaged" = no ]; then run rm -f "$units/$unit"; fi
     done
-    run rm -f "$units/oneglance@.service" "$units/oneglance-door@.service"
+    run rm -f "$units/oneglance@.service" "$units/oneglance-door@.service" \
+        "$units/oneglance-assistant@.service"
     if live; then run systemctl daemon-reload; fi
     withdraw "$prefix/var/lib/oneglance" "$house"
-    withdraw_assistant
+    for folder in "$house" "$house"/*; do withdraw_assistant "$folder"; done
     for folder in "$prefix"/var/lib/oneglance-doors/*; do withdraw "$folder" "$house/${folder##*/}"; done
     if [ "$packaged" = yes ]; then exit 0; fi
     if link_is_ours; then run rm -f "$link"; fi
@@ -402,7 +410,7 @@ if [ "$upgrade" = yes ]; then
         oneglance-door*) asked="$asked lock" ;;
         oneglance-kiosk.service) asked="$asked kiosk" ;;
         oneglance-reader.service) asked="$asked reader" ;;
-        oneglance-assistant.service) asked="$asked assistant" ;;
+        oneglance-assistant*) asked="$asked assistant" ;;
         esac
         if live && systemctl is-active --quiet "$unit"; then running="$running $unit"; fi
     done
@@ -512,8 +520,8 @@ fi
 state=/var/lib/oneglance lock_state=/var/lib/oneglance-door
 if [ "$instance" = yes ]; then
     state=/var/lib/oneglance-doors/$door lock_state=/var/lib/oneglance-locks/$door
-    # The broker knows the machine's daemons by one password, and its locks by another.
-    for file in ca.crt daemon.password lock.password; do
+    # The broker knows the machine's daemons by one password, its locks by another, and so on.
+    for file in ca.crt daemon.password lock.password assistant.password; do
         if [ -e "$house/$file" ] && [ ! -e "$etc/$file" ]; then
             run cp -p "$house/$file" "$etc/$file"
         fi
@@ -749,7 +757,7 @@ if [ "$instance" = yes ]; then suffix=@$door.service; fi
 # Further doors run the program that was just renewed, by a template of the unit that was.
 further=''
 if [ "$instance" = no ]; then
-    for service in oneglance oneglance-door; do
+    for service in oneglance oneglance-door oneglance-assistant; do
         if [ -e "$units/$service@.service" ]; then install_template "$service"; fi
         for file in "$units"/*.wants/"$service"@*.service; do
             if [ -L "$file" ]; then further="$further ${file##*/}"; fi

@@ -296,6 +296,16 @@ def test_a_further_door_has_its_own_keys_state_and_units(tmp_path: Path) -> None
     state = (etc / "back/oneglance.toml").read_text()
     assert 'sequence_file = "/var/lib/oneglance-doors/back/sequence"' in state
     install("--instance", "--role", "kiosk", "--prefix", str(tmp_path), code=2)
+    install("--instance", "--role", "assistant", "--prefix", str(tmp_path), "--door", "back")
+    assistant = load_config(etc / "back/assistant.toml")
+    assert (assistant.site.door, assistant.mqtt.user) == ("back", "oneglance-assistant")
+    assert read_keyring(etc / "back/keyring.json").find("assistant") is not None
+    assert (etc / "back/assistant.password").read_bytes() == (
+        etc / "assistant.password"
+    ).read_bytes()
+    template = (units / "oneglance-assistant@.service").read_text()
+    assert "--config /etc/oneglance/%i/assistant.toml" in template
+    assert "LoadCredential=assistant.key:/etc/oneglance/%i/assistant.key" in template
 
 
 def test_a_further_door_goes_by_itself(tmp_path: Path) -> None:
