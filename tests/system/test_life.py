@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machine import ROOT, Machine
+from machine import ROOT, Machine, wait_for
 from reliability import Ledger
 from whole_door import ETC, SERVICES, STATE, Door
 
@@ -245,6 +245,30 @@ def test_a_second_door_runs_beside_the_first(door: Door) -> None:
         assert machine.show(unit, "ActiveState") == "inactive"
         assert machine.run("systemctl", "is-enabled", unit, check=False).stdout != "enabled\n"
     assert machine.sh(f"ls -d {ETC}/back {STATE}-*/back 2>/dev/null || true") == ""
+    door.wait_open(door.now())
+
+
+def test_what_asks_for_home_assistant_runs_beside_it(door: Door) -> None:
+    machine = door.machine
+    program = ("--venv", "/opt/oneglance/venv")
+    machine.run(INSTALL, *program, "--role", "broker", "--role", "assistant")
+    unit = "oneglance-assistant.service"
+    wait_for(
+        lambda: (
+            "connected to the broker"
+            in machine.run("journalctl", "--no-pager", "--output", "cat", "--unit", unit).stdout
+        ),
+        60,
+        "it does not get to the broker",
+    )
+    assert machine.show(unit, "ActiveState") == "active"
+    assert machine.show(unit, "NRestarts") == "0"
+    scored = machine.run(
+        "systemd-analyze", "security", "--no-pager", "--threshold=20", unit, check=False
+    )
+    assert scored.returncode == 0, scored.stdout[-200:]
+    verified = machine.run("systemd-analyze", "verify", "--man=no", unit)
+    assert verified.stdout + verified.stderr == ""
     door.wait_open(door.now())
 
 
