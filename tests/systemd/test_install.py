@@ -222,16 +222,6 @@ def test_a_lock_on_a_machine_of_its_own_is_told_what_it_still_needs(tmp_path: Pa
     assert load_config(tmp_path / "etc/oneglance/door.toml").mqtt.host == "door.lan"
 
 
-def test_a_house_that_is_there_gets_an_assistant(tmp_path: Path) -> None:
-    install("--role", "daemon", "--prefix", str(tmp_path))
-    etc = tmp_path / "etc/oneglance"
-    said = install("--role", "assistant", "--prefix", str(tmp_path))
-    assert f"still needed: {etc}/assistant.password" in said
-    entry = read_keyring(etc / "keyring.json").find("assistant")
-    assert entry is not None
-    assert entry.role is Role.ASSISTANT
-
-
 def test_a_house_from_before_keyrings_gets_one_and_keeps_its_signing_key(tmp_path: Path) -> None:
     install("--role", "daemon", "--prefix", str(tmp_path))
     etc = tmp_path / "etc/oneglance"
