@@ -6,10 +6,10 @@ python benchmarks/equal_fmr.py --peers .venv-peers/bin/python --data DATA [--fol
 DATA holds lfw_folds1-8.zip, lfw_people_folds1-8.csv and MobileFaceNet.tflite; the peers' Python is
 made by peers-environment.sh. Every pair of the pictures of these folds is scored as the contender
 scores: oneglance by its head (with the standard model, and with mobileface-large), face_recognition
-by distance, BlazeFace with MobileFaceNet and YuNet with SFace by cosine. The threshold for a rate is
-taken from the contender's own impostor pairs, the best that it could have been given. A genuine pair
-with a face that was not found counts as not matched. 95 %: a bootstrap over people. Every Nth of
-these people is taken. Templates are kept in FOLDER, so that a run can go on. One JSON object on
+by distance, BlazeFace with MobileFaceNet and YuNet with SFace by cosine. The threshold for a rate
+is taken from the contender's own impostor pairs, the best that it could have been given. A genuine
+pair with a face that was not found counts as not matched. 95 %: a bootstrap over people. Every Nth
+of these people is taken. Templates are kept in FOLDER, so that a run can go on. One JSON object on
 stdout.
 """
 
