@@ -182,9 +182,9 @@ def test_a_state_folder_that_becomes_read_only_opens_nothing(door: Door, ledger:
     assert machine.main_pid(DAEMON) == pid
 
 
-@pytest.mark.parametrize("mode", ["silent", "refuse"])
+@pytest.mark.parametrize(("mode", "doing"), [("silent", "is silent"), ("refuse", "refuses")])
 def test_a_camera_that_blocks_or_refuses_is_waited_for(
-    door: Door, ledger: Ledger, mode: str
+    door: Door, ledger: Ledger, mode: str, doing: str
 ) -> None:
     for _ in range(TIMES):
         since = door.now()
@@ -197,7 +197,7 @@ def test_a_camera_that_blocks_or_refuses_is_waited_for(
             "a lost camera is not told",
         )
         door.set_camera("visits")
-        recovered(door, ledger, f"camera {mode}, from when it works again", door.now())
+        recovered(door, ledger, f"camera {doing}, from when it works again", door.now())
 
 
 def test_a_recording_that_ends_begins_again(door: Door, ledger: Ledger) -> None:
