@@ -46,6 +46,12 @@ def album(small_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "1,obama/obama.jpg,<collins>/astronaut.png,0\n"
         "1,biden/biden.jpg,biden/wall.png,1\n"
     )
+    # The two smallest, for what is not about their figures.
+    (folder / "quick.csv").write_text(
+        "fold,image_a,image_b,same\n"
+        "1,obama/obama.jpg,obama/obama2.jpg,1\n"
+        "1,obama/obama.jpg,biden/wall.png,0\n"
+    )
     return folder
 
 
@@ -153,7 +159,7 @@ def test_without_a_package_of_it_only_the_report_is_missing_and_says_how_to_get_
     code = (
         f"import sys; sys.modules[{package!r}] = None\nfrom oneglance.cli.start import main; main()"
     )
-    pairs = ["evaluate", "--images", album, "--pairs", album / "pairs.csv"]
+    pairs = ["evaluate", "--images", album, "--pairs", album / "quick.csv"]
 
     def without(*words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

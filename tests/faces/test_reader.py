@@ -30,6 +30,30 @@ def photo(photos: Path, name: str) -> np.ndarray:
     return np.asarray(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
 
 
+@pytest.fixture(scope="module")
+def portrait(photos: Path) -> np.ndarray:
+    """One person, upright and alone."""
+    return photo(photos, "obama2.jpg")
+
+
+@pytest.fixture(scope="module")
+def here(portrait: np.ndarray, model: FaceModel) -> reader.FaceSample:
+    """The portrait's face."""
+    return reader.read_one_face(portrait, FaceDetector(), model)
+
+
+@pytest.fixture(scope="module")
+def other(photos: Path) -> np.ndarray:
+    """The portrait of somebody else."""
+    return photo(photos, "biden.jpg")
+
+
+@pytest.fixture(scope="module")
+def beside(other: np.ndarray, model: FaceModel) -> reader.FaceSample:
+    """Somebody else's face."""
+    return reader.read_one_face(other, FaceDetector(), model)
+
+
 def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
     return bytes(cv2.imencode(suffix, image)[1])
 
@@ -77,15 +101,12 @@ def test_one_face_at_enrolment_is_read(photos: Path, model: FaceModel) -> None:
 
 
 def test_two_pictures_of_one_person_match_and_another_person_does_not(
-    photos: Path, model: FaceModel
+    photos: Path, model: FaceModel, here: reader.FaceSample, beside: reader.FaceSample
 ) -> None:
-    detector = FaceDetector()
-    first, second, stranger = (
-        reader.read_one_face(photo(photos, name), detector, model).template[None]
-        for name in ("obama.jpg", "obama2.jpg", "biden.jpg")
-    )
-    assert model.compare(first, second)[0, 0] > model.threshold("1e-4")
-    assert model.compare(first, stranger)[0, 0] < model.threshold("1e-2")
+    image = photo(photos, "obama.jpg")
+    first = reader.read_one_face(image, FaceDetector(), model).template[None]
+    assert model.compare(first, here.template[None])[0, 0] > model.threshold("1e-4")
+    assert model.compare(first, beside.template[None])[0, 0] < model.threshold("1e-2")
 
 
 def test_a_picture_without_a_face_cannot_enrol(model: FaceModel) -> None:
@@ -119,13 +140,13 @@ def face_of(portrait: np.ndarray, sample: reader.FaceSample, side_px: int) -> np
 
 
 def test_of_a_tilted_head_in_the_middle_and_an_upright_bystander_the_bystander_is_not_read(
-    photos: Path, model: FaceModel
+    model: FaceModel,
+    portrait: np.ndarray,
+    here: reader.FaceSample,
+    other: np.ndarray,
+    beside: reader.FaceSample,
 ) -> None:
-    portrait = photo(photos, "obama2.jpg")
-    other = photo(photos, "biden.jpg")
     detector = FaceDetector()
-    here = reader.read_one_face(portrait, detector, model)
-    beside = reader.read_one_face(other, detector, model)
     turn = cv2.getRotationMatrix2D(here.box.centre, 30.0, 150 / here.box.width)
     turn[:, 2] += np.array([250, 250]) - here.box.centre
     scene = np.asarray(cv2.warpAffine(portrait, turn, (500, 500)), np.uint8)
@@ -146,11 +167,13 @@ def test_of_a_tilted_head_in_the_middle_and_an_upright_bystander_the_bystander_i
     [((140, 0), True), ((140, 140), True), ((0, 80), False), ((140, 280), False)],
 )
 def test_only_a_face_near_the_middle_or_straight_above_it_can_enrol(
-    photos: Path, model: FaceModel, corner: tuple[int, int], enrols: bool
+    model: FaceModel,
+    portrait: np.ndarray,
+    here: reader.FaceSample,
+    corner: tuple[int, int],
+    enrols: bool,
 ) -> None:
-    portrait = photo(photos, "obama2.jpg")
     detector = FaceDetector()
-    here = reader.read_one_face(portrait, detector, model)
     x, y = corner
     scene = np.full((400, 400, 3), 127, np.uint8)
     scene[y : y + 120, x : x + 120] = face_of(portrait, here, 120)
@@ -163,11 +186,9 @@ def test_only_a_face_near_the_middle_or_straight_above_it_can_enrol(
 
 
 def test_somebody_small_in_the_background_does_not_spoil_an_enrolment(
-    photos: Path, model: FaceModel
+    model: FaceModel, portrait: np.ndarray, here: reader.FaceSample
 ) -> None:
-    portrait = photo(photos, "obama2.jpg")
     detector = FaceDetector()
-    here = reader.read_one_face(portrait, detector, model)
     scene = np.full((500, 400, 3), 127, np.uint8)
     scene[150:450, 50:350] = face_of(portrait, here, 300)
     tilted = cv2.warpAffine(
@@ -182,11 +203,9 @@ def test_somebody_small_in_the_background_does_not_spoil_an_enrolment(
 
 
 def test_something_small_in_the_middle_does_not_stand_for_the_face_above_it(
-    photos: Path, model: FaceModel
+    model: FaceModel, portrait: np.ndarray, here: reader.FaceSample
 ) -> None:
-    portrait = photo(photos, "obama2.jpg")
     detector = FaceDetector()
-    here = reader.read_one_face(portrait, detector, model)
     scene = np.full((600, 400, 3), 127, np.uint8)
     scene[:220, 90:310] = face_of(portrait, here, 220)
     tilted = face_of(portrait, here, 90)
@@ -199,10 +218,8 @@ def test_something_small_in_the_middle_does_not_stand_for_the_face_above_it(
 
 
 def test_a_face_away_from_the_middle_is_read_where_there_is_none_in_it(
-    photos: Path, model: FaceModel
+    model: FaceModel, portrait: np.ndarray, here: reader.FaceSample
 ) -> None:
-    portrait = photo(photos, "obama2.jpg")
-    here = reader.read_one_face(portrait, FaceDetector(), model)
     small = cv2.resize(portrait, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     scene = np.full((small.shape[0], 3 * small.shape[1], 3), 127, np.uint8)
     scene[:, : small.shape[1]] = small
@@ -222,7 +239,8 @@ def test_a_portraits_doubtful_face_is_read_up_to_a_limit(
         return Located(locate(image, boxes).points, np.full(len(boxes), doubt))
 
     monkeypatch.setattr(model, "locate", doubtful)
-    image = photo(photos, "obama.jpg")
+    # Small: who is doubted is searched for again and again.
+    image = np.asarray(cv2.resize(photo(photos, "obama.jpg"), None, fx=0.6, fy=0.6), np.uint8)
     assert (reader.read_central_face(image, FaceDetector(), model) is not None) == read
     assert reader.read_faces(image, FaceDetector(), model) == []
 
@@ -277,9 +295,8 @@ def test_a_damaged_member_of_a_zip_names_itself(tmp_path: Path) -> None:
 
 
 def test_one_search_misses_the_tilted_head_that_a_search_for_stills_finds(
-    photos: Path, model: FaceModel, tmp_path: Path
+    model: FaceModel, portrait: np.ndarray, tmp_path: Path
 ) -> None:
-    portrait = photo(photos, "obama2.jpg")
     height, width = portrait.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), 30.0, 1.0)
     tilted = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
