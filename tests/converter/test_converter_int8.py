@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.converter.calibration import neighbours_alike, stratified
+from oneglance.converter.calibration import calibration_faces, neighbours_alike, stratified
 from oneglance.converter.choice import choose
 from oneglance.converter.delegate import macs_of, only, taken_by_delegate
 from oneglance.converter.folder import write_model_folder
@@ -282,7 +282,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, twins: Twins) -> Job:
     ("kind", "told"),
     [("noise", "random noise"), ("walls", "no face was found"), ("none", "there are no pictures")],
 )
-def test_unfit_calibration_is_refused(trained: Job, tmp_path: Path, kind: str, told: str) -> None:
+def test_unfit_calibration_is_refused(tmp_path: Path, kind: str, told: str) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -291,13 +291,11 @@ def test_unfit_calibration_is_refused(trained: Job, tmp_path: Path, kind: str, t
         if kind == "walls":
             picture = np.full((90, 90, 3), 120, np.uint8)
         cv2.imwrite(str(folder / f"{number}.png"), picture)
-    job = replace(trained, calibration=str(folder), out=str(tmp_path / "made"))
     with pytest.raises(ConfigError, match=told):
-        run_job(job)
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+        calibration_faces(folder, load_model())
 
 
-def test_too_few_faces_to_calibrate_with_are_counted(
+def test_too_few_faces_to_calibrate_with_are_counted_and_leave_nothing_behind(
     trained: Job, small_photos: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "pictures"
@@ -306,6 +304,7 @@ def test_too_few_faces_to_calibrate_with_are_counted(
     job = replace(trained, calibration=str(folder), out=str(tmp_path / "made"))
     with pytest.raises(ConfigError, match="1 faces in 1 pictures are too few"):
         run_job(job)
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
 
 
 def test_a_killed_conversion_leaves_nothing_behind(trained: Job, tmp_path: Path) -> None:

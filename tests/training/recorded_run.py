@@ -1,6 +1,7 @@
-"""Run recipes as one of several processes, and say which files of the runs this one touched.
+"""Train as one of several processes, and say which files of the runs this one touched.
 
-Arguments: the folder of the runs, and a JSON file with the recipes by the names of their runs.
+Arguments: the folder of the runs, and a JSON file with the recipes by the names of their runs. The
+small regression is trained too, into "sum", and what came of it is told.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+
+import small_regression
 
 from oneglance.training.engine.distribute import shared_out
 from oneglance.training.engine.progress import silent
@@ -47,5 +50,11 @@ if __name__ == "__main__":
             recipe = parse_recipe(content, name)
             out = runs / name
             run_recipe(recipe, data_dir=runs.parent, out=out, resume=False, stage=silent)
-    answer = {"processes": spread.processes, "index": spread.index, "changed": sorted(changed)}
+        weights = small_regression.fit(runs / "sum")
+    answer = {
+        "processes": spread.processes,
+        "index": spread.index,
+        "weights": weights.tolist(),
+        "changed": sorted(changed),
+    }
     sys.stdout.write(json.dumps(answer) + "\n")

@@ -15,7 +15,6 @@ import pytest
 from drawn_alphabets import corners_of, drawn, write_omniglot
 from numpy.typing import NDArray
 
-from oneglance.converter.child import convert_in_child
 from oneglance.converter.job import run_job
 from oneglance.converter.request import Job
 from oneglance.errors import ConfigError
@@ -211,7 +210,7 @@ def test_a_run_killed_in_any_step_and_resumed_ends_the_same(
 
 def test_a_converted_pair_is_the_same_pair(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "made"
-    report = convert_in_child(job(run / "siamese.keras", out))
+    report = run_job(job(run / "siamese.keras", out))
     model = load_drawing_model(out)
     assert report["model_id"] == model.model_id
     assert report["parity"]["cosine_min"] > 0.9999

@@ -6,10 +6,8 @@ import importlib.util
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import small_regression
-from numpy.typing import NDArray
 from several_processes import both_said, child, said
 
 from oneglance.errors import ConfigError
@@ -74,24 +72,18 @@ def test_jax_trains_the_recipe_on_two_devices_as_on_one(
     assert (tmp_path / "none" / "run.json").read_text().count('"backend": "jax"') == 1
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.float32]:
-    """The weights that one process trains."""
-    spread, weights = small_regression.fit(tmp_path_factory.mktemp("alone"))
-    assert spread.processes == 1
-    return weights
-
-
-@pytest.mark.parametrize("backend", [pytest.param("jax", marks=needs_jax), "tensorflow"])
-def test_two_processes_train_what_one_trains_and_the_first_writes(
-    tmp_path: Path, backend: str, alone: NDArray[np.float32]
-) -> None:
-    told = both_said(backend, str(small_regression.__file__), str(tmp_path))
-    both = [line.split() for line in told]
-    assert [answer[:2] for answer in both] == [["2", "0"], ["2", "1"]]
-    for answer in both:
-        assert np.array(answer[2:], float) == pytest.approx(alone, abs=1e-5)
-    assert sorted(path.name for path in tmp_path.glob("*.keras")) == [
+@needs_jax
+def test_two_processes_train_what_one_trains_and_the_first_writes(tmp_path: Path) -> None:
+    """By JAX; TensorFlow's two are in test_one_writer.py."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    alone = small_regression.fit(tmp_path)
+    told = both_said("jax", str(small_regression.__file__), str(shared))
+    both = [json.loads(line) for line in told]
+    assert [(each["processes"], each["index"]) for each in both] == [(2, 0), (2, 1)]
+    for each in both:
+        assert each["weights"] == pytest.approx(alone, abs=1e-5)
+    assert sorted(path.name for path in shared.glob("*.keras")) == [
         "sum-1.keras",
         "sum-2.keras",
         "sum-best.keras",

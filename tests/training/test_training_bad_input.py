@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -222,9 +223,20 @@ def small_files(folder: Path) -> Iterator[Callable[[], None]]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the recipe smoke-aligner that nothing interrupted."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    recipe = load_recipe("smoke-aligner")
+    run_recipe(recipe, data_dir=out.parent, out=out, resume=False, stage=silent)
+    return out
+
+
 @pytest.mark.parametrize("shortage", [little_space, small_files])
 def test_a_full_disk_stops_the_run_in_one_line_and_room_lets_it_go_on(
-    tmp_path: Path, shortage: Callable[[Path], AbstractContextManager[Callable[[], None]]]
+    tmp_path: Path,
+    shortage: Callable[[Path], AbstractContextManager[Callable[[], None]]],
+    whole: Path,
 ) -> None:
     recipe = load_recipe("smoke-aligner")
     disk = tmp_path / "disk"
@@ -244,17 +256,15 @@ def test_a_full_disk_stops_the_run_in_one_line_and_room_lets_it_go_on(
         make_room()
         run_recipe(recipe, data_dir=tmp_path, out=out, resume=True, stage=silent)
         weights = keras.saving.load_model(out / "aligner.keras").get_weights()
-    whole = tmp_path / "whole"
-    run_recipe(recipe, data_dir=tmp_path, out=whole, resume=False, stage=silent)
     wanted = keras.saving.load_model(whole / "aligner.keras").get_weights()
     for one, other in zip(weights, wanted, strict=True):
         assert np.array_equal(one, other)
 
 
-def test_the_record_holds_what_makes_the_run_again(tmp_path: Path) -> None:
+def test_the_record_holds_what_makes_the_run_again(tmp_path: Path, whole: Path) -> None:
     out = tmp_path / "run"
+    shutil.copytree(whole, out)
     recipe = load_recipe("smoke-aligner")
-    run_recipe(recipe, data_dir=tmp_path, out=out, resume=False, stage=silent)
     run_recipe(recipe, data_dir=tmp_path, out=out, resume=True, stage=silent)
     record = json.loads((out / "run.json").read_text())
     kept = {key: value for key, value in record["recipe"].items() if value is not None}

@@ -93,26 +93,39 @@ def test_each_smoke_recipe_lowers_its_loss_and_leaves_a_pair(tmp_path: Path, nam
         assert scores[1] == pytest.approx(pair.predict_on_batch([chips, chips]).max(), abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    "change", [{"head": "l1"}, {"loss": ANGULAR, "sampler": PEOPLE}], ids=["pairs", "classes"]
-)
+CHANGES: dict[str, dict[str, Any]] = {
+    "pairs": {"head": "l1"},
+    "classes": {"loss": ANGULAR, "sampler": PEOPLE},
+}
+
+
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of each of CHANGES that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name, change in CHANGES.items():
+        run(folder / name, **change)
+    return {name: folder / name for name in CHANGES}
+
+
+@pytest.mark.parametrize("name", CHANGES)
 def test_a_run_killed_in_a_step_and_resumed_ends_the_same(
-    tmp_path: Path, change: dict[str, Any]
+    tmp_path: Path, wholes: dict[str, Path], name: str
 ) -> None:
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    run(whole, **change)
+    whole, broken = wholes[name], tmp_path / "broken"
     with pytest.raises(KilledError):
-        run(broken, dying_in(6), **change)
-    run(broken, resume=True, **change)
+        run(broken, dying_in(6), **CHANGES[name])
+    run(broken, resume=True, **CHANGES[name])
     assert np.array_equal(weights_of(broken), weights_of(whole))
     assert (broken / "faces.csv").read_text() == (whole / "faces.csv").read_text()
 
 
-def test_class_directions_are_in_the_checkpoint_and_not_in_the_pair(tmp_path: Path) -> None:
-    run(tmp_path / "run", loss=ANGULAR, sampler=PEOPLE)
-    checkpoint = keras.saving.load_model(tmp_path / "run" / "faces-2.keras")
+def test_class_directions_are_in_the_checkpoint_and_not_in_the_pair(
+    wholes: dict[str, Path],
+) -> None:
+    checkpoint = keras.saving.load_model(wholes["classes"] / "faces-2.keras")
     assert checkpoint.get_layer("classes").directions.shape == (6, 16)
-    pair = keras.saving.load_model(tmp_path / "run" / "siamese.keras", compile=False)
+    pair = keras.saving.load_model(wholes["classes"] / "siamese.keras", compile=False)
     assert {layer.name for layer in pair.layers} == {"a", "b", "encoder", "head"}
 
 
@@ -171,8 +184,9 @@ def test_with_patience_the_best_epoch_is_what_remains(tmp_path: Path) -> None:
         assert np.array_equal(one, other)
 
 
-def test_people_with_one_picture_are_counted(tmp_path: Path) -> None:
-    assert run(tmp_path / "run")["people_with_one_picture"] == 0
+def test_people_with_one_picture_are_counted(wholes: dict[str, Path]) -> None:
+    report = json.loads((wholes["pairs"] / "report.json").read_text())
+    assert report["people_with_one_picture"] == 0
 
 
 @pytest.mark.parametrize(

