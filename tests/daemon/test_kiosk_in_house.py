@@ -286,6 +286,9 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
 
         def ended() -> str:
             texts = hands.ask("look")["texts"]
+            # What the screen did not wait for may have been done all the same.
+            if any(text.startswith("looks like 'joe'") for text in texts):
+                return "Enrolled"
             return next((text for text in texts if text in ("Enrolled", UNANSWERED)), "")
 
         touch("Staff", *PIN, "Unlock", "Enrol somebody", "At this door's camera", "A")
@@ -310,6 +313,7 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
             if lock_told().startswith("The lock got it, verified it and stayed shut"):
                 break
             touch("Back")
+            says("Last decisions")
         assert "stayed shut" in lock_told()
         # Somebody who is not there, from a stick.
         (tmp_path / "media" / "STICK").mkdir(parents=True)
@@ -323,8 +327,9 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
             if ended() == "Enrolled":
                 break
             touch("Back")
+            says("Last decisions")
         assert ended() == "Enrolled"
-        touch("Done", "Close")
+        touch("Close")
         said = ""
 
         def answered() -> bool:
