@@ -19,12 +19,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 EXTRAS = ("daemon", "heif", "door", "kiosk")
-# Python, and the C library that its Debian has: wheels for that one and older ones can be loaded.
+# Python, and its Debian's C library: wheels for that version and older ones can be loaded.
 SYSTEMS = {"3.11": 36, "3.13": 41}
 
 
 def wanted(python: str) -> Iterator[str]:
-    """What our metadata asks for on such a machine; pip would judge by the one it runs on."""
+    """What our metadata asks for on such a machine; pip would answer for the one it runs on."""
     machine = {"platform_machine": "aarch64", "sys_platform": "linux", "python_version": python}
     left, done = list(EXTRAS), {""}
     while left:
@@ -41,7 +41,7 @@ def wanted(python: str) -> Iterator[str]:
 
 
 def resolved(python: str, newest: int) -> list[str]:
-    """Name and version of each package that pip would install; it says itself what it lacks."""
+    """Name and version of each package that pip would install; pip itself says what is missing."""
     platforms = [
         "manylinux2014_aarch64",
         *(f"manylinux_2_{n}_aarch64" for n in range(17, newest + 1)),

@@ -15,11 +15,11 @@ SYSTEMD = Path(__file__).resolve().parents[1] / "systemd"
 
 
 def main() -> None:
-    """Exit with promtool's code at the first thing that is wrong."""
+    """Exit with promtool's code at the first fault."""
     promtool = sys.argv[1] if len(sys.argv) > 1 else "promtool"
     dashboard = json.loads((SYSTEMD / "grafana/oneglance.json").read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    # Grafana puts these in itself; a rule is the one form in which promtool reads a query.
+    # Grafana fills these in itself; promtool reads a query only as part of a rule.
     rules = [
         {"record": f"query:{at}", "expr": query.replace("$__rate_interval", "1m")}
         for at, query in enumerate(queries)

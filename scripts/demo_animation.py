@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMES = (("obama3.jpg", VISIT), ("biden.jpg", VISIT), ("obama2.jpg", PHOTOGRAPH))
 SHOWN_FPS = 8
 SECONDS = 20
-# For how long a decision is shown: as the screen does, about.
+# For how long a decision is shown: about as long as on the screen.
 DECISION_S = 4.0
 SIZE = (960, 452)
 CAMERA, SCREEN = (480, 360), (480, 288)
@@ -52,7 +52,7 @@ FONTS = ROOT / "kiosk_ui/fonts"
 
 @dataclass(frozen=True)
 class Moment:
-    """What there was to see at one frame of the film."""
+    """What could be seen at one frame of the film."""
 
     at_s: float
     camera: NDArray[np.uint8]
@@ -63,7 +63,7 @@ class Moment:
 
 @dataclass
 class Recorder:
-    """Keeps each step of the daemon, beside what screen and lock show then."""
+    """Keeps each step of the daemon, and what screen and lock showed at that moment."""
 
     parts: House
     moments: list[Moment] = field(default_factory=list)
@@ -142,7 +142,7 @@ def _run(film: Path) -> tuple[list[Moment], list[Decision]]:
 
 
 def _key(screen: ScreenState) -> tuple[object, ...]:
-    """What is told apart in a picture of this size."""
+    """What can be told apart in a picture of this size."""
     return (screen.kind, screen.title, screen.line, screen.name, screen.hint, screen.progress > 0.5)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = ROOT / "tests" / "hostile"
 OUT = ROOT / "build" / "fuzz"
-# libFuzzer calls a slow input a finding after so long, and one that takes so much memory.
+# From these limits on, libFuzzer counts a slow input, or one that takes much memory, as a finding.
 SLOW_S, MOST_MB = 20, 2048
 
 

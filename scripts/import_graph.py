@@ -3,8 +3,9 @@
 usage: python scripts/import_graph.py [--check] [--root FOLDER]
 
 The imports are read from the tree's text, nothing is run; those inside functions and under `if
-TYPE_CHECKING` count, too. --check writes nothing. Exits with 1, and says why, if modules, floors or
-rooms import each other in a circle, or if --check finds that the kept .dot is not that of the tree.
+TYPE_CHECKING` count as well. --check writes nothing. Exits with 1, and says why, if modules, floors
+or rooms import each other in a circle, or if --check finds that the stored .dot does not match the
+tree.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TOP = "oneglance"
 DOT = Path("docs/images/imports.dot")
 Imports = Mapping[str, set[str]]
 
-# Floors that import another one and close a circle by it: to be turned round, and drawn in red.
+# Floors that import another one and so close a circle: to be turned round, and drawn in red.
 BACKWARDS: set[tuple[str, str]] = set()
 _STYLE = """\
   compound=true newrank=true nodesep=0.2 ranksep=0.45 bgcolor=white pad=0.15
@@ -56,7 +57,7 @@ _GROUND = "The ground of the house: every room stands on it."
 
 
 class House:
-    """The packages of a checkout, which folder each is, and what each module imports."""
+    """The packages of a checkout, the folder of each, and what each module imports."""
 
     def __init__(self, root: Path) -> None:
         setup = configparser.ConfigParser()
@@ -76,7 +77,7 @@ class House:
         return module if module in self.floors else module.rpartition(".")[0]
 
     def told(self, floor: str) -> str:
-        """What a package says of itself: the first line of its docstring."""
+        """What a package says about itself: the first line of its docstring."""
         room = room_of(floor)
         folder = self._folders[room].joinpath(*floor.split(".")[2:])
         docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
@@ -106,7 +107,7 @@ def room_of(floor: str) -> str:
 
 
 def collapsed(house: House) -> dict[str, set[str]]:
-    """The floors, and which others each one's modules import."""
+    """The floors, and which other floors each one's modules import."""
     floors: dict[str, set[str]] = {floor: set() for floor in house.floors}
     for module, imported in house.imports.items():
         floor = house.floor_of(module)
@@ -115,7 +116,7 @@ def collapsed(house: House) -> dict[str, set[str]]:
 
 
 def circle(graph: Imports) -> list[str]:
-    """One circle in a graph, if there is any: each one imports the next, the last the first."""
+    """One circle in a graph, if there is any: each imports the next, and the last the first."""
     try:
         TopologicalSorter({node: sorted(graph[node]) for node in sorted(graph)}).prepare()
     except CycleError as error:
@@ -126,12 +127,12 @@ def circle(graph: Imports) -> list[str]:
 
 
 def without_backwards(floors: Imports) -> dict[str, set[str]]:
-    """The floors, but for those of their imports that are known to be the wrong way round."""
+    """The floors without those imports that are known to be the wrong way round."""
     return {f: {to for to in tos if (f, to) not in BACKWARDS} for f, tos in floors.items()}
 
 
 def faults(house: House) -> list[str]:
-    """What is wrong with the imports, one line each."""
+    """What is wrong with the imports, a line each."""
     floors = collapsed(house)
     straight = without_backwards(floors)
     said = []
@@ -157,7 +158,7 @@ def faults(house: House) -> list[str]:
 
 
 def rooms(floors: Imports) -> dict[str, set[str]]:
-    """The rooms, and which others each one's floors import."""
+    """The rooms, and which other rooms each one's floors import."""
     found: dict[str, set[str]] = {room_of(floor): set() for floor in floors}
     for floor, imported in floors.items():
         found[room_of(floor)] |= {room_of(other) for other in imported} - {room_of(floor)}
@@ -167,7 +168,7 @@ def rooms(floors: Imports) -> dict[str, set[str]]:
 def needed(graph: Imports) -> dict[str, set[str]]:
     """The arrows of a graph without circles that do not follow from others.
 
-    If a loads b and b loads c, that a loads c as well is no news.
+    If a loads b and b loads c, an arrow from a to c says nothing new.
     """
     beyond: dict[str, set[str]] = {}
     for node in TopologicalSorter(graph).static_order():
@@ -195,7 +196,7 @@ def drawn(house: House) -> str:
     for floor, to in sorted(BACKWARDS):
         lines.append(f'  "{floor}" -> "{to}" [color="{_RED}" constraint=false]')
     for room, to in _arrows(between):
-        # One arrow is seen; all of them put the whole of a room below the other.
+        # One arrow is visible; all of them together put a whole room below the other.
         for low in bottoms[room]:
             for high in tops[to]:
                 lines.append(f'  "{low}" -> "{high}" [style=invis]')
@@ -220,7 +221,7 @@ def _turned(graph: Imports) -> dict[str, set[str]]:
 
 
 def _ends(inside: Imports) -> dict[str, list[str]]:
-    """Of each room, the floors that no floor of the same room imports."""
+    """For each room, the floors that no other floor of it imports."""
     imported = set().union(*inside.values())
     found: dict[str, list[str]] = {}
     for floor in sorted(inside.keys() - imported):
@@ -233,7 +234,7 @@ def _legend() -> str:
 
 
 def _room(house: House, room: str) -> list[str]:
-    """A room without floors is a box, one with floors a frame round theirs."""
+    """A room without floors is a box; one with floors is a frame around them."""
     name = room.removeprefix(f"{TOP}.")
     told = house.told(room) if room != TOP else _GROUND
     words = "<br/>".join(escape(line) for line in textwrap.wrap(told, 30))
@@ -258,7 +259,7 @@ def main() -> int:
     arguments = parser.parse_args()
     house, kept = House(arguments.root), arguments.root / DOT
     wrong = faults(house)
-    # What goes round in circles cannot be drawn from top to bottom.
+    # A graph with circles cannot be drawn from top to bottom.
     text = "" if wrong else drawn(house)
     if not wrong and arguments.check and kept.read_text("utf-8") != text:
         wrong = [f"{DOT} is not that of the tree: run 'make graph'"]

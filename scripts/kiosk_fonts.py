@@ -2,8 +2,9 @@
 
 `python scripts/kiosk_fonts.py FOLDER...`
 
-FOLDER holds the Noto fonts as Debian's fonts-noto-core, fonts-noto-extra and fonts-noto-cjk bring
-them. Writes kiosk_ui/fonts/. Needs fontTools; run it only to change which letters are there.
+FOLDER holds the Noto fonts of Debian's packages fonts-noto-core, fonts-noto-extra and
+fonts-noto-cjk. Writes kiosk_ui/fonts/. Needs fontTools; run it only to change which letters are
+included.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ DIGITS = [ord(c) for c in "0123456789:"]
 
 
 def of_codecs(*names: str, first: int, last: int) -> set[int]:
-    """What the old character sets of a country hold between two code points: its usual letters."""
+    """What a country's old character sets hold between two code points: its usual letters."""
     found = set()
     for code in range(first, last + 1):
         for name in names:
@@ -81,7 +82,7 @@ _SIMPLIFIED_CHINESE = 2
 
 
 def cut(file: Path, wanted: Iterable[int]) -> Path:
-    """Write what of `file` draws `wanted`; returns the new file."""
+    """Write the part of `file` that draws `wanted`; returns the new file."""
     options = Options()
     options.layout_features = ["*"] if "CJK" not in file.name else ["ccmp", "locl"]
     options.name_IDs = [0, 1, 2, 3, 4, 5, 6, 13, 14]

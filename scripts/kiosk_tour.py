@@ -1,4 +1,4 @@
-"""Lead the real screen through every state, language and size, and keep pictures of it.
+"""Lead the real screen through every state, language and size, and photograph it.
 
 `python scripts/kiosk_tour.py` (make kiosk-tour) starts a real broker, and for each size and
 language the real kiosk, full screen under Xvfb without a window manager; sends it what a daemon
@@ -85,9 +85,9 @@ DOORS = {
     "zh": "正门",
 }
 PARTS = VISITORS, STAFF = "visitors", "staff"
-# Of the larger sheets: from the left to the right, and the other way.
+# On the larger sheets: one written from left to right, and one the other way.
 _BOTH_WAYS = ("en", "ar")
-# By then every entrance is over and every hint may change.
+# By then every entrance has ended and every hint may change.
 _SETTLE_S = 1.0
 _AGAIN_S = 0.3
 _START_S = 120.0
@@ -100,13 +100,13 @@ _FULL_LIGHT, _LETTERS_PX = 235, 50
 
 _numbers = count(int(time.time() * 1000))
 
-# Puts one thing that is said on the broker.
+# Publishes one message at the broker.
 Send = Callable[[str, bytes, bool], None]
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One place of the tour: the screen's kind, what is said once, what again and again."""
+    """One place of the tour: the screen's kind, what is sent once, and what again and again."""
 
     name: str
     kind: str
@@ -115,12 +115,12 @@ class Stop:
 
 
 def now() -> datetime:
-    """The moment of a message."""
+    """The time of a message."""
     return datetime.now(UTC)
 
 
 def plain(topic: str, message: Callable[[], Message], *, retain: bool = False) -> Any:
-    """An unsigned message, made when it is sent."""
+    """An unsigned message, made at the time it is sent."""
     return lambda: (topic, message().to_payload(), retain)
 
 
@@ -160,7 +160,7 @@ def signed(key: Any, topic: str, make: Callable[[], Message]) -> Any:
 
 
 def decision(reason: str = "", name: str | None = None) -> Decision:
-    """The answer about one visit."""
+    """The decision on one visit."""
     moment = now()
     return Decision(
         issued_at=moment,
@@ -184,7 +184,7 @@ def decision(reason: str = "", name: str | None = None) -> Decision:
 
 
 def challenge(step: Step) -> Challenge:
-    """One movement that is asked for."""
+    """One movement that the visitor is asked for."""
     moment = now()
     return Challenge(
         issued_at=moment,
@@ -248,7 +248,7 @@ def stops(key: Any, name: str) -> Iterator[Stop]:
 
 
 class Manager:
-    """The service manager's end of sd_notify: what the kiosk says that it shows."""
+    """The service manager's end of sd_notify: what the kiosk says it is showing."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "notify"
@@ -259,7 +259,7 @@ class Manager:
         self.ready = False
 
     def listen(self, seconds: float) -> None:
-        """Take in what comes within this time."""
+        """Receive what comes within this time."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             self._socket.settimeout(left_s)
@@ -273,7 +273,7 @@ class Manager:
                     self.shown = line.removeprefix("STATUS=shows ")
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._socket.close()
 
 
@@ -319,9 +319,9 @@ def display_picture(file: Path) -> np.ndarray[Any, Any]:
 
 
 def whole_picture(file: Path, still: Callable[[], None]) -> np.ndarray[Any, Any]:
-    """What is on the display, read twice alike: else one half may be of the next frame.
+    """What is on the display, once it reads the same twice: half of it may be the next frame.
 
-    What moves without end is never twice alike, and is read a few times; `still` passes some time.
+    Something that never stops moving is read a few times only; `still` lets some time pass.
     """
     picture = display_picture(file)
     for _ in range(_READS):
@@ -334,12 +334,12 @@ def whole_picture(file: Path, still: Callable[[], None]) -> np.ndarray[Any, Any]
 
 
 def has_come_in(picture: np.ndarray[Any, Any]) -> bool:
-    """Whether the big text has its full light: on a busy machine that may take seconds."""
+    """Whether the big text has faded in fully: on a busy machine that may take seconds."""
     return bool((picture.min(axis=2) >= _FULL_LIGHT).sum() >= _LETTERS_PX)
 
 
 def lead(stop: Stop, send: Send, manager: Manager, display: Path) -> np.ndarray[Any, Any]:
-    """Say what belongs to a stop until the screen has shown it and come to rest; its picture."""
+    """Send a stop's messages until the screen shows it and has come to rest; its picture."""
     said_s, settled_s = -math.inf, 0.0
     begun_s = time.monotonic()
 
@@ -352,7 +352,7 @@ def lead(stop: Stop, send: Send, manager: Manager, display: Path) -> np.ndarray[
         if time.monotonic() - begun_s > _STOP_S:
             raise SystemExit(f"{stop.name}: the screen shows {manager.shown}, not {stop.kind}")
         if time.monotonic() - said_s > _SAY_AGAIN_S:
-            # On a busy machine an answer may be over before it was drawn.
+            # On a busy machine an answer may be gone before it is drawn.
             for said in stop.once:
                 send(*said())
                 manager.listen(0.12)
@@ -369,7 +369,7 @@ def lead(stop: Stop, send: Send, manager: Manager, display: Path) -> np.ndarray[
 def touched(
     stage: Stage, environment: dict[str, str], said: dict[str, str], size: tuple[int, int]
 ) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """Pictures of the kiosk that is touched, each with the name of its stop."""
+    """Pictures of the touched kiosk, each with the name of its stop."""
     display = stage.folder / "Xvfb_screen0"
     with touched_kiosk(stage.folder, environment, said, size) as hands:
         for stop in staff_stops(stage):
@@ -384,7 +384,7 @@ def touched(
 
 
 def at_most_each(seconds: float, do: Callable[[], None]) -> Callable[[], None]:
-    """Do something, unless it was done less than so long ago."""
+    """Do something, unless it was done only just before."""
     done_s = -math.inf
 
     def again() -> None:
@@ -397,7 +397,7 @@ def at_most_each(seconds: float, do: Callable[[], None]) -> Callable[[], None]:
 
 
 def staged(daemon: PlayedDaemon, folder: Path, name: str, send: Send, key: Any) -> Stage:
-    """What the stops of a touched kiosk act upon."""
+    """What the stops of a touched kiosk act on."""
 
     def sends(*said: Any) -> Callable[[], None]:
         def do() -> None:
@@ -491,7 +491,7 @@ def tour(out: Path, sizes: list[tuple[int, int]], languages: list[str], parts: l
 
 
 def sheet(out: Path, part: str, row_px: int) -> np.ndarray[Any, Any]:
-    """A row a stop: every language on a 7" panel, then the other sizes in two of them."""
+    """One row for each stop: every language on a 7" panel, then the other sizes in two of them."""
     columns = [(SIZES[0], language) for language in LANGUAGES]
     columns += [(size, language) for size in SIZES[1:] for language in _BOTH_WAYS]
     first = out / f"{SIZES[0][0]}x{SIZES[0][1]}" / LANGUAGES[0]
@@ -508,7 +508,7 @@ def sheet(out: Path, part: str, row_px: int) -> np.ndarray[Any, Any]:
 
 
 def main() -> None:
-    """The whole tour, or a part of it, and what is kept of it."""
+    """Make the whole tour or a part of it, and keep the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "kiosk-tour")
     parser.add_argument("--sizes", default=",".join(f"{w}x{h}" for w, h in SIZES))
@@ -527,7 +527,7 @@ def main() -> None:
 
 
 def keep(out: Path) -> None:
-    """Bring sheets and pictures of a whole tour into the documentation."""
+    """Copy sheets and pictures of a whole tour into the documentation."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, 72]
     for part, file, row_px in (
         (VISITORS, "kiosk-tour.jpg", 104),

@@ -1,4 +1,4 @@
-"""The tour's second half: what is touched at the screen, answered by a daemon that is played.
+"""The tour's second half: what is touched at the screen, answered by a simulated daemon.
 
 The kiosk is `tests/daemon/kiosk_hands.py`: the real one, in whose window fingers and keys are
 injected as a panel's driver would. Commands, answers and sealed pictures go over the real broker.
@@ -40,7 +40,7 @@ HANDS = Path(__file__).resolve().parents[1] / "tests" / "daemon" / "kiosk_hands.
 PIN, WRONG, NEXT_PIN = "27182818", "31415926", "16180339"
 PHOTO, FACE = "obama.jpg", FaceBox(x=0.4, y=0.22, width=0.28, height=0.373)
 _FRAME_S = 0.12
-# By then a page is drawn, and a picture that came has its place.
+# By then a page is drawn, and a picture that arrived has its place.
 _FRAMES = 4
 _WAIT_S, _LOOK_AGAIN_S = 120.0, 0.05
 
@@ -117,7 +117,7 @@ def visitor_jpeg() -> bytes:
 
 
 class PlayedDaemon:
-    """Answers every command with what `says` holds for its verb, and sends a visitor's picture."""
+    """Answers every command with what `says` holds for its verb, and sends a live picture."""
 
     def __init__(self, mqtt: MqttConfig, topics: Topics, signing: Ed25519PrivateKey) -> None:
         # Code and text by verb; several are said one after the other, the last one for good.
@@ -184,7 +184,7 @@ class Hands:
         self._process = process
 
     def ask(self, what: str, **more: Any) -> Any:
-        """Have one thing done, and hear what came of it."""
+        """Have one thing done, and return the answer."""
         told, heard = self._process.stdin, self._process.stdout
         if told is None or heard is None:
             raise SystemExit("the kiosk has no ears")
@@ -196,7 +196,7 @@ class Hands:
         return json.loads(line)
 
     def until(self, what: str, there: Callable[[], Any], say: Callable[[], None]) -> None:
-        """Wait until something is so, and go on saying what is to be said meanwhile."""
+        """Wait until a condition holds, and go on sending messages meanwhile."""
         end_s = time.monotonic() + _WAIT_S
         while not there():
             if time.monotonic() > end_s:
@@ -242,17 +242,17 @@ def touched_kiosk(
 
 
 def admin_key() -> AdminKey:
-    """A key that the played daemon takes, as it takes every one."""
+    """A key that the simulated daemon accepts, as it accepts any."""
     return AdminKey("hall-admin", Ed25519PrivateKey.generate())
 
 
 @dataclass(frozen=True)
 class Touched:
-    """One place: how to get there from the one before, and by what one knows that it is there.
+    """One place: how to get there from the one before, and how to tell that the screen is there.
 
-    `before` is done first, on this side; then `touch` are keys, and `type` is typed. `say` is said
-    again and again. It is there when one of `keys` is to be seen, when the screen's `kind` is this,
-    with a `picture`, and when the message `text` stands on it.
+    `before` is called first, in this process; then the keys in `touch` are touched, and `type` is
+    typed. `say` is called again and again. The place is reached when one of `keys` is visible, the
+    screen's `kind` is this one, with a `picture`, and shows the message `text`.
     """
 
     name: str
@@ -270,11 +270,11 @@ class Touched:
 
 @dataclass
 class Stage:
-    """What the stops act upon: the daemon that is played, the folder, what is said on the broker.
+    """What the stops act on: the simulated daemon, the folder, and what is said at the broker.
 
     `look`, `check`, `challenge` say what a daemon says while somebody is there, `idle` that nobody
-    is, `degraded` that a camera is lost; `tested` sends a signed test of the lock, and `locked`
-    what the lock says of it.
+    is, `degraded` that a camera is lost; `tested` sends a signed test of the lock, and `locked` the
+    lock's answer to it.
     """
 
     daemon: PlayedDaemon
@@ -291,7 +291,7 @@ class Stage:
 
 
 def stops(stage: Stage) -> Iterator[Touched]:
-    """Every page that fingers lead to, in an order in which one leads to the next."""
+    """Every page that touching leads to, each leading to the next."""
     yield from _visitors(stage)
     yield from _locked_out(stage)
     yield from _people(stage)
@@ -316,7 +316,7 @@ def _visitors(stage: Stage) -> Iterator[Touched]:
 
 def _locked_out(stage: Stage) -> Iterator[Touched]:
     yield Touched("pin", before=stage.idle, touch=("staff",), type=PIN[:5], keys="unlock")
-    # Its other digits are typed for a wrong one.
+    # Typed instead of the right one, it is a wrong PIN.
     yield Touched("pin-wrong", type=WRONG[5:], then=("unlock",), text="Wrong PIN: try again")
     for _ in range(FREE - 2):
         yield Touched("", type=WRONG, then=("unlock",), text="Wrong PIN: try again")
@@ -488,7 +488,7 @@ def lead(hands: Hands, stop: Touched, code: str) -> None:
         if not arrived(look):
             since = None
             return False
-        # What was touched is done, but what is seen may be of the frame before.
+        # The touch has been handled, but the frame before may still be on the display.
         since = look["frame"] if since is None else since
         return bool(look["frame"] >= since + _FRAMES)
 

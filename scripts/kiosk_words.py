@@ -1,7 +1,7 @@
-"""The screen's words: gather their ids, bring the catalogues up to date, compile them.
+"""The screen's words: gather the messages, bring the catalogues up to date, compile them.
 
-`python scripts/kiosk_words.py` (make words). Translate in kiosk_ui/locale/LANGUAGE/LC_MESSAGES/
-kiosk.po; what is compiled from it stands beside it. Needs Babel.
+`python scripts/kiosk_words.py` (make words). Translate in
+kiosk_ui/locale/LANGUAGE/LC_MESSAGES/kiosk.po; the compiled catalogue stands beside it. Needs Babel.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def gathered() -> Catalog:
 
 
 def compiled(source: Path) -> bytes:
-    """What gettext reads, of a catalogue."""
+    """A catalogue in the form that gettext reads."""
     with source.open("rb") as file:
         catalogue = read_po(file, locale=source.parents[1].name)
     out = BytesIO()
@@ -38,13 +38,13 @@ def compiled(source: Path) -> bytes:
 
 
 def main() -> None:
-    """Update and compile every catalogue; tells what is left to translate."""
+    """Update and compile every catalogue; print what is left to translate."""
     template = gathered()
     for source in sorted(LOCALE.glob("*/LC_MESSAGES/kiosk.po")):
         code = source.parents[1].name
         with source.open("rb") as file:
             catalogue = read_po(file, locale=code)
-        # A date that changes by itself would make every run a change.
+        # A date would turn every run into a change.
         template.creation_date = catalogue.creation_date
         catalogue.update(template, no_fuzzy_matching=True)
         catalogue.obsolete.clear()

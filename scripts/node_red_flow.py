@@ -3,7 +3,7 @@
     python scripts/node_red_flow.py
 
 Node-RED keeps a function's code as text inside JSON, where nobody should have to edit it: the rule
-is taken from the checker that the test vectors are run with, and the rest is here.
+is taken from the checker that runs the test vectors, and the rest is here.
 """
 
 from __future__ import annotations

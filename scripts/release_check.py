@@ -40,7 +40,7 @@ def version_of(root: Path) -> str:
 
 
 def changelog_problems(text: str, version: str) -> Iterator[str]:
-    """What in the change log does not fit this version."""
+    """What in the change log does not match this version."""
     sections = list(_SECTION.finditer(text))
     starts = [found.start() for found in sections]
     bodies = {
@@ -129,7 +129,7 @@ def _git(root: Path, *words: str) -> str:
 
 
 def main() -> int:
-    """Say all that is wrong, or that nothing is."""
+    """Print everything that is wrong, or that nothing is."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -2,9 +2,9 @@
 
     python scripts/slow_tests.py REPORT [--longest 1.0] [--out tests/slow.txt]
 
-REPORT is what a run of all tests with tests/waiting.py wrote, as `make slow-tests` does, or the
+REPORT is written by a run of all tests with tests/waiting.py, as in `make slow-tests`, or by the
 first run of `make test-steady` (build/steady/*/every.xml). Whole files are listed, since the first
-test that uses a fixture pays for it. A file that is not listed is run: a new one always is.
+test that uses a fixture pays for it. Files that are not listed are run, so new ones always are.
 """
 
 from __future__ import annotations

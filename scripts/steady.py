@@ -2,12 +2,12 @@
 
     python scripts/steady.py --repeat 20 [tests/one_file.py ...]
 
-First each test runs once, and tests/waiting.py hears which of them wait for what a busy machine can
-make late: a process, a thread, a socket, a signal, a clock. Those are the candidates, except what
-computes for more than --longest seconds: it trains a network or installs an environment, and would
-take the time of hundreds of others. Then the candidates run --repeat times beside stress-ng, spread
-over workers as in `make test`. Started again with the same code, it goes on after the last
-repetition that ended.
+First each test runs once, and tests/waiting.py records which of them wait for something that a busy
+machine can delay: a process, a thread, a socket, a signal, a clock. Those are the candidates,
+except tests that compute for more than --longest seconds: they train a network or install an
+environment, and would take the time of hundreds of others. Then the candidates run --repeat times
+beside stress-ng, spread over workers as in `make test`. Started again with the same code, it goes
+on after the last finished repetition.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Test:
-    """One test as one run saw it."""
+    """One test in one run."""
 
     name: str
     computed_s: float
@@ -41,7 +41,7 @@ def say(text: str) -> None:
 
 
 def tests_in(report: Path) -> list[Test]:
-    """Read what a run with tests/waiting.py wrote."""
+    """Read the report of a run with tests/waiting.py."""
     tests = []
     for case in ET.parse(report).iter("testcase"):  # noqa: S314  # our own file
         told = {one.get("name"): one.get("value", "") for one in case.iter("property")}
@@ -60,7 +60,7 @@ def tests_in(report: Path) -> list[Test]:
 
 
 def summary(candidates: set[str], repetitions: list[list[Test]]) -> tuple[str, bool]:
-    """What came of all repetitions, in words, and whether each candidate passed in each."""
+    """The result of all repetitions in words, and whether every candidate passed every time."""
     ran = [test for tests in repetitions for test in tests]
     count = collections.Counter(test.outcome for test in ran)
     failed = collections.Counter(test.name for test in ran if test.outcome == "failed")
@@ -75,7 +75,7 @@ def summary(candidates: set[str], repetitions: list[list[Test]]) -> tuple[str, b
 
 
 def main() -> int:
-    """Exit code 0: every test passed each time; 1: not so; 2: it could not be tried."""
+    """Exit code 0: every test passed each time; 1: one did not; 2: it could not be tried."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -143,7 +143,7 @@ def _under_load(beside: str, chosen: Path, report: Path, workers: int) -> bool:
 
 
 def _run(arguments: list[str], report: Path, workers: int) -> bool:
-    """Run pytest to its end, whatever the tests say; only then is there a report."""
+    """Run pytest to its end, even if tests fail; only then is there a report."""
     unfinished = report.with_suffix(".part")
     log = report.with_suffix(".log")
     with log.open("w") as told:
@@ -166,7 +166,7 @@ def _run(arguments: list[str], report: Path, workers: int) -> bool:
 
 
 def _state(paths: list[str]) -> str:
-    """A name for this code and these tests: runs of others do not count."""
+    """A name for this code and these tests: runs of other versions do not count."""
     head, changes = (
         subprocess.run(["git", *words], capture_output=True, check=False).stdout
         for words in (("rev-parse", "HEAD"), ("diff", "HEAD"))
