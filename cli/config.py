@@ -187,10 +187,6 @@ def _named(config: Config) -> Iterator[Finding]:
     }
     if "reader" in config.model_fields_set:
         secrets["reader.key_file"] = config.reader.key_file
-    if "assistant" in config.model_fields_set:
-        secrets["assistant.key_file"] = config.assistant.key_file
-        if config.assistant.camera:
-            public["assistant.public_key_file"] = config.assistant.public_key_file
     for camera in config.camera:
         secrets[f"password of {camera.name}"] = camera.password_file
         public[f"authority of {camera.name}"] = camera.tls_ca_file

@@ -130,6 +130,11 @@ def configured(config: Config, *, offline: bool = False) -> Iterator[Finding]:
         yield from checked("kiosk", "public key", partial(_public, config.kiosk.public_key_file))
         if config.kiosk.key_file is not None:
             yield from checked("kiosk", "key", partial(_command_key, config, config.kiosk.key_file))
+    if "assistant" in sections:
+        asks = config.assistant
+        yield from checked("assistant", "key", partial(_command_key, config, asks.key_file))
+        if asks.camera:
+            yield from checked("assistant", "public key", partial(_public, asks.public_key_file))
     if config.commands.key_file is not None:
         key_file = config.commands.key_file
         yield from checked("commands", "key", partial(_command_key, config, key_file))

@@ -75,12 +75,12 @@ def test_what_a_key_names_is_judged_without_starting(
     with pytest.raises(SystemExit):
         check(house, offline=True, as_json=True)
     broken = {
-        finding["what"]: finding["detail"]
+        f"{finding['part']}: {finding['what']}": finding["detail"]
         for finding in json.loads(capsys.readouterr().out)["findings"]
         if finding["verdict"] == "broken"
     }
-    assert set(broken) == {"password of front", "assistant.key_file"}
-    assert "can be read by others" in broken["password of front"]
+    assert set(broken) == {"config: password of front", "assistant: key"}
+    assert "can be read by others" in broken["config: password of front"]
     # All mistakes of the file itself at once.
     house.write_text(text.replace("[site]", "[sit]").replace("[door]", "[dor]"))
     with pytest.raises(ConfigError, match=r"sit: unknown key.*dor: unknown key"):
