@@ -132,13 +132,16 @@ def test_the_installed_daemon_passes_the_tests_of_its_rooms(
     findings = json.loads(doctor.stdout)["findings"]
     assert [f["what"] for f in findings if f["verdict"] == "broken"] == ["connection"]
     assert [f["detail"] for f in findings if f["what"] == "face model"] != []
-    # Copied away from the checkout, the tests can only find the installed package.
+    # Copied away from the checkout, the tests can only find the installed package. Those that take
+    # long search photographs for faces, which the installed demo has done; one loads the model.
     tests = tmp_path / "tests"
+    slow = {ROOT / name for name in (ROOT / "tests/slow.txt").read_text().split()}
+    slow.remove(ROOT / "tests/faces/test_face_model.py")
     helpers = [file.name for file in (ROOT / "tests").glob("*.py") if "test_" not in file.name]
     for part in (*helpers, "contract", "faces", "model_client"):
         origin = ROOT / "tests" / part
         inside = [file for file in origin.rglob("*") if file.is_file() and file.suffix != ".pyc"]
-        for file in [origin] if origin.is_file() else inside:
+        for file in [origin] if origin.is_file() else sorted(set(inside) - slow):
             copy = tests / file.relative_to(ROOT / "tests")
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())

@@ -26,7 +26,7 @@ from oneglance.faces.model.face_model import load_model
 
 
 def drawn_face(brows_px: int = 190, mouth_px: int = 320, grey: int = 200) -> NDArray[np.uint8]:
-    """A picture (480, 640, 3) that Haar takes for a face; it is nobody's."""
+    """A picture (240, 320, 3) that Haar takes for a face; it is nobody's."""
     picture = np.full((480, 640, 3), 90, np.uint8)
     skin, shade = (grey, grey, grey), (int(0.75 * grey),) * 3
     cv2.ellipse(picture, (320, 240), (110, 145), 0, 0, 360, skin, -1)
@@ -39,7 +39,9 @@ def drawn_face(brows_px: int = 190, mouth_px: int = 320, grey: int = 200) -> NDA
     cv2.line(picture, (320, 220), (312, 270), shade, 6)
     cv2.ellipse(picture, (320, 275), (20, 8), 0, 0, 180, shade, 4)
     cv2.ellipse(picture, (320, mouth_px), (42, 14), 0, 0, 360, (70, 70, 160), -1)
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 3), np.uint8)
+    picture = cv2.GaussianBlur(picture, (0, 0), 3)
+    # Small: each test searches it for faces again.
+    return np.asarray(cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def door(tmp_path: Path) -> Path:
     init(folder, None, "home", "front", "0")
     face = drawn_face()
     cv2.imwrite(str(folder / "face.png"), face)
-    cv2.imwrite(str(folder / "blank.png"), np.full((480, 640, 3), 127, np.uint8))
+    cv2.imwrite(str(folder / "blank.png"), np.full((240, 320, 3), 127, np.uint8))
     cv2.imwrite(str(folder / "two.png"), np.hstack([face, face]))
     (folder / "broken.png").write_bytes((folder / "face.png").read_bytes()[:300])
     return folder
@@ -245,9 +247,9 @@ def test_a_photo_that_lies_on_its_side_or_head_is_turned_and_it_is_said(
 
 def test_a_person_is_enrolled_from_a_recording(door: Path) -> None:
     video = cv2.VideoWriter(
-        str(door / "ada.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (640, 480)
+        str(door / "ada.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (320, 240)
     )
-    blank = np.full((480, 640, 3), 127, np.uint8)
+    blank = np.full((240, 320, 3), 127, np.uint8)
     for index in range(30):
         video.write(blank if index < 5 else np.roll(drawn_face(), index, axis=1))
     video.release()
@@ -265,10 +267,10 @@ def test_a_person_is_enrolled_from_a_recording(door: Path) -> None:
 
 def test_who_stands_at_the_side_of_a_recording_is_asked_into_its_middle(door: Path) -> None:
     video = cv2.VideoWriter(
-        str(door / "side.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (1280, 480)
+        str(door / "side.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (640, 240)
     )
-    aside = np.full((480, 1280, 3), 127, np.uint8)
-    aside[:, :640] = drawn_face()
+    aside = np.full((240, 640, 3), 127, np.uint8)
+    aside[:, :320] = drawn_face()
     for _ in range(8):
         video.write(aside)
     video.release()
