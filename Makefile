@@ -1,7 +1,7 @@
 # make help    this list
 # make demo    real faces, from video frames to a lock, in a minute   (CAMERA=0: your own camera)
 # make test    everything that can be tested on this machine
-# make test-fast   the inner loop: half of the tests, in about a minute on two quiet cores
+# make test-fast   the inner loop: half of the tests, in less than a minute on two quiet cores
 # make test-steady   REPEAT=20 times the tests that wait for something, under load; ONLY=tests/x.py
 # make test-system   faults under a booted systemd, as root, an hour; DOC=1 writes docs/reliability.md
 # make soak    a whole door for HOURS=2 of faults; DOC=1 writes docs/soak.md
