@@ -219,7 +219,7 @@ def test_who_does_what_the_screen_asks_comes_in_and_who_does_something_else_does
     with (
         running(daemon),
         real_lock(tmp_path, broker, policy=POLICY) as pin,
-        kiosk(screen) as hands,
+        kiosk(screen, "480x320") as hands,
     ):
 
         def shown(kind: str) -> bool:
