@@ -85,7 +85,7 @@ class Daemon:
         self._times = times
         self._stopping = threading.Event()
         self._giving_way = threading.Event()
-        self._outlet: Outlet | None = None
+        self.outlet: Outlet | None = None
         self.started = False
         self._clocks = Clocks(lambda: datetime.now(UTC), time.monotonic)
 
@@ -100,7 +100,7 @@ class Daemon:
     @property
     def connected(self) -> bool:
         """Whether the broker can be reached at this moment."""
-        return self._outlet is not None and self._outlet.publisher.link.connected
+        return self.outlet is not None and self.outlet.publisher.link.connected
 
     def run(self) -> Totals:
         """Work until `stop` or the end of all recordings; returns the totals.
@@ -136,7 +136,7 @@ class Daemon:
                     challenges=pipeline.challenges,
                     notice=notice,
                 )
-                self._outlet = outlet
+                self.outlet = outlet
                 # Whether they count is told from the start on.
                 credentials.work(self._clocks.monotonic_s())
                 parts.push(_farewell(outlet))

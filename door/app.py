@@ -80,7 +80,7 @@ class DoorApp:
                 self._topics, keys, wall, monotonic_s, require_liveness=config.requires_liveness
             )
             self._notifier = notifier or Notifier()
-            self._link = self._make_link(config)
+            self.link = self._make_link(config)
         except BaseException:
             self._lock.close()
             raise
@@ -130,8 +130,8 @@ class DoorApp:
         """
         reason = "crashed"
         try:
-            self._link.start()
-            if not self._link.wait_connected(FIRST_CONNECT_S):
+            self.link.start()
+            if not self.link.wait_connected(FIRST_CONNECT_S):
                 log.warning("no broker yet; the door stays shut until there is one")
             self._gate.last_sequence = self._memory.load()
             # A disk that cannot store the sequence must be noticed now, not at the first visitor.
@@ -146,7 +146,7 @@ class DoorApp:
             self._lock.close()
             self._notifier.stopping()
             farewell = self._state(LockEvent(LockState.FAULT, reason[:MAX_CAUSE]))
-            self._link.stop((self._topics.door_state, farewell))
+            self.link.stop((self._topics.door_state, farewell))
 
     def _serve(self) -> None:
         next_tick_s = time.monotonic()
@@ -172,8 +172,8 @@ class DoorApp:
                 fix="check the wiring and the pin factory",
             )
         # A broker that keeps us from being asked to shut keeps nobody out.
-        self._link.check_heard(self._topics.decision)
-        if not self._link.alive:
+        self.link.check_heard(self._topics.decision)
+        if not self.link.alive:
             raise OneglanceError("the network thread has died")
         self._notifier.watchdog()
 
@@ -235,7 +235,7 @@ class DoorApp:
 
     def _say(self, event: LockEvent) -> None:
         self._notifier.status(f"{event.state} {event.cause}".rstrip())
-        self._link.publish(self._topics.door_state, self._state(event), qos=1, retain=True)
+        self.link.publish(self._topics.door_state, self._state(event), qos=1, retain=True)
 
     def _state(self, event: LockEvent) -> bytes:
         return DoorState(issued_at=self._wall(), state=event.state, cause=event.cause).to_payload()

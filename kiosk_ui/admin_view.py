@@ -70,8 +70,8 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         self._page: Page | None = None
         # Which item is shown first, and which after those.
         self._first = self._next = 0
-        self._live = LivePicture(theme)
-        self.add_widget(self._live, index=len(self.children))
+        self.live = LivePicture(theme)
+        self.add_widget(self.live, index=len(self.children))
 
     @property
     def tiles(self) -> list[Tile]:
@@ -84,7 +84,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
             if self.parent is not None:
                 stage.remove_widget(self)
                 self._drawn = self.photo = None
-                self._live.draw(None, _progress(0.0), 0)
+                self.live.draw(None, _progress(0.0), 0)
             return
         if self.parent is None:
             stage.add_widget(self)
@@ -100,7 +100,7 @@ class AdminView(FloatLayout):  # type: ignore[misc]
         if page.keys is Keys.LETTERS:
             self._name_keys(page, shifted=shifted)
         words_top = self.ids.title.top
-        self._live.draw(shot if page.picture else None, _progress(page.progress), words_top)
+        self.live.draw(shot if page.picture else None, _progress(page.progress), words_top)
 
     def on_touch_down(self, touch: Any) -> bool:
         """Kivy calls this on a touch: nothing below may be touched."""

@@ -81,10 +81,10 @@ class KioskApp:
         self._voice: Voice | None = None
         self._script: Script | None = None
         self._view: Any = None
-        self._live: Any = None
-        self._stage: Any = None
+        self.live: Any = None
+        self.stage: Any = None
         self._bar: Any = None
-        self._admin: Any = None
+        self.admin: Any = None
         self._staff: Any = None
         self._veil: Any = None
         self._fed_at_s = 0.0
@@ -105,17 +105,17 @@ class KioskApp:
         from oneglance.kiosk_ui.veil import Veil
         from oneglance.kiosk_ui.verify_view import VerifyBar
 
-        window, self._view, self._stage = stage.window, stage.view, stage.root
+        window, self._view, self.stage = stage.window, stage.view, stage.root
         self._view.on_key = self.press
         self._state = replace(self._state, screen=stage.screen)
         self._kept = stage.kept
-        self._live = LivePicture()
-        self._live.under(self._view)
+        self.live = LivePicture()
+        self.live.under(self._view)
         self._bar = VerifyBar(self.press_verify, self._view.language, self._view.theme)
-        self._veil = Veil(self._stage)
+        self._veil = Veil(self.stage)
         if self._desk is not None:
             self._desk.language = self._view.language
-            self._admin = AdminView(self._desk.press, self._view.language, self._view.theme)
+            self.admin = AdminView(self._desk.press, self._view.language, self._view.theme)
             self._staff = StaffButton(self._desk.open, self._view.theme)
         if is_touched(self._config):
             window.bind(
@@ -137,7 +137,7 @@ class KioskApp:
             with stop_on_signals(self.stop):
                 window.bind(on_flip=self._flipped)
                 Clock.schedule_interval(lambda _: self._frame(stopTouchApp), 1 / FRAMES_PER_S)
-                runTouchApp(self._stage)
+                runTouchApp(self.stage)
             if self._fullscreen and not self._stopping:
                 raise OneglanceError(
                     "the window was closed", where="kiosk", fix="as a service it comes back itself"
@@ -163,14 +163,14 @@ class KioskApp:
         screen, now_s, wall = self._state.screen, time.monotonic(), self._wall()
         self._view.show(screen, now_s, wall)
         self._view.dimmed = self.dimmed(screen.kind, wall)
-        self._live.show(self._shot, screen)
+        self.live.show(self._shot, screen)
         foot = self._view.theme.foot(screen.kind)
-        self._bar.show(self.button, self._stage, self._view, foot)
+        self._bar.show(self.button, self.stage, self._view, foot)
         if self._desk is not None:
             at_rest = screen.kind not in BUSY_WITH_VISITORS
-            self._staff.stand(self._stage, self._desk.language, there=at_rest)
+            self._staff.stand(self.stage, self._desk.language, there=at_rest)
             shifted = self._desk.shifted
-            self._admin.show(self._desk.page, self._stage, self._shot, shifted=shifted)
+            self.admin.show(self._desk.page, self.stage, self._shot, shifted=shifted)
         covered = self._desk is not None and self._desk.page is not None
         challenge = self._state.challenge
         if screen.kind is Kind.CHALLENGE and challenge is not None and not covered:
@@ -269,7 +269,7 @@ class KioskApp:
             if self._voice is not None and spoken != self._view.language:
                 self._voice.stop()
                 self._speak_in(spoken)
-            for part in (self._view, self._admin, self._bar):
+            for part in (self._view, self.admin, self._bar):
                 part.language = spoken
         self._shine()
         try:

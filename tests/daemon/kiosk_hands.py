@@ -45,7 +45,7 @@ class Hands:
         kind = self.app.state.screen.kind
         if kind not in self._kinds:
             self._kinds.append(kind)
-        if self.app._live.outline and kind not in self._pictured:
+        if self.app.live.outline and kind not in self._pictured:
             self._pictured.append(kind)
         # Kivy takes in a touch after this, before the next frame: only then it is done, and what
         # is typed next comes after it.
@@ -68,7 +68,7 @@ class Hands:
         """Every label that says something and can be seen."""
         from oneglance.kiosk_ui.parts import KioskLabel
 
-        found = [w for w in self.app._stage.walk() if isinstance(w, KioskLabel) and w.text]
+        found = [w for w in self.app.stage.walk() if isinstance(w, KioskLabel) and w.text]
         return [label for label in found if label.opacity > 0]
 
     def look(self, _window: Any) -> dict[str, Any]:
@@ -79,11 +79,11 @@ class Hands:
             "step": self.app.state.screen.step,
             "texts": [label.text.replace("\n", " ") for label in self.labels()],
             "keys": [key for _, key in self._keys()],
-            "picture": self.app._live.visible
-            or (self.app._admin is not None and self.app._admin._live.visible),
+            "picture": self.app.live.visible
+            or (self.app.admin is not None and self.app.admin.live.visible),
             "frame": self.frame,
             "settled": time.monotonic() - self.app.state.screen.since_s > SETTLED_S,
-            "oval": bool(self.app._live.outline),
+            "oval": bool(self.app.live.outline),
             "kinds": self._kinds,
             "pictured": self._pictured,
         }
@@ -93,7 +93,7 @@ class Hands:
         from oneglance.kiosk_ui.admin_tile import Tile
         from oneglance.kiosk_ui.pad_view import PadKey
 
-        seen = [w for w in self.app._stage.walk() if isinstance(w, (Tile, PadKey)) and w.opacity]
+        seen = [w for w in self.app.stage.walk() if isinstance(w, (Tile, PadKey)) and w.opacity]
         named = [(w, str(w.item.key if isinstance(w, Tile) else w.key)) for w in seen]
         return [(widget, key) for widget, key in named if key]
 

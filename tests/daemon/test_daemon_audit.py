@@ -47,8 +47,8 @@ def test_a_decision_leaves_only_once_it_is_written_down(
         for view in report.tracks:
             if view.verdict is not None:
                 verdicts += 1
-                assert daemon._outlet is not None
-                problems.append(daemon._outlet.problem)
+                assert daemon.outlet is not None
+                problems.append(daemon.outlet.problem)
                 wait_until(said, "the door's state does not say why")
                 segment.chmod(0o600)
 

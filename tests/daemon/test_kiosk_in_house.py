@@ -182,7 +182,7 @@ def real_lock(folder: Path, mqtt: MqttConfig, policy: str = "off") -> Iterator[A
     thread = threading.Thread(target=app.run)
     thread.start()
     try:
-        assert app._link.wait_connected(60)
+        assert app.link.wait_connected(60)
         yield factory.pin(config.door.pin)
     finally:
         app.stop()
@@ -213,7 +213,7 @@ def test_a_visitor_sees_themselves_asks_to_be_looked_at_and_is_welcome(
     )
     with running(daemon), kiosk(kiosk_config(tmp_path, broker)) as hands:
         wait_until(lambda: hands.kind() == "idle", "the kiosk hears no daemon", 60.0)
-        preview = daemon._outlet.preview  # type: ignore[union-attr]
+        preview = daemon.outlet.preview  # type: ignore[union-attr]
         assert preview.encoded == 0
         visitor("obama2.jpg")
         wait_until(lambda: hands.ask("look")["oval"], "no picture with a face")
@@ -302,7 +302,7 @@ def test_who_is_enrolled_at_the_screen_is_welcome(
         hands.ask("photograph", file=str(tmp_path / "review.png"))
         # Who stood there was seen on the screen, and not by the broker: the first frame at most.
         frames = listener.on(Topics("test", "front").preview("kiosk"))
-        assert len(frames) <= 1 < daemon._outlet.preview.encoded  # type: ignore[union-attr]
+        assert len(frames) <= 1 < daemon.outlet.preview.encoded  # type: ignore[union-attr]
         touch("Save")
         says("Enrolled")
         touch("Done")
