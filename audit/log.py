@@ -124,8 +124,8 @@ class Audit:
         """Write one entry; when this returns, it survives a power cut.
 
         `person_id` is written as `person`, by pseudonym: `body` contains no name or id of a person.
-        Raises AuditError, with nothing written, if the entry cannot be kept; ValueError for a body
-        or kind that is none.
+        Raises AuditError, with nothing written, if the entry cannot be kept; ValueError for an
+        invalid body or kind.
         """
         with self._exclusive():
             if person_id is not None:
@@ -164,7 +164,7 @@ class Audit:
             return self._append("checkpoint", {})
 
     def last(self, kind: str) -> Entry | None:
-        """The newest entry of a kind, None if there is none; cheap except for the first time.
+        """The newest entry of a kind, or None; cheap except for the first time.
 
         Raises AuditError.
         """

@@ -91,7 +91,7 @@ class PinnedKeys:
     def __init__(self, path: Path, read: Callable[[Path], Keyring] = read_pins) -> None:
         self._path = path
         self._read = read
-        # Together: a mark of one reading must never stand beside the keys of another.
+        # Set together: the mark of one reading must never go with the keys of another.
         self._held: tuple[tuple[int, ...] | None, Keyring] = None, Keyring()
         self._failure = ""
 

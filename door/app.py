@@ -229,7 +229,7 @@ class DoorApp:
     def _answer_test(self, decision: Decision) -> None:
         """Say that a test came as far as a decision can without opening. It opens nothing."""
         log.info("event %s is a test of the lock: stays shut", decision.event_id)
-        # Who is just walking through is told of by the event that let them in.
+        # Somebody who is just walking through is told of by the event that let them in.
         if decision.outcome is Outcome.REJECTED and self._lock.event.state is LockState.LOCKED:
             self._say(LockEvent(LockState.LOCKED, decision.event_id))
 

@@ -172,7 +172,7 @@ class Sharing:
         """Keep what came for `work`, if it was asked for and is not too long."""
         with self._lock:
             if arrival.topic == self._topics.gallery:
-                # Nothing stands there any more: no news, and no reason to forget anybody.
+                # The topic is empty now: that is no news, and no reason to forget anybody.
                 if arrival.payload:
                     self._payload = arrival.payload[: MAX_GALLERY_BYTES + 1]
                     self._try_at_s = min(self._try_at_s, self._tried_at_s + SOON_S)

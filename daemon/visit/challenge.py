@@ -37,7 +37,8 @@ ATTEMPTS = 2
 STEPS = 3
 # Part of the way at which a movement has begun: nobody is stiller who stands as still as they can.
 BEGUN = 0.5
-# Of two pictures that were swapped there is none in between: a head was seen from this part on.
+# Two pictures that were swapped have nothing in between: a real head is seen from this part of a
+# movement on.
 ON_ITS_WAY = 0.2
 # Nobody reacts to what they see sooner than this.
 REACTION_S = 0.15

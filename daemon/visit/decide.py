@@ -109,8 +109,8 @@ class Rule:
     def fits(self, templates: int, of_one: int = 1, *, claims: bool = False) -> str:
         """The meaning of `bar` in a gallery of `templates`, in words; raises as it does.
 
-        Where every visitor `claims` to be somebody, a gallery too large to be searched is none:
-        then a face is compared with the claimed person alone, or not at all. `of_one` is how many
+        Where every visitor `claims` to be somebody, a gallery may be too large to be searched: then
+        a face is compared with the claimed person alone, or not at all. `of_one` is how many
         templates one person has at most.
         """
         if claims and templates > self.most_templates:

@@ -35,8 +35,8 @@ def movement(
     """The step that `points` (5, 2) are furthest in, against those at `rest`, and how far.
 
     1 and more is all of it; 0 is no movement, NaN points that say nothing. No step is the answer
-    for a head that looks down, which is none of them. A turn is no more than part of one while
-    what turns has less depth than a head.
+    for a head that looks down, which is not a step. A turn is no more than part of one while what
+    turns has less depth than a head.
     """
     aside, up = parallax(points, rest)
     turned = steepness(points, rest)

@@ -39,7 +39,7 @@ class DoorModel(FaceModel):
         self._door = door
 
     def encode(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As the model's, then settled."""
+        """The model's templates, then settled."""
         return self._door.settled(super().encode(chips))
 
 
@@ -70,8 +70,8 @@ def common_of(model: FaceModel) -> Templates:
 def kept_calibration(config: Config, model: FaceModel) -> Kept | None:
     """What was learned about this door; None if nothing was.
 
-    Raises as `read_calibration`, and GalleryError where the configuration names a file that is
-    not there: deleting it must not make a door laxer in silence.
+    Raises as `read_calibration`, and GalleryError where the configuration names a file that is not
+    there: deleting it must not silently make a door laxer.
     """
     path = config.calibration_file
     try:

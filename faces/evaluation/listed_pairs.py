@@ -152,7 +152,7 @@ def report(
 def comparisons(pairs: Sequence[Pair], scores: NDArray[np.float64]) -> Comparisons:
     """The scores of pairs by kind; those that were not acquired (NaN) are counted only.
 
-    Who is on a picture is known as far as genuine pairs link it with others.
+    Who is in a picture is known only as far as genuine pairs link it with others.
     """
     same = np.array([pair.same for pair in pairs])
     acquired = ~np.isnan(scores)

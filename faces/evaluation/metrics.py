@@ -17,14 +17,14 @@ Scores = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So many of so many: a rate 0..1, and how sure it is."""
+    """A count out of a total: the rate 0..1, and how certain it is."""
 
     successes: int
     trials: int
 
     @property
     def rate(self) -> float | None:
-        """None where nothing was tried."""
+        """The rate; None where nothing was tried."""
         return self.successes / self.trials if self.trials else None
 
     @property
@@ -84,7 +84,7 @@ def matching(scores: Scores, threshold: float) -> Share:
 
 
 def precision(genuine: Scores, impostor: Scores, threshold: float) -> Share:
-    """How many of the pairs that match are genuine: it hangs on the mix of the pairs."""
+    """How many of the pairs that match are genuine; it depends on the mix of the pairs."""
     right = int(np.sum(genuine >= threshold))
     return Share(right, right + int(np.sum(impostor >= threshold)))
 
@@ -92,7 +92,7 @@ def precision(genuine: Scores, impostor: Scores, threshold: float) -> Share:
 def threshold_at_fmr(impostor: Scores, fmr: float) -> float:
     """The lowest threshold at which the share of matching impostors is at most `fmr`.
 
-    It lies halfway to the next lower score, so that it does not hang on the last bit of one.
+    It lies halfway to the next lower score, so that it does not depend on the last bit of a score.
     """
     if not len(impostor) or not 0 < fmr < 1:
         raise ValueError("need impostor scores, and a rate between 0 and 1")

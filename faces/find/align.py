@@ -41,8 +41,8 @@ MEAN_POINTS: NDArray[np.float32] = np.asarray(
     np.float32,
 )
 
-# Above this doubt (see Located) a box is taken for no face: of 696 frontal training faces 0.6 %
-# lie above it, of 243 boxes in which a cascade saw a face that is none 94 %.
+# Above this doubt (see Located) a box is taken for no face: of 696 frontal training faces 0.6 % lie
+# above it, and 94 % of 243 boxes in which a cascade mistook something for a face.
 MAX_DOUBT = 0.1
 
 # Crops under this part of their size in px are small faces blown up, which a cubic curve keeps

@@ -109,8 +109,8 @@ class Gallery:
             make(path, fill)
 
         def upgrade(database: sqlite3.Connection) -> None:
-            # Without a witness the lowest generation, which one that saw any gallery refuses: what
-            # version 1 says of its own age, anybody could have written.
+            # Without a witness it is the lowest generation, which every witness that saw a gallery
+            # refuses: anybody could have written what version 1 says about its own age.
             if witness is not None:
                 witness.check_first(path)
             upgrade_from_1(database, path, key, 0 if witness is None else 1)
@@ -473,7 +473,10 @@ class Gallery:
         return found
 
     def _check_model(self, records: Iterable[Record], model_id: str, moment: datetime) -> None:
-        """Including people whose time comes later: better today than on that morning."""
+        """Raise UnfitTemplatesError if anybody was enrolled with another model.
+
+        People whose enrolment begins later are included: better today than on that morning.
+        """
         others = [
             record.person.person_id
             for record in records

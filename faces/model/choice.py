@@ -58,7 +58,7 @@ def folder_digest(document: FaceDocument) -> str:
 
 
 def machine_mark(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """What speed hangs on: architecture, processor, cores, and the runtime's version."""
+    """What speed depends on: architecture, processor, cores, and the runtime's version."""
     try:
         lines = cpuinfo.read_text("utf-8", "replace").splitlines()
     except OSError:
