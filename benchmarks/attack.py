@@ -562,7 +562,8 @@ def main() -> None:
     fetch_photos()
     model = load_model()
     with TemporaryDirectory(prefix="oneglance-films-") as films:
-        rows = on_the_wire(options.visits, options.different, model, Path(films))
+        different = min(options.different, options.visits)
+        rows = on_the_wire(options.visits, different, model, Path(films))
         if options.presentations:
             rows += before_the_camera(options.presentations, model, Path(films))
     table = Table(title="Attacks")
