@@ -262,7 +262,8 @@ class Pipeline:
         """
         if self._liveness is None or seen.visitor.challenge is not None:
             return False
-        return not is_whole(*frame.pixels.shape[:2], seen.points)
+        height, width = frame.pixels.shape[:2]
+        return not is_whole(height, width, seen.points)
 
     def _challenged(self, face: _Face) -> None:
         """A visitor who was asked to move is watched in every frame."""
