@@ -31,7 +31,7 @@ def layer_errors(
 
     A layer's error includes what the layers before it caused: the culprit is where it jumps.
     """
-    lost: dict[str, list[float]] = {}
+    compared: dict[str, _Compared] = {}
     samples = list(batches)
     for ours, theirs in zip(tensors_of(wanted, samples), tensors_of(found, samples), strict=True):
         true = {row["name"]: row for row in ours.get_tensor_details() if _is_value(row)}
@@ -42,16 +42,37 @@ def layer_errors(
             if values is None or (other := _read(theirs, row)) is None:
                 continue
             if values.shape == other.shape:
-                lost.setdefault(row["name"], []).append(_lost(values, other))
-    return [LayerError(_short(name), float(np.mean(parts))) for name, parts in lost.items()]
+                compared.setdefault(row["name"], _Compared()).add(values, other)
+    return [LayerError(_short(name), both.lost()) for name, both in compared.items()]
 
 
-def _lost(values: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    flat, difference = values.reshape(-1, values.shape[-1]), values - other
-    error = np.sqrt(np.square(difference).reshape(flat.shape).mean(axis=0))
-    spread = flat.std(axis=0)
-    living = spread > 0
-    return float(np.minimum(error[living] / spread[living], 1).mean()) if living.any() else 0.0
+@dataclass(slots=True, eq=False)
+class _Compared:
+    """Sums over all batches by channel (c,): of values and their squares about the first one."""
+
+    first: Any = None
+    count: int = 0
+    values: Any = 0.0
+    squares: Any = 0.0
+    errors: Any = 0.0
+
+    def add(self, values: NDArray[np.float64], other: NDArray[np.float64]) -> None:
+        flat = values.reshape(-1, values.shape[-1])
+        if self.first is None:
+            self.first = flat[0].copy()
+        self.count += len(flat)
+        self.errors = self.errors + np.square(other.reshape(flat.shape) - flat).sum(axis=0)
+        flat = flat - self.first
+        self.values = self.values + flat.sum(axis=0)
+        self.squares = self.squares + np.square(flat).sum(axis=0)
+
+    def lost(self) -> float:
+        variance = self.squares / self.count - np.square(self.values / self.count)
+        living = variance > 0
+        if not living.any():
+            return 0.0
+        share = np.sqrt(self.errors[living] / self.count / variance[living])
+        return float(np.minimum(share, 1).mean())
 
 
 def worst_layer(errors: list[LayerError]) -> LayerError | None:

@@ -20,6 +20,8 @@ from tensorflow.lite.tools import flatbuffer_utils
 from oneglance.faces.model.litert import interpreter_class
 
 WEIGHTY = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+# Of so many pictures every tensor is held at once: of a large network some 200 MB a picture.
+AT_ONCE = 4
 _BINS = 2048
 _SHARES = np.linspace(0.3, 1.0, 36)
 _STEPS = 255

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from oneglance.converter.delegate import macs_of, only, taken_by_delegate
 from oneglance.converter.layers import layer_errors, worst_layer
 from oneglance.converter.parity import cosines
+from oneglance.converter.ranges import AT_ONCE
 from oneglance.converter.request import Limits
 from oneglance.converter.speed import PEAK_METHOD, floor_ms, peak_gmacs, times_ms
 
@@ -76,9 +77,9 @@ def layer_part(
     prepared: bytes, model: bytes, signature: str, samples: NDArray[np.uint8]
 ) -> dict[str, Any]:
     """Errors of an int8 graph's layers, compared with the float graph that it was made from."""
-    errors = layer_errors(
-        only(prepared, signature), only(model, signature), [samples[:_LAYER_SAMPLES]]
-    )
+    few = samples[:_LAYER_SAMPLES]
+    batches = [few[at : at + AT_ONCE] for at in range(0, len(few), AT_ONCE)]
+    errors = layer_errors(only(prepared, signature), only(model, signature), batches)
     worst = worst_layer(errors)
     return {
         "errors": [asdict(row) for row in errors],

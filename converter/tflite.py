@@ -18,7 +18,7 @@ from oneglance.converter.delegate import only
 from oneglance.converter.equalise import equalise
 from oneglance.converter.fold import fold
 from oneglance.converter.graph import Graph, build_model, read_graph
-from oneglance.converter.ranges import measure_ranges, quantize_graph
+from oneglance.converter.ranges import AT_ONCE, measure_ranges, quantize_graph
 from oneglance.converter.rewrite import rewrite_prelu
 
 PRECISIONS = ("float32", "float16", "int8-weights", "int8")
@@ -105,7 +105,8 @@ def prepare(model: keras.Model, samples: NDArray[np.uint8], recipe: Recipe) -> G
 
 
 def _to_int8(model: bytes, signature: str, samples: NDArray[np.uint8], method: str) -> bytes:
-    ranges = measure_ranges(only(model, signature), _batches(samples), method)
+    batches = [samples[at : at + AT_ONCE] for at in range(0, len(samples), AT_ONCE)]
+    ranges = measure_ranges(only(model, signature), batches, method)
     return quantize_graph(model, signature, ranges)
 
 
