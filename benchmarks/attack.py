@@ -576,6 +576,7 @@ def main() -> None:
     Console().print(table)
     if options.out:
         body = [{"what": r.kind, "attempted": r.attempted, "openings": r.openings} for r in rows]
+        options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(body, indent=1) + "\n")
     openings = sum(row.openings for row in hostile)
     print(f"hostile messages and presentations: {sum(row.attempted for row in hostile)}")
