@@ -20,6 +20,9 @@ esac
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
+# What Python compiles in passing bears the time of its source, which is changed below: it would be
+# written anew at the first start, and dpkg would find it altered.
+export PYTHONDONTWRITEBYTECODE=1
 umask 022
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
