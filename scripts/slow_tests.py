@@ -23,10 +23,10 @@ ALWAYS = (
     "tests/training/test_omniglot_data.py",
     "tests/training/test_texture_files.py",
     "tests/training/test_training_calibrate.py",
-    "tests/training/test_training_crops.py",
-    "tests/training/test_training_losses.py",
-    "tests/training/test_training_pairs.py",
-    "tests/training/test_training_stream.py",
+    "tests/training/test_crops.py",
+    "tests/training/test_losses.py",
+    "tests/training/test_pairs.py",
+    "tests/training/test_stream.py",
 )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from challenged import seeded
 from numpy.typing import NDArray
-from test_daemon_pipeline import PATIENCE_S, Bench, judging, obama, portrait, scene
+from test_pipeline import PATIENCE_S, Bench, judging, obama, portrait, scene
 
 from oneglance.contract.messages import Liveness, Step
 from oneglance.daemon.pipeline import Pipeline

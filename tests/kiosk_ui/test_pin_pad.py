@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_kiosk_reducer import (
+from test_reducer import (
     ONLINE,
     RESULT_S,
     access,

@@ -9,7 +9,7 @@ import pytest
 from command_samples import write
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from json_schema import validator_of
-from test_contract_messages import SAMPLES
+from test_messages import SAMPLES
 from wire_samples import TOPICS, make_challenge, make_decision
 
 from oneglance.contract.keyring import Role
