@@ -12,6 +12,7 @@ from rich.console import Console
 
 from oneglance.cli.options import ConfigOption, JsonOption, config_is_there
 from oneglance.config import CameraConfig, Config, MetricsConfig, load_config, parse_config
+from oneglance.heap import share_heaps
 from oneglance.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def run(
     At the end of a file it stops by itself and prints what it has done. `--profile` adds what each
     stage of the loop took; `oneglance top` shows the same of a running service.
     """
+    share_heaps()
     from oneglance.daemon.app import Daemon
     from oneglance.daemon.pipeline import STAGES
     from oneglance.daemon.renewal import Renewal
