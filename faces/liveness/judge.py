@@ -25,7 +25,7 @@ from oneglance.faces.model.manifest import FIX, MANIFEST_NAME, read_json_manifes
 
 # What was looked at longer ago says nothing about who stands there now.
 STALE_S = 1.0
-LOOKS_AT_NOTHING = 2
+BUMPS_OF_NOTHING = 2
 # The last look, or the one before it, measured some texture.
 MOST_BETWEEN = 2
 
@@ -97,8 +97,8 @@ def measured(
 def gathered(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """One value of each cue: its mean over the looks that measured it, NaN where none did.
 
-    A nose that was seen to move once or twice may be noise: `depth` is drawn to 0, what a sheet
-    shows, as by `LOOKS_AT_NOTHING` looks more.
+    A nose that was seen to move once or twice may be noise: `bump` is drawn to 0, what a sheet
+    shows, as by `BUMPS_OF_NOTHING` looks more.
     """
     values: dict[str, list[float]] = {}
     for cues in looks:
@@ -107,7 +107,7 @@ def gathered(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
             if math.isfinite(value):
                 values[name].append(value)
     return {
-        name: math.fsum(known) / (len(known) + (LOOKS_AT_NOTHING if name == "depth" else 0))
+        name: math.fsum(known) / (len(known) + (BUMPS_OF_NOTHING if name == "bump" else 0))
         if known
         else math.nan
         for name, known in values.items()

@@ -10,16 +10,15 @@ little is seen. None is an answer; `fusion` weighs them.
 - `unrest`: the share 0..1 of what lies beside or above the head that moved at all, with the face or
   not, on all but the most restless of those sides: a screen's frame, and the room that it shows, go
   where the hand goes. Somebody who passes behind a visitor is on one side only, or soon gone.
-- `depth`: do two measurements of how the nose moves against the face agree, -1..1: the skin as it
-  is tracked, after all that a plane and even a bent sheet can do was taken out (plane and parallax:
-  Irani and Anandan, ECCV 1996), and the five points, after what a plane does to them. On a head
-  that moves both see the same; on a sheet both see noise, each its own.
+- `bump`: how far the nose moves against the face around it, after all that a plane and even a
+  bent sheet can do was taken out, against the noise of tracking (plane and parallax: Irani and
+  Anandan, ECCV 1996); log10.
+- `soft`: how much of the face's motion no plane explains, px of the upright face; log10.
 - `stir`: how far the face moved about in the picture, in its own sides; log10.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.faces.find.align import CROP_SCALE, MEAN_POINTS, apply, crop_around, fit_similarity
+from oneglance.faces.find.align import MEAN_POINTS, apply, fit_similarity
 from oneglance.faces.liveness.trace import (
     FACE_PX,
     SURROUND_PX,
@@ -36,19 +35,19 @@ from oneglance.faces.liveness.trace import (
     halved,
 )
 
-CUES = ("ring", "carried", "unrest", "depth", "stir")
+CUES = ("ring", "carried", "unrest", "bump", "soft", "stir")
 
 # Glances closer in time than this differ by less than what tracking can tell.
 LEAST_APART_S = 0.12
 # A head turns, and a hand drifts, by too little in less than this.
 FINE_APART_S = 0.3
-# Faces whose sizes differ by more than this are hard to compare.
-MOST_GROWTH = 1.7
+# Faces whose sizes differ by more than this are hard to compare; for fine motion the limit is
+# lower.
+MOST_GROWTH, MOST_FINE_GROWTH = 1.7, 1.25
 # Where "moved" and "stayed" are less than this apart, in samples, nothing is told.
 LEAST_MOVE = 0.5
-# So many glances, spread over all that are kept, show how the nose moves; it must be found again in
-# so many of them. Less than so many px of the upright face are noise.
-MOST_MOVES, _LEAST_MOVES, _NOSE_NOISE_PX = 5, 3, 0.2
+# Two glances about so far apart show the face's fine motion.
+FINE_S = 0.5
 # What moved at all is looked for over about so long, and noise from one glance to the next.
 UNREST_S = (0.4, 1.2)
 MOST_NOISE_S = 0.1
@@ -89,9 +88,12 @@ def measure(glances: Sequence[Glance]) -> dict[str, float]:
     if since_s[-2] <= MOST_NOISE_S:
         ages = [_of(glances, -np.abs(since_s - age_s), fit) for age_s in UNREST_S]
         cues["unrest"] = _unrest(list(dict.fromkeys(ages)), glances[-2], new)
-    spread = np.flatnonzero(since_s > 0)
-    spread = spread[np.unique(np.linspace(0, len(spread) - 1, MOST_MOVES).round().astype(int))]
-    cues["depth"] = _depth([glances[i] for i in spread], new, sides[spread])
+    fine = fit & (growth <= np.log(MOST_FINE_GROWTH))
+    if fine.any():
+        shapes = (points - middles[:, None]) / sides[:, None, None]
+        turned = np.abs(shapes - shapes[-1]).max((1, 2))
+        two = (_of(glances, turned, fine), _of(glances, -np.abs(since_s - FINE_S), fine))
+        cues["bump"], cues["soft"] = np.mean([_relief(old, new) for old in two], 0).tolist()
     return cues
 
 
@@ -352,43 +354,25 @@ def _face_grid() -> NDArray[np.float64]:
 _GRID = _face_grid()
 _GRID_32 = _GRID.astype(np.float32)
 _X, _Y = ((_GRID - MEAN_POINTS[2] * FACE_PX) / (FACE_PX / 2)).T
+_ONE, _ZERO = np.ones_like(_X), np.zeros_like(_X)
 # How far each point stands out as a nose does, 0..1: narrow, and longer up than down.
 _NOSE = np.exp(-((_X / 0.22) ** 2) - (_Y / np.where(_Y < 0, 0.38, 0.2)) ** 2)
 # What a bent sheet can do to second order, and the nose.
-_BENT = np.stack([np.ones_like(_X), _X, _Y, _X * _X, _X * _Y, _Y * _Y, _NOSE], 1)
-_NOSE_OF_ALL = np.linalg.pinv(_BENT)[-1]
-# So much of a face must be found again.
-_LEAST_FOUND = 0.6
-# Eyes and mouth corners of the five points, and the nose between them.
-_FOUR, _NOSE_POINT = [0, 1, 3, 4], 2
+_BENT = np.stack([_ONE, _X, _Y, _X * _X, _X * _Y, _Y * _Y, _NOSE], 1)
+# What a plane can do to second order, to both directions at once.
+_PLANE = np.concatenate(
+    [
+        np.stack([_ONE, _X, _Y, _ZERO, _ZERO, _ZERO, _X * _X, _X * _Y], 1),
+        np.stack([_ZERO, _ZERO, _ZERO, _ONE, _X, _Y, _X * _Y, _Y * _Y], 1),
+    ]
+)
 
 
-def _depth(olds: Sequence[Glance], new: Glance, sides: NDArray[np.float64]) -> float:
-    """`depth` of a glance and some before it; `sides` (n,) are the older faces' sizes in px."""
-    tracked = np.array([_nose_tracked(old, new) for old in olds])
-    found = np.isfinite(tracked).all(1)
-    if found.sum() < _LEAST_MOVES:
-        return _NOTHING
-    points = np.stack([old.points for old in olds])[found]
-    told = _nose_told(points, new.points) / sides[found, None] * FACE_PX / CROP_SCALE
-    # The glance itself is one of them: in it, nothing has moved.
-    one, other = (
-        values - values.sum(0) / (len(values) + 1)
-        for values in (np.concatenate([v, np.zeros((1, 2))]) for v in (tracked[found], told))
-    )
-    noise = len(one) * _NOSE_NOISE_PX**2
-    far, as_far = (float((moves**2).sum()) + noise for moves in (one, other))
-    return float((one * other).sum()) / math.sqrt(far * as_far)
-
-
-def _nose_tracked(old: Glance, new: Glance) -> NDArray[np.float64]:
-    """How far the nose has moved against the face around it, (2,) px of the upright face.
-
-    What a plane and even a bent sheet can do is taken out. NaN if too little is found again.
-    """
+def _relief(old: Glance, new: Glance) -> tuple[float, float]:
+    """`bump` and `soft` of two glances."""
     found, good, _ = cv2.calcOpticalFlowPyrLK(
-        new.face,
         old.face,
+        new.face,
         _GRID_32,
         _GRID_32.copy(),
         winSize=(9, 9),
@@ -398,19 +382,23 @@ def _nose_tracked(old: Glance, new: Glance) -> NDArray[np.float64]:
     )
     flow = (found - _GRID_32).astype(np.float64)
     ok = (good.ravel() == 1) & (np.abs(flow).max(1) < 8)
-    if ok.all():
-        return np.asarray(_NOSE_OF_ALL @ flow)
-    if ok.sum() < _LEAST_FOUND * len(ok):
-        return np.full(2, _NOTHING)
-    return np.asarray(np.linalg.lstsq(_BENT[ok], flow[ok], rcond=None)[0][-1])
-
-
-def _nose_told(olds: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the nose lies in the points `olds` (n, 5, 2) from where eyes and mouth would take it
-    if all five were in one plane, as they are seen in `new` (5, 2): (n, 2) px, upright.
-    """
-    four = np.column_stack([new[_FOUR], np.ones(4)])
-    shares = np.linalg.lstsq(four.T, np.append(new[_NOSE_POINT], 1.0), rcond=None)[0]
-    off = olds[:, _NOSE_POINT] - shares @ olds[:, _FOUR]
-    turn = crop_around(new)[:, :2]
-    return np.asarray(off @ turn / np.hypot(*turn[:, 0]))
+    if ok.sum() < 0.6 * len(ok):
+        return _NOTHING, _NOTHING
+    weights = ok.astype(np.float64)
+    bump = _NOTHING
+    for _ in range(2):
+        # Least squares that large errors have less of a say in (Huber).
+        weighted = _BENT * weights[:, None]
+        inverse = np.linalg.inv(weighted.T @ _BENT + 1e-9 * np.eye(_BENT.shape[1]))
+        solved = inverse @ (weighted.T @ flow)
+        rest = np.sqrt(((flow - _BENT @ solved) ** 2).sum(1))
+        scale = max(0.05, 1.48 * float(np.median(rest[ok])))
+        weights = ok / np.maximum(1.0, rest / (1.5 * scale))
+        bump = float(np.sqrt((solved[-1] ** 2).sum()) / (scale * np.sqrt(inverse[-1, -1])))
+    both = np.concatenate([weights, weights])
+    target = flow.T.ravel()
+    weighted = _PLANE * both[:, None]
+    plane = np.linalg.solve(weighted.T @ _PLANE + 1e-9 * np.eye(8), weighted.T @ target)
+    rest = (_PLANE @ plane - target) ** 2 * both
+    soft = float(np.sqrt(2 * rest.sum() / both.sum()))
+    return float(np.log10(bump + 0.1)), float(np.log10(soft + 0.01))

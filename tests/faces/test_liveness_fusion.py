@@ -26,12 +26,12 @@ from oneglance.faces.liveness.judge import (
 from oneglance.faces.liveness.manifest import default_folder, read_liveness
 from oneglance.faces.liveness.trace import Trace
 
-NAMES = ("depth", "ring_near", "minifas-2.7")
+NAMES = ("bump", "ring_near", "minifas-2.7")
 DOCUMENT: dict[str, Any] = {
     "format": "fusion-1",
     "bias": -1.0,
     "cues": {
-        "depth": {"at": [0.0, 0.5, 1.0], "odds": [-2.0, 0.0, 3.0]},
+        "bump": {"at": [0.0, 0.5, 1.0], "odds": [-2.0, 0.0, 3.0]},
         "ring_near": {"at": [-2.0, 2.0], "odds": [2.0, -6.0]},
         "minifas-2.7": {"at": [-5.0, 5.0], "odds": [-1.0, 1.0]},
     },
@@ -73,33 +73,33 @@ def test_nothing_measured_never_passes(names: list[str], value: float) -> None:
 
 
 def test_a_table_is_followed_between_its_points_and_level_beyond() -> None:
-    told = [fusion().evidence({"depth": value})["depth"] for value in (-9.0, 0.25, 0.75, 9.0)]
+    told = [fusion().evidence({"bump": value})["bump"] for value in (-9.0, 0.25, 0.75, 9.0)]
     assert told == [-2.0, -1.0, 1.5, 3.0]
 
 
 def test_the_thresholds_themselves_pass_and_fail() -> None:
-    passing, failing = {"depth": 11 / 12}, {"ring_near": 0.5}
+    passing, failing = {"bump": 11 / 12}, {"ring_near": 0.5}
     assert fusion().weigh(passing).log_odds == pytest.approx(1.5)
-    assert fusion().weigh({"depth": 0.95}).verdict is Verdict.PASSED
-    assert fusion().weigh({"depth": 0.9}).verdict is Verdict.UNDECIDED
+    assert fusion().weigh({"bump": 0.95}).verdict is Verdict.PASSED
+    assert fusion().weigh({"bump": 0.9}).verdict is Verdict.UNDECIDED
     assert fusion().weigh(failing).log_odds == pytest.approx(-4.0)
     assert fusion().weigh(failing).verdict is Verdict.FAILED
     assert fusion().weigh({"ring_near": 0.4}).verdict is Verdict.UNDECIDED
 
 
 def test_nobody_fails_before_what_passing_needs_was_measured() -> None:
-    needing = read_fusion(altered(needs=["depth"]), "manifest.json")
+    needing = read_fusion(altered(needs=["bump"]), "manifest.json")
     assert needing.weigh({"ring_near": 2.0}).log_odds < -4.0
     assert needing.weigh({"ring_near": 2.0}).verdict is Verdict.UNDECIDED
-    assert needing.weigh({"ring_near": 2.0, "depth": 0.0}).verdict is Verdict.FAILED
+    assert needing.weigh({"ring_near": 2.0, "bump": 0.0}).verdict is Verdict.FAILED
 
 
 @given(CUES)
 def test_nobody_passes_without_what_is_needed(cues: dict[str, float]) -> None:
-    needing = read_fusion({**DOCUMENT, "needs": ["depth", "ring_near"]}, "manifest.json")
+    needing = read_fusion({**DOCUMENT, "needs": ["bump", "ring_near"]}, "manifest.json")
     judged = needing.weigh(cues)
     assert judged.log_odds == fusion().weigh(cues).log_odds
-    if not all(math.isfinite(cues.get(name, math.nan)) for name in ("depth", "ring_near")):
+    if not all(math.isfinite(cues.get(name, math.nan)) for name in ("bump", "ring_near")):
         assert judged.verdict is not Verdict.PASSED
     else:
         assert judged.verdict is fusion().weigh(cues).verdict
@@ -110,7 +110,7 @@ def altered(**changes: Any) -> dict[str, Any]:
 
 
 def table(**changes: Any) -> dict[str, Any]:
-    return altered(cues={"depth": {**DOCUMENT["cues"]["depth"], **changes}})
+    return altered(cues={"bump": {**DOCUMENT["cues"]["bump"], **changes}})
 
 
 @pytest.mark.parametrize(
@@ -195,20 +195,20 @@ def test_every_other_look_measures_texture_each_in_turn(step_s: float) -> None:
     assert told[4:] == told[:-4]
 
 
-def test_looks_are_gathered_by_their_mean_and_few_of_a_nose_count_for_less() -> None:
-    looks = [{"ring": 1.0, "stir": math.nan}, {"ring": math.nan}, {"ring": 2.0, "stir": math.inf}]
+def test_looks_are_gathered_by_their_mean_and_few_bumps_count_for_less() -> None:
+    looks = [{"ring": 1.0, "soft": math.nan}, {"ring": math.nan}, {"ring": 2.0, "soft": math.inf}]
     told = gathered(looks)
     assert told["ring"] == 1.5
-    assert math.isnan(told["stir"])
-    few, many = gathered([{"depth": 1.0}]), gathered([{"depth": 1.0}] * 12)
-    assert 0 < few["depth"] < many["depth"] < 1
+    assert math.isnan(told["soft"])
+    few, many = gathered([{"bump": 1.0}]), gathered([{"bump": 1.0}] * 12)
+    assert 0 < few["bump"] < many["bump"] < 1
 
 
 def test_the_shipped_fusion_lets_no_single_picture_pass_a_face() -> None:
     document = read_liveness()
     fusion = read_fusion(document.fusion, "manifest.json").document
     assert fusion.passes > max(0.0, fusion.bias)
-    assert "depth" in fusion.needs
+    assert "bump" in fusion.needs
     for cue in document.cues:
         assert fusion.bias + max(fusion.cues[cue.name].odds) < fusion.passes
 

@@ -24,7 +24,7 @@ def cases(part: str, count: int) -> list[Case]:
         looks = tuple(
             {
                 "unrest": float(rng.normal(-2.5 if live else 1.0, 0.8)),
-                "depth": float(rng.normal(0.5 if live else 0.0, 0.2)),
+                "bump": float(rng.normal(0.5 if live else 0.0, 0.2)),
                 "witness": float(rng.normal(1.0 if live else -1.0, 2.0)),
             }
             for _ in range(6)

@@ -134,18 +134,18 @@ class Shape:
     points: int = 5
 
 
-# `ring` says what `carried` and `unrest` say.
+# `ring` says what `carried` and `unrest` say, and `soft` was worth nothing beside `bump`.
 SHAPES = {
     "carried": Shape(rises=False),
     "unrest": Shape(rises=False),
-    "depth": Shape(rises=True),
+    "bump": Shape(rises=True),
     "stir": Shape(rises=True, most=2.0),
 }
 # A witness of single pictures: more is more alive. It knows the films' attacks better than it
 # knows a door's, so it may not outvote motion.
 TEXTURE_SHAPE = Shape(rises=True, most=2.0)
 # Nobody passes before motion was seen for long enough to tell a head from a sheet.
-NEEDS = ["depth"]
+NEEDS = ["bump"]
 # What draws steps and levels of the tables to 0, and how long is searched.
 PULL, LEVEL_PULL, STEPS = 0.001, 0.05, 4000
 MOST_ODDS = 6.0
