@@ -146,7 +146,7 @@ def migrate(
 
     Example: `oneglance config migrate /etc/oneglance/oneglance.toml`
     """
-    from oneglance.whole_file import write_new, write_whole
+    from oneglance.whole_file import rewrite_whole, write_new
 
     try:
         old = file.read_text(encoding="utf-8")
@@ -164,9 +164,9 @@ def migrate(
     else:
         kept = _free(file)
         try:
-            mode = file.stat().st_mode & 0o777
-            write_new(kept, old.encode(), mode)
-            write_whole(file, new.encode(), mode, durable=True, for_folders_owner=True)
+            write_new(kept, old.encode(), file.stat().st_mode & 0o777)
+            # The daemon is to read it afterwards as well, by its group.
+            rewrite_whole(file, new.encode())
         except OSError as error:
             raise ConfigError(f"cannot write it: {error.strerror}", where=str(file)) from None
         typer.echo(f"{file} is up to date; as it was, it is kept as {kept}")

@@ -30,6 +30,15 @@ def write_whole(
         draft.write(data)
 
 
+def rewrite_whole(path: Path, data: bytes) -> None:
+    """Replace a file's content, durably; its mode, owner and group stay. Raises OSError."""
+    before = path.stat()
+    with fresh(path, 0o600, durable=True) as draft:
+        draft.write(data)
+        os.fchown(draft.fileno(), before.st_uid, before.st_gid)
+        os.fchmod(draft.fileno(), stat.S_IMODE(before.st_mode))
+
+
 def write_whole_and_wipe(path: Path, data: bytes, mode: int) -> None:
     """Replace a file that held something to be erased, durably; the old bytes are then overwritten.
 

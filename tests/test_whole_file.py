@@ -18,7 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneglance.whole_file import fresh, wipe, write_new, write_whole, write_whole_and_wipe
+from oneglance.whole_file import (
+    fresh,
+    rewrite_whole,
+    wipe,
+    write_new,
+    write_whole,
+    write_whole_and_wipe,
+)
 
 NOBODY = 65534
 
@@ -335,6 +342,19 @@ def test_what_root_writes_belongs_to_the_folders_owner_where_that_is_asked(
     path = tmp_path / "file"
     write_whole(path, b"", 0o600, durable=False, for_folders_owner=for_folders_owner)
     assert path.stat().st_uid == (NOBODY if for_folders_owner else 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
+def test_what_is_written_anew_stays_whose_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    os.chown(path, 0, NOBODY)
+    path.chmod(0o640)
+    with umask(0o077):
+        rewrite_whole(path, b"new")
+    after = path.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode & 0o777) == (0, NOBODY, 0o640)
+    assert path.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("mask", [0, 0o022, 0o777])

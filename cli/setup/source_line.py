@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from pathlib import Path
 
 from oneglance.errors import ConfigError
-from oneglance.whole_file import fresh
+from oneglance.whole_file import rewrite_whole
 
 _TABLE = re.compile(r"^\s*\[")
 _CAMERA = re.compile(r"^\s*\[\[\s*camera\s*\]\]")
@@ -47,8 +46,4 @@ def with_source(text: str, source: str | int) -> str:
 
 def write_source(file: Path, source: str | int) -> None:
     """Change the file; its mode and owner stay. Raises ConfigError, and OSError."""
-    before = file.stat()
-    changed = with_source(file.read_text(encoding="utf-8"), source)
-    with fresh(file, before.st_mode & 0o777, durable=True) as draft:
-        draft.write(changed.encode())
-        os.fchown(draft.fileno(), before.st_uid, before.st_gid)
+    rewrite_whole(file, with_source(file.read_text(encoding="utf-8"), source).encode())
