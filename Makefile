@@ -6,8 +6,8 @@
 # make test-system   faults under a booted systemd, as root, an hour; DOC=1 writes docs/reliability.md
 # make soak    a whole door for HOURS=2 of faults; DOC=1 writes docs/soak.md
 # make check   style, types, links between rooms
-# make bench   the figures of the shipped models, and oneglance beside its peers; DATA=DIR holds the data
-# make bench-realtime   the second part alone; QUICK=1 for a look
+# make bench   every figure of the docs that is not fresh; LIST=1 shows them, ONLY=name, DATA=DIR has the data
+# make bench-realtime   oneglance beside its peers alone; QUICK=1 for a look
 # make attack  replays, forgeries, photographs: a whole house is attacked (VISITS=1000, an hour)
 # make test-home-assistant   a door in a real Home Assistant, in an environment of its own
 # make test-alerts   the alert rules and the dashboard, by promtool
@@ -96,11 +96,9 @@ check: $(VENV)/.dev typecheck
 typecheck: $(VENV)/.dev links
 	$(BIN)/mypy -p oneglance
 
-bench: $(VENV)/.dev bench-realtime
-	$(BIN)/python benchmarks/model.py --images $(DATA)/lfw_folds1-8.zip \
-		--pairs $(DATA)/lfw_pairs_folds1-8.csv --folds 7,8
-	$(BIN)/oneglance evaluate --one-shot $(DATA)/omniglot_all_runs.zip \
-		--verification $(DATA)/omniglot.zip
+# Long: a day on two cores. Run again, it goes on where it was interrupted.
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/bench.py --data $(DATA) $(if $(LIST),--list) $(if $(ONLY),--only $(ONLY))
 
 bench-realtime: $(VENV)/.dev .venv-peers/.made
 	$(BIN)/python benchmarks/realtime.py --data $(DATA) $(if $(QUICK),--quick)
