@@ -2,7 +2,7 @@
 
 python benchmarks/domains.py --images DATA/lfw_folds1-8.zip --people DATA/lfw_people_folds1-8.csv \
     [--folds 7,8] [--strangers-folds 1,2,3,4,5,6] [--strangers 100] [--doors "NAME;NAME"] \
-    [--model DIR] [--seed N]
+    [--model DIR] [--seed N] [--into FILE]
 python benchmarks/domains.py --faces lfw.npz [...]
 
 The faces of the folds, at most two a person, are cut out by the door's search for stills; with
@@ -12,7 +12,8 @@ in the figures). A door is calibrated on other people of other folds at that sam
 is a door without calibration, with the manifest's directions (`common`) taken out; "kept" is one
 calibrated on those same people as if the daemon had kept them, which changes the thresholds alone.
 Every cross-person pair counts; in brackets 95 % by a bootstrap over people. One JSON object on
-stdout, a table and progress on stderr.
+stdout, a table and progress on stderr. Each door is kept in --into FILE once it is measured, and
+not measured again by a run that finds it there.
 """
 
 from __future__ import annotations
@@ -172,26 +173,43 @@ def main() -> None:
     arguments = _arguments()
     cv2.setNumThreads(1)
     model = load_model(arguments.model)
-    generator = np.random.default_rng(arguments.seed)
     judged = read(arguments, arguments.folds, PICTURES_A_PERSON, None)
     passing = read(arguments, arguments.strangers_folds, 1, arguments.strangers)
     photographs = encoded(judged.chips, model)
-    rows = {}
-    _say(_head_of_table())
-    for name in arguments.doors:
-        change = DOORS[name]
-        seen = judged.seen(name, change, arguments.seed)
-        strangers = encoded(passing.seen(name, change, arguments.seed + 1), model)
-        rows[name] = _row(judged, seen, photographs, strangers, model, generator)
-        _say(_lines(name, rows[name]))
-    about = {
+    about: dict[str, Any] = {
         "model": f"{model.model_id}, {model.variant}",
         "faces": len(judged.people),
         "people": len(set(judged.people)),
         "strangers": len(passing.people),
-        "doors": rows,
+        "seed": arguments.seed,
     }
-    json.dump(about, sys.stdout, indent=1)
+    rows = _measured_before(arguments.into, about)
+    _say(_head_of_table())
+    for name in arguments.doors:
+        if name not in rows:
+            change = DOORS[name]
+            seen = judged.seen(name, change, arguments.seed)
+            strangers = encoded(passing.seen(name, change, arguments.seed + 1), model)
+            # Of its own, so that a door's figures do not depend on which were measured before it.
+            generator = np.random.default_rng([arguments.seed, zlib.crc32(name.encode())])
+            rows[name] = _row(judged, seen, photographs, strangers, model, generator)
+            if arguments.into is not None:
+                arguments.into.write_text(json.dumps(about | {"doors": rows}, indent=1))
+        _say(_lines(name, rows[name]))
+    json.dump(
+        about | {"doors": {name: rows[name] for name in arguments.doors}}, sys.stdout, indent=1
+    )
+
+
+def _measured_before(file: Path | None, about: dict[str, Any]) -> dict[str, Any]:
+    """The doors in `file`; those of other faces or another model are refused."""
+    if file is None or not file.exists():
+        return {}
+    kept: dict[str, Any] = json.loads(file.read_text())
+    rows: dict[str, Any] = kept.pop("doors")
+    if kept != about:
+        raise SystemExit(f"{file} is of {kept}, not of {about}: give another file")
+    return rows
 
 
 def read(
@@ -409,6 +427,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--doors", type=_doors_of, default=list(DOORS))
     parser.add_argument("--model", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--into", type=Path)
     arguments = parser.parse_args()
     if arguments.images is not None and arguments.people is None:
         parser.error("--images needs --people")
