@@ -166,6 +166,7 @@ house=$prefix/etc/oneglance
 etc=$house
 if [ "$instance" = yes ]; then etc=$house/$door; fi
 units=$prefix/etc/systemd/system
+undo=oneglance-put-back.service
 catalog=$prefix/usr/local/lib/systemd/catalog
 opt=$prefix/opt/oneglance
 
@@ -208,6 +209,24 @@ installed_units() {
     done
 }
 
+# place_unit FILE SCRIPT...: standard input, edited by sed, becomes a unit in one step: systemd takes
+# an empty file, which is what a power cut may leave of another, for a unit that is not to run.
+place_unit() {
+    target=$units/$1
+    shift
+    if [ "$venv" != /opt/oneglance/venv ]; then
+        set -- "$@" -e "s#/opt/oneglance/venv#$venv#g"
+    fi
+    if [ "$dry" = yes ]; then
+        echo "would write: $target"
+        cat >/dev/null
+        return 0
+    fi
+    sed -e '' "$@" >"$target.new"
+    chmod 0644 "$target.new"
+    mv "$target.new" "$target"
+}
+
 # A service per door where a machine has several: the plain unit, with %i in its names.
 install_template() {
     case $1 in
@@ -216,27 +235,20 @@ install_template() {
     # It keeps nothing.
     oneglance-assistant) folder='' ;;
     esac
-    run install -m 0644 "$here/$1.service" "$units/$1@.service"
-    run sed -i \
+    place_unit "$1@.service" \
         -e 's#^\(Description=.*\)#\1 of %i#' \
         -e 's#/etc/oneglance/#/etc/oneglance/%i/#g' \
         -e "s#^StateDirectory=.*#StateDirectory=$folder/%i#" \
         -e 's#^RuntimeDirectory=.*#&/%i#' \
-        -e 's#=/run/oneglance-door$#&/%i#' \
-        "$units/$1@.service"
+        -e 's#=/run/oneglance-door$#&/%i#' <"$here/$1.service"
 }
 
 # install_unit NAME: the plain unit, or with --instance its template.
 install_unit() {
     if [ "$instance" = yes ]; then
         install_template "$1"
-        target=$units/$1@.service
     else
-        target=$units/$1.service
-        run install -m 0644 "$here/$1.service" "$target"
-    fi
-    if [ "$venv" != /opt/oneglance/venv ]; then
-        run sed -i "s#/opt/oneglance/venv#$venv#g" "$target"
+        place_unit "$1.service" <"$here/$1.service"
     fi
 }
 
@@ -274,12 +286,21 @@ use_environment() {
     run mv -T "$opt/.venv.new" "$opt/venv"
 }
 
-# An upgrade that a power cut ended has left an environment behind, and nobody else would take it
-# away. Only one run at a time may do that.
+# What an upgrade that was cut off has left: undone if that was not done at a start of the machine,
+# and taken away, which nobody else would do. Only one run at a time may do that.
 sweep() {
     [ -d "$opt" ] && [ "$dry" = no ] || return 0
     exec 9>"$opt/.lock"
     flock --nonblock 9 || fail "another install.sh is at work in $opt"
+    if [ -L "$units/multi-user.target.wants/$undo" ]; then
+        for left in "$opt"/units.*/put-back.sh; do
+            if [ -e "$left" ]; then sh "$left" "$prefix"; fi
+        done
+        for unit in $(installed_units); do
+            if live; then timeout 120 systemctl try-restart "$unit" || say "$unit is not ready"; fi
+        done
+    fi
+    rm -f "$units/$undo"
     used=$(readlink -f "$opt/venv" || true)
     for left in "$opt"/venv.* "$opt"/units.*; do
         if [ -e "$left" ] && [ "${left##*/}" != "${used##*/}" ]; then
@@ -347,7 +368,7 @@ if [ "$uninstall" = yes ]; then
         if [ "$packaged" = no ]; then run rm -f "$units/$unit"; fi
     done
     run rm -f "$units/oneglance@.service" "$units/oneglance-door@.service" \
-        "$units/oneglance-assistant@.service"
+        "$units/oneglance-assistant@.service" "$units/multi-user.target.wants/$undo" "$units/$undo"
     if live; then run systemctl daemon-reload; fi
     withdraw "$prefix/var/lib/oneglance" "$house"
     for folder in "$house" "$house"/*; do withdraw_assistant "$folder"; done
@@ -385,21 +406,48 @@ if [ "$uninstall" = yes ]; then
     exit 0
 fi
 
+# From here on, whatever happens: a start of the machine finds the former program and units, until
+# `trust_it`. All that is needed for it must be on the disk before the first change.
+keep_former() {
+    cp -p "$units"/oneglance*.service "$here/put-back.sh" "$kept"
+    echo "former=${former##*/} fresh=${fresh##*/}" >"$kept/names"
+    before=$(echo "$found" | tr '\n' ' ')
+    place_unit "$undo" <<TEXT
+[Unit]
+Description=oneglance: an upgrade that was cut off is taken back
+Before=$before
+ConditionPathExists=${kept#"$prefix"}/put-back.sh
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh ${kept#"$prefix"}/put-back.sh
+TEXT
+    if live; then sync; fi
+    install -d "$units/multi-user.target.wants"
+    ln -sfn "../$undo" "$units/multi-user.target.wants/$undo"
+    if live; then sync; fi
+}
+
+# The new version is the one that starts with the machine.
+trust_it() {
+    rm -f "$units/multi-user.target.wants/$undo" "$units/$undo"
+    # Before anything of the former one is taken away.
+    if live; then sync; fi
+}
+
 # The end of an upgrade that failed: program and units as they were. Nobody may be there to read.
 put_back() {
     trap '' HUP INT TERM
-    use_environment "${former##*/}"
-    cp -p "$kept"/*.service "$units"
-    if live; then systemctl daemon-reload; fi
+    sh "$kept/put-back.sh" "$prefix" >&2 || true
     for unit in $running; do
         timeout 120 systemctl restart "$unit" || say "$unit is not ready" >&2 || true
     done
-    rm -rf "$fresh" "$kept"
     say "the former version runs again" >&2 || true
     exit 1
 }
 
 if [ "$upgrade" = yes ]; then
+    venv=/opt/oneglance/venv
     [ -x "$opt/venv/bin/python" ] || fail "nothing is installed in $opt; run it without --upgrade"
     found=$(installed_units)
     [ -n "$found" ] || fail "no unit is installed; run it without --upgrade"
@@ -429,20 +477,20 @@ if [ "$upgrade" = yes ]; then
     fresh=$(mktemp -d "$opt/venv.XXXXXX")
     chmod 0755 "$fresh"
     kept=$(mktemp -d "$opt/units.XXXXXX")
+    trap 'rm -rf "$fresh" "$kept"' EXIT
+    trap 'exit 1' HUP INT TERM
     # shellcheck disable=SC2086  # a list of words is meant
     if ! { python3 -m venv "$fresh" &&
         "$fresh/bin/pip" install --quiet "${package}[$(extras_of $asked)]" &&
         "$fresh/bin/oneglance" --version; }; then
-        rm -rf "$fresh" "$kept"
         fail "the new version could not be installed; nothing was changed"
     fi
-    cp -p "$units"/oneglance*.service "$kept"
-    # Whatever ends this before all of it is ready, a lost connection of ssh for one.
+    keep_former
+    # Whatever else ends this before all of it is ready, a lost connection of ssh for one.
     trap put_back EXIT
-    trap 'exit 1' HUP INT TERM
     install_users
     for name in oneglance oneglance-door oneglance-kiosk oneglance-reader oneglance-assistant; do
-        if [ -e "$kept/$name.service" ]; then install -m 0644 "$here/$name.service" "$units"; fi
+        if [ -e "$kept/$name.service" ]; then place_unit "$name.service" <"$here/$name.service"; fi
         if [ -e "$kept/$name@.service" ]; then install_template "$name"; fi
     done
     use_environment "${fresh##*/}"
@@ -461,6 +509,7 @@ if [ "$upgrade" = yes ]; then
         journalctl --unit "$failed" --lines 5 --no-pager --output cat >&2 || true
         exit 1
     fi
+    trust_it
     trap - EXIT HUP INT TERM
     rm -rf "$former" "$kept"
     say "upgraded to $("$opt/venv/bin/oneglance" --version); data and configuration are as they were"

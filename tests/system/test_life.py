@@ -17,6 +17,7 @@ from reliability import Ledger
 from whole_door import ETC, SERVICES, STATE, Door
 
 INSTALL = "./oneglance/systemd/install.sh"
+UNDO = "oneglance-put-back.service"
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +155,42 @@ def test_an_upgrade_that_is_interrupted_is_taken_back(door: Door) -> None:
     for unit in SERVICES:
         assert machine.show(unit, "ActiveState") == "active"
     door.wait_open(since)
+
+
+def test_an_upgrade_that_a_power_cut_ends_is_taken_back_by_the_next_start(
+    door: Door, ledger: Ledger
+) -> None:
+    """The new version would not even start, and its unit is another."""
+    machine = door.machine
+    row = ledger.row("power cut during an upgrade to a broken version, from its return")
+    before, version = secrets(machine), machine.run("oneglance", "--version").stdout
+    machine.sh(
+        "cd oneglance; sed -i 's/^version = .*/version = 0.2.2/' setup.cfg;"
+        " cp daemon/app.py systemd/oneglance.service /root;"
+        " echo 'raise SystemExit(9)' >>daemon/app.py;"
+        " sed -i 's/^Description=.*/Description=another/' systemd/oneglance.service"
+    )
+    upgrade = subprocess.Popen(
+        machine.command(INSTALL, "--upgrade"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: machine.show(SERVICES[0], "Description") == "another", 1800, "not upgraded")
+    assert machine.run("oneglance", "--version").stdout == "oneglance 0.2.2\n"
+    machine.cut_power()
+    assert upgrade.wait() != 0
+    since = door.now()
+    machine.boot()
+    row.tried += 1
+    row.outages_s.append(round(door.wait_open(since), 1))
+    machine.sh("mv app.py oneglance/daemon; mv oneglance.service oneglance/systemd")
+    assert machine.run("oneglance", "--version").stdout == version
+    for unit in SERVICES:
+        assert machine.show(unit, "NeedDaemonReload") == "no"
+    assert machine.show(SERVICES[0], "Description") != "another"
+    assert secrets(machine) == before
+    assert len(machine.sh("ls -d /opt/oneglance/*").split()) == 2
+    assert machine.sh(f"find /etc/systemd -name {UNDO}") == ""
+    told = machine.run("journalctl", "--boot", "--no-pager", "--unit", UNDO).stdout
+    assert "the former version is back" in told
 
 
 def test_a_version_that_does_not_become_ready_is_taken_back(door: Door) -> None:

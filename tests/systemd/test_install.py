@@ -377,6 +377,115 @@ def test_what_an_upgrade_left_when_the_power_went_is_taken_away(
     assert sorted(file.name for file in opt.glob("[!.]*")) == ["venv", "venv.abc123"]
 
 
+UNDO = "oneglance-put-back.service"
+
+
+class CutShort:
+    """A PATH whose tools that change files work for so many calls; then the power is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder, self.left = folder, folder / "left"
+        for tool in ("chmod", "cp", "install", "ln", "mv", "rm"):
+            script = (
+                f"read -r n <{self.left}; n=$((n-1)); echo $n >{self.left};"
+                f' if [ $n -lt 0 ]; then kill -9 $PPID; else exec {shutil.which(tool)} "$@"; fi'
+            )
+            self._write(tool, script)
+        one = "echo '#!/bin/sh' >$3/bin/$t; /bin/chmod +x $3/bin/$t"
+        self._write("python3", f"mkdir $3/bin; for t in python pip oneglance; do {one}; done")
+
+    def _write(self, name: str, script: str) -> None:
+        (self.folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (self.folder / name).chmod(0o755)
+
+    def run(self, *command: str | Path, calls: int) -> bool:
+        """Run it. Whether it came to its end before the power was gone."""
+        self.left.write_text(f"{calls}\n")
+        path = f"{self.folder}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", *command], env={"PATH": path}, check=False, capture_output=True, timeout=120
+        )
+        whole = int(self.left.read_text()) >= 0
+        assert whole == (done.returncode == 0), done.stderr
+        return whole
+
+
+def put_back_script(root: Path) -> Path | None:
+    """What systemd would run at a start of the machine, before the door's services."""
+    link = root / "etc/systemd/system/multi-user.target.wants" / UNDO
+    if not link.exists():
+        return None
+    unit = link.read_text()
+    (script,) = re.findall(r"^ExecStart=/bin/sh (.*)$", unit, re.M)
+    assert f"\nConditionPathExists={script}\n" in unit
+    assert "\nBefore=oneglance.service oneglance-door.service oneglance@back.service" in unit
+    file = root / script.removeprefix("/")
+    return file if file.exists() else None
+
+
+def version_of(root: Path) -> str:
+    """Which one the units and the program are of; both have to be of the same."""
+    units = root / "etc/systemd/system"
+    files = [file for file in units.glob("oneglance*.service") if file.name != UNDO]
+    assert len(files) == 4
+    former = {"# former" in file.read_text() for file in files}
+    assert os.access(root / "opt/oneglance/venv/bin/oneglance", os.X_OK)
+    former.add((root / "opt/oneglance/venv").readlink() == Path("venv.abc123"))
+    assert len(former) == 1, "units of one version, the program of another"
+    return "former" if former.pop() else "new"
+
+
+def test_an_upgrade_cut_off_anywhere_leaves_one_whole_version_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    base, root = tmp_path / "base", tmp_path / "root"
+    two = ("--role", "daemon", "--role", "lock", "--prefix", str(base))
+    install(*two)
+    install(*two, "--instance", "--door", "back")
+    # Each re-run fits the further doors' units to the same program, too.
+    install(*two)
+    units = base / "etc/systemd/system"
+    assert f"ExecStart={sys.prefix}/bin/" in (units / "oneglance@.service").read_text()
+    (units / "multi-user.target.wants").mkdir()
+    for name in ("oneglance", "oneglance-door"):
+        (units / f"multi-user.target.wants/{name}@back.service").symlink_to(f"../{name}@.service")
+    for file in units.glob("*.service"):
+        file.write_text(f"# former\n{file.read_text()}")
+    program(base)
+    power = CutShort(tmp_path / "bin")
+    command = (SYSTEMD / "install.sh", "--prefix", root, "--upgrade")
+    undone, calls, whole = 0, 0, False
+    while not whole:
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(base, root, symlinks=True)
+        whole = power.run(*command, calls=calls)
+        calls += 1
+        if (script := put_back_script(root)) is None:
+            version_of(root)
+            continue
+        # This start may be cut off as well.
+        undone += 1
+        assert not whole
+        shutil.copytree(root, tmp_path / "again", symlinks=True)
+        power.run(script, root, calls=undone)
+        if (script := put_back_script(root)) is not None:
+            assert power.run(script, root, calls=100)
+        assert version_of(root) == "former"
+        if undone != 4:
+            shutil.rmtree(tmp_path / "again")
+            continue
+        # Or it was not started again: the next run of install.sh takes the upgrade back first.
+        shutil.rmtree(root)
+        (tmp_path / "again").rename(root)
+        said = install("--venv", "", "--role", "lock", "--instance", "--prefix", str(root))
+        assert "the former version is back" in said
+    assert undone >= 5
+    assert version_of(root) == "new"
+    assert not (units.parent / UNDO).exists()
+    assert len(list((root / "opt/oneglance").glob("[!.]*"))) == 2
+
+
 @pytest.mark.parametrize(
     ("step", "roles", "mosquitto", "asked"),
     [
