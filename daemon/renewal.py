@@ -35,7 +35,7 @@ class Renewable(Protocol):
 
 
 class Renewal:
-    """Runs a daemon, and its successor once `reload` has found a different configuration.
+    """Runs a daemon, and its successor once `reload` has found a valid configuration.
 
     `read` reads the configuration anew, `build` makes a daemon for one. What cannot be read, or
     does not start, is refused: the former configuration goes on.
@@ -58,7 +58,7 @@ class Renewal:
             self._daemon.stop()
 
     def reload(self) -> None:
-        """Read the configuration; if valid and different, switch to it once nobody is at the door.
+        """Read the configuration; if it is valid, switch to it once nobody is at the door.
 
         From any thread. It is told in the log either way, and nothing is raised.
         """
