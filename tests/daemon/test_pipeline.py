@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -29,8 +30,11 @@ from oneglance.faces.liveness.judge import Liveness
 from oneglance.faces.liveness.texture import load_texture
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
-from oneglance.faces.reader import load_image
+from oneglance.faces.reader import load_image, read_central_face
 from oneglance.timing import OnStage
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from looks import LOOKS  # the same drawings that the benchmark wears
 
 FPS = 10.0
 PATIENCE_S = 1.0
@@ -242,6 +246,27 @@ def test_a_blurred_face_is_asked_to_hold_still_and_at_last_rejected_for_its_qual
     verdicts = bench.show(blurred, obama, 25)
     assert [(v.person_id, v.reason) for v in verdicts] == [(None, "poor_quality")]
     assert bench.pipeline.counts.encoder_calls == 0
+
+
+@pytest.mark.parametrize(
+    ("worn", "hint"),
+    [("mask below the nose", Hint.UNCOVER_MOUTH), ("sunglasses", Hint.UNCOVER_EYES)],
+)
+def test_who_covers_their_face_is_asked_to_take_it_off_and_compared_all_the_same(
+    bench: Bench,
+    model: FaceModel,
+    portrait: Callable[..., NDArray[np.uint8]],
+    obama: Snapshot,
+    worn: str,
+    hint: Hint,
+) -> None:
+    picture = portrait("obama2.jpg")
+    bare = read_central_face(picture, FaceDetector(), model)
+    assert bare is not None
+    covered = LOOKS[worn](picture, bare.points, np.random.default_rng(0))
+    (report,) = bench.pipeline.step([bench.frame(scene(covered))], obama)
+    assert [view.hint for view in report.tracks] == [hint]
+    assert bench.pipeline.counts.faces_encoded == 1
 
 
 def test_who_was_rejected_in_the_dark_is_let_in_once_the_light_goes_on(
