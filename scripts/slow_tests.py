@@ -22,7 +22,7 @@ ALWAYS = (
     CONVERTER,
     "tests/training/test_omniglot_data.py",
     "tests/training/test_texture_files.py",
-    "tests/training/test_training_calibrate.py",
+    "tests/training/test_head_logit.py",
     "tests/training/test_crops.py",
     "tests/training/test_losses.py",
     "tests/training/test_pairs.py",

@@ -16,7 +16,7 @@ NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 HEADER = "| promise | held by | proven by |"
 # What these folders and files test is security alone: none may be there without a promise.
 ONLY_SECURITY = (
-    *("tests/audit/test_*.py", "tests/door/test_door_*.py", "tests/hostile/test_*.py"),
+    *("tests/audit/test_*.py", "tests/door/test_lock_*.py", "tests/hostile/test_*.py"),
     *("tests/reader/test_*.py", "tests/faces/test_gallery_sealed.py", "tests/faces/test_vault.py"),
     *("tests/faces/test_gallery_*.py", "tests/faces/test_credentials.py"),
     *("tests/faces/test_model_signature.py", "tests/faces/test_liveness_*.py"),
@@ -31,7 +31,7 @@ ONLY_SECURITY = (
     *("tests/systemd/test_encrypted_keys.py", "tests/systemd/test_units.py"),
 )
 # No promise of security: what the door's parts load, and who looks alike at an enrolment.
-OTHERS = {"tests/door/test_door_imports.py", "tests/faces/test_gallery_enrolment.py"}
+OTHERS = {"tests/door/test_lock_imports.py", "tests/faces/test_gallery_enrolment.py"}
 
 
 def promises() -> list[tuple[str, list[tuple[str, str]]]]:

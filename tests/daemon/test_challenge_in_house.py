@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import pytest
 from challenged import seeded
-from test_daemon_app import running
 from test_kiosk_in_house import keyring, kiosk, kiosk_config, real_lock
+from test_whole_daemon import running
 
 from oneglance.config import CommandsConfig, Config, DecisionConfig, LivenessConfig, MqttConfig
 from oneglance.contract.messages import PRESENTATION_ATTACK, Liveness, Step

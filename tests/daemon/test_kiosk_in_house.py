@@ -20,7 +20,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 from people_on_stage import Stage
 from test_challenge_pipeline import head, portrait
-from test_daemon_app import running
+from test_whole_daemon import running
 
 from oneglance.access_config import AccessConfig
 from oneglance.config import (
