@@ -93,7 +93,7 @@ class Vision(threading.Thread):
         """
         try:
             while not self._stopping.is_set():
-                self._turn()
+                self.turn()
         except BaseException as error:
             self.crash = error
         finally:
@@ -107,7 +107,8 @@ class Vision(threading.Thread):
             if self.is_alive():
                 log.error("the vision thread hangs and is left behind")
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """One round of the loop: waits at most TICK_S for a frame, and lets verdicts leave."""
         frames, snapshot = self._take()
         self._send(self._step(frames, snapshot))
         self._progressed()

@@ -338,8 +338,7 @@ class Entrance:
     def say(self, issued_at: datetime) -> AccessState | None:
         """What to tell the screen now; None if it knows already."""
         now_s = self._monotonic_s()
-        with self._lock:
-            state = self._state(now_s, issued_at)
+        state = self.state(issued_at)
         silent = not state.waits and state.claim is None
         if self._said is None and silent:
             return None
@@ -349,19 +348,22 @@ class Entrance:
         self._said, self._said_at_s = (None if silent else state), now_s
         return state
 
-    def _state(self, now_s: float, issued_at: datetime) -> AccessState:
-        waits = [
-            Wait(of=factor, seconds=round(seconds, 1))
-            for factor in (Factor.FACE, Factor.BADGE, Factor.PIN)
-            if (seconds := self._wait_s(factor.value, now_s)) > 0
-        ]
-        if now_s < min(self._refused_until_s, self._refused_ready_s):
-            waits.append(Wait(of="claim", seconds=round(self._refused_ready_s - now_s, 1)))
-        claim = self._claim
+    def state(self, issued_at: datetime) -> AccessState:
+        """Who is claimed and who has to wait now, whether the screen knows it or not."""
+        now_s = self._monotonic_s()
+        with self._lock:
+            waits = [
+                Wait(of=factor, seconds=round(seconds, 1))
+                for factor in (Factor.FACE, Factor.BADGE, Factor.PIN)
+                if (seconds := self._wait_s(factor.value, now_s)) > 0
+            ]
+            if now_s < min(self._refused_until_s, self._refused_ready_s):
+                waits.append(Wait(of="claim", seconds=round(self._refused_ready_s - now_s, 1)))
+            claim, until_s = self._claim, self._until_s
         return AccessState(
             issued_at=issued_at,
             claim=None if claim is None else claim.factor,
-            claim_s=0.0 if claim is None else max(0.0, round(self._until_s - now_s, 1)),
+            claim_s=0.0 if claim is None else max(0.0, round(until_s - now_s, 1)),
             waits=tuple(waits),
         )
 

@@ -181,18 +181,20 @@ class Preview:
             # Who asks next sees nothing from before that.
             self._waiting = None
 
+    def turn(self) -> None:
+        """One round of the thread: waits a moment for a frame, and sends it to who watches."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._waiting, _TICK_S)
+            self._drop_lapsed(self._clocks.monotonic_s())
+            taken, self._waiting = self._waiting, None
+            leases = list(self._leases.items())
+        if taken is not None and leases and not self._stopping:
+            self._send_to(leases, *taken)
+
     def _serve(self) -> None:
         try:
-            while True:
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stopping or self._waiting, _TICK_S)
-                    if self._stopping:
-                        return
-                    self._drop_lapsed(self._clocks.monotonic_s())
-                    taken, self._waiting = self._waiting, None
-                    leases = list(self._leases.items())
-                if taken is not None and leases:
-                    self._send_to(leases, *taken)
+            while not self._stopping:
+                self.turn()
         except Exception:
             # The door goes on without it; who watches sees an old picture go.
             log.exception("the preview failed and is off until the daemon starts again")

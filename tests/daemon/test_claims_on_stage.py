@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,13 @@ from oneglance.daemon.access.attempts_file import read_attempts
 from oneglance.daemon.access.entrance import Entrance
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.gallery.keeper import Held
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import NOTHING_COMPARED, Rule, Verdict
+from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.verbs import Sender
 from oneglance.faces.gallery.credentials import (
     Claimed,
@@ -179,6 +182,37 @@ def test_another_try_is_for_visits_that_have_their_decision(
     assert len(bench.show(stage.frame(OBAMA), gallery, None, 10)) == 1
 
 
+class Seeing:
+    """The bench's pipeline in a vision thread that turns when the test says so."""
+
+    def __init__(self, bench: Bench, entrance: Entrance) -> None:
+        self.bench = bench
+        self.reports: list[StepReport] = []
+        self.exchange = FrameExchange(("cam",))
+        self.keeper = SimpleNamespace(held=Held(None, 0, "gallery_error"))
+        self.vision = Vision(
+            *(self.exchange, bench.pipeline, Notifier()),
+            Clocks(lambda: NOW, lambda: bench.now_s),
+            gallery=self.keeper,  # type: ignore[arg-type]
+            outlet=None,
+            entrance=entrance,
+            on_step=self.reports.append,
+        )
+
+    def show(self, pixels: Pixels, gallery: Snapshot, frames: int) -> list[Verdict]:
+        """The verdicts about so many frames, ten a second, while this gallery is held."""
+        if self.keeper.held.snapshot is not gallery:
+            self.keeper.held = Held(gallery, self.keeper.held.version + 1, "")
+        self.reports.clear()
+        for number in range(frames):
+            self.bench.now_s += 1 / FPS
+            now_s = self.bench.now_s
+            self.exchange["cam"].put(Frame(pixels, now_s, now_s, number, "cam"))
+            self.vision.turn()
+        views = [view for report in self.reports for view in report.tracks]
+        return [view.verdict for view in views if view.verdict is not None]
+
+
 def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
     bench: Bench, stage: Stage, gallery: Snapshot, tmp_path: Path
 ) -> None:
@@ -190,26 +224,19 @@ def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
         Unlogged(),
         lambda: bench.now_s,
     )
-    vision = Vision(
-        *(FrameExchange(("cam",)), bench.pipeline, Notifier()),
-        Clocks(lambda: NOW, lambda: bench.now_s),
-        gallery=None,
-        outlet=None,
-        entrance=entrance,
-    )
+    seeing = Seeing(bench, entrance)
     both = stage.frame(("biden.jpg", 160.0, 240.0), ("obama2.jpg", 480.0, 240.0))
     alone = stage.frame(("biden.jpg", 160.0, 240.0))
     for number in range(AccessConfig().attempts.free):
         failed = Verdict(f"visit-{number}", None, 0.0, 1.0, "not_recognised")
         entrance.concluded(failed, None)
     # The stranger is rejected, and all faces without a claim have to wait.
-    ((_, rejected),) = bench.show(alone, only_obama, None, 10)
-    entrance.concluded(rejected, None)
-    assert vision._admitted(only_obama) is None
-    bench.show(both, None, None, 20)
-    admitted = vision._admitted(only_obama)
-    assert admitted is not None
-    ((_, verdict),) = bench.show(both, admitted, None, 20)
+    (rejected,) = seeing.show(alone, only_obama, 10)
+    assert rejected.reason == "not_recognised"
+    (wait,) = entrance.state(NOW).waits
+    assert 1 < wait.seconds < 2
+    assert seeing.show(both, only_obama, int(wait.seconds * FPS)) == []
+    (verdict,) = seeing.show(both, only_obama, 25)
     assert verdict.person_id == "obama"
 
 
@@ -251,23 +278,18 @@ def test_a_claim_that_the_daemon_cannot_judge_now_has_not_failed(
         Unlogged(),
         lambda: bench.now_s,
     )
-    vision = Vision(
-        *(FrameExchange(("cam",)), bench.pipeline, Notifier()),
-        Clocks(lambda: NOW, lambda: bench.now_s),
-        gallery=None,
-        outlet=None,
-        entrance=entrance,
-    )
+    seeing = Seeing(bench, entrance)
     bench.pipeline.problem = "liveness_model"
     entrance.claim({"badge": "A1"}, Sender("reader", Role.READER))
-    claimed_s = bench.now_s
-    while bench.now_s < claimed_s + AccessConfig().claim_s:
-        admitted = vision._admitted(people)
+    over_s = bench.now_s + AccessConfig().claim_s
+    while bench.now_s + 1.0 < over_s:
         bench.now_s += 0.5
-        frame = Frame(stage.frame(OBAMA), bench.now_s, bench.now_s, 0, "cam")
-        vision._send(bench.pipeline.step([frame], admitted, vision._claim))
-    assert vision._admitted(people) is people
-    assert (vision.accepted, vision.rejected) == (0, 0)
+        assert seeing.show(stage.frame(OBAMA), people, 1) == []
+    assert entrance.state(NOW).claim is Factor.BADGE
+    bench.now_s = over_s
+    assert entrance.turn(people).gallery is people
+    assert entrance.state(NOW).claim is None
+    assert (seeing.vision.accepted, seeing.vision.rejected) == (0, 0)
     assert read_attempts(tmp_path / "attempts").counts == {}
 
 

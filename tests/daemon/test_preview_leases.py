@@ -128,16 +128,16 @@ def test_without_a_lease_nothing_is_encoded_and_with_one_only_until_it_lapses(
     assert bench.preview.encoded == 3
 
 
-def test_who_asks_anew_sees_no_frame_from_before_that(bench: Bench, wait_until: Wait) -> None:
+def test_who_asks_anew_sees_no_frame_from_before_that() -> None:
+    # Without the thread: it has no turn until the next screen has asked.
+    bench = Bench()
     bench.ask()
-    with bench.preview._changed:
-        # The preview's thread has no turn until the next screen has asked.
-        bench.preview.offer([report(index=1)])
-        bench.now_s += LEASE_S
-        screen = bench.ask()
+    bench.preview.offer([report(index=1)])
+    bench.now_s += LEASE_S
+    screen = bench.ask()
+    bench.preview.turn()
     bench.preview.offer([report(index=2)])
-    wait_until(lambda: len(bench.sent) > 0, "no picture")
-    bench.preview.stop()
+    bench.preview.turn()
     assert [picture.captured_ms for picture in bench.opened(screen)] == [200]
     assert bench.preview.encoded == 1
 
