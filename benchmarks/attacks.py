@@ -116,13 +116,13 @@ class Noting(Liveness):
     """The daemon's judge, which also remembers the highest log odds that could have passed."""
 
     def __init__(self, judge: Liveness) -> None:
-        super().__init__(judge._texture, judge._fusion)
+        super().__init__(judge.texture, judge.fusion)
         self.best: float | None = None
 
     def judge(self, trace: Trace, at_s: float) -> Judgement:
         """As the daemon's."""
         found = super().judge(trace, at_s)
-        if self._fusion.enough(found.cues) and (self.best is None or found.log_odds > self.best):
+        if self.fusion.enough(found.cues) and (self.best is None or found.log_odds > self.best):
             self.best = round(found.log_odds, 3)
         return found
 
@@ -132,10 +132,10 @@ class Door:
 
     def __init__(self, enrolled: Snapshot, policy: str) -> None:
         self._now_s = 0.0
-        self._pipeline = _built(policy, lambda: self._now_s)
+        self.pipeline = _built(policy, lambda: self._now_s)
         self._judge: Noting | None = None
-        if self._pipeline._liveness is not None:
-            self._pipeline._liveness = self._judge = Noting(self._pipeline._liveness)
+        if self.pipeline.liveness is not None:
+            self.pipeline.liveness = self._judge = Noting(self.pipeline.liveness)
         self._enrolled = enrolled
         self._first_s: float | None = None
         self._answers: list[str] = []
@@ -152,7 +152,7 @@ class Door:
         """The next frame, uint8 (H, W, 3) BGR, `at_s` of the film."""
         self._now_s = now_s = 1.0 + at_s
         begun_s = time.thread_time()
-        report = self._pipeline.step([Frame(pixels, now_s, now_s, index, "film")], self._enrolled)
+        report = self.pipeline.step([Frame(pixels, now_s, now_s, index, "film")], self._enrolled)
         took_s = time.thread_time() - begun_s
         for face in report[0].tracks:
             if self._first_s is None and face.hint not in TOO_FAR_OR_NEAR:

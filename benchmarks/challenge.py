@@ -25,7 +25,6 @@ from oneglance.contract.messages import Step
 from oneglance.daemon.sight.quality import picture_hint
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.sight.watcher import Watcher
-from oneglance.daemon.visit import movement
 from oneglance.daemon.visit.challenge import Challenge
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.daemon.visit.evidence import Visit
@@ -93,8 +92,8 @@ def trial(film: Film, step: Step, model: FaceModel, same_face: float) -> tuple[s
             continue
         face = faces[0]
         challenge.see(face.points, float(at_s), followed=face.sure)
-        if challenge._straight is not None:
-            made, part = movement.movement(face.points, challenge._rest, challenge._rest_sizes)
+        if challenge.has_rested:
+            made, part = challenge.moved(face.points)
             if made is step:
                 most = max(most, part)
         # The step is asked for when the film is about to show it.
@@ -111,7 +110,7 @@ def trial(film: Film, step: Step, model: FaceModel, same_face: float) -> tuple[s
             return challenge.failures[0].value, most
         if prompt is not None and at_s >= ACT_AT_S - ANSWER_BEFORE_S:
             challenge.shown(prompt.challenge_id, float(at_s))
-    if challenge is None or challenge._straight is None:
+    if challenge is None or not challenge.has_rested:
         return "no rest", most
     return "ended", most
 

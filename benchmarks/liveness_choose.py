@@ -81,7 +81,7 @@ class Patient(Liveness):
     """The daemon's judge, which notes each look and never decides; `sure` once all rules agree."""
 
     def __init__(self, judge: Liveness) -> None:
-        super().__init__(judge._texture, judge._fusion)
+        super().__init__(judge.texture, judge.fusion)
         self.looks: list[Look] = []
         self._clear = 0
 
@@ -109,7 +109,7 @@ class Patient(Liveness):
         if self.looks and not self.looks[-1].asked:
             self.looks[-1] = replace(self.looks[-1], asked=True)
             clear = found.log_odds >= SURE_ALIVE or found.log_odds <= SURE_PICTURE
-            clear = clear and self._fusion.enough(found.cues)
+            clear = clear and self.fusion.enough(found.cues)
             self._clear = self._clear + 1 if clear else 0
         return Judgement(found.log_odds, Verdict.UNDECIDED, found.cues)
 
@@ -118,9 +118,9 @@ def watch(studio: Studio, style: str, seed: int, kind: str) -> Watched:
     """Watch one film."""
     film, enrolled = studio.film(seed, kind)
     door = Door(enrolled, "passive")
-    judge = door._pipeline._liveness
+    judge = door.pipeline.liveness
     assert judge is not None
-    door._pipeline._liveness = patient = Patient(judge)
+    door.pipeline.liveness = patient = Patient(judge)
     for index, at_s in enumerate(film.at_s.tolist()):
         pixels, _ = film.take(index)
         door.see(pixels, at_s, index)

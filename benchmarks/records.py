@@ -42,6 +42,7 @@ from oneglance.contract.topics import Topics
 from oneglance.daemon.gallery.sharing import Sharing
 from oneglance.daemon.voice.authority import Authority
 from oneglance.daemon.voice.nonces import NonceFile
+from oneglance.daemon.voice.rate import PER_S
 from oneglance.daemon.voice.verbs import CommandRefusedError, Verb
 from oneglance.faces.gallery.credentials import CredentialFile
 from oneglance.faces.gallery.gallery import Gallery
@@ -207,17 +208,14 @@ def commands(folder: Path, rounds: int) -> Iterator[Row]:
     )
     now = START + timedelta(days=1)
     administrators = Verb(frozenset({Role.ADMINISTRATOR}), lambda _args, _sender: "")
-    seconds = iter(range(1_000_000))
+    elapsed_s = 0.0
 
     def wall() -> datetime:
-        return now
+        return now + timedelta(seconds=elapsed_s)
 
-    # A key that asks once an hour has all of its rate left.
-    clocks = Clocks(wall, lambda: 3600.0 * next(seconds))
+    clocks = Clocks(wall, lambda: elapsed_s)
     verbs = {"reload": administrators}
     authority = Authority(TOPICS, lambda: ring, verbs, NonceFile(folder / "commands"), clocks)
-    # The clocks disagree on purpose: what counts here is the command.
-    authority._fresh = lambda _issued_at, _expires_at: now  # type: ignore[method-assign]
 
     def written(role: Role, **args: str) -> bytes:
         return CommandWriter(TOPICS, role, keys[role], wall).write("reload", **args)
@@ -228,8 +226,19 @@ def commands(folder: Path, rounds: int) -> Iterator[Row]:
         except CommandRefusedError:
             return
 
-    good = iter([written(Role.ADMINISTRATOR) for _ in range(rounds)])
-    yield "check a good command", timed(rounds, lambda: tried(next(good)))
+    # As often as a key may ask; each is written before, as if it came at its time.
+    good = []
+    for number in range(rounds):
+        elapsed_s = number / PER_S
+        good.append((elapsed_s, written(Role.ADMINISTRATOR)))
+    due = iter(good)
+
+    def try_next() -> None:
+        nonlocal elapsed_s
+        elapsed_s, payload = next(due)
+        tried(payload)
+
+    yield "check a good command", timed(rounds, try_next)
     replayed = written(Role.ADMINISTRATOR)
     tried(replayed)
     yield "refuse a replayed one", timed(rounds, lambda: tried(replayed))

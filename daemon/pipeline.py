@@ -132,6 +132,7 @@ class Pipeline:
     ) -> None:
         self.counts = Counts()
         self.problem = problem
+        self.liveness = liveness
         self.challenges = challenges
         self.on_stranger: Callable[[Templates], None] = lambda _template: None
         self._model = model
@@ -141,7 +142,6 @@ class Pipeline:
         self._min_face_px = min_face_px
         self._lifetime_s = lifetime_s
         self._clock_s = clock_s
-        self._liveness = liveness
         self._permit = permit
         self._settle = settle
         self._combine = combine
@@ -171,7 +171,7 @@ class Pipeline:
         faces = [face for frame in fresh for face in self._find(frame)]
         for face in faces:
             face.judged = gallery is not None and (everybody or face.under_way)
-        if self._liveness is not None:
+        if self.liveness is not None:
             with stage("trace", self._on_stage):
                 for face in faces:
                     self._trace(face)
@@ -260,7 +260,7 @@ class Pipeline:
 
         Nobody passes without it. Who is asked to move is told nothing else meanwhile.
         """
-        if self._liveness is None or seen.visitor.challenge is not None:
+        if self.liveness is None or seen.visitor.challenge is not None:
             return False
         height, width = frame.pixels.shape[:2]
         return not is_whole(height, width, seen.points)
@@ -305,7 +305,7 @@ class Pipeline:
     def _is_wanted_by(self, challenge: Challenge, face: _Face) -> bool:
         """Whether a challenge asks who this is, or it is time to see again that they live."""
         waited_s = face.frame.at_s - face.attention.looked_at_s
-        watched = self._liveness is not None and not 0 <= waited_s < LIVING_EVERY_S
+        watched = self.liveness is not None and not 0 <= waited_s < LIVING_EVERY_S
         if not (challenge.wants_look or watched):
             return False
         face.chip = chip_from_points(face.frame.pixels, face.seen.points)
@@ -398,12 +398,12 @@ class Pipeline:
         known = same and 0 <= frame.at_s - trace.looked_at_s <= KNOWN_FOR_S
         if not known:
             trace.begin_anew()
-        if self._liveness is None or face.visit.decided:
+        if self.liveness is None or face.visit.decided:
             return
         with stage("texture", self._on_stage):
             if not known:
                 trace.see(frame.pixels, points, frame.at_s)
-            self._liveness.look(trace, frame.pixels, points, frame.at_s)
+            self.liveness.look(trace, frame.pixels, points, frame.at_s)
 
     def _recognise(
         self,
@@ -473,23 +473,23 @@ class Pipeline:
         if not verdict.accepted:
             # It was recognised, and is rejected now only because it was never seen to be alive.
             return refused(verdict)
-        if self._liveness is None:
+        if self.liveness is None:
             return verdict
-        found = self._liveness.judge(face.seen.visitor.trace, at_s).verdict
+        found = self.liveness.judge(face.seen.visitor.trace, at_s).verdict
         confirmed = confirm(verdict, found, over=visit.over(at_s))
         visit.held_back = confirmed is None
         return confirmed
 
     def _judge_meanwhile(self, face: _Face, challenge: Challenge) -> None:
         """Note whether a face that was asked to move, and was just looked at, is seen to live."""
-        if self._liveness is not None:
-            found = self._liveness.judge(face.seen.visitor.trace, face.frame.at_s)
+        if self.liveness is not None:
+            found = self.liveness.judge(face.seen.visitor.trace, face.frame.at_s)
             challenge.found.append(found)
 
     def _still_living(self, challenge: Challenge) -> Verdict | None:
         """A challenge's answer, unless it accepts a face that looked like a picture in it."""
         verdict = challenge.answer
-        if verdict is None or not verdict.accepted or self._liveness is None:
+        if verdict is None or not verdict.accepted or self.liveness is None:
             return verdict
         return confirm(verdict, lasting(challenge.found), over=True)
 

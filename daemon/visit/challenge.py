@@ -198,12 +198,24 @@ class Challenge:
         self._seen_s = at_s
         if at_s - self._began_s > OVERALL_S:
             self._finish(End.IGNORED)
-        elif lost and self._straight is not None:
+        elif lost and self.has_rested:
             self._fail(End.LOST, at_s)
         elif self._asked is None:
             self._see_rest(points, at_s, lost=lost)
         else:
             self._see_step(self._asked, points, at_s)
+
+    @property
+    def has_rested(self) -> bool:
+        """Whether the first rest is over, from which on movements can be measured."""
+        return self._straight is not None
+
+    def moved(self, points: NDArray[np.float64]) -> tuple[Step | None, float]:
+        """Towards which step a face has moved since the last rest, and how far: 1 is all of it.
+
+        `points` (5, 2) are in px. Only where it `has_rested`.
+        """
+        return movement(points, self._rest, self._rest_sizes)
 
     def _see_rest(self, points: NDArray[np.float64], at_s: float, *, lost: bool) -> None:
         if at_s - self._since_s > REST_S:
@@ -250,7 +262,7 @@ class Challenge:
         if self.shown_s is None and at_s - self._since_s > SHOWN_WITHIN_S:
             self._finish(End.NOT_SHOWN)
             return
-        made, part = movement(points, self._rest, self._rest_sizes)
+        made, part = self.moved(points)
         before = self._part
         self._part = part if made is step else 0.0
         if part >= BEGUN and (self.shown_s is None or at_s < self.shown_s + REACTION_S):

@@ -47,8 +47,8 @@ class Liveness:
     """A witness of single pictures, and the weights by which cues are put together."""
 
     def __init__(self, texture: Witness, fusion: Fusion) -> None:
-        self._texture = texture
-        self._fusion = fusion
+        self.texture = texture
+        self.fusion = fusion
 
     def look(
         self,
@@ -61,7 +61,7 @@ class Liveness:
 
         `points` (5, 2) are the face's in px; what was measured is kept in the trace.
         """
-        trace.look(measured(self._texture, trace, pixels, points), at_s)
+        trace.look(measured(self.texture, trace, pixels, points), at_s)
 
     def judge(self, trace: Trace, at_s: float) -> Judgement:
         """What the looks of a trace amount to at `at_s`.
@@ -69,8 +69,8 @@ class Liveness:
         Changes nothing. Without a current look there is nothing to judge: undecided.
         """
         if not trace.looks or not 0 <= at_s - trace.looked_at_s <= STALE_S:
-            return Judgement(self._fusion.document.bias, Verdict.UNDECIDED, {})
-        return self._fusion.weigh(gathered(trace.looks))
+            return Judgement(self.fusion.document.bias, Verdict.UNDECIDED, {})
+        return self.fusion.weigh(gathered(trace.looks))
 
 
 def measured(

@@ -139,7 +139,7 @@ def test_who_moves_as_asked_but_looks_like_a_picture_meanwhile_is_refused(
     door = Asked(model, seed=1, liveness=judging(8.0))
     while not door.prompts:
         door.see(head(Step.LOOK_STRAIGHT, 0), obama)
-    door.pipeline._liveness = judging(-8.0)
+    door.pipeline.liveness = judging(-8.0)
     verdict = obey(door, obama, head)
     assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
     assert verdict.liveness is Liveness.FAILED
