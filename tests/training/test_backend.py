@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import small_regression
+import tensorflow as tf
 from several_processes import both_said, child, said
 
 from oneglance.errors import ConfigError
-from oneglance.training.engine import distribute
 from oneglance.training.engine.distribute import OneDevice, shared_out
 from oneglance.training.engine.progress import silent
 from oneglance.training.recipes.recipe import load_recipe
@@ -112,9 +113,12 @@ def test_nothing_is_shared_where_there_is_one_device(monkeypatch: pytest.MonkeyP
 def test_tensorflows_processes_refuse_a_kind_that_compares_the_whole_batch(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    cluster = {"cluster": {"worker": ["one:1", "two:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     # One of two processes, without waiting for the other.
-    monkeypatch.setattr(distribute, "_current", object.__new__(distribute._TensorFlow))
-    with pytest.raises(ConfigError, match="'siamese' compares") as caught:
+    strategy = SimpleNamespace(num_replicas_in_sync=2)
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: strategy)
+    with shared_out("auto"), pytest.raises(ConfigError, match="'siamese' compares") as caught:
         run_recipe(
             load_recipe("smoke"), data_dir=tmp_path, out=tmp_path, resume=False, stage=silent
         )

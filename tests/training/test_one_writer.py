@@ -13,8 +13,8 @@ import small_regression
 from several_processes import both_said
 
 from oneglance.training import run as run_module
-from oneglance.training.engine import distribute, run_folder
-from oneglance.training.engine.distribute import OneDevice
+from oneglance.training.engine import run_folder
+from oneglance.training.engine.distribute import OneDevice, sharing
 from oneglance.training.engine.record import record_start
 from oneglance.training.networks.face_networks import landmarks
 
@@ -80,17 +80,17 @@ class SecondProcess(OneDevice):
 
 
 def test_in_another_process_the_verbs_neither_write_nor_need_what_the_first_makes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(distribute, "_current", SecondProcess())
-    out = tmp_path / "run"
-    run_folder.open_run(out, {"seed": 1}, resume=True)
-    run_folder.begin_run(out, {"seed": 1})
-    record_start(out, {"seed": 1}, [tmp_path / "gone"], ["oneglance"])
-    run_folder.write(out / "report.json", b"{}")
-    run_folder.write_cache(tmp_path / "cache" / "faces.npz", b"")
-    run_folder.copy_file(out / ".." / "aligner.keras", out / "aligner.keras")
-    run_folder.save_model(landmarks(0.125), out / "siamese.keras")
+    with sharing(SecondProcess()):
+        out = tmp_path / "run"
+        run_folder.open_run(out, {"seed": 1}, resume=True)
+        run_folder.begin_run(out, {"seed": 1})
+        record_start(out, {"seed": 1}, [tmp_path / "gone"], ["oneglance"])
+        run_folder.write(out / "report.json", b"{}")
+        run_folder.write_cache(tmp_path / "cache" / "faces.npz", b"")
+        run_folder.copy_file(out / ".." / "aligner.keras", out / "aligner.keras")
+        run_folder.save_model(landmarks(0.125), out / "siamese.keras")
     assert not list(tmp_path.iterdir())
 
 

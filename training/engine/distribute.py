@@ -230,11 +230,17 @@ def shared_out(wanted: str) -> Iterator[OneDevice]:
 
     Enter it before any model is made. Raises ConfigError for an invalid TF_CONFIG.
     """
+    with sharing(_found() if wanted == "auto" else _ONE) as spread:
+        yield spread
+
+
+@contextmanager
+def sharing(way: OneDevice) -> Iterator[OneDevice]:
+    """Share the training done within in this way."""
     global _current
-    before = _current
-    _current = _found() if wanted == "auto" else _ONE
+    before, _current = _current, way
     try:
-        yield _current
+        yield way
     finally:
         _current = before
 
