@@ -81,7 +81,7 @@ def command(
     topics = Topics(settings.site.name, settings.site.door)
     topic = topics.command(verb)
     writer = open_writer(topics, key or settings.command_key_file)
-    args = _arguments(arguments or [])
+    args = arguments_of(arguments or [])
     if doors is not None:
         from oneglance.cli.command_many import ask_all, read_doors, tell
 
@@ -93,7 +93,7 @@ def command(
         return
     if left is not None:
         raise typer.BadParameter("--left goes with --doors")
-    reply = _asked(settings, topic, lambda answers: writer.write(verb, answers, **args), seconds)
+    reply = ask(settings, topic, lambda answers: writer.write(verb, answers, **args), seconds)
     if as_json:
         typer.echo(reply.to_payload().decode())
     else:
@@ -105,7 +105,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _asked(settings: Config, topic: str, payload: Callable[[str], bytes], seconds: float) -> Reply:
+def ask(settings: Config, topic: str, payload: Callable[[str], bytes], seconds: float) -> Reply:
     """Send `payload(response topic)` and wait for the answer.
 
     Raises BrokerError, or OneglanceError if none comes.
@@ -161,7 +161,7 @@ def _asker(settings: Config) -> str:
     return user if re.fullmatch(LEVEL_PATTERN, user) else "command"
 
 
-def _arguments(words: list[str]) -> dict[str, Arg]:
+def arguments_of(words: list[str]) -> dict[str, Arg]:
     """The arguments given as NAME=VALUE; raises typer.BadParameter for anything else."""
     arguments: dict[str, Arg] = {}
     for word in words:

@@ -34,14 +34,14 @@ def requirements(extra: str = "") -> tuple[Requirement, ...]:
 
     Without a name: what is required without any extra. Empty for an unknown extra.
     """
-    return tuple(one for one in _asked(extra) if one.name != _OURS)
+    return tuple(one for one in declared(extra) if one.name != _OURS)
 
 
 @cache
 def brought_by(extra: str) -> frozenset[NormalizedName]:
     """The distributions, by canonical name, that an extra and the extras it includes require."""
     names = {canonicalize_name(one.name) for one in requirements(extra)}
-    for one in _asked(extra):
+    for one in declared(extra):
         if one.name == _OURS:
             for other in one.extras:
                 names |= brought_by(other)
@@ -82,7 +82,8 @@ def can_be_imported(requirement: Requirement) -> bool:
 
 
 @cache
-def _asked(extra: str) -> tuple[Requirement, ...]:
+def declared(extra: str) -> tuple[Requirement, ...]:
+    """What an extra requires on this machine, our other extras among it."""
     lines = (Requirement(line) for line in requires(_OURS) or ())
     return tuple(
         one

@@ -73,7 +73,7 @@ STATUS_SILENCE_S = 75.0
 # How long a fresh screen waits for its broker and daemon before it calls itself out of service.
 START_GRACE_S = 10.0
 # Reasons in a status, without the camera's name.
-_STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"} | {
+STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"} | {
     "gallery_stale",
     "sharing_error",
     "sharing_incomplete",
@@ -82,8 +82,8 @@ _STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"}
     "sharing_replayed",
 }
 # No badges or PINs count, but faces do.
-_NO_CLAIMS = {"credentials_restored", "credentials_error"}
-_SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}
+NO_CLAIMS = {"credentials_restored", "credentials_error"}
+SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}
 # Where a PIN helps, the button that opens the pad is shown.
 _OFFERS_PAD = {
     Kind.IDLE,
@@ -588,8 +588,8 @@ def _at_rest(reasons: tuple[str, ...]) -> Kind:
     faces need no badges or PINs. Any trouble that is not known here may mean that nobody can be let
     in, and an invitation would be a lie.
     """
-    names = {reason.partition(":")[0] for reason in reasons} - _STILL_SEES - _NO_CLAIMS
-    if names - _SEES_NOTHING - {"starting"}:
+    names = {reason.partition(":")[0] for reason in reasons} - STILL_SEES - NO_CLAIMS
+    if names - SEES_NOTHING - {"starting"}:
         return Kind.MAINTENANCE
     if "starting" in names:
         return Kind.STARTING

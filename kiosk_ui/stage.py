@@ -64,7 +64,7 @@ def open_stage(config: Config, size_px: tuple[int, int] = (800, 480)) -> Stage:
     kept = read_kept(kept_file(kiosk.admin_file))
     view = KioskView(
         language=language(kept.language or kiosk.language),
-        theme=_theme(config),
+        theme=theme_of(config),
         door=kiosk.door_name or config.site.door.replace("-", " ").capitalize(),
     )
     root = FloatLayout()
@@ -81,7 +81,7 @@ def open_stage(config: Config, size_px: tuple[int, int] = (800, 480)) -> Stage:
     return Stage(window, root, view, screen, kept)
 
 
-def _theme(config: Config) -> Theme:
+def theme_of(config: Config) -> Theme:
     """The configured theme; oneglance's own if that cannot be used."""
     file = config.kiosk.theme_file
     if file is None:

@@ -469,18 +469,18 @@ class Config(Section):
         return self.audit_folder / "snapshots"
 
 
-def config_file(path: Path | None = None, own: str = "") -> Path:
+def config_file(path: Path | None = None, own: str = "", *, default: Path = DEFAULT_CONFIG) -> Path:
     """Which file is the configuration: `path`, or $ONEGLANCE_CONFIG, each a file or its folder.
 
-    Else oneglance.toml of the current folder, if its owner is this user or root, else that of
-    /etc/oneglance. A command that has a file of its `own`, e.g. door.toml, prefers it to the
-    folder's oneglance.toml. The file need not be there.
+    Else oneglance.toml of the current folder, if its owner is this user or root, else `default`. A
+    command that has a file of its `own`, e.g. door.toml, prefers it to the folder's oneglance.toml.
+    The file need not be there.
     """
-    names = tuple(filter(None, (own, DEFAULT_CONFIG.name)))
+    names = tuple(filter(None, (own, default.name)))
     named = path or Path(os.environ.get("ONEGLANCE_CONFIG", "")).expanduser()
     if named != Path():
-        return _first(named, names) or named / DEFAULT_CONFIG.name if _is_folder(named) else named
-    return _first(Path(), names, _trusted) or _first(DEFAULT_CONFIG.parent, names) or DEFAULT_CONFIG
+        return _first(named, names) or named / default.name if _is_folder(named) else named
+    return _first(Path(), names, _trusted) or _first(default.parent, names) or default
 
 
 def _first(

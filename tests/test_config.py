@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,33 +131,33 @@ def test_which_file_is_the_configuration(tmp_path: Path, monkeypatch: pytest.Mon
     etc, here, named = (tmp_path / name for name in ("etc", "here", "named"))
     for folder in (etc, here, named):
         folder.mkdir()
-    monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", etc / "oneglance.toml")
+    found = partial(config_file, default=etc / "oneglance.toml")
     monkeypatch.delenv("ONEGLANCE_CONFIG", raising=False)
     monkeypatch.chdir(here)
-    assert config_file() == config_file(None, "door.toml") == etc / "oneglance.toml"
+    assert found() == found(None, "door.toml") == etc / "oneglance.toml"
     for file in (etc / "oneglance.toml", etc / "door.toml"):
         file.touch()
-        assert config_file(None, "door.toml") == file
-    assert config_file() == etc / "oneglance.toml"
+        assert found(None, "door.toml") == file
+    assert found() == etc / "oneglance.toml"
     (here / "oneglance.toml").touch()
-    assert config_file(None, "door.toml").resolve() == here / "oneglance.toml"
+    assert found(None, "door.toml").resolve() == here / "oneglance.toml"
     monkeypatch.setenv("ONEGLANCE_CONFIG", str(named))
-    assert config_file() == named / "oneglance.toml"
+    assert found() == named / "oneglance.toml"
     (named / "door.toml").touch()
-    assert config_file(None, "door.toml") == named / "door.toml"
-    assert config_file(Path("my.toml"), "door.toml") == Path("my.toml")
-    assert config_file(etc, "door.toml") == etc / "door.toml"
+    assert found(None, "door.toml") == named / "door.toml"
+    assert found(Path("my.toml"), "door.toml") == Path("my.toml")
+    assert found(etc, "door.toml") == etc / "door.toml"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_somebody_elses_file_in_the_current_folder_leads_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", tmp_path / "etc" / "oneglance.toml")
+    default = tmp_path / "etc" / "oneglance.toml"
     monkeypatch.chdir(tmp_path)
     written(tmp_path, "")
     os.chown(tmp_path / "oneglance.toml", 12345, -1)
-    assert config_file() == tmp_path / "etc" / "oneglance.toml"
+    assert config_file(default=default) == default
     assert "is somebody else's" in caplog.text
     monkeypatch.setenv("SUDO_UID", "12345")
     assert config_file() == Path("oneglance.toml")

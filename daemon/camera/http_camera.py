@@ -55,12 +55,12 @@ def open_http(
     if kind.startswith("multipart/"):
         return _Mjpeg(client, response, b"")
     if kind.startswith("image/"):
-        return _Snapshots(client, response, config.poll_fps)
+        return Snapshots(client, response, config.poll_fps)
     begins = b"" if kind.startswith(("video/", "audio/")) else client.beginning(response)
     if begins.startswith(_JPEG) and _is_one_picture(response):
         # Whatever it calls it: octet-stream, text, nothing at all.
         response.close()
-        return _Snapshots(client, client.get(), config.poll_fps)
+        return Snapshots(client, client.get(), config.poll_fps)
     if _JPEG in begins[:_HEADERS] or kind in _MOTION_JPEG:
         return _Mjpeg(client, response, begins)
     response.close()
@@ -328,7 +328,7 @@ class _Mjpeg:
         self._client.close()
 
 
-class _Snapshots:
+class Snapshots:
     """A camera that gives one picture an answer, asked `fps` times a second."""
 
     fps: float | None = None
@@ -350,6 +350,7 @@ class _Snapshots:
         self._due_s = clock_s()
 
     def read(self) -> NDArray[np.uint8] | None:
+        """The next picture, when it is due."""
         self._sleep(min(max(0.0, self._due_s - self._clock_s()), self._every_s))
         self._due_s = self._clock_s() + self._every_s
         response, self._first = self._first, None
@@ -376,6 +377,7 @@ class _Snapshots:
         return body
 
     def close(self) -> None:
+        """End the connection."""
         if self._first is not None:
             self._first.close()
         self._client.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -178,7 +180,7 @@ def test_a_gallery_put_back_a_log_cut_off_and_liveness_turned_off_are_found(
     segment.write_bytes(whole.replace(b'"generation":1', b'"generation":7'))
     assert {("daemon", "audit log"), ("daemon", "gallery")} <= broken(looked_at(house))
     segment.write_bytes(whole)
-    monkeypatch.setattr("oneglance.cli.doctor._LEAST_FREE_MIB", 2**40)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=99 * 2**20))
     assert "MiB are left" in looked_at(house)["daemon", "audit log"].detail
 
 

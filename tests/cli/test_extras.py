@@ -28,7 +28,7 @@ SOURCES = [
 
 @pytest.fixture
 def on_aarch64(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    kept = (extras._asked, extras.requirements, extras.brought_by)
+    kept = (extras.declared, extras.requirements, extras.brought_by)
     here = markers.default_environment()
     there = {**here, "platform_machine": "aarch64"}
     monkeypatch.setattr(markers, "default_environment", lambda: dict(there))

@@ -171,10 +171,10 @@ def test_init_where_it_may_not_look_is_one_clear_error(tmp_path: Path) -> None:
 def test_a_default_configuration_that_may_not_be_looked_for_is_not_taken_for_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", tmp_path / "none.toml")
+    monkeypatch.setenv("ONEGLANCE_CONFIG", str(tmp_path / "none.toml"))
     assert not options.config_is_there()
     # A name too long stands in for a folder that is closed to this user: root may enter all.
-    monkeypatch.setattr("oneglance.config.DEFAULT_CONFIG", tmp_path / ("x" * 300))
+    monkeypatch.setenv("ONEGLANCE_CONFIG", str(tmp_path / ("x" * 300)))
     assert options.config_is_there()
 
 

@@ -217,8 +217,8 @@ def test_tuning_refuses_a_model_that_the_door_would_refuse(house: Path, tmp_path
     run("doctor", "--tune", "-c", house)
 
 
-def test_without_a_door_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneglance.cli.doctor_tune.config_is_there", lambda: False)
+def test_without_a_door_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEGLANCE_CONFIG", str(tmp_path / "none.toml"))
     found = json.loads(run("doctor", "--tune", "--json"))
     assert found["kept_in"] is None
     assert found["model_id"] == load_model().model_id

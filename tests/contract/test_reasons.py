@@ -7,7 +7,7 @@ from pathlib import Path
 
 from oneglance.contract.reasons import REASONS, Effect, advice, filled, find
 from oneglance.daemon.standing import Standing
-from oneglance.kiosk_ui.reducer import _NO_CLAIMS, _SEES_NOTHING, _STILL_SEES
+from oneglance.kiosk_ui.reducer import NO_CLAIMS, SEES_NOTHING, STILL_SEES
 
 ROOT = Path(__file__).resolve().parents[2]
 # Of a status, and what else in the daemon's code looks like a reason and is none.
@@ -34,9 +34,9 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 def test_who_is_let_in_is_what_screen_and_daemon_make_of_it() -> None:
-    assert named(Effect.OTHER_CAMERAS) == _SEES_NOTHING
-    assert named(Effect.NO_CLAIMS) == _NO_CLAIMS
-    assert named(Effect.EVERYBODY) - {"commands_unheard"} == _STILL_SEES
+    assert named(Effect.OTHER_CAMERAS) == SEES_NOTHING
+    assert named(Effect.NO_CLAIMS) == NO_CLAIMS
+    assert named(Effect.EVERYBODY) - {"commands_unheard"} == STILL_SEES
     for reason in REASONS:
         if reason.name.startswith("camera_"):
             lost = Standing((f"{reason.name}:front",), (), ("front",), connected=True)

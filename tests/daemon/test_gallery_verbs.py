@@ -20,7 +20,7 @@ from oneglance.audit.generations import CREDENTIALS, Generations
 from oneglance.audit.log import Audit
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.segments import entries
-from oneglance.cli.command import _arguments
+from oneglance.cli.command import arguments_of
 from oneglance.clocks import Clocks
 from oneglance.config import Config
 from oneglance.contract.commands import MAX_COMMAND_BYTES, Args
@@ -296,7 +296,7 @@ def test_a_person_is_enrolled_from_the_photographs_of_a_command(
     office: Office, photos: Path
 ) -> None:
     words = [f"photos=@{photos / name}" for name in ("obama.jpg", "obama2.jpg")]
-    args = _arguments(["name=Barack Obama", "consent=true", *words])
+    args = arguments_of(["name=Barack Obama", "consent=true", *words])
     pictures = args["photos"]
     assert isinstance(pictures, tuple)
     assert sum(len(str(picture)) for picture in pictures) < MAX_COMMAND_BYTES
@@ -314,7 +314,7 @@ def test_the_answer_says_what_is_less_than_good_about_a_photograph(
 ) -> None:
     image = cv2.imread(str(small_photos / "biden.jpg"))
     cv2.imwrite(str(tmp_path / "down.png"), cv2.rotate(image, cv2.ROTATE_180))
-    args = _arguments(["name=Joe", "consent=true", f"photos=@{tmp_path / 'down.png'}"])
+    args = arguments_of(["name=Joe", "consent=true", f"photos=@{tmp_path / 'down.png'}"])
     first, turned, *_ = office.do("enrol", **args).splitlines()
     assert first == "Joe is enrolled as joe"
     assert turned == "photo 1: turned by 180 degrees, as no face was upright"
@@ -323,6 +323,6 @@ def test_the_answer_says_what_is_less_than_good_about_a_photograph(
 def test_a_photograph_that_is_none_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     (tmp_path / "ada.jpg").write_bytes(b"no picture")
     with pytest.raises(ImageError, match="not a picture"):
-        _arguments([f"photos=@{tmp_path / 'ada.jpg'}"])
+        arguments_of([f"photos=@{tmp_path / 'ada.jpg'}"])
     with pytest.raises(BadParameter, match="stands twice"):
-        _arguments(["x=true", "x=false"])
+        arguments_of(["x=true", "x=false"])

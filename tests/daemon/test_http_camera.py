@@ -29,6 +29,7 @@ from oneglance.config import CameraConfig
 from oneglance.daemon.camera import http_camera
 from oneglance.daemon.camera.frame_source import BadFrameError, FrameSource
 from oneglance.daemon.camera.frames import Frame, FrameExchange
+from oneglance.daemon.camera.http_camera import Snapshots
 from oneglance.daemon.camera.intake import Intake
 from oneglance.daemon.camera.sources import open_source
 from oneglance.errors import CameraError
@@ -281,8 +282,6 @@ def test_a_snapshot_of_another_format_is_read(web_camera: Camera) -> None:
 
 
 def test_snapshots_are_asked_for_at_their_rate() -> None:
-    from oneglance.daemon.camera.http_camera import _Snapshots
-
     now_s, slept = [0.0], []
 
     def sleep(seconds: float) -> None:
@@ -299,7 +298,7 @@ def test_snapshots_are_asked_for_at_their_rate() -> None:
             # An answer takes a while, at one time longer than the pace.
             now_s[0] += 0.5 if len(slept) == 3 else 0.05
 
-    source = _Snapshots(
+    source = Snapshots(
         Client(),  # type: ignore[arg-type]
         Response(),  # type: ignore[arg-type]
         5.0,

@@ -12,7 +12,7 @@ from oneglance.errors import ConfigError
 from oneglance.kiosk_ui.fonts import CLOCK_FONT
 from oneglance.kiosk_ui.palette import DEFAULT, TONES, contrast, mixed
 from oneglance.kiosk_ui.screen import Kind
-from oneglance.kiosk_ui.stage import _theme
+from oneglance.kiosk_ui.stage import theme_of
 from oneglance.kiosk_ui.theme_file import (
     QUIET_CONTRAST,
     SIGN_CONTRAST,
@@ -91,6 +91,6 @@ def test_what_is_wrong_with_a_theme_is_said_and_oneglances_own_serves(
     assert said in str(raised.value)
     assert str(file) in str(raised.value)
     with caplog.at_level(logging.WARNING):
-        assert _theme(Config(kiosk=KioskConfig(theme_file=file))) == DEFAULT
+        assert theme_of(Config(kiosk=KioskConfig(theme_file=file))) == DEFAULT
     (record,) = caplog.records
     assert said in record.getMessage()

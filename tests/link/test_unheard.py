@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scripted_broker import scripted
 
-from oneglance.cli.command import _asked
+from oneglance.cli.command import ask
 from oneglance.cli.watch import watch
 from oneglance.config import Config, DoorConfig, MqttConfig, ReaderConfig
 from oneglance.door.app import DoorApp
@@ -46,7 +46,7 @@ def watching(mqtt: MqttConfig, folder: Path) -> None:
 
 
 def commanding(mqtt: MqttConfig, folder: Path) -> None:
-    _asked(Config(mqtt=mqtt), "topic", lambda: b"", 5)
+    ask(Config(mqtt=mqtt), "topic", lambda: b"", 5)
 
 
 @pytest.mark.parametrize("client", [lock, badge_reader, watching, commanding])
