@@ -36,54 +36,13 @@ def find_binary(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
-class Mosquitto:
-    """The broker in `folder`, with a throw-away CA and one user a role. Not started yet."""
+class Broker:
+    """A mosquitto by the settings in `folder`/mosquitto.conf, for `port`. Not started yet."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        folder.mkdir(exist_ok=True)
-        make_certificates(folder)
-        for role, user in ROLES.items():
-            password = folder / f"{role}.password"
-            password.write_text(f"password-of-{role}\n")
-            password.chmod(0o600)
-            self._add_user(user, f"password-of-{role}")
-        shutil.copy(SHIPPED / "acl", folder / "acl")
-        (folder / "acl").chmod(0o600)
-        shipped = (SHIPPED / "oneglance.conf").read_text()
-        conf = shipped.replace("/etc/mosquitto/oneglance/", f"{folder}/").replace(
-            "listener 8883", f"listener {self.port} 127.0.0.1"
-        )
-        (folder / "conf.d").mkdir()
-        (folder / "conf.d" / "oneglance.conf").write_text(conf)
-        # As Debian's main file: the shipped part is included. Root would else become `mosquitto`,
-        # who cannot read a test's private folder.
-        user_line = "user root\n" if os.geteuid() == 0 else ""
-        (folder / "mosquitto.conf").write_text(f"{user_line}include_dir {folder}/conf.d\n")
-
-    def mqtt(self, role: str) -> MqttConfig:
-        """How `role` (a key of ROLES) reaches this broker."""
-        return MqttConfig(
-            host="127.0.0.1",
-            port=self.port,
-            tls=True,
-            ca_file=self.folder / "ca.crt",
-            user=ROLES[role],
-            password_file=self.folder / f"{role}.password",
-            keepalive_s=5,
-        )
-
-    def listen_also(self, settings: str) -> int:
-        """Let it have one more listener, with TLS and `settings`, from its next start on."""
-        port = free_port()
-        folder = self.folder
-        (folder / "conf.d" / "one-more.conf").write_text(
-            f"listener {port} 127.0.0.1\n"
-            f"certfile {folder}/server.crt\nkeyfile {folder}/server.key\n{settings}"
-        )
-        return port
 
     def start(self) -> None:
         """Start it (again) and wait until it listens."""
@@ -128,6 +87,54 @@ class Mosquitto:
                 assert time.monotonic() < deadline, self.log()
             else:
                 self._process = None
+
+
+class Mosquitto(Broker):
+    """The broker in `folder`, with a throw-away CA and one user a role. Not started yet."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        folder.mkdir(exist_ok=True)
+        make_certificates(folder)
+        for role, user in ROLES.items():
+            password = folder / f"{role}.password"
+            password.write_text(f"password-of-{role}\n")
+            password.chmod(0o600)
+            self._add_user(user, f"password-of-{role}")
+        shutil.copy(SHIPPED / "acl", folder / "acl")
+        (folder / "acl").chmod(0o600)
+        shipped = (SHIPPED / "oneglance.conf").read_text()
+        conf = shipped.replace("/etc/mosquitto/oneglance/", f"{folder}/").replace(
+            "listener 8883", f"listener {self.port} 127.0.0.1"
+        )
+        (folder / "conf.d").mkdir()
+        (folder / "conf.d" / "oneglance.conf").write_text(conf)
+        # As Debian's main file: the shipped part is included. Root would else become `mosquitto`,
+        # who cannot read a test's private folder.
+        user_line = "user root\n" if os.geteuid() == 0 else ""
+        (folder / "mosquitto.conf").write_text(f"{user_line}include_dir {folder}/conf.d\n")
+
+    def mqtt(self, role: str) -> MqttConfig:
+        """How `role` (a key of ROLES) reaches this broker."""
+        return MqttConfig(
+            host="127.0.0.1",
+            port=self.port,
+            tls=True,
+            ca_file=self.folder / "ca.crt",
+            user=ROLES[role],
+            password_file=self.folder / f"{role}.password",
+            keepalive_s=5,
+        )
+
+    def listen_also(self, settings: str) -> int:
+        """Let it have one more listener, with TLS and `settings`, from its next start on."""
+        port = free_port()
+        folder = self.folder
+        (folder / "conf.d" / "one-more.conf").write_text(
+            f"listener {port} 127.0.0.1\n"
+            f"certfile {folder}/server.crt\nkeyfile {folder}/server.key\n{settings}"
+        )
+        return port
 
     def _add_user(self, user: str, password: str) -> None:
         file = self.folder / "passwords"

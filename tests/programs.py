@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import sys
@@ -55,8 +56,10 @@ def only_known_programs(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _ours() -> bool:
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_globals.get("__name__") == "subprocess":
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") in (__name__, "subprocess"):
         frame = frame.f_back
+    if frame is None:
+        return False
     place = Path(frame.f_code.co_filename)
     return place.is_relative_to(ROOT) and not place.is_relative_to(sys.prefix)

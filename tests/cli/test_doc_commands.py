@@ -61,7 +61,7 @@ def parse(words: list[str]) -> None:
     name = "oneglance"
     while hasattr(group, "resolve_command"):
         context = group.make_context(name, words, parent=parent)
-        rest = [*context._protected_args, *context.args]
+        _, rest, _ = group.make_parser(context).parse_args(list(words))
         if not rest and group.invoke_without_command:
             return
         name, command, words = group.resolve_command(context, rest)

@@ -96,8 +96,17 @@ class House:
 class Door:
     """A door's gallery, its audit log, and who takes over what the house publishes."""
 
-    def __init__(self, folder: Path, house: House, name: str = "front", **sharing: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        house: House,
+        name: str = "front",
+        *,
+        model: str = MODEL,
+        **sharing: object,
+    ) -> None:
         folder.mkdir()
+        self.model = model
         self.house = house
         self.topics = Topics(SITE, name)
         values = {"receive": True, "key_file": folder / "sharing.key", **sharing}
@@ -135,7 +144,7 @@ class Door:
             sealer,
             CredentialFile(self.config.credentials_file, sealer),
             self.log,
-            model_id=MODEL,
+            model_id=self.model,
             template_size=SIZE,
             keys=lambda: self.ring,
             clocks=self.clocks,

@@ -218,9 +218,7 @@ def test_a_real_daemon_is_followed_by_another_in_the_same_process(
     film: Callable[..., Path],
     broker: MqttConfig,
     wait_until: Wait,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("oneglance.daemon.app.QUIET_S", 0.1)
     settings = house(film(600), mqtt=broker)
     (camera,) = settings.camera
     settings = settings.model_copy(update={"camera": (camera.model_copy(update={"pace": "real"}),)})

@@ -507,13 +507,10 @@ def test_what_was_changed_at_the_door_is_as_the_house_says_with_its_next_word(
         assert [person.name for person in gallery.list_people()] == ["Ada", "Zoe"]
 
 
-def test_templates_of_another_model_are_refused_whole(
-    house: House, opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    door = opened()
+def test_templates_of_another_model_are_refused_whole(house: House, opened: Opened) -> None:
+    door = opened(model="another-2")
     house.enrol("Ada", 0)
     house.publish()
-    monkeypatch.setattr(door.sharing, "_model_id", "another-2")
     door.take_over()
     assert door.people() == {}
     assert "sharing_model" in door.sharing.problems

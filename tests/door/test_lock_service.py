@@ -362,12 +362,14 @@ def test_a_bug_while_handling_a_message_leaves_the_door_shut(
 def test_a_pin_that_does_not_obey_is_a_fault(
     make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    class BrokenPin(MockPin):
+        def _set_state(self, value: Any) -> None:
+            if value:
+                raise OSError("no answer")
+            super()._set_state(value)
+
+    monkeypatch.setattr(MockFactory, "__init__", _with_pins(BrokenPin))
     rig = make_rig()
-
-    def broken(_self: MockPin, _value: Any) -> None:
-        raise OSError("no answer")
-
-    monkeypatch.setattr(MockPin, "_set_state", broken)
     rig.decide(1)
     wait_until(lambda: not rig.running, "ended by the fault")
     assert isinstance(rig.error, OneglanceError)
@@ -379,19 +381,21 @@ def test_a_pin_that_does_not_obey_is_a_fault(
 def test_a_pin_that_did_not_shut_ends_the_service_which_shuts_it(
     make_rig: MakeRig, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failing = 0
+
+    class HiccupPin(MockPin):
+        def _set_state(self, value: Any) -> None:
+            nonlocal failing
+            if value:
+                # Both tries of the relock timer; the next one would be heard.
+                failing = 2
+            elif failing:
+                failing -= 1
+                raise OSError("no answer")
+            super()._set_state(value)
+
+    monkeypatch.setattr(MockFactory, "__init__", _with_pins(HiccupPin))
     rig = make_rig()
-    set_state = MockPin._set_state
-    # Both tries of the relock timer; the next one would be heard.
-    failing = 2
-
-    def hiccup(self: MockPin, value: Any) -> None:
-        nonlocal failing
-        if failing and not value:
-            failing -= 1
-            raise OSError("no answer")
-        set_state(self, value)
-
-    monkeypatch.setattr(MockPin, "_set_state", hiccup)
     rig.decide(1)
     wait_until(lambda: not rig.running, "ended by the fault")
     assert (rig.opened, failing) == (1, 0)

@@ -377,11 +377,21 @@ def sealed_bytes(path: Path) -> set[bytes]:
         return {blob for (blob,) in database.execute(query)}
 
 
-def test_every_connection_blanks_what_it_frees(path: Path, gallery: Gallery) -> None:
+def test_every_connection_blanks_what_it_frees(
+    path: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where rebuilding the file is cut short: by a crash, or by another program."""
-    with Gallery.open(path, KEY) as other:
-        for opened in (gallery, other):
-            assert opened._database.execute("PRAGMA secure_delete").fetchone() == (1,)
+    connect, connections = sqlite3.connect, []
+
+    def noted(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    with Gallery.open(path, KEY), Gallery.open(path, KEY):
+        assert len(connections) == 2
+        for database in connections:
+            assert database.execute("PRAGMA secure_delete").fetchone() == (1,)
 
 
 def test_deletion_says_so_when_another_program_keeps_old_pages(

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from admin_walk import PIN, Screen, put_photos
 
 from oneglance.contract.commands import MAX_COMMAND_BYTES
 from oneglance.errors import MessageError
-from oneglance.kiosk_ui import photo_shelf, photo_shrink
+from oneglance.kiosk_ui import photo_shrink
 from oneglance.kiosk_ui.admin_photo import ABSENT_LINES
 from oneglance.kiosk_ui.photo_shelf import MAX_PICTURES, photos_below, read_photo
 from oneglance.kiosk_ui.photo_shrink import LONGEST_PX, MAX_JPEG_BYTES, Fault, shrink, shrunk
@@ -85,8 +86,14 @@ def test_a_time_that_is_no_date_hides_no_photograph(
 ) -> None:
     """As a stick with NTFS can say it; the file systems of most machines that test this cannot."""
     about = SimpleNamespace(st_mtime=at_s)
-    entry = SimpleNamespace(name="a.jpg", path="/media/a.jpg", stat=lambda **_: about)
-    monkeypatch.setattr(photo_shelf, "_files", lambda _folder, _depth, _left: iter([entry]))
+    entry = SimpleNamespace(
+        name="a.jpg",
+        path="/media/a.jpg",
+        stat=lambda **_: about,
+        is_dir=lambda **_: False,
+        is_file=lambda **_: True,
+    )
+    monkeypatch.setattr(os, "scandir", lambda _folder: nullcontext([entry]))
     (photo,) = photos_below([Path("/media")])
     assert 1969 <= photo.changed_at.year <= 9000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -67,7 +68,7 @@ def program(tmp_path: Path) -> Callable[[str], Callable[[str], str | None]]:
     def made(body: str) -> Callable[[str], str | None]:
         file = tmp_path / "espeak-ng"
         file.write_text(
-            f"#!{sys.executable}\nimport sys, time, pathlib\n"
+            f"#!{sys.executable}\nimport os, sys, time, pathlib\n"
             f"heard = pathlib.Path({str(tmp_path / 'heard')!r})\n"
             f"words = ' '.join(sys.argv[1:]) + '|' + sys.stdin.read()\n{body}\n"
         )
@@ -90,14 +91,18 @@ def test_a_program_says_it_and_its_words_stand_in_no_command_line(
 
 def test_newer_words_end_older_ones_and_what_hangs_is_left_out(
     program: Callable[[str], Callable[[str], str | None]],
+    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
+    wait_until: Callable[..., None],
 ) -> None:
-    voice = Voice("en", program("time.sleep(600)"))
+    voice = Voice("en", program("heard.write_text(f'{os.getpid()}.'); time.sleep(600)"))
     voice.say("one", 0.0)
-    first = voice._program
+    heard = tmp_path / "heard"
+    wait_until(lambda: heard.exists() and heard.read_text().endswith("."), "it never began")
+    first = int(heard.read_text()[:-1])
     voice.say("two", 1.0)
-    assert first is not None
-    assert first.returncode is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
     assert voice.speaking(2.0)
     assert not voice.speaking(100.0)
     voice.say("three", 101.0)

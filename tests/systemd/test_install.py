@@ -13,9 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from mosquitto_fixture import ROLES, Mosquitto, find_binary
+from mosquitto_fixture import ROLES, Broker, find_binary
 
-from oneglance.broker import free_port
 from oneglance.config import load_config
 from oneglance.contract.commands import open_writer
 from oneglance.contract.keyring import Role
@@ -191,8 +190,7 @@ def test_what_is_installed_works_together(tmp_path: Path, monkeypatch: pytest.Mo
     wanted = files["assistant"].assistant
     assert (wanted.verify, wanted.lock, wanted.camera) == (True, False, False)
     assert read_pins(wanted.public_key_file) == ring
-    server = Mosquitto.__new__(Mosquitto)
-    server.folder, server.port, server._process = tmp_path, free_port(), None
+    server = Broker(tmp_path)
     conf = (etc / "mosquitto/conf.d/oneglance.conf").read_text()
     conf = conf.replace("/etc/mosquitto", f"{etc}/mosquitto").replace(
         "listener 8883", f"listener {server.port} 127.0.0.1"
