@@ -516,19 +516,29 @@ if [ "$upgrade" = yes ]; then
     exit 0
 fi
 
-if has_role broker && live && [ "$dry" = no ] && ! command -v mosquitto_passwd >/dev/null; then
-    if command -v apt-get >/dev/null; then
-        say "installing the broker, mosquitto"
-        apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            mosquitto openssl >/dev/null
-    fi
+# --- what Debian leaves out --------------------------------------------------------------------
+lacking=''
+# shellcheck disable=SC2086  # a list of words is meant
+if [ -z "$venv" ] && [ -n "$(extras_of $roles)" ] && [ ! -x "$opt/venv/bin/python" ] &&
+    ! python3 -c 'import ensurepip' 2>/dev/null; then
+    lacking=' python3-venv'
 fi
 if has_role broker; then
-    for program in openssl mosquitto_passwd; do
-        command -v "$program" >/dev/null || [ "$dry" = yes ] ||
-            fail "$program is missing: apt install mosquitto openssl"
-    done
+    command -v mosquitto_passwd >/dev/null || lacking="$lacking mosquitto"
+    command -v openssl >/dev/null || lacking="$lacking openssl"
+fi
+if [ -n "$lacking" ] && live && [ "$packaged" = no ] && command -v apt-get >/dev/null; then
+    if [ "$dry" = yes ]; then
+        echo "would install, by apt:$lacking"
+    else
+        say "installing, by apt:$lacking"
+        apt-get update -qq
+        # shellcheck disable=SC2086  # a list of words is meant
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            $lacking >/dev/null
+    fi
+elif [ -n "$lacking" ] && [ "$dry" = no ]; then
+    fail "missing; install it first:$lacking"
 fi
 
 # --- users and folders -----------------------------------------------------------------------

@@ -81,6 +81,23 @@ def test_a_dry_run_of_the_whole_machine_names_users_and_services() -> None:
         assert step in said
 
 
+def test_what_debian_leaves_out_is_installed_first_and_missed_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tool in ("python3", "apt-get"):
+        (tmp_path / tool).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    said = install("--venv", "", "--role", "lock", "--dry-run")
+    assert "would install, by apt: python3-venv\n" in said
+    root = ("--prefix", str(tmp_path / "root"))
+    said = install("--venv", "", "--role", "lock", *root, code=1)
+    assert "install it first: python3-venv" in said
+    assert not (tmp_path / "root").exists()
+    # Who brings an environment of their own needs none of it.
+    assert "by apt" not in install("--role", "lock", "--dry-run")
+
+
 @needs_broker_tools
 def test_the_second_run_changes_no_key_password_or_configuration(tmp_path: Path) -> None:
     install(*ALL, "--prefix", str(tmp_path))
