@@ -66,12 +66,24 @@ def place_of(name: str, folder: Path, state: Path) -> Path:
     return roots[parts[0]].joinpath(*parts[1:])
 
 
-def moved_text(text: str, moves: dict[str, str]) -> str:
-    """The configuration's text with its quoted paths replaced as in `moves`, old to new."""
+def moved_text(text: str, moves: dict[str, str], folders: dict[str, str]) -> str:
+    """The configuration's text with its quoted paths replaced as in `moves`, old to new.
+
+    Of `folders` all that is below them moves as well, also what was not there when it was backed
+    up: else two doors would count in one file.
+    """
+
+    def moved(path: str) -> str:
+        if path in moves:
+            return moves[path]
+        for old in map(str, PurePosixPath(path).parents):
+            if old in folders:
+                return folders[old] + path.removeprefix(old)
+        return path
 
     def new(match: re.Match[str]) -> str:
         mark, path = match[1], match[2]
-        return f"{mark}{moves.get(path, path)}{mark}"
+        return f"{mark}{moved(path)}{mark}"
 
     return re.sub(r"""(["'])([^"'\n]*)\1""", new, text)
 

@@ -125,7 +125,8 @@ def _put_back(
     from oneglance.cli.backup.sealed import BackupError
     from oneglance.config import load_config, parse_config
 
-    places, moves = {}, {str(was_state): str(to_state), str(was.parent): str(to)}
+    folders = {str(was.parent): str(to), str(was_state): str(to_state)}
+    places, moves = {}, dict(folders)
     for name in files:
         at = f"{STATE}/{manifest['gallery']}" if name == f"{STATE}/{GALLERY}" else name
         try:
@@ -142,7 +143,8 @@ def _put_back(
             if one.name != other.name:
                 break
             moves.setdefault(str(one), str(other))
-    text = moved_text(files[f"{CONFIG}/{was.name}"].read_text(encoding="utf-8"), moves)
+    text = files[f"{CONFIG}/{was.name}"].read_text(encoding="utf-8")
+    text = moved_text(text, moves, folders)
     new_config = places[f"{CONFIG}/{was.name}"]
     parse_config(tomllib.loads(text), str(new_config))
     for place in places.values():

@@ -110,7 +110,8 @@ def test_a_door_comes_back_whole_elsewhere_and_counts_once_its_owner_says_so(
     assert password_file is not None
     assert password_file.is_relative_to(there)
     assert password_file.read_bytes() == b"hunter2"
-    assert config.gallery.path.is_relative_to(there)
+    # What was not there yet, or stayed behind, is not looked for in the other house.
+    assert str(tmp_path / "house") not in (there / "oneglance.toml").read_text()
     told = [entry.kind for entry in entries(config.audit_folder)]
     assert told.count("enrolment") == 1
     assert (config.audit_folder / PEOPLE_FILE).exists()
@@ -136,6 +137,17 @@ def test_a_door_comes_back_whole_elsewhere_and_counts_once_its_owner_says_so(
     # Where it was, it still is.
     with pytest.raises(BackupError, match="nothing is overwritten"):
         restore(away, None, None, passphrase)
+
+
+def test_a_door_in_which_nobody_is_enrolled_yet_comes_back_elsewhere(
+    passphrase: Path, tmp_path: Path
+) -> None:
+    init(tmp_path / "house", None, "home", "front", "0")
+    backup(tmp_path / "away", tmp_path / "house", passphrase)
+    restore(tmp_path / "away", tmp_path / "there", None, passphrase)
+    config = load_config(tmp_path / "there" / "oneglance.toml")
+    for file in (config.gallery.path, config.signing.sequence_file, config.door.state_file):
+        assert file.is_relative_to(tmp_path / "there" / "state")
 
 
 def test_what_was_unsealed_on_the_way_is_overwritten(
