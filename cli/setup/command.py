@@ -113,23 +113,33 @@ def _camera(console: Console, file: Path, answers: Answers | None) -> None:
 
 
 def _person(console: Console, config: Config, answers: Answers | None) -> None:
+    from oneglance.errors import OneglanceError
+
+    if answers is not None:
+        if answers.person:
+            _enrol(console, config, answers.person, answers.photos)
+        return
+    name = typer.prompt("Who comes first? A name, or nothing", default="", show_default=False)
+    if not name or not typer.confirm(f"Has {name} agreed to be enrolled?"):
+        return
+    again = True
+    while again:
+        named = typer.prompt(
+            "Photograph (nothing: the camera takes pictures)", default="", show_default=False
+        )
+        try:
+            _enrol(console, config, name, (Path(named).expanduser(),) if named else ())
+            return
+        except OneglanceError as error:
+            # The next step does not need anybody to be enrolled.
+            console.print(f"  {error}", markup=False)
+            again = typer.confirm("Try again?", default=True)
+
+
+def _enrol(console: Console, config: Config, name: str, photos: tuple[Path, ...]) -> None:
     from oneglance.cli.people.enrol_person import Pictures, Wish, enrol_person
     from oneglance.errors import ConfigError
 
-    if answers is None:
-        name = typer.prompt("Who comes first? A name, or nothing", default="", show_default=False)
-        photos: tuple[Path, ...] = ()
-        if name:
-            if not typer.confirm(f"Has {name} agreed to be enrolled?"):
-                return
-            named = typer.prompt(
-                "Photograph (nothing: the camera takes pictures)", default="", show_default=False
-            )
-            photos = (Path(named).expanduser(),) if named else ()
-    else:
-        name, photos = answers.person or "", answers.photos
-    if not name:
-        return
     if not photos and not config.camera:
         raise ConfigError("there is no camera to take pictures with", fix="name photographs")
     wish = Wish(

@@ -126,7 +126,12 @@ def test_whoever_sits_there_is_asked_and_may_say_no(door: Path, small_photos: Pa
     assert said.exit_code == 1
     assert "  no-such: " in said.output
     assert (door / "oneglance.toml").read_text() == before
-    said = CliRunner().invoke(app, ["setup", "-c", str(door)], input=f"{small_photos}\ny\n\nn\n")
+    # A photograph mistyped is asked for again, and keeps nobody from the next step.
+    typed = f"{small_photos}\ny\nAda\ny\nno-such.jpg\ny\nnot-this.jpg\nn\nn\n"
+    said = CliRunner().invoke(app, ["setup", "-c", str(door)], input=typed)
     assert said.exit_code == 0, said.output
+    for name in ("no-such.jpg", "not-this.jpg"):
+        assert f"{name}: the picture cannot be read" in said.output
+    assert "Open the lock once" in said.output
     assert "Done." in said.output
     assert "unlocked" not in said.output
