@@ -15,7 +15,7 @@ class Row:
     """One kind of fault: how often it was made, seconds out of service each time it was over.
 
     `by_itself` is false where somebody had to restart a service; `lost` counts people and
-    decisions.
+    decisions, `wrong_openings` what the lock should not have opened for.
     """
 
     fault: str
@@ -23,6 +23,7 @@ class Row:
     outages_s: list[float] = field(default_factory=list)
     by_itself: bool = True
     lost: int = 0
+    wrong_openings: int = 0
 
 
 class Ledger:
@@ -53,15 +54,15 @@ class Ledger:
     def table(self) -> str:
         """The rows in Markdown."""
         lines = [
-            "| fault | tried | back by itself | median outage | longest | lost |",
-            "|---|---|---|---|---|---|",
+            "| fault | tried | back by itself | median outage | longest | lost | wrong openings |",
+            "|---|---|---|---|---|---|---|",
         ]
         for row in self.rows.values():
             back = len(row.outages_s) if row.by_itself else 0
             outages_s = row.outages_s or [float("nan")]
             lines.append(
                 f"| {row.fault} | {row.tried} | {back} | {median(outages_s):.1f} s |"
-                f" {max(outages_s):.1f} s | {row.lost} |"
+                f" {max(outages_s):.1f} s | {row.lost} | {row.wrong_openings} |"
             )
         wrong = self.wrong_openings
         said = f"Meanwhile the lock opened {self.openings} times, {wrong} of them wrongly."

@@ -164,6 +164,7 @@ def test_an_upgrade_that_a_power_cut_ends_is_taken_back_by_the_next_start(
     machine = door.machine
     row = ledger.row("power cut during an upgrade to a broken version, from its return")
     before, version = secrets(machine), machine.run("oneglance", "--version").stdout
+    people = door.people()
     machine.sh(
         "cd oneglance; sed -i 's/^version = .*/version = 0.2.2/' setup.cfg;"
         " cp daemon/app.py systemd/oneglance.service /root;"
@@ -191,6 +192,10 @@ def test_an_upgrade_that_a_power_cut_ends_is_taken_back_by_the_next_start(
     assert machine.sh(f"find /etc/systemd -name {UNDO}") == ""
     told = machine.run("journalctl", "--boot", "--no-pager", "--unit", UNDO).stdout
     assert "the former version is back" in told
+    wrong = door.count_openings()[1]
+    row.lost += len(people - door.people())
+    row.wrong_openings += len(wrong)
+    assert (row.lost, wrong) == (0, [])
 
 
 def test_a_version_that_does_not_become_ready_is_taken_back(door: Door) -> None:
