@@ -580,7 +580,7 @@ state=/var/lib/oneglance lock_state=/var/lib/oneglance-door
 if [ "$instance" = yes ]; then
     state=/var/lib/oneglance-doors/$door lock_state=/var/lib/oneglance-locks/$door
     # The broker knows the machine's daemons by one password, its locks by another, and so on.
-    for file in ca.crt daemon.password lock.password assistant.password; do
+    for file in ca.crt daemon.password lock.password assistant.password admin.password; do
         if [ -e "$house/$file" ] && [ ! -e "$etc/$file" ]; then
             run cp -p "$house/$file" "$etc/$file"
         fi
@@ -604,6 +604,25 @@ site_section() {
 [site]
 name = "$site"
 door = "$door"
+TEXT
+}
+
+shown=/etc/oneglance
+if [ "$instance" = yes ]; then shown=/etc/oneglance/$door; fi
+
+write_admin() {
+    write_new "$etc/admin.toml" 0644 <<TEXT
+# For the administrator: sudo oneglance watch -c $shown/admin.toml, and
+# sudo oneglance command reload -c $shown/admin.toml
+$(site_section)
+
+$(mqtt_section admin)
+
+[commands]
+key_file = "administrator.key"
+
+[door]
+public_key_file = "keyring.json"
 TEXT
 }
 
@@ -665,6 +684,8 @@ source = $camera
 TEXT
     if live; then run chown root:oneglance "$etc/oneglance.toml"; fi
 fi
+# The machine's broker knows its administrator; the key is this door's own.
+if [ "$instance" = yes ] && has_role daemon && [ -e "$etc/admin.password" ]; then write_admin; fi
 # On the daemon's machine, where the keyring is made.
 if [ -e "$etc/signing.key" ] || [ -e "$etc/signing.key.cred" ] || has_role daemon; then
     for who in reader assistant; do
@@ -740,19 +761,7 @@ if has_role broker; then
         random_word | write_new "$etc/$who.password" 0600
     done
     random_word | write_new "$etc/homeassistant.password" 0600
-    write_new "$etc/admin.toml" 0644 <<TEXT
-# For the administrator: sudo oneglance watch -c /etc/oneglance/admin.toml, and
-# sudo oneglance command reload -c /etc/oneglance/admin.toml
-$(site_section)
-
-$(mqtt_section admin)
-
-[commands]
-key_file = "administrator.key"
-
-[door]
-public_key_file = "keyring.json"
-TEXT
+    write_admin
     if [ ! -e "$etc/ca.crt" ]; then
         case $host in
         *[!0-9.]*) name="DNS:$host" ;;
@@ -836,8 +845,6 @@ if live; then
         run timeout 120 systemctl restart "$unit" || say "not ready yet, and tried again: $unit"
     done
 fi
-shown=/etc/oneglance
-if [ "$instance" = yes ]; then shown=/etc/oneglance/$door; fi
 if has_role daemon; then say "to check it: oneglance doctor -c $shown/oneglance.toml"; fi
 if has_role lock; then say "to check it: oneglance doctor -c $shown/door.toml"; fi
 if has_role kiosk; then say "to check it: oneglance doctor -c $shown/kiosk.toml"; fi

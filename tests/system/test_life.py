@@ -281,6 +281,11 @@ def test_a_second_door_runs_beside_the_first(door: Door) -> None:
     )
     assert machine.sh("stat -c %U /var/lib/oneglance-doors/back/gallery.db") == "oneglance\n"
     assert "broken" not in machine.run("oneglance", "doctor", "-c", config, check=False).stdout
+    # Its administrator hears it, which the daemon's own broker user may not.
+    asked = ("oneglance", "doctor", "--running", "--json", "-c", f"{ETC}/back")
+    said = json.loads(machine.run(*asked, check=False).stdout)["findings"]
+    heard = {one["what"]: one["verdict"] for one in said}
+    assert (heard["status"], heard["lock"]) == ("good", "good")
     # And goes by itself.
     machine.run(INSTALL, "--uninstall", "--purge", "--instance", "--door", "back")
     for unit in ("oneglance@back.service", "oneglance-door@back.service"):

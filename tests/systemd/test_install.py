@@ -300,6 +300,12 @@ def test_a_further_door_has_its_own_keys_state_and_units(tmp_path: Path) -> None
         assert not [line for line in differ if line.startswith(("Protect", "Restrict", "System"))]
     state = (etc / "back/oneglance.toml").read_text()
     assert 'sequence_file = "/var/lib/oneglance-doors/back/sequence"' in state
+    # It is administered like the first one, by a key of its own.
+    admin = load_config(etc / "back", "admin.toml")
+    assert (admin.site.door, admin.mqtt.user) == ("back", "oneglance-admin")
+    signer = open_writer(Topics("home", "back"), admin.command_key_file)
+    assert read_keyring(back.keyring_file).find(signer.key_id) is not None
+    assert read_pins(admin.door.public_key_file) == read_keyring(back.keyring_file)
     install("--instance", "--role", "kiosk", "--prefix", str(tmp_path), code=2)
     install("--instance", "--role", "assistant", "--prefix", str(tmp_path), "--door", "back")
     assistant = load_config(etc / "back/assistant.toml")
