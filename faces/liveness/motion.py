@@ -19,6 +19,7 @@ little is seen. None is an answer; `fusion` weighs them.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,13 +103,18 @@ def _of(glances: Sequence[Glance], value: NDArray[np.floating], fit: NDArray[np.
     return glances[int(np.argmax(np.where(fit, value, -np.inf)))]
 
 
+def _median(values: NDArray[np.float64]) -> float:
+    """As NumPy's, which takes four times as long over so few."""
+    return statistics.median(values.tolist())
+
+
 def _sides(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """About the size of each face (..., 5, 2), whichever way it is turned; px."""
     return np.asarray(np.linalg.norm(points - points.mean(-2, keepdims=True), axis=-1).mean(-1) * 3)
 
 
 def _stir(points: NDArray[np.float64], sides: NDArray[np.float64]) -> float:
-    middles = points.mean(1) / np.median(sides)
+    middles = points.mean(1) / _median(sides)
     return float(np.log10(np.ptp(middles, 0).max() + np.ptp(np.log(sides)) + 1e-3))
 
 
@@ -173,7 +179,7 @@ def _unrest(olds: Sequence[Glance], before: Glance, new: Glance) -> float:
     just = _Pair.of(before, new)
     if np.count_nonzero(just.seen) < _LEAST_PLACES:
         return _NOTHING
-    noise = _MORE_NOISE * float(np.median(just.changed()[just.seen])) + _REST_OF_NOISE
+    noise = _MORE_NOISE * _median(just.changed()[just.seen]) + _REST_OF_NOISE
     telling, moved = np.zeros_like(just.seen), np.zeros_like(just.seen)
     for old in olds:
         pair = _Pair.of(old, new)
@@ -304,7 +310,7 @@ def _refined(new: Glance, old: Glance, guess: NDArray[np.float64]) -> NDArray[np
         return guess
     fit = fit_similarity(_ON_FACE[ok], found[ok])
     error = np.abs(apply(fit, _ON_FACE) - found).max(1)
-    ok &= error <= max(0.3, 1.5 * float(np.median(error[ok])))
+    ok &= error <= max(0.3, 1.5 * _median(error[ok]))
     return fit_similarity(_ON_FACE[ok], found[ok]) if ok.sum() >= 8 else guess
 
 
@@ -392,7 +398,7 @@ def _relief(old: Glance, new: Glance) -> tuple[float, float]:
         inverse = np.linalg.inv(weighted.T @ _BENT + 1e-9 * np.eye(_BENT.shape[1]))
         solved = inverse @ (weighted.T @ flow)
         rest = np.sqrt(((flow - _BENT @ solved) ** 2).sum(1))
-        scale = max(0.05, 1.48 * float(np.median(rest[ok])))
+        scale = max(0.05, 1.48 * _median(rest[ok]))
         weights = ok / np.maximum(1.0, rest / (1.5 * scale))
         bump = float(np.sqrt((solved[-1] ** 2).sum()) / (scale * np.sqrt(inverse[-1, -1])))
     both = np.concatenate([weights, weights])
