@@ -85,12 +85,19 @@ class Camera:
             self._before = _jpeg(image, self._quality).astype(np.float32)
         else:
             # As video codecs do: send only what differs from the previous picture, coarsely.
-            change = (image - self._before) * 0.5
+            change = cv2.subtract(image, self._before, dtype=cv2.CV_32F)
+            change *= np.float32(0.5)
             blue, green, red = cv2.split(np.abs(cv2.blur(change, (8, 8))))
-            change[cv2.max(cv2.max(blue, green), red) < _DEAD_GREYS / 8] = 0
-            sent = _jpeg(np.clip(change + 128, 0, 255).astype(np.uint8), self._quality)
-            self._before = np.clip(self._before + (sent.astype(np.float32) - 128) * 2, 0, 255)
-        return np.asarray(self._before, np.float32).round().astype(np.uint8)
+            told = cv2.max(cv2.max(blue, green), red) >= _DEAD_GREYS / 8
+            change *= cv2.merge([told.astype(np.float32)] * 3)
+            change += np.float32(128)
+            sent = _jpeg(np.clip(change, 0, 255, out=change).astype(np.uint8), self._quality)
+            added = sent.astype(np.float32)
+            added -= np.float32(128)
+            added *= np.float32(2)
+            added += self._before
+            self._before = np.clip(added, 0, 255, out=added)
+        return np.asarray(self._before.round(), np.float32).astype(np.uint8)
 
 
 def _jpeg(image: Image, quality: int) -> Image:

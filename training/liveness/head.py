@@ -103,9 +103,10 @@ class Head:
         shown = self._faces[level].shown(
             float(self.closed[index]), float(self._open[index]), float(self._smile[index])
         )
-        layers = sample(shown, placed, unit_px)
-        layers[..., :3] *= np.asarray(self._gain, np.float32)
-        return placed, smear(layers, *self._stand.speed(index))
+        gain = np.ones(4, np.float32)
+        gain[:3] = self._gain
+        layers = cv2.multiply(sample(shown, placed, unit_px), tuple(gain.tolist()))
+        return placed, smear(np.asarray(layers, np.float32), *self._stand.speed(index))
 
     def draw(self, frame: Canvas, index: int) -> Points:
         """Draw the person into one frame, float32 (H, W, 3); returns their points (5, 2) in px."""

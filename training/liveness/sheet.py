@@ -165,7 +165,9 @@ class Print:
                 tone = colours[..., 1] * np.float32(1 / 255)
                 colours += (np.float32(2 * self._dots) * dots * tone * (1 - tone))[..., None]
             colours *= light[..., None]
-            self._gloss.add(colours, units, sheet.turn(index))
+            shine = self._gloss.light(units, sheet.turn(index))
+            if shine is not None:
+                colours += shine[..., None]
             lay(frame, placed, smear(layers, *sheet.stand.speed(index)))
         return sheet.points(index)
 
@@ -201,9 +203,11 @@ class Screen:
         sheet = self._sheet
         placed = sheet.place(index)
         if placed is not None:
+            # In planes, since steps of one pixel within a plane are faster than across them.
             layers = sample(sheet.texture, placed, float(sheet.stand.unit_px[index]))
-            units, colours = placed.units, layers[..., :3]
-            x, y = units[..., 0], units[..., 1]
+            *colours, cover = cv2.split(layers)
+            units = placed.units
+            x, y = cv2.split(units)
             left, top, right, bottom = self._inside
             lit = ((x > left) & (x < right) & (y > top) & (y < bottom)).astype(np.float32)
             turn = np.float32(2 * np.pi * self._rate)
@@ -216,9 +220,16 @@ class Screen:
                 # Each pixel of a screen has blue, green and red side by side.
                 stripes = np.cos(columns + np.float32(2 * np.pi / 3 * channel))
                 grid = (stripes + 0.6 * lines) * np.float32(self._moire / 255)
-                colours[..., channel] *= gain * (1 + lit * grid)
-            colours += self._reflected[placed.window] * (0.3 + 0.7 * lit)[..., None]
-            self._gloss.add(colours, units, sheet.turn(index))
+                colours[channel] *= gain * (1 + lit * grid)
+            shine = self._gloss.light(units, sheet.turn(index))
+            seen = 0.3 + 0.7 * lit
+            for colour, mirrored in zip(
+                colours, cv2.split(self._reflected[placed.window]), strict=True
+            ):
+                colour += mirrored * seen
+                if shine is not None:
+                    colour += shine
+            layers = np.asarray(cv2.merge([*colours, cover]), np.float32)
             lay(frame, placed, smear(layers, *sheet.stand.speed(index)))
         return sheet.points(index)
 
@@ -232,15 +243,16 @@ class _Gloss:
         self._width = float(rng.uniform(0.3, 1.0))
         self._tall = float(rng.uniform(1.0, 2.5))
 
-    def add(self, colours: Canvas, units: NDArray[np.float32], turn: tuple[float, float]) -> None:
+    def light(self, units: NDArray[np.float32], turn: tuple[float, float]) -> Canvas | None:
+        """What it adds to each place, (h, w) in grey levels; None if the thing is dull."""
         if self._strength <= 0:
-            return
+            return None
         # Turning a flat mirror by one degree moves a lamp's image by two.
         x = np.float32(self._at[0] - 0.22 * turn[0])
         y = np.float32(self._at[1] + 0.22 * turn[1])
         off = ((units[..., 0] - x) / np.float32(self._width)) ** 2
         off += ((units[..., 1] - y) / np.float32(self._width * self._tall)) ** 2
-        colours += (np.float32(self._strength) * np.exp(-off))[..., None]
+        return np.asarray(np.float32(self._strength) * np.exp(-off), np.float32)
 
 
 def printed(picture: Image, style: Style, rng: np.random.Generator) -> Image:
@@ -418,7 +430,10 @@ def _hands(layers: Image, pad: int, unit: float, rng: np.random.Generator) -> No
         nail = np.zeros((height, width), np.float32)
         at = tip - inward * 0.05 * thick
         _capsule(nail, at, at - inward * 0.2 * thick, 0.5 * thick)
-        _blend(layers, 0.35 * nail, np.minimum(skin * 1.25, 245))
+        bright = np.minimum(skin * 1.25, 245)
+        _blend(layers, 0.35 * nail, bright)
+    # Sampling mixes in the colours of what is bare.
+    layers[layers[..., 3] == 0, :3] = np.round(bright.astype(np.float32)).astype(np.uint8)
 
 
 def _capsule(mask: NDArray[np.float32], a: Floats, b: Floats, thick: float) -> None:
@@ -434,12 +449,15 @@ def _blend(
     colour: Floats,
     light: NDArray[np.float32] | None = None,
 ) -> None:
-    shade = np.ones(cover.shape, np.float32) if light is None else light
+    left, top, width, height = cv2.boundingRect((cover > 0).astype(np.uint8))
+    window = slice(top, top + height), slice(left, left + width)
+    part, cover = layers[window], cover[window]
+    shade = np.ones(cover.shape, np.float32) if light is None else light[window]
     painted = shade[..., None] * colour.astype(np.float32)
-    under = layers.astype(np.float32)
+    under = part.astype(np.float32)
     own = under[..., 3] / 255
     colours = under[..., :3] + (painted - under[..., :3]) * cover[..., None]
     # Where nothing was before, only the new colour counts.
     colours = np.where((own == 0)[..., None], painted, colours)
     alpha = 255 * (own + (1 - own) * cover)
-    layers[:] = np.clip(np.round(np.dstack([colours, alpha])), 0, 255).astype(np.uint8)
+    part[:] = np.clip(np.round(np.dstack([colours, alpha])), 0, 255).astype(np.uint8)

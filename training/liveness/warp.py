@@ -221,4 +221,7 @@ def smear(layers: Canvas, right_px: float, down_px: float) -> Canvas:
 def lay(frame: Canvas, placed: Placed, layers: Canvas) -> None:
     """Draw layers into the frame, float32 (H, W, 3), where they are placed."""
     part = frame[placed.window]
-    part += (layers[..., :3] - part) * layers[..., 3:]
+    cover = np.ascontiguousarray(layers[..., 3])
+    # OpenCV's passes are several times as fast as the same sum in NumPy.
+    change = cv2.subtract(cv2.cvtColor(layers, cv2.COLOR_BGRA2BGR), part)
+    part[:] = cv2.add(part, cv2.multiply(change, cv2.merge([cover, cover, cover])))
