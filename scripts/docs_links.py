@@ -4,8 +4,10 @@ On the repository's own pages `[the ACL](../systemd/mosquitto/acl)` opens the fi
 `[schemas](schemas)` the folder. The site does not hold the source tree and has no listings of
 folders: it says which file or folder is meant instead.
 
-A cell that lists tests is marked for the style sheet, as their long names need room, and so is each
-figure in a table, as it must not be broken at its minus sign; Markdown's tables cannot say so.
+Some cells of tables are marked for the style sheet, as Markdown cannot say so: those that list
+tests, whose long names need room; those of whole sentences, which should not become a column of one
+word a line; and each figure, which must not be broken at its minus sign. A path may be broken
+behind its slashes.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ _ROOT = Path(__file__).resolve().parents[1]
 _LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+|[a-z][a-z/]*)(?:#[^)]*)?\)")
 
 _CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
+_TAG = re.compile(r"<[^>]+>")
+_CODE = re.compile(r"(?<=<code>)[^<]*")
+_SENTENCE_WORDS = 8
 # 1.5e-3, 98.3 %; not within a tag.
 _FIGURE = re.compile(r"(?<![\w.#-])\d[\d.]*(?:e-\d+(?: %)?| %)(?![^<]*>)")
 
@@ -41,7 +46,16 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 def on_page_content(html: str, **_: Any) -> str:
     """The page's HTML with classes on what the style sheet has to know in tables.
 
-    `tests`: a cell that begins with the name of a test; `figure`: a number that must stay whole.
+    `tests`: a cell that begins with the name of a test; `words`: one with a sentence; `figure`: a
+    number that must stay whole.
     """
-    html = html.replace("<td><code>tests/", '<td class="tests"><code>tests/')
-    return _CELL.sub(lambda cell: _FIGURE.sub(r'<span class="figure">\g<0></span>', cell[0]), html)
+    return _CELL.sub(lambda cell: _marked(cell[0]), html)
+
+
+def _marked(cell: str) -> str:
+    if cell.startswith("<td><code>tests/"):
+        cell = cell.replace("<td", '<td class="tests"', 1)
+    elif len(_TAG.sub("", cell).split()) >= _SENTENCE_WORDS:
+        cell = cell.replace("<td", '<td class="words"', 1)
+    cell = _CODE.sub(lambda code: code[0].replace("/", "/<wbr>"), cell)
+    return _FIGURE.sub(r'<span class="figure">\g<0></span>', cell)
