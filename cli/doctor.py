@@ -64,8 +64,8 @@ def doctor(
     `--tune` measures instead: one face with each variant of the configured model, in turn. The
     fastest of those that the manifest allows is recorded beside the gallery, for the daemon's next
     start, and holds as long as model, machine and threads stay the same. Where the model is one of
-    oneglance's own, its other models are timed beside it, and the largest is named that takes at
-    most 33 ms: to change to it is for you, as everybody then enrols anew.
+    oneglance's own, its other models are timed beside it, and the largest that takes at most 33 ms
+    is named. Changing to it is your decision: everybody then has to be enrolled again.
     """
     if tune:
         from oneglance.cli.doctor_tune import tune as tune_here

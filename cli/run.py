@@ -61,7 +61,7 @@ def run(
         oneglance run --source visit.mp4 --pace every
 
     SIGHUP (`systemctl reload oneglance`) makes it read its configuration anew and take it over once
-    nobody is at the door; a configuration that is not valid is refused, which the log says.
+    nobody is at the door; one that is not valid is refused, and the log says so.
 
     At the end of a file it stops by itself and prints what it has done. `--profile` adds what each
     stage of the loop took; `oneglance top` shows the same of a running service.

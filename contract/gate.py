@@ -50,8 +50,8 @@ class ClockGuard:
 
     `observe` is called at least once a second by its owner. It compares the distance between wall
     and monotonic clock with a reference that follows no faster than NTP slews, so that small steps
-    add up. Off by more than MAX_CLOCK_STEP_S, the clock is not trusted for as long as the
-    longest-lived decision could have been waiting; then the new distance is the reference.
+    add up. If it is off by more than MAX_CLOCK_STEP_S, the clock is not trusted for as long as
+    the longest-lived decision could have been waiting; then the new distance is the reference.
 
     `now` is the wall clock, but never earlier than a reading that was trusted, nor than what the
     old clock would have shown by the end of such a pause: whatever was issued by the old clock has

@@ -44,7 +44,7 @@ class ScreenState:
     the window translates, with `name` and `left` (a time, e.g. "0:42") filled in. `note` is for
     whoever looks after the door, and is not translated. `progress` runs from 0 to 1 while CHECKING,
     is the share of time left, from 1 to 0, in a CHALLENGE, and is 0 otherwise. A CHALLENGE asks for
-    `step`, which is number `number` of `steps`, or is about to. `since_s` is the monotonic time at
+    `step` now or next: number `number` of `steps`. `since_s` is the monotonic time at
     which this symbol and title appeared; animations count from it. `digits` is how many digits a
     PIN_PAD holds, never which, and `busy` says that it takes none now; `offers_pad` puts the button
     that opens the pad into a corner of another screen.

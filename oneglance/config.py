@@ -234,9 +234,10 @@ class CameraConfig(Section):
     Its pictures are rotated (clockwise), then flipped, then cut to `crop`: left, top, width and
     height in px of the rotated picture.
 
-    Of a URL: `user` and `password_file` log in; a camera that gives one picture an answer is asked
-    `poll_fps` times a second; https:// is believed a certificate that an authority of `tls_ca_file`
-    signed (one that the world trusts, if not given), or the one whose SHA-256 is `tls_fingerprint`.
+    For a URL: `user` and `password_file` log in; a camera that gives one picture an answer is asked
+    `poll_fps` times a second; with https:// the camera's certificate must be signed by an authority
+    in `tls_ca_file` (by default one that is trusted publicly) or have the SHA-256
+    `tls_fingerprint`.
     """
 
     name: Level
@@ -349,14 +350,14 @@ class ReaderConfig(Section):
 class KioskConfig(Section):
     """The screen at the door; `public_key_file` says whose decisions it believes.
 
-    With `key_file`, a kiosk's key, it may also ask the daemon for something. `pin_pad` lets who
-    stands there enter a PIN, on a touch screen or with a keyboard. With `preview` visitors see
-    themselves while they are looked at, with `verify_button` they can ask to be. `admin_file`
-    holds an administrator's key, sealed under the PIN that opens the administration here, and
-    `photo_folders` are where sticks with photographs for an enrolment are mounted. A
+    With `key_file`, a kiosk's key, it may also ask the daemon for what a screen may ask for.
+    `pin_pad` lets a visitor enter a PIN, on a touch screen or with a keyboard. With `preview`
+    visitors see themselves while they are looked at; with `verify_button` they can ask to be.
+    `admin_file` holds an administrator's key, sealed under the PIN that opens the administration
+    here, and `photo_folders` are where sticks with photographs for an enrolment are mounted. A
     `discreet` greeting names nobody. `dim` says when the screen needs less light (by `dim_by`)
     while nobody is there. With `sounds` an answer is heard too, with `speech` hints and answers are
-    said aloud, and with `escape` that key closes a full screen too.
+    said aloud, and with `escape` the Escape key closes the screen even where it fills the display.
     """
 
     public_key_file: Path = ETC_DIR / "signing.pub"

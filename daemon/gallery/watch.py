@@ -39,7 +39,9 @@ _PROBLEMS: tuple[tuple[type[OneglanceError], str], ...] = (
 
 
 class GalleryWatch:
-    """Use it from one thread only, as the file belongs to the thread that opened it.
+    """Follows the gallery's file, and keeps in memory who is in it.
+
+    Use it from one thread only, as the file belongs to the thread that opened it.
 
     While the gallery cannot be read, or `fits` refuses its number of templates or the most that one
     person has, nobody is in it: `snapshot` is None and `problem` says why. What `fits` answers is
@@ -47,7 +49,7 @@ class GalleryWatch:
     been unsealed once are not unsealed again, so that one more person costs little. A copy of the
     gallery older than `witness` knows of does not count. Whoever expired longer than `keep_expired`
     ago is deleted for good within `deleting`, which is given the gallery and their ids; if it
-    raises OneglanceError on entry, nobody is. `version` grows whenever what is in memory is
+    raises OneglanceError on entry, nobody is deleted. `version` grows whenever what is in memory is
     replaced.
     """
 

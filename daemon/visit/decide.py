@@ -11,10 +11,10 @@ accepts only when
 - no look has anybody else at or above the threshold.
 
 It rejects at once when twice `frames` looks in a row come near nobody; else when the visit has had
-all its looks, or `patience_s` has passed. Until then it gathers on.
+all its looks, or `patience_s` has passed. Until then it goes on looking.
 
-The thresholds keep the false accepts of a whole visit below `far`, whatever its frames have to do
-with each other, in a gallery of so many templates: docs/decision.md.
+The thresholds keep the false accepts of a whole visit below `far`, however much its frames depend
+on each other, in a gallery of that many templates: docs/decision.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the motion of a face, over the glances at it, says about its being alive. Pure.
 
 Each cue is a number in its own unit, NaN where it cannot be measured: too little moved, or too
-little is seen. None is an answer; `fusion` weighs them.
+little is seen. None of them decides by itself; `fusion` weighs them.
 
 - `ring`: does what lies beside the head move with it (a sheet or a screen that is held) or stay
   (a wall behind a visitor)? The log of how much better "it moved with the face" explains the
@@ -10,11 +10,11 @@ little is seen. None is an answer; `fusion` weighs them.
 - `unrest`: the share 0..1 of what lies beside or above the head that moved at all, with the face or
   not, on all but the most restless of those sides: a screen's frame, and the room that it shows, go
   where the hand goes. Somebody who passes behind a visitor is on one side only, or soon gone.
-- `bump`: how far the nose moves against the face around it, after all that a plane and even a
-  bent sheet can do was taken out, against the noise of tracking (plane and parallax: Irani and
-  Anandan, ECCV 1996); log10.
+- `bump`: how far the nose moves against the face around it, once everything that a plane or even
+  a bent sheet can do is taken out, relative to the noise of tracking (plane and parallax: Irani
+  and Anandan, ECCV 1996); log10.
 - `soft`: how much of the face's motion no plane explains, px of the upright face; log10.
-- `stir`: how far the face moved about in the picture, in its own sides; log10.
+- `stir`: how far the face moved about in the picture, as a multiple of its own side; log10.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
 CROPS is what oneglance.training.liveness.fit wrote with --crops: what was seen at each look, in
 both SCALES. The pretrained network is left unchanged: for each scale, one linear layer is fitted to
 the 512 numbers before its last two layers, on the films of the fitting part. It learns what
-rendered attacks look like, which real ones may not, so it is a cue of its own beside the network's.
+rendered attacks look like; real ones may look different, so it is a cue of its own beside the
+network's.
 
 TOLD holds a read-out's output for each look; for people among the fitted ones, that of a read-out
 fitted without them. Otherwise the weights of all cues could not be fitted on the same films.
