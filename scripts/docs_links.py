@@ -6,8 +6,8 @@ folders: it says which file or folder is meant instead.
 
 Some cells of tables are marked for the style sheet, as Markdown cannot say so: those that list
 tests, whose long names need room; those of whole sentences, which should not become a column of one
-word a line; and each figure, which must not be broken at its minus sign. A path may be broken
-behind its slashes.
+word a line; and each figure, which must not be broken at its minus sign. A long path may
+be broken behind its slashes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\((\.\./[^)#\s]+|[a-z][a-z/]*)(?:#[^)]*)?\)")
 
 _CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
-_CODE = re.compile(r"(?<=<code>)[^<]*")
+_LONG_CODE = re.compile(r"(?<=<code>)[^<]{25,}")
 _SENTENCE_WORDS = 8
 # 1.5e-3, 98.3 %; not within a tag.
 _FIGURE = re.compile(r"(?<![\w.#-])\d[\d.]*(?:e-\d+(?: %)?| %)(?![^<]*>)")
@@ -54,8 +54,8 @@ def on_page_content(html: str, **_: Any) -> str:
 
 def _marked(cell: str) -> str:
     if cell.startswith("<td><code>tests/"):
-        cell = cell.replace("<td", '<td class="tests"', 1)
-    elif len(_TAG.sub("", cell).split()) >= _SENTENCE_WORDS:
+        return cell.replace("<td", '<td class="tests"', 1)
+    if len(_TAG.sub("", cell).split()) >= _SENTENCE_WORDS:
         cell = cell.replace("<td", '<td class="words"', 1)
-    cell = _CODE.sub(lambda code: code[0].replace("/", "/<wbr>"), cell)
+    cell = _LONG_CODE.sub(lambda code: code[0].replace("/", "/<wbr>"), cell)
     return _FIGURE.sub(r'<span class="figure">\g<0></span>', cell)
