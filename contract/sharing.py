@@ -1,10 +1,11 @@
 """The gallery that many doors share, on its way to one door: signed, sealed, numbered.
 
-People travel in parts, each of which holds all that is to be known of some of them. A part lies
-retained at the broker under the SHA-256 of its sealed bytes, each sealed with a key of its own. One
-message for each door, signed by a key of the role `gallery` and sealed to that door's X25519 key
-(RFC 7748), lists the parts that make up the door's whole gallery, with their keys. So nobody else
-reads a name or template, and what a door is not told of any more is gone from its gallery.
+People travel in parts, each of which holds everything there is to know about some of them. A part
+lies retained at the broker under the SHA-256 of its sealed bytes, each sealed with a key of its
+own. One message for each door, signed by a key of the role `gallery` and sealed to that door's
+X25519 key (RFC 7748), lists the parts that make up the door's whole gallery, with their keys. So
+nobody else reads a name or template, and what a door is not told of any more is gone from its
+gallery.
 """
 
 from __future__ import annotations

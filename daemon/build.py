@@ -212,11 +212,11 @@ def open_gallery(
 ) -> GalleryWatch:
     """A watch on the gallery, which is opened once to see that it can be. Raises GalleryError.
 
-    `claims`: who is claimed is known, so that where nobody enters by face alone it may have more
-    people than could be searched. `audit_log` remembers how far it had come, and takes down whom
-    retention deletes. An older copy of the gallery or of that log, or a log that cannot be read,
-    raises nothing: the daemon starts, reports it, and lets nobody in until an administrator has
-    decided.
+    With `claims`, badges and PINs say who somebody claims to be: where nobody enters by face alone,
+    it may then have more people than could be searched. `audit_log` remembers how far it had come,
+    and records whom retention deletes. An older copy of the gallery or of that log, or a log that
+    cannot be read, raises nothing: the daemon starts, reports it, and lets nobody in until an
+    administrator has decided.
     """
     key = load_key(config.gallery.key_file)
     credentials = _credentials(config, audit_log)

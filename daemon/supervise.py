@@ -39,9 +39,9 @@ def supervise(
 ) -> None:
     """Return when `stopping` is set, `may_leave` says so, or all recordings have ended.
 
-    How the daemon stands is kept on `notice`.
+    `notice` is kept up to date on how the daemon is doing.
 
-    A camera that fails, at the start or later, is told of and tried again; the others work on.
+    A camera that fails, at the start or later, is reported and tried again; the others work on.
     Raises what made the vision thread fail, OneglanceError when the network's thread has died
     (a daemon that nobody hears must not look alive), and CameraError when nothing is left to wait
     for: of recordings alone one is unreadable, or every camera is stuck in its driver.

@@ -99,8 +99,8 @@ def new_challenge_id() -> str:
 class Challenge:
     """The challenge of the visit that `verdict` would accept; it begins with the first `see`.
 
-    `see` gets each frame with the face, `shown` the screen's answer, `looked` what the look has
-    shown that `wants_look` asked for. `prompt` is what the screen is to show now, None before and
+    `see` gets each frame with the face, `shown` the screen's answer, `looked` the result of the
+    look that `wants_look` asked for. `prompt` is what the screen is to show now, None before and
     after; `shown_s` is since when the screen shows the step that is asked. `order` has the steps of
     this attempt, `failures` how attempts went wrong; `end` is None until the challenge has ended.
     `found` is for whoever judges meanwhile whether the face is alive: their results, look by look.

@@ -58,13 +58,13 @@ def new_visit_id() -> str:
 
 
 class Visit:
-    """The evidence about one face, from its appearing to its leaving; at most one decision.
+    """The evidence about one face, from when it appears until it leaves; at most one decision.
 
-    Evidence belongs to one face: a look that does not resemble the one before begins it anew,
-    so that somebody who slips into a track inherits nothing, except the number of looks that
-    were had, and of the moments that are past. After the decision, as many looks in a row of
-    another face as a decision needs make a new visit. So does one usable look if the decision was
-    made without having `unseen` enough, but only with the looks and moments that were left over.
+    Evidence belongs to one face: a look that does not resemble the one before begins it anew, so
+    that somebody who slips into a track inherits nothing, except how many looks and moments are
+    used up. After the decision, as many looks in a row of another face as a decision needs make a
+    new visit. So does one usable look if the decision was made without having `unseen` enough, but
+    only with the looks and moments that were left over.
 
     `held_back` says that this face would have been accepted if it had been seen to be alive.
     """

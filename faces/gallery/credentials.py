@@ -2,8 +2,8 @@
 
 Neither is in it in the clear. A badge's number is kept as its HMAC under a key of the file's own, a
 PIN as its scrypt (RFC 7914) under a salt of each person's own; the whole is sealed with the
-gallery's key, while that is changed with the old and the new one. A claim costs the same work
-whether or not anybody has that badge or PIN.
+gallery's key, and while that is being replaced with both the old and the new one. A claim costs the
+same work whether or not anybody has that badge or PIN.
 
 Each change raises the file's generation, which a log remembers: an older copy, in which a badge
 that was taken away would count again, is refused. If the file is gone, nobody has a badge or PIN.
