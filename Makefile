@@ -29,7 +29,7 @@ DATA ?= ../shared/data
 TEST_PACKAGES := mosquitto openssl ffmpeg git nodejs xvfb libgl1 libgl1-mesa-dri libegl1 libgles2 libmtdev1 \
 	gcc libc6-dev shellcheck systemd
 
-SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar
+SYSTEM_PACKAGES := debootstrap systemd-container util-linux mount tar e2fsprogs
 
 # What is compiled is kept, whatever the environment says: tests start hundreds of Pythons.
 unexport PYTHONDONTWRITEBYTECODE

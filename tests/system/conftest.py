@@ -18,6 +18,7 @@ if os.environ.get("ONEGLANCE_SYSTEM"):
         {
             "debootstrap": "debootstrap",
             "dpkg-deb": "dpkg",
+            "mkfs.ext4": "e2fsprogs",
             "nsenter": "util-linux",
             "systemd-nspawn": "systemd-container",
             "tar": "tar",
