@@ -53,6 +53,8 @@ from oneglance.training.liveness.film import (
     PRINT_KINDS,
     REPLAY_KINDS,
     SCREEN_KINDS,
+    STANDING_KINDS,
+    UNFITTED_KINDS,
 )
 from oneglance.training.liveness.people import Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait
@@ -109,7 +111,7 @@ class Case:
     @property
     def attack(self) -> bool:
         """Whether no living person was there."""
-        return self.kind in ATTACK_KINDS
+        return self.kind not in GENUINE_KINDS
 
 
 class Noting(Liveness):
@@ -229,7 +231,7 @@ class Studio:
         others = [portrait for portrait in self._crowd if portrait.person != name]
         fps = float(rng.choice([15, 20, 30], p=[0.5, 0.3, 0.2]))
         footage = None
-        if kind in REPLAY_KINDS:
+        if kind in (*REPLAY_KINDS, *STANDING_KINDS):
             taken = np.random.default_rng([seed, 2])
             footage = filmed(
                 portraits, others, self._style, taken, seconds=LONGEST_S + 0.5, fps=15.0
@@ -278,7 +280,8 @@ class Plan:
 
     def films(self) -> list[tuple[int, str]]:
         """Seed and kind of each film."""
-        numbered = list(enumerate(ROUND * self.rounds, self.first_seed))
+        one = UNFITTED_KINDS if set(self.kinds) <= set(UNFITTED_KINDS) else ROUND
+        numbered = list(enumerate(one * self.rounds, self.first_seed))
         return [(seed, kind) for seed, kind in numbered[self.share] if kind in self.kinds]
 
 
@@ -367,6 +370,9 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
     visits = [case for case in cases if not case.attack]
     both = [case for case in visits if case.off.accepted and case.passive.accepted]
 
+    # Attacks of the kinds that nothing is fitted to are films of their own.
+    kinds = UNFITTED_KINDS if {case.kind for case in cases} & {*UNFITTED_KINDS} else ATTACK_KINDS
+
     def of(kind: str) -> Iterator[Case]:
         return (case for case in cases if case.kind == kind)
 
@@ -377,7 +383,7 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
         "bpcer": row(visits),
         "apcer": row(attacks),
         "visits": {kind: row(of(kind)) for kind in GENUINE_KINDS},
-        "attacks": {kind: row(of(kind)) for kind in ATTACK_KINDS},
+        "attacks": {kind: row(of(kind)) for kind in kinds},
         "visits_lost_attacks_passed_at": errors_at(cases),
         "first_sight_to_accepted_s": {
             "visits": len(both),
@@ -475,7 +481,11 @@ def main() -> None:
     )
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--share", default="0/1", help="K/N: every N-th film, from the K-th on")
-    parser.add_argument("--kinds", default=",".join((*ATTACK_KINDS, *GENUINE_KINDS)))
+    parser.add_argument(
+        "--kinds",
+        default=",".join((*ATTACK_KINDS, *GENUINE_KINDS)),
+        help=f"or, in rounds of their own, {','.join(UNFITTED_KINDS)}",
+    )
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
     parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose --key is replaced")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from attacks import ROUND, Case, Outcome, errors_at, read_cases, row, summary, table
+from attacks import ROUND, Case, Outcome, Plan, errors_at, read_cases, row, summary, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.training.liveness.film import KINDS
+from oneglance.training.liveness.film import GENUINE_KINDS, KINDS, UNFITTED_KINDS
 
 OUTCOMES = st.sampled_from(
     [
@@ -46,6 +46,17 @@ def test_only_who_is_matched_counts_and_errors_are_attacks_in_and_visitors_out(
     assert sum(part["films"] for part in parts) == len(cases)
     json.dumps(figures, allow_nan=False)
     assert len(table(figures).splitlines()) == 4 + len(KINDS)
+
+
+def test_kinds_that_nothing_is_fitted_to_come_in_rounds_and_tables_of_their_own() -> None:
+    plan = Plan(9000, 2, slice(None), UNFITTED_KINDS[:2], 1.0)
+    assert [seed for seed, _ in plan.films()] == [9000, 9001, 9003, 9004]
+    through = Outcome(("accepted",), 0.1)
+    figures = summary([Case(seed, kind, 15.0, through, through) for seed, kind in plan.films()])
+    assert (figures["apcer"]["errors"], figures["bpcer"]["films"]) == (4, 0)
+    assert [figures["attacks"][kind]["errors"] for kind in UNFITTED_KINDS] == [2, 2, 0]
+    lines = table(figures).splitlines()
+    assert len(lines) == 4 + len(GENUINE_KINDS) + len(UNFITTED_KINDS)
 
 
 def test_an_attack_that_nobody_is_like_was_not_stopped_by_liveness() -> None:

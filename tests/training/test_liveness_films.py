@@ -20,7 +20,15 @@ from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image
 from oneglance.training.faces.drawn_faces import draw_face, draw_person
 from oneglance.training.liveness.acts import ACTS, Act, amount, blink
-from oneglance.training.liveness.film import ATTACK_KINDS, GENUINE_KINDS, KINDS, Film
+from oneglance.training.liveness.film import (
+    ATTACK_KINDS,
+    CUT_OUT_KIND,
+    GENUINE_KINDS,
+    KINDS,
+    STANDING_KINDS,
+    UNFITTED_KINDS,
+    Film,
+)
 from oneglance.training.liveness.footage import shots
 from oneglance.training.liveness.people import PARTS, Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait, portrait_of, read_portrait
@@ -54,7 +62,7 @@ def film_of(
     return render(kind, portraits, others, style, np.random.default_rng(seed), seconds=0.2, fps=15)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *UNFITTED_KINDS])
 def test_every_kind_is_a_film_of_its_person(
     kind: str, portraits: list[Portrait], others: list[Portrait]
 ) -> None:
@@ -75,6 +83,42 @@ def test_every_kind_is_a_film_of_its_person(
     assert film.points.shape[1:] == (5, 2)
     assert (film.points > 0).all()
     assert (film.points < [width, height]).all()
+
+
+def covered(
+    kind: str, portraits: list[Portrait], seed: int = 3
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64]]:
+    """Which px of the room the first frame of a scene covers, and the last, and the first one's
+    points; nobody is behind what is held.
+    """
+    there = scene(kind, portraits, [], FIT, np.random.default_rng(seed), seconds=1.5, fps=4)
+    seen = []
+    for index in (0, len(there.at_s) - 1):
+        frame = there.behind.copy()
+        points = [draw(frame, index) for draw in there.draws][-1]
+        seen.append(((frame != there.behind).any(2), points))
+    return seen[0][0], seen[1][0], seen[0][1]
+
+
+@pytest.mark.parametrize("kind", STANDING_KINDS)
+def test_a_screen_that_nobody_holds_stays_where_it_is(kind: str, portraits: list[Portrait]) -> None:
+    first, last, _ = covered(kind, portraits)
+    assert first.any()
+    assert (first ^ last).mean() < 1e-3
+    first, last, _ = covered(kind.replace("standing", "replay"), portraits)
+    assert (first ^ last).mean() > 1e-2
+
+
+def test_a_head_that_is_cut_out_has_no_margin(portraits: list[Portrait]) -> None:
+    def beside(kind: str) -> float:
+        first, _, points = covered(kind, portraits)
+        unit = float(np.linalg.norm(points[1] - points[0]))
+        x, y = points[:2].mean(0)
+        row = first[round(y - 0.2 * unit) : round(y + 0.2 * unit)]
+        columns = np.abs(np.arange(row.shape[1]) - x) / unit
+        return float(row[:, (columns > 1.6) & (columns < 2.0)].mean())
+
+    assert beside(CUT_OUT_KIND) < 0.1 < 0.5 < beside("print_shaken")
 
 
 @pytest.mark.parametrize("kind", ["visit", "phone_replay"])

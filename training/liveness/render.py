@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from oneglance.training.liveness.acts import Act, amount
 from oneglance.training.liveness.camera import Camera
 from oneglance.training.liveness.film import (
-    ATTACK_KINDS,
+    CUT_OUT_KIND,
     GENUINE_KINDS,
     KINDS,
     REPLAY_KINDS,
     SCREEN_KINDS,
+    STANDING_KINDS,
+    UNFITTED_KINDS,
     Film,
     Image,
     Points,
@@ -36,6 +38,7 @@ from oneglance.training.liveness.sheet import (
     Screen,
     Sheet,
     Shown,
+    cut_out,
     device,
     paper,
 )
@@ -123,7 +126,7 @@ def render(
     fps: float | None = None,
     footage: Film | None = None,
 ) -> Film:
-    """A film of one of KINDS that shows the person of `portraits`: the whole of its `scene`."""
+    """A film of the person of `portraits`, of one of KINDS or UNFITTED_KINDS: a whole `scene`."""
     there = scene(
         *(kind, portraits, others, style, rng),
         acts=acts,
@@ -135,7 +138,7 @@ def render(
     return Film(
         kind,
         portraits[0].person,
-        kind not in ATTACK_KINDS,
+        kind in GENUINE_KINDS,
         True,
         style.name,
         frames,
@@ -157,7 +160,8 @@ def scene(
     footage: Film | None = None,
     plays: Callable[[float], float] | None = None,
 ) -> Scene:
-    """A scene of one of KINDS that shows the person of `portraits`; no frame is taken yet.
+    """A scene of one of KINDS or UNFITTED_KINDS that shows the person of `portraits`; no frame is
+    taken yet.
 
     `others` are portraits of other people: they hold photographs up, and parts of their pictures
     hang in the room; without any, nobody is behind a photograph. A visitor does the `acts`;
@@ -166,13 +170,15 @@ def scene(
     scene's seconds to seconds of it, by default in a loop. Raises ValueError for an unknown kind,
     no portrait, or fewer than two for "visit_two_photos".
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of film {kind!r}; there are {', '.join(KINDS)}")
+    known = (*KINDS, *UNFITTED_KINDS)
+    if kind not in known:
+        raise ValueError(f"unknown kind of film {kind!r}; there are {', '.join(known)}")
     needed = "2 portraits" if kind == "visit_two_photos" else "1 portrait"
     if len(portraits) < int(needed[0]):
         raise ValueError(f"{kind} needs {needed}, not {len(portraits)}")
     at_s = times(rng, seconds, fps)
-    grow = {"print_approaching": float(rng.uniform(1.5, 2.4)), "print_still": 1.0}.get(kind)
+    still = dict.fromkeys(("print_still", *STANDING_KINDS), 1.0)
+    grow = {"print_approaching": float(rng.uniform(1.5, 2.4)), **still}.get(kind)
     place = stand(at_s, rng, grow=grow, acts=acts)
     form = style.rooms[int(rng.integers(len(style.rooms)))]
     behind = room(form, place.size, list(others), rng)
@@ -180,8 +186,10 @@ def scene(
     head = None
     if kind in GENUINE_KINDS:
         head, draws = _visit(kind, portraits, shared)
-    elif kind in SCREEN_KINDS:
+    elif kind in (*SCREEN_KINDS, *STANDING_KINDS):
         draws = _on_screen(kind, portraits, shared, footage, plays)
+    elif kind == CUT_OUT_KIND:
+        draws = _cut_out(portraits, shared)
     else:
         draws = _on_paper(kind, portraits, shared)
     return Scene(at_s, behind, draws, Camera(place.size, at_s, style, rng), head)
@@ -305,7 +313,10 @@ def _motion(kind: str, on: _Set) -> Motion:
     if kind == "print_still":
         # It hangs, so only the wall trembles.
         hand *= 0.01
-    elif kind == "print_tilted":
+    elif kind in STANDING_KINDS:
+        # However it was put there, there it stays.
+        hand[:] = hand[0]
+    elif kind in {"print_tilted", CUT_OUT_KIND}:
         widest = draw(style.tilt_deg, rng)
         steady = rng.uniform(-0.4, 0.4, 2) * widest
         tilt = steady + widest * np.stack([wander(style, at_s, 0.5, rng) for _ in range(2)], 1)
@@ -354,6 +365,14 @@ def _on_paper(kind: str, portraits: Sequence[Portrait], on: _Set) -> list[Draw]:
     return [layer.draw]
 
 
+def _cut_out(portraits: Sequence[Portrait], on: _Set) -> list[Draw]:
+    portrait = portraits[int(on.rng.integers(len(portraits)))]
+    texture = cut_out(portrait.person_only, on.style, on.rng)
+    sheet = Sheet(texture, portrait.points, on.stand, _motion(CUT_OUT_KIND, on))
+    behind = _body_behind(sheet, on) if on.rng.random() < 0.5 else []
+    return [*behind, Print(sheet, on.style, on.rng).draw]
+
+
 def _body_behind(sheet: Sheet, on: _Set) -> list[Draw]:
     """The person who holds it: their face is behind it, and their shoulders show below."""
     holder = on.someone()
@@ -398,17 +417,18 @@ def _on_screen(
     phone = kind.startswith("phone")
     tall = float(rng.uniform(1.7, 2.15)) if phone else float(rng.choice([0.72, 1.33]))
     replayed: Callable[[int], Image] | None = None
-    if kind in REPLAY_KINDS:
+    held = kind not in STANDING_KINDS
+    if kind in REPLAY_KINDS or not held:
         film = footage or _footage(portraits, on)
         shown, replayed = _window(film, on, tall)
     else:
         half = float(rng.uniform(1.4, 3.0))
         shown = _shown(portraits, on, (half, min(3.2, half * tall)))
-    there = device(shown, tall, style, rng, hands=bool(rng.random() < 0.7))
+    there = device(shown, tall, style, rng, hands=bool(rng.random() < 0.7) and held)
     # A tablet usually stands or is held in both hands, so it moves less.
     sheet = Sheet(there.texture, shown.points, on.stand, _motion(kind, on))
     layer = Screen(sheet, there.inside, on.room, style, rng)
-    behind = _body_behind(sheet, on) if rng.random() < 0.5 else []
+    behind = _body_behind(sheet, on) if rng.random() < 0.5 and held else []
     if replayed is None:
         return [*behind, layer.draw]
     film_s = film.at_s

@@ -25,6 +25,8 @@ from oneglance.training.liveness.warp import (
 
 # Space for hands around a sheet, in units.
 _PAD = 1.3
+# Where a head that is cut out ends, below the middle of its face, likewise.
+_NECK = 1.9
 _SKINS = ((105, 135, 190), (140, 170, 225), (75, 100, 150), (45, 60, 95), (120, 150, 215))
 
 
@@ -299,6 +301,15 @@ def paper(
     if hands:
         _hands(layers, pad, shown.unit_px, rng)
     return Texture(layers, origin, shown.unit_px)
+
+
+def cut_out(person: Texture, style: Style, rng: np.random.Generator) -> Texture:
+    """The print of a person cut out of their picture, cut off below the chin: without a margin."""
+    whole = person.levels[0]
+    below = min(len(whole), round(person.origin[1] + _NECK * person.unit_px))
+    layers = whole[:below].copy()
+    layers[..., :3] = printed(np.ascontiguousarray(layers[..., :3]), style, rng)
+    return Texture(layers, person.origin, person.unit_px)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
