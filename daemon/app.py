@@ -44,6 +44,7 @@ from oneglance.daemon.vision import Vision
 from oneglance.daemon.visit.report import StepReport
 from oneglance.daemon.voice.outlet import Outlet
 from oneglance.errors import ConfigError
+from oneglance.heap import GivingBack
 from oneglance.sdnotify import Notifier
 from oneglance.timing import StageTimes
 
@@ -231,7 +232,10 @@ def _keeper(
     if watch is None:
         return None
 
+    giving_back = GivingBack(clocks.monotonic_s)
+
     def work() -> None:
+        giving_back.work()
         if outlet is not None:
             # Commands are about the gallery, which belongs to its keeper's thread.
             outlet.work()

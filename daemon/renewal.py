@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from oneglance.config import Config
 from oneglance.daemon.totals import Totals
 from oneglance.errors import OneglanceError
+from oneglance.heap import give_back
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ class Renewal:
         # The former one is a ring of parts that refer to each other, with 30 MB of model and two
         # sockets that Python counts as nothing: by itself it would not look for them for days.
         gc.collect()
+        give_back()
         self._config = config
         if self._stopped:
             # It was asked of the one before, which had ended already.
