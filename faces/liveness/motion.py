@@ -105,7 +105,7 @@ def _of(glances: Sequence[Glance], value: NDArray[np.floating], fit: NDArray[np.
 
 def _median(values: NDArray[np.float64]) -> float:
     """As NumPy's, which takes four times as long over so few."""
-    return statistics.median(values.tolist())
+    return float(statistics.median(values.tolist()))
 
 
 def _sides(points: NDArray[np.float64]) -> NDArray[np.float64]:

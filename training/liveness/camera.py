@@ -85,7 +85,7 @@ class Camera:
             self._before = _jpeg(image, self._quality).astype(np.float32)
         else:
             # As video codecs do: send only what differs from the previous picture, coarsely.
-            change = cv2.subtract(image, self._before, dtype=cv2.CV_32F)
+            change = np.asarray(cv2.subtract(image, self._before, dtype=cv2.CV_32F), np.float32)
             change *= np.float32(0.5)
             blue, green, red = cv2.split(np.abs(cv2.blur(change, (8, 8))))
             told = cv2.max(cv2.max(blue, green), red) >= _DEAD_GREYS / 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -105,7 +106,8 @@ class Head:
         )
         gain = np.ones(4, np.float32)
         gain[:3] = self._gain
-        layers = cv2.multiply(sample(shown, placed, unit_px), tuple(gain.tolist()))
+        scalar: Any = tuple(gain.tolist())
+        layers = cv2.multiply(sample(shown, placed, unit_px), scalar)
         return placed, smear(np.asarray(layers, np.float32), *self._stand.speed(index))
 
     def draw(self, frame: Canvas, index: int) -> Points:

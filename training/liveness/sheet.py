@@ -230,7 +230,7 @@ class Screen:
             ):
                 colour += mirrored * seen
                 if shine is not None:
-                    colour += shine
+                    np.add(colour, shine, out=colour)
             layers = np.asarray(cv2.merge([*colours, cover]), np.float32)
             lay(frame, placed, smear(layers, *sheet.stand.speed(index)))
         return sheet.points(index)
