@@ -3,11 +3,15 @@
 python benchmarks/common_directions.py --images DATA/lfw_folds1-8.zip \
     --people DATA/lfw_people_folds1-8.csv --out models/mobileface-2 \
     [--folds 1,2,3,4,5,6] [--persons 300] [--directions 2] [--model DIR] [--seed N]
+python benchmarks/common_directions.py --faces lfw.npz --out models/mobileface-2 --stretch 6 [...]
 
 One face of each person is changed as doors would, made like those of domains.py but with other
 lamps, crops, walls and qualities. The mean template of each door is a row; the strongest directions
 of these rows, which are averages of hundreds of people each and no person's, are written into the
-manifest of --out as `common`. Progress on stderr.
+manifest of --out as `common`. With --stretch that stays, and so many directions, its own and the
+next strongest at right angles to these, are written as `common_stretch`: a template with more than
+--above of its length along them gets longer, by --by times what is above. Whether that is enough is
+what domains.py tells. Progress on stderr.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from domains import Change, as_it_is, by_camera, encoded, folds_of, in_grey, rea
 from made_light import Image, Lamp, relit
 from numpy.typing import NDArray
 
+from oneglance.faces.calibration.setup import common_of
 from oneglance.faces.find.align import CHIP_SIZE
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.manifest import MANIFEST_NAME
@@ -103,25 +108,49 @@ def main() -> None:
         mean = encoded(faces.seen(name, change, arguments.seed), model).mean(0)
         means.append(mean)
         sys.stderr.write(f"{name}: {np.linalg.norm(mean):.2f} in common\n")
-    directions = np.linalg.svd(np.stack(means), full_matrices=False)[2][: arguments.directions]
     file = arguments.out / MANIFEST_NAME
     manifest = json.loads(file.read_text())
-    manifest["common"] = base64.b64encode(directions.astype("<f4").tobytes()).decode()
+    if arguments.stretch is None:
+        manifest["common"] = _written(_strongest(np.stack(means), arguments.directions))
+    else:
+        common = common_of(model).astype(np.float64)
+        rest = np.stack(means) - (np.stack(means) @ common.T) @ common
+        more = _strongest(rest, arguments.stretch - len(common))
+        manifest["common_stretch"] = {
+            "directions": _written(np.concatenate([common, more])),
+            "above": arguments.above,
+            "by": arguments.by,
+        }
     file.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def _strongest(rows: Points, count: int) -> Points:
+    return np.asarray(np.linalg.svd(rows, full_matrices=False)[2][:count], np.float64)
+
+
+def _written(directions: Points) -> str:
+    return base64.b64encode(directions.astype("<f4").tobytes()).decode()
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--people", type=Path, required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", type=Path)
+    source.add_argument("--faces", type=Path)
+    parser.add_argument("--people", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=folds_of, default=[1, 2, 3, 4, 5, 6])
     parser.add_argument("--persons", type=int, default=300)
     parser.add_argument("--directions", type=int, default=2)
+    parser.add_argument("--stretch", type=int)
+    parser.add_argument("--above", type=float, default=0.3)
+    parser.add_argument("--by", type=float, default=1.0)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--seed", type=int, default=1)
-    parser.set_defaults(faces=None)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.images is not None and arguments.people is None:
+        parser.error("--images needs --people")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ The faces of the folds, at most two a person, are cut out by the door's search f
 --faces they are those that known_faces.py found, which takes minutes less. Each made door then
 changes all chips in its own way (the light is put on the chip, so its effect on the aligner is not
 in the figures). A door is calibrated on other people of other folds at that same door. "In general"
-is a door without calibration, with the manifest's directions (`common`) taken out; "kept" is one
-calibrated on those same people as if the daemon had kept them, which changes the thresholds alone.
+is a door without calibration: the manifest's directions (`common`) are taken out, and templates
+that look like bad doors are made longer (`common_stretch`). "Kept" is one calibrated on those same
+people as if the daemon had kept them, which changes the thresholds alone.
 Every cross-person pair counts; in brackets 95 % by a bootstrap over people. One JSON object on
 stdout, a table and progress on stderr. Each door is kept in --into FILE once it is measured, and
 not measured again by a run that finds it there.
@@ -293,6 +294,9 @@ def _row(
         "from_kept": _rates(templates, templates, whose, kept.door, model),
         "after": _rates(templates, templates, whose, fitted.door, model),
         "photographs_enrolled_before": _rates(templates, photographs, whose, before, model),
+        "photographs_enrolled_in_general": _rates(
+            templates, photographs, whose, any_door(model) or before, model
+        ),
         "photographs_enrolled_after": _rates(templates, photographs, whose, fitted.door, model),
         "settled": asdict(fitted.settled),
         "raw": asdict(fitted.raw),

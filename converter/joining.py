@@ -79,10 +79,12 @@ def join_folders(
             if not row.objections and row.interchange is not None:
                 put: dict[str, Any] = {"interchange": row.interchange.model_dump(mode="json")}
                 update_manifest(made, put, row.variant)
-        common = first.document.common
-        if common is not None and not any(row.objections for row in joined):
+        of_doors = first.document.model_dump(
+            mode="json", include={"common", "common_stretch"}, exclude_none=True
+        )
+        if of_doors and not any(row.objections for row in joined):
             # Directions among one encoder's templates: they mean nothing for another's.
-            update_manifest(made, {"common": common})
+            update_manifest(made, of_doors)
         move_folder(made, out)
     return joined
 

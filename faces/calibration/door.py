@@ -3,7 +3,9 @@
 One camera, one wall and one lamp leave the same mark in every template, so that strangers who came
 through one door score higher than strangers' photographs do, on which the model's thresholds were
 fitted. Most of that mark is one common direction. It is taken out of all templates; what is left
-of the shift is put on the thresholds. Figures and reasons: docs/calibration.md.
+of the shift is put on the thresholds. Where nothing was learned about a door, directions of doors
+in general are taken out, and a template that has much of what doors have in common is made longer,
+since an L1 head scores longer ones lower. Figures and reasons: docs/calibration.md.
 """
 
 from __future__ import annotations
@@ -27,21 +29,46 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """How much longer a template gets the more it has in common with the pictures of doors.
+
+    Of its part along `directions` float32 (k, d), of length 1 and at right angles, as a share of
+    its length, what exceeds `above` is added `by` times to the length.
+    """
+
+    directions: Templates
+    above: float
+    by: float
+
+    def factors(self, templates: Templates) -> Templates:
+        """By how much templates (n, d) get longer, float32 (n, 1): 1 or more."""
+        lengths = np.linalg.norm(templates, axis=1, keepdims=True)
+        parts = np.linalg.norm(templates @ self.directions.T, axis=1, keepdims=True)
+        shares = parts / np.maximum(lengths, 1e-12)
+        return np.asarray(1 + self.by * np.maximum(shares - self.above, 0.0), np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Door:
-    """A calibrated door.
+    """What is known about a door.
 
     `directions` float32 (k, d), of length 1 and at right angles, are what its pictures have in
     common. `here` is how impostor scores lie there once that is taken out (the upper end of what
-    the strangers tell), `fitted` how they lay where the model's thresholds were fitted.
+    the strangers tell), `fitted` how they lay where the model's thresholds were fitted. `stretch`
+    is for doors that are not calibrated.
     """
 
     directions: Templates
     here: Spread
     fitted: Spread
+    stretch: Stretch | None = None
 
     def settled(self, templates: Templates) -> Templates:
-        """Templates float32 (n, d) without what the door's pictures have in common."""
-        return settled(templates, self.directions)
+        """Templates float32 (n, d) without what the door's pictures have in common, stretched."""
+        rest = settled(templates, self.directions)
+        if self.stretch is None:
+            return rest
+        return np.asarray(rest * self.stretch.factors(templates), np.float32)
 
     def lifted(self, threshold: float) -> float:
         """The score that means at this door what `threshold` meant where fitted; never lower.

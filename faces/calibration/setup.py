@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oneglance.config import Config
 from oneglance.errors import GalleryError, ModelError
-from oneglance.faces.calibration.door import Door, Spread, Templates
+from oneglance.faces.calibration.door import Door, Spread, Stretch, Templates
 from oneglance.faces.calibration.file import Kept, directions_of, read_calibration
 from oneglance.faces.calibration.store import StrangerFile
 from oneglance.faces.gallery.vault import load_key
@@ -51,14 +51,18 @@ def any_door(model: FaceModel) -> Door | None:
     written = model.manifest.document.common
     if written is None:
         return None
+    told = model.manifest.document.common_stretch
     try:
         directions = directions_of(written, model.template_size)
+        stretch = told and Stretch(
+            directions_of(told.directions, model.template_size), told.above, told.by
+        )
     except ValueError as error:
         raise ModelError(
             f"the manifest's common is damaged ({error})", where=model.model_id, fix=FIX
         ) from error
     fitted = fitted_spread(model)
-    return Door(directions, fitted, fitted)
+    return Door(directions, fitted, fitted, stretch)
 
 
 def common_of(model: FaceModel) -> Templates:

@@ -12,19 +12,19 @@ from oneglance.faces.gallery.person import Snapshot
 
 # A mean of templates is shorter than they are, the more so the noisier the pictures. Made of length
 # 1 again it has less noise than a single picture's, and up to 2.5 times as many strangers match it.
-# Divided by its length to this power it is a little longer than 1, which an L1 head scores lower,
-# and no more match it than a single picture (docs/benchmarks/decisions.md, "Several pictures of one
-# person").
+# Divided by its length to this power it is a little longer than they are, which an L1 head scores
+# lower, and no more match it than a single picture (docs/benchmarks/decisions.md, "Several pictures
+# of one person").
 STRETCH = 1.45
 
 
 def fuse(templates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One row float32 (d,), a little longer than 1, for templates (k, d) of one person."""
+    """One row float32 (d,), a little longer than they are, for templates (k, d) of one person."""
     if len(templates) == 1:
         return np.asarray(templates[0], np.float32)
     mean = templates.mean(axis=0, dtype=np.float64)
-    length = float(np.linalg.norm(mean))
-    return np.asarray(mean / length**STRETCH, np.float32)
+    usual = float(np.linalg.norm(templates, axis=1).mean())
+    return np.asarray(mean / (float(np.linalg.norm(mean)) / usual) ** STRETCH, np.float32)
 
 
 def newest(templates: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -230,6 +230,20 @@ class Origin(Part):
     note: str = ""
 
 
+class CommonStretch(Part):
+    """What is over `above` of a template's share along `directions` adds `by` times to its length.
+
+    For heads of the L1 kind, which score longer templates lower.
+    """
+
+    directions: Directions = Field(
+        description="as `common`, which they contain: the others hold too much of a face to be "
+        "taken out"
+    )
+    above: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    by: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+
+
 class About(Part):
     """What people say about a model: licences, other people's work, data, how it was made."""
 
@@ -266,6 +280,10 @@ class FaceDocument(About):
         description="base64 of little-endian float32 (k, template_size), rows of length 1 and at "
         "right angles: what pictures of one light or camera have in common, and a door takes out "
         "of templates before it compares them",
+    )
+    common_stretch: CommonStretch | None = Field(
+        default=None,
+        description="by how much a door that is not calibrated makes a template longer",
     )
     signature: str | None = None
 

@@ -34,6 +34,7 @@ from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_central_face
+from oneglance.models import model_dir
 
 STRANGERS = 40
 
@@ -274,7 +275,29 @@ def test_doctor_tells_of_a_model_that_knows_nothing_of_doors_in_general(door: Co
 def test_a_manifest_with_directions_that_are_none_is_refused(
     monkeypatch: pytest.MonkeyPatch, model: FaceModel, common: str, said: str
 ) -> None:
-    document = model.manifest.document.model_copy(update={"common": common})
-    monkeypatch.setattr(model, "manifest", replace(model.manifest, document=document))
-    with pytest.raises(ModelError, match=said):
-        any_door(model)
+    whole = model.manifest.document
+    assert whole.common_stretch is not None
+    stretch = whole.common_stretch.model_copy(update={"directions": common})
+    for damaged in ({"common": common}, {"common_stretch": stretch}):
+        document = whole.model_copy(update=damaged)
+        monkeypatch.setattr(model, "manifest", replace(model.manifest, document=document))
+        with pytest.raises(ModelError, match=said):
+            any_door(model)
+
+
+@pytest.mark.parametrize("name", ["mobileface-2", "mobileface-large"])
+def test_a_door_that_is_not_calibrated_is_stricter_with_faces_that_look_like_bad_doors(
+    name: str,
+) -> None:
+    model = load_model(model_dir(name))
+    door = any_door(model)
+    assert door is not None
+    assert door.stretch is not None
+    common, marks = door.directions, door.stretch.directions
+    assert np.allclose(common @ marks.T @ marks, common, atol=1e-3)
+    bare = np.linalg.svd(marks)[2][-1:].astype(np.float32)
+    rows = [(1 - share) * bare + share * marks[-1:] for share in (0.0, 0.3, 0.6)]
+    templates = np.concatenate([row / np.linalg.norm(row) for row in rows])
+    lengths = np.linalg.norm(door.settled(templates), axis=1)
+    assert lengths[0] == pytest.approx(1, abs=1e-3)
+    assert 1 < lengths[1] < lengths[2]

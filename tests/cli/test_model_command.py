@@ -98,10 +98,10 @@ def test_two_conversions_of_one_network_become_variants_of_one_model(
     tmp_path: Path, pictures: tuple[str | Path, ...]
 ) -> None:
     first = write_folder(tmp_path / "a", "float32")
-    common = read_document(default_model_dir()).common
-    update_manifest(first, {"common": common})
+    shipped = read_document(default_model_dir()).model_dump(mode="json")
+    assert shipped["common_stretch"]
+    update_manifest(first, {name: shipped[name] for name in ("common", "common_stretch")})
     told = read_manifest(first).fitted
-    assert common
     assert told.impostors is not None
     second = write_folder(tmp_path / "b", "int8", mark=b"z")
     out = tmp_path / "joined"
@@ -110,7 +110,10 @@ def test_two_conversions_of_one_network_become_variants_of_one_model(
     document = read_document(out)
     assert document.tune_among == ("float32", "int8")
     assert document.default == document.reference == "float32"
-    assert document.common == common
+    assert document.common == shipped["common"]
+    assert (
+        document.model_dump(mode="json")["common_stretch"] == shipped["common_stretch"] is not None
+    )
     assert document.variants["float32"].thresholds == told
     assert (document.licence, document.notes) == ("MIT", {"made": "for a test"})
     measured = document.variants["int8"].interchange

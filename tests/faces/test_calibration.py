@@ -17,6 +17,7 @@ from oneglance.faces.calibration.door import (
     CalibratedTail,
     Door,
     Spread,
+    Stretch,
     common_directions,
     settled,
 )
@@ -70,6 +71,19 @@ def test_settled_templates_keep_their_length_and_nothing_of_the_directions(
     assert np.allclose(once @ directions.T, 0, atol=1e-5)
     assert np.allclose(settled(once, directions), once, atol=1e-5)
     assert settled(templates[:0], directions).shape == (0, SIZE)
+
+
+@given(seeds, st.floats(0, 0.9), st.floats(0, 3), st.floats(0.5, 2))
+def test_a_template_gets_longer_by_what_it_has_in_common_with_doors(
+    seed: int, above: float, by: float, length: float
+) -> None:
+    axes = np.eye(SIZE, dtype=np.float32)
+    templates = np.asarray(length * strangers(7, 0.4, seed), np.float32)
+    nowhere = Spread(0.0, 1.0)
+    door = Door(axes[:2], nowhere, nowhere, Stretch(axes[:4], above, by))
+    shares = np.linalg.norm(templates[:, :4], axis=1, keepdims=True) / length
+    longer = 1 + by * np.maximum(0, shares - above)
+    assert np.allclose(door.settled(templates), settled(templates, axes[:2]) * longer, atol=1e-5)
 
 
 def test_a_template_that_is_nothing_but_the_direction_stays() -> None:

@@ -63,6 +63,11 @@ def test_a_fused_row_is_longer_the_less_its_pictures_agree() -> None:
     assert 1 < lengths[1] < lengths[2] < 1.15
 
 
+def test_longer_templates_make_a_row_as_much_longer() -> None:
+    three = pictures(np.random.default_rng(4), 3, 0.4)
+    assert np.allclose(fuse(np.asarray(1.3 * three, np.float32)), 1.3 * fuse(three), atol=1e-5)
+
+
 def test_a_new_picture_of_the_person_scores_higher_than_against_most_single_ones() -> None:
     model: FaceModel = load_model()
     head = L1Head.behind(model.compare, SIZE)
