@@ -103,8 +103,8 @@ def read_calibration(path: Path, model_id: str, template_size: int, key: Templat
             where=str(path),
             fix=FIX,
         )
-    spreads = (Spread(scores.mean, scores.sd) for scores in (record.here, record.fitted))
-    door = Door(directions, *spreads)
+    here, fitted = (Spread(scores.mean, scores.sd) for scores in (record.here, record.fitted))
+    door = Door(directions, here, fitted)
     return Kept(door, record.strangers, record.confidence, record.calibrated_at)
 
 

@@ -54,9 +54,10 @@ def any_door(model: FaceModel) -> Door | None:
     told = model.manifest.document.common_stretch
     try:
         directions = directions_of(written, model.template_size)
-        stretch = told and Stretch(
-            directions_of(told.directions, model.template_size), told.above, told.by
-        )
+        stretch = None
+        if told is not None:
+            marks = directions_of(told.directions, model.template_size)
+            stretch = Stretch(marks, told.above, told.by)
     except ValueError as error:
         raise ModelError(
             f"the manifest's common is damaged ({error})", where=model.model_id, fix=FIX
