@@ -27,7 +27,9 @@ def test_each_command_of_the_docs_is_in_the_list() -> None:
     for page in DOCS.rglob("*.md"):
         for line in map(str.strip, one_line(page.read_text()).splitlines()):
             if MEASURES.match(line):
-                assert shlex.split(line, comments=True) in listed, page
+                assert shlex.split(line, comments=True) in listed, (
+                    f"{page}: not in figures.toml: {line}"
+                )
 
 
 @pytest.mark.parametrize("figure", read_figures(), ids=lambda figure: figure.name)
