@@ -89,7 +89,7 @@ class Camera:
             change *= np.float32(0.5)
             blue, green, red = cv2.split(np.abs(cv2.blur(change, (8, 8))))
             told = cv2.max(cv2.max(blue, green), red) >= _DEAD_GREYS / 8
-            change *= cv2.merge([told.astype(np.float32)] * 3)
+            change *= told.astype(np.float32)[..., None]
             change += np.float32(128)
             sent = _jpeg(np.clip(change, 0, 255, out=change).astype(np.uint8), self._quality)
             added = sent.astype(np.float32)

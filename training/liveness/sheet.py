@@ -207,7 +207,7 @@ class Screen:
         if placed is not None:
             # In planes, since steps of one pixel within a plane are faster than across them.
             layers = sample(sheet.texture, placed, float(sheet.stand.unit_px[index]))
-            *colours, cover = cv2.split(layers)
+            *colours, cover = (np.asarray(plane, np.float32) for plane in cv2.split(layers))
             units = placed.units
             x, y = cv2.split(units)
             left, top, right, bottom = self._inside
