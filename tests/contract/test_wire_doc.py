@@ -25,17 +25,19 @@ from wire_examples import (
 from wire_samples import make_decision
 
 from oneglance.contract import messages
-from oneglance.contract.commands import Code
+from oneglance.contract.commands import Code, Command
 from oneglance.contract.messages import (
     Factor,
     Hint,
     Liveness,
     LockState,
+    Message,
     Mode,
     Phase,
     ServiceState,
     Step,
 )
+from oneglance.contract.sharing import GalleryState, SharedGallery
 from oneglance.contract.topics import Topics
 from oneglance.daemon.visit import decide
 
@@ -125,6 +127,31 @@ def test_the_document_names_every_verb_and_whose_key_may_ask() -> None:
 def test_the_document_names_every_word_of_a_message(kind: type[StrEnum], section: str) -> None:
     text = TEXT.split(f"\n## {section}\n")[1].split("\n## ")[0]
     assert [word for word in kind if f"`{word}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "section"),
+    [
+        (messages.Status, "Status"),
+        (messages.VisitState, "Visit"),
+        (messages.AccessState, "Access"),
+        (messages.Decision, "Decision"),
+        (messages.Result, "Result"),
+        (messages.Challenge, "Challenge"),
+        (GalleryState, "The shared gallery"),
+        (SharedGallery, "The shared gallery"),
+        (messages.DoorState, "Door state"),
+        (Command, "Commands and replies"),
+        (messages.Reply, "Commands and replies"),
+    ],
+)
+def test_the_document_says_what_each_field_means(message: type[Message], section: str) -> None:
+    text = TEXT.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    of_all = set(Message.model_fields) | {"kind"}
+    assert [
+        field for field in message.model_fields if field not in of_all and f"`{field}`" not in prose
+    ] == []
 
 
 def test_the_snippet_takes_the_documents_decision(opens: Callable[..., dict[str, Any]]) -> None:

@@ -186,7 +186,7 @@ def examples() -> dict[str, str]:
             issued_at=AT,
             state=ServiceState.DEGRADED,
             reasons=("camera_lost:front",),
-            software="0.1.0",
+            software="0.2.0",
             model_id="mobileface-2",
             model_variant="int8",
             claims=(Factor.BADGE,),
