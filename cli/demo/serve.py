@@ -140,7 +140,8 @@ def _said(folder: Path, port: int, camera: str, topics: Topics) -> Iterator[str]
     yield f"  commands    are signed with {folder}/administrator.key"
     yield f"  camera      {camera} shows the film, again and again, in any browser"
     yield f"  watch it    oneglance watch -c {folder}"
-    yield f"  your lock   python examples/lock.py 127.0.0.1 {port} {topics.site} {topics.door}"
+    yield "  your lock   begin with examples/lock.py, in the repository:"
+    yield f"              python lock.py 127.0.0.1 {port} {topics.site} {topics.door}"
     yield f"              {folder}/signing.pub memory"
 
 
