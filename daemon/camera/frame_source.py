@@ -23,7 +23,8 @@ class FrameSource(Protocol):
         """The next picture, uint8 (H, W, 3) BGR, an array of its own; None at a recording's end.
 
         May block for ever on a dead camera. Raises BadFrameError if a live source gives nothing, or
-        something that is not a picture.
+        something that is not a picture, and the next may be one; CameraError if it must be opened
+        anew.
         """
 
     def close(self) -> None:
