@@ -66,7 +66,7 @@ def command(
 
     It signs with the administrator's key (`[commands] key_file`), which must be in the daemon's
     keyring: docs/keys.md. docs/wire.md lists the verbs. Exit code 0 if it was done, 1
-    if the daemon refused or did not answer, 7 if there is no broker.
+    if the daemon refused or did not answer, 69 if there is no broker.
 
     Examples: `oneglance command reload`,
     `oneglance command rename id=ada-lovelace name="Ada King"`,

@@ -16,39 +16,50 @@ from oneglance.errors import MissingPartError, OneglanceError, os_fix
 from oneglance.journal import JournalHandler, goes_to_journal
 
 STDERR = 2
-# In the order in which a new owner meets them: the module of each, whose function has its name.
-COMMANDS = {
-    "demo": "demo.command",
-    "doctor": "doctor",
-    "init": "init",
-    "setup": "setup.command",
-    "config": "config",
-    "keys": "keys",
-    "camera": "camera",
-    "people": "people.command",
-    "run": "run",
-    "calibrate": "calibrate.command",
-    "top": "top",
-    "kiosk": "kiosk",
-    "door": "door",
-    "reader": "reader",
-    "watch": "watch",
-    "command": "command",
-    "home-assistant": "home_assistant",
-    "assistant": "assistant",
-    "audit": "audit",
-    "support-bundle": "support_bundle",
-    "backup": "backup.command",
-    "restore": "backup.restore",
-    "attack-test": "attack_test.command",
-    "collect": "collect.command",
-    "data": "data",
-    "evaluate": "evaluate.command",
-    "predict": "predict",
-    "train": "train",
-    "convert": "convert",
-    "model": "model",
+# As `oneglance --help` shows them, in the order in which a new owner meets them: the module of
+# each, whose function has its name.
+GROUPS = {
+    "Try it, and set up a door": {
+        "demo": "demo.command",
+        "doctor": "doctor",
+        "init": "init",
+        "setup": "setup.command",
+        "config": "config",
+        "keys": "keys",
+        "camera": "camera",
+        "people": "people.command",
+    },
+    "Services, which run until they are stopped": {
+        "run": "run",
+        "kiosk": "kiosk",
+        "door": "door",
+        "reader": "reader",
+        "assistant": "assistant",
+    },
+    "Look after a door": {
+        "calibrate": "calibrate.command",
+        "attack-test": "attack_test.command",
+        "top": "top",
+        "watch": "watch",
+        "command": "command",
+        "home-assistant": "home_assistant",
+        "audit": "audit",
+        "support-bundle": "support_bundle",
+        "backup": "backup.command",
+        "restore": "backup.restore",
+    },
+    "Train and measure models": {
+        "predict": "predict",
+        "evaluate": "evaluate.command",
+        "collect": "collect.command",
+        "data": "data",
+        "train": "train",
+        "convert": "convert",
+        "model": "model",
+    },
 }
+COMMANDS = {name: module for group in GROUPS.values() for name, module in group.items()}
+_GROUP_OF = {name: title for title, group in GROUPS.items() for name in group}
 
 # What a command is a part of: the extra to name where something is missing, if that brings it.
 EXTRA_OF = {
@@ -93,8 +104,9 @@ class LazyGroup(TyperGroup):
         if app is None:
             app = typer.Typer(rich_markup_mode="markdown", add_completion=False)
             app.command(name=cmd_name)(getattr(module, cmd_name.replace("-", "_")))
-        command = typer.main.get_command(app)
+        command: Any = typer.main.get_command(app)
         command.name = cmd_name
+        command.rich_help_panel = _GROUP_OF[cmd_name]
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -139,6 +151,9 @@ def oneglance(
 
     Try it: `oneglance demo`. Set it up: `oneglance init`, `oneglance people enrol`,
     then `oneglance run`. Something missing? `oneglance doctor`.
+
+    Unless `--config` names one, commands take the configuration that `$ONEGLANCE_CONFIG` names,
+    that of the current folder, or that in `/etc/oneglance`.
 
     Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 65 picture, 66 camera, 67 gallery, 69
     broker, 70 a part is not installed, 72 model, 73 a file of the service, 74 audit log, 76

@@ -5,23 +5,25 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from oneglance.cli import main, options
 from oneglance.cli.init import init
-from oneglance.cli.main import COMMANDS
+from oneglance.cli.main import COMMANDS, GROUPS
 from oneglance.config import Config, load_config
 from oneglance.contract.commands import Command, open_writer
 from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import read_keyring, read_pins
 from oneglance.contract.signing import check_as, load_public_key, load_signing_key
 from oneglance.contract.topics import Topics
-from oneglance.errors import ConfigError
+from oneglance.errors import ConfigError, OneglanceError
 from oneglance.faces.gallery.vault import load_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +43,28 @@ def oneglance(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command(tmp_path: Path) -> None:
     result = oneglance("--help", home=tmp_path)
     assert result.returncode == 0
-    assert all(f" {name} " in result.stdout for name in COMMANDS)
+    panels = [row.split("─", 2)[1] for row in result.stdout.splitlines() if row.startswith("╭")]
+    assert [panel.strip() for panel in panels] == ["Options", *GROUPS]
+    rows = re.findall(r"^│ ([a-z][a-z-]*) ", result.stdout, re.MULTILINE)
+    assert rows == list(COMMANDS)
+
+
+def test_no_help_names_an_exit_code_that_no_error_has() -> None:
+    known = {0, 1, 2, 130} | {kind.exit_code for kind in _kinds(OneglanceError)}
+    said = {
+        (str(file.relative_to(ROOT)), int(code))
+        for file in (ROOT / "cli").rglob("*.py")
+        for sentence in re.findall(r"[Ee]xit codes? \d[^.:]*", file.read_text())
+        for code in re.findall(r"(?:code|,|or|and)\s+(\d+)\b", sentence)
+    }
+    assert ("cli/command.py", 69) in said
+    assert {(file, code) for file, code in said if code not in known} == set()
+
+
+def _kinds(error: type[OneglanceError]) -> Iterator[type[OneglanceError]]:
+    for kind in error.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
 
 
 def test_a_misspelt_command_gets_a_did_you_mean_and_exit_code_2(tmp_path: Path) -> None:
