@@ -23,7 +23,7 @@ def camera_config(source: str | int, configured: Sequence[CameraConfig] = ()) ->
         if str(source) == camera.name or is_same_source(source, camera.source):
             return camera
     try:
-        config = CameraConfig(name="enrolment", source=source)
+        config = CameraConfig(name="camera", source=source)
     except ValidationError:
         raise CameraError(
             f"{source!r} names no camera", fix="give an index, a device, a URL, a file or a folder"

@@ -53,6 +53,11 @@ def test_who_hangs_on_their_head_is_told_what_to_write(sideways: Path) -> None:
     assert (answer["width"], answer["height"], answer["fault"]) == (240, 300, None)
 
 
+def test_a_source_without_a_name_is_called_a_camera(sideways: Path) -> None:
+    film = (sideways / "film").rename(sideways / "another")
+    assert show(sideways, str(film)).stdout.startswith(f"camera ({film}): 240 x 300")
+
+
 def test_a_name_that_no_camera_has_is_answered_with_those_there_are(sideways: Path) -> None:
     error = show(sideways, "fornt").exception
     assert isinstance(error, CameraError)
