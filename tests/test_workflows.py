@@ -1,4 +1,4 @@
-"""Workflows and docs name commands that are there, on the Pythons that the package names."""
+"""Workflows and docs name commands and modules that are there, on the package's own Pythons."""
 
 from __future__ import annotations
 
@@ -43,3 +43,15 @@ def test_each_make_target_that_a_page_names_is_there() -> None:
     ]
     assert missing == []
     assert set(re.findall(r"^# make ([a-z0-9-]+)", MAKEFILE, re.MULTILINE)) <= TARGETS
+
+
+def test_the_reference_holds_each_module_that_an_example_or_a_page_imports() -> None:
+    shown = [*(ROOT / "examples").glob("*.py"), *(ROOT / "docs").rglob("*.md")]
+    imported = {
+        module
+        for file in shown
+        for module in re.findall(r"^from (oneglance[\w.]*) import", file.read_text(), re.MULTILINE)
+    }
+    reference = "".join(page.read_text() for page in (ROOT / "docs/reference").glob("*.md"))
+    assert "oneglance.contract.gate" in imported
+    assert imported - set(re.findall(r"^::: (\S+)$", reference, re.MULTILINE)) == set()
