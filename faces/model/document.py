@@ -304,6 +304,9 @@ class FaceDocument(About):
         passes = self.cutout.get("passes")
         if type(passes) is not int or not 1 <= passes <= 3:
             raise ValueError(f"passes is {passes!r}, expected a whole number from 1 to 3")
+        if self.common_stretch is not None and self.common is None:
+            # Without the one, the other would be ignored, and the door laxer than promised.
+            raise ValueError("common_stretch is there without common")
         self._tunable()
         return self
 

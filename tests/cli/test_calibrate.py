@@ -32,6 +32,7 @@ from oneglance.faces.calibration.fit import LEAST_STRANGERS, TooFewStrangersErro
 from oneglance.faces.calibration.setup import DoorModel, any_door, fitted_spread, stranger_file
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.vault import load_key
+from oneglance.faces.model.document import FaceDocument, parse_part
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_central_face
 from oneglance.models import model_dir
@@ -283,6 +284,14 @@ def test_a_manifest_with_directions_that_are_none_is_refused(
         monkeypatch.setattr(model, "manifest", replace(model.manifest, document=document))
         with pytest.raises(ModelError, match=said):
             any_door(model)
+
+
+def test_a_manifest_with_a_stretch_and_no_directions_is_refused() -> None:
+    written = json.loads((model_dir("mobileface-2") / "manifest.json").read_text())
+    assert parse_part(FaceDocument, written).common_stretch is not None
+    del written["common"]
+    with pytest.raises(ValueError, match="without common"):
+        parse_part(FaceDocument, written)
 
 
 @pytest.mark.parametrize("name", ["mobileface-2", "mobileface-large"])
