@@ -139,7 +139,7 @@ def configured(config: Config, *, offline: bool = False) -> Iterator[Finding]:
         key_file = config.commands.key_file
         yield from checked("commands", "key", partial(_command_key, config, key_file))
     if not offline:
-        yield from checked("broker", "connection", lambda: _broker(config))
+        yield from _broker(config)
 
 
 def _daemon(config: Config, *, offline: bool) -> Iterator[Finding]:
@@ -495,7 +495,34 @@ def _shared(config: Config) -> str:
     return said
 
 
-def _broker(config: Config) -> str:
+def _broker(config: Config) -> Iterator[Finding]:
+    """Whether it takes us, and how long anybody can still connect to it."""
+    (connection,) = checked("broker", "connection", partial(_connection, config))
+    yield connection
+    if config.mqtt.tls and connection.verdict is Verdict.GOOD:
+        yield _certificate(config)
+
+
+def _certificate(config: Config) -> Finding:
+    from datetime import UTC, datetime
+
+    from oneglance.certificate import NOTICE, shown_until
+
+    try:
+        ends = shown_until(config.mqtt)
+    except OSError as error:
+        return Finding("broker", "certificate", Verdict.BROKEN, f"cannot be seen: {error}")
+    near = ends - datetime.now(UTC) <= NOTICE
+    return Finding(
+        "broker",
+        "certificate",
+        Verdict.MISSING if near else Verdict.GOOD,
+        f"until {ends:%Y-%m-%d}",
+        "make a new one, and take it to every machine: docs/broker.md" if near else "",
+    )
+
+
+def _connection(config: Config) -> str:
     from oneglance.errors import BrokerError
     from oneglance.link import Link
 

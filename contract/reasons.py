@@ -222,6 +222,12 @@ REASONS = (
         Effect.EVERYBODY,
         "the broker's ACL for `oneglance-daemon`",
     ),
+    Reason(
+        "certificate_ends",
+        "the broker's certificate ends within 21 days; after that nobody connects to it",
+        Effect.EVERYBODY,
+        "make a new one, and take it to every machine: docs/broker.md",
+    ),
 )
 
 _BY_NAME = {reason.name: reason for reason in REASONS}

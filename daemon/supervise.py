@@ -68,11 +68,11 @@ def supervise(
         starting = () if ready else ("starting",)
         complaints = [reason for camera in cameras for reason in camera.complaints]
         lost = _lost(cameras, told=reasons or ())
-        unheard = ("commands_unheard",) if publisher is not None and publisher.unheard else ()
+        broker = () if publisher is None else _of_broker(publisher)
         claims = (credentials.problem,) if credentials is not None and credentials.problem else ()
         sharing = shared.problems if shared is not None else ()
         found = (*starting, *lost, *sorted(complaints), *vision.problems, *claims, *sharing)
-        now = tuple(dict.fromkeys((*found, *unheard)))
+        now = tuple(dict.fromkeys((*found, *broker)))
         if now != reasons:
             reasons = now
             notifier.status(", ".join(now) or "watching the door")
@@ -87,6 +87,11 @@ def supervise(
             )
         if publisher is not None:
             publisher.set_reasons(now)
+
+
+def _of_broker(publisher: Publisher) -> tuple[str, ...]:
+    unheard = ("commands_unheard",) if publisher.unheard else ()
+    return (*unheard, "certificate_ends") if publisher.certificate_ends else unheard
 
 
 def _check_worth_waiting(cameras: list[Camera]) -> None:

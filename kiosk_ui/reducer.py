@@ -74,6 +74,7 @@ STATUS_SILENCE_S = 75.0
 START_GRACE_S = 10.0
 # Reasons in a status, without the camera's name.
 STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"} | {
+    "certificate_ends",
     "gallery_stale",
     "sharing_error",
     "sharing_incomplete",

@@ -23,8 +23,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from oneglance.broker_words import connect_refusal, subscribe_refusal
+from oneglance.certificate import tls_context
 from oneglance.config import MqttConfig
-from oneglance.errors import BrokerError, ConfigError
+from oneglance.errors import BrokerError
 from oneglance.events import BROKER_CONNECTED, BROKER_FAILED, BROKER_LOST
 from oneglance.secret_file import read_password
 
@@ -93,7 +94,7 @@ class Link:
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
         self._last_will = last_will
-        self._tls = _tls_context(config) if config.tls else None
+        self._tls = tls_context(config) if config.tls else None
         self._password = _password(config) if password is None else password
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -421,30 +422,6 @@ def _in_its_words(properties: Properties | None) -> str:
 
 def _left_to_the_network_thread(_client: mqtt.Client, _userdata: object, _socket: object) -> None:
     """Nothing to do: the network thread is woken by paho itself."""
-
-
-def _tls_context(config: MqttConfig) -> ssl.SSLContext:
-    # OpenSSL does not say which of the files it means.
-    where = str(config.ca_file or "mqtt")
-    try:
-        context = ssl.create_default_context(
-            cafile=None if config.ca_file is None else str(config.ca_file)
-        )
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if config.cert_file is not None and config.key_file is not None:
-            for file in (config.cert_file, config.key_file):
-                where = str(file)
-                file.open("rb").close()
-            where = f"{config.cert_file}, {config.key_file}"
-            # Without this, OpenSSL would ask the terminal for a pass phrase, and wait.
-            context.load_cert_chain(str(config.cert_file), str(config.key_file), password="")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot use the certificates: {error.strerror or error}",
-            where=where,
-            fix="check ca_file, cert_file and key_file, which has no pass phrase",
-        ) from None
-    return context
 
 
 def _password(config: MqttConfig) -> str | None:

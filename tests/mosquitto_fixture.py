@@ -146,9 +146,13 @@ class Mosquitto(Broker):
 
 
 def make_certificates(
-    folder: Path, prefix: str = "", name: str = "127.0.0.1", client: str = ROLES["lock"]
+    folder: Path,
+    prefix: str = "",
+    name: str = "127.0.0.1",
+    client: str = ROLES["lock"],
+    days: int = 100,
 ) -> None:
-    """A CA (`ca.crt`), a server's and a client's certificate signed by it, valid for a day.
+    """A CA (`ca.crt`), a server's and a client's certificate signed by it, valid for `days`.
 
     `name` is the broker's address, or a host name; `client` the user that client.crt stands for.
     """
@@ -168,7 +172,7 @@ def make_certificates(
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_after(now + timedelta(days=days))
         )
 
     identity = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())

@@ -6,9 +6,11 @@ import logging
 import math
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from oneglance import __version__
+from oneglance.certificate import CertificateWatch, shown_until
 from oneglance.clocks import Clocks
 from oneglance.config import MqttConfig
 from oneglance.contract.messages import (
@@ -84,6 +86,9 @@ class Publisher:
         self._outbox = Outbox(OUTBOX_SIZE)
         self._reasons: tuple[str, ...] = ("starting",)
         self._status_at_s = clocks.monotonic_s()
+        self._certificate = (
+            CertificateWatch(partial(shown_until, mqtt), clocks.wall) if mqtt.tls else None
+        )
         self.link = Link(
             mqtt,
             f"oneglance-daemon-{topics.site}-{topics.door}",
@@ -103,6 +108,11 @@ class Publisher:
         return self._topics.commands in self.link.deaf
 
     @property
+    def certificate_ends(self) -> bool:
+        """Whether the broker's certificate ends soon; then nobody connects to it any more."""
+        return self._certificate is not None and self._certificate.ends_soon
+
+    @property
     def dropped(self) -> int:
         """How many decisions expired before they could leave."""
         return self._outbox.dropped
@@ -113,10 +123,14 @@ class Publisher:
         Raises BrokerError if the broker refuses us.
         """
         self.link.start()
+        if self._certificate is not None:
+            self._certificate.start()
         return self.link.wait_connected(timeout_s)
 
     def stop(self, reasons: tuple[str, ...] = ()) -> None:
         """Say goodbye with status `offline`, and disconnect."""
+        if self._certificate is not None:
+            self._certificate.stop()
         self.link.stop((self._topics.status, self._status(reasons, offline=True)))
 
     def set_reasons(self, reasons: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mosquitto_fixture import Mosquitto, make_certificates
 
 from oneglance.cli.audit_log import open_gallery
 from oneglance.cli.doctor import Finding, Verdict, examine
@@ -108,6 +109,28 @@ def test_a_pin_factory_that_cannot_work_here_is_found(
         + f'state_file = "{tmp_path / "state"}"\n'
     )
     assert broken(looked_at(file)) == {("door", "pin factory")}
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(20, Verdict.MISSING), (22, Verdict.GOOD)])
+def test_how_long_the_brokers_certificate_counts_is_told(
+    mosquitto: Mosquitto, tmp_path: Path, days: int, verdict: Verdict
+) -> None:
+    mosquitto.stop()
+    make_certificates(mosquitto.folder, days=days)
+    mosquitto.start()
+    mqtt, file = mosquitto.mqtt("lock"), tmp_path / "lock.toml"
+    file.write_text(
+        mqtt_section(mqtt)
+        + f'tls = true\nca_file = "{mqtt.ca_file}"\n'
+        + f'user = "{mqtt.user}"\npassword_file = "{mqtt.password_file}"\n'
+    )
+    found = looked_at(file)
+    assert found["broker", "connection"].verdict is Verdict.GOOD
+    told = found["broker", "certificate"]
+    assert told.verdict is verdict
+    ends = datetime.strptime(told.detail, "until %Y-%m-%d").replace(tzinfo=UTC)
+    assert timedelta(0) <= datetime.now(UTC) + timedelta(days=days) - ends < timedelta(days=2)
+    assert bool(told.fix) is (verdict is Verdict.MISSING)
 
 
 @pytest.mark.parametrize("section", ["door", "kiosk"])

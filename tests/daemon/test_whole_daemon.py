@@ -19,6 +19,7 @@ import numpy as np
 import paho.mqtt.client as mqtt
 import pytest
 from command_samples import ring_file, write
+from mosquitto_fixture import Mosquitto, make_certificates
 from numpy.typing import NDArray
 from scripted_broker import scripted
 
@@ -680,6 +681,24 @@ def test_no_camera_at_all_is_a_mistake_in_the_configuration(house: House) -> Non
 def test_decisions_without_a_gallery_are_refused(house: House) -> None:
     with pytest.raises(ConfigError, match="need a gallery"):
         Daemon(house("0"), gallery=False)
+
+
+@pytest.mark.parametrize(("days", "told"), [(20, True), (22, False)])
+def test_the_brokers_certificate_is_told_of_before_it_ends(
+    house: Callable[..., Config],
+    film: Callable[..., Path],
+    mosquitto: Mosquitto,
+    caplog: pytest.LogCaptureFixture,
+    days: int,
+    told: bool,
+) -> None:
+    caplog.set_level("INFO")
+    mosquitto.stop()
+    make_certificates(mosquitto.folder, days=days)
+    mosquitto.start()
+    config = house(film(30), mqtt=mosquitto.mqtt("daemon"), pace="real")
+    assert Daemon(config).run().frames > 0
+    assert ("certificate_ends" in caplog.text) is told
 
 
 def test_a_daemon_that_may_not_hear_commands_goes_on_and_says_so(
