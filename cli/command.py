@@ -126,9 +126,7 @@ def ask(settings: Config, topic: str, payload: Callable[[str], bytes], seconds: 
     )
     link.start()
     try:
-        if not link.wait_connected(CONNECT_S):
-            where = f"{settings.mqtt.host}:{settings.mqtt.port}"
-            raise link.failure or BrokerError(f"no answer within {CONNECT_S:g} s", where=where)
+        link.must_connect(CONNECT_S)
         link.check_heard()
         # Not before: what waits for a connection would expire.
         link.publish(topic, payload(answers), qos=1, response_topic=answers, correlation=number)

@@ -116,8 +116,7 @@ def ask_all(
 
     link.start()
     try:
-        if not link.wait_connected(CONNECT_S):
-            raise link.failure or BrokerError(f"no answer within {CONNECT_S:g} s", where=where)
+        link.must_connect(CONNECT_S)
         link.check_heard()
         for answer, door in by_topic.items():
             topics = Topics(settings.site.name, door)

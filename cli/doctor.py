@@ -523,18 +523,12 @@ def _certificate(config: Config) -> Finding:
 
 
 def _connection(config: Config) -> str:
-    from oneglance.errors import BrokerError
     from oneglance.link import Link
 
     link = Link(config.mqtt, f"oneglance-doctor-{os.getpid()}")
     link.start()
     try:
-        if not link.wait_connected(3.0):
-            raise link.failure or BrokerError(
-                "no answer within 3 s",
-                where=f"{config.mqtt.host}:{config.mqtt.port}",
-                fix="is the broker running, and its address right?",
-            )
+        link.must_connect(3.0)
     finally:
         link.stop()
     return f"{config.mqtt.host}:{config.mqtt.port}" + (", TLS" if config.mqtt.tls else "")

@@ -155,12 +155,7 @@ def _kept(
     )
     link.start()
     try:
-        if not link.wait_connected(TIMEOUT_S):
-            raise link.failure or BrokerError(
-                f"no answer within {TIMEOUT_S:g} s",
-                where=f"{config.mqtt.host}:{config.mqtt.port}",
-                fix="is the broker running, and its address right?",
-            )
+        link.must_connect(TIMEOUT_S)
         complete.wait(TIMEOUT_S / 3)
     finally:
         link.stop()

@@ -66,8 +66,7 @@ def take_back(mqtt: MqttConfig, topics: Sequence[str]) -> None:
     link.start()
     where = f"{mqtt.host}:{mqtt.port}"
     try:
-        if not link.wait_connected(CONNECT_S):
-            raise link.failure or BrokerError(f"no answer within {CONNECT_S:g} s", where=where)
+        link.must_connect(CONNECT_S)
         deadline_s = time.monotonic() + SEND_S
         for topic in topics:
             # It takes only so many at once.

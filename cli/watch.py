@@ -94,7 +94,6 @@ def _arrivals(
     config: Config, everything: str, seconds: float | None
 ) -> Iterator[tuple[datetime, Arrival]]:
     """All messages as they come, for `seconds`. BrokerError if there is no broker."""
-    from oneglance.errors import BrokerError
     from oneglance.link import Link
 
     waiting: queue.Queue[tuple[datetime, Arrival]] = queue.Queue(MAX_WAITING)
@@ -111,10 +110,7 @@ def _arrivals(
     )
     link.start()
     try:
-        if not link.wait_connected(CONNECT_S):
-            raise link.failure or BrokerError(
-                f"no answer within {CONNECT_S:g} s", where=f"{config.mqtt.host}:{config.mqtt.port}"
-            )
+        link.must_connect(CONNECT_S)
         deadline = None if seconds is None else time.monotonic() + seconds
         quiet_until_s = time.monotonic() + QUIET_S
         while deadline is None or time.monotonic() < deadline:

@@ -144,6 +144,15 @@ class Link:
             raise self.failure
         return self._subscribed
 
+    def must_connect(self, timeout_s: float) -> None:
+        """As `wait_connected`, for commands: BrokerError also without an answer in time."""
+        if not self.wait_connected(timeout_s):
+            raise self.failure or BrokerError(
+                f"no answer within {timeout_s:g} s",
+                where=f"{self._config.host}:{self._config.port}",
+                fix="is the broker running, and its address right?",
+            )
+
     def check_heard(self, *topics: str) -> None:
         """Raise BrokerError if the broker has refused to let us hear one of these; all by default.
 

@@ -189,7 +189,6 @@ class Broker:
 def connected(settings: Config, site: str) -> Iterator[Broker]:
     """A connection that receives the index. Raises BrokerError, ConfigError."""
     from oneglance.contract.sharing import part_topic
-    from oneglance.errors import BrokerError
     from oneglance.link import Link
 
     number = secrets.token_hex(8)
@@ -209,9 +208,7 @@ def connected(settings: Config, site: str) -> Iterator[Broker]:
     broker = Broker(link, heard, marker)
     link.start()
     try:
-        if not link.wait_connected(CONNECT_S):
-            where = f"{settings.mqtt.host}:{settings.mqtt.port}"
-            raise link.failure or BrokerError(f"no answer within {CONNECT_S:g} s", where=where)
+        link.must_connect(CONNECT_S)
         link.check_heard()
         yield broker
     finally:
