@@ -52,7 +52,7 @@ class Authority:
 
     `keys` gives the keyring of this moment. `logged` says up to when commands were carried out, as
     the audit log knows it; what it raises as AuditError stands in the way of all commands until it
-    can be asked. Raises ConfigError if the memory of commands cannot be read. One that is damaged,
+    can be asked. Raises StateError if the memory of commands cannot be read. One that is damaged,
     gone, or older than the log is begun anew after a pause in which all that it held expires; the
     log's time makes that true on a clock that was set back, too.
     """
@@ -118,7 +118,7 @@ class Authority:
     def confirm(self, order: Order) -> None:
         """Let an admitted order be carried out now: it is on disk that it was.
 
-        Raises CommandRefusedError if it has expired while it waited, ConfigError if it cannot be
+        Raises CommandRefusedError if it has expired while it waited, StateError if it cannot be
         kept on disk, AuditError if the log cannot be asked; it must not be carried out then.
         """
         if not self._recalled:

@@ -29,7 +29,7 @@ from oneglance.daemon.voice.authority import Authority, Order
 from oneglance.daemon.voice.nonces import MAX_NONCES, NonceFile, Nonces
 from oneglance.daemon.voice.rate import BURST, PER_S, TokenBucket
 from oneglance.daemon.voice.verbs import CommandRefusedError, Verb, only, text_of
-from oneglance.errors import AuditError, ConfigError, MessageError
+from oneglance.errors import AuditError, MessageError, StateError
 
 START = datetime(2026, 11, 24, 6, tzinfo=UTC)
 VERBS = {
@@ -56,7 +56,7 @@ class Memory(NonceFile):
 
     def save(self, data: bytes) -> None:
         if self.full:
-            raise ConfigError("cannot keep the memory of commands")
+            raise StateError("cannot keep the memory of commands")
         self.data = data
 
 
@@ -105,8 +105,8 @@ class House:
             self.authority.confirm(self.authority.admit(verb, payload))
         except CommandRefusedError as refusal:
             return refusal.code
-        except ConfigError:
-            return "config_error"
+        except StateError:
+            return "state_error"
         except AuditError:
             return "audit_error"
         self.logged = self.authority.latest
@@ -239,7 +239,7 @@ def test_what_cannot_be_remembered_is_not_carried_out() -> None:
     house = House(memory)
     memory.full = True
     payload = house.payload()
-    assert house.try_out(payload) == "config_error"
+    assert house.try_out(payload) == "state_error"
     memory.full = False
     assert house.try_out(payload) == "replayed"
     assert house.try_out(house.payload()) == "ok"
@@ -263,9 +263,9 @@ def test_the_memory_is_on_a_real_disk_and_survives_a_restart(tmp_path: Path) -> 
     assert (tmp_path / "commands").stat().st_mode & 0o777 == 0o600
     (tmp_path / "commands").unlink()
     (tmp_path / "commands").mkdir()
-    with pytest.raises(ConfigError, match="cannot read the memory of commands"):
+    with pytest.raises(StateError, match="cannot read the memory of commands"):
         house.restart()
-    assert house.try_out(house.payload()) == "config_error"
+    assert house.try_out(house.payload()) == "state_error"
 
 
 def test_a_memory_torn_at_any_byte_lets_no_command_through_twice() -> None:
@@ -321,7 +321,7 @@ def test_only_what_is_on_disk_is_called_the_latest(caplog: pytest.LogCaptureFixt
     house = House(memory)
     assert house.authority.latest is None
     memory.full = True
-    assert house.try_out(house.payload()) == "config_error"
+    assert house.try_out(house.payload()) == "state_error"
     assert house.authority.latest is None
     memory.full = False
     assert house.try_out(house.payload()) == "ok"

@@ -262,6 +262,16 @@ def test_more_commands_than_can_wait_are_turned_away_as_busy(tmp_path: Path) -> 
     assert desk.codes == ["busy"] * (BURST - MAX_WAITING)
 
 
+def test_what_cannot_be_recorded_is_answered_and_not_carried_out(tmp_path: Path) -> None:
+    done: list[str] = []
+    desk = Desk(tmp_path, lambda _args, _sender: done.append("it") or "done")
+    # Not even root can replace a folder by a file.
+    (tmp_path / "commands" / "x").mkdir(parents=True)
+    desk.send()
+    desk.desk.work()
+    assert (desk.codes, done) == (["state_error"], [])
+
+
 def test_each_of_301_requests_gets_exactly_one_answer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
