@@ -16,6 +16,8 @@ from oneglance.cli.options import ConfigOption, JsonOption
 from oneglance.contract.keyring import Role
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     from oneglance.contract.keyring import KeyEntry, Keyring
 
 app = typer.Typer(
@@ -151,9 +153,9 @@ def rotate(
 ) -> None:
     """Give the daemon a new signing key; the old one stays valid for a while.
 
-    The old private key is kept beside the new one as signing.old.key, in case the new one cannot be
-    used yet. The running daemon keeps using the old one until it is restarted, so nothing stops:
-    copy the keyring to locks and screens first, then restart the daemon.
+    The old key pair is kept beside the new one, as signing.old.key and signing.old.pub, in case the
+    new one cannot be used yet. The running daemon keeps using the old one until it is restarted, so
+    nothing stops: copy the keyring to locks and screens first, then restart the daemon.
 
     Example: `oneglance keys rotate --overlap 14`
     """
@@ -173,7 +175,7 @@ def rotate(
         new_id = _free_id(ring)
         now = datetime.now(UTC)
         until = now + timedelta(days=overlap)
-        _replace_key(private, ring, (old_id, new_id), (now, until), save)
+        _replace_key(private, old.public_key(), ring, (old_id, new_id), (now, until), save)
     _log(config, None, "rotated", new_id, Role.DAEMON)
     if as_json:
         told = {"old": old_id, "old_until": until.isoformat(), "new": new_id, "keyring": str(path)}
@@ -221,6 +223,10 @@ def revoke(
     typer.echo(f"{key_id!r} is revoked. {_COPY}")
     if role is Role.DAEMON:
         typer.echo("If the daemon signs with it, nobody gets in: oneglance keys rotate")
+        typer.echo(
+            "If the audit log ends with its signature, nobody gets in either until"
+            " 'oneglance audit accept-key signing.old.pub' says that nobody else had it."
+        )
 
 
 @app.command()
@@ -311,6 +317,7 @@ def _free_id(ring: Keyring) -> str:
 
 def _replace_key(
     private: Path,
+    former: Ed25519PublicKey,
     ring: Keyring,
     ids: tuple[str, str],
     times: tuple[datetime, datetime],
@@ -319,20 +326,23 @@ def _replace_key(
     """Replace the key's files; a power cut between any two leaves a key that the keyring knows."""
     from oneglance.contract.keyring import entry
     from oneglance.errors import ConfigError, os_fix
-    from oneglance.key_files import new_key_pair
-    from oneglance.whole_file import write_whole
+    from oneglance.key_files import new_key_pair, public_pem
+    from oneglance.whole_file import rewrite_whole, write_public, write_whole
 
     old_id, new_id = ids
     now, until = times
-    key, private_pem, public_pem = new_key_pair()
+    key, private_pem, new_pem = new_key_pair()
     old = ring.find(old_id)
     if old is not None and (old.not_after is None or until < old.not_after):
         ring = ring.changed(old_id, not_after=until)
     try:
-        write_whole(_old(private), private.read_bytes(), 0o600, durable=True)
+        write_whole(
+            *(_old(private), private.read_bytes(), 0o600), durable=True, for_folders_owner=True
+        )
+        write_public(_old(private).with_suffix(".pub"), public_pem(former))
         save(ring.with_entry(entry(new_id, Role.DAEMON, key, now)))
-        write_whole(private, private_pem, 0o600, durable=True)
-        write_whole(private.with_suffix(".pub"), public_pem, 0o644, durable=True)
+        rewrite_whole(private, private_pem)
+        write_public(private.with_suffix(".pub"), new_pem)
     except OSError as error:
         raise ConfigError(
             f"cannot write it: {error.strerror}",

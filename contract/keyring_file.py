@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from oneglance.contract.keyring import MAX_KEYRING_BYTES, Keyring, Role, parse_keyring
 from oneglance.contract.signing import load_public_key
 from oneglance.errors import ConfigError, os_fix
-from oneglance.whole_file import write_whole
+from oneglance.whole_file import write_public
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def daemon_keys(path: Path) -> list[Ed25519PublicKey]:
 def write_keyring(path: Path, ring: Keyring) -> None:
     """Replace the file, mode 0644, durably. Raises ConfigError if it cannot be written."""
     try:
-        write_whole(path, ring.to_text().encode(), 0o644, durable=True)
+        write_public(path, ring.to_text().encode())
     except OSError as error:
         raise ConfigError(
             f"cannot write the keyring: {error.strerror}", where=str(path), fix=os_fix(error)

@@ -39,10 +39,14 @@ def new_key_pair() -> tuple[Ed25519PublicKey, bytes, bytes]:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    public = key.public_key().public_bytes(
+    return key.public_key(), private, public_pem(key.public_key())
+
+
+def public_pem(key: Ed25519PublicKey) -> bytes:
+    """A public key as PEM."""
+    return key.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    return key.public_key(), private, public
 
 
 def load_private_key(private_file: Path, what: str, fix: str) -> Ed25519PrivateKey:

@@ -39,6 +39,17 @@ def rewrite_whole(path: Path, data: bytes) -> None:
         os.fchmod(draft.fileno(), stat.S_IMODE(before.st_mode))
 
 
+def write_public(path: Path, data: bytes) -> None:
+    """Replace a file that all on this machine may read, durably: mode 0644, whatever the umask.
+
+    Made by root, it belongs to the owner of the folder. Raises OSError.
+    """
+    with fresh(path, 0o644, durable=True, for_folders_owner=True) as draft:
+        # Under root's umask of 077 a lock that runs as another user could not read it any more.
+        os.fchmod(draft.fileno(), 0o644)
+        draft.write(data)
+
+
 def write_whole_and_wipe(path: Path, data: bytes, mode: int) -> None:
     """Replace a file that held something to be erased, durably; the old bytes are then overwritten.
 

@@ -23,6 +23,7 @@ from oneglance.whole_file import (
     rewrite_whole,
     wipe,
     write_new,
+    write_public,
     write_whole,
     write_whole_and_wipe,
 )
@@ -355,6 +356,21 @@ def test_what_is_written_anew_stays_whose_it_was(tmp_path: Path) -> None:
     after = path.stat()
     assert (after.st_uid, after.st_gid, after.st_mode & 0o777) == (0, NOBODY, 0o640)
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o777])
+def test_a_public_file_is_there_for_all_and_for_its_folders_owner(
+    tmp_path: Path, mask: int
+) -> None:
+    path = tmp_path / "keyring.json"
+    if os.geteuid() == 0:
+        os.chown(tmp_path, NOBODY, NOBODY)
+    for data in (b"old", b"new"):
+        with umask(mask):
+            write_public(path, data)
+        assert path.read_bytes() == data
+        assert mode_of(path) == 0o644
+        assert path.stat().st_uid == tmp_path.stat().st_uid
 
 
 @pytest.mark.parametrize("mask", [0, 0o022, 0o777])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from oneglance.contract.commands import Args
 from oneglance.contract.gate import Gate
 from oneglance.contract.keyring import Role
 from oneglance.contract.keyring_file import PinnedKeys, read_keyring, read_pins
-from oneglance.contract.signing import load_signing_key, sign
+from oneglance.contract.signing import load_public_key, load_signing_key, sign
 from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.verbs import Sender, Verb
 from oneglance.errors import BrokerError, ConfigError, MessageError, OneglanceError
@@ -152,10 +153,29 @@ def test_a_public_key_made_elsewhere_is_trusted(house: Path, tmp_path: Path) -> 
 def test_a_rotation_overlaps_and_then_the_old_key_is_over(house: Path) -> None:
     private, old = house.with_name("signing.key"), house.with_name("signing.old.key")
     before = private.read_bytes()
-    told = json.loads(run(house, "rotate", "--overlap", "3", "--json"))
+    former = os.umask(0o077)
+    try:
+        told = json.loads(run(house, "rotate", "--overlap", "3", "--json"))
+    finally:
+        os.umask(former)
     assert (told["old"], told["new"]) == ("daemon", "daemon-2")
     assert old.read_bytes() == before != private.read_bytes()
-    assert stat.S_IMODE(private.stat().st_mode) == stat.S_IMODE(old.stat().st_mode) == 0o600
+    modes = {
+        file.name: stat.S_IMODE(file.stat().st_mode)
+        for file in (private, old, *(one.with_suffix(".pub") for one in (private, old)))
+    }
+    # Locks and screens on this machine are other users, whoever rotates with whatever umask.
+    modes["keyring.json"] = stat.S_IMODE(house.with_name("keyring.json").stat().st_mode)
+    assert modes == {
+        "signing.key": 0o600,
+        "signing.old.key": 0o600,
+        "signing.pub": 0o644,
+        "signing.old.pub": 0o644,
+        "keyring.json": 0o644,
+    }
+    # What 'oneglance audit accept-key' asks for, if the old one is revoked too early.
+    assert load_public_key(old.with_suffix(".pub")) == load_signing_key(old).public_key()
+    assert load_public_key(private.with_suffix(".pub")) == load_signing_key(private).public_key()
     assert opens(house, private)
     assert opens(house, old)
     ring = read_keyring(house.with_name("keyring.json"))
