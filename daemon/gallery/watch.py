@@ -48,9 +48,9 @@ class GalleryWatch:
     logged. `prepare` turns what was read into what looks are compared with. Templates that have
     been unsealed once are not unsealed again, so that one more person costs little. A copy of the
     gallery older than `witness` knows of does not count. Whoever expired longer than `keep_expired`
-    ago is deleted for good within `deleting`, which is given the gallery and their ids; if it
-    raises OneglanceError on entry, nobody is deleted. `version` grows whenever what is in memory is
-    replaced.
+    ago is deleted for good within `deleting`, which is given the gallery and their ids, every hour
+    even if there are none; if it raises OneglanceError on entry, nobody is deleted. `version` grows
+    whenever what is in memory is replaced.
     """
 
     def __init__(
@@ -191,7 +191,9 @@ class GalleryWatch:
                 for person in self._gallery.list_people()
                 if person.expires_at is not None and person.expires_at <= moment
             ]
-            with self._deleting(self._gallery, gone) if gone else nullcontext():
+            # With nobody gone, too: a deletion that was cut short may have left a pseudonym's key
+            # or pictures, and so does a visit that is decided while its person is deleted.
+            with self._deleting(self._gallery, gone):
                 deleted = self._gallery.purge_expired(moment)
                 if deleted:
                     log.info("gallery: %d people who had expired were deleted", len(deleted))

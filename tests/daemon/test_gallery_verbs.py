@@ -13,13 +13,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer import BadParameter
 
 from oneglance.access_config import AccessConfig, AccessRule
+from oneglance.audit.entry import Signer
 from oneglance.audit.generations import CREDENTIALS, Generations
 from oneglance.audit.log import Audit
 from oneglance.audit.pseudonyms import PEOPLE_FILE, Pseudonyms
 from oneglance.audit.segments import entries
+from oneglance.audit.snapshots import Snapshots
 from oneglance.cli.command import arguments_of
 from oneglance.clocks import Clocks
 from oneglance.config import Config
@@ -38,6 +41,7 @@ from oneglance.faces.gallery.credentials import (
     write_credentials,
 )
 from oneglance.faces.gallery.person import Person
+from oneglance.faces.gallery.setup import open_configured
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.gallery.witness import RestoredGalleryError
 from oneglance.faces.model.face_model import FaceModel
@@ -242,6 +246,29 @@ def test_damaged_badges_do_not_stop_retention_which_is_written_down_once(
     assert Pseudonyms(office.folder / PEOPLE_FILE, office.key).people() == {}
     assert kinds.count("credential_change") == 1
     assert caplog.text.count("but not from the badges and PINs") == 1
+
+
+def test_what_a_deletion_that_was_cut_short_left_is_gone_within_the_hour(
+    office: Office, enrol: Callable[..., None]
+) -> None:
+    enrol("Ada", templates=unit(0))
+    office.do("reload")
+    enrol("Bob", templates=unit(1))
+    pictures = Snapshots(office.config.snapshot_folder, office.key)
+    signer = Signer.of(Ed25519PrivateKey.generate())
+    daemon = Audit(office.folder, lambda: datetime.now(UTC), signer=signer, sealer=office.key)
+    for number, who in enumerate(("ada", "bob")):
+        daemon.append("decision", {"event_id": f"{number:032x}"}, person_id=who)
+        pictures.keep(f"{number:032x}", datetime.now(UTC), b"a face")
+    # As a power cut leaves it, or a visit that was being decided while its person was deleted.
+    with open_configured(office.config.gallery, log=Generations(office.log)) as gallery:
+        gallery.delete("ada")
+    for minute in range(122):
+        office.offset = timedelta(minutes=minute)
+        office.watch.refresh(60.0 * minute)
+    assert set(Pseudonyms(office.folder / PEOPLE_FILE, office.key).people().values()) == {"bob"}
+    assert pictures.events() == {f"{1:032x}"}
+    assert "deletion" not in [entry.kind for entry in entries(office.folder)]
 
 
 def test_a_long_list_says_how_many_more_there_are(
