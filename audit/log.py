@@ -184,6 +184,11 @@ class Audit:
                 remove_events(self._folder / SNAPSHOTS, self._events_of(theirs))
                 names.forget(gone)
 
+    def check_people(self) -> None:
+        """Raise AuditError if it cannot be read who has which pseudonym."""
+        with self._exclusive():
+            self._names().people()
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep everybody else who uses `alone` from changing people. Raises AuditError."""

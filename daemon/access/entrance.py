@@ -160,6 +160,7 @@ class Entrance:
         self._write_at_s = -math.inf
         self._locked_out: deque[tuple[Claim, float]] = deque()
         self._tell_at_s = -math.inf
+        self._complaint = ""
         self._claim: Claim | None = None
         self._claimed_at_s = self._until_s = -math.inf
         self._next_claim_s: dict[Factor, float] = {}
@@ -435,9 +436,9 @@ class Entrance:
         try:
             entry = self._audit_log.last("attempts")
         except AuditError as error:
-            log.error("nobody is let in: %s", error)
-            self._tell_at_s = now_s + TELL_AGAIN_S
+            self._complain("nobody is let in", error, now_s)
             return
+        self._complaint = ""
         known = 0 if entry is None else entry.body.get("generation")
         if not isinstance(known, int) or self._generation < known:
             log.error(
@@ -459,20 +460,28 @@ class Entrance:
         if self._unlogged and now_s >= self._tell_at_s:
             try:
                 self._audit_log.append("attempts", {"generation": self._generation})
-                self._unlogged = False
+                self._unlogged, self._complaint = False, ""
             except AuditError as error:
-                log.error("failed attempts are not bound to the log, nobody is let in: %s", error)
-                self._tell_at_s = now_s + TELL_AGAIN_S
+                what = "failed attempts are not bound to the log, nobody is let in"
+                self._complain(what, error, now_s)
         while self._locked_out and now_s >= self._tell_at_s:
             claim, wait_s = self._locked_out[0]
             body = {"of": claim.factor.value, "seconds": round(wait_s)}
             try:
                 self._audit_log.append("lockout", body, person_id=claim.claimed.person_id)
             except AuditError as error:
-                log.error("a lock-out is not written down yet: %s", error)
-                self._tell_at_s = now_s + TELL_AGAIN_S
+                self._complain("a lock-out is not written down yet", error, now_s)
                 return
+            self._complaint = ""
             self._locked_out.popleft()
+
+    def _complain(self, what: str, error: AuditError, now_s: float) -> None:
+        """Tell that the log failed, in one line while it fails in one way, and ask it later."""
+        complaint = f"{what}: {error}"
+        level = logging.DEBUG if complaint == self._complaint else logging.ERROR
+        log.log(level, "%s", complaint)
+        self._complaint = complaint
+        self._tell_at_s = now_s + TELL_AGAIN_S
 
 
 def _claimed_alone(gallery: Snapshot, claimed: Claimed) -> Snapshot:

@@ -76,19 +76,21 @@ class Scribe:
         self._audit: Audit | None = None
         self._begun = False
         self._failure: AuditError | None = None
+        self._nameless: AuditError | None = None
         self._sign_at_s = clocks.monotonic_s() + SIGN_EVERY_S
         self._tidy_at_s = float("-inf")
         self._tidied: tuple[datetime, float] | None = None
 
     @property
     def problem(self) -> str:
-        """`audit_error` while nothing can be written, so that nobody is let in.
+        """`audit_error` while nothing can be written, at least of people: nobody is let in.
 
         `audit_tampered` if that is because of what stands there.
         """
-        if self._failure is None:
+        failure = self._failure or self._nameless
+        if failure is None:
             return ""
-        return "audit_tampered" if isinstance(self._failure, TamperedError) else "audit_error"
+        return "audit_tampered" if isinstance(failure, TamperedError) else "audit_error"
 
     def begin(self) -> None:
         """Write down that the daemon starts: now, or with the first entry that can be written.
@@ -96,6 +98,7 @@ class Scribe:
         A daemon that cannot start, however often it is tried again, fills no log.
         """
         self._try(self._started)
+        self._look_for_people()
 
     def append(self, kind: str, body: dict[str, Any], *, person_id: str | None = None) -> Entry:
         """Write an entry as `Audit.append` does. Raises AuditError: then what it says must not be.
@@ -186,6 +189,7 @@ class Scribe:
             self._try(lambda: self._started().append("checkpoint", {}))
         else:
             self._try(lambda: self._started().checkpoint())
+        self._look_for_people()
         if now_s >= self._tidy_at_s and not self.problem:
             self._tidy_at_s = now_s + TIDY_EVERY_S
             self._try(self._tidy)
@@ -249,6 +253,17 @@ class Scribe:
         self._opened().retain(since)
         self._snapshots.remove_expired(now, self._snapshot_days)
 
+    def _look_for_people(self) -> None:
+        """Whether people's pseudonyms can be had: what is rejected needs none, so tells nothing."""
+        if self._failure is not None:
+            return
+        try:
+            self._opened().check_people()
+        except AuditError as error:
+            self._nameless = self._told(error, self._nameless)
+        else:
+            self._nameless = None
+
     def _try(self, action: Callable[[], object]) -> None:
         try:
             action()
@@ -260,9 +275,12 @@ class Scribe:
             self._failure = None
 
     def _failed(self, error: AuditError) -> None:
-        level = logging.DEBUG if str(error) == str(self._failure) else logging.ERROR
+        self._failure = self._told(error, self._failure)
+
+    def _told(self, error: AuditError, before: AuditError | None) -> AuditError:
+        level = logging.DEBUG if str(error) == str(before) else logging.ERROR
         log.log(level, "nobody is let in: %s", error, extra=NOBODY_LET_IN())
-        self._failure = error
+        return error
 
 
 def _tell(what: str, audit: Audit) -> None:

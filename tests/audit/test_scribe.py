@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from oneglance.audit.entry import Signer
 from oneglance.audit.log import Audit
+from oneglance.audit.pseudonyms import PEOPLE_FILE
 from oneglance.audit.segments import entries, segments
 from oneglance.audit.snapshots import Snapshots, expired
 from oneglance.clocks import Clocks
@@ -126,6 +127,30 @@ def test_a_log_that_somebody_else_signed_lets_nobody_in_and_is_called_tampered(
     rig.now_s += SIGN_EVERY_S
     scribe.work()
     assert scribe.problem == ""
+
+
+def test_while_nobodys_pseudonym_can_be_had_the_status_says_so_though_rejections_are_logged(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    scribe = rig.scribe()
+    scribe.decision(PAYLOAD)
+    people = rig.folder / PEOPLE_FILE
+    whole = people.read_bytes()
+    people.write_bytes(b"not what was sealed, but as long" * 4)
+    for _ in range(3):
+        rig.now_s += SIGN_EVERY_S
+        scribe.work()
+        scribe.decision(json.dumps({**ACCEPTED, "person_id": None}).encode())
+        assert scribe.problem == "audit_error"
+    with pytest.raises(AuditError, match="pseudonyms"):
+        scribe.decision(PAYLOAD)
+    assert caplog.text.count("nobody is let in: ") == 1
+    assert rig.scribe().problem == "audit_error"
+    people.write_bytes(whole)
+    rig.now_s += SIGN_EVERY_S
+    scribe.work()
+    assert scribe.problem == ""
+    scribe.decision(PAYLOAD)
 
 
 def test_what_others_wrote_is_signed_soon(rig: Rig, folder: Path, wall: Wall) -> None:
