@@ -82,6 +82,11 @@ def command(
     topic = topics.command(verb)
     writer = open_writer(topics, key or settings.command_key_file)
     args = arguments_of(arguments or [])
+    if "pin" in args:
+        raise typer.BadParameter(
+            "a PIN is never an argument: the shell keeps it, and everybody on this machine sees it."
+            " Enter it at the screen"
+        )
     if doors is not None:
         from oneglance.cli.command_many import ask_all, read_doors, tell
 

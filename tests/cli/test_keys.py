@@ -289,3 +289,11 @@ def test_arguments_that_are_none_are_wrong_usage(connected: Path, word: str) -> 
     words = (word, "x=2") if word == "x:=1" else (word,)
     result = RUNNER.invoke(_command_app(), ["reload", *words, "-c", str(connected)])
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("word", ["pin=271828", "pin:=271828"])
+def test_a_pin_is_no_argument_of_a_command_line(connected: Path, word: str) -> None:
+    result = RUNNER.invoke(_command_app(), ["claim", word, "-c", str(connected)])
+    assert result.exit_code == 2
+    assert "a PIN is never an argument" in result.output
+    assert "271828" not in result.output
