@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from oneglance.contract.keyring import MAX_KEYRING_BYTES, Keyring, Role, parse_keyring
 from oneglance.contract.signing import load_public_key
 from oneglance.errors import ConfigError, os_fix
+from oneglance.secret_file import check_unchangeable
 from oneglance.whole_file import write_public
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,10 @@ _FIX = "make one with 'oneglance keys make'"
 
 
 def read_keyring(path: Path) -> Keyring:
-    """The keyring in a file; ConfigError if it is missing, unreadable or not a keyring."""
+    """The keyring in a file.
+
+    Raises ConfigError if it is missing, unreadable, not a keyring, or for everybody to change.
+    """
     return parse_keyring(_content(path), str(path))
 
 
@@ -126,6 +130,7 @@ def _content(path: Path) -> bytes:
         if path.exists() and not path.is_file():
             raise ConfigError("not a file", where=str(path), fix=_FIX)
         with path.open("rb") as file:
+            check_unchangeable(file.fileno(), str(path))
             return file.read(MAX_KEYRING_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError("the keyring is missing", where=str(path), fix=_FIX) from None

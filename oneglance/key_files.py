@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from oneglance.errors import ConfigError, os_fix
-from oneglance.secret_file import read_secret
+from oneglance.secret_file import check_unchangeable, read_secret
 from oneglance.whole_file import write_new
 
 
@@ -65,13 +65,18 @@ def load_private_key(private_file: Path, what: str, fix: str) -> Ed25519PrivateK
 
 
 def load_public_key(public_file: Path, fix: str) -> Ed25519PublicKey:
-    """Read a public key; ConfigError if missing or no Ed25519 key, `fix` says how to get one."""
+    """Read a public key; `fix` says how to get one.
+
+    Raises ConfigError if it is missing, no Ed25519 key, or for everybody to change.
+    """
     key: object = None
     try:
         # A FIFO or a device in its place would hang for ever.
         if public_file.exists() and not public_file.is_file():
             raise ConfigError("not a file", where=str(public_file), fix=fix)
-        key = serialization.load_pem_public_key(public_file.read_bytes())
+        with public_file.open("rb") as file:
+            check_unchangeable(file.fileno(), str(public_file))
+            key = serialization.load_pem_public_key(file.read())
     except FileNotFoundError:
         raise ConfigError("the public key is missing", where=str(public_file), fix=fix) from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Read a key or a password from a file that only its owner can read."""
+"""Files that hold keys or a password: who may read the secret ones, and change the public ones."""
 
 from __future__ import annotations
 
@@ -60,6 +60,16 @@ def read_password(path: Path, what: str) -> str:
             where=str(path),
             fix="write it there again as one line of text",
         ) from None
+
+
+def check_unchangeable(descriptor: int, where: str) -> None:
+    """Raise ConfigError if everybody on this machine may write to an open file of public keys."""
+    if os.fstat(descriptor).st_mode & stat.S_IWOTH:
+        raise ConfigError(
+            "everybody on this machine can change it, so that it proves nothing",
+            where=where,
+            fix=f"see what is in it, then run: chmod 644 {where}",
+        )
 
 
 def _read(descriptor: int) -> bytes:

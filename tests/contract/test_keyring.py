@@ -232,6 +232,25 @@ def test_pins_that_cannot_even_be_looked_for_count_for_nothing(tmp_path: Path) -
     assert PinnedKeys(path).current() == Keyring()
 
 
+def test_keys_that_everybody_can_change_count_for_nothing(
+    tmp_path: Path, key_files: tuple[Path, Path]
+) -> None:
+    path = tmp_path / "keyring.json"
+    write_keyring(path, rotated())
+    pins = PinnedKeys(path)
+    assert pins.current() == rotated()
+    for file in (path, key_files[1]):
+        file.chmod(0o646)
+        with pytest.raises(ConfigError, match="everybody on this machine can change it") as told:
+            read_pins(file)
+        assert told.value.fix.endswith(f"chmod 644 {file}")
+    assert pins.current() == Keyring()
+    with pytest.raises(ConfigError, match="everybody"):
+        read_keyring(path)
+    path.chmod(0o664)
+    assert pins.current() == rotated()
+
+
 def test_one_key_stands_under_one_id() -> None:
     ring = make_ring()
     other = entry("mallory", Role.ADMINISTRATOR, KEYS[Role.KIOSK].public_key(), START)
