@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,7 +42,7 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         formats=_DATES,
-        help="Not before this day (local time, from its beginning).",
+        help="Not before this day (the door's time, from its beginning).",
         show_default=False,
     ),
 ]
@@ -50,7 +50,7 @@ ExpiresOption = Annotated[
     datetime | None,
     typer.Option(
         formats=_DATES,
-        help="From this day (local time, from its beginning) on the door stays shut.",
+        help="From this day (the door's time, from its beginning) on the door stays shut.",
         show_default=False,
     ),
 ]
@@ -118,7 +118,8 @@ def enrol(
     )
 
     consent_at = datetime.now(UTC) if consent else None
-    begins_at, expires_at = _moment(valid_from), _moment(expires)
+    zone = _zone(config)
+    begins_at, expires_at = _moment(valid_from, zone), _moment(expires, zone)
     checked_name(name)
     checked_groups(groups or ())
     checked_dates(consent_at, begins_at, expires_at, datetime.now(UTC))
@@ -188,10 +189,11 @@ def edit(
         changes["name"] = name
     if groups or no_groups:
         changes["groups"] = groups or ()
+    zone = _zone(config)
     if valid_from is not None or no_from:
-        changes["valid_from"] = _moment(valid_from)
+        changes["valid_from"] = _moment(valid_from, zone)
     if expires is not None or no_expiry:
-        changes["expires_at"] = _moment(expires)
+        changes["expires_at"] = _moment(expires, zone)
     if not changes:
         raise typer.BadParameter("give what is to be changed, e.g. --name 'Ada King'")
     said = [(kind, person_id, body) for kind, body in _told(changes)]
@@ -202,7 +204,7 @@ def edit(
     if as_json:
         typer.echo(json.dumps(_as_json(person)))
     else:
-        _print_table([person])
+        _print_table([person], zone)
 
 
 @app.command("add-picture")
@@ -252,7 +254,7 @@ def list_people(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         typer.echo(json.dumps({"people": [_as_json(person) for person in people]}))
     elif people:
-        _print_table(people)
+        _print_table(people, _zone(config))
     else:
         typer.echo("Nobody is enrolled. See 'oneglance people enrol --help'.")
 
@@ -410,7 +412,7 @@ def accept_restore(yes: YesOption = False, config: ConfigOption = None) -> None:
     with Gallery.open(settings.path, load_key(settings.key_file)) as gallery:
         people = gallery.list_people()
         if not yes:
-            _print_table(people)
+            _print_table(people, _zone(config))
         _confirm(
             yes,
             f"This copy is of generation {gallery.change_counter()}, {witness.highest()} was seen."
@@ -439,8 +441,18 @@ def _open(config: Path | None) -> Gallery:
     return open_gallery(load_config(config))
 
 
-def _moment(local: datetime | None) -> datetime | None:
-    return None if local is None else local.astimezone(UTC)
+def _zone(config: Path | None) -> tzinfo | None:
+    """The door's time zone, in which days begin and end there; None for this machine's own."""
+    from oneglance.config import load_config
+    from oneglance.schedule import zone_of
+
+    timezone = load_config(config).site.timezone
+    return None if timezone is None else zone_of(timezone)
+
+
+def _moment(local: datetime | None, zone: tzinfo | None) -> datetime | None:
+    # Without a zone of its own a time is this machine's.
+    return None if local is None else local.replace(tzinfo=zone).astimezone(UTC)
 
 
 def _told(changes: Changes) -> list[tuple[str, dict[str, Any]]]:
@@ -466,7 +478,7 @@ def _as_json(person: Person) -> dict[str, Any]:
     }
 
 
-def _print_table(people: list[Person]) -> None:
+def _print_table(people: list[Person], zone: tzinfo | None) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -476,12 +488,12 @@ def _print_table(people: list[Person]) -> None:
     for person in people:
         begins = "at once"
         if person.valid_from is not None:
-            begins = f"{person.valid_from.astimezone():%Y-%m-%d %H:%M}"
+            begins = f"{person.valid_from.astimezone(zone):%Y-%m-%d %H:%M}"
             if person.valid_from > now:
                 begins += " (not yet)"
         expires = "never"
         if person.expires_at is not None:
-            expires = f"{person.expires_at.astimezone():%Y-%m-%d %H:%M}"
+            expires = f"{person.expires_at.astimezone(zone):%Y-%m-%d %H:%M}"
             if person.expires_at <= now:
                 expires += " (expired)"
         cells = (
@@ -489,7 +501,7 @@ def _print_table(people: list[Person]) -> None:
             person.name,
             ", ".join(sorted(person.groups)) or "none",
             str(person.templates),
-            f"{person.consent_at.astimezone():%Y-%m-%d}",
+            f"{person.consent_at.astimezone(zone):%Y-%m-%d}",
             begins,
             expires,
         )

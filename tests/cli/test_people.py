@@ -369,12 +369,24 @@ def test_an_expiry_date_is_midnight_of_the_doors_own_time_zone(
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     time.tzset()
+    file = door / "oneglance.toml"
     try:
         enrol_drawn(door, "Ada", "--expires", "2099-01-01")
+        assert listed(door)[0]["expires_at"] == "2098-12-31T18:30:00+00:00"
+        # The machine may be anywhere; rules for the same people go by the door's clock as well.
+        text = file.read_text().replace("[site]", '[site]\ntimezone = "Pacific/Auckland"')
+        file.write_text(text)
+        said = people(door, "edit", "ada", "--from", "2098-07-01", "--expires", "2099-01-01")
+        assert "2098-07-01 00:00" in said.stdout
+        assert "2099-01-01 00:00" in people(door, "list").stdout
+        (person,) = listed(door)
+        enrol_drawn(door, "Bob", "--expires", "2099-01-01T12:30", "--force")
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert listed(door)[0]["expires_at"] == "2098-12-31T18:30:00+00:00"
+    assert person["valid_from"] == "2098-06-30T12:00:00+00:00"
+    assert person["expires_at"] == "2098-12-31T11:00:00+00:00"
+    assert listed(door)[1]["expires_at"] == "2098-12-31T23:30:00+00:00"
 
 
 def test_listing_needs_neither_opencv_nor_the_model(door: Path) -> None:
