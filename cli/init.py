@@ -115,7 +115,8 @@ def init(
                     where=str(folder / name),
                     fix="choose another --dir, or move it away first",
                 )
-        folder.mkdir(parents=True, exist_ok=True)
+        # Whoever may write there replaces the keyring.
+        folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         for private in (state, state / "door"):
             private.mkdir(parents=True, exist_ok=True, mode=0o700)
         make_door(folder, text, private="://" in camera)

@@ -118,6 +118,17 @@ def test_init_makes_a_door_that_every_part_can_load(tmp_path: Path) -> None:
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
+def test_what_init_makes_can_be_changed_by_its_owner_alone(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    former = os.umask(0)
+    try:
+        init(house, None, "home", "front", "0")
+    finally:
+        os.umask(former)
+    for path in (house, *house.rglob("*")):
+        assert not path.stat().st_mode & 0o022, path
+
+
 def test_init_never_replaces_a_key(tmp_path: Path) -> None:
     house = tmp_path / "house"
     assert oneglance("init", "--dir", str(house), home=tmp_path).returncode == 0
