@@ -586,6 +586,12 @@ def _contradictions(config: Config) -> list[str]:
         mistakes.append("kiosk: pin_pad needs key_file, the key that signs what is entered")
     if config.model.name is not None and config.model.folder is not None:
         mistakes.append("model: give name or folder, not both")
+    audit = config.audit
+    if audit.snapshots and audit.snapshot_days > audit.keep_days:
+        mistakes.append(
+            "audit: snapshot_days is more than keep_days, so that nobody could tell whose a picture"
+            " is when its person is deleted"
+        )
     decision = config.decision
     if decision.frames > decision.lifetime_s * LOOKS_PER_S:
         mistakes.append(

@@ -186,6 +186,10 @@ def test_somebody_elses_file_in_the_current_folder_leads_nobody(
             "without tls the password would cross the network readable",
         ),
         ("[decision]\nframes = 50\nlifetime_s = 1", "hardly anybody would be accepted"),
+        (
+            "[audit]\nsnapshots = true\nsnapshot_days = 30\nkeep_days = 29",
+            "snapshot_days is more than keep_days",
+        ),
     ],
 )
 def test_what_contradicts_itself_is_refused(tmp_path: Path, text: str, why: str) -> None:
