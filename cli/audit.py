@@ -340,9 +340,10 @@ def _as_json(entry: Entry, names: dict[str, tuple[str, str]]) -> dict[str, Any]:
 
 
 def _print_table(shown: list[Entry], names: dict[str, tuple[str, str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from oneglance.cli.tables import print_whole
 
     table = Table("number", "time", "what", "who", "details", box=None)
     for entry in shown:
@@ -355,7 +356,8 @@ def _print_table(shown: list[Entry], names: dict[str, tuple[str, str]]) -> None:
         # Text, since a name may look like rich's markup.
         cells = (str(entry.number), at, entry.kind, who, details)
         table.add_row(*(Text(_printable(cell), overflow="fold") for cell in cells))
-    Console().print(table)
+    # A terminal has it folded; what is searched by grep has a line for each entry.
+    print_whole(table, also_in_a_terminal=False)
 
 
 def _short(value: Any) -> str:

@@ -24,7 +24,6 @@ app = typer.Typer(
     help="Enrol people, list them, give them their data, and delete them for good.",
 )
 
-_WIDEST = 1_000
 PersonId = Annotated[str, typer.Argument(help="The id that 'oneglance people list' shows.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M"]
@@ -479,9 +478,10 @@ def _as_json(person: Person) -> dict[str, Any]:
 
 
 def _print_table(people: list[Person], zone: tzinfo | None) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from oneglance.cli.tables import print_whole
 
     now = datetime.now(UTC)
     table = Table("id", "name", "groups", "templates", "consent", "from", "expires", box=None)
@@ -507,10 +507,8 @@ def _print_table(people: list[Person], zone: tzinfo | None) -> None:
         )
         # Text, since a name may look like rich's markup.
         table.add_row(*(Text(cell) for cell in cells))
-    console = Console()
-    # As wide as it is: an id that was cut to fit a terminal could not be given to 'delete'.
-    whole = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
-    Console(width=max(whole, console.width)).print(table)
+    # An id that was cut to fit a terminal could not be given to 'delete'.
+    print_whole(table)
 
 
 def _confirm(yes: bool, question: str) -> None:

@@ -126,6 +126,8 @@ def test_list_names_who_is_enrolled_and_after_a_deletion_shows_a_pseudonym(door:
     assert "Ada Lovelace" in table
     assert "5.12" in table
     assert "\x1b" not in table
+    # A heading, and a line for each entry: who reads it by a pipe searches lines.
+    assert len(table.splitlines()) == 1 + len(listed)
 
     deleted = CliRunner().invoke(
         people_app, ["delete", "ada-lovelace", "--yes", "--config", str(door.file)]
