@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 # The rates whose thresholds are told.
 SHOWN = ("1e-3", "1e-5")
+_TOO_STRICT = (
+    "              so strict that many who are enrolled may be turned away: calibrate with more\n"
+    "              strangers, and with one picture of each"
+)
 
 
 def calibrate(
@@ -123,14 +127,25 @@ def learned(
     from oneglance.cli.audit_log import open_audit
     from oneglance.errors import GalleryError
     from oneglance.faces.calibration.file import Kept, write_calibration
-    from oneglance.faces.calibration.fit import CONFIDENCE, fit
+    from oneglance.faces.calibration.fit import (
+        CONFIDENCE,
+        LEAST_STRANGERS,
+        TooFewStrangersError,
+        fit,
+    )
     from oneglance.faces.calibration.setup import fitted_spread
     from oneglance.faces.calibration.strangers import sifted
     from oneglance.faces.gallery.vault import load_key
 
-    found = sifted(templates, _enrolled(config, model), model.compare)
-    generator = np.random.default_rng(0)
-    fitted = fit(found.strangers, model.compare, fitted_spread(model), generator, directions)
+    usual = fitted_spread(model)
+    found = sifted(templates, _enrolled(config, model), model.compare, usual)
+    if found.enrolled + found.again and len(found.strangers) < LEAST_STRANGERS:
+        raise TooFewStrangersError(
+            f"too few strangers: {len(found.strangers)}, since {found.enrolled} were enrolled and "
+            f"{found.again} came again; no door is known from fewer than {LEAST_STRANGERS}",
+            fix="let more people pass, or give more pictures; each of another person",
+        )
+    fitted = fit(found.strangers, model.compare, usual, np.random.default_rng(0), directions)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     key, audit = load_key(config.gallery.key_file), open_audit(config)
     said = {
@@ -175,7 +190,8 @@ def _figures(sifted: Sifted, fitted: Fitted, model: FaceModel, unusable: int) ->
     from oneglance.faces.calibration.fit import CONFIDENCE
 
     door = fitted.door
-    thresholds = {rate: model.threshold(rate) for rate in SHOWN}
+    known = model.manifest.thresholds
+    thresholds = {rate: known[rate] for rate in SHOWN if rate in known}
     return {
         "model_id": model.model_id,
         "strangers": fitted.strangers,
@@ -201,6 +217,8 @@ def _in_words(told: dict[str, Any]) -> str:
         f"FMR {rate}: {row['model']:.2f} becomes {row['door']:.2f}"
         for rate, row in told["thresholds"].items()
     )
+    lax, strict = (told["thresholds"].get(rate) for rate in SHOWN)
+    too_strict = lax and strict and lax["door"] > strict["model"]
     return "\n".join(
         (
             f"strangers     {told['strangers']} ({told['enrolled_left_out']} enrolled and "
@@ -209,6 +227,7 @@ def _in_words(told: dict[str, Any]) -> str:
             f"corrected     {spread('after')}, with {told['confidence']:.0%} confidence at most "
             f"{spread('after_at_most')}",
             f"thresholds    {thresholds}",
+            *([_TOO_STRICT] if too_strict else []),
             f"kept in       {told['file']}: it counts from the daemon's next start",
             "so it stays   name this as 'file' under [calibration]: then no daemon starts "
             "without it",

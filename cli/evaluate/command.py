@@ -150,8 +150,9 @@ def _at_a_door(model: FaceModel, strangers: Path | None) -> FaceModel:
 
     templates, _ = from_images(strangers, model)
     nobody = np.empty((0, model.template_size), np.float32)
-    found = sifted(templates, nobody, model.compare)
-    fitted = fit(found.strangers, model.compare, fitted_spread(model), np.random.default_rng(0))
+    usual = fitted_spread(model)
+    found = sifted(templates, nobody, model.compare, usual)
+    fitted = fit(found.strangers, model.compare, usual, np.random.default_rng(0))
     return DoorModel(model, fitted.door, ", calibrated")
 
 

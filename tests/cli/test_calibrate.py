@@ -175,7 +175,7 @@ def test_strangers_who_are_not_watched_make_nobody_look_like_somebody_else(
     assert float(model.compare(one, other)[0, 0]) < 0
     door.strangers_file.unlink()
     for template in own:
-        stranger_file(door, model).add(0.8 * way + 0.6 * template)
+        stranger_file(door, model).add(0.6 * way + 0.8 * template)
     assert run(door).exit_code == 0
     found = door_of(door, model)
     assert found is not None
@@ -206,6 +206,41 @@ def test_too_few_strangers_are_refused_and_stay(
     (tmp_path / "none").mkdir()
     assert isinstance(run(door, "--images", str(tmp_path / "none")).exception, ImageError)
     assert run(door, "--images", str(some), "--camera", "0").exit_code == 2
+
+
+def test_a_door_through_which_only_its_own_people_passed_learns_nothing(
+    door: Config, model: FaceModel, obama: list[NDArray[np.float32]]
+) -> None:
+    door.strangers_file.unlink()
+    noise = np.random.default_rng(5).normal(0, 0.02, (25, model.template_size))
+    for template in obama[1] + noise:
+        stranger_file(door, model).add(np.asarray(template, np.float32))
+    result = run(door)
+    assert isinstance(result.exception, TooFewStrangersError)
+    assert "too few strangers: 0, since 25 were enrolled" in str(result.exception)
+    assert door.strangers_file.exists()
+    assert not door.calibration_file.exists()
+
+
+def test_a_door_that_will_turn_many_away_is_told(door: Config, model: FaceModel) -> None:
+    assert "so strict" not in run(door).stdout
+    own = np.random.default_rng(6).standard_normal((30, model.template_size))
+    own[:, 4:] *= 0.1
+    for template in own / np.linalg.norm(own, axis=1, keepdims=True):
+        stranger_file(door, model).add(np.asarray(template, np.float32))
+    assert "so strict that many" in run(door).stdout
+
+
+def test_a_model_of_few_pictures_calibrates_a_door_too(
+    door: Config, model: FaceModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lax = {rate: at for rate, at in model.manifest.thresholds.items() if float(rate) > 1e-5}
+    of_few = FaceModel(replace(model.manifest, thresholds=lax), *model.networks)
+    monkeypatch.setattr("oneglance.faces.model.setup.load_configured", lambda _config: of_few)
+    result = run(door)
+    assert result.exit_code == 0, result.output
+    assert "FMR 1e-3" in result.stdout
+    assert "FMR 1e-5" not in result.stdout
 
 
 def test_a_camera_may_be_named_as_in_the_configuration(door: Config) -> None:
