@@ -86,26 +86,31 @@ def read_calibration(path: Path, model_id: str, template_size: int, key: Templat
     """
     data = read_secret(path, "calibration", FIX, GalleryError)
     try:
-        document = json.loads(key.open(data, _CONTEXT))
-        record = parse_part(Record, document)
-        directions = directions_of(record.directions, template_size)
+        record = parse_part(Record, json.loads(key.open(data, _CONTEXT)))
     except GalleryError as error:
         raise GalleryError(
             "the calibration was changed, or sealed with another key", where=str(path), fix=FIX
         ) from error
     except (ValueError, RecursionError, AttributeError) as error:
-        raise GalleryError(
-            f"the calibration is damaged ({error})", where=str(path), fix=FIX
-        ) from error
+        raise _damaged(path, error) from error
     if record.model_id != model_id:
         raise OtherModelError(
             f"the calibration was made with the model {record.model_id}, not {model_id}",
             where=str(path),
             fix=FIX,
         )
+    try:
+        # Another model's may have another length.
+        directions = directions_of(record.directions, template_size)
+    except ValueError as error:
+        raise _damaged(path, error) from error
     here, fitted = (Spread(scores.mean, scores.sd) for scores in (record.here, record.fitted))
     door = Door(directions, here, fitted)
     return Kept(door, record.strangers, record.confidence, record.calibrated_at)
+
+
+def _damaged(path: Path, error: Exception) -> GalleryError:
+    return GalleryError(f"the calibration is damaged ({error})", where=str(path), fix=FIX)
 
 
 def seal_again(path: Path, former: TemplateKey, successor: TemplateKey) -> None:

@@ -205,6 +205,8 @@ def test_a_calibration_for_another_model_changed_or_resealed_is_refused(
     write(file, kept, "model:1", KEY)
     with pytest.raises(OtherModelError, match=r"model:1, not model:2.*oneglance calibrate"):
         read(file, "model:2", SIZE, KEY)
+    with pytest.raises(OtherModelError, match="not model:2"):
+        read(file, "model:2", 2 * SIZE, KEY)
     with pytest.raises(GalleryError, match="damaged"):
         read(file, "model:1", SIZE - 1, KEY)
     with pytest.raises(GalleryError, match="sealed with another key"):
