@@ -342,11 +342,9 @@ def _gallery(config: Config) -> str:
     from datetime import UTC, datetime
 
     from oneglance.cli.audit_log import open_gallery
-    from oneglance.daemon.build import door_of, only_by_claim, rule_of
-    from oneglance.faces.gallery.codes import L1Head
-    from oneglance.faces.gallery.enrolment import AGREEMENT_FMR
+    from oneglance.cli.gallery_fits import gallery_fits
+    from oneglance.daemon.build import door_of
     from oneglance.faces.gallery.file import is_there
-    from oneglance.faces.gallery.fusing import fused
     from oneglance.faces.gallery.person import UnfitTemplatesError
     from oneglance.faces.gallery.vault import load_key
     from oneglance.faces.model.setup import load_configured
@@ -360,11 +358,7 @@ def _gallery(config: Config) -> str:
             snapshot = gallery.snapshot(model.model_id, datetime.now(UTC))
         except UnfitTemplatesError as error:
             raise error.naming() from None
-    head = L1Head.behind(model.compare, model.template_size)
-    snapshot = fused(snapshot, head, model.threshold(AGREEMENT_FMR))
-    rule = rule_of(config, model, door_of(config, model))
-    rows, claims = len(snapshot.person_ids), only_by_claim(config)
-    decides = rule.fits(rows, snapshot.most_of_one, claims=claims)
+    decides = gallery_fits(config, model, snapshot, door_of(config, model))
     return f"{len(set(snapshot.person_ids))} people; {decides}"
 
 

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from oneglance.cli.audit_log import open_audit, open_gallery
 from oneglance.cli.camera_source import camera_config
+from oneglance.cli.gallery_fits import gallery_fits
 from oneglance.cli.people.enrol_faces import Shot, from_camera, from_photos
 from oneglance.config import Config
 from oneglance.daemon.gallery.logged import logged
 from oneglance.daemon.sight.quality import check_quality, remarks
+from oneglance.daemon.visit.decide import UnsupportedTargetError
+from oneglance.errors import ModelError
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.enrolment import (
     AGREEMENT_FMR,
@@ -77,7 +80,7 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
         person_id = wish.person_id or person_id_from(wish.name)
         said = _said(wish.pictures, model, templates)
         with logged(open_audit(config), gallery, "enrolment", said, person_id):
-            return gallery.enrol(
+            person = gallery.enrol(
                 wish.name,
                 templates,
                 model.model_id,
@@ -88,6 +91,8 @@ def enrol_person(wish: Wish, config: Config, say: Callable[[str], None]) -> Pers
                 expires_at=wish.expires_at,
                 source=said["source"],
             )
+        _warn_if_too_many(gallery, config, model, say)
+    return person
 
 
 def add_pictures(
@@ -110,9 +115,11 @@ def add_pictures(
             check_lookalike(scores[:, ~own], others, model.threshold(LOOKALIKE_FMR))
         said = _said(pictures, model, templates)
         with logged(open_audit(config), gallery, "enrolment", said | {"added": True}, person_id):
-            return gallery.add_templates(
+            person = gallery.add_templates(
                 person_id, templates, model.model_id, source=said["source"]
             )
+        _warn_if_too_many(gallery, config, model, say)
+    return person
 
 
 def _templates(
@@ -138,6 +145,16 @@ def _enrolled(gallery: Gallery, model: FaceModel) -> Snapshot:
         )
     except UnfitTemplatesError as error:
         raise error.naming() from None
+
+
+def _warn_if_too_many(
+    gallery: Gallery, config: Config, model: FaceModel, say: Callable[[str], None]
+) -> None:
+    """Say so where the daemon will let nobody in from now on: what is stored stays stored."""
+    try:
+        gallery_fits(config, model, _enrolled(gallery, model))
+    except (UnsupportedTargetError, ModelError) as error:
+        say(f"warning: from now on nobody is let in: {error}")
 
 
 def _said(pictures: Pictures, model: FaceModel, templates: NDArray[np.float32]) -> dict[str, Any]:
