@@ -288,7 +288,11 @@ class Pipeline:
             wants = (
                 attention.wants_recheck(at_s, sure=seen.sure) if watched else face.visit.due(at_s)
             )
-            if face.hint is not Hint.NONE or (watched and not wants):
+            if face.hint is not Hint.NONE:
+                continue
+            if watched and not wants:
+                if face.visit.wants_bare:
+                    face.hint = face.seen.visitor.covering
                 continue
             face.chip = chip_from_points(face.frame.pixels, seen.points)
             sharp = sharpness(face.chip)
@@ -296,7 +300,10 @@ class Pipeline:
             if face.hint is not Hint.NONE:
                 continue
             # A wish, not a condition: somebody who is recognised anyway has nothing to take off.
-            face.hint = covered_hint(face.chip)
+            covering = face.seen.visitor.covering = covered_hint(face.chip)
+            face.visit.covered = covering is not Hint.NONE
+            if face.visit.wants_bare:
+                face.hint = covering
             face.worth = worth(sharp, seen.points)
             if wants and attention.is_good(at_s, face.worth):
                 wanted.append(face)
@@ -446,9 +453,10 @@ class Pipeline:
             if verdict is None:
                 continue
             face.verdict = self._permit(verdict, gallery)
-            face.visit.decide(unseen=face.verdict.reason == POOR_QUALITY)
+            reason = face.verdict.reason
+            face.visit.decide(unseen=reason == POOR_QUALITY, behind_cover=reason == NOT_RECOGNISED)
             own = face.seen.visitor.template
-            if claim is None and face.verdict.reason == NOT_RECOGNISED and own is not None:
+            if claim is None and reason == NOT_RECOGNISED and own is not None:
                 self.on_stranger(own)
             face.seen.visitor.challenge = None
             if claim is not None:

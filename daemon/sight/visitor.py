@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.contract.messages import Hint
 from oneglance.daemon.sight.follow import Sighting
 from oneglance.daemon.sight.tracker import Track
 from oneglance.daemon.visit.attention import Attention
@@ -24,7 +25,8 @@ class Visitor:
     cascade last took it for a face, `asked_at_s` when one was last asked. `visit` is what its
     looks have shown, `attention` what was spent on it, `trace` what tells whether it lives,
     `challenge` the one that it must pass before it is accepted, if any. `template` float32 (d,) is
-    that of its last look, as the encoder made it.
+    that of its last look, as the encoder made it. `covering` asks for what covered it to be taken
+    off when it was seen well last, or for nothing.
     """
 
     track: Track
@@ -38,6 +40,7 @@ class Visitor:
     trace: Trace = field(default_factory=Trace)
     challenge: Challenge | None = None
     template: NDArray[np.float32] | None = None
+    covering: Hint = Hint.NONE
 
     @property
     def track_id(self) -> int:

@@ -198,7 +198,9 @@ def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
         return Verdict(visit.visit_id, None, score, bar.threshold, reason)
 
     enough = len(looks) >= rule.frames
-    if enough and (visit.finished(at_s) or _hopeless(looks, rule, bar)):
+    # Who is asked to take something off gets the time to do it.
+    hopeless = not visit.covered and _hopeless(looks, rule, bar)
+    if enough and (visit.finished(at_s) or hopeless):
         return rejected(AMBIGUOUS if len(people) > 1 else NOT_RECOGNISED)
     # A face that never holds still, or differs in each look, gets its answer too, but only after
     # more patience: the looks may just be about to become usable.

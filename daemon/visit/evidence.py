@@ -63,10 +63,13 @@ class Visit:
     Evidence belongs to one face: a look that does not resemble the one before begins it anew, so
     that somebody who slips into a track inherits nothing, except how many looks and moments are
     used up. After the decision, as many looks in a row of another face as a decision needs make a
-    new visit. So does one usable look if the decision was made without having `unseen` enough, but
-    only with the looks and moments that were left over.
+    new visit. So does one usable look if the decision was made without having `unseen` enough, and
+    one at the bare face if it was made `behind_cover`, but only with the looks and moments that
+    were left over.
 
     `held_back` says that this face would have been accepted if it had been seen to be alive.
+    `covered` says that the visitor is asked to take off what covers this face now: half of the
+    looks, and the last moment, are saved for the bare face.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Visit:
         self._allowed = LOOKS_PER_FRAME_NEEDED * frames_needed
         self._patience_s = patience_s
         self._spacing_s = patience_s / (self._allowed - self._at_once)
+        self.covered = False
         self._begin()
 
     def _begin(self) -> None:
@@ -90,6 +94,7 @@ class Visit:
         self.decided = False
         self.held_back = False
         self._unseen = False
+        self._behind_cover = False
         self._away_since_s: float | None = None
         self.near_since_s: float | None = None
         self.usable_since_s: float | None = None
@@ -110,6 +115,11 @@ class Visit:
     def summaries(self) -> tuple[Summary, ...]:
         """The fused results of these looks at the past moments of the visit."""
         return tuple(self._summaries)
+
+    @property
+    def wants_bare(self) -> bool:
+        """Whether the visitor should take something off: not if recognised all the same."""
+        return self.covered and (self._behind_cover or not self.decided)
 
     @property
     def spent(self) -> bool:
@@ -135,7 +145,8 @@ class Visit:
         if self.decided or looks < self._needed or self._looks[-1].at_s != at_s:
             return None
         if self.over(at_s):
-            return LAST_MOMENT if self._moments_past <= LAST_MOMENT else None
+            left = self._moments_past <= LAST_MOMENT and not self.covered
+            return LAST_MOMENT if left else None
         past = self._moments_past
         return past if past < LAST_MOMENT and looks >= (past + 1) * self._needed else None
 
@@ -160,6 +171,8 @@ class Visit:
         waited_s = at_s - self._last_look_s
         if self.held_back:
             return not 0 <= waited_s < LIVING_EVERY_S
+        if self.covered and self._had >= self._at_once:
+            return False
         if self.over(at_s):
             return True
         return self._had < self._at_once or not 0 <= waited_s < self._spacing_s
@@ -182,18 +195,24 @@ class Visit:
         if self._away_since_s is None:
             self._away_since_s = at_s
 
-    def decide(self, *, unseen: bool = False) -> None:
-        """The visit has its decision; `unseen` says that hardly any of its looks were usable."""
+    def decide(self, *, unseen: bool = False, behind_cover: bool = False) -> None:
+        """The visit has its decision; `unseen` says that hardly any of its looks were usable.
+
+        `behind_cover` says that nobody was recognised in a face that was `covered`.
+        """
         self.decided = True
         self._unseen = unseen and not self.spent
+        self._behind_cover = behind_cover and self.covered
 
     def add(self, look: Look, *, same_face: bool) -> None:
         """Take a look; `same_face` tells whether its template resembles `reference`.
 
         A visit that is `spent` takes no more until it is decided.
         """
-        if self.decided and self._unseen:
-            # The light went on, or the face holds still at last.
+        left = not self.spent and self._moments_past <= LAST_MOMENT
+        bared = self._behind_cover and left and same_face and not self.covered
+        if self.decided and (self._unseen or bared):
+            # The light went on, the face holds still at last, or the mask is off.
             had, past = self._had, self._moments_past
             self._begin()
             self._had, self._moments_past = had, past

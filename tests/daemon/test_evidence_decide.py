@@ -342,6 +342,33 @@ def test_who_was_rejected_unseen_is_a_new_visit_with_the_looks_that_were_left() 
     assert looks == ALLOWED
 
 
+def test_who_was_rejected_behind_a_mask_has_time_to_take_it_off_and_looks_that_were_saved() -> None:
+    subject = visit()
+    subject.covered = True
+    verdict = watch(subject, [{"ada": UNLIKE}] * 40)
+    assert verdict == rejected("visit-1", UNLIKE, "not_recognised")
+    assert len(subject.looks) == 2 * RULE.frames
+    assert not subject.over(2.9)
+    subject.decide(behind_cover=True)
+    subject.add(look(10.0, ada=UNLIKE), same_face=True)
+    assert (subject.visit_id, subject.decided) == ("visit-1", True)
+    subject.covered = False
+    verdict = watch(subject, [{"ada": GOOD}] * 40, start_s=20.0)
+    assert verdict == Verdict("visit-2", "ada", pytest.approx(GOOD), BAR.last)
+    assert subject.spent
+
+
+def test_who_was_recognised_behind_a_mask_is_not_let_in_again_for_taking_it_off() -> None:
+    subject = visit()
+    subject.covered = True
+    assert watch(subject, [{"ada": GOOD}] * 3) == accepted("visit-1", "ada", GOOD)
+    subject.decide()
+    subject.covered = False
+    for i in range(RULE.frames):
+        subject.add(look(20.0 + i, ada=GOOD), same_face=True)
+    assert (subject.visit_id, subject.decided) == ("visit-1", True)
+
+
 def test_who_was_seen_often_enough_is_no_new_visit_for_it() -> None:
     subject = visit()
     for i in range(ALLOWED):
@@ -439,7 +466,9 @@ def test_an_acceptance_always_stands_on_three_looks_at_one_face_that_name_one_pe
         return
 
 
-events = st.sampled_from(["look", "look", "look", "other", "wait", "gallery", "unseen"])
+events = st.sampled_from(
+    ["look", "look", "look", "other", "wait", "gallery", "unseen", "rejected", "cover", "bare"]
+)
 
 
 @settings(deadline=None)
@@ -458,6 +487,10 @@ def test_no_visit_is_compared_at_more_than_three_moments_whatever_happens(
             subject.drop_evidence()
         elif what == "unseen" and not subject.decided:
             subject.decide(unseen=True)
+        elif what == "rejected" and not subject.decided:
+            subject.decide(behind_cover=True)
+        elif what in ("cover", "bare"):
+            subject.covered = what == "cover"
         elif subject.decided or subject.due(at_s):
             subject.add(look(at_s, ada=GOOD), same_face=what == "look")
             moment = subject.moment(at_s)

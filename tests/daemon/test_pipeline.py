@@ -267,6 +267,33 @@ def test_who_covers_their_face_is_asked_to_take_it_off_and_compared_all_the_same
     (report,) = bench.pipeline.step([bench.frame(scene(covered))], obama)
     assert [view.hint for view in report.tracks] == [hint]
     assert bench.pipeline.counts.faces_encoded == 1
+    # Recognised all the same: there is nothing more to ask for.
+    assert [v.person_id for v in bench.show(scene(covered), obama, int(FPS))] == ["obama"]
+    for _ in range(int(FPS)):
+        bench.wait(1 / FPS)
+        (report,) = bench.pipeline.step([bench.frame(scene(covered))], obama)
+        assert [view.hint for view in report.tracks] == [Hint.NONE]
+
+
+def test_who_takes_the_mask_off_after_a_rejection_is_let_in_and_not_twice(
+    bench: Bench, model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    picture = portrait("obama2.jpg")
+    bare = read_central_face(picture, FaceDetector(), model)
+    assert bare is not None
+    masked = scene(LOOKS["mask"](picture, bare.points, np.random.default_rng(0)))
+    first = bench.show(masked, obama, int(2 * PATIENCE_S * FPS))
+    assert [(v.person_id, v.reason) for v in first] == [(None, "not_recognised")]
+    # It stays on the screen until somebody does it.
+    for _ in range(int(FPS)):
+        bench.wait(1 / FPS)
+        (report,) = bench.pipeline.step([bench.frame(masked)], obama)
+        assert [(view.hint, view.phase) for view in report.tracks] == [
+            (Hint.UNCOVER_MOUTH, Phase.DONE)
+        ]
+    second = bench.show(scene(picture), obama, int(3 * PATIENCE_S * FPS))
+    assert [v.person_id for v in second] == ["obama"]
+    assert first[0].visit_id != second[0].visit_id
 
 
 def test_who_was_rejected_in_the_dark_is_let_in_once_the_light_goes_on(
