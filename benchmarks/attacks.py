@@ -10,7 +10,8 @@ liveness, and a visit that it does not was lost by nobody's liveness; both are c
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
 made again, so that the run may be stopped at any time. The table and, with --results, a
-key of a JSON file are made of all lines. --recording watches a real film instead.
+key of a JSON file are made of all lines. With --beside, another liveness model watches the same
+films. --recording watches a real film instead.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,13 @@ from oneglance.faces.liveness.trace import Trace
 from oneglance.faces.model.face_model import FaceModel, load_model
 from oneglance.faces.reader import load_image, read_central_face, read_faces
 from oneglance.training.liveness.film import (
+    APART_KINDS,
     ATTACK_KINDS,
     GENUINE_KINDS,
     PRINT_KINDS,
     REPLAY_KINDS,
     SCREEN_KINDS,
     STANDING_KINDS,
-    UNFITTED_KINDS,
 )
 from oneglance.training.liveness.people import Lfw, split_people
 from oneglance.training.liveness.portrait import Portrait
@@ -100,13 +101,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One film, watched twice."""
+    """One film, watched twice; and, `beside` that, by another liveness model."""
 
     seed: int
     kind: str
     fps: float
     off: Outcome
     passive: Outcome
+    beside: Outcome | None = None
 
     @property
     def attack(self) -> bool:
@@ -130,11 +132,14 @@ class Noting(Liveness):
 
 
 class Door:
-    """A daemon that has just started, and what it makes of one film up to the first acceptance."""
+    """A daemon that has just started, and what it makes of one film up to the first acceptance.
 
-    def __init__(self, enrolled: Snapshot, policy: str) -> None:
+    `folder` is that of another liveness model than the shipped one.
+    """
+
+    def __init__(self, enrolled: Snapshot, policy: str, folder: Path | None = None) -> None:
         self._now_s = 0.0
-        self.pipeline = _built(policy, lambda: self._now_s)
+        self.pipeline = _built(policy, lambda: self._now_s, folder)
         self._judge: Noting | None = None
         if self.pipeline.liveness is not None:
             self.pipeline.liveness = self._judge = Noting(self.pipeline.liveness)
@@ -169,28 +174,26 @@ class Door:
                 self._after_s = after_s
 
 
-def watched(film: Scene, enrolled: Snapshot, policies: Sequence[str]) -> list[Outcome]:
-    """What a daemon with each policy makes of a film, until all have accepted, or have answered and
-    STAYS_S are over.
+def watched(film: Scene, doors: Sequence[Door]) -> list[Outcome]:
+    """What each daemon makes of a film until it has accepted, or STAYS_S after its answer.
 
     Frames are made only as long as they are needed; nothing after that counts.
     """
-    doors = [Door(enrolled, policy) for policy in policies]
-    until_s = math.inf
+    until_s = dict.fromkeys(doors, math.inf)
     for index, at_s in enumerate(film.at_s.tolist()):
-        shut = [door for door in doors if not door.outcome.accepted]
-        if not shut or at_s > until_s:
+        there = [d for d in doors if not d.outcome.accepted and at_s <= until_s[d]]
+        if not there:
             break
         pixels, _ = film.take(index)
-        for door in shut:
+        for door in there:
             door.see(pixels, at_s, index)
-        if all(door.outcome.answers for door in doors):
-            until_s = min(until_s, at_s + STAYS_S)
+            if door.outcome.answers:
+                until_s[door] = min(until_s[door], at_s + STAYS_S)
     return [door.outcome for door in doors]
 
 
-def _built(policy: str, clock_s: Callable[[], float]) -> Pipeline:
-    config = Config(liveness=LivenessConfig.model_validate({"policy": policy}))
+def _built(policy: str, clock_s: Callable[[], float], folder: Path | None = None) -> Pipeline:
+    config = Config(liveness=LivenessConfig.model_validate({"policy": policy, "folder": folder}))
     clocks = Clocks(lambda: datetime.now(UTC), clock_s)
     return build_pipeline(config, clocks, at_door=False)[1]
 
@@ -258,18 +261,25 @@ def read_cases(file: Path) -> dict[int, Case]:
     def outcome(body: dict[str, Any]) -> Outcome:
         return Outcome(**{**body, "answers": tuple(body["answers"])})
 
-    cases = [
-        Case(**{**body, "off": outcome(body["off"]), "passive": outcome(body["passive"])})
-        for body in map(json.loads, lines)
-    ]
-    return {case.seed: case for case in cases}
+    def case(body: dict[str, Any]) -> Case:
+        beside = body.get("beside")
+        return Case(
+            **{
+                **body,
+                "off": outcome(body["off"]),
+                "passive": outcome(body["passive"]),
+                "beside": None if beside is None else outcome(beside),
+            }
+        )
+
+    return {one.seed: one for one in map(case, map(json.loads, lines))}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Which films to make: those of these kinds, in a share of `rounds` from a seed on.
 
-    None is begun after `seconds`.
+    None is begun after `seconds`. `beside` is the folder of another liveness model to watch them.
     """
 
     first_seed: int
@@ -277,10 +287,11 @@ class Plan:
     share: slice
     kinds: Sequence[str]
     seconds: float
+    beside: Path | None = None
 
     def films(self) -> list[tuple[int, str]]:
         """Seed and kind of each film."""
-        one = UNFITTED_KINDS if set(self.kinds) <= set(UNFITTED_KINDS) else ROUND
+        one = APART_KINDS if set(self.kinds) <= set(APART_KINDS) else ROUND
         numbered = list(enumerate(one * self.rounds, self.first_seed))
         return [(seed, kind) for seed, kind in numbered[self.share] if kind in self.kinds]
 
@@ -299,8 +310,11 @@ def make_cases(data: Path, file: Path, plan: Plan) -> None:
                 break
             film, enrolled = studio.film(seed, kind)
             fps = (len(film.at_s) - 1) / float(film.at_s[-1] - film.at_s[0])
-            off, passive = watched(film, enrolled, ("off", "passive"))
-            case = Case(seed, kind, round(fps, 1), off, passive)
+            doors = [Door(enrolled, policy) for policy in ("off", "passive")]
+            if plan.beside is not None:
+                doors.append(Door(enrolled, "passive", plan.beside))
+            off, passive, *others = watched(film, doors)
+            case = Case(seed, kind, round(fps, 1), off, passive, *others)
             out.write(json.dumps(asdict(case)) + "\n")
             out.flush()
 
@@ -370,8 +384,12 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
     visits = [case for case in cases if not case.attack]
     both = [case for case in visits if case.off.accepted and case.passive.accepted]
 
+    found: dict[str, Any] = {}
+    if cases and all(case.beside is not None for case in cases):
+        found["beside"] = beside(cases)
+
     # Attacks of the kinds that nothing is fitted to are films of their own.
-    kinds = UNFITTED_KINDS if {case.kind for case in cases} & {*UNFITTED_KINDS} else ATTACK_KINDS
+    kinds = APART_KINDS if {case.kind for case in cases} & {*APART_KINDS} else ATTACK_KINDS
 
     def of(kind: str) -> Iterator[Case]:
         return (case for case in cases if case.kind == kind)
@@ -390,7 +408,32 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
             "off": times(both, lambda case: case.off),
             "passive": times(both, lambda case: case.passive),
         },
+        **found,
     }
+
+
+def beside(cases: Iterable[Case]) -> dict[str, Any]:
+    """The other model's figures, and how many films each alone was wrong about."""
+    matched = [case for case in cases if case.off.accepted and case.beside is not None]
+    others = [replace(case, passive=case.beside, beside=None) for case in matched if case.beside]
+    found: dict[str, Any] = {}
+    for name, attack in (("bpcer", False), ("apcer", True)):
+        pairs = [
+            (one.passive.accepted is attack, other.passive.accepted is attack)
+            for one, other in zip(matched, others, strict=True)
+            if one.attack is attack
+        ]
+        found[name] = row(case for case in others if case.attack is attack)
+        found[name]["wrong_only_here"] = sum(one and not other for one, other in pairs)
+        found[name]["wrong_only_beside"] = sum(other and not one for one, other in pairs)
+    found["errors_by_kind"] = {
+        kind: [sum(case.passive.accepted is case.attack for case in of), len(of)]
+        for kind in sorted({case.kind for case in others})
+        if (of := [case for case in others if case.kind == kind])
+    }
+    known = [case for case in others if not case.attack and case.passive.accepted]
+    found["first_sight_to_accepted_s"] = times(known, lambda case: case.passive)
+    return found
 
 
 def table(figures: dict[str, Any]) -> str:
@@ -484,12 +527,13 @@ def main() -> None:
     parser.add_argument(
         "--kinds",
         default=",".join((*ATTACK_KINDS, *GENUINE_KINDS)),
-        help=f"or, in rounds of their own, {','.join(UNFITTED_KINDS)}",
+        help=f"or, in rounds of their own, {','.join(APART_KINDS)}",
     )
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
     parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose --key is replaced")
     parser.add_argument("--key", default="attacks")
+    parser.add_argument("--beside", type=Path, help="the folder of another liveness model")
     parser.add_argument("--recording", type=Path, help="watch this real film, and nothing else")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
@@ -501,7 +545,7 @@ def main() -> None:
     first, step = map(int, chosen.share.split("/"))
     share = slice(first, None, step)
     only = chosen.kinds.split(",")
-    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds)
+    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds, chosen.beside)
     make_cases(chosen.data, chosen.cases, plan)
     figures = summary(list(read_cases(chosen.cases).values()))
     if chosen.results is not None:
@@ -510,6 +554,8 @@ def main() -> None:
     print(table(figures))
     print(json.dumps(figures["first_sight_to_accepted_s"]))
     print(json.dumps(figures["visits_lost_attacks_passed_at"]))
+    if "beside" in figures:
+        print(json.dumps(figures["beside"]))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from attacks import ROUND, Case, Outcome, Plan, errors_at, read_cases, row, summ
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneglance.training.liveness.film import GENUINE_KINDS, KINDS, UNFITTED_KINDS
+from oneglance.training.liveness.film import APART_KINDS, GENUINE_KINDS, KINDS
 
 OUTCOMES = st.sampled_from(
     [
@@ -49,14 +49,14 @@ def test_only_who_is_matched_counts_and_errors_are_attacks_in_and_visitors_out(
 
 
 def test_kinds_that_nothing_is_fitted_to_come_in_rounds_and_tables_of_their_own() -> None:
-    plan = Plan(9000, 2, slice(None), UNFITTED_KINDS[:2], 1.0)
+    plan = Plan(9000, 2, slice(None), APART_KINDS[:2], 1.0)
     assert [seed for seed, _ in plan.films()] == [9000, 9001, 9003, 9004]
     through = Outcome(("accepted",), 0.1)
     figures = summary([Case(seed, kind, 15.0, through, through) for seed, kind in plan.films()])
     assert (figures["apcer"]["errors"], figures["bpcer"]["films"]) == (4, 0)
-    assert [figures["attacks"][kind]["errors"] for kind in UNFITTED_KINDS] == [2, 2, 0]
+    assert [figures["attacks"][kind]["errors"] for kind in APART_KINDS] == [2, 2, 0]
     lines = table(figures).splitlines()
-    assert len(lines) == 4 + len(GENUINE_KINDS) + len(UNFITTED_KINDS)
+    assert len(lines) == 4 + len(GENUINE_KINDS) + len(APART_KINDS)
 
 
 def test_an_attack_that_nobody_is_like_was_not_stopped_by_liveness() -> None:
@@ -87,3 +87,20 @@ def test_cases_are_read_as_they_were_written(tmp_path: Path) -> None:
     )
     accepted = Outcome(("accepted",), 0.15)
     assert read_cases(file) == {9003: Case(9003, "visit", 15.0, accepted, Outcome((), None))}
+
+
+def test_beside_another_model_tells_who_only_one_of_them_was_wrong_about() -> None:
+    known, accepted = Outcome(("accepted",), 0.1), Outcome(("accepted",), 0.5)
+    refused = Outcome(("presentation_attack",), None)
+    cases = [
+        Case(9001, "visit", 15.0, known, accepted, refused),
+        Case(9002, "visit", 15.0, known, accepted, accepted),
+        Case(9003, "phone_replay", 15.0, known, accepted, accepted),
+        Case(9004, "phone_replay", 15.0, known, refused, accepted),
+        Case(9005, "phone_replay", 15.0, refused, refused, accepted),
+    ]
+    told = summary(cases)["beside"]
+    assert (told["bpcer"]["wrong_only_here"], told["bpcer"]["wrong_only_beside"]) == (0, 1)
+    assert (told["apcer"]["wrong_only_here"], told["apcer"]["wrong_only_beside"]) == (0, 1)
+    assert told["errors_by_kind"] == {"phone_replay": [2, 2], "visit": [1, 2]}
+    assert "beside" not in summary([Case(9001, "visit", 15.0, known, accepted)])

@@ -21,12 +21,12 @@ from oneglance.faces.reader import load_image
 from oneglance.training.faces.drawn_faces import draw_face, draw_person
 from oneglance.training.liveness.acts import ACTS, Act, amount, blink
 from oneglance.training.liveness.film import (
+    APART_KINDS,
     ATTACK_KINDS,
     CUT_OUT_KIND,
     GENUINE_KINDS,
     KINDS,
     STANDING_KINDS,
-    UNFITTED_KINDS,
     Film,
 )
 from oneglance.training.liveness.footage import shots
@@ -62,7 +62,7 @@ def film_of(
     return render(kind, portraits, others, style, np.random.default_rng(seed), seconds=0.2, fps=15)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *UNFITTED_KINDS])
+@pytest.mark.parametrize("kind", [*KINDS, *APART_KINDS])
 def test_every_kind_is_a_film_of_its_person(
     kind: str, portraits: list[Portrait], others: list[Portrait]
 ) -> None:

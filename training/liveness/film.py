@@ -27,11 +27,11 @@ REPLAY_KINDS = ("phone_replay", "tablet_replay")
 SCREEN_KINDS = (*PHOTO_SCREEN_KINDS, *REPLAY_KINDS)
 ATTACK_KINDS = (*PRINT_KINDS, *SCREEN_KINDS)
 KINDS = (*GENUINE_KINDS, *ATTACK_KINDS)
-# Attacks that nothing is fitted to, nor any threshold chosen by: replays on a screen that stands
-# there and that nobody holds, and a print cut out along the head, which carries no margin along.
+# Attacks that are counted apart: replays on a screen that stands there and that nobody holds, and a
+# print cut out along the head, which carries no margin along.
 STANDING_KINDS = ("phone_standing", "tablet_standing")
 CUT_OUT_KIND = "print_cut_out"
-UNFITTED_KINDS = (*STANDING_KINDS, CUT_OUT_KIND)
+APART_KINDS = (*STANDING_KINDS, CUT_OUT_KIND)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

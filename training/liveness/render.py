@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from oneglance.training.liveness.acts import Act, amount
 from oneglance.training.liveness.camera import Camera
 from oneglance.training.liveness.film import (
+    APART_KINDS,
     CUT_OUT_KIND,
     GENUINE_KINDS,
     KINDS,
     REPLAY_KINDS,
     SCREEN_KINDS,
     STANDING_KINDS,
-    UNFITTED_KINDS,
     Film,
     Image,
     Points,
@@ -126,7 +126,7 @@ def render(
     fps: float | None = None,
     footage: Film | None = None,
 ) -> Film:
-    """A film of the person of `portraits`, of one of KINDS or UNFITTED_KINDS: a whole `scene`."""
+    """A film of the person of `portraits`, of one of KINDS or APART_KINDS: a whole `scene`."""
     there = scene(
         *(kind, portraits, others, style, rng),
         acts=acts,
@@ -160,7 +160,7 @@ def scene(
     footage: Film | None = None,
     plays: Callable[[float], float] | None = None,
 ) -> Scene:
-    """A scene of one of KINDS or UNFITTED_KINDS that shows the person of `portraits`; no frame is
+    """A scene of one of KINDS or APART_KINDS that shows the person of `portraits`; no frame is
     taken yet.
 
     `others` are portraits of other people: they hold photographs up, and parts of their pictures
@@ -170,7 +170,7 @@ def scene(
     scene's seconds to seconds of it, by default in a loop. Raises ValueError for an unknown kind,
     no portrait, or fewer than two for "visit_two_photos".
     """
-    known = (*KINDS, *UNFITTED_KINDS)
+    known = (*KINDS, *APART_KINDS)
     if kind not in known:
         raise ValueError(f"unknown kind of film {kind!r}; there are {', '.join(known)}")
     needed = "2 portraits" if kind == "visit_two_photos" else "1 portrait"
