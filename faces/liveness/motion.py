@@ -36,7 +36,7 @@ from oneglance.faces.liveness.trace import (
     halved,
 )
 
-CUES = ("ring", "carried", "unrest", "bump", "soft", "stir")
+CUES = ("ring", "carried", "unrest", "trunk", "bump", "soft", "stir")
 
 # Glances closer in time than this differ by less than what tracking can tell.
 LEAST_APART_S = 0.12
@@ -88,7 +88,7 @@ def measure(glances: Sequence[Glance]) -> dict[str, float]:
         return cues
     if since_s[-2] <= MOST_NOISE_S:
         ages = [_of(glances, -np.abs(since_s - age_s), fit) for age_s in UNREST_S]
-        cues["unrest"] = _unrest(list(dict.fromkeys(ages)), glances[-2], new)
+        cues["unrest"], cues["trunk"] = _moved(list(dict.fromkeys(ages)), glances[-2], new)
     fine = fit & (growth <= np.log(MOST_FINE_GROWTH))
     if fine.any():
         shapes = (points - middles[:, None]) / sides[:, None, None]
@@ -150,6 +150,8 @@ _PLACE = 0.2
 # moved that counts, in px of `Glance.wall`; so many places make a side; and where there are fewer
 # than a full one has, as of hair before a plain wall, the others are taken to have stayed.
 _SLOPED, _MOVED, _LEAST_PLACES, _FULL_PLACES = 6.0, 0.5, 4, 16
+# A trunk sways by less than a hand does; and so many places tell whether it did.
+_SWAYED, _LEAST_BELOW = 0.25, 6
 # Noise, in squared grey levels, as it was between two glances, and some.
 _MORE_NOISE, _REST_OF_NOISE = 1.3, 0.5
 # Slower shades than this, in px, are light that changes.
@@ -164,22 +166,33 @@ def _sides_of_head(places: NDArray[np.float64], spare: float) -> NDArray[np.bool
     return np.stack([(x < -out) & beside, (x > out) & beside, y <= -0.95])
 
 
+def _below_head(places: NDArray[np.float64], spare: float) -> NDArray[np.bool_]:
+    """Which places (n, 2) lie where a trunk is, below a head: (n,)."""
+    x, y = places.T
+    return np.asarray((np.abs(x) < 1.3 + spare) & (y > 0.8 - spare))
+
+
 def _around_head() -> NDArray[np.float64]:
-    """Places beside and above a head, float64 (n, 2) in sides of its box from its middle."""
+    """Places beside, above and below a head, float64 (n, 2) in sides of its box from its middle."""
     places = _square_grid(-1.5, 1.5, 22)
-    return places[_sides_of_head(places, 0.0).any(0)]
+    return places[_sides_of_head(places, 0.0).any(0) | _below_head(places, 0.0)]
 
 
 _AROUND = _around_head()
-_SIDES = _sides_of_head(_AROUND, 0.0)
+_SIDES, _BELOW = _sides_of_head(_AROUND, 0.0), _below_head(_AROUND, 0.0)
+# How far a place must have moved to count, squared.
+_WAY = np.where(_BELOW, _SWAYED, _MOVED) ** 2
 
 
-def _unrest(olds: Sequence[Glance], before: Glance, new: Glance) -> float:
-    """`unrest` of a glance against some of long ago; `before` is the one just before it."""
+def _moved(olds: Sequence[Glance], before: Glance, new: Glance) -> tuple[float, float]:
+    """`unrest` and `trunk` of a glance against some of long ago; `before` is the one just before
+    it.
+    """
     just = _Pair.of(before, new)
-    if np.count_nonzero(just.seen) < _LEAST_PLACES:
-        return _NOTHING
-    noise = _MORE_NOISE * _median(just.changed()[just.seen]) + _REST_OF_NOISE
+    wall = just.seen & ~_BELOW
+    if np.count_nonzero(wall) < _LEAST_PLACES:
+        return _NOTHING, _NOTHING
+    noise = _MORE_NOISE * _median(just.changed()[wall]) + _REST_OF_NOISE
     telling, moved = np.zeros_like(just.seen), np.zeros_like(just.seen)
     for old in olds:
         pair = _Pair.of(old, new)
@@ -188,14 +201,16 @@ def _unrest(olds: Sequence[Glance], before: Glance, new: Glance) -> float:
             tells = pair.seen & (slope > max(_SLOPED, noise))
             telling |= tells
             # A change of grey levels over their slope is a way, to first order.
-            moved |= tells & (pair.changed() - noise > slope * _MOVED**2)
+            moved |= tells & (pair.changed() - noise > slope * _WAY)
+    below = int((telling & _BELOW).sum())
+    trunk = float((moved & _BELOW).sum()) / below if below >= _LEAST_BELOW else _NOTHING
     told = _SIDES & telling
     shares = [
         float(moved[side].sum()) / max(int(side.sum()), _FULL_PLACES)
         for side in told
         if side.sum() >= _LEAST_PLACES
     ]
-    return sorted(shares)[-2] if len(shares) > 1 else _NOTHING
+    return (sorted(shares)[-2] if len(shares) > 1 else _NOTHING), trunk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,11 +235,10 @@ class _Pair:
         side = max(5, int(_PLACE * new.box.width / size) | 1)
         low = np.maximum(corner, other_corner)
         high = np.minimum(corner + one.shape[::-1], other_corner + other.shape[::-1])
-        # Nothing is looked for below.
-        high[1] = min(high[1], int(places[:, 1].max() / size) + side)
         at = np.floor(places / size).astype(int) - low
         seen = ((at >= side // 2) & (at < high - low - side // 2)).all(1)
-        seen &= _sides_of_head((places - old.box.centre) / old.box.width, 0.05).any(0)
+        were = (places - old.box.centre) / old.box.width
+        seen &= np.where(_BELOW, _below_head(were, 0.2), _sides_of_head(were, 0.05).any(0))
         begin, end = low - corner, high - corner
         one = one[begin[1] : end[1], begin[0] : end[0]]
         begin, end = low - other_corner, high - other_corner

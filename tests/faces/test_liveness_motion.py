@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -106,6 +107,44 @@ def test_hair_that_moves_before_a_plain_wall_is_no_moving_room() -> None:
             seen[part] = hair[20:500, right : right + 640][part]
         trace.see(np.repeat(seen[..., None], 3, 2), FACE, step * STEP_S)
     assert 0 < motion.measure(trace.glances)["unrest"] < 0.6
+
+
+def below(sway_px: float, begins: int = 330) -> tuple[Glance, ...]:
+    """A face that nods before a plain wall, and what lies below it from a row on, which sways."""
+    cloth = patterned(np.random.default_rng(7), 520, 680, 3.0)
+    trace = Trace()
+    for step in range(2 * FRAMES):
+        seen = np.full((480, 640), 128, np.uint8)
+        seen[200:300, 240:260] = cloth[200:300, 240:260]
+        right = 20 + sway_px * np.sin(step / 3)
+        moved = np.float32([[1, 0, right - 20], [0, 1, 0]])
+        swayed = cv2.warpAffine(cloth, moved, (640, 480))
+        seen[begins:, 170:470] = swayed[begins:, 170:470]
+        points = np.add(FACE, [0.0, 3.0 * np.sin(step / 1.7)])
+        trace.see(np.repeat(seen[..., None], 3, 2), points, step * STEP_S)
+    return trace.glances
+
+
+@pytest.mark.parametrize("sway_px", [1.5, 6.0])
+def test_a_trunk_sways_and_a_ledge_does_not(sway_px: float) -> None:
+    assert motion.measure(below(sway_px))["trunk"] > 0.9
+    assert motion.measure(below(0.0))["trunk"] == 0
+
+
+def test_where_nothing_is_to_be_seen_below_a_head_nothing_is_told_of_its_trunk() -> None:
+    assert math.isnan(motion.measure(below(0.0, begins=480))["trunk"])
+    low = below(0.0)[-1].box.centre[1]
+    assert low < 260
+    trace = Trace()
+    for step in range(2 * FRAMES):
+        # The frame ends at the chin.
+        points = np.add(FACE, [0.0, 160.0 + 3.0 * np.sin(step / 1.7)])
+        trace.see(FRAME, points, step * STEP_S)
+    assert math.isnan(motion.measure(trace.glances)["trunk"])
+
+
+def test_what_moves_below_a_head_is_no_moving_room() -> None:
+    assert motion.measure(below(6.0))["unrest"] in (0.0, pytest.approx(math.nan, nan_ok=True))
 
 
 def test_what_stays_looks_the_same_to_the_px_wherever_the_face_goes() -> None:

@@ -162,11 +162,15 @@ _MADE = frozenset(f"texture-made-{scale}" for scale in SCALES)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """What a film had come to after some of its looks; `weight` is what it counts in the fit."""
+    """What a film had come to after some of its looks; `weight` is what it counts in the fit.
+
+    `told` are the log odds that are not to be fitted: what other cues say already.
+    """
 
     live: bool
     cues: Mapping[str, float]
     weight: float
+    told: float = 0.0
 
 
 def samples_of(cases: Sequence[Case]) -> list[Sample]:
@@ -195,9 +199,11 @@ def stages_of(case: Case) -> Iterator[tuple[float, dict[str, float]]]:
 
 
 def fit_tables(
-    samples: Sequence[Sample], shapes: Mapping[str, Shape]
+    samples: Sequence[Sample], shapes: Mapping[str, Shape], *, biased: bool = True
 ) -> tuple[float, dict[str, Any]]:
     """The bias and the tables, as the manifest has them, that tell live from attack best.
+
+    Unless it may be `biased`, what is told stands where nothing more was measured: the bias is 0.
 
     A logistic model whose terms are monotone broken lines: coefficients of ramps that may not be
     negative, by accelerated projected gradient; `PULL` draws them to 0.
@@ -205,7 +211,7 @@ def fit_tables(
     live = np.array([sample.live for sample in samples])
     weight = np.array([sample.weight for sample in samples])
     weight /= weight.sum()
-    columns, most, knots = [np.ones(len(samples))], [0.0], {}
+    columns, most, knots = [np.full(len(samples), float(biased))], [0.0], {}
     for name, shape in shapes.items():
         values = np.array([sample.cues.get(name, math.nan) for sample in samples])
         known = np.isfinite(values)
@@ -221,7 +227,8 @@ def fit_tables(
             ramp = np.clip((values - low) / (high - low), 0, 1)
             columns.append(np.where(known, ramp, 0.0) * (1 if shape.rises else -1))
             most.append(shape.most / (len(at) - 1))
-    solved = _logistic(np.stack(columns, 1), live, weight, np.array(most))
+    told = np.array([sample.told for sample in samples])
+    solved = _logistic(np.stack(columns, 1), live, weight, np.array(most), told)
     tables, place = {}, 1
     for name, at in knots.items():
         steps = solved[place + 1 : place + len(at)] * (1 if shapes[name].rises else -1)
@@ -237,6 +244,7 @@ def _logistic(
     live: NDArray[np.bool_],
     weight: NDArray[np.float64],
     most: NDArray[np.float64],
+    told: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Coefficients, of which those with a `most` above 0 lie between 0 and it."""
     target = np.where(live, 1.0, -1.0)
@@ -245,7 +253,7 @@ def _logistic(
     pull = np.where(most > 0, PULL, LEVEL_PULL)
     pull[0] = 1e-4
     for step in range(STEPS):
-        margin = np.clip(target * (columns @ ahead), -40, 40)
+        margin = np.clip(target * (columns @ ahead + told), -40, 40)
         slope = -columns.T @ (weight * target / (1 + np.exp(margin))) + pull * ahead
         after = ahead - slope / steepest
         after = np.where(most > 0, np.clip(after, 0, most), after)

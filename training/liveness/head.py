@@ -85,6 +85,11 @@ class Head:
         # How far its five points are moved (5, 2) in units, from a film's two photographs.
         self.shifts: Points = np.zeros((5, 2))
 
+    def calm(self, part: float) -> None:
+        """Let the body move by a `part` of what it would; the head turns as it does."""
+        for path in (self.right, self.down, self._lean, self._breath, self._body_yaw):
+            path *= part
+
     def same_motion(self, portrait: Portrait, gain: float | NDArray[np.float32]) -> Head:
         """Another photograph that moves like this one."""
         other = copy.copy(self)

@@ -1,0 +1,102 @@
+"""How a table for the trunk is fitted on top of what other cues say, from films nobody watched."""
+
+from __future__ import annotations
+
+import numpy as np
+from liveness_choose import Look, Watched, passed_after
+from liveness_trunk import (
+    CALM_KIND,
+    CUE,
+    ROUND,
+    others,
+    planned,
+    raised,
+    samples_of,
+    shipped,
+    table,
+    with_trunk,
+)
+
+from oneglance.faces.liveness.fusion import Fusion, read_fusion
+from oneglance.training.liveness.film import APART_KINDS, KINDS, PRINT_KINDS
+
+
+def without_trunk() -> Fusion:
+    """A fusion that a head in a film on a screen passes by as easily as a living one."""
+    document = {
+        "format": "fusion-1",
+        "bias": -1.0,
+        "cues": {"bump": {"at": [0.0, 1.0], "odds": [0.0, 4.0]}},
+        "needs": ["bump"],
+        "passes": 1.0,
+        "fails": -1.0,
+        "fitted_on": {"data": "nothing"},
+    }
+    return read_fusion(document, "test")
+
+
+def films(count: int) -> list[Watched]:
+    """Half of them visits, which move below the head, half screens that stand there."""
+    rng = np.random.default_rng(4)
+    made = []
+    for seed in range(count):
+        kind = ("visit", "phone_standing", "visit", "tablet_photo")[seed % 4]
+        still = kind == "phone_standing"
+        trunk = rng.beta(1, 9, 6) if still else rng.beta(9, 1, 6)
+        bump = rng.normal(0.2 if kind == "tablet_photo" else 0.9, 0.1)
+        looks = [
+            Look(0.3 * n, n == 0, True, {"bump": float(bump), CUE: float(share)})
+            for n, share in enumerate(trunk)
+        ]
+        made.append(Watched(seed, kind, "fit", "ada", tuple(looks)))
+    return made
+
+
+def passed(kind: str, fusion: Fusion) -> float:
+    """The share of these films that pass."""
+    ends = [passed_after(film, fusion, 1.0) for film in films(120) if film.kind == kind]
+    return sum(end < 9 for end in ends) / len(ends)
+
+
+def test_what_is_still_below_a_head_comes_to_speak_against_it() -> None:
+    before, after = without_trunk(), with_trunk(without_trunk(), films(120))
+    assert passed("phone_standing", before) > 0.9
+    assert passed("phone_standing", after) < 0.3
+    assert passed("visit", after) > 0.9
+    odds = after.document.cues[CUE].odds
+    assert list(odds) == sorted(odds)
+    assert after.document.cues["bump"] == before.document.cues["bump"]
+    again = with_trunk(others(after), films(120))
+    assert np.allclose(again.document.cues[CUE].odds, odds, atol=0.05)
+
+
+def test_films_of_a_class_weigh_the_same_together_and_calm_visits_not_at_all() -> None:
+    calm = [Watched(900, CALM_KIND, "fit", "ada", films(1)[0].looks)]
+    samples = list(samples_of(films(40) + calm, without_trunk()))
+    assert len(samples) == 40 * 6
+    assert np.isclose(sum(one.weight for one in samples if one.live), 0.5)
+    assert all(np.isfinite(one.told) for one in samples)
+
+
+def test_a_trunk_that_cannot_be_seen_says_nothing_and_what_passes_stays() -> None:
+    after = with_trunk(without_trunk(), films(120))
+    assert after.weigh({"bump": 0.5}).log_odds == without_trunk().weigh({"bump": 0.5}).log_odds
+    fusion = read_fusion(shipped(after, fails=-1.5, films=120), "test")
+    assert (fusion.document.passes, fusion.document.fails) == (1.0, -1.5)
+    assert fusion.document.bias == without_trunk().document.bias
+    assert set(fusion.document.fitted_on) == {"data", CUE}
+    higher = raised(after, 0.4)
+    for trunk in (0.0, 0.5, 1.0):
+        seen = {"bump": 0.5, CUE: trunk}
+        assert np.isclose(higher.weigh(seen).log_odds, after.weigh(seen).log_odds + 0.4, atol=0.01)
+    assert higher.weigh({"bump": 0.5}).log_odds == after.weigh({"bump": 0.5}).log_odds
+
+
+def test_a_round_has_every_kind_in_the_end_and_a_table_a_line_for_each_pair_of_limits() -> None:
+    kinds = {planned(number) for number in range(4 * len(ROUND))}
+    assert kinds == {*KINDS, *APART_KINDS, CALM_KIND}
+    assert {planned(n) for n in range(4 * len(ROUND))} >= {*PRINT_KINDS}
+    after = with_trunk(without_trunk(), films(40))
+    lines = table(films(40), without_trunk(), after).splitlines()
+    assert lines[2].startswith("| without `trunk` | 20 of 20 |")
+    assert len({line.count("|") for line in lines}) == 1
