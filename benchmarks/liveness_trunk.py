@@ -10,7 +10,8 @@
 The films are watched as those of liveness_choose.py are. There are screens among them that nobody
 holds, heads that were cut out, and visitors who keep calmer than the renderer has them. `fit`
 leaves the tables of all other cues as they are, fits one for `trunk` on top of what they say, and
-shows what thresholds would do with the films of --chosen-on; --write puts it into the model.
+shows what thresholds would do with the films of --chosen-on; --write puts it into the model of
+--folder, which should be a copy: the shipped one does not weigh it.
 `recording` tells how much of a real person's trunk moves, and how much of the wall beside it.
 """
 

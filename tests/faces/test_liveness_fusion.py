@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,19 @@ def test_a_fusion_of_cues_that_nothing_measures_is_refused(tmp_path: Path) -> No
     (folder / "manifest.json").write_text(json.dumps({**manifest, "fusion": None}))
     with pytest.raises(ModelError, match="judges nothing"):
         load_liveness(folder)
+
+
+def test_the_table_for_the_trunk_that_the_docs_offer_fits_the_shipped_model(tmp_path: Path) -> None:
+    folder = tmp_path / "liveness-1"
+    shutil.copytree(default_folder(), folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    page = (Path(__file__).resolve().parents[2] / "docs/attacks.md").read_text()
+    (offered,) = re.findall(r'^"trunk": .*$', page, re.MULTILINE)
+    manifest["fusion"]["cues"] |= json.loads(f"{{{offered}}}")
+    manifest["fusion"]["fails"] = -1.5
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    offered_one, shipped = load_liveness(folder).fusion, load_liveness().fusion
+    seen = {"bump": 0.4, "unrest": 0.0}
+    odds = [offered_one.weigh({**seen, "trunk": trunk}).log_odds for trunk in (0.1, 1.0)]
+    assert odds[0] < shipped.weigh(seen).log_odds < odds[1]
+    assert offered_one.weigh(seen).log_odds == shipped.weigh(seen).log_odds

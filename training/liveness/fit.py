@@ -134,7 +134,8 @@ class Shape:
     points: int = 5
 
 
-# `ring` says what `carried` and `unrest` say, and `soft` was worth nothing beside `bump`.
+# `ring` says what `carried` and `unrest` say, `soft` was worth nothing beside `bump`, and `trunk`
+# turned visitors away.
 SHAPES = {
     "carried": Shape(rises=False),
     "unrest": Shape(rises=False),
