@@ -3,15 +3,12 @@
 python benchmarks/common_directions.py --images DATA/lfw_folds1-8.zip \
     --people DATA/lfw_people_folds1-8.csv --out models/mobileface-2 \
     [--folds 1,2,3,4,5,6] [--persons 300] [--directions 2] [--model DIR] [--seed N]
-python benchmarks/common_directions.py --faces lfw.npz --out models/mobileface-2 --stretch 6 [...]
+python benchmarks/common_directions.py --faces lfw.npz --out models/mobileface-2 [...]
 
 One face of each person is changed as doors would, made like those of domains.py but with other
 lamps, crops, walls and qualities. The mean template of each door is a row; the strongest directions
 of these rows, which are averages of hundreds of people each and no person's, are written into the
-manifest of --out as `common`. With --stretch that stays, and so many directions, its own and the
-next strongest at right angles to these, are written as `common_stretch`: a template with more than
---above of its length along them gets longer, by --by times what is above. Whether that is enough is
-what domains.py tells. Progress on stderr.
+manifest of --out as `common`. Progress on stderr.
 """
 
 from __future__ import annotations
@@ -29,7 +26,6 @@ from domains import Change, as_it_is, by_camera, encoded, folds_of, in_grey, rea
 from made_light import Image, Lamp, relit
 from numpy.typing import NDArray
 
-from oneglance.faces.calibration.setup import common_of
 from oneglance.faces.find.align import CHIP_SIZE
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.manifest import MANIFEST_NAME
@@ -110,26 +106,14 @@ def main() -> None:
         sys.stderr.write(f"{name}: {np.linalg.norm(mean):.2f} in common\n")
     file = arguments.out / MANIFEST_NAME
     manifest = json.loads(file.read_text())
-    if arguments.stretch is None:
-        manifest["common"] = _written(_strongest(np.stack(means), arguments.directions))
-    else:
-        common = common_of(model).astype(np.float64)
-        rest = np.stack(means) - (np.stack(means) @ common.T) @ common
-        more = _strongest(rest, arguments.stretch - len(common))
-        manifest["common_stretch"] = {
-            "directions": _written(np.concatenate([common, more])),
-            "above": arguments.above,
-            "by": arguments.by,
-        }
+    directions = _strongest(np.stack(means), arguments.directions)
+    written = directions.astype("<f4").tobytes()
+    manifest["common"] = base64.b64encode(written).decode()
     file.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def _strongest(rows: Points, count: int) -> Points:
     return np.asarray(np.linalg.svd(rows, full_matrices=False)[2][:count], np.float64)
-
-
-def _written(directions: Points) -> str:
-    return base64.b64encode(directions.astype("<f4").tobytes()).decode()
 
 
 def _arguments() -> argparse.Namespace:
@@ -142,9 +126,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folds", type=folds_of, default=[1, 2, 3, 4, 5, 6])
     parser.add_argument("--persons", type=int, default=300)
     parser.add_argument("--directions", type=int, default=2)
-    parser.add_argument("--stretch", type=int)
-    parser.add_argument("--above", type=float, default=0.3)
-    parser.add_argument("--by", type=float, default=1.0)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()

@@ -1,17 +1,18 @@
 """Does a visit's bound hold in a large gallery, and do enrolled people still get in?
 
 python benchmarks/gallery_size.py --faces lfw.npz --faces celeba.npz \
-    --same benchmarks/same_people.csv [--model DIR] [--people N] [--each N] [--galleries N] \
-    [--bar-for ROWS]
+    --same benchmarks/same_people.csv [--model DIR] [--people N] [--each N] [--kept-back N] \
+    [--galleries N] [--bar-for ROWS]
 
 The files are those of known_faces.py. From each set `--people` people (as many as it has) with
 `--each` pictures or more are enrolled, settled and fused into one row a person as the daemon does;
 the threshold is the one for their number, or for `--bar-for` rows. Everybody else of that set pays
 a visit twice: with one picture in all looks (equal), and, if there are several, with each of them
 for two looks in a row (different). Pairs of names that belong to one person are left out. Enrolled
-people come with their remaining pictures, if any. Visits are played by the door's own rule. At
-strict targets hardly any stranger is accepted in so few visits: the lax ones show how far below its
-bound the rule stays. One JSON object on stdout.
+people come with their remaining pictures, if any; with --kept-back they have that many or more and
+come with those after them, so that fewer pictures enrolled are compared on the same visits. Visits
+are played by the door's own rule. At strict targets hardly any stranger is accepted in so few
+visits: the lax ones show how far below its bound the rule stays. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def _measured(
     rng: np.random.Generator,
 ) -> list[Row]:
     of = {str(who): np.flatnonzero(faces.people == who) for who in np.unique(faces.people)}
-    enough = [who for who, pictures in of.items() if len(pictures) >= args.each]
+    kept_back = max(args.each, args.kept_back)
+    enough = [who for who, pictures in of.items() if len(pictures) >= kept_back]
     size = min(args.people, len(enough))
     rows_told = args.bar_for or size
     rules = []
@@ -114,7 +116,7 @@ def _measured(
         column = {who: at for at, who in enumerate(enrolled)}
         for who, pictures in of.items():
             if who in column:
-                rest = left[who][args.each :]
+                rest = left[who][kept_back:]
                 if len(rest):
                     visit = shown(settled[in_turn(rest)], compare)
                     for count in counts:
@@ -239,6 +241,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--each", type=int, default=3)
+    parser.add_argument("--kept-back", type=int, default=0, help="pictures that nobody comes with")
     parser.add_argument("--galleries", type=int, default=5)
     parser.add_argument("--bar-for", type=int, help="rows, if not those of the gallery")
     parser.add_argument("--seed", type=int, default=0)

@@ -4,8 +4,8 @@ One camera, one wall and one lamp leave the same mark in every template, so that
 through one door score higher than strangers' photographs do, on which the model's thresholds were
 fitted. Most of that mark is one common direction. It is taken out of all templates; what is left
 of the shift is put on the thresholds. Where nothing was learned about a door, directions of doors
-in general are taken out, and a template that has much of what doors have in common is made longer,
-since an L1 head scores longer ones lower. Figures and reasons: docs/calibration.md.
+in general are taken out, and a template that looks like those of bad doors is made longer, since an
+L1 head scores longer ones lower. Figures and reasons: docs/calibration.md.
 """
 
 from __future__ import annotations
@@ -30,22 +30,26 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """How much longer a template gets the more it has in common with the pictures of doors.
+    """How much longer a template gets the more it looks like the pictures of bad doors.
 
-    Of its part along `directions` float32 (k, d), of length 1 and at right angles, as a share of
-    its length, what exceeds `above` is added `by` times to the length.
+    For u, the template at length 1, that is base + by (u . along) + sum_i squares_i (u . d_i)^2 of
+    its length, if that is above 0. `along` float32 (d,) has length 1; `directions` d_i float32
+    (k, d) have, too, and are at right angles; `squares` is float32 (k,).
     """
 
-    directions: Templates
-    above: float
+    base: float
+    along: NDArray[np.float32]
     by: float
+    directions: Templates
+    squares: NDArray[np.float32]
 
     def factors(self, templates: Templates) -> Templates:
         """By how much templates (n, d) get longer, float32 (n, 1): 1 or more."""
         lengths = np.linalg.norm(templates, axis=1, keepdims=True)
-        parts = np.linalg.norm(templates @ self.directions.T, axis=1, keepdims=True)
-        shares = parts / np.maximum(lengths, 1e-12)
-        return np.asarray(1 + self.by * np.maximum(shares - self.above, 0.0), np.float32)
+        unit = templates / np.maximum(lengths, 1e-12)
+        squared = (unit @ self.directions.T) ** 2 @ self.squares
+        longer = self.base + self.by * (unit @ self.along) + squared
+        return np.asarray(1 + np.maximum(longer, 0.0)[:, np.newaxis], np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,8 +56,12 @@ def any_door(model: FaceModel) -> Door | None:
         directions = directions_of(written, model.template_size)
         stretch = None
         if told is not None:
+            (along,) = directions_of(told.along, model.template_size)
             marks = directions_of(told.directions, model.template_size)
-            stretch = Stretch(marks, told.above, told.by)
+            if len(marks) != len(told.squares):
+                raise ValueError("as many squares as directions are wanted")
+            squares = np.array(told.squares, np.float32)
+            stretch = Stretch(told.base, along, told.by, marks, squares)
     except ValueError as error:
         raise ModelError(
             f"the manifest's common is damaged ({error})", where=model.model_id, fix=FIX

@@ -231,17 +231,20 @@ class Origin(Part):
 
 
 class CommonStretch(Part):
-    """What is over `above` of a template's share along `directions` adds `by` times to its length.
+    """How much longer a template gets the more it looks like the pictures of bad doors.
 
-    For heads of the L1 kind, which score longer templates lower.
+    For u, the template at length 1, it gets longer by `base` + `by` (u . `along`) + the sum of
+    `squares`_i (u . `directions`_i)^2 of its length, if that is above 0. For heads of the L1 kind,
+    which score longer templates lower.
     """
 
-    directions: Directions = Field(
-        description="as `common`, which they contain: the others hold too much of a face to be "
-        "taken out"
-    )
-    above: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+    base: Annotated[float, Field(ge=-10, le=10, allow_inf_nan=False)]
+    along: Directions = Field(description="as `common`, of one row")
     by: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+    directions: Directions = Field(description="as `common`")
+    squares: tuple[Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)], ...] = Field(
+        min_length=1, max_length=64, description="one for each row of `directions`"
+    )
 
 
 class About(Part):

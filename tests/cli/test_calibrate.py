@@ -97,6 +97,7 @@ def test_from_kept_strangers_to_a_stricter_door(
     general = door_of(door, model)
     assert general is not None
     assert len(general.directions) > 1
+    assert general.stretch is not None
     assert f"{STRANGERS + 1} strangers are kept" in finding(door)[1]
     before = rule_of(door, model, general).bar(1)
     assert before == rule_of(door, model).bar(1)
@@ -112,6 +113,8 @@ def test_from_kept_strangers_to_a_stricter_door(
     assert not door.strangers_file.exists()
     found = door_of(door, model)
     assert found is not None
+    # It knows the door, and need not guess from each face.
+    assert found.stretch is None
     after = rule_of(door, model, found).bar(1)
     assert after.threshold > before.threshold
     assert after.threshold == found.lifted(before.threshold)
@@ -313,8 +316,11 @@ def test_a_manifest_with_directions_that_are_none_is_refused(
 ) -> None:
     whole = model.manifest.document
     assert whole.common_stretch is not None
-    stretch = whole.common_stretch.model_copy(update={"directions": common})
-    for damaged in ({"common": common}, {"common_stretch": stretch}):
+    parts = [{"common": common}] + [
+        {"common_stretch": whole.common_stretch.model_copy(update={name: common})}
+        for name in ("along", "directions")
+    ]
+    for damaged in parts:
         document = whole.model_copy(update=damaged)
         monkeypatch.setattr(model, "manifest", replace(model.manifest, document=document))
         with pytest.raises(ModelError, match=said):
@@ -337,11 +343,22 @@ def test_a_door_that_is_not_calibrated_is_stricter_with_faces_that_look_like_bad
     door = any_door(model)
     assert door is not None
     assert door.stretch is not None
-    common, marks = door.directions, door.stretch.directions
-    assert np.allclose(common @ marks.T @ marks, common, atol=1e-3)
+    marks = np.concatenate([door.stretch.directions, door.stretch.along[np.newaxis]])
     bare = np.linalg.svd(marks)[2][-1:].astype(np.float32)
-    rows = [(1 - share) * bare + share * marks[-1:] for share in (0.0, 0.3, 0.6)]
+    rows = [(1 - share) * bare + share * door.stretch.along for share in (0.0, 0.5, 0.7)]
     templates = np.concatenate([row / np.linalg.norm(row) for row in rows])
     lengths = np.linalg.norm(door.settled(templates), axis=1)
     assert lengths[0] == pytest.approx(1, abs=1e-3)
     assert 1 < lengths[1] < lengths[2]
+
+
+def test_a_stretch_without_a_square_for_each_direction_is_refused(
+    monkeypatch: pytest.MonkeyPatch, model: FaceModel
+) -> None:
+    whole = model.manifest.document
+    assert whole.common_stretch is not None
+    short = whole.common_stretch.model_copy(update={"squares": (1.0,)})
+    document = whole.model_copy(update={"common_stretch": short})
+    monkeypatch.setattr(model, "manifest", replace(model.manifest, document=document))
+    with pytest.raises(ModelError, match="as many squares"):
+        any_door(model)

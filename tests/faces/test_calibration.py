@@ -76,16 +76,19 @@ def test_settled_templates_keep_their_length_and_nothing_of_the_directions(
     assert settled(templates[:0], directions).shape == (0, SIZE)
 
 
-@given(seeds, st.floats(0, 0.9), st.floats(0, 3), st.floats(0.5, 2))
-def test_a_template_gets_longer_by_what_it_has_in_common_with_doors(
-    seed: int, above: float, by: float, length: float
+@given(seeds, st.floats(-0.5, 0.5), st.floats(0, 2), st.floats(-2, 2), st.floats(0.5, 2))
+def test_a_template_gets_longer_the_more_it_looks_like_pictures_of_bad_doors(
+    seed: int, base: float, by: float, squared: float, length: float
 ) -> None:
     axes = np.eye(SIZE, dtype=np.float32)
     templates = np.asarray(length * strangers(7, 0.4, seed), np.float32)
     nowhere = Spread(0.0, 1.0)
-    door = Door(axes[:2], nowhere, nowhere, Stretch(axes[:4], above, by))
-    shares = np.linalg.norm(templates[:, :4], axis=1, keepdims=True) / length
-    longer = 1 + by * np.maximum(0, shares - above)
+    squares = np.array([squared, 0.0, 1.0], np.float32)
+    stretch = Stretch(base, axes[0], by, axes[1:4], squares)
+    door = Door(axes[:2], nowhere, nowhere, stretch)
+    unit = templates / length
+    told = base + by * unit[:, :1] + squared * unit[:, 1:2] ** 2 + unit[:, 3:4] ** 2
+    longer = 1 + np.maximum(0, told)
     assert np.allclose(door.settled(templates), settled(templates, axes[:2]) * longer, atol=1e-5)
 
 
