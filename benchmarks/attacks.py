@@ -10,8 +10,8 @@ liveness, and a visit that it does not was lost by nobody's liveness; both are c
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
 made again, so that the run may be stopped at any time. The table and, with --results, a
-key of a JSON file are made of all lines. With --beside, another liveness model watches the same
-films. --recording watches a real film instead.
+key of a JSON file are made of all lines. With --strict-beside, a door with
+`liveness.strict` watches the same films. --recording watches a real film instead.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One film, watched twice; and, `beside` that, by another liveness model."""
+    """One film, watched twice; and, `beside` that, by a door with `liveness.strict`."""
 
     seed: int
     kind: str
@@ -134,12 +134,12 @@ class Noting(Liveness):
 class Door:
     """A daemon that has just started, and what it makes of one film up to the first acceptance.
 
-    `folder` is that of another liveness model than the shipped one.
+    `strict` is as in [liveness].
     """
 
-    def __init__(self, enrolled: Snapshot, policy: str, folder: Path | None = None) -> None:
+    def __init__(self, enrolled: Snapshot, policy: str, *, strict: bool = False) -> None:
         self._now_s = 0.0
-        self.pipeline = _built(policy, lambda: self._now_s, folder)
+        self.pipeline = _built(policy, lambda: self._now_s, strict=strict)
         self._judge: Noting | None = None
         if self.pipeline.liveness is not None:
             self.pipeline.liveness = self._judge = Noting(self.pipeline.liveness)
@@ -192,8 +192,8 @@ def watched(film: Scene, doors: Sequence[Door]) -> list[Outcome]:
     return [door.outcome for door in doors]
 
 
-def _built(policy: str, clock_s: Callable[[], float], folder: Path | None = None) -> Pipeline:
-    config = Config(liveness=LivenessConfig.model_validate({"policy": policy, "folder": folder}))
+def _built(policy: str, clock_s: Callable[[], float], *, strict: bool = False) -> Pipeline:
+    config = Config(liveness=LivenessConfig.model_validate({"policy": policy, "strict": strict}))
     clocks = Clocks(lambda: datetime.now(UTC), clock_s)
     return build_pipeline(config, clocks, at_door=False)[1]
 
@@ -279,7 +279,7 @@ def read_cases(file: Path) -> dict[int, Case]:
 class Plan:
     """Which films to make: those of these kinds, in a share of `rounds` from a seed on.
 
-    None is begun after `seconds`. `beside` is the folder of another liveness model to watch them.
+    None is begun after `seconds`. `strict_beside`: a door with `liveness.strict` watches them, too.
     """
 
     first_seed: int
@@ -287,7 +287,7 @@ class Plan:
     share: slice
     kinds: Sequence[str]
     seconds: float
-    beside: Path | None = None
+    strict_beside: bool = False
 
     def films(self) -> list[tuple[int, str]]:
         """Seed and kind of each film."""
@@ -311,8 +311,8 @@ def make_cases(data: Path, file: Path, plan: Plan) -> None:
             film, enrolled = studio.film(seed, kind)
             fps = (len(film.at_s) - 1) / float(film.at_s[-1] - film.at_s[0])
             doors = [Door(enrolled, policy) for policy in ("off", "passive")]
-            if plan.beside is not None:
-                doors.append(Door(enrolled, "passive", plan.beside))
+            if plan.strict_beside:
+                doors.append(Door(enrolled, "passive", strict=True))
             off, passive, *others = watched(film, doors)
             case = Case(seed, kind, round(fps, 1), off, passive, *others)
             out.write(json.dumps(asdict(case)) + "\n")
@@ -413,7 +413,7 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def beside(cases: Iterable[Case]) -> dict[str, Any]:
-    """The other model's figures, and how many films each alone was wrong about."""
+    """The strict door's figures, and how many films each alone was wrong about."""
     matched = [case for case in cases if case.off.accepted and case.beside is not None]
     others = [replace(case, passive=case.beside, beside=None) for case in matched if case.beside]
     found: dict[str, Any] = {}
@@ -533,7 +533,7 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose --key is replaced")
     parser.add_argument("--key", default="attacks")
-    parser.add_argument("--beside", type=Path, help="the folder of another liveness model")
+    parser.add_argument("--strict-beside", action="store_true", help="a strict door watches, too")
     parser.add_argument("--recording", type=Path, help="watch this real film, and nothing else")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
@@ -545,7 +545,7 @@ def main() -> None:
     first, step = map(int, chosen.share.split("/"))
     share = slice(first, None, step)
     only = chosen.kinds.split(",")
-    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds, chosen.beside)
+    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds, chosen.strict_beside)
     make_cases(chosen.data, chosen.cases, plan)
     figures = summary(list(read_cases(chosen.cases).values()))
     if chosen.results is not None:

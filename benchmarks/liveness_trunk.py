@@ -11,7 +11,7 @@ The films are watched as those of liveness_choose.py are. There are screens amon
 holds, heads that were cut out, and visitors who keep calmer than the renderer has them. `fit`
 leaves the tables of all other cues as they are, fits one for `trunk` on top of what they say, and
 shows what thresholds would do with the films of --chosen-on; --write puts it into the model of
---folder, which should be a copy: the shipped one does not weigh it.
+--folder, for doors with `liveness.strict`.
 `recording` tells how much of a real person's trunk moves, and how much of the wall beside it.
 """
 
@@ -190,7 +190,7 @@ def with_trunk(fusion: Fusion, films: Sequence[Watched]) -> Fusion:
 def _changed(fusion: Fusion, **update: object) -> Fusion:
     document = fusion.document.model_dump(mode="json")
     cues = {**document["cues"], **_mapping(update.pop("cues", {}))}
-    return read_fusion({**document, "cues": cues, **update}, "the fit")
+    return read_fusion({**document, "cues": cues, "strict": None, **update}, "the fit")
 
 
 def _mapping(value: object) -> Mapping[str, object]:
@@ -238,7 +238,7 @@ def table(films: Sequence[Watched], before: Fusion, after: Fusion) -> str:
         waits = "{:.2f}, {:.2f} s".format(*np.quantile(known, [0.5, 0.95])) if known else "-"
         return f"| {name} | {told} | {waits} |"
 
-    if CUE not in before.cues:
+    if CUE not in before.document.cues:
         lines.append(line(f"without `{CUE}`", before, before.document.passes))
     for passes in PASSES:
         for fails in FAILS:
@@ -255,16 +255,16 @@ def raised(fusion: Fusion, by: float) -> Fusion:
     )
 
 
-def shipped(after: Fusion, fails: float, films: int) -> dict[str, object]:
-    """The manifest's fusion: what it passes at stays as it was."""
-    document = after.document.model_dump(mode="json")
-    told = {
-        **document["fitted_on"],
-        CUE: f"on top of the other tables, on {films} films of people of LFW folds 1-6, standing"
-        " screens and cut-out heads among them; fails and the table's level chosen by those of fold"
-        " 7 and by visits in the judging style (docs/liveness.md#the-trunk)",
+def with_strict(before: Fusion, after: Fusion, fails: float, films: int) -> dict[str, object]:
+    """The manifest's fusion as before, and the cue's table for doors that are strict."""
+    strict = {
+        "cues": {CUE: after.document.cues[CUE].model_dump(mode="json")},
+        "fails": fails,
+        "fitted_on": f"on top of the other tables, on {films} films of people of LFW folds 1-6,"
+        " standing screens and cut-out heads among them; fails and the table's level chosen by"
+        " those of fold 7 and by visits in the judging style (docs/liveness.md#the-trunk)",
     }
-    return {**document, "fails": fails, "fitted_on": told}
+    return {**before.document.model_dump(mode="json"), "strict": strict}
 
 
 def main() -> None:
@@ -303,7 +303,7 @@ def main() -> None:
         print(table(list(read_cases(chosen.chosen_on).values()), before, after))
     if chosen.write:
         matched = sum(film.matched for film in films)
-        write_fusion(chosen.folder, shipped(after, chosen.fails, matched))
+        write_fusion(chosen.folder, with_strict(before, after, chosen.fails, matched))
 
 
 if __name__ == "__main__":

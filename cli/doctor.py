@@ -392,8 +392,9 @@ def _liveness(config: Config) -> Finding:
     def look() -> str:
         from oneglance.faces.liveness.judge import load_liveness
 
-        load_liveness(config.liveness.folder, threads=config.model.threads)
-        return policy
+        asks = config.liveness
+        load_liveness(asks.folder, threads=config.model.threads, strict=asks.strict)
+        return f"{policy}, strict" if asks.strict else policy
 
     return next(checked("daemon", "liveness", look))
 

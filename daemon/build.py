@@ -200,8 +200,9 @@ def _liveness(config: Config) -> tuple[Liveness | None, str]:
         return None, ""
     try:
         key = model_key(config)
-        folder, threads = config.liveness.folder, config.model.threads
-        return load_liveness(folder, threads=threads, public_key=key), ""
+        asks, threads = config.liveness, config.model.threads
+        loaded = load_liveness(asks.folder, threads=threads, public_key=key, strict=asks.strict)
+        return loaded, ""
     except ModelError as error:
         log.error("nobody is accepted: %s", error)
         return None, "liveness_model"

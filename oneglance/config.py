@@ -218,10 +218,13 @@ class LivenessConfig(Section):
 
     `passive` looks for a photograph, screen or mask on the way; `passive+challenge` also has the
     kiosk ask for a movement. With `off` a photograph of an enrolled person opens the door.
-    `folder` holds the model that judges; the shipped one if not given.
+    `strict` also weighs whether anything moves below the head: fewer screens that stand there pass,
+    and more visitors are turned away. `folder` holds the model that judges; the shipped one if not
+    given.
     """
 
     policy: Literal["off", "passive", "passive+challenge"] = "passive"
+    strict: bool = False
     folder: Path | None = None
 
 

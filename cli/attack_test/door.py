@@ -54,7 +54,8 @@ class Trial:
                 fix='write policy = "passive" into [liveness], then measure',
             )
         # The daemon would run on without it; here that is all there is to measure.
-        load_liveness(config.liveness.folder, threads=config.model.threads)
+        asks = config.liveness
+        load_liveness(asks.folder, threads=config.model.threads, strict=asks.strict)
         passive = config.liveness.model_copy(update={"policy": "passive"})
         config = config.model_copy(update={"liveness": passive})
         model, _ = build_pipeline(config, _clocks(clock_s))
@@ -73,6 +74,7 @@ class Trial:
             "software": __version__,
             "door": config.site.door,
             "policy": policy,
+            "strict": asks.strict,
             "measured": "passive",
             "model_id": model.model_id,
             "liveness_model": read_liveness(config.liveness.folder).name,

@@ -12,8 +12,8 @@ from liveness_trunk import (
     planned,
     raised,
     samples_of,
-    shipped,
     table,
+    with_strict,
     with_trunk,
 )
 
@@ -81,10 +81,13 @@ def test_films_of_a_class_weigh_the_same_together_and_calm_visits_not_at_all() -
 def test_a_trunk_that_cannot_be_seen_says_nothing_and_what_passes_stays() -> None:
     after = with_trunk(without_trunk(), films(120))
     assert after.weigh({"bump": 0.5}).log_odds == without_trunk().weigh({"bump": 0.5}).log_odds
-    fusion = read_fusion(shipped(after, fails=-1.5, films=120), "test")
-    assert (fusion.document.passes, fusion.document.fails) == (1.0, -1.5)
-    assert fusion.document.bias == without_trunk().document.bias
-    assert set(fusion.document.fitted_on) == {"data", CUE}
+    usual = read_fusion(with_strict(without_trunk(), after, fails=-1.5, films=120), "test")
+    for trunk in (0.0, 1.0):
+        seen = {"bump": 0.5, CUE: trunk}
+        assert usual.weigh(seen).log_odds == without_trunk().weigh(seen).log_odds
+        assert usual.stricter().weigh(seen).log_odds == after.weigh(seen).log_odds
+    assert usual.document.fails == without_trunk().document.fails
+    assert (usual.stricter().document.passes, usual.stricter().document.fails) == (1.0, -1.5)
     higher = raised(after, 0.4)
     for trunk in (0.0, 0.5, 1.0):
         seen = {"bump": 0.5, CUE: trunk}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -227,17 +226,41 @@ def test_a_fusion_of_cues_that_nothing_measures_is_refused(tmp_path: Path) -> No
         load_liveness(folder)
 
 
-def test_the_table_for_the_trunk_that_the_docs_offer_fits_the_shipped_model(tmp_path: Path) -> None:
+def test_a_strict_door_weighs_what_lies_below_the_head_and_all_else_as_before(
+    tmp_path: Path,
+) -> None:
+    usual, strict = load_liveness().fusion, load_liveness(strict=True).fusion
+    assert strict.document.passes == usual.document.passes
+    seen = {"bump": 0.4, "unrest": 0.0}
+    assert strict.weigh(seen).log_odds == usual.weigh(seen).log_odds
+    still, moving = (strict.weigh({**seen, "trunk": trunk}).log_odds for trunk in (0.1, 1.0))
+    assert still < usual.weigh({**seen, "trunk": 0.1}).log_odds < moving
+    assert usual.weigh({**seen, "trunk": 0.1}).log_odds == usual.weigh(seen).log_odds
+
     folder = tmp_path / "liveness-1"
     shutil.copytree(default_folder(), folder)
     manifest = json.loads((folder / "manifest.json").read_text())
-    page = (Path(__file__).resolve().parents[2] / "docs/attacks.md").read_text()
-    (offered,) = re.findall(r'^"trunk": .*$', page, re.MULTILINE)
-    manifest["fusion"]["cues"] |= json.loads(f"{{{offered}}}")
-    manifest["fusion"]["fails"] = -1.5
+    del manifest["fusion"]["strict"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    offered_one, shipped = load_liveness(folder).fusion, load_liveness().fusion
-    seen = {"bump": 0.4, "unrest": 0.0}
-    odds = [offered_one.weigh({**seen, "trunk": trunk}).log_odds for trunk in (0.1, 1.0)]
-    assert odds[0] < shipped.weigh(seen).log_odds < odds[1]
-    assert offered_one.weigh(seen).log_odds == shipped.weigh(seen).log_odds
+    assert load_liveness(folder)
+    with pytest.raises(ModelError, match=r"liveness\.strict is set, but .* no strict judgement"):
+        load_liveness(folder, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("strict", "why"),
+    [
+        ({"cues": {"bump": {"at": [0, 1], "odds": [0, 1]}}}, "weighed already"),
+        ({"fails": 9.0}, "fails of strict"),
+        ({"passes": 0.1}, "passes"),
+        ({"cues": {}}, "cues"),
+    ],
+)
+def test_a_strict_judgement_that_contradicts_the_other_is_refused(
+    strict: dict[str, Any], why: str
+) -> None:
+    fusion = dict(read_liveness().fusion or {})
+    table = {"trunk": {"at": [0, 1], "odds": [-1, 1]}}
+    fusion["strict"] = {"cues": table, "fails": -1.5, "fitted_on": "a test", **strict}
+    with pytest.raises(ModelError, match=why):
+        read_fusion(fusion, "manifest.json")
