@@ -99,6 +99,6 @@ class CertificateWatch:
             try:
                 self._ends = self._look()
                 pause_s = LOOK_EVERY_S
-            except (OSError, ConfigError):
+            except (OSError, ValueError, ConfigError):
                 # Why the broker is not reached or trusted is told by who wants to speak with it.
                 pause_s = self._again_s

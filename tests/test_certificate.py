@@ -74,12 +74,13 @@ def test_its_end_is_near_from_three_weeks_on(left: timedelta, soon: bool, wait_u
 
 
 def test_a_broker_that_is_away_is_no_news_and_is_looked_for_again(wait_until: Wait) -> None:
-    answers: list[datetime | None] = [None, None, NOW]
+    # A name that is none raises UnicodeError where it is looked up.
+    answers: list[datetime | Exception] = [ConnectionRefusedError(), UnicodeError(), NOW]
 
     def look() -> datetime:
         answer = answers.pop(0)
-        if answer is None:
-            raise ConnectionRefusedError
+        if isinstance(answer, Exception):
+            raise answer
         return answer
 
     watch = CertificateWatch(look, lambda: NOW, again_s=0.01)
