@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oneglance.cli.hidden import ask_hidden
 from oneglance.cli.options import ConfigOption
 
 
@@ -101,7 +102,7 @@ def set_pin(
         key, "administrator's key", "make one: oneglance keys make administrator --id hall-admin"
     )
     password = read_password(password_file, "MQTT password") if password_file else None
-    pin = typer.prompt("New PIN", hide_input=True, confirmation_prompt=True)
+    pin = ask_hidden("New PIN", again=True)
     sealed = admin_secret.sealed(admin_secret.AdminKey(key.stem, private, user, password), pin)
     admin_secret.write(file, sealed)
     attempts = file.with_name(f"{file.name}.attempts")

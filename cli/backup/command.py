@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from oneglance.cli.hidden import ask_hidden
 from oneglance.cli.options import ConfigOption
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def asked_passphrase(file: Path | None, *, again: bool) -> str:
     if file is not None:
         passphrase = read_password(file, "backup's passphrase")
     else:
-        passphrase = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=again)
+        passphrase = ask_hidden("Passphrase", again=again)
     if again and len(passphrase) < PASSPHRASE_LEAST:
         raise BackupError(
             f"a passphrase of {len(passphrase)} characters is found by trying",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneglance.cli.hidden import ask_hidden
 from oneglance.cli.options import ConfigOption
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def pin(person_id: PersonId, none: NoneOption = False, config: ConfigOption = No
 
     digits = None
     if not none:
-        digits = checked_pin(
-            typer.prompt("PIN", hide_input=True, confirmation_prompt="The same again", err=True)
-        )
+        digits = checked_pin(ask_hidden("PIN", again="The same again"))
     said = {"pin": "taken away" if none else "given"}
     _change(config, person_id, said, lambda held, since: held.with_pin(person_id, since, digits))
     typer.echo(f"{person_id} has {'no PIN any more' if none else 'this PIN'}.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -189,3 +191,19 @@ def test_a_new_gallery_key_opens_the_badges_and_the_old_one_no_more(door: Path) 
     assert held(door).claimed_by_badge("1").person_id == "ada"
     with pytest.raises(GalleryError):
         read_credentials(config.credentials_file, old)
+
+
+def test_a_pin_by_a_pipe_is_taken_without_a_word_about_terminals(door: Path) -> None:
+    command = [sys.executable, "-m", "oneglance.cli.start", "people", "pin", "ada"]
+    told = subprocess.run(
+        [*command, "--config", str(door / "oneglance.toml")],
+        input="480213\n480213\n",
+        capture_output=True,
+        text=True,
+        # Without a terminal of its own, as a script of a timer is.
+        start_new_session=True,
+        check=True,
+    )
+    assert held(door).has("ada") == (False, True)
+    assert "Warning" not in told.stderr
+    assert "480213" not in told.stdout + told.stderr
