@@ -24,6 +24,7 @@ from pydantic import (
 from oneglance.access_config import AccessConfig, access_mistakes
 from oneglance.errors import ConfigError, os_fix
 from oneglance.schedule import Schedule, zone_of
+from oneglance.secret_file import check_unchangeable
 from oneglance.section import Section
 from oneglance.topic_level import Level
 
@@ -528,11 +529,14 @@ def load_config(path: Path | None = None, own: str = "") -> Config:
 
     Relative paths in it are taken from the file's own folder, and so are the keys that it does not
     name. Raises ConfigError that lists every mistake, with the nearest known key where one was
-    misspelt.
+    misspelt, or says that everybody on this machine can change the file.
     """
     file = config_file(path, own)
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as opened:
+            # It names the keys that count: who can change it owns the door.
+            check_unchangeable(opened.fileno(), str(file))
+            data = tomllib.load(opened)
     except FileNotFoundError:
         raise ConfigError(
             "there is no configuration",

@@ -1,4 +1,4 @@
-"""Files that hold keys or a password: who may read the secret ones, and change the public ones."""
+"""Who may read the files that hold keys or a password, and change those that only must be true."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def read_password(path: Path, what: str) -> str:
 
 
 def check_unchangeable(descriptor: int, where: str) -> None:
-    """Raise ConfigError if everybody on this machine may write to an open file of public keys."""
+    """Raise ConfigError if everybody on this machine may write to this open file."""
     if os.fstat(descriptor).st_mode & stat.S_IWOTH:
         raise ConfigError(
             "everybody on this machine can change it, so that it proves nothing",

@@ -259,6 +259,17 @@ def test_what_is_no_toml_is_one_clear_line(tmp_path: Path, content: bytes) -> No
         load_config(file)
 
 
+def test_one_that_everybody_can_change_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "oneglance.toml"
+    file.write_text("")
+    file.chmod(0o666)
+    with pytest.raises(ConfigError, match="everybody on this machine can change it") as told:
+        load_config(file)
+    assert told.value.fix.endswith(f"chmod 644 {file}")
+    file.chmod(0o664)
+    assert load_config(file).site == Config().site
+
+
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "oneglance.toml").mkdir()
     with pytest.raises(ConfigError, match="cannot read it"):
