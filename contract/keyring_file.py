@@ -98,6 +98,13 @@ class PinnedKeys:
         # Set together: the mark of one reading must never go with the keys of another.
         self._held: tuple[tuple[int, ...] | None, Keyring] = None, Keyring()
         self._failure = ""
+        self._ever_held = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether the file cannot be used now; one that was never there is not lost."""
+        self.current()
+        return bool(self._failure) and (self._ever_held or self._path.exists())
 
     def current(self) -> Keyring:
         """What the file holds now; empty, so that nothing passes, while it cannot be used."""
@@ -107,7 +114,7 @@ class PinnedKeys:
             seen, ring = self._held
             if mark is None or mark != seen:
                 ring = self._read(self._path)
-                self._held, self._failure = (mark, ring), ""
+                self._held, self._failure, self._ever_held = (mark, ring), "", True
         except ConfigError as error:
             level = logging.ERROR if str(error) != self._failure else logging.DEBUG
             log.log(level, "nobody's signature counts: %s", error)

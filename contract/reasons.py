@@ -175,6 +175,12 @@ REASONS = (
         "put the newer one back, or `oneglance people accept-restore`",
     ),
     Reason(
+        "keyring_error",
+        "the keyring is gone, damaged or for everybody to change: no command counts",
+        Effect.NO_CLAIMS,
+        "the journal says which; put a copy back, e.g. the lock's",
+    ),
+    Reason(
         "sharing_replayed",
         "an older version of the shared gallery was put back at the broker; the newer one counts",
         Effect.EVERYBODY,

@@ -184,6 +184,7 @@ class Daemon:
                 *(cameras, vision, exchange, publisher, notifier, self._stopping),
                 credentials=credentials,
                 shared=shared,
+                keys_lost=outlet.keys_lost if outlet is not None else lambda: False,
                 notice=notice,
                 may_leave=lambda: quiet.long_enough() and self._giving_way.is_set(),
             )

@@ -382,7 +382,8 @@ def build_outlet(
 
     desk = CommandDesk(topics, verbs, authority, answer, clocks, command)
     parts = issuer, publisher, desk, scribe, preview, clocks
-    return Outlet(*parts, glance.offer, looks.work, lock_test), shared
+    ways = glance.offer, looks.work, lock_test, lambda: keys.lost
+    return Outlet(*parts, *ways), shared
 
 
 def build_sharing(

@@ -34,6 +34,7 @@ def supervise(
     *,
     credentials: CredentialWatch | None = None,
     shared: Sharing | None = None,
+    keys_lost: Callable[[], bool] = lambda: False,
     notice: Notice | None = None,
     may_leave: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -70,9 +71,10 @@ def supervise(
         lost = _lost(cameras, told=reasons or ())
         broker = () if publisher is None else _of_broker(publisher)
         claims = (credentials.problem,) if credentials is not None and credentials.problem else ()
+        keyring = ("keyring_error",) if keys_lost() else ()
         sharing = shared.problems if shared is not None else ()
-        found = (*starting, *lost, *sorted(complaints), *vision.problems, *claims, *sharing)
-        now = tuple(dict.fromkeys((*found, *broker)))
+        found = (*starting, *lost, *sorted(complaints), *vision.problems)
+        now = tuple(dict.fromkeys((*found, *claims, *keyring, *sharing, *broker)))
         if now != reasons:
             reasons = now
             notifier.status(", ".join(now) or "watching the door")

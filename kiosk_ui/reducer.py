@@ -83,7 +83,7 @@ STILL_SEES = {"camera_corrupt", "camera_resized", "camera_slow", "camera_fast"} 
     "sharing_replayed",
 }
 # No badges or PINs count, but faces do.
-NO_CLAIMS = {"credentials_restored", "credentials_error"}
+NO_CLAIMS = {"credentials_restored", "credentials_error", "keyring_error"}
 SEES_NOTHING = {"camera_lost", "camera_dark", "camera_frozen"}
 # Where a PIN helps, the button that opens the pad is shown.
 _OFFERS_PAD = {

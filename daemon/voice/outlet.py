@@ -32,7 +32,8 @@ class Outlet:
 
     `publisher`, `desk`, `scribe` and `preview` belong to other threads as well; whoever builds
     the daemon starts and stops them. `on_show` gets each step, in the vision thread; `on_work` is
-    called by each `work`. What `lock_test` was asked for leaves with the next `turn`.
+    called by each `work`. What `lock_test` was asked for leaves with the next `turn`. `keys_lost`
+    tells whether the keyring cannot be used, so that no command counts.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Outlet:
         on_show: Callable[[Sequence[StepReport]], None] = lambda _reports: None,
         on_work: Callable[[], None] = lambda: None,
         lock_test: LockTest | None = None,
+        keys_lost: Callable[[], bool] = lambda: False,
     ) -> None:
         self.publisher = publisher
         self.desk = desk
         self.scribe = scribe
         self.preview = preview
+        self.keys_lost = keys_lost
         self._issuer = issuer
         self._clocks = clocks
         self._on_show = on_show

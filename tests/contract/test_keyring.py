@@ -232,6 +232,22 @@ def test_pins_that_cannot_even_be_looked_for_count_for_nothing(tmp_path: Path) -
     assert PinnedKeys(path).current() == Keyring()
 
 
+def test_keys_that_were_never_there_are_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    pins = PinnedKeys(path, read_keyring)
+    assert not pins.lost
+    path.write_text("{")
+    assert pins.lost
+    write_keyring(path, rotated())
+    assert not pins.lost
+    path.unlink()
+    assert pins.lost
+    write_keyring(path, rotated())
+    assert not pins.lost
+    path.chmod(0o646)
+    assert pins.lost
+
+
 def test_keys_that_everybody_can_change_count_for_nothing(
     tmp_path: Path, key_files: tuple[Path, Path]
 ) -> None:

@@ -271,6 +271,28 @@ def test_a_lost_camera_degrades_the_status_and_comes_back(
     wait_until(lambda: listener.states()[-1] == ("offline", ()), "no farewell")
 
 
+def test_a_keyring_that_is_gone_is_told_of_until_it_is_back(
+    house: House,
+    tmp_path: Path,
+    network_camera: Any,
+    broker: MqttConfig,
+    listen: Callable[..., Any],
+    wait_until: Wait,
+) -> None:
+    listener = listen(broker)
+    keyring = ring_file(tmp_path)
+    commands = CommandsConfig(keyring_file=keyring)
+    with running(Daemon(house(network_camera.url, mqtt=broker, commands=commands))) as daemon:
+        here = ("degraded", ("gallery_empty",))
+        wait_until(lambda: listener.states()[-1:] == [here], "never ready")
+        away = keyring.rename(tmp_path / "away")
+        gone = ("degraded", ("gallery_empty", "keyring_error"))
+        wait_until(lambda: listener.states()[-1] == gone, "the loss was not told")
+        away.rename(keyring)
+        wait_until(lambda: listener.states()[-1] == here, "it did not come back")
+    assert daemon.error is None
+
+
 def test_reload_reads_the_gallery_again_and_answers_only_who_may_ask(
     house: House,
     tmp_path: Path,

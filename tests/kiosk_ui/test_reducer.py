@@ -395,7 +395,7 @@ def test_a_camera_that_only_misbehaves_still_lets_people_in() -> None:
 
 
 def test_badges_and_pins_that_cannot_be_read_keep_no_face_out() -> None:
-    for reason in ("credentials_restored", "credentials_error"):
+    for reason in ("credentials_restored", "credentials_error", "keyring_error"):
         state = after(*ONLINE, (1.0, status(ServiceState.DEGRADED, reason)))
         assert state.screen.kind is Kind.IDLE
 
