@@ -183,6 +183,7 @@ def build_pipeline(
         problem=problem,
         permit=permit,
         challenges=challenges,
+        in_doubt=config.liveness.asks == "doubtful",
         settle=_as_it_is if door is None else door.settled,
         combine=newest if L1Head.behind(model.compare, model.template_size) is None else fuse,
         on_stage=on_stage,

@@ -17,7 +17,13 @@ from oneglance.daemon.sight.covered import covered_hint
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
 from oneglance.daemon.sight.visitor import Visitor
 from oneglance.daemon.sight.watcher import Seen, Watcher
-from oneglance.daemon.visit.alive import confirm, lasting, refused
+from oneglance.daemon.visit.alive import (
+    confirm,
+    confirm_in_doubt,
+    is_clear,
+    lasting,
+    refused,
+)
 from oneglance.daemon.visit.attention import Attention, Batch, worth
 from oneglance.daemon.visit.challenge import Challenge, Prompt
 from oneglance.daemon.visit.challenges import Challenges
@@ -82,6 +88,7 @@ class _Face:
     verdict: Verdict | None = None
     prompt: Prompt | None = None
     judged: bool = False
+    clear: bool = False
 
     @property
     def under_way(self) -> bool:
@@ -108,8 +115,8 @@ class Pipeline:
     monotonic clock that stamps the frames. With a `liveness` only people whom it has seen to be
     alive are accepted; while there is a `problem`, a status reason, nobody is. `permit` has the
     last word about who is recognised in a gallery: it returns the verdict, or its rejection.
-    `challenges`, where given, has each visitor asked to move who would be accepted. `on_stage` is
-    told what each stage took.
+    `challenges`, where given, has each visitor asked to move who would be accepted; with `in_doubt`
+    only those of whom `liveness` is not sure. `on_stage` is told what each stage took.
     """
 
     def __init__(
@@ -126,6 +133,7 @@ class Pipeline:
         problem: str = "",
         permit: Callable[[Verdict, Snapshot], Verdict] = lambda verdict, _gallery: verdict,
         challenges: Challenges | None = None,
+        in_doubt: bool = False,
         settle: Callable[[Templates], Templates] = lambda templates: templates,
         combine: Callable[[Templates], Templates] = fuse,
         on_stage: OnStage | None = None,
@@ -143,6 +151,7 @@ class Pipeline:
         self._lifetime_s = lifetime_s
         self._clock_s = clock_s
         self._permit = permit
+        self._in_doubt = in_doubt
         self._settle = settle
         self._combine = combine
         self._on_stage = on_stage
@@ -465,7 +474,7 @@ class Pipeline:
 
     def _unless_challenged(self, face: _Face, verdict: Verdict | None) -> Verdict | None:
         """The verdict, unless the visitor must move before it can be one."""
-        if verdict is None or not verdict.accepted or self.challenges is None:
+        if verdict is None or not verdict.accepted or self.challenges is None or face.clear:
             return verdict
         face.seen.visitor.challenge = self.challenges.begin(verdict)
         return None
@@ -483,8 +492,15 @@ class Pipeline:
             return refused(verdict)
         if self.liveness is None:
             return verdict
-        found = self.liveness.judge(face.seen.visitor.trace, at_s).verdict
-        confirmed = confirm(verdict, found, over=visit.over(at_s))
+        trace, over = face.seen.visitor.trace, visit.over(at_s)
+        found = self.liveness.judge(trace, at_s)
+        face.clear = self._in_doubt and is_clear(found)
+        if self._in_doubt and not over:
+            trace.seen_alive |= found.passed
+            late = visit.half_over(at_s)
+            confirmed = confirm_in_doubt(verdict, found, late=late, passed=trace.seen_alive)
+        else:
+            confirmed = confirm(verdict, found.verdict, over=over)
         visit.held_back = confirmed is None
         return confirmed
 

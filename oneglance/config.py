@@ -218,13 +218,15 @@ class LivenessConfig(Section):
     """What is asked of a face besides resembling somebody: docs/liveness.md.
 
     `passive` looks for a photograph, screen or mask on the way; `passive+challenge` also has the
-    kiosk ask for a movement. With `off` a photograph of an enrolled person opens the door.
+    kiosk ask for a movement: of everybody, or, if it `asks` the doubtful, only of those who were
+    seen to live, but not clearly. With `off` a photograph of an enrolled person opens the door.
     `strict` also weighs whether anything moves below the head: fewer screens that stand there pass,
     and more visitors are turned away. `folder` holds the model that judges; the shipped one if not
     given.
     """
 
     policy: Literal["off", "passive", "passive+challenge"] = "passive"
+    asks: Literal["everybody", "doubtful"] = "everybody"
     strict: bool = False
     folder: Path | None = None
 
@@ -593,6 +595,8 @@ def _contradictions(config: Config) -> list[str]:
         mistakes.append("kiosk: pin_pad needs key_file, the key that signs what is entered")
     if config.model.name is not None and config.model.folder is not None:
         mistakes.append("model: give name or folder, not both")
+    if config.liveness.asks == "doubtful" and config.liveness.policy != "passive+challenge":
+        mistakes.append('liveness: asks is for policy = "passive+challenge"')
     audit = config.audit
     if audit.snapshots and audit.snapshot_days > audit.keep_days:
         mistakes.append(

@@ -190,6 +190,7 @@ def test_somebody_elses_file_in_the_current_folder_leads_nobody(
             "[audit]\nsnapshots = true\nsnapshot_days = 30\nkeep_days = 29",
             "snapshot_days is more than keep_days",
         ),
+        ('[liveness]\nasks = "doubtful"', 'asks is for policy = "passive+challenge"'),
     ],
 )
 def test_what_contradicts_itself_is_refused(tmp_path: Path, text: str, why: str) -> None:

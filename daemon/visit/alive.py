@@ -20,6 +20,10 @@ LASTING = 2.4
 PASSING_OF_100 = 70
 PASSING = 1.45
 
+# At or above these log odds nobody is asked to move where only those are of whom it is in doubt
+# that they live. Chosen on rendered films (docs/liveness.md#only-in-doubt).
+CLEAR = 2.0
+
 
 def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict | None:
     """What becomes of an accepted verdict with what was `found`; None to keep gathering.
@@ -33,6 +37,24 @@ def confirm(verdict: Verdict, found: fusion.Verdict, *, over: bool) -> Verdict |
             return None
         case _:
             return refused(verdict)
+
+
+def is_clear(found: fusion.Judgement) -> bool:
+    """Whether a face was seen to live beyond doubt."""
+    return found.passed and found.log_odds >= CLEAR
+
+
+def confirm_in_doubt(
+    verdict: Verdict, found: fusion.Judgement, *, late: bool, passed: bool
+) -> Verdict | None:
+    """As `confirm`, where who is still in doubt when it is `late` will be asked to move.
+
+    Until then a visitor has time to be seen clearly. `passed` says that this face was seen to
+    live at some moment, which is what everybody needs who is asked.
+    """
+    if is_clear(found) or found.verdict is fusion.Verdict.FAILED:
+        return confirm(verdict, found.verdict, over=False)
+    return confirm(verdict, fusion.Verdict.PASSED, over=False) if late and passed else None
 
 
 def lasting(found: Sequence[fusion.Judgement]) -> fusion.Verdict:

@@ -130,6 +130,10 @@ class Visit:
         """Whether all looks were taken or patience is over: what the visit has shown must do."""
         return self.spent or self._waited(at_s, self._patience_s)
 
+    def half_over(self, at_s: float) -> bool:
+        """Whether half of the patience is over, or all looks were taken."""
+        return self.spent or self._waited(at_s, self._patience_s / 2)
+
     def finished(self, at_s: float) -> bool:
         """Whether nothing that is still to come could have the visit accepted.
 

@@ -61,9 +61,11 @@ class Trace:
     """The glances at one face, oldest first, and what the looks at it showed.
 
     Its memory is bounded. Time that runs backwards begins it anew: it is another recording.
+    `seen_alive` is for whoever judges the face, to note that it passed at some moment.
     """
 
     def __init__(self) -> None:
+        self.seen_alive = False
         self._glances: deque[Glance] = deque(maxlen=MOST_GLANCES)
         self._looks: deque[tuple[float, Mapping[str, float]]] = deque(maxlen=MOST_LOOKS)
         self._seen_at_s = float("-inf")
@@ -85,6 +87,7 @@ class Trace:
 
     def begin_anew(self) -> None:
         """Another face took over the track: nothing seen before counts for it."""
+        self.seen_alive = False
         self._glances.clear()
         self._looks.clear()
         self._seen_at_s = float("-inf")

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneglance.contract.messages import Liveness
-from oneglance.daemon.visit.alive import LASTING, PASSING, confirm, lasting
+from oneglance.daemon.visit.alive import (
+    CLEAR,
+    LASTING,
+    PASSING,
+    confirm,
+    confirm_in_doubt,
+    is_clear,
+    lasting,
+)
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.liveness import fusion
 
@@ -46,6 +54,26 @@ def look(log_odds: float, verdict: fusion.Verdict = PASSED) -> fusion.Judgement:
 
 
 LOOKS = st.builds(look, st.floats(-8, 8) | st.just(LASTING), st.sampled_from(fusion.Verdict))
+
+
+@given(LOOKS, st.booleans(), st.booleans())
+def test_only_the_clear_are_accepted_before_it_is_late(
+    found: fusion.Judgement, late: bool, passed: bool
+) -> None:
+    verdict = confirm_in_doubt(ACCEPTED, found, late=late, passed=passed)
+    if is_clear(found):
+        assert found.log_odds >= CLEAR
+        assert verdict is not None
+        assert verdict.accepted
+    elif found.verdict is FAILED:
+        assert verdict is not None
+        assert not verdict.accepted
+    elif late and passed:
+        # What follows is a challenge.
+        assert verdict is not None
+        assert verdict.accepted
+    else:
+        assert verdict is None
 
 
 def test_most_looks_of_a_challenge_must_clearly_show_a_living_face() -> None:

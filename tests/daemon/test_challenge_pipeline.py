@@ -14,6 +14,7 @@ from test_pipeline import PATIENCE_S, Bench, judging, obama, portrait, scene
 from oneglance.contract.messages import Liveness, Step
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.visit.alive import CLEAR
 from oneglance.daemon.visit.challenge import STEPS, Prompt
 from oneglance.daemon.visit.challenges import Challenges
 from oneglance.daemon.visit.decide import Rule, Verdict
@@ -39,7 +40,12 @@ class Asked(Bench):
     """A bench whose visitors are challenged, ten pictures a second, by a screen that answers."""
 
     def __init__(
-        self, model: FaceModel, seed: int = 0, *, liveness: alive.Liveness | None = None
+        self,
+        model: FaceModel,
+        seed: int = 0,
+        *,
+        liveness: alive.Liveness | None = None,
+        in_doubt: bool = False,
     ) -> None:
         super().__init__(model)
         self.challenges = Challenges(seeded(seed), lambda: self.now_s)
@@ -53,6 +59,7 @@ class Asked(Bench):
             clock_s=lambda: self.now_s,
             liveness=liveness,
             challenges=self.challenges,
+            in_doubt=in_doubt,
         )
         self.prompts: list[Prompt] = []
         self.verdicts: list[Verdict] = []
@@ -145,6 +152,39 @@ def test_who_moves_as_asked_but_looks_like_a_picture_meanwhile_is_refused(
     assert verdict.liveness is Liveness.FAILED
     # What was asked was done, once: the challenge alone would have let them in.
     assert len(door.prompts) == 2 * STEPS + 1
+
+
+def test_only_in_doubt_who_is_clearly_alive_is_asked_nothing(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
+) -> None:
+    door = Asked(model, liveness=judging(1.0 + CLEAR), in_doubt=True)
+    door.see(head(Step.LOOK_STRAIGHT, 0), obama, 8)
+    (verdict,) = door.verdicts
+    assert (verdict.person_id, verdict.liveness) == ("obama", Liveness.PASSED)
+    assert door.prompts == []
+
+
+def test_only_in_doubt_who_stays_in_doubt_is_asked_to_move(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
+) -> None:
+    door = Asked(model, liveness=judging(0.99 + CLEAR), in_doubt=True)
+    began_s = door.now_s
+    while not door.prompts and door.now_s < began_s + 2 * PATIENCE_S:
+        door.see(head(Step.LOOK_STRAIGHT, 0), obama)
+    assert door.verdicts == []
+    assert door.prompts
+    assert PATIENCE_S / 2 <= door.now_s - began_s < PATIENCE_S
+
+
+@pytest.mark.parametrize("odds", [-8.0, 0.5])
+def test_only_in_doubt_who_never_passed_is_refused_and_asked_nothing(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture], odds: float
+) -> None:
+    door = Asked(model, liveness=judging(odds), in_doubt=True)
+    door.see(head(Step.LOOK_STRAIGHT, 0), obama, round(10 * PATIENCE_S) + 5)
+    (verdict,) = door.verdicts
+    assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
+    assert door.prompts == []
 
 
 def test_a_face_that_is_asked_to_move_is_compared_and_judged_all_the_while(
