@@ -4,7 +4,8 @@ Broker, daemon, lock and kiosk run for real. On the wire every hostile message i
 different mistake would let through (hostile_messages.py); each must have been refused by the lock,
 which is counted, not assumed. Honest visits come from rendered films of the demo's photographs; the
 presentation attacks are made from the same photographs in the style that nothing was fitted to, and
-judged as `passive` does: attack_asked.py is the same house with `passive+challenge`.
+judged as `passive` does, or as the options say: attack_asked.py is the same house with
+`passive+challenge` and people who move. A table on stdout; progress on stderr.
 
 Exit code 0 only if nothing hostile opened the lock.
 """
@@ -27,7 +28,6 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gpiozero.pins.mock import MockFactory
 from hostile_messages import HOSTILE, Capture, Keys
 from rich.console import Console
+from rich.progress import Progress, track
 from rich.table import Table
 
 from oneglance.access_config import AccessConfig, AttemptsConfig
@@ -86,6 +87,7 @@ VISIT_S = 3.5
 # A face that left is forgotten after 1.5 s.
 PAUSE_S = 2.0
 PULSE_S = 0.05
+SHOWN = Console(stderr=True)
 PAUSE_FRAMES, VISIT_FRAMES = round(PAUSE_S * FPS), round(VISIT_S * FPS)
 # The lock queues this many decisions: more would be dropped unjudged, and prove nothing.
 MOST_WAITING = 12
@@ -299,8 +301,7 @@ def _ring(keys: Keys) -> Keyring:
 
 @contextmanager
 def house(
-    policy: Literal["passive", "passive+challenge"],
-    screen_of: Callable[[Config], ScreenLogic] = ScreenLogic,
+    liveness: LivenessConfig, screen_of: Callable[[Config], ScreenLogic] = ScreenLogic
 ) -> Iterator[House]:
     """Everything but the daemon, which is started later, with its film."""
     with TemporaryDirectory(prefix="oneglance-attack-") as private, embedded_broker() as mqtt:
@@ -327,7 +328,7 @@ def house(
                 keyring_file=folder / "keyring.json", nonce_file=folder / "nonces"
             ),
             gallery=GalleryConfig(path=folder / "gallery.db", key_file=folder / "gallery.key"),
-            liveness=LivenessConfig(policy=policy),
+            liveness=liveness,
             # Every attempt is judged: none has to wait because of the failures before it.
             access=AccessConfig(attempts=AttemptsConfig(first_wait_s=0.001, longest_wait_s=0.001)),
             door=DoorConfig(
@@ -403,7 +404,9 @@ def write_film(file: Path, kind: str, count: int, model: FaceModel, seed: int) -
     rng = np.random.default_rng(seed)
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), FPS, (640, 480))
     empty = np.full((480, 640, 3), 96, np.uint8)
-    for number in range(count):
+    for number in track(
+        range(count), f"filming {kind}", console=SHOWN, auto_refresh=SHOWN.is_terminal
+    ):
         # One photograph a visit: the renderer takes what it is given.
         shown = [own[number % len(own)]]
         film = render(kind, shown, others, JUDGE, rng, seconds=VISIT_S, fps=FPS)
@@ -444,10 +447,22 @@ def within_two(accepted: Set[int], visits: int) -> int:
     return sum(visit in accepted or visit + 1 in accepted for visit in range(visits))
 
 
-def watch(home: House, film: Path, on_step: Callable[[StepReport], None] | None = None) -> None:
-    """Let the daemon see a film to its end, as fast as it can."""
+def watch(
+    home: House,
+    film: Path,
+    visits: int,
+    on_step: Callable[[StepReport], None] = lambda _report: None,
+) -> None:
+    """Let the daemon see a film of so many visits to its end, as fast as it can."""
     camera = CameraConfig(name="front", source=str(film), pace="every")
-    Daemon(home.config.model_copy(update={"camera": (camera,)}), on_step=on_step).run()
+    with Progress(console=SHOWN, auto_refresh=SHOWN.is_terminal) as bar:
+        task = bar.add_task(f"watching {film.stem}", total=frames_of(visits))
+
+        def step(report: StepReport) -> None:
+            bar.advance(task)
+            on_step(report)
+
+        Daemon(home.config.model_copy(update={"camera": (camera,)}), on_step=step).run()
     time.sleep(4 * PULSE_S)
 
 
@@ -460,7 +475,9 @@ class Row:
     openings: int
 
 
-def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> list[Row]:
+def on_the_wire(
+    visits: int, different: int, model: FaceModel, folder: Path, *, liveness: LivenessConfig
+) -> list[Row]:
     """Honest visits, each followed by every hostile message and some hostile commands."""
     film = folder / "honest.avi"
     write_film(film, "visit", different, model, seed=7)
@@ -473,7 +490,7 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
         if any(face.verdict is not None and face.verdict.accepted for face in report.tracks):
             let_in.add(visit_at(report.frame.index, different))
 
-    with house("passive") as home:
+    with house(liveness) as home:
         enrol(home.config, model)
         attacker = home.attacker
 
@@ -483,7 +500,7 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
                 # The film's end is the daemon's, which would answer nobody any more.
                 attacker.wait_done(10)
 
-        watch(home, film, step)
+        watch(home, film, visits, step)
         attacker.wait_done(30)
         honest = set(attacker.accepted)
         for_honest = sum(1 for event in honest if attacker.opened_for[event] >= 1)
@@ -528,15 +545,17 @@ def on_the_wire(visits: int, different: int, model: FaceModel, folder: Path) -> 
     return rows
 
 
-def before_the_camera(count: int, model: FaceModel, folder: Path) -> list[Row]:
+def before_the_camera(
+    count: int, model: FaceModel, folder: Path, *, liveness: LivenessConfig
+) -> list[Row]:
     """Every kind of presentation attack, by a photograph of the enrolled person."""
     rows = []
     for number, kind in enumerate(ATTACK_KINDS):
         film = folder / f"{kind}.avi"
         write_film(film, kind, count, model, seed=100 + number)
-        with house("passive") as home:
+        with house(liveness) as home:
             enrol(home.config, model)
-            watch(home, film)
+            watch(home, film, count)
             rows.append(Row(kind, count, home.openings))
             attacker = home.attacker
             decided = len(attacker.accepted) + attacker.rejected.total()
@@ -556,16 +575,28 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=1000, help="honest visits on the wire")
     parser.add_argument("--different", type=int, default=50, help="of them so many are different")
     parser.add_argument("--presentations", type=int, default=20, help="attempts of each kind")
+    parser.add_argument("--strict", action="store_true", help="a house with liveness.strict")
+    parser.add_argument(
+        "--doubtful",
+        action="store_true",
+        help='a house with liveness.asks = "doubtful"; nobody here does what it asks',
+    )
     parser.add_argument("--out", type=Path, help="also write the table as JSON")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
+    liveness = LivenessConfig(
+        policy="passive+challenge" if options.doubtful else "passive",
+        asks="doubtful" if options.doubtful else "everybody",
+        strict=options.strict,
+    )
     fetch_photos()
     model = load_model()
     with TemporaryDirectory(prefix="oneglance-films-") as films:
         different = min(options.different, options.visits)
-        rows = on_the_wire(options.visits, different, model, Path(films))
+        folder = Path(films)
+        rows = on_the_wire(options.visits, different, model, folder, liveness=liveness)
         if options.presentations:
-            rows += before_the_camera(options.presentations, model, Path(films))
+            rows += before_the_camera(options.presentations, model, folder, liveness=liveness)
     table = Table(title="Attacks")
     for heading in ("what", "attempted", "blocked", "openings"):
         table.add_column(heading, justify="left" if heading == "what" else "right")

@@ -42,7 +42,7 @@ from attacks_challenge import (
 
 from oneglance.cli.demo.house import ScreenLogic
 from oneglance.cli.photos import fetch_photos
-from oneglance.config import CameraConfig, Config
+from oneglance.config import CameraConfig, Config, LivenessConfig
 from oneglance.contract.messages import Challenge
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.visit.challenge import Prompt
@@ -242,6 +242,7 @@ def main() -> None:
     )
     parser.add_argument("--attempts", type=int, default=2, help="of each attack")
     parser.add_argument("--visits", type=int, default=8)
+    parser.add_argument("--asks", choices=("everybody", "doubtful"), default="everybody")
     parser.add_argument("--seed", type=int, default=500)
     parser.add_argument("--out", type=Path, help="also write each attempt as JSON")
     options = parser.parse_args()
@@ -255,7 +256,8 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}/picture.jpg"
     camera = CameraConfig(name="front", source=address, poll_fps=FPS)
-    with house("passive+challenge", lambda config: AskingScreen(config, stage.told)) as home:
+    liveness = LivenessConfig(policy="passive+challenge", asks=options.asks)
+    with house(liveness, lambda config: AskingScreen(config, stage.told)) as home:
         enrol(home.config, model)
         daemon = Daemon(home.config.model_copy(update={"camera": (camera,)}))
         thread = threading.Thread(target=daemon.run, daemon=True)
