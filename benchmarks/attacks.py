@@ -10,8 +10,9 @@ liveness, and a visit that it does not was lost by nobody's liveness; both are c
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
 made again, so that the run may be stopped at any time. The table and, with --results, a
-key of a JSON file are made of all lines. With --strict-beside, a door with
-`liveness.strict` watches the same films. --recording watches a real film instead.
+key of a JSON file are made of all lines. With --strict-beside a door with `liveness.strict` watches
+the same films, with --unheld-beside one that holds nobody back for what keeps still below a head.
+--recording watches a real film instead.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +44,7 @@ from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.evaluation.metrics import exact_95
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
-from oneglance.faces.liveness.fusion import Judgement
+from oneglance.faces.liveness.fusion import Fusion, Judgement
 from oneglance.faces.liveness.judge import Liveness
 from oneglance.faces.liveness.trace import Trace
 from oneglance.faces.model.face_model import FaceModel, load_model
@@ -101,7 +102,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One film, watched twice; and, `beside` that, by a door with `liveness.strict`."""
+    """One film, watched twice; and, `beside` that, by a door that judges otherwise."""
 
     seed: int
     kind: str
@@ -119,14 +120,17 @@ class Case:
 class Noting(Liveness):
     """The daemon's judge, which also remembers the highest log odds that could have passed."""
 
-    def __init__(self, judge: Liveness) -> None:
-        super().__init__(judge.texture, judge.fusion)
+    def __init__(self, judge: Liveness, *, held: bool = True) -> None:
+        document = judge.fusion.document
+        unheld = Fusion(document.model_copy(update={"holds": {}}))
+        super().__init__(judge.texture, judge.fusion if held else unheld)
         self.best: float | None = None
 
     def judge(self, trace: Trace, at_s: float) -> Judgement:
         """As the daemon's."""
         found = super().judge(trace, at_s)
-        if self.fusion.enough(found.cues) and (self.best is None or found.log_odds > self.best):
+        could = self.fusion.enough(found.cues) and not self.fusion.held(found.cues)
+        if could and (self.best is None or found.log_odds > self.best):
             self.best = round(found.log_odds, 3)
         return found
 
@@ -134,15 +138,17 @@ class Noting(Liveness):
 class Door:
     """A daemon that has just started, and what it makes of one film up to the first acceptance.
 
-    `strict` is as in [liveness].
+    `strict` is as in [liveness]; with `held` false nobody is held back.
     """
 
-    def __init__(self, enrolled: Snapshot, policy: str, *, strict: bool = False) -> None:
+    def __init__(
+        self, enrolled: Snapshot, policy: str, *, strict: bool = False, held: bool = True
+    ) -> None:
         self._now_s = 0.0
         self.pipeline = _built(policy, lambda: self._now_s, strict=strict)
         self._judge: Noting | None = None
         if self.pipeline.liveness is not None:
-            self.pipeline.liveness = self._judge = Noting(self.pipeline.liveness)
+            self.pipeline.liveness = self._judge = Noting(self.pipeline.liveness, held=held)
         self._enrolled = enrolled
         self._first_s: float | None = None
         self._answers: list[str] = []
@@ -279,7 +285,7 @@ def read_cases(file: Path) -> dict[int, Case]:
 class Plan:
     """Which films to make: those of these kinds, in a share of `rounds` from a seed on.
 
-    None is begun after `seconds`. `strict_beside`: a door with `liveness.strict` watches them, too.
+    None is begun after `seconds`. A door of the settings `beside` watches them, too.
     """
 
     first_seed: int
@@ -287,7 +293,7 @@ class Plan:
     share: slice
     kinds: Sequence[str]
     seconds: float
-    strict_beside: bool = False
+    beside: Mapping[str, bool] | None = None
 
     def films(self) -> list[tuple[int, str]]:
         """Seed and kind of each film."""
@@ -311,8 +317,8 @@ def make_cases(data: Path, file: Path, plan: Plan) -> None:
             film, enrolled = studio.film(seed, kind)
             fps = (len(film.at_s) - 1) / float(film.at_s[-1] - film.at_s[0])
             doors = [Door(enrolled, policy) for policy in ("off", "passive")]
-            if plan.strict_beside:
-                doors.append(Door(enrolled, "passive", strict=True))
+            if plan.beside is not None:
+                doors.append(Door(enrolled, "passive", **plan.beside))
             off, passive, *others = watched(film, doors)
             case = Case(seed, kind, round(fps, 1), off, passive, *others)
             out.write(json.dumps(asdict(case)) + "\n")
@@ -413,7 +419,7 @@ def summary(cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def beside(cases: Iterable[Case]) -> dict[str, Any]:
-    """The strict door's figures, and how many films each alone was wrong about."""
+    """The other door's figures, and how many films each alone was wrong about."""
     matched = [case for case in cases if case.off.accepted and case.beside is not None]
     others = [replace(case, passive=case.beside, beside=None) for case in matched if case.beside]
     found: dict[str, Any] = {}
@@ -533,7 +539,9 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose --key is replaced")
     parser.add_argument("--key", default="attacks")
-    parser.add_argument("--strict-beside", action="store_true", help="a strict door watches, too")
+    another = parser.add_mutually_exclusive_group()
+    another.add_argument("--strict-beside", action="store_true", help="a strict door watches, too")
+    another.add_argument("--unheld-beside", action="store_true", help="one that holds nobody back")
     parser.add_argument("--recording", type=Path, help="watch this real film, and nothing else")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
@@ -545,7 +553,9 @@ def main() -> None:
     first, step = map(int, chosen.share.split("/"))
     share = slice(first, None, step)
     only = chosen.kinds.split(",")
-    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds, chosen.strict_beside)
+    beside = {"strict": True} if chosen.strict_beside else None
+    beside = {"held": False} if chosen.unheld_beside else beside
+    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds, beside)
     make_cases(chosen.data, chosen.cases, plan)
     figures = summary(list(read_cases(chosen.cases).values()))
     if chosen.results is not None:

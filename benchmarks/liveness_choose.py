@@ -108,7 +108,8 @@ class Patient(Liveness):
         found = super().judge(trace, at_s)
         if self.looks and not self.looks[-1].asked:
             self.looks[-1] = replace(self.looks[-1], asked=True)
-            clear = found.log_odds >= SURE_ALIVE or found.log_odds <= SURE_PICTURE
+            alive = found.log_odds >= SURE_ALIVE and not self.fusion.held(found.cues)
+            clear = alive or found.log_odds <= SURE_PICTURE
             clear = clear and self.fusion.enough(found.cues)
             self._clear = self._clear + 1 if clear else 0
         return Judgement(found.log_odds, Verdict.UNDECIDED, found.cues)
@@ -177,7 +178,8 @@ def passed_after(film: Watched, fusion: Fusion, passes: float) -> float:
     for at_s, found in stages(film, fusion):
         if at_s > PATIENCE_S:
             break
-        if fusion.enough(found.cues) and found.log_odds >= passes:
+        could = fusion.enough(found.cues) and not fusion.held(found.cues)
+        if could and found.log_odds >= passes:
             return at_s
         if found.verdict is Verdict.FAILED:
             break

@@ -4,14 +4,19 @@
         --people fit --first-seed 80000 --rounds 6
     python benchmarks/liveness_trunk.py films --data ../shared/data --cases trunk_chosen.jsonl \\
         --people threshold --first-seed 82000 --rounds 5
+    python benchmarks/liveness_trunk.py films --data ../shared/data --cases trunk_checks.jsonl \\
+        --people threshold --first-seed 126000 --rounds 6 --checks
+    python benchmarks/liveness_trunk.py hold --cases trunk_chosen.jsonl
     python benchmarks/liveness_trunk.py fit --cases trunk_fit.jsonl --chosen-on trunk_chosen.jsonl
     python benchmarks/liveness_trunk.py recording --cases ../shared/data/hamilton_clip.mp4
 
 The films are watched as those of liveness_choose.py are. There are screens among them that nobody
-holds, heads that were cut out, and visitors who keep calmer than the renderer has them. `fit`
-leaves the tables of all other cues as they are, fits one for `trunk` on top of what they say, and
-shows what thresholds would do with the films of --chosen-on; --write puts it into the model of
---folder, for doors with `liveness.strict`.
+holds, heads that were cut out, and visitors who keep calmer than the renderer has them; with
+--checks there are only visitors, in checked cloth, which shows whether it moves, and half of them
+calm. `hold` shows what films would pass if a face were held back above other values of `still`.
+`fit` leaves the tables of all other cues as they are, fits one for `trunk` on top of what they
+say, and shows what thresholds would do with the films of --chosen-on; --write puts it into the
+model of --folder, for doors with `liveness.strict`.
 `recording` tells how much of a real person's trunk moves, and how much of the wall beside it.
 """
 
@@ -23,7 +28,7 @@ import logging
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +48,16 @@ from oneglance.training.liveness.film import PRINT_KINDS
 from oneglance.training.liveness.fit import Sample, Shape, fit_tables, write_fusion
 from oneglance.training.liveness.render import Scene
 from oneglance.training.liveness.styles import FIT, JUDGE, ROUGH
+from oneglance.training.liveness.warp import Texture
 
 CUE = "trunk"
 # A visit whose body moves by less than a third as far as the renderer has it.
 CALM_KIND, CALM = "visit_calm", 0.3
+# In cloth of which every part would be seen to keep still, unlike the renderer's own.
+CHECKED_KINDS = ("visit_checked", "visit_calm_checked")
+CALM_KINDS = (CALM_KIND, CHECKED_KINDS[1])
+CHECKED_ROUND = (*CHECKED_KINDS, *reversed(CHECKED_KINDS))
+_CLOTH_BELOW = 1.8
 _PRINT = "one print after the other"
 ROUND = (
     *("visit", "phone_standing", "tablet_standing", "visit", "phone_replay", "print_cut_out"),
@@ -58,16 +69,21 @@ ROUND = (
 WATCHED_S = 3.2
 SHAPE = Shape(rises=True, points=6)
 # What each kind of film counts in the fit; all others share the rest. Calm visits judge only.
-SHARES = {"phone_standing": 0.075, "tablet_standing": 0.075, "print_cut_out": 0.05, CALM_KIND: 0.0}
+SHARES = {"phone_standing": 0.075, "tablet_standing": 0.075, "print_cut_out": 0.05}
+SHARES |= dict.fromkeys((CALM_KIND, *CHECKED_KINDS), 0.0)
 VISITS, OTHERS = 0.5, 0.3
 # Of a recording: the smallest face, and how often a line is printed.
 RECORDED_PX, RECORDED_EVERY_S = 45.0, 0.2
 # The thresholds in the table: log odds at which to pass, and to fail.
 PASSES, FAILS = (0.75, 1.0, 1.25), (-0.7, -1.5, -2.5)
+# And those of `still` above which nobody passes; 1 holds nobody.
+HOLDS = (1.0, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02)
 
 
-def planned(number: int) -> str:
+def planned(number: int, *, checks: bool = False) -> str:
     """The kind of the film with this number, counted from the first."""
+    if checks:
+        return CHECKED_ROUND[number % len(CHECKED_ROUND)]
     round_of, place = divmod(number, len(ROUND))
     if ROUND[place] != _PRINT:
         return ROUND[place]
@@ -82,11 +98,30 @@ def calmed(film: Scene) -> None:
     head.calm(CALM)
 
 
+def dressed(film: Scene, rng: np.random.Generator) -> None:
+    """Put a visitor into checked cloth, which moves as their body does."""
+    head = film.head
+    assert head is not None
+    whole = head.portrait.person_only
+    layers = whole.levels[0].astype(np.float32)
+    rows, columns = np.indices(layers.shape[:2]) / whole.unit_px
+    down, right = rows - whole.origin[1] / whole.unit_px, columns - whole.origin[0] / whole.unit_px
+    side, depth = rng.uniform(0.25, 0.8), rng.uniform(0.12, 0.3)
+    checks = np.sign(np.sin(2 * np.pi * right / side)) + np.sign(np.sin(2 * np.pi * down / side))
+    shades = 1 + depth * checks * np.clip((down - _CLOTH_BELOW) / 0.2, 0, 1)
+    layers[..., :3] *= shades[..., None]
+    texture = Texture(np.clip(layers, 0, 255).astype(np.uint8), whole.origin, whole.unit_px)
+    head.portrait = replace(head.portrait, person_only=texture)
+
+
 def watch(studio: Studio, style: str, seed: int, kind: str) -> Watched:
     """Watch one film for as long as a visitor has patience."""
-    film, enrolled = studio.film(seed, "visit" if kind == CALM_KIND else kind)
-    if kind == CALM_KIND:
+    made = "visit" if kind in (CALM_KIND, *CHECKED_KINDS) else kind
+    film, enrolled = studio.film(seed, made)
+    if kind in CALM_KINDS:
         calmed(film)
+    if kind in CHECKED_KINDS:
+        dressed(film, np.random.default_rng([seed, 3]))
     door = Door(enrolled, "passive")
     judge = door.pipeline.liveness
     assert judge is not None
@@ -100,18 +135,22 @@ def watch(studio: Studio, style: str, seed: int, kind: str) -> Watched:
     return Watched(seed, kind, style, enrolled.names["shown"], tuple(patient.looks))
 
 
-def make_films(data: Path, part: str, first_seed: int, rounds: int, file: Path) -> None:
+def make_films(
+    data: Path, part: str, first_seed: int, rounds: int, file: Path, *, checks: bool = False
+) -> None:
     """Make and watch those films that are missing, and append a line for each."""
+    length = len(CHECKED_ROUND if checks else ROUND)
     there = read_cases(file)
     styles = (JUDGE,) if part == "judge" else (FIT, ROUGH)
     studios = [(style.name, Studio(data, part, style)) for style in styles]
-    numbers = [n for n in range(rounds * len(ROUND)) if first_seed + n not in there]
+    numbers = [n for n in range(rounds * length) if first_seed + n not in there]
     with file.open("a", encoding="utf-8") as out:
         for number in track(numbers, "films", auto_refresh=sys.stdout.isatty()):
             # Each kind is made in either style.
-            round_of, place = divmod(number, len(ROUND))
+            round_of, place = divmod(number, length)
             style, studio = studios[(place + round_of) % len(studios)]
-            film = watch(studio, style, first_seed + number, planned(number))
+            kind = planned(number, checks=checks)
+            film = watch(studio, style, first_seed + number, kind)
             out.write(json.dumps(asdict(film)) + "\n")
             out.flush()
 
@@ -142,7 +181,7 @@ def recorded(file: Path) -> Iterator[str]:
         if index % round(fps * RECORDED_EVERY_S) == 0 and math.isfinite(cues[CUE]):
             yield (
                 f"{index / fps:5.1f} s: face {box_around(points).width:3.0f} px,"
-                f" {CUE} {cues[CUE]:.2f}, unrest {cues['unrest']:.2f}"
+                f" {CUE} {cues[CUE]:.2f}, still {cues['still']:.2f}, unrest {cues['unrest']:.2f}"
             )
 
 
@@ -218,7 +257,7 @@ _VISITS = "1 visits"
 def _group(film: Watched) -> str:
     """In the order of the table."""
     if film.kind.startswith("visit"):
-        return "2 calm visits" if film.kind == CALM_KIND else _VISITS
+        return "2 calm visits" if film.kind in CALM_KINDS else _VISITS
     if film.kind in SHARES:
         return {"phone_standing": "3", "tablet_standing": "4"}.get(film.kind, "5") + film.kind
     return "6 other attacks"
@@ -247,6 +286,19 @@ def table(films: Sequence[Watched], before: Fusion, after: Fusion) -> str:
     return "\n".join(lines)
 
 
+def held_table(films: Sequence[Watched], fusion: Fusion) -> str:
+    """What becomes of films if a face is held back above other values of `still`, as Markdown."""
+    names = [name[1:].strip() for name in sorted({_group(film) for film in films if film.matched})]
+    lines = [f"| held above | {' | '.join(names)} | visits' median, 95 % |"]
+    lines.append("|---" * (len(names) + 2) + "|")
+    for limit in HOLDS:
+        there = _changed(fusion, holds={"still": limit})
+        told, known = judged(films, there, fusion.document.passes)
+        waits = "{:.2f}, {:.2f} s".format(*np.quantile(known, [0.5, 0.95])) if known else "-"
+        lines.append(f"| {limit} | {told} | {waits} |")
+    return "\n".join(lines)
+
+
 def raised(fusion: Fusion, by: float) -> Fusion:
     """With a table for `trunk` that says so much more for a visit wherever a trunk is seen."""
     table = fusion.document.cues[CUE].model_dump(mode="json")
@@ -272,7 +324,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("films", "fit", "recording"))
+    parser.add_argument("step", choices=("films", "hold", "fit", "recording"))
     parser.add_argument(
         "--cases", type=Path, required=True, help="JSON lines, appended to; or a recording"
     )
@@ -280,6 +332,7 @@ def main() -> None:
     parser.add_argument("--people", default="fit", choices=("fit", "threshold", "judge"))
     parser.add_argument("--first-seed", type=int, default=80000)
     parser.add_argument("--rounds", type=int, default=6, help=f"of {len(ROUND)} films")
+    parser.add_argument("--checks", action="store_true", help="only visitors, in checked cloth")
     parser.add_argument("--chosen-on", type=Path, help="films to show what thresholds do with")
     parser.add_argument(
         "--folder", type=Path, default=default_folder(), help="of the model whose other tables stay"
@@ -290,13 +343,19 @@ def main() -> None:
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     if chosen.step == "films":
-        make_films(chosen.data, chosen.people, chosen.first_seed, chosen.rounds, chosen.cases)
+        make_films(
+            *(chosen.data, chosen.people, chosen.first_seed, chosen.rounds, chosen.cases),
+            checks=chosen.checks,
+        )
         return
     if chosen.step == "recording":
         print("\n".join(recorded(chosen.cases)))
         return
     films = list(read_cases(chosen.cases).values())
     before = read_fusion(read_liveness(chosen.folder).fusion, str(chosen.folder))
+    if chosen.step == "hold":
+        print(held_table(films, before))
+        return
     after = raised(with_trunk(before, films), chosen.raised)
     print(json.dumps({CUE: after.document.cues[CUE].model_dump()}))
     if chosen.chosen_on is not None:

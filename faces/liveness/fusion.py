@@ -2,7 +2,7 @@
 
 Each cue adds what the manifest's table says for its value; the tables were fitted together on
 rendered films (docs/liveness.md), as the terms of one logistic model. A cue that could not be
-measured adds nothing. Pure.
+measured adds nothing. By some cues a face is held back instead, for as long as they last. Pure.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class FusionDocument(Part):
     needs: Annotated[tuple[CueName, ...], Field(max_length=16)] = Field(
         description="cues without which no face passes, whatever the others say"
     )
+    holds: Annotated[Mapping[CueName, Number], Field(max_length=16)] = Field(
+        default={}, description="while a cue is above this, no face passes; nor does it fail by it"
+    )
     passes: Number = Field(description="at or above these log odds a face is taken for alive")
     fails: Number = Field(
         description="at or below these it is taken for a picture, once it could have passed"
@@ -125,9 +128,10 @@ class Fusion:
 
     @property
     def cues(self) -> frozenset[str]:
-        """The names of the cues that it weighs, or would if it were strict."""
+        """The names of the cues that it weighs or holds by, or would if it were strict."""
         strict = self.document.strict
-        return frozenset(self._tables) | frozenset(strict.cues if strict is not None else ())
+        beside = strict.cues if strict is not None else ()
+        return frozenset({*self._tables, *self.document.holds, *beside})
 
     def stricter(self) -> Fusion:
         """The one that weighs what `strict` of the manifest adds. ValueError if it has none."""
@@ -148,7 +152,7 @@ class Fusion:
         if not self.enough(cues):
             verdict = Verdict.UNDECIDED
         elif log_odds >= self.document.passes:
-            verdict = Verdict.PASSED
+            verdict = Verdict.UNDECIDED if self.held(cues) else Verdict.PASSED
         elif log_odds <= self.document.fails:
             verdict = Verdict.FAILED
         else:
@@ -158,6 +162,10 @@ class Fusion:
     def enough(self, cues: Mapping[str, float]) -> bool:
         """Whether everything that passing requires was measured."""
         return all(math.isfinite(cues.get(name, math.nan)) for name in self.document.needs)
+
+    def held(self, cues: Mapping[str, float]) -> bool:
+        """Whether a cue is so high that no face passes by all the others yet."""
+        return any(cues.get(name, math.nan) > most for name, most in self.document.holds.items())
 
     def _of(self, name: str, value: float) -> float:
         if not math.isfinite(value):

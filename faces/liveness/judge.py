@@ -26,6 +26,8 @@ from oneglance.faces.model.manifest import FIX, MANIFEST_NAME, read_json_manifes
 # What was looked at longer ago says nothing about who stands there now.
 STALE_S = 1.0
 BUMPS_OF_NOTHING = 2
+# Of a cue by which a face is held back only the newest value counts: who has moved since is free.
+LATEST = frozenset({"still"})
 # The last look, or the one before it, measured some texture.
 MOST_BETWEEN = 2
 
@@ -95,7 +97,8 @@ def measured(
 
 
 def gathered(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """One value of each cue: its mean over the looks that measured it, NaN where none did.
+    """One value of each cue: its mean over the looks that measured it, NaN where none did; of
+    those in `LATEST`, what the last of these measured.
 
     A nose that was seen to move once or twice may be noise: `bump` is drawn to 0, what a sheet
     shows, as by `BUMPS_OF_NOTHING` looks more.
@@ -106,12 +109,15 @@ def gathered(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
             values.setdefault(name, [])
             if math.isfinite(value):
                 values[name].append(value)
-    return {
-        name: math.fsum(known) / (len(known) + (BUMPS_OF_NOTHING if name == "bump" else 0))
-        if known
-        else math.nan
-        for name, known in values.items()
-    }
+    return {name: _gathered(name, known) for name, known in values.items()}
+
+
+def _gathered(name: str, known: Sequence[float]) -> float:
+    if not known:
+        return math.nan
+    if name in LATEST:
+        return known[-1]
+    return math.fsum(known) / (len(known) + (BUMPS_OF_NOTHING if name == "bump" else 0))
 
 
 def load_liveness(

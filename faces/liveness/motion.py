@@ -10,6 +10,9 @@ little is seen. None of them decides by itself; `fusion` weighs them.
 - `unrest`: the share 0..1 of what lies beside or above the head that moved at all, with the face or
   not, on all but the most restless of those sides: a screen's frame, and the room that it shows, go
   where the hand goes. Somebody who passes behind a visitor is on one side only, or soon gone.
+- `still`: the share 0..1 of the area right below the head, where nothing but a trunk can be, that
+  shows something which did not move at all, nor before: the frame of a screen that stands there,
+  or a ledge.
 - `bump`: how far the nose moves against the face around it, once everything that a plane or even
   a bent sheet can do is taken out, relative to the noise of tracking (plane and parallax: Irani
   and Anandan, ECCV 1996); log10.
@@ -36,7 +39,7 @@ from oneglance.faces.liveness.trace import (
     halved,
 )
 
-CUES = ("ring", "carried", "unrest", "trunk", "bump", "soft", "stir")
+CUES = ("ring", "carried", "unrest", "trunk", "still", "bump", "soft", "stir")
 
 # Glances closer in time than this differ by less than what tracking can tell.
 LEAST_APART_S = 0.12
@@ -88,7 +91,8 @@ def measure(glances: Sequence[Glance]) -> dict[str, float]:
         return cues
     if since_s[-2] <= MOST_NOISE_S:
         ages = [_of(glances, -np.abs(since_s - age_s), fit) for age_s in UNREST_S]
-        cues["unrest"], cues["trunk"] = _moved(list(dict.fromkeys(ages)), glances[-2], new)
+        oldest = glances[int(np.argmax(fit))]
+        cues |= _moved(list(dict.fromkeys(ages)), oldest, glances[-2], new)
     fine = fit & (growth <= np.log(MOST_FINE_GROWTH))
     if fine.any():
         shapes = (points - middles[:, None]) / sides[:, None, None]
@@ -152,6 +156,8 @@ _PLACE = 0.2
 _SLOPED, _MOVED, _LEAST_PLACES, _FULL_PLACES = 6.0, 0.5, 4, 16
 # A trunk sways by less than a hand does; and so many places tell whether it did.
 _SWAYED, _LEAST_BELOW = 0.25, 6
+# As a multiple of noise, the slope from which on a place would show its motion clearly.
+_CLEAR = 4.0
 # Noise, in squared grey levels, as it was between two glances, and some.
 _MORE_NOISE, _REST_OF_NOISE = 1.3, 0.5
 # Slower shades than this, in px, are light that changes.
@@ -172,6 +178,12 @@ def _below_head(places: NDArray[np.float64], spare: float) -> NDArray[np.bool_]:
     return np.asarray((np.abs(x) < 1.3 + spare) & (y > 0.8 - spare))
 
 
+def _chest(places: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which places (n, 2) lie where a living head has nothing but its trunk below it: (n,)."""
+    x, y = places.T
+    return np.asarray((np.abs(x) < 0.9) & (y > 1.0))
+
+
 def _around_head() -> NDArray[np.float64]:
     """Places beside, above and below a head, float64 (n, 2) in sides of its box from its middle."""
     places = _square_grid(-1.5, 1.5, 22)
@@ -180,37 +192,46 @@ def _around_head() -> NDArray[np.float64]:
 
 _AROUND = _around_head()
 _SIDES, _BELOW = _sides_of_head(_AROUND, 0.0), _below_head(_AROUND, 0.0)
+_CHEST = _chest(_AROUND)
 # How far a place must have moved to count, squared.
 _WAY = np.where(_BELOW, _SWAYED, _MOVED) ** 2
 
 
-def _moved(olds: Sequence[Glance], before: Glance, new: Glance) -> tuple[float, float]:
-    """`unrest` and `trunk` of a glance against some of long ago; `before` is the one just before
-    it.
+def _moved(olds: Sequence[Glance], oldest: Glance, before: Glance, new: Glance) -> dict[str, float]:
+    """`unrest`, `trunk` and `still` of a glance against some of long ago; `before` is the one just
+    before it, and `oldest` the first that it can be compared with.
     """
     just = _Pair.of(before, new)
     wall = just.seen & ~_BELOW
     if np.count_nonzero(wall) < _LEAST_PLACES:
-        return _NOTHING, _NOTHING
+        return {}
     noise = _MORE_NOISE * _median(just.changed()[wall]) + _REST_OF_NOISE
-    telling, moved = np.zeros_like(just.seen), np.zeros_like(just.seen)
+    telling, clear, moved, seen = np.zeros((4, len(wall)), np.bool_)
     for old in olds:
         pair = _Pair.of(old, new)
         if pair.seen.any():
             slope = pair.sloped()
             tells = pair.seen & (slope > max(_SLOPED, noise))
             telling |= tells
-            # A change of grey levels over their slope is a way, to first order.
-            moved |= tells & (pair.changed() - noise > slope * _WAY)
+            clear |= tells & (slope > _CLEAR * noise)
+            moved |= tells & pair.went(slope, noise)
+            seen |= pair.seen
+    still = clear & ~moved & _CHEST
+    if still.any() and oldest not in olds:
+        pair = _Pair.of(oldest, new)
+        still &= ~(pair.seen & pair.went(pair.sloped(), noise))
     below = int((telling & _BELOW).sum())
-    trunk = float((moved & _BELOW).sum()) / below if below >= _LEAST_BELOW else _NOTHING
     told = _SIDES & telling
     shares = [
         float(moved[side].sum()) / max(int(side.sum()), _FULL_PLACES)
         for side in told
         if side.sum() >= _LEAST_PLACES
     ]
-    return (sorted(shares)[-2] if len(shares) > 1 else _NOTHING), trunk
+    return {
+        "unrest": sorted(shares)[-2] if len(shares) > 1 else _NOTHING,
+        "trunk": float((moved & _BELOW).sum()) / below if below >= _LEAST_BELOW else _NOTHING,
+        "still": float(still.sum()) / int(_CHEST.sum()) if (seen & _CHEST).any() else _NOTHING,
+    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,6 +270,12 @@ class _Pair:
         change = cv2.GaussianBlur(cv2.subtract(self.other, self.one, dtype=cv2.CV_32F), (3, 3), 0)
         change = cv2.subtract(change, cv2.blur(change, (_SHADE_PX, _SHADE_PX)))
         return self._there(cv2.multiply(change, change))
+
+    def went(self, slope: NDArray[np.float64], noise: float) -> NDArray[np.bool_]:
+        """Which places moved by more than `_WAY`: a change of grey levels over their slope is a
+        way, to first order.
+        """
+        return np.asarray(self.changed() - noise > slope * _WAY)
 
     def sloped(self) -> NDArray[np.float64]:
         """The mean squared slope of what is there, likewise."""

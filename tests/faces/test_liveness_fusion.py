@@ -226,6 +226,40 @@ def test_a_fusion_of_cues_that_nothing_measures_is_refused(tmp_path: Path) -> No
         load_liveness(folder)
 
 
+@given(CUES, VALUES, st.floats(0.0, 1.0))
+def test_a_face_is_held_back_by_a_cue_and_neither_passes_nor_fails_by_it(
+    cues: dict[str, float], value: float, most: float
+) -> None:
+    holding = read_fusion({**DOCUMENT, "holds": {"still": most}}, "manifest.json")
+    free, there = fusion().weigh(cues), holding.weigh({**cues, "still": value})
+    assert there.log_odds == free.log_odds
+    if value > most:
+        assert holding.held({**cues, "still": value})
+        assert there.verdict is (Verdict.UNDECIDED if free.passed else free.verdict)
+    else:
+        assert there.verdict is free.verdict
+
+
+def test_who_has_moved_since_is_held_back_no_longer() -> None:
+    judge, alive = load_liveness(), {"bump": 0.4, "unrest": 0.0, "stir": 0.0, "texture-2.7": 5.0}
+    assert judge.fusion.weigh(gathered([alive] * 4)).passed
+    ledge = [{**alive, "still": 0.5}] * 4
+    assert not judge.fusion.weigh(gathered(ledge)).passed
+    assert not judge.fusion.weigh(gathered([*ledge, {**alive, "still": math.nan}])).passed
+    assert judge.fusion.weigh(gathered([*ledge, {**alive, "still": 0.02}])).passed
+    assert not load_liveness(strict=True).fusion.weigh(gathered(ledge)).passed
+
+
+def test_a_fusion_that_holds_by_what_nothing_measures_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "liveness-1"
+    shutil.copytree(default_folder(), folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["fusion"]["holds"] = {"stiller": 0.1}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="weighs stiller, which nothing measures"):
+        load_liveness(folder)
+
+
 def test_a_strict_door_weighs_what_lies_below_the_head_and_all_else_as_before(
     tmp_path: Path,
 ) -> None:

@@ -131,6 +131,27 @@ def test_a_trunk_sways_and_a_ledge_does_not(sway_px: float) -> None:
     assert motion.measure(below(0.0))["trunk"] == 0
 
 
+@pytest.mark.parametrize(("sway_px", "kept"), [(0.0, True), (1.5, False), (6.0, False)])
+def test_what_keeps_still_right_below_a_head_is_no_trunk(sway_px: float, kept: bool) -> None:
+    still = motion.measure(below(sway_px))["still"]
+    assert still > 0.5 if kept else still < 0.03
+
+
+def test_what_keeps_still_beside_the_shoulders_is_a_wall() -> None:
+    assert motion.measure(below(0.0, begins=480))["still"] == 0
+    wall = patterned(np.random.default_rng(8), 480, 640, 3.0)
+    trace = Trace()
+    for step in range(2 * FRAMES):
+        seen = wall.copy()
+        # A plain coat, of which nothing but its edges is to be seen.
+        seen[330:, 175:465] = 90
+        points = np.add(FACE, [0.0, 3.0 * np.sin(step / 1.7)])
+        trace.see(np.repeat(seen[..., None], 3, 2), points, step * STEP_S)
+    cues = motion.measure(trace.glances)
+    assert cues["still"] < 0.1
+    assert cues["trunk"] == 0
+
+
 def test_where_nothing_is_to_be_seen_below_a_head_nothing_is_told_of_its_trunk() -> None:
     assert math.isnan(motion.measure(below(0.0, begins=480))["trunk"])
     low = below(0.0)[-1].box.centre[1]
@@ -140,7 +161,9 @@ def test_where_nothing_is_to_be_seen_below_a_head_nothing_is_told_of_its_trunk()
         # The frame ends at the chin.
         points = np.add(FACE, [0.0, 160.0 + 3.0 * np.sin(step / 1.7)])
         trace.see(FRAME, points, step * STEP_S)
-    assert math.isnan(motion.measure(trace.glances)["trunk"])
+    cues = motion.measure(trace.glances)
+    assert math.isnan(cues["trunk"])
+    assert math.isnan(cues["still"])
 
 
 def test_what_moves_below_a_head_is_no_moving_room() -> None:
