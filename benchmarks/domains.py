@@ -2,7 +2,7 @@
 
 python benchmarks/domains.py --images DATA/lfw_folds1-8.zip --people DATA/lfw_people_folds1-8.csv \
     [--folds 7,8] [--strangers-folds 1,2,3,4,5,6] [--strangers 100] [--doors "NAME;NAME"] \
-    [--model DIR] [--seed N] [--into FILE]
+    [--model DIR] [--variant NAME] [--seed N] [--into FILE]
 python benchmarks/domains.py --faces lfw.npz [...]
 
 The faces of the folds, at most two a person, are cut out by the door's search for stills; with
@@ -173,7 +173,7 @@ def main() -> None:
     """Measure every door."""
     arguments = _arguments()
     cv2.setNumThreads(1)
-    model = load_model(arguments.model)
+    model = load_model(arguments.model, variant=arguments.variant)
     judged = read(arguments, arguments.folds, PICTURES_A_PERSON, None)
     passing = read(arguments, arguments.strangers_folds, 1, arguments.strangers)
     photographs = encoded(judged.chips, model)
@@ -286,25 +286,25 @@ def _row(
     row: dict[str, Any] = {
         "kept_out_by_hints": float(1 - usable.mean()),
         "common": float(np.linalg.norm(templates.mean(0))),
-        "before": _rates(templates, templates, whose, before, model),
-        "before_with_hints": _rates(
+        "before": rates_at(templates, templates, whose, before, model),
+        "before_with_hints": rates_at(
             templates[usable], templates[usable], whose[usable], before, model
         ),
-        "in_general": _rates(templates, templates, whose, any_door(model) or before, model),
-        "from_kept": _rates(templates, templates, whose, kept.door, model),
-        "after": _rates(templates, templates, whose, fitted.door, model),
-        "photographs_enrolled_before": _rates(templates, photographs, whose, before, model),
-        "photographs_enrolled_in_general": _rates(
+        "in_general": rates_at(templates, templates, whose, any_door(model) or before, model),
+        "from_kept": rates_at(templates, templates, whose, kept.door, model),
+        "after": rates_at(templates, templates, whose, fitted.door, model),
+        "photographs_enrolled_before": rates_at(templates, photographs, whose, before, model),
+        "photographs_enrolled_in_general": rates_at(
             templates, photographs, whose, any_door(model) or before, model
         ),
-        "photographs_enrolled_after": _rates(templates, photographs, whose, fitted.door, model),
+        "photographs_enrolled_after": rates_at(templates, photographs, whose, fitted.door, model),
         "settled": asdict(fitted.settled),
         "raw": asdict(fitted.raw),
     }
     return row
 
 
-def _rates(
+def rates_at(
     probes: Templates,
     gallery: Templates,
     whose: NDArray[np.intp],
@@ -430,6 +430,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--strangers", type=int, default=100)
     parser.add_argument("--doors", type=_doors_of, default=list(DOORS))
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--variant")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--into", type=Path)
     arguments = parser.parse_args()

@@ -1,18 +1,21 @@
 """Does a visit's bound hold in a large gallery, and do enrolled people still get in?
 
 python benchmarks/gallery_size.py --faces lfw.npz --faces celeba.npz \
-    --same benchmarks/same_people.csv [--model DIR] [--people N] [--each N] [--kept-back N] \
-    [--galleries N] [--bar-for ROWS]
+    --same benchmarks/same_people.csv [--model DIR --anew [--kept FOLDER]] [--people N] [--each N] \
+    [--kept-back N] [--galleries N] [--bar-for ROWS]
 
-The files are those of known_faces.py. From each set `--people` people (as many as it has) with
+The files are those of known_faces.py; with --anew the chips are encoded by the model of --model,
+and what was encoded is kept in FOLDER. From each set `--people` people (as many as it has) with
 `--each` pictures or more are enrolled, settled and fused into one row a person as the daemon does;
 the threshold is the one for their number, or for `--bar-for` rows. Everybody else of that set pays
 a visit twice: with one picture in all looks (equal), and, if there are several, with each of them
 for two looks in a row (different). Pairs of names that belong to one person are left out. Enrolled
 people come with their remaining pictures, if any; with --kept-back they have that many or more and
 come with those after them, so that fewer pictures enrolled are compared on the same visits. Visits
-are played by the door's own rule. At strict targets hardly any stranger is accepted in so few
-visits: the lax ones show how far below its bound the rule stays. One JSON object on stdout.
+are played by the door's own rule, and those of the honest a second time as if no template were
+made longer (the manifest's `common_stretch`), which tells who is lost by that. At strict targets
+hardly any stranger is accepted in so few visits: the lax ones show how far below its bound the rule
+stays. One JSON object on stdout.
 """
 
 from __future__ import annotations
@@ -20,13 +23,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-from known_faces import KnownFaces, load_known
+from known_faces import KnownFaces, encoded_by, load_known
 from numpy.typing import NDArray
 from visits import FRAMES, PATIENCE_S, Scores, Shown, Templates, in_turn, play, shown
 
@@ -49,7 +52,8 @@ class Row:
     By kind of visit: how many strangers came, how many of them were let in, the upper end of a 95 %
     interval (a bootstrap over people from ten on, else Wilson's over people who came), and what
     share of the bound that is, in a gallery of the size that the bar is for. Of the honest, the
-    interval is a bootstrap over people.
+    interval is a bootstrap over people; `lost` says how many visits are, and of how many people, by
+    the stretch and anyhow; `by_pictures` tells visits by how many pictures they show.
     """
 
     faces: str
@@ -59,6 +63,21 @@ class Row:
     last: float
     strangers: dict[str, dict[str, float]] = field(default_factory=dict)
     honest: dict[str, float | tuple[float, float]] = field(default_factory=dict)
+    lost: dict[str, dict[str, int]] = field(default_factory=dict)
+    by_pictures: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Honest:
+    """A visit of somebody enrolled that shows `pictures`, and whether it ended with their name.
+
+    `unstretched`: whether it would have, were no template made longer.
+    """
+
+    who: str
+    pictures: int
+    right: bool
+    unstretched: bool
 
 
 def main() -> None:
@@ -72,6 +91,8 @@ def main() -> None:
     told = []
     for file in args.faces:
         faces = load_known(file)
+        if args.anew:
+            faces = encoded_by(model, faces, args.kept and args.kept / f"{file.stem}.npy")
         for row in _measured(file.stem, faces, model, tail, same, args, rng):
             told.append(asdict(row))
             print(_text(row), file=sys.stderr, flush=True)
@@ -107,20 +128,23 @@ def _measured(
     nearest = min(count.bar.near for count in counts)
     door = any_door(model)
     settle = np.asarray if door is None else door.settled
-    settled = settle(faces.templates)
+    plainly = np.asarray if door is None else replace(door, stretch=None).settled
+    settled, plain = settle(faces.templates), plainly(faces.templates)
     for _ in range(args.galleries):
         enrolled = [str(who) for who in rng.choice(enough, size, replace=False)]
         left = {who: rng.permutation(of[who]) for who in enrolled}
         fused = np.stack([fuse(faces.templates[left[who][: args.each]]) for who in enrolled])
         compare = partial(_against, model, settle(fused))
+        compare_plain = partial(_against, model, plainly(fused))
         column = {who: at for at, who in enumerate(enrolled)}
         for who, pictures in of.items():
             if who in column:
                 rest = left[who][kept_back:]
                 if len(rest):
                     visit = shown(settled[in_turn(rest)], compare)
+                    unstretched = shown(plain[in_turn(rest)], compare_plain)
                     for count in counts:
-                        count.honest(who, visit, column[who])
+                        count.honest(who, len(rest), visit, unstretched, column[who])
                 continue
             kinds = {"equal": pictures[:1]}
             if len(pictures) > 1:
@@ -152,7 +176,7 @@ class _Counted:
         self._rows_told = rows_told
         self._came: dict[str, dict[str, int]] = {"equal": {}, "different": {}}
         self._let_in: dict[str, dict[str, int]] = {"equal": {}, "different": {}}
-        self._honest: dict[str, list[int]] = {}
+        self._honest: list[Honest] = []
         self._looks: list[int] = []
         self._wrong = 0
 
@@ -162,10 +186,11 @@ class _Counted:
         let_in = visit is not None and play(visit, self._rule, self.bar)[0] is not None
         self._let_in[kind][who] = self._let_in[kind].get(who, 0) + let_in
 
-    def honest(self, who: str, visit: Shown, own: int) -> None:
-        """A visit of the person in column `own`."""
+    def honest(self, who: str, pictures: int, visit: Shown, unstretched: Shown, own: int) -> None:
+        """A visit of the person in column `own`, also as it would be with no template longer."""
         found, had = play(visit, self._rule, self.bar)
-        self._honest.setdefault(who, []).append(found == own)
+        without = play(unstretched, self._rule, self.bar)[0]
+        self._honest.append(Honest(who, pictures, found == own, without == own))
         self._wrong += found not in (None, own)
         if found == own:
             self._looks.append(had)
@@ -185,8 +210,9 @@ class _Counted:
                 "rate_95": _upper(visits, let_in, rng),
                 "of_bound": float(share / (self._rule.far * self._size / self._rows_told)),
             }
-        visits = np.array([len(one) for one in self._honest.values()])
-        right = np.array([sum(one) for one in self._honest.values()])
+        person = np.unique([one.who for one in self._honest], return_inverse=True)[1]
+        visits = np.bincount(person)
+        right = np.bincount(person, [one.right for one in self._honest])
         drawn = rng.integers(0, len(visits), (_BOOTSTRAPS, len(visits)))
         shares = right[drawn].sum(axis=1) / visits[drawn].sum(axis=1)
         return Row(
@@ -207,8 +233,34 @@ class _Counted:
                 "as_somebody_else": self._wrong,
                 "after_three_looks": float(np.mean(np.array(self._looks) == FRAMES)),
                 "looks_95": float(np.percentile(self._looks, 95)),
+                "accepted_unstretched": float(np.mean([one.unstretched for one in self._honest])),
             },
+            {
+                name: _counted(
+                    [one for one in self._honest if not one.right and one.unstretched is by]
+                )
+                for name, by in (("by_stretch", True), ("anyhow", False))
+            },
+            _by_pictures(self._honest),
         )
+
+
+def _counted(visits: list[Honest]) -> dict[str, int]:
+    return {"visits": len(visits), "people": len({one.who for one in visits})}
+
+
+def _by_pictures(honest: list[Honest]) -> dict[str, dict[str, float]]:
+    """What becomes of visits that show 1, 2, 3, and 4 or more pictures."""
+    told = {}
+    for count in range(1, 5):
+        visits = [one for one in honest if min(one.pictures, 4) == count]
+        if visits:
+            told[str(count)] = {
+                **_counted(visits),
+                "accepted": float(np.mean([one.right for one in visits])),
+                "accepted_unstretched": float(np.mean([one.unstretched for one in visits])),
+            }
+    return told
 
 
 def _upper(visits: NDArray[np.int64], let_in: NDArray[np.int64], rng: np.random.Generator) -> float:
@@ -239,6 +291,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faces", type=Path, action="append", required=True)
     parser.add_argument("--same", type=Path, required=True)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--anew", action="store_true", help="encode the chips by this model")
+    parser.add_argument("--kept", type=Path, help="a folder for what --anew has encoded")
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--each", type=int, default=3)
     parser.add_argument("--kept-back", type=int, default=0, help="pictures that nobody comes with")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -69,6 +69,24 @@ def load_known(file: Path) -> KnownFaces:
         arrays = [kept[field] for field in fields]
     chips = np.load(_chips_file(file), mmap_mode="r")
     return KnownFaces(*arrays, chips)
+
+
+def encoded_by(model: FaceModel, faces: KnownFaces, kept: Path | None = None) -> KnownFaces:
+    """The faces with `model`'s templates of their chips.
+
+    What the file `kept` has is not encoded again, and what is encoded is added to it.
+    """
+    rows = list(np.load(kept)) if kept is not None and kept.exists() else []
+    while len(rows) < len(faces.people):
+        some = faces.chips[len(rows) : len(rows) + _AT_ONCE]
+        rows += list(model.encode(np.ascontiguousarray(some)))
+        if kept is not None and (
+            len(rows) % (20 * _AT_ONCE) == 0 or len(rows) == len(faces.people)
+        ):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            np.save(kept, np.array(rows))
+            print(f"{kept.stem}: {len(rows)} of {len(faces.people)}", file=sys.stderr, flush=True)
+    return replace(faces, templates=np.array(rows, np.float32))
 
 
 def picture_of(listed: LabelledPicture, enlarge: float) -> NDArray[np.uint8]:

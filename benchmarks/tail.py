@@ -23,8 +23,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from known_faces import KnownFaces, load_known
-from numpy.typing import NDArray
+from known_faces import KnownFaces, encoded_by, load_known
 
 from oneglance.converter.fitting import LabelledFaces, fit_to, with_strict_rows
 from oneglance.faces.evaluation.metrics import wilson
@@ -55,13 +54,12 @@ def main() -> None:
     row = manifest["variants"][args.variant or manifest["default"]]
     same = SamePeople.read(args.same)
     known = [load_known(file) for file in args.faces]
-    templates = [
-        _encoded(faces, model, args.kept and args.kept / f"{file.stem}.npy")
-        if args.anew
-        else faces.templates
-        for file, faces in zip(args.faces, known, strict=True)
-    ]
-    chosen = _fitted_on(known, templates)
+    if args.anew:
+        known = [
+            encoded_by(model, faces, args.kept and args.kept / f"{file.stem}.npy")
+            for file, faces in zip(args.faces, known, strict=True)
+        ]
+    chosen = _fitted_on(known)
     genuine = all_pairs(chosen.templates, list(chosen.people), model.compare)[0]
     if args.fit:
         row["thresholds"] = _fitted(chosen, model)
@@ -69,7 +67,8 @@ def main() -> None:
     floor = by_fmr["1e-3"]["threshold"]
     told: dict[str, Any] = {"model": model.model_id, "sets": []}
     screened = []
-    for file, faces, rows in zip(args.faces, known, templates, strict=True):
+    for file, faces in zip(args.faces, known, strict=True):
+        rows = faces.templates
         every = collect(rows, list(faces.people), model.compare, floor)
         some = collect(rows, list(faces.people), model.compare, floor, same)
         screened.append(some)
@@ -88,8 +87,8 @@ def main() -> None:
             told["sets"][-1]["by_training"] = _by_training(some, faces, by_fmr)
     told["pareto"] = _pareto(screened)
     labelled = [
-        LabelledFaces(file.stem, rows, list(faces.people))
-        for file, faces, rows in zip(args.faces, known, templates, strict=True)
+        LabelledFaces(file.stem, faces.templates, list(faces.people))
+        for file, faces in zip(args.faces, known, strict=True)
     ]
     fitted = with_strict_rows(by_fmr, genuine, labelled, model, same)
     told["pooled"] = {rate: fitted[rate] for rate in RATES if rate in fitted}
@@ -162,27 +161,13 @@ def _pareto(sets: list[Strangers]) -> list[dict[str, float]]:
     return told
 
 
-def _encoded(faces: KnownFaces, model: FaceModel, kept: Path | None) -> NDArray[np.float32]:
-    """Templates (n, d) of the faces' chips; those kept in the file are not encoded again."""
-    rows = list(np.load(kept)) if kept is not None and kept.exists() else []
-    while len(rows) < len(faces.people):
-        some = faces.chips[len(rows) : len(rows) + _AT_ONCE]
-        rows += list(model.encode(np.ascontiguousarray(some)))
-        if kept is not None and (
-            len(rows) % (20 * _AT_ONCE) == 0 or len(rows) == len(faces.people)
-        ):
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            np.save(kept, np.array(rows))
-            print(f"{kept.stem}: {len(rows)} of {len(faces.people)}", file=sys.stderr, flush=True)
-    return np.array(rows, np.float32)
-
-
-def _fitted_on(known: list[KnownFaces], templates: list[NDArray[np.float32]]) -> LabelledFaces:
+def _fitted_on(known: list[KnownFaces]) -> LabelledFaces:
     """The faces of the folds that thresholds are fitted on."""
-    for faces, rows in zip(known, templates, strict=True):
+    for faces in known:
         chosen = np.isin(faces.folds, FIT_FOLDS)
         if chosen.any():
-            return LabelledFaces("folds 7 and 8", rows[chosen], list(faces.people[chosen]))
+            people = list(faces.people[chosen])
+            return LabelledFaces("folds 7 and 8", faces.templates[chosen], people)
     raise SystemExit("none of the files has folds 7 and 8")
 
 

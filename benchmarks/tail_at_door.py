@@ -1,9 +1,10 @@
 """Whether the manifest's thresholds hold on what the daemon compares: settled and fused templates.
 
 python benchmarks/tail_at_door.py --faces lfw.npz --faces celeba.npz \
-    --same benchmarks/same_people.csv [--model models/mobileface-2] [--pictures 3]
+    --same benchmarks/same_people.csv [--model DIR --anew [--kept FOLDER]] [--pictures 3]
 
-The files are those of known_faces.py, and the thresholds those of tail.py's model. "As encoded"
+The files are those of known_faces.py, and the thresholds those of tail.py's model; with --anew the
+chips are encoded by the model of --model, and what was encoded is kept in FOLDER. "As encoded"
 compares every two pictures; "settled" does so once the manifest's `common` directions are taken
 out, as at every door without a calibration; "fused" compares every picture with a row made of
 `--pictures` pictures of somebody else, as encoded and settled. False match rates have Wilson's
@@ -24,7 +25,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from known_faces import KnownFaces, load_known
+from known_faces import KnownFaces, encoded_by, load_known
 from numpy.typing import NDArray
 
 from oneglance.faces.calibration.setup import any_door
@@ -90,6 +91,8 @@ def main() -> None:
     pooled: dict[str, list[Compared]] = {}
     for file in args.faces:
         faces = load_known(file)
+        if args.anew:
+            faces = encoded_by(model, faces, args.kept and args.kept / f"{file.stem}.npy")
         settled = door.settled(faces.templates)
         found = {
             "as encoded": _singly(faces, faces.templates, model, limits[0], same),
@@ -262,6 +265,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faces", type=Path, action="append", required=True)
     parser.add_argument("--same", type=Path, required=True)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--anew", action="store_true", help="encode the chips by this model")
+    parser.add_argument("--kept", type=Path, help="a folder for what --anew has encoded")
     parser.add_argument("--pictures", type=int, default=3)
     return parser.parse_args()
 

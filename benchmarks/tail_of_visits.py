@@ -1,9 +1,11 @@
 """How often strangers match with all looks of a visit fused into one, compared with a single look.
 
 python benchmarks/tail_of_visits.py --faces lfw.npz --faces celeba.npz \
-    --same benchmarks/same_people.csv [--bursts 200] [--seed N]
+    --same benchmarks/same_people.csv [--model DIR --anew [--kept FOLDER]] [--bursts 200] \
+    [--seed N]
 
-The files are those of known_faces.py. Everything is settled, and compared with rows of three
+The files are those of known_faces.py; with --anew the chips are encoded by the model of --model,
+and what was encoded is kept in FOLDER. Everything is settled, and compared with rows of three
 pictures each of everybody else in the set who has as many, as at a door. A visit has 12 looks, with
 figures after 3, 6 and 12:
 
@@ -25,7 +27,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from known_faces import KnownFaces, load_known
+from known_faces import KnownFaces, encoded_by, load_known
 from numpy.typing import NDArray
 from tail_at_door import RATES, Compared, against, enrolled, told_of
 from visits import LOOKS, LOOKS_A_PICTURE, in_turn, summed
@@ -60,6 +62,8 @@ def main() -> None:
     alike = []
     for file in args.faces:
         faces = load_known(file)
+        if args.anew:
+            faces = encoded_by(model, faces, args.kept and args.kept / f"{file.stem}.npy")
         gallery, owners = enrolled(faces, model, PICTURES, left=0)
         rows = door.settled(gallery)
         visits = _different(faces, door, rng)
@@ -146,6 +150,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faces", type=Path, action="append", required=True)
     parser.add_argument("--same", type=Path, required=True)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--anew", action="store_true", help="encode the chips by this model")
+    parser.add_argument("--kept", type=Path, help="a folder for what --anew has encoded")
     parser.add_argument("--bursts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
