@@ -135,7 +135,8 @@ def _varied(chip: Image, rng: np.random.Generator) -> Image:
 
 def _cosines(looks: Templates) -> NDArray[np.float32]:
     """The cosines of every two of the looks (n, d)."""
-    return np.asarray((looks @ looks.T)[np.triu_indices(len(looks), 1)], np.float32)
+    unit = looks / np.linalg.norm(looks, axis=1, keepdims=True)
+    return np.asarray((unit @ unit.T)[np.triu_indices(len(looks), 1)], np.float32)
 
 
 def _spread(cosines: NDArray[np.float32]) -> dict[str, float]:
