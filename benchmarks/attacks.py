@@ -11,7 +11,8 @@ liveness, and a visit that it does not was lost by nobody's liveness; both are c
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
 made again, so that the run may be stopped at any time. The table and, with --results, a
 key of a JSON file are made of all lines. With --strict-beside a door with `liveness.strict` watches
-the same films, with --unheld-beside one that holds nobody back for what keeps still below a head.
+the same films, with --unheld-beside one that holds nobody back for what keeps still below a head,
+with --doubtful-beside one with `liveness.asks = "doubtful"`: who is asked to move does nothing.
 --recording watches a real film instead.
 """
 
@@ -23,9 +24,10 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,11 @@ UNDECIDED_S = 2.9
 CROWD = 12
 # Log odds below the shipped model's, by which more would pass.
 LOWER = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+ASKED = "asked"
+# Of the door whose figures are told, and of those that watch beside it.
+OFF, PASSIVE = LivenessConfig(policy="off"), LivenessConfig()
+STRICT = LivenessConfig(strict=True)
+DOUBTFUL = LivenessConfig(policy="passive+challenge", asks="doubtful")
 TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 
 
@@ -82,7 +89,8 @@ TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 class Outcome:
     """What the door would have done before one film.
 
-    `answers` are the decisions in turn up to the first acceptance, "accepted" or the reason;
+    `answers` are the decisions in turn up to the first acceptance, "accepted" or the reason, and
+    "asked" where a challenge began;
     `after_s` is how long after the first frame with a face of usable size that fell: the film's
     time, and the processor's for the step that decided; `answered_s` likewise of the first decision
     of all. `log_odds` are the highest for a living face that any judgement came to which was enough
@@ -138,14 +146,12 @@ class Noting(Liveness):
 class Door:
     """A daemon that has just started, and what it makes of one film up to the first acceptance.
 
-    `strict` is as in [liveness]; with `held` false nobody is held back.
+    With `held` false nobody is held back.
     """
 
-    def __init__(
-        self, enrolled: Snapshot, policy: str, *, strict: bool = False, held: bool = True
-    ) -> None:
+    def __init__(self, enrolled: Snapshot, liveness: LivenessConfig, *, held: bool = True) -> None:
         self._now_s = 0.0
-        self.pipeline = _built(policy, lambda: self._now_s, strict=strict)
+        self.pipeline = _built(liveness, lambda: self._now_s)
         self._judge: Noting | None = None
         if self.pipeline.liveness is not None:
             self.pipeline.liveness = self._judge = Noting(self.pipeline.liveness, held=held)
@@ -170,6 +176,8 @@ class Door:
         for face in report[0].tracks:
             if self._first_s is None and face.hint not in TOO_FAR_OR_NEAR:
                 self._first_s = at_s
+            if face.prompt is not None and ASKED not in self._answers:
+                self._answers.append(ASKED)
             if face.verdict is None:
                 continue
             self._answers.append(_answer(face.verdict))
@@ -198,10 +206,9 @@ def watched(film: Scene, doors: Sequence[Door]) -> list[Outcome]:
     return [door.outcome for door in doors]
 
 
-def _built(policy: str, clock_s: Callable[[], float], *, strict: bool = False) -> Pipeline:
-    config = Config(liveness=LivenessConfig.model_validate({"policy": policy, "strict": strict}))
+def _built(liveness: LivenessConfig, clock_s: Callable[[], float]) -> Pipeline:
     clocks = Clocks(lambda: datetime.now(UTC), clock_s)
-    return build_pipeline(config, clocks, at_door=False)[1]
+    return build_pipeline(Config(liveness=liveness), clocks, at_door=False)[1]
 
 
 def _answer(verdict: Verdict) -> str:
@@ -285,7 +292,7 @@ def read_cases(file: Path) -> dict[int, Case]:
 class Plan:
     """Which films to make: those of these kinds, in a share of `rounds` from a seed on.
 
-    None is begun after `seconds`. A door of the settings `beside` watches them, too.
+    None is begun after `seconds`. The door that `beside` makes watches them, too.
     """
 
     first_seed: int
@@ -293,7 +300,7 @@ class Plan:
     share: slice
     kinds: Sequence[str]
     seconds: float
-    beside: Mapping[str, bool] | None = None
+    beside: Callable[[Snapshot], Door] | None = None
 
     def films(self) -> list[tuple[int, str]]:
         """Seed and kind of each film."""
@@ -316,9 +323,9 @@ def make_cases(data: Path, file: Path, plan: Plan) -> None:
                 break
             film, enrolled = studio.film(seed, kind)
             fps = (len(film.at_s) - 1) / float(film.at_s[-1] - film.at_s[0])
-            doors = [Door(enrolled, policy) for policy in ("off", "passive")]
+            doors = [Door(enrolled, liveness) for liveness in (OFF, PASSIVE)]
             if plan.beside is not None:
-                doors.append(Door(enrolled, "passive", **plan.beside))
+                doors.append(plan.beside(enrolled))
             off, passive, *others = watched(film, doors)
             case = Case(seed, kind, round(fps, 1), off, passive, *others)
             out.write(json.dumps(asdict(case)) + "\n")
@@ -432,6 +439,9 @@ def beside(cases: Iterable[Case]) -> dict[str, Any]:
         found[name] = row(case for case in others if case.attack is attack)
         found[name]["wrong_only_here"] = sum(one and not other for one, other in pairs)
         found[name]["wrong_only_beside"] = sum(other and not one for one, other in pairs)
+        found[name]["asked"] = sum(
+            case.attack is attack and ASKED in case.passive.answers for case in others
+        )
     found["errors_by_kind"] = {
         kind: [sum(case.passive.accepted is case.attack for case in of), len(of)]
         for kind in sorted({case.kind for case in others})
@@ -478,18 +488,20 @@ def recorded(file: Path) -> dict[str, Any]:
         "seconds": round(len(frames) / fps, 1),
         "people": len(gallery.names),
     }
-    for policy in ("off", "passive"):
-        found[policy] = _visits(frames, fps, gallery, policy)
+    for liveness in (OFF, PASSIVE):
+        found[liveness.policy] = _visits(frames, fps, gallery, liveness)
     return found
 
 
 def _visits(
-    frames: Sequence[NDArray[np.uint8]], fps: float, gallery: Snapshot, policy: str
+    frames: Sequence[NDArray[np.uint8]], fps: float, gallery: Snapshot, liveness: LivenessConfig
 ) -> dict[str, Any]:
     now_s = 0.0
-    pipeline = _built(policy, lambda: now_s)
+    pipeline = _built(liveness, lambda: now_s)
     visits = []
-    for index, pixels in enumerate(track(frames, policy, auto_refresh=sys.stdout.isatty())):
+    for index, pixels in enumerate(
+        track(frames, liveness.policy, auto_refresh=sys.stdout.isatty())
+    ):
         now_s = 1.0 + index / fps
         report = pipeline.step([Frame(pixels, now_s, now_s, index, "film")], gallery)
         visits += [
@@ -542,6 +554,7 @@ def main() -> None:
     another = parser.add_mutually_exclusive_group()
     another.add_argument("--strict-beside", action="store_true", help="a strict door watches, too")
     another.add_argument("--unheld-beside", action="store_true", help="one that holds nobody back")
+    another.add_argument("--doubtful-beside", action="store_true", help="one that asks in doubt")
     parser.add_argument("--recording", type=Path, help="watch this real film, and nothing else")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
@@ -553,8 +566,13 @@ def main() -> None:
     first, step = map(int, chosen.share.split("/"))
     share = slice(first, None, step)
     only = chosen.kinds.split(",")
-    beside = {"strict": True} if chosen.strict_beside else None
-    beside = {"held": False} if chosen.unheld_beside else beside
+    beside: Callable[[Snapshot], Door] | None = None
+    if chosen.strict_beside:
+        beside = partial(Door, liveness=STRICT)
+    elif chosen.unheld_beside:
+        beside = partial(Door, liveness=PASSIVE, held=False)
+    elif chosen.doubtful_beside:
+        beside = partial(Door, liveness=DOUBTFUL)
     plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds, beside)
     make_cases(chosen.data, chosen.cases, plan)
     figures = summary(list(read_cases(chosen.cases).values()))

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from attacks import GENUINE_KINDS, ROUND, Door, Plan, Studio
+from attacks import GENUINE_KINDS, PASSIVE, ROUND, Door, Plan, Studio
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -118,7 +118,7 @@ class Patient(Liveness):
 def watch(studio: Studio, style: str, seed: int, kind: str) -> Watched:
     """Watch one film."""
     film, enrolled = studio.film(seed, kind)
-    door = Door(enrolled, "passive")
+    door = Door(enrolled, PASSIVE)
     judge = door.pipeline.liveness
     assert judge is not None
     door.pipeline.liveness = patient = Patient(judge)

@@ -32,7 +32,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from attacks import Door, Studio
+from attacks import PASSIVE, Door, Studio
 from liveness_choose import Patient, Watched, passed_after, read_cases, stages
 from rich.progress import track
 
@@ -122,7 +122,7 @@ def watch(studio: Studio, style: str, seed: int, kind: str) -> Watched:
         calmed(film)
     if kind in CHECKED_KINDS:
         dressed(film, np.random.default_rng([seed, 3]))
-    door = Door(enrolled, "passive")
+    door = Door(enrolled, PASSIVE)
     judge = door.pipeline.liveness
     assert judge is not None
     door.pipeline.liveness = patient = Patient(judge)
