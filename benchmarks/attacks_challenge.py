@@ -49,6 +49,7 @@ from oneglance.daemon.visit.alive import PASSING
 from oneglance.daemon.visit.challenge import Challenge, End, Prompt
 from oneglance.daemon.visit.challenges import Challenges
 from oneglance.faces.evaluation.metrics import exact_95
+from oneglance.faces.find.boxes import Box
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.liveness.fusion import Judgement
@@ -245,9 +246,14 @@ def watched(
         if actor.version != version:
             version = actor.version
             film.draws = make(actor.acts, actor.plays).draws
-        pixels, _ = film.take(index)
+        pixels, drawn = film.take(index)
         report = pipeline.step([Frame(pixels, now_s, now_s, index, "film")], enrolled)
         for face in report[0].tracks:
+            # A refused face in a picture on the wall ends nobody else's visit; an accepted one
+            # would open the door.
+            accepted = face.verdict is not None and face.verdict.accepted
+            if not (accepted or is_at(face.box, drawn)):
+                continue
             if first_s is None and face.hint not in TOO_FAR_OR_NEAR:
                 first_s = at_s
             if face.prompt is not None:
@@ -273,6 +279,12 @@ def watched(
         0.0 if asked_s is None else round(at_s - asked_s, 2),
         tuple(round(one.log_odds, 3) if passes(one) else 0.0 for one in found),
     )
+
+
+def is_at(box: Box, drawn: NDArray[np.float64]) -> bool:
+    """Whether a face that was found is the one whose points (5, 2) were drawn there."""
+    x, y = drawn.mean(0).tolist()
+    return box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height
 
 
 def passes(look: Judgement) -> bool:

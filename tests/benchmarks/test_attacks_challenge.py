@@ -21,6 +21,7 @@ from attacks_challenge import (
     Actor,
     Case,
     Plan,
+    is_at,
     read_cases,
     row,
     rules,
@@ -32,6 +33,7 @@ from wire_samples import make_challenge
 
 from oneglance.contract.messages import Step
 from oneglance.daemon.visit.challenge import Prompt
+from oneglance.faces.find.boxes import Box
 from oneglance.training.faces.drawn_faces import draw_face, draw_person
 from oneglance.training.liveness.acts import Act, amount
 from oneglance.training.liveness.portrait import portrait_of
@@ -139,6 +141,13 @@ def test_a_film_is_watched_as_it_is_made_and_kept_as_one_line(tmp_path: Path) ->
     file = tmp_path / "cases.jsonl"
     file.write_text(json.dumps(asdict(found)) + "\n")
     assert read_cases(file) == {7: found}
+
+
+def test_a_face_that_was_found_is_who_was_drawn_there_and_no_picture_on_the_wall() -> None:
+    points = np.array([[90, 90], [130, 90], [110, 115], [95, 140], [125, 140]], float)
+    assert is_at(Box(70, 70, 80, 80), points)
+    assert not is_at(Box(200, 70, 80, 80), points)
+    assert not is_at(Box(70, 150, 80, 80), points)
 
 
 def test_who_is_on_stage_is_before_the_camera_and_does_what_the_screen_says() -> None:
