@@ -318,6 +318,9 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
         case DecisionArrived(decision) if decision.reason == LOCK_TEST:
             # Not a visit: the administration shows it.
             return replace(state, lock_test=decision.event_id, disagrees="")
+        case DecisionArrived(decision) if _is_of_another(decision, state.challenge):
+            # Whoever stands beside the visitor who is asked, or hangs on the wall there.
+            return replace(state, decided_visit_id=decision.visit_id, disagrees="")
         case DecisionArrived(decision):
             accepted = decision.outcome is Outcome.ACCEPTED
             # Somebody who is entering a PIN need not be told that one is missing.
@@ -337,6 +340,12 @@ def _learnt(state: KioskState, event: Event, now_s: float) -> KioskState:
             return replace(state, pad=pin_pad.answered(state.pad, code, now_s))
         case Tick():
             return state
+
+
+def _is_of_another(decision: Decision, asked: Challenge | None) -> bool:
+    """Whether it refuses somebody else than the visitor who is `asked` for something now."""
+    refuses = decision.outcome is not Outcome.ACCEPTED
+    return refuses and asked is not None and decision.visit_id != asked.visit_id
 
 
 def _answered(state: KioskState, result: Result | None, now_s: float) -> KioskState:

@@ -465,6 +465,21 @@ def test_a_challenge_ends_with_the_decision() -> None:
     assert reduce(state, Tick(), 2.0 + RESULT_S).screen.kind is Kind.IDLE
 
 
+def test_a_refusal_of_somebody_else_leaves_the_one_who_is_asked_their_challenge() -> None:
+    state = after(
+        *ONLINE, (1.0, challenge()), (2.0, decision(reason="not_recognised", visit_id="v2"))
+    )
+    assert (state.screen.kind, state.screen.step) == (Kind.CHALLENGE, Step.TURN_LEFT)
+    assert reduce(state, Tick(), 1.1 + 5.0 + LINGER_S).screen.kind is Kind.IDLE
+    state = reduce(state, decision(reason="challenge_ignored", visit_id="v1"), 3.0)
+    assert (state.screen.kind, state.screen.title) == (Kind.NOT_SURE, NOT_SURE[0])
+
+
+def test_an_acceptance_of_anybody_ends_a_challenge() -> None:
+    state = after(*ONLINE, (1.0, challenge()), (2.0, decision("Ada", visit_id="v2")))
+    assert state.screen.kind is Kind.WELCOME
+
+
 def test_a_challenge_ends_when_the_visitor_leaves_or_the_daemon_says_no_more() -> None:
     state = after(*ONLINE, (1.0, challenge()))
     assert reduce(state, visit(Phase.IDLE, ""), 1.5).screen.kind is Kind.IDLE
