@@ -239,8 +239,11 @@ class Challenge:
         self._rest_sizes = np.median([sizes(p) for p in self._resting[-REST_KEPT:]], axis=0)
         if self._number > len(self.order):
             self._finish(End.PASSED)
-        else:
-            self._ask(self.order[self._number - 1], at_s)
+            return
+        if self.order[self._number - 1] is Step.COME_CLOSER and not self._room:
+            # They have come closer by themselves since the order was drawn.
+            self.order = self._turns_after(self.order[: self._number - 1])
+        self._ask(self.order[self._number - 1], at_s)
 
     def _is_straight(self, points: NDArray[np.float64]) -> bool:
         """Whether a rest can begin: straight by itself at first, later as at the first rest."""
@@ -290,9 +293,11 @@ class Challenge:
 
     def _drawn(self) -> list[Step]:
         """One of 24 orders, either way: without room no step is asked twice in a row."""
-        if self._room:
-            return self._random.sample(ALL_STEPS, STEPS)
-        order: list[Step] = []
+        return self._random.sample(ALL_STEPS, STEPS) if self._room else self._turns_after([])
+
+    def _turns_after(self, done: list[Step]) -> list[Step]:
+        """An order of turns alone, one more of them, that begins with what is `done`."""
+        order = list(done)
         while len(order) <= STEPS:
             order.append(self._random.choice([step for step in TURNS if step not in order[-1:]]))
         return order

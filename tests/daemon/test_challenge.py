@@ -119,6 +119,25 @@ def test_another_movement_ends_the_attempt_and_the_second_one_ends_it_all(seed: 
     assert answer.liveness is Liveness.FAILED
 
 
+@given(SEEDS)
+@settings(max_examples=12, deadline=None)
+def test_who_has_come_near_meanwhile_is_asked_to_turn_instead(seed: int) -> None:
+    visitor = Visitor(seed)
+    visitor.frame()
+    drawn = list(visitor.challenge.order)
+    visitor.room = False
+    asked = [visitor.obey() for _ in range(STEPS)]
+    if Step.COME_CLOSER in drawn:
+        assert visitor.end is None
+        asked.append(visitor.obey())
+    visitor.wait_until(lambda: visitor.end is not None)
+    assert visitor.end is End.PASSED
+    assert set(asked) <= set(TURNS)
+    assert all(a is not b for a, b in pairwise(asked))
+    kept = drawn[: drawn.index(Step.COME_CLOSER)] if Step.COME_CLOSER in drawn else drawn
+    assert asked[: len(kept)] == kept
+
+
 def test_a_second_attempt_can_still_be_passed() -> None:
     visitor = Visitor(3)
     step = visitor.wait_for_step()
