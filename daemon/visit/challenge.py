@@ -137,7 +137,9 @@ class Challenge:
         self._asked: Step | None = None
         self._since_s = 0.0
         self.shown_s: float | None = None
+        # How far it has been made, and whether it was seen on its way.
         self._part = 0.0
+        self._gradual = False
         # Whether a look is wanted: after a rest, at the end of a turn; and whether the last one
         # that was wanted showed another face.
         self._rested = self._reached = self._another = False
@@ -266,7 +268,6 @@ class Challenge:
             self._finish(End.NOT_SHOWN)
             return
         made, part = self.moved(points)
-        before = self._part
         self._part = part if made is step else 0.0
         if part >= BEGUN and (self.shown_s is None or at_s < self.shown_s + REACTION_S):
             self._fail(End.EARLY, at_s)
@@ -275,8 +276,9 @@ class Challenge:
         elif self.shown_s is not None and at_s > self.shown_s + STEP_S:
             self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)
         else:
-            gradual = self._reached or before >= ON_ITS_WAY
-            self._reached = self._part >= 1 and gradual
+            if self._part < 1:
+                self._gradual = self._part >= ON_ITS_WAY
+            self._reached = self._part >= 1 and self._gradual
             if self._reached and step not in TURNS:
                 # Somebody who came closer looks straight all the while: the next rest recognises
                 # them.
@@ -319,6 +321,7 @@ class Challenge:
         self._since_s = at_s
         self.shown_s = None
         self._part = 0.0
+        self._gradual = False
         self._rested = self._reached = self._another = False
         self._show(step, STEP_S)
 
