@@ -143,6 +143,9 @@ class Challenge:
         # Whether a look is wanted: after a rest, at the end of a turn; and whether the last one
         # that was wanted showed another face.
         self._rested = self._reached = self._another = False
+        # Whether, and since when, a face that was lost and searched for has not been recognised.
+        self._unsure = False
+        self._unsure_since_s = 0.0
 
     @property
     def answer(self) -> Verdict | None:
@@ -159,12 +162,12 @@ class Challenge:
         """Whether this frame is to be encoded: at the end of a rest, or of a turn."""
         if self.end is not None:
             return False
-        return self._rested if self._asked is None else self._reached
+        return self._rested if self._asked is None else self._reached or self._unsure
 
     @property
     def turned(self) -> bool:
-        """Whether the head is turned because it was asked to be."""
-        return self._asked in TURNS and self._reached
+        """Whether the head that a look is wanted at may be turned, because it was asked to be."""
+        return self._asked in TURNS and (self._reached or self._unsure)
 
     def shown(self, challenge_id: str, at_s: float) -> None:
         """The screen shows `challenge_id` since `at_s`; any other is not what it should show."""
@@ -177,9 +180,12 @@ class Challenge:
         if not self.wants_look:
             return
         self._another = not same
-        if same and self._asked is None:
+        if not same:
+            return
+        self._unsure = False
+        if self._asked is None:
             self._rest_is_over(self._seen_s)
-        elif same:
+        elif self._reached:
             self._next_step(self._seen_s)
 
     def see(
@@ -196,15 +202,18 @@ class Challenge:
         if self._began_s is None:
             self._began_s = self._seen_s = at_s
             self._next_attempt(at_s)
-        lost = not followed or not 0 <= at_s - self._seen_s <= GAP_S
+        gone = not 0 <= at_s - self._seen_s <= GAP_S
+        lost = gone or not followed
         self._seen_s = at_s
         if at_s - self._began_s > OVERALL_S:
             self._finish(End.IGNORED)
-        elif lost and self.has_rested:
-            self._fail(End.LOST, at_s)
         elif self._asked is None:
             self._see_rest(points, at_s, lost=lost)
+        elif gone or (self._unsure and at_s - self._unsure_since_s > GAP_S):
+            self._fail(End.LOST, at_s)
         else:
+            if not (followed or self._unsure):
+                self._unsure, self._unsure_since_s = True, at_s
             self._see_step(self._asked, points, at_s)
 
     @property
@@ -279,7 +288,7 @@ class Challenge:
             if self._part < 1:
                 self._gradual = self._part >= ON_ITS_WAY
             self._reached = self._part >= 1 and self._gradual
-            if self._reached and step not in TURNS:
+            if self._reached and step not in TURNS and not self._unsure:
                 # Somebody who came closer looks straight all the while: the next rest recognises
                 # them.
                 self._next_step(at_s)
@@ -314,7 +323,7 @@ class Challenge:
         self._since_s = self._still_since_s = at_s
         self._pause_s = self._random.uniform(*PAUSE_S)
         self._resting = []
-        self._rested = self._reached = self._another = False
+        self._rested = self._reached = self._another = self._unsure = False
 
     def _ask(self, step: Step, at_s: float) -> None:
         self._asked = step

@@ -15,7 +15,7 @@ from oneglance.contract.messages import Liveness, Step
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.visit.alive import CLEAR
-from oneglance.daemon.visit.challenge import STEPS, Prompt
+from oneglance.daemon.visit.challenge import STEPS, Challenge, Prompt
 from oneglance.daemon.visit.challenges import Challenges
 from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector
@@ -250,6 +250,32 @@ def test_another_person_who_takes_the_place_in_between_is_refused(
             door.see(scene(portrait("biden.jpg")), obama)
     (verdict,) = door.verdicts
     assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
+
+
+def hidden_for_a_moment(door: Asked, gallery: Snapshot, picture: Picture) -> Challenge:
+    """The visitor's challenge, after `picture` came in their place, out of sight for 0.1 s."""
+    before = door.prompts[-1]
+    door.see(np.full_like(picture, 110), gallery)
+    door.see(picture, gallery, 6)
+    (visitor,) = door.pipeline.visitors
+    assert visitor.challenge is not None
+    assert (door.prompts[-1] is before) == (not visitor.challenge.failures)
+    return visitor.challenge
+
+
+@pytest.mark.parametrize("who", ["obama2.jpg", "biden.jpg"])
+def test_who_comes_out_of_sight_while_asked_goes_on_only_if_it_is_the_same_face(
+    model: FaceModel,
+    obama: Snapshot,
+    head: Callable[[Step, float], Picture],
+    portrait: Callable[..., Picture],
+    who: str,
+) -> None:
+    door = Asked(model, seed=1)
+    while door.step in (None, Step.LOOK_STRAIGHT):
+        door.see(head(Step.LOOK_STRAIGHT, 0), obama)
+    challenge = hidden_for_a_moment(door, obama, scene(portrait(who)))
+    assert bool(challenge.failures) == (who != "obama2.jpg")
 
 
 def test_another_gallery_ends_the_challenge_and_evidence_begins_anew(
