@@ -278,9 +278,11 @@ class Challenge:
             return
         made, part = self.moved(points)
         self._part = part if made is step else 0.0
-        if part >= BEGUN and (self.shown_s is None or at_s < self.shown_s + REACTION_S):
+        early = self.shown_s is None or at_s < self.shown_s + REACTION_S
+        # To look down is no step, and gains nothing: it may be what is left of having looked up.
+        if part >= BEGUN and made is not None and early:
             self._fail(End.EARLY, at_s)
-        elif part >= 1 and made is not step:
+        elif part >= 1 and made is not None and made is not step:
             self._fail(End.WRONG, at_s)
         elif self.shown_s is not None and at_s > self.shown_s + STEP_S:
             self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)

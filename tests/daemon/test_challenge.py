@@ -160,6 +160,22 @@ def test_who_has_come_near_meanwhile_is_asked_to_turn_instead(seed: int) -> None
     assert asked[: len(kept)] == kept
 
 
+def test_who_looks_down_has_done_nothing_that_was_not_asked() -> None:
+    visitor = Visitor(TURNED_FIRST)
+    step = visitor.wait_for_step()
+    assert step is not None
+    visitor.step, visitor.part = Step.LOOK_UP, -1.0
+    visitor.frame()
+    made, part = visitor.challenge.moved(face(0, -25))
+    assert (made, part >= 1) == (None, True)
+    visitor.wait(1.0)
+    visitor.part = 0.0
+    assert (visitor.challenge.failures, visitor.asked) == ([], step)
+    visitor.wait(0.3)
+    visitor.move(step)
+    assert (visitor.challenge.failures, visitor.asked) == ([], Step.LOOK_STRAIGHT)
+
+
 def test_a_second_attempt_can_still_be_passed() -> None:
     visitor = Visitor(3)
     step = visitor.wait_for_step()
