@@ -41,6 +41,7 @@ from oneglance.kiosk_ui.words import (
     CLOCK_NOTE,
     CLOCK_WRONG,
     COME_IN,
+    FURTHER,
     HINTS,
     LIVENESS_NOTE,
     LOCK_SILENT,
@@ -68,6 +69,8 @@ VISIT_SILENCE_S = 2.0
 ACCESS_SILENCE_S = 3.0
 # How long an expired challenge stays while the daemon has not said what comes next.
 LINGER_S = 1.0
+# With less than this share of its time left, a step wants more than was done so far.
+FURTHER_FROM = 0.5
 # The daemon repeats its status every 30 s; a retained one that nobody repeats is an echo.
 STATUS_SILENCE_S = 75.0
 # How long a fresh screen waits for its broker and daemon before it calls itself out of service.
@@ -625,7 +628,10 @@ def _visit_screen(visit: VisitState, now_s: float) -> ScreenState:
 
 def _challenge_screen(challenge: Challenge, left: float, now_s: float) -> ScreenState:
     title, line = STEPS[challenge.step]
-    if challenge.step is Step.LOOK_STRAIGHT and challenge.attempt > 1 and challenge.number == 1:
+    straight = challenge.step is Step.LOOK_STRAIGHT
+    if not straight and left < FURTHER_FROM:
+        line = FURTHER
+    if straight and challenge.attempt > 1 and challenge.number == 1:
         title = ONCE_MORE
     return ScreenState(
         *(Kind.CHALLENGE, title, line, now_s),

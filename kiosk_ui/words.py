@@ -72,6 +72,8 @@ STEPS: dict[Step, tuple[str, str]] = {
 }
 # Said as the big text before the second attempt.
 ONCE_MORE = N_("Once more")
+# Said as the small text when half of a step's time is over, and it is not done.
+FURTHER = N_("A little further")
 
 WELCOME_NAME = N_("Welcome, {name}")
 # Beside a welcome, as the lock itself says.
@@ -82,6 +84,7 @@ LOCK_SILENT = N_("The lock does not answer. Please ring the bell")
 POOR_QUALITY = (N_("I could not see you well"), N_("Come closer, look here and try again"))
 # Whoever holds up a photograph knows it; everybody else is told what helps.
 NOT_SURE = WORDS[Kind.NOT_SURE]
+NOT_MOVED = (NOT_SURE[0], N_("Move as the screen asks, or use your key"))
 NOT_NOW = WORDS[Kind.NOT_NOW]
 # A visit that the daemon never answered.
 NO_ANSWER = (N_("That took too long"), N_("Try once more, or ring the bell"))
@@ -100,7 +103,7 @@ REFUSALS: dict[str, tuple[Kind, tuple[str, str]]] = {
     "ambiguous": (Kind.NOT_RECOGNISED, WORDS[Kind.NOT_RECOGNISED]),
     "poor_quality": (Kind.NOT_SURE, POOR_QUALITY),
     PRESENTATION_ATTACK: (Kind.NOT_SURE, NOT_SURE),
-    CHALLENGE_IGNORED: (Kind.NOT_SURE, NOT_SURE),
+    CHALLENGE_IGNORED: (Kind.NOT_SURE, NOT_MOVED),
     CHALLENGE_NOT_SHOWN: (Kind.NOT_SURE, NOT_SURE),
     NOT_PERMITTED: (Kind.NOT_NOW, NOT_NOW),
     FACTOR_MISSING: (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wire_samples import make_challenge
@@ -61,10 +62,12 @@ from oneglance.kiosk_ui.words import (
     CLOCK_NOTE,
     CLOCK_WRONG,
     COME_IN,
+    FURTHER,
     HINTS,
     LIVENESS_NOTE,
     LOCK_SILENT,
     NO_ANSWER,
+    NOT_MOVED,
     NOT_NOW,
     NOT_SURE,
     NOT_THIS_TIME,
@@ -441,6 +444,16 @@ def test_a_challenge_shows_its_step_and_the_time_that_is_left() -> None:
     assert state.screen.since_s == 1.5
 
 
+@pytest.mark.parametrize("step", list(Step))
+def test_who_has_not_done_a_step_in_half_of_its_time_is_asked_for_more(step: Step) -> None:
+    state = after(*ONLINE, (1.0, challenge(step)), (3.4, Tick()))
+    assert (state.screen.title, state.screen.line) == STEPS[step]
+    state = reduce(state, Tick(), 3.6)
+    line = STEPS[step][1] if step is Step.LOOK_STRAIGHT else FURTHER
+    assert (state.screen.title, state.screen.line) == (STEPS[step][0], line)
+    assert state.screen.since_s == 1.0
+
+
 def test_every_step_has_words_of_its_own() -> None:
     assert set(STEPS) == set(Step)
     assert len(set(STEPS.values())) == len(Step)
@@ -496,9 +509,11 @@ def test_a_daemon_that_can_let_nobody_in_asks_for_nothing() -> None:
 
 
 def test_a_refusal_for_want_of_life_blames_nobody_and_says_what_to_do() -> None:
-    for reason in ("presentation_attack", "challenge_ignored", "challenge_not_shown"):
+    for reason in ("presentation_attack", "challenge_not_shown"):
         screen = after(*ONLINE, (1.0, decision(reason=reason))).screen
         assert (screen.title, screen.line) == NOT_SURE
+    screen = after(*ONLINE, (1.0, decision(reason="challenge_ignored"))).screen
+    assert (screen.kind, (screen.title, screen.line)) == (Kind.NOT_SURE, NOT_MOVED)
     screen = after(*ONLINE, (1.0, decision(reason="not_permitted"))).screen
     assert (screen.kind, screen.title, screen.line) == (Kind.NOT_NOW, *NOT_NOW)
 
