@@ -449,6 +449,9 @@ class Pipeline:
             # The encoder may have taken long; what it saw must still be current.
             if not (face.judged and self._is_fresh(face.frame)):
                 continue
+            if claim is not None and self.challenged and face.challenge is None:
+                # The claim is for one verdict, and waits for that of whoever is asked to move.
+                continue
             verdict = None
             if face.challenge is not None:
                 verdict = self._still_living(face.challenge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import cv2
 import numpy as np
@@ -11,14 +12,16 @@ from challenged import seeded
 from numpy.typing import NDArray
 from test_pipeline import PATIENCE_S, Bench, judging, obama, portrait, scene
 
-from oneglance.contract.messages import Liveness, Step
+from oneglance.contract.messages import Factor, Liveness, Step
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.visit.alive import CLEAR
 from oneglance.daemon.visit.challenge import STEPS, Challenge, Prompt
 from oneglance.daemon.visit.challenges import Challenges
+from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import Rule, Verdict
 from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.credentials import Claimed
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.liveness import judge as alive
 from oneglance.faces.model.face_model import FaceModel
@@ -276,6 +279,29 @@ def test_who_comes_out_of_sight_while_asked_goes_on_only_if_it_is_the_same_face(
         door.see(head(Step.LOOK_STRAIGHT, 0), obama)
     challenge = hidden_for_a_moment(door, obama, scene(portrait(who)))
     assert bool(challenge.failures) == (who != "obama2.jpg")
+
+
+def test_a_bystander_does_not_end_the_claim_of_who_is_asked_to_move(
+    model: FaceModel, obama: Snapshot, portrait: Callable[..., Picture]
+) -> None:
+    door = Asked(model)
+    claim = Claim(Claimed("obama", datetime(2026, 11, 1, tzinfo=UTC), "mark"), Factor.BADGE)
+    both = scene(portrait("biden.jpg"), portrait("obama2.jpg"))
+    verdicts: list[Verdict] = []
+    asked: set[str] = set()
+    for _ in range(300):
+        door.now_s += 0.1
+        (report,) = door.pipeline.step([door.frame(both)], obama, claim)
+        asked |= {view.visit_id for view in report.tracks if view.prompt is not None}
+        for view in report.tracks:
+            if view.prompt is not None:
+                door.challenges.shown(view.prompt.challenge_id)
+        verdicts += [view.verdict for view in report.tracks if view.verdict is not None]
+        assert len(report.tracks) == 2
+        if verdicts:
+            break
+    (verdict,) = verdicts
+    assert (verdict.reason, {verdict.visit_id}) == ("challenge_ignored", asked)
 
 
 def test_another_gallery_ends_the_challenge_and_evidence_begins_anew(
