@@ -1,7 +1,7 @@
 """From what happened to what the screen shows. Pure: no clock, no broker, no window.
 
 In order of precedence: no connection or no daemon; a fresh result; a daemon that can let nobody in;
-a wait after failures; a challenge; the PIN pad; somebody being looked at (who is first asked for a
+a challenge; a wait after failures; the PIN pad; somebody being looked at (who is first asked for a
 badge where a face alone lets nobody in) or awaited; a lost camera; the lock's state; idle. While
 the pad is open, a refusal replaces its words but leaves its keys. A name comes only from an
 accepted decision that the gate admitted, and is forgotten as soon as its time is over, somebody
@@ -516,11 +516,12 @@ def _screen(state: KioskState, now_s: float) -> ScreenState:
     rest = Kind.MAINTENANCE if state.unheard else _at_rest(state.status.reasons)
     if rest is Kind.MAINTENANCE:
         return _plain(rest, now_s)
-    if (wait_s := _wait_s(state, now_s)) > 0:
-        return replace(_plain(Kind.WAIT, now_s), left=time_left(wait_s))
+    # A wait is for who comes: the daemon asks nobody else than a visitor who need not wait.
     if state.challenge is not None:
         left = 1 - (now_s - state.challenge_at_s) / state.challenge.time_s
         return _challenge_screen(state.challenge, max(0.0, left), now_s)
+    if (wait_s := _wait_s(state, now_s)) > 0:
+        return replace(_plain(Kind.WAIT, now_s), left=time_left(wait_s))
     if state.pad.open:
         return _pad_screen(state.pad, result, now_s)
     if state.visit is not None:

@@ -234,9 +234,9 @@ def test_a_challenge_or_a_welcome_puts_the_pad_away_and_wipes_it() -> None:
         assert (state.screen.kind, state.pad) == (kind, Pad())
 
 
-def test_who_is_asked_for_something_behind_a_wait_is_offered_no_pad() -> None:
+def test_who_is_asked_for_something_during_a_wait_is_offered_no_pad() -> None:
     state = with_pad((1.0, access(("claim", 3.0))), (1.1, challenge()))
-    assert (state.screen.kind, state.screen.offers_pad) == (Kind.WAIT, False)
+    assert (state.screen.kind, state.screen.offers_pad) == (Kind.CHALLENGE, False)
     state = reduce(state, KeyPressed("1"), 4.2)
     assert (state.screen.kind, state.pad) == (Kind.CHALLENGE, Pad())
 

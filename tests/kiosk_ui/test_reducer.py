@@ -488,6 +488,15 @@ def test_a_refusal_of_somebody_else_leaves_the_one_who_is_asked_their_challenge(
     assert (state.screen.kind, state.screen.title) == (Kind.NOT_SURE, NOT_SURE[0])
 
 
+def test_a_wait_that_somebody_else_has_cost_leaves_a_challenge_on_the_screen() -> None:
+    state = after(*ONLINE, (1.0, challenge()), (2.0, access(("face", 9.0))))
+    assert (state.screen.kind, state.screen.step) == (Kind.CHALLENGE, Step.TURN_LEFT)
+    state = reduce(state, decision(reason="challenge_ignored"), 3.0)
+    assert state.screen.kind is Kind.NOT_SURE
+    state = reduce(state, access(("face", 5.0)), 3.1 + RESULT_S)
+    assert state.screen.kind is Kind.WAIT
+
+
 def test_an_acceptance_of_anybody_ends_a_challenge() -> None:
     state = after(*ONLINE, (1.0, challenge()), (2.0, decision("Ada", visit_id="v2")))
     assert state.screen.kind is Kind.WELCOME
