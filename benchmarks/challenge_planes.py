@@ -105,6 +105,13 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=350)
     parser.add_argument("--folds", default="7,8", help="whose photographs of LFW")
     parser.add_argument("--seed", type=int, default=4)
+    parser.add_argument(
+        "--turned",
+        type=float,
+        nargs=2,
+        default=(0.0, 0.25),
+        help="how far the head in the photograph is turned aside itself, from and to",
+    )
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
     archive = zipfile.ZipFile(arguments.data / "lfw_folds1-8.zip")
@@ -112,12 +119,13 @@ def main() -> None:
         folds = set(arguments.folds.split(","))
         people = [row["person"] for row in csv.DictReader(file) if row["fold"] in folds]
     rng.shuffle(people)
+    least, most = arguments.turned
     model, detector = load_model(), FaceDetector()
     passed: dict[tuple[str, tuple[int, int]], list[bool]] = defaultdict(list)
     for person in people[: arguments.people]:
         photo = load_image(archive.read(f"{person}/{person}_0001.jpg"))
         sample = read_central_face(photo, detector, model)
-        if sample is None or abs(turn_and_nod(sample.points)[0]) > 0.25:
+        if sample is None or not least <= abs(turn_and_nod(sample.points)[0]) <= most:
             continue
         for form in FORMS:
             radius = np.inf if form == "flat" else float(rng.uniform(*RADIUS))
