@@ -9,7 +9,8 @@ is watched, since what comes next depends on what was asked. Enrolled is one oth
 
 The daemon is the shipped one with that policy: passive first, then, for those who pass, the
 challenge, then what the passive judge found meanwhile. So the rate of each part is that of the
-films that got that far, and no parts are assumed to be independent.
+films that got that far, and no parts are assumed to be independent. What the steps stop by
+themselves is seen with --steps-alone, without the passive judge before and meanwhile.
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
 made again, so that the run may be stopped at any time. The table and, with --results, a key of a
@@ -225,10 +226,17 @@ def watched(
     enrolled: Snapshot,
     seed: int,
     kind: str,
+    *,
+    steps_alone: bool = False,
 ) -> Case:
-    """What a daemon that has just started makes of somebody it asks to move."""
+    """What a daemon that has just started makes of somebody it asks to move.
+
+    With `steps_alone` nothing judges whether they live but the challenge's steps.
+    """
     now_s = 0.0
     pipeline = built(lambda: now_s)
+    if steps_alone:
+        pipeline.liveness = None
     pipeline.challenges = Challenges(Random(seed), lambda: now_s)  # noqa: S311
     challenge: Challenge | None = None
     film = make(actor.acts, actor.plays)
@@ -301,7 +309,15 @@ def built(clock_s: Callable[[], float]) -> Pipeline:
 class Studio:
     """Makes scenes of people of one part of LFW, in one style."""
 
-    def __init__(self, data: Path, part: str = "judge", style: Style = JUDGE) -> None:
+    def __init__(
+        self,
+        data: Path,
+        part: str = "judge",
+        style: Style = JUDGE,
+        *,
+        steps_alone: bool = False,
+    ) -> None:
+        self._steps_alone = steps_alone
         self._lfw = Lfw(data / "lfw_folds1-8.zip")
         self._style = style
         self._people = split_people(data / "lfw_people_folds1-8.csv")[part]
@@ -355,7 +371,8 @@ class Studio:
                 plays=plays,
             )
 
-        return watched(make, Actor(kind, rng), gallery_of(template), seed, kind)
+        gallery, alone = gallery_of(template), self._steps_alone
+        return watched(make, Actor(kind, rng), gallery, seed, kind, steps_alone=alone)
 
     def _footage(
         self, portraits: Sequence[Portrait], others: Sequence[Portrait], rng: np.random.Generator
@@ -514,6 +531,9 @@ def main() -> None:
     parser.add_argument("--style", choices=tuple(STYLES), default=JUDGE.name)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--besides", type=Path, help="cases: films of nobody who is in them")
+    parser.add_argument(
+        "--steps-alone", action="store_true", help="without the passive judge, before and meanwhile"
+    )
     parser.add_argument("--cases", type=Path, required=True, help="JSON lines; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose key is replaced")
     parser.add_argument("--key", default="attacks_challenge")
@@ -522,7 +542,8 @@ def main() -> None:
     if chosen.data is not None:
 
         def studio() -> Studio:
-            made = Studio(chosen.data, chosen.people, STYLES[chosen.style])
+            style, alone = STYLES[chosen.style], chosen.steps_alone
+            made = Studio(chosen.data, chosen.people, style, steps_alone=alone)
             if chosen.besides is not None:
                 made.leave_out(read_cases(chosen.besides).values())
             return made
