@@ -57,6 +57,9 @@ from oneglance.training.liveness.styles import JUDGE
 
 # How long it takes until a face that left is forgotten.
 PAUSE_S = 2.5
+# How long an attempt goes on after the last thing that was refused or asked: a step takes up to 7 s
+# with its prompt, and the refused one may be a picture on the wall.
+QUIET_S = 7.5
 EMPTY = np.full((480, 640, 3), 96, np.uint8)
 
 
@@ -212,15 +215,15 @@ def attempt(home: House, stage: Stage, kind: str, seed: int) -> Try:
     known = len(attacker.accepted)
     stage.begin(kind, seed)
     began_s = time.monotonic()
-    seconds, refused, asked_by_then = 0.0, 0, -1
+    seconds, news, news_s = 0.0, (0, 0), 0.0
     while seconds < LONGEST_S - 0.5 and len(attacker.accepted) == known:
         time.sleep(0.05)
         seconds = time.monotonic() - began_s
-        now = (attacker.rejected - reasons).total()
-        if now > refused:
-            refused, asked_by_then = now, len(stage.asked)
+        now = (attacker.rejected - reasons).total(), len(stage.asked)
+        if now != news:
+            news, news_s = now, seconds
         # After a refusal an attack goes on for a while: it may be judged again, or asked to move.
-        if refused and seconds > 6 and len(stage.asked) == asked_by_then:
+        if news[0] and seconds - news_s > QUIET_S:
             break
     asked, pictures = tuple(stage.asked), stage.pictures
     stage.end()
