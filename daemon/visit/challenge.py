@@ -37,9 +37,9 @@ ATTEMPTS = 2
 STEPS = 3
 # Part of the way at which a movement has begun: nobody is stiller who stands as still as they can.
 BEGUN = 0.5
-# Two pictures that were swapped have nothing in between: a real head is seen from this part of a
-# movement on.
-ON_ITS_WAY = 0.2
+# Two pictures that were swapped have nothing in between: a real head is seen in these parts of a
+# movement, there or back.
+ON_ITS_WAY = (0.2, 0.8)
 # Nobody reacts to what they see sooner than this.
 REACTION_S = 0.15
 # A screen that has not answered by then shows nothing.
@@ -137,9 +137,11 @@ class Challenge:
         self._asked: Step | None = None
         self._since_s = 0.0
         self.shown_s: float | None = None
-        # How far it has been made, and whether it was seen on its way.
+        # How far it has been made, and whether it was seen on its way. A turn that is over and was
+        # not must be seen on its way back.
         self._part = 0.0
         self._gradual = False
+        self._jumped: Step | None = None
         # Whether a look is wanted: after a rest, at the end of a turn; and whether the last one
         # that was wanted showed another face.
         self._rested = self._reached = self._another = False
@@ -232,6 +234,10 @@ class Challenge:
         if at_s - self._since_s > REST_S:
             self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)
             return
+        if self._jumped is not None:
+            made, part = self.moved(points)
+            if made is self._jumped and ON_ITS_WAY[0] <= part <= ON_ITS_WAY[1]:
+                self._jumped = None
         if lost or not self._holds_still(points):
             self._resting = [points] if self._is_straight(points) else []
             self._still_since_s = at_s
@@ -243,6 +249,9 @@ class Challenge:
 
     def _rest_is_over(self, at_s: float) -> None:
         """The visitor held still and was recognised at this moment."""
+        if self._jumped is not None:
+            self._fail(End.WRONG, at_s)
+            return
         uprights = [u for u in map(upright, self._resting) if u is not None]
         self._rest = np.median(uprights[-REST_KEPT:], axis=0)
         if self._straight is None:
@@ -287,9 +296,10 @@ class Challenge:
         elif self.shown_s is not None and at_s > self.shown_s + STEP_S:
             self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)
         else:
-            if self._part < 1:
-                self._gradual = self._part >= ON_ITS_WAY
-            self._reached = self._part >= 1 and self._gradual
+            least, most = ON_ITS_WAY
+            self._gradual = self._part >= least and (self._gradual or self._part <= most)
+            # Nobody goes back who came closer.
+            self._reached = self._part >= 1 and (self._gradual or step in TURNS)
             if self._reached and step not in TURNS and not self._unsure:
                 # Somebody who came closer looks straight all the while: the next rest recognises
                 # them.
@@ -317,11 +327,13 @@ class Challenge:
 
     def _next_step(self, at_s: float) -> None:
         self._number += 1
+        jumped = None if self._gradual else self._asked
         self._begin_rest(at_s)
+        self._jumped = jumped
         self._show(Step.LOOK_STRAIGHT, REST_S)
 
     def _begin_rest(self, at_s: float) -> None:
-        self._asked = None
+        self._asked = self._jumped = None
         self._since_s = self._still_since_s = at_s
         self._pause_s = self._random.uniform(*PAUSE_S)
         self._resting = []
