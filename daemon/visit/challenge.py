@@ -29,7 +29,7 @@ from oneglance.contract.messages import (
     Step,
 )
 from oneglance.daemon.visit.decide import Verdict
-from oneglance.daemon.visit.movement import ALL_STEPS, TURNS, movement, sizes
+from oneglance.daemon.visit.movement import ALL_STEPS, TURNS, movement, shares, sizes
 from oneglance.faces.find.pose import parallax, turn_and_nod, upright
 from oneglance.faces.liveness import fusion
 
@@ -230,13 +230,17 @@ class Challenge:
         """
         return movement(points, self._rest, self._rest_sizes)
 
+    def _share(self, step: Step, points: NDArray[np.float64]) -> float:
+        """How far a face has moved in this step, even if it has moved further in another."""
+        return shares(points, self._rest, self._rest_sizes)[step]
+
     def _see_rest(self, points: NDArray[np.float64], at_s: float, *, lost: bool) -> None:
         if at_s - self._since_s > REST_S:
             self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)
             return
         if self._jumped is not None:
-            made, part = self.moved(points)
-            if made is self._jumped and ON_ITS_WAY[0] <= part <= ON_ITS_WAY[1]:
+            least, most = ON_ITS_WAY
+            if least <= self._share(self._jumped, points) <= most:
                 self._jumped = None
         if lost or not self._holds_still(points):
             self._resting = [points] if self._is_straight(points) else []
@@ -297,7 +301,8 @@ class Challenge:
             self._fail(End.OTHER_FACE if self._another else End.IGNORED, at_s)
         else:
             least, most = ON_ITS_WAY
-            self._gradual = self._part >= least and (self._gradual or self._part <= most)
+            share = self._share(step, points)
+            self._gradual = share >= least and (self._gradual or share <= most)
             # Nobody goes back who came closer.
             self._reached = self._part >= 1 and (self._gradual or step in TURNS)
             if self._reached and step not in TURNS and not self._unsure:

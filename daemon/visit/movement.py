@@ -38,21 +38,28 @@ def movement(
     for a head that looks down, which is not a step. A turn is no more than part of one while what
     turns has less depth than a head.
     """
+    made = shares(points, rest, rest_sizes)
+    if not np.isfinite(list(made.values())).all():
+        return None, float("nan")
+    step = max(made, key=lambda name: made[name])
+    return step, max(0.0, made[step])
+
+
+def shares(
+    points: NDArray[np.float64], rest: NDArray[np.float64], rest_sizes: NDArray[np.float64]
+) -> dict[Step | None, float]:
+    """How far `points` are in each step, as in `movement`: below 0 the other way."""
     aside, up = parallax(points, rest)
     turned = steepness(points, rest)
     with np.errstate(divide="ignore", invalid="ignore"):
         grown = float((sizes(points) / rest_sizes).min())
-    made = {
+    return {
         Step.TURN_LEFT: _turn(aside, turned, TURNED, DEPTH),
         Step.TURN_RIGHT: _turn(-aside, turned, TURNED, DEPTH),
         Step.LOOK_UP: _turn(up, turned, TURNED_UP, DEPTH_UP),
         None: -up / TURNED_UP,
         Step.COME_CLOSER: (grown - 1) / (CLOSER - 1),
     }
-    if not np.isfinite(list(made.values())).all():
-        return None, float("nan")
-    step = max(made, key=lambda name: made[name])
-    return step, max(0.0, made[step])
 
 
 def _turn(moved: float, turned: float, far: float, depth: float) -> float:

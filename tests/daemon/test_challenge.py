@@ -427,6 +427,20 @@ def test_a_head_that_turned_between_two_frames_is_seen_on_its_way_back() -> None
     assert (visitor.end, visitor.challenge.failures) == (End.PASSED, [])
 
 
+def test_who_also_comes_a_little_closer_is_seen_on_the_way_to_a_turn() -> None:
+    visitor = Visitor(TURNED_FIRST)
+    step = turns(visitor)
+    yaw, pitch, _ = DONE[step]
+    for part, grown in ((0.0, 1.17), (0.15, 1.17), (0.35, 1.18), (0.9, 1.19), (0.9, 1.19)):
+        points = face(yaw * part, pitch * part, size=60 * grown)
+        visitor.now_s += 1 / visitor.fps
+        visitor.challenge.see(points, visitor.now_s, followed=True)
+        visitor.challenge.looked(same=True)
+    assert visitor.asked is Step.LOOK_STRAIGHT
+    visitor.wait(PAUSE_S[1] + 0.3)
+    assert visitor.challenge.failures == []
+
+
 @given(SEEDS, st.floats(0.3, 1.5))
 @settings(max_examples=8, deadline=None)
 def test_a_flat_picture_never_passes_however_it_is_turned(seed: int, takes_s: float) -> None:
