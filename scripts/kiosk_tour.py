@@ -183,13 +183,13 @@ def decision(reason: str = "", name: str | None = None) -> Decision:
     )
 
 
-def challenge(step: Step) -> Challenge:
-    """One movement that the visitor is asked for."""
+def challenge(step: Step, time_s: float = 5.0) -> Challenge:
+    """One movement that the visitor is asked for, and has so much time for."""
     moment = now()
     return Challenge(
         issued_at=moment,
         expires_at=moment + timedelta(seconds=5),
-        challenge_id=f"challenge-{step}",
+        challenge_id=f"challenge-{step}-{time_s}",
         site="home",
         door="front",
         visit_id="v1",
@@ -197,7 +197,7 @@ def challenge(step: Step) -> Challenge:
         number=1,
         steps=2,
         attempt=1,
-        time_s=5.0,
+        time_s=time_s,
         sequence=next(_numbers),
     )
 
@@ -223,12 +223,16 @@ def stops(key: Any, name: str) -> Iterator[Stop]:
         slug = "" if step is Step.TURN_LEFT else f"-{step}".replace("_", "-")
         asked = signed(key, TOPICS.challenge, lambda step=step: challenge(step))
         yield Stop(f"challenge{slug}", "challenge", [*fresh, asked])
+    # Half of its time is over when the picture is taken.
+    late = signed(key, TOPICS.challenge, lambda: challenge(Step.TURN_LEFT, time_s=1.6))
+    yield Stop("challenge-further", "challenge", [*fresh, late])
     opened = door(LockState.UNLOCKED, "event-0001")
     yield Stop("welcome", "welcome", [*fresh, answer(who=name), opened])
     for slug, kind, reason in (
         ("not-recognised", "not_recognised", "not_recognised"),
         ("not-sure", "not_sure", "presentation_attack"),
         ("badly-seen", "not_sure", "poor_quality"),
+        ("not-moved", "not_sure", "challenge_ignored"),
         ("not-now", "not_now", "not_permitted"),
         ("factor-missing", "not_recognised", "factor_missing"),
     ):
