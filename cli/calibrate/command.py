@@ -101,7 +101,7 @@ def calibrate(
         templates = kept.read()
         # Nobody watched: they may have been sent, to choose what is taken out of everybody.
         directions = common_of(model)
-    sifted, fitted = learned(templates, settings, model, directions)
+    sifted, fitted = learned(templates, settings, model, directions, unusable)
     if images is None and camera is None:
         kept.delete()
     told = _figures(sifted, fitted, model, unusable) | {"file": str(settings.calibration_file)}
@@ -113,10 +113,12 @@ def learned(
     config: Config,
     model: FaceModel,
     directions: NDArray[np.float32] | None,
+    unusable: int = 0,
 ) -> tuple[Sifted, Fitted]:
     """Leave out enrolled people, fit (see `fit`), and store the result beside the gallery.
 
-    It is written to the audit log first; if it then cannot be stored, another entry says so. Raises
+    It is written to the audit log first; if it then cannot be stored, another entry says so.
+    `unusable` is how many further pictures were of no use, which who has too few is told. Raises
     TooFewStrangersError, ModelError for a model that does not tell how its own strangers scored,
     GalleryError and AuditError.
     """
@@ -139,10 +141,12 @@ def learned(
 
     usual = fitted_spread(model)
     found = sifted(templates, _enrolled(config, model), model.compare, usual)
-    if found.enrolled + found.again and len(found.strangers) < LEAST_STRANGERS:
+    left_out = found.enrolled + found.again + unusable
+    if left_out and len(found.strangers) < LEAST_STRANGERS:
         raise TooFewStrangersError(
-            f"too few strangers: {len(found.strangers)}, since {found.enrolled} were enrolled and "
-            f"{found.again} came again; no door is known from fewer than {LEAST_STRANGERS}",
+            f"too few strangers: {len(found.strangers)}, since {found.enrolled} were enrolled, "
+            f"{found.again} came again and {unusable} pictures show no face that the door would "
+            f"use; no door is known from fewer than {LEAST_STRANGERS}",
             fix="let more people pass, or give more pictures; each of another person",
         )
     fitted = fit(found.strangers, model.compare, usual, np.random.default_rng(0), directions)
