@@ -1,8 +1,9 @@
 """Error rates by group: by the skin tone that a chip shows, and by the sex that a first name tells.
 
-python benchmarks/groups.py --faces lfw.npz [--folds 7,8] [--model DIR] [--pictures N]
+python benchmarks/groups.py --faces lfw.npz [--folds 7,8] [--model DIR --anew] [--pictures N]
 
-`--faces` is a file made by known_faces.py; up to N pictures a person count. Skin tone is the
+`--faces` is a file made by known_faces.py; with --anew its chips are encoded by the model of
+--model. Up to N pictures a person count. Skin tone is the
 individual typology angle ITA = atan((L* - 50) / b*) in degrees (Chardon et al., 1991) of the
 cheeks, the median over a person's pictures, in the usual six classes. It is a reading of a
 photograph, not of a person: light, make-up and white balance move it by a class or more. First
@@ -25,7 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 from fusion import scores_of
-from known_faces import KnownFaces, load_known
+from known_faces import KnownFaces, encoded_by, load_known
 from numpy.typing import NDArray
 
 from oneglance.faces.evaluation.metrics import wilson
@@ -179,6 +180,7 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, required=True, help="what known_faces.py left")
     parser.add_argument("--folds", default="", help="e.g. 7,8; all unless given")
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--anew", action="store_true", help="encode the chips by this model")
     parser.add_argument("--pictures", type=int, default=5, help="at most so many a person")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -193,6 +195,8 @@ def main() -> None:
     seen: dict[str, int] = {}
     few = np.array([_nth(seen, person) <= args.pictures for person in faces.people])
     faces = faces.rows(few)
+    if args.anew:
+        faces = encoded_by(model, faces)
     found = measure(faces, model, head, args.seed)
     print(table(found), file=sys.stderr)
     on = {"faces": args.faces.name, "folds": folds, "pictures": len(faces.people)}
