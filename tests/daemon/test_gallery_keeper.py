@@ -15,12 +15,13 @@ from oneglance.config import Config, DecisionConfig, GalleryConfig
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.gallery.keeper import STUCK_S, GalleryKeeper
 from oneglance.daemon.gallery.watch import GalleryWatch
-from oneglance.daemon.visit.decide import UnsupportedTargetError
+from oneglance.daemon.visit.decide import Rule, UnsupportedTargetError
 from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.gallery.gallery import Gallery
 from oneglance.faces.gallery.identify import with_codes
 from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
+from oneglance.faces.model.tail import tail_of
 
 Wait = Callable[[Callable[[], bool], str], None]
 Enrol = Callable[..., None]
@@ -148,14 +149,11 @@ def test_a_gallery_too_large_for_the_target_lets_nobody_in_until_it_is_smaller(
     gallery_file: GalleryConfig,
     wait_until: Wait,
 ) -> None:
-    def fits(count: int, _of_one: int) -> str:
-        if count > 2:
-            raise UnsupportedTargetError(f"{count} templates are too many")
-        return "fits"
-
-    enrol("Ada", templates=templates(model, 2))
-    keeper = make(fits=fits)
+    rule = Rule(1e-5, 3, 3.0, tail_of(model.manifest.raw["thresholds"]))
+    enrol("Ada", templates=templates(model, rule.most_templates))
+    keeper = make(fits=rule.fits)
     keeper.start()
+    assert people(keeper) == {"ada"}
     enrol("Bob", templates=templates(model, 1, seed=1))
     wait_until(lambda: keeper.held.problem == "far_unsupported", "too many were not noticed")
     assert keeper.held.snapshot is None
