@@ -129,26 +129,14 @@ def learned(
     from oneglance.cli.audit_log import open_audit
     from oneglance.errors import GalleryError
     from oneglance.faces.calibration.file import Kept, write_calibration
-    from oneglance.faces.calibration.fit import (
-        CONFIDENCE,
-        LEAST_STRANGERS,
-        TooFewStrangersError,
-        fit,
-    )
+    from oneglance.faces.calibration.fit import CONFIDENCE, fit
     from oneglance.faces.calibration.setup import fitted_spread
     from oneglance.faces.calibration.strangers import sifted
     from oneglance.faces.gallery.vault import load_key
 
     usual = fitted_spread(model)
     found = sifted(templates, _enrolled(config, model), model.compare, usual)
-    left_out = found.enrolled + found.again + unusable
-    if left_out and len(found.strangers) < LEAST_STRANGERS:
-        raise TooFewStrangersError(
-            f"too few strangers: {len(found.strangers)}, since {found.enrolled} were enrolled, "
-            f"{found.again} came again and {unusable} pictures show no face that the door would "
-            f"use; no door is known from fewer than {LEAST_STRANGERS}",
-            fix="let more people pass, or give more pictures; each of another person",
-        )
+    enough(found, unusable)
     fitted = fit(found.strangers, model.compare, usual, np.random.default_rng(0), directions)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     key, audit = load_key(config.gallery.key_file), open_audit(config)
@@ -170,6 +158,20 @@ def learned(
         audit.append("calibration", {"failed": entry.number})
         raise
     return found, fitted
+
+
+def enough(found: Sifted, unusable: int) -> None:
+    """Raise TooFewStrangersError, with what was left out, if a door cannot be known from these."""
+    from oneglance.faces.calibration.fit import LEAST_STRANGERS, TooFewStrangersError
+
+    left_out = found.enrolled + found.again + unusable
+    if left_out and len(found.strangers) < LEAST_STRANGERS:
+        raise TooFewStrangersError(
+            f"too few strangers: {len(found.strangers)}, since {found.enrolled} were enrolled, "
+            f"{found.again} came again and {unusable} pictures show no face that the door would "
+            f"use; no door is known from fewer than {LEAST_STRANGERS}",
+            fix="let more people pass, or give more pictures; each of another person",
+        )
 
 
 def _enrolled(config: Config, model: FaceModel) -> NDArray[np.float32]:

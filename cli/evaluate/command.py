@@ -87,8 +87,10 @@ def evaluate(
     millions of impostor pairs of a few thousand pictures. The page that `--report` writes shows
     people, and only you may read it; it needs the extra `report`.
 
-    With `--strangers` the model is calibrated first, on pictures of other people that were taken
-    as these were; then thresholds are what that door would use: `oneglance calibrate --help`.
+    Templates are compared as at a door that is not calibrated: what pictures of bad doors have in
+    common counts less, which on good photographs costs a little. With `--strangers` the model is
+    calibrated first, on pictures of other people that were taken as these were; then thresholds are
+    what that door would use: `oneglance calibrate --help`.
 
     With `--one-shot` it measures the network for drawn characters instead:
     `oneglance evaluate --one-shot omniglot_all_runs.zip --verification omniglot.zip`
@@ -144,14 +146,16 @@ def _at_a_door(model: FaceModel, strangers: Path | None) -> FaceModel:
         return model if door is None else DoorModel(model, door)
     import numpy as np
 
+    from oneglance.cli.calibrate.command import enough
     from oneglance.cli.calibrate.sources import from_images
     from oneglance.faces.calibration.fit import fit
     from oneglance.faces.calibration.strangers import sifted
 
-    templates, _ = from_images(strangers, model)
+    templates, unusable = from_images(strangers, model)
     nobody = np.empty((0, model.template_size), np.float32)
     usual = fitted_spread(model)
     found = sifted(templates, nobody, model.compare, usual)
+    enough(found, unusable)
     fitted = fit(found.strangers, model.compare, usual, np.random.default_rng(0))
     return DoorModel(model, fitted.door, ", calibrated")
 

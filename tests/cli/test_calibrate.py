@@ -268,12 +268,14 @@ def test_a_model_is_measured_as_it_is_at_a_calibrated_door(
     # Calibrated first: with too few strangers there is nothing to be measured.
     (tmp_path / "few").mkdir()
     (tmp_path / "few" / "biden.jpg").write_bytes((small_photos / "biden.jpg").read_bytes())
+    (tmp_path / "few" / "torn.jpg").write_bytes(b"torn")
     app = typer.Typer()
     app.command()(evaluate)
     photos, pairs = str(small_photos), str(tmp_path / "pairs.csv")
     arguments = ["--images", photos, "--pairs", pairs, "--strangers", str(tmp_path / "few")]
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, TooFewStrangersError)
+    assert "1 pictures show no face" in str(result.exception)
 
 
 @pytest.fixture
