@@ -102,9 +102,12 @@ class PinnedKeys:
 
     @property
     def lost(self) -> bool:
-        """Whether the file cannot be used now; one that was never there is not lost."""
+        """Whether the file cannot be used now; one that was never there is not lost.
+
+        One that cannot even be looked for may be there.
+        """
         self.current()
-        return bool(self._failure) and (self._ever_held or self._path.exists())
+        return bool(self._failure) and (self._ever_held or not _is_missing(self._path))
 
     def current(self) -> Keyring:
         """What the file holds now; empty, so that nothing passes, while it cannot be used."""
@@ -145,6 +148,14 @@ def _content(path: Path) -> bytes:
         raise ConfigError(
             f"cannot read it: {error.strerror}", where=str(path), fix=os_fix(error)
         ) from None
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:

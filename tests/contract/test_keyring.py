@@ -248,6 +248,13 @@ def test_keys_that_were_never_there_are_not_lost(tmp_path: Path) -> None:
     assert pins.lost
 
 
+def test_keys_that_cannot_even_be_looked_for_may_be_lost(tmp_path: Path) -> None:
+    assert PinnedKeys(tmp_path / ("k" * 300) / "keyring.json", read_keyring).lost
+    loop = tmp_path / "keyring.json"
+    loop.symlink_to(loop)
+    assert PinnedKeys(loop, read_keyring).lost
+
+
 def test_keys_that_everybody_can_change_count_for_nothing(
     tmp_path: Path, key_files: tuple[Path, Path]
 ) -> None:
