@@ -13,7 +13,8 @@ def ask_hidden(text: str, *, again: bool | str = False) -> str:
     `again` asks twice, in these words if it is text. Raises typer.Abort if nothing comes, and
     typer.BadParameter if a second line is another than the first.
     """
-    if sys.stdin.isatty():
+    # None where it was closed.
+    if sys.stdin is not None and sys.stdin.isatty():
         typed: str = typer.prompt(text, hide_input=True, confirmation_prompt=again, err=True)
         return typed
     line, repeated = _line(), _line() if again else None
@@ -23,7 +24,7 @@ def ask_hidden(text: str, *, again: bool | str = False) -> str:
 
 
 def _line() -> str:
-    line = sys.stdin.readline().removesuffix("\n")
+    line = "" if sys.stdin is None else sys.stdin.readline().removesuffix("\n")
     if not line:
         raise typer.Abort
     return line

@@ -207,3 +207,13 @@ def test_a_pin_by_a_pipe_is_taken_without_a_word_about_terminals(door: Path) -> 
     assert held(door).has("ada") == (False, True)
     assert "Warning" not in told.stderr
     assert "480213" not in told.stdout + told.stderr
+
+
+def test_without_any_input_no_pin_is_given_and_no_traceback_shown(door: Path) -> None:
+    command = f"{sys.executable} -m oneglance.cli.start people pin ada --config oneglance.toml"
+    told = subprocess.run(
+        ["sh", "-c", f"exec {command} <&-"], cwd=door, capture_output=True, text=True, check=False
+    )
+    assert told.returncode != 0
+    assert told.stderr.splitlines()[-1] == "Aborted."
+    assert held(door).has("ada") == (False, False)
