@@ -197,15 +197,12 @@ def test_only_in_doubt_another_face_in_between_takes_along_what_was_seen(
     portrait: Callable[..., Picture],
 ) -> None:
     door = Asked(model, liveness=judging(0.99 + CLEAR), in_doubt=True)
-    door.see(head(Step.LOOK_STRAIGHT, 0), obama, 5)
+    door.see(head(Step.LOOK_STRAIGHT, 0), obama, 3)
     (visitor,) = door.pipeline.visitors
     assert visitor.trace.seen_alive
-    door.pipeline.liveness = judging(0.5)
-    door.see(scene(portrait("biden.jpg")), obama, 2)
-    door.see(head(Step.LOOK_STRAIGHT, 0), obama, round(10 * PATIENCE_S) + 5)
+    door.see(scene(portrait("biden.jpg")), obama, 4)
     assert door.pipeline.visitors == [visitor]
-    assert door.prompts == []
-    assert [verdict.accepted for verdict in door.verdicts] == [False]
+    assert not visitor.trace.seen_alive
 
 
 def test_a_face_that_is_asked_to_move_is_compared_and_judged_all_the_while(
