@@ -221,9 +221,12 @@ def gallery_of(template: NDArray[np.float32], name: str = "Shown") -> Snapshot:
 
 
 class Studio:
-    """Makes films of people of one part of LFW, in one style."""
+    """Makes films of people of one part of LFW, in one style; with `fps` all at that rate."""
 
-    def __init__(self, data: Path, part: str = "judge", style: Style = JUDGE) -> None:
+    def __init__(
+        self, data: Path, part: str = "judge", style: Style = JUDGE, fps: float | None = None
+    ) -> None:
+        self._fps = fps
         self._lfw = Lfw(data / "lfw_folds1-8.zip")
         self._style = style
         self._people = split_people(data / "lfw_people_folds1-8.csv")[part]
@@ -245,7 +248,8 @@ class Studio:
             if enrolled is not None and len(portraits) == shown:
                 break
         others = [portrait for portrait in self._crowd if portrait.person != name]
-        fps = float(rng.choice([15, 20, 30], p=[0.5, 0.3, 0.2]))
+        drawn = float(rng.choice([15, 20, 30], p=[0.5, 0.3, 0.2]))
+        fps = drawn if self._fps is None else self._fps
         footage = None
         if kind in (*REPLAY_KINDS, *STANDING_KINDS):
             taken = np.random.default_rng([seed, 2])
@@ -292,7 +296,8 @@ def read_cases(file: Path) -> dict[int, Case]:
 class Plan:
     """Which films to make: those of these kinds, in a share of `rounds` from a seed on.
 
-    None is begun after `seconds`. The door that `beside` makes watches them, too.
+    None is begun after `seconds`. The door that `beside` makes watches them, too. `fps` is what the
+    camera gives a second, None for what each draws.
     """
 
     first_seed: int
@@ -301,6 +306,7 @@ class Plan:
     kinds: Sequence[str]
     seconds: float
     beside: Callable[[Snapshot], Door] | None = None
+    fps: float | None = None
 
     def films(self) -> list[tuple[int, str]]:
         """Seed and kind of each film."""
@@ -316,7 +322,7 @@ def make_cases(data: Path, file: Path, plan: Plan) -> None:
     if not todo:
         return
     until_s = time.monotonic() + plan.seconds
-    studio = Studio(data)
+    studio = Studio(data, fps=plan.fps)
     with file.open("a", encoding="utf-8") as out:
         for seed, kind in track(todo, "films", auto_refresh=sys.stdout.isatty()):
             if time.monotonic() > until_s:
@@ -548,6 +554,7 @@ def main() -> None:
         help=f"or, in rounds of their own, {','.join(APART_KINDS)}",
     )
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no film after so long")
+    parser.add_argument("--fps", type=float, help="of a camera that gives so many, for all films")
     parser.add_argument("--cases", type=Path, help="JSON lines, one a film; appended to")
     parser.add_argument("--results", type=Path, help="JSON file whose --key is replaced")
     parser.add_argument("--key", default="attacks")
@@ -573,7 +580,7 @@ def main() -> None:
         beside = partial(Door, liveness=PASSIVE, held=False)
     elif chosen.doubtful_beside:
         beside = partial(Door, liveness=DOUBTFUL)
-    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds, beside)
+    plan = Plan(chosen.first_seed, chosen.films, share, only, chosen.seconds, beside, chosen.fps)
     make_cases(chosen.data, chosen.cases, plan)
     figures = summary(list(read_cases(chosen.cases).values()))
     if chosen.results is not None:

@@ -52,9 +52,10 @@ MOST_GROWTH, MOST_FINE_GROWTH = 1.7, 1.25
 LEAST_MOVE = 0.5
 # Two glances about so far apart show the face's fine motion.
 FINE_S = 0.5
-# What moved at all is looked for over about so long, and noise from one glance to the next.
+# What moved at all is looked for over about so long, and noise from one glance to the next, even
+# with a camera that gives no more than four pictures a second.
 UNREST_S = (0.4, 1.2)
-MOST_NOISE_S = 0.1
+MOST_NOISE_S = 0.27
 
 _NOTHING = float("nan")
 _CELL = 8

@@ -37,7 +37,7 @@ def ours(tmp_path: Path) -> Iterator[Child]:
 def test_the_real_pipeline_in_a_child_sees_decides_and_is_timed(
     tmp_path: Path, ours: Child, heads: list[Head]
 ) -> None:
-    clip = visits_film(tmp_path / "visit", heads[:1], 1, (640, 480), 10.0, seed=2)
+    clip = visits_film(tmp_path / "visit", heads[:1], 1, (640, 480), 15.0, seed=2)
     enrol(ours, people(heads))
     found = watch({"ours": ours}, clip, {"ours": 1}, rounds=1)["ours"]
     assert found["frames_looked_at"] == len(clip)

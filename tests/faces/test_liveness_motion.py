@@ -82,8 +82,11 @@ def test_what_never_moves_tells_nothing_of_its_surroundings() -> None:
     assert cues["stir"] < moved["stir"] - 0.5
 
 
+@pytest.mark.parametrize("step_s", [STEP_S, 1 / 8, 1 / 4])
 @pytest.mark.parametrize("hand_px", [0.0, 4.0])
-def test_a_room_that_moves_is_a_screens_whatever_its_face_does(hand_px: float) -> None:
+def test_a_room_that_moves_is_a_screens_whatever_its_face_does(
+    hand_px: float, step_s: float
+) -> None:
     room = patterned(np.random.default_rng(5), 520, 680, 3.0)
     trace = Trace()
     for step in range(2 * FRAMES):
@@ -91,7 +94,7 @@ def test_a_room_that_moves_is_a_screens_whatever_its_face_does(hand_px: float) -
         seen = room[int(down) : int(down) + 480, int(right) : int(right) + 640]
         # The face goes up and down by itself, on the screen or before the wall.
         points = np.add(FACE, [0.0, 3.0 * np.sin(step / 1.7)])
-        trace.see(np.repeat(seen[..., None], 3, 2), points, step * STEP_S)
+        trace.see(np.repeat(seen[..., None], 3, 2), points, step * step_s)
     unrest = motion.measure(trace.glances)["unrest"]
     assert unrest > 0.8 if hand_px else unrest == 0
 
@@ -109,7 +112,7 @@ def test_hair_that_moves_before_a_plain_wall_is_no_moving_room() -> None:
     assert 0 < motion.measure(trace.glances)["unrest"] < 0.6
 
 
-def below(sway_px: float, begins: int = 330) -> tuple[Glance, ...]:
+def below(sway_px: float, begins: int = 330, step_s: float = STEP_S) -> tuple[Glance, ...]:
     """A face that nods before a plain wall, and what lies below it from a row on, which sways."""
     cloth = patterned(np.random.default_rng(7), 520, 680, 3.0)
     trace = Trace()
@@ -121,7 +124,7 @@ def below(sway_px: float, begins: int = 330) -> tuple[Glance, ...]:
         swayed = cv2.warpAffine(cloth, moved, (640, 480))
         seen[begins:, 170:470] = swayed[begins:, 170:470]
         points = np.add(FACE, [0.0, 3.0 * np.sin(step / 1.7)])
-        trace.see(np.repeat(seen[..., None], 3, 2), points, step * STEP_S)
+        trace.see(np.repeat(seen[..., None], 3, 2), points, step * step_s)
     return trace.glances
 
 
@@ -131,9 +134,12 @@ def test_a_trunk_sways_and_a_ledge_does_not(sway_px: float) -> None:
     assert motion.measure(below(0.0))["trunk"] == 0
 
 
+@pytest.mark.parametrize("step_s", [STEP_S, 1 / 8, 1 / 4])
 @pytest.mark.parametrize(("sway_px", "kept"), [(0.0, True), (1.5, False), (6.0, False)])
-def test_what_keeps_still_right_below_a_head_is_no_trunk(sway_px: float, kept: bool) -> None:
-    still = motion.measure(below(sway_px))["still"]
+def test_what_keeps_still_right_below_a_head_is_no_trunk(
+    sway_px: float, kept: bool, step_s: float
+) -> None:
+    still = motion.measure(below(sway_px, step_s=step_s))["still"]
     assert still > 0.5 if kept else still < 0.03
 
 
