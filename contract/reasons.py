@@ -16,6 +16,7 @@ class Effect(StrEnum):
     NOBODY = "nobody"
     OTHER_CAMERAS = "who comes before another camera"
     NO_CLAIMS = "faces; no badge or PIN counts"
+    UNSEEN = "nobody who has to be seen to live; with `liveness.policy` off everybody"
     EVERYBODY = "everybody, as before"
 
 
@@ -80,8 +81,8 @@ REASONS = (
     ),
     Reason(
         "camera_slow",
-        "fewer than 4 pictures a second come",
-        Effect.EVERYBODY,
+        "fewer than 4 pictures a second come, too few to tell a face from a screen",
+        Effect.UNSEEN,
         "more light (cameras slow down in the dark), a smaller picture, a better network",
     ),
     Reason(

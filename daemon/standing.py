@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # A picture that is late or torn now and then is still a picture; a camera with one of these faults
-# gives none.
-_BLIND = ("camera_lost", "camera_dark", "camera_frozen")
+# gives none, or too few to see by them that somebody lives.
+_BLIND = ("camera_lost", "camera_dark", "camera_frozen", "camera_slow")
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,10 +90,12 @@ def measure(glances: Sequence[Glance]) -> dict[str, float]:
     fit &= since_s >= FINE_APART_S
     if not fit.any():
         return cues
-    if since_s[-2] <= MOST_NOISE_S:
-        ages = [_of(glances, -np.abs(since_s - age_s), fit) for age_s in UNREST_S]
-        oldest = glances[int(np.argmax(fit))]
-        cues |= _moved(list(dict.fromkeys(ages)), oldest, glances[-2], new)
+    if since_s[-2] > MOST_NOISE_S:
+        # Without what moves round a face its nose alone would let a screen in.
+        return cues
+    ages = [_of(glances, -np.abs(since_s - age_s), fit) for age_s in UNREST_S]
+    oldest = glances[int(np.argmax(fit))]
+    cues |= _moved(list(dict.fromkeys(ages)), oldest, glances[-2], new)
     fine = fit & (growth <= np.log(MOST_FINE_GROWTH))
     if fine.any():
         shapes = (points - middles[:, None]) / sides[:, None, None]

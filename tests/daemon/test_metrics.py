@@ -161,7 +161,7 @@ def test_each_reason_of_something_put_back_or_stale_has_its_alert() -> None:
     ("changes", "ready"),
     [
         ({}, True),
-        ({"reasons": ("camera_slow:a", "camera_lost:b", "credentials_error")}, True),
+        ({"reasons": ("camera_fast:a", "camera_lost:b", "credentials_error")}, True),
         ({"reasons": ("camera_dark:a", "camera_lost:b")}, False),
         ({"reasons": ("gallery_empty",), "problems": ("gallery_empty",)}, False),
         ({"reasons": ("starting",)}, False),

@@ -41,11 +41,13 @@ FACE = POINTS * 120 + [320, 240]
 MOST_BUMP, MOST_SOFT = 0.6, -0.6
 
 
-def traced(scene: Scene, seed: int, size: float = 1.0) -> tuple[Glance, ...]:
+def traced(
+    scene: Scene, seed: int, size: float = 1.0, step_s: float = STEP_S
+) -> tuple[Glance, ...]:
     trace = Trace()
     for step, pose in enumerate(wander(np.random.default_rng(seed), FRAMES, STEP_S, size)):
         pixels, points = scene.draw(pose)
-        trace.see(pixels, points, step * STEP_S)
+        trace.see(pixels, points, step * step_s)
     return trace.glances
 
 
@@ -72,6 +74,14 @@ def test_a_head_before_a_wall_is_no_plane_and_the_wall_stays(seed: int) -> None:
 def test_most_heads_that_turn_show_a_nose() -> None:
     bumps = [motion.measure(traced(Scene(seed), seed, 1.6))["bump"] for seed in range(5)]
     assert np.median(bumps) > 0.4
+
+
+def test_with_fewer_than_four_pictures_a_second_no_nose_is_seen_either() -> None:
+    # Where nothing tells what moves around a face, a head on a screen has a nose like any other.
+    for step_s, seen in ((1 / 4, True), (1 / 3.5, False)):
+        cues = motion.measure(traced(Scene(1), 1, 1.6, step_s))
+        assert math.isfinite(cues["bump"]) is seen
+        assert math.isfinite(cues["unrest"]) is seen
 
 
 def test_what_never_moves_tells_nothing_of_its_surroundings() -> None:
