@@ -106,8 +106,11 @@ class PinnedKeys:
 
         One that cannot even be looked for may be there.
         """
+        # Nobody is told of that one before somebody asks for its keys.
+        if not self._ever_held and _is_missing(self._path):
+            return False
         self.current()
-        return bool(self._failure) and (self._ever_held or not _is_missing(self._path))
+        return bool(self._failure)
 
     def current(self) -> Keyring:
         """What the file holds now; empty, so that nothing passes, while it cannot be used."""
@@ -119,10 +122,12 @@ class PinnedKeys:
                 ring = self._read(self._path)
                 self._held, self._failure, self._ever_held = (mark, ring), "", True
         except ConfigError as error:
-            level = logging.ERROR if str(error) != self._failure else logging.DEBUG
-            log.log(level, "nobody's signature counts: %s", error)
+            # As text: whoever keeps the log's record would keep the daemon with the error's frames.
+            failure = str(error)
+            level = logging.ERROR if failure != self._failure else logging.DEBUG
+            log.log(level, "nobody's signature counts: %s", failure)
             ring = Keyring()
-            self._held, self._failure = (None, ring), str(error)
+            self._held, self._failure = (None, ring), failure
         return ring
 
 

@@ -26,7 +26,7 @@ from oneglance.daemon.standing import Notice, Standing
 from oneglance.link import Link
 
 Said = Callable[..., dict[str, tuple[str, str]]]
-GOOD = Standing(reasons=("camera_slow:a",), cameras=("a",), connected=True)
+GOOD = Standing(reasons=("camera_fast:a",), cameras=("a",), connected=True)
 
 
 @pytest.fixture

@@ -232,10 +232,13 @@ def test_pins_that_cannot_even_be_looked_for_count_for_nothing(tmp_path: Path) -
     assert PinnedKeys(path).current() == Keyring()
 
 
-def test_keys_that_were_never_there_are_not_lost(tmp_path: Path) -> None:
+def test_keys_that_were_never_there_are_not_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "keyring.json"
     pins = PinnedKeys(path, read_keyring)
     assert not pins.lost
+    assert caplog.records == []
     path.write_text("{")
     assert pins.lost
     write_keyring(path, rotated())
