@@ -43,7 +43,7 @@ class Pseudonyms:
     def __init__(self, file: Path, sealer: Sealer) -> None:
         self._file = file
         self._sealer = sealer
-        self._read_of: tuple[int, int] | None = None
+        self._read_of: tuple[int, ...] | None = None
         self._keys: dict[str, bytes] = {}
 
     def of(self, person_id: str) -> str:
@@ -108,14 +108,15 @@ class Pseudonyms:
             raise self._failed("were changed, or sealed with another key") from None
         self._read_of = version
 
-    def _version(self) -> tuple[int, int] | None:
+    def _version(self) -> tuple[int, ...] | None:
         try:
             status = self._file.stat()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._failed(f"cannot be read: {error.strerror}") from None
-        return status.st_ino, status.st_mtime_ns
+        # Many kernels' times stand still for some milliseconds: within these the size may tell.
+        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _write(self, keys: dict[str, bytes], sealer: Sealer | None = None) -> None:
         plain = json.dumps({person_id: key.hex() for person_id, key in keys.items()}).encode()

@@ -136,7 +136,7 @@ def test_while_nobodys_pseudonym_can_be_had_the_status_says_so_though_rejections
     scribe.decision(PAYLOAD)
     people = rig.folder / PEOPLE_FILE
     whole = people.read_bytes()
-    people.write_bytes(b"not what was sealed, but as long" * 4)
+    people.write_bytes(b"not what was sealed, but longer" * len(whole))
     for _ in range(3):
         rig.now_s += SIGN_EVERY_S
         scribe.work()
