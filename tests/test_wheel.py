@@ -114,7 +114,11 @@ def test_the_installed_demo_lets_the_right_person_in_and_nobody_else(
     cache = tmp_path / ".cache/oneglance"
     cache.mkdir(parents=True)
     shutil.copytree(photos, cache / "photos")
-    result = run(demo_environment, "oneglance", "demo", "--out", str(tmp_path), cwd=tmp_path)
+    for _ in range(3):
+        result = run(demo_environment, "oneglance", "demo", "--out", str(tmp_path), cwd=tmp_path)
+        # The film runs in real time, and other tests beside it: the demo tells if it missed much.
+        if "This machine was too busy" not in result.stdout:
+            break
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("accepted") == 4
     assert result.stdout.count("opened") == 2
