@@ -575,7 +575,6 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=1000, help="honest visits on the wire")
     parser.add_argument("--different", type=int, default=50, help="of them so many are different")
     parser.add_argument("--presentations", type=int, default=20, help="attempts of each kind")
-    parser.add_argument("--strict", action="store_true", help="a house with liveness.strict")
     parser.add_argument(
         "--doubtful",
         action="store_true",
@@ -587,7 +586,6 @@ def main() -> None:
     liveness = LivenessConfig(
         policy="passive+challenge" if options.doubtful else "passive",
         asks="doubtful" if options.doubtful else "everybody",
-        strict=options.strict,
     )
     fetch_photos()
     model = load_model()

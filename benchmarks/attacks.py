@@ -10,9 +10,9 @@ liveness, and a visit that it does not was lost by nobody's liveness; both are c
 
 Each film is one line of --cases, written as soon as it is watched; what is there already is not
 made again, so that the run may be stopped at any time. The table and, with --results, a
-key of a JSON file are made of all lines. With --strict-beside a door with `liveness.strict` watches
-the same films, with --unheld-beside one that holds nobody back for what keeps still below a head,
-with --doubtful-beside one with `liveness.asks = "doubtful"`: who is asked to move does nothing.
+key of a JSON file are made of all lines. With --unheld-beside a door watches the same films that
+holds nobody back for what keeps still below a head, with --doubtful-beside one with
+`liveness.asks = "doubtful"`: who is asked to move does nothing.
 --recording watches a real film instead.
 """
 
@@ -80,7 +80,6 @@ LOWER = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 ASKED = "asked"
 # Of the door whose figures are told, and of those that watch beside it.
 OFF, PASSIVE = LivenessConfig(policy="off"), LivenessConfig()
-STRICT = LivenessConfig(strict=True)
 DOUBTFUL = LivenessConfig(policy="passive+challenge", asks="doubtful")
 TOO_FAR_OR_NEAR = (Hint.COME_CLOSER, Hint.STEP_BACK)
 
@@ -559,8 +558,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="JSON file whose --key is replaced")
     parser.add_argument("--key", default="attacks")
     another = parser.add_mutually_exclusive_group()
-    another.add_argument("--strict-beside", action="store_true", help="a strict door watches, too")
-    another.add_argument("--unheld-beside", action="store_true", help="one that holds nobody back")
+    another.add_argument(
+        "--unheld-beside", action="store_true", help="a door that holds nobody back watches, too"
+    )
     another.add_argument("--doubtful-beside", action="store_true", help="one that asks in doubt")
     parser.add_argument("--recording", type=Path, help="watch this real film, and nothing else")
     chosen = parser.parse_args()
@@ -574,9 +574,7 @@ def main() -> None:
     share = slice(first, None, step)
     only = chosen.kinds.split(",")
     beside: Callable[[Snapshot], Door] | None = None
-    if chosen.strict_beside:
-        beside = partial(Door, liveness=STRICT)
-    elif chosen.unheld_beside:
+    if chosen.unheld_beside:
         beside = partial(Door, liveness=PASSIVE, held=False)
     elif chosen.doubtful_beside:
         beside = partial(Door, liveness=DOUBTFUL)

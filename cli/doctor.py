@@ -393,8 +393,8 @@ def _liveness(config: Config) -> Finding:
         from oneglance.faces.liveness.judge import load_liveness
 
         asks = config.liveness
-        load_liveness(asks.folder, threads=config.model.threads, strict=asks.strict)
-        return f"{policy}, strict" if asks.strict else policy
+        load_liveness(asks.folder, threads=config.model.threads)
+        return policy
 
     return next(checked("daemon", "liveness", look))
 

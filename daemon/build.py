@@ -202,7 +202,7 @@ def _liveness(config: Config) -> tuple[Liveness | None, str]:
     try:
         key = model_key(config)
         asks, threads = config.liveness, config.model.threads
-        loaded = load_liveness(asks.folder, threads=threads, public_key=key, strict=asks.strict)
+        loaded = load_liveness(asks.folder, threads=threads, public_key=key)
         return loaded, ""
     except ModelError as error:
         log.error("nobody is accepted: %s", error)

@@ -220,14 +220,11 @@ class LivenessConfig(Section):
     `passive` looks for a photograph, screen or mask on the way; `passive+challenge` also has the
     kiosk ask for a movement: of everybody, or, if it `asks` the doubtful, only of those who were
     seen to live, but not clearly. With `off` a photograph of an enrolled person opens the door.
-    `strict` also weighs whether anything moves below the head: fewer screens that stand there pass,
-    and more visitors are turned away. `folder` holds the model that judges; the shipped one if not
-    given.
+    `folder` holds the model that judges; the shipped one if not given.
     """
 
     policy: Literal["off", "passive", "passive+challenge"] = "passive"
     asks: Literal["everybody", "doubtful"] = "everybody"
-    strict: bool = False
     folder: Path | None = None
 
 

@@ -55,7 +55,7 @@ class Trial:
             )
         # The daemon would run on without it; here that is all there is to measure.
         asks = config.liveness
-        load_liveness(asks.folder, threads=config.model.threads, strict=asks.strict)
+        load_liveness(asks.folder, threads=config.model.threads)
         passive = config.liveness.model_copy(update={"policy": "passive"})
         config = config.model_copy(update={"liveness": passive})
         model, _ = build_pipeline(config, _clocks(clock_s))
@@ -74,7 +74,6 @@ class Trial:
             "software": __version__,
             "door": config.site.door,
             "policy": policy,
-            "strict": asks.strict,
             "measured": "passive",
             "model_id": model.model_id,
             "liveness_model": read_liveness(config.liveness.folder).name,

@@ -47,14 +47,6 @@ class Table(Part):
         return self
 
 
-class StrictDocument(Part):
-    """What is weighed beside, where a door rather turns visitors away than lets pictures in."""
-
-    cues: Annotated[Mapping[CueName, Table], Field(min_length=1, max_length=16)]
-    fails: Number = Field(description="in place of that of the fusion")
-    fitted_on: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-
-
 class FusionDocument(Part):
     """The manifest's `fusion`: tables by cue, and the log odds that pass or fail a face."""
 
@@ -74,7 +66,6 @@ class FusionDocument(Part):
         description="at or below these it is taken for a picture, once it could have passed"
     )
     fitted_on: Mapping[str, JsonValue]
-    strict: StrictDocument | None = None
 
     @model_validator(mode="after")
     def _closed(self) -> Self:
@@ -84,10 +75,6 @@ class FusionDocument(Part):
             raise ValueError("a face of which nothing was measured would pass")
         if not set(self.needs) <= set(self.cues):
             raise ValueError("needs names a cue that has no table")
-        if self.strict is not None and set(self.strict.cues) & set(self.cues):
-            raise ValueError("strict weighs a cue that is weighed already")
-        if self.strict is not None and not self.strict.fails < self.passes:
-            raise ValueError("fails of strict does not lie below passes")
         return self
 
 
@@ -128,19 +115,8 @@ class Fusion:
 
     @property
     def cues(self) -> frozenset[str]:
-        """The names of the cues that it weighs or holds by, or would if it were strict."""
-        strict = self.document.strict
-        beside = strict.cues if strict is not None else ()
-        return frozenset({*self._tables, *self.document.holds, *beside})
-
-    def stricter(self) -> Fusion:
-        """The one that weighs what `strict` of the manifest adds. ValueError if it has none."""
-        strict = self.document.strict
-        if strict is None:
-            raise ValueError("it has no strict judgement")
-        cues = {**self.document.cues, **strict.cues}
-        changes = {"cues": cues, "fails": strict.fails, "strict": None}
-        return Fusion(self.document.model_copy(update=changes))
+        """The names of the cues that it weighs or holds by."""
+        return frozenset({*self._tables, *self.document.holds})
 
     def evidence(self, cues: Mapping[str, float]) -> dict[str, float]:
         """What each cue adds to the log odds; 0 for one that is missing or not a number."""

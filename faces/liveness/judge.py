@@ -125,13 +125,11 @@ def load_liveness(
     *,
     threads: int = 1,
     public_key: Ed25519PublicKey | None = None,
-    strict: bool = False,
 ) -> Liveness:
     """Load a liveness model's folder (None: the shipped one) after checking each file's SHA-256.
 
-    With `public_key`, only a folder whose manifest that key has signed. With `strict`, what its
-    manifest weighs beside for doors that want it. Raises ModelError, one line, for what is
-    missing, was changed, is not of the known shape, or cannot be strict.
+    With `public_key`, only a folder whose manifest that key has signed. Raises ModelError, one
+    line, for what is missing, was changed, or is not of the known shape.
     """
     folder = default_folder() if folder is None else folder
     document = read_liveness(folder, public_key=public_key)
@@ -145,16 +143,7 @@ def load_liveness(
             where=where,
             fix=FIX,
         )
-    if not strict:
-        return Liveness(texture, fusion)
-    try:
-        return Liveness(texture, fusion.stricter())
-    except ValueError as error:
-        raise ModelError(
-            f"liveness.strict is set, but of this liveness model {error}",
-            where=where,
-            fix="set liveness.strict = false, or use the model that comes with oneglance",
-        ) from error
+    return Liveness(texture, fusion)
 
 
 def sign_liveness(folder: Path, key: Ed25519PrivateKey) -> None:

@@ -39,7 +39,7 @@ from oneglance.faces.liveness.trace import (
     halved,
 )
 
-CUES = ("ring", "carried", "unrest", "trunk", "still", "bump", "soft", "stir")
+CUES = ("ring", "carried", "unrest", "still", "bump", "soft", "stir")
 
 # Glances closer in time than this differ by less than what tracking can tell.
 LEAST_APART_S = 0.12
@@ -157,8 +157,8 @@ _PLACE = 0.2
 # moved that counts, in px of `Glance.wall`; so many places make a side; and where there are fewer
 # than a full one has, as of hair before a plain wall, the others are taken to have stayed.
 _SLOPED, _MOVED, _LEAST_PLACES, _FULL_PLACES = 6.0, 0.5, 4, 16
-# A trunk sways by less than a hand does; and so many places tell whether it did.
-_SWAYED, _LEAST_BELOW = 0.25, 6
+# A trunk sways by less than a hand does.
+_SWAYED = 0.25
 # As a multiple of noise, the slope from which on a place would show its motion clearly.
 _CLEAR = 4.0
 # Noise, in squared grey levels, as it was between two glances, and some.
@@ -175,37 +175,36 @@ def _sides_of_head(places: NDArray[np.float64], spare: float) -> NDArray[np.bool
     return np.stack([(x < -out) & beside, (x > out) & beside, y <= -0.95])
 
 
-def _below_head(places: NDArray[np.float64], spare: float) -> NDArray[np.bool_]:
-    """Which places (n, 2) lie where a trunk is, below a head: (n,)."""
-    x, y = places.T
-    return np.asarray((np.abs(x) < 1.3 + spare) & (y > 0.8 - spare))
-
-
 def _chest(places: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which places (n, 2) lie where a living head has nothing but its trunk below it: (n,)."""
     x, y = places.T
     return np.asarray((np.abs(x) < 0.9) & (y > 1.0))
 
 
+def _below_head(places: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which places (n, 2) lie below a head and surely not in it: (n,)."""
+    x, y = places.T
+    return np.asarray((np.abs(x) < 1.5) & (y > 0.6))
+
+
 def _around_head() -> NDArray[np.float64]:
     """Places beside, above and below a head, float64 (n, 2) in sides of its box from its middle."""
     places = _square_grid(-1.5, 1.5, 22)
-    return places[_sides_of_head(places, 0.0).any(0) | _below_head(places, 0.0)]
+    return places[_sides_of_head(places, 0.0).any(0) | _chest(places)]
 
 
 _AROUND = _around_head()
-_SIDES, _BELOW = _sides_of_head(_AROUND, 0.0), _below_head(_AROUND, 0.0)
-_CHEST = _chest(_AROUND)
+_SIDES, _CHEST = _sides_of_head(_AROUND, 0.0), _chest(_AROUND)
 # How far a place must have moved to count, squared.
-_WAY = np.where(_BELOW, _SWAYED, _MOVED) ** 2
+_WAY = np.where(_CHEST, _SWAYED, _MOVED) ** 2
 
 
 def _moved(olds: Sequence[Glance], oldest: Glance, before: Glance, new: Glance) -> dict[str, float]:
-    """`unrest`, `trunk` and `still` of a glance against some of long ago; `before` is the one just
-    before it, and `oldest` the first that it can be compared with.
+    """`unrest` and `still` of a glance against some of long ago; `before` is the one just before
+    it, and `oldest` the first that it can be compared with.
     """
     just = _Pair.of(before, new)
-    wall = just.seen & ~_BELOW
+    wall = just.seen & ~_CHEST
     if np.count_nonzero(wall) < _LEAST_PLACES:
         return {}
     noise = _MORE_NOISE * _median(just.changed()[wall]) + _REST_OF_NOISE
@@ -223,7 +222,6 @@ def _moved(olds: Sequence[Glance], oldest: Glance, before: Glance, new: Glance) 
     if still.any() and oldest not in olds:
         pair = _Pair.of(oldest, new)
         still &= ~(pair.seen & pair.went(pair.sloped(), noise))
-    below = int((telling & _BELOW).sum())
     told = _SIDES & telling
     shares = [
         float(moved[side].sum()) / max(int(side.sum()), _FULL_PLACES)
@@ -232,7 +230,6 @@ def _moved(olds: Sequence[Glance], oldest: Glance, before: Glance, new: Glance) 
     ]
     return {
         "unrest": sorted(shares)[-2] if len(shares) > 1 else _NOTHING,
-        "trunk": float((moved & _BELOW).sum()) / below if below >= _LEAST_BELOW else _NOTHING,
         "still": float(still.sum()) / int(_CHEST.sum()) if (seen & _CHEST).any() else _NOTHING,
     }
 
@@ -262,7 +259,7 @@ class _Pair:
         at = np.floor(places / size).astype(int) - low
         seen = ((at >= side // 2) & (at < high - low - side // 2)).all(1)
         were = (places - old.box.centre) / old.box.width
-        seen &= np.where(_BELOW, _below_head(were, 0.2), _sides_of_head(were, 0.05).any(0))
+        seen &= np.where(_CHEST, _below_head(were), _sides_of_head(were, 0.05).any(0))
         begin, end = low - corner, high - corner
         one = one[begin[1] : end[1], begin[0] : end[0]]
         begin, end = low - other_corner, high - other_corner

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from oneglance.config import CameraConfig, Config, GalleryConfig, LivenessConfig
 from oneglance.converter.folder import update_manifest
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.build import build_pipeline
-from oneglance.daemon.pipeline import Pipeline
 from oneglance.errors import ModelError
 from oneglance.faces.liveness.manifest import default_folder
 from oneglance.faces.model.choice import Choice, Timing, folder_digest, machine_mark, write_choice
@@ -74,28 +72,6 @@ def test_a_door_with_a_model_key_accepts_nobody_by_a_liveness_model_it_did_not_s
     manifest.write_text(manifest.read_text().replace('"bias": ', '"bias": 9'))
     assert CliRunner().invoke(app, verify).exit_code != 0
     assert build_pipeline(config, CLOCKS)[1].problem == "liveness_model"
-
-
-def test_a_strict_door_weighs_more_and_accepts_nobody_by_a_model_that_cannot(
-    tmp_path: Path,
-) -> None:
-    def built(liveness: LivenessConfig) -> Pipeline:
-        return build_pipeline(Config(liveness=liveness), CLOCKS)[1]
-
-    def weighs_trunk(pipeline: Pipeline) -> bool:
-        assert pipeline.liveness is not None
-        return "trunk" in pipeline.liveness.fusion.document.cues
-
-    assert not weighs_trunk(built(LivenessConfig()))
-    assert weighs_trunk(built(LivenessConfig(strict=True)))
-    folder = tmp_path / "liveness"
-    shutil.copytree(default_folder(), folder)
-    manifest = folder / "manifest.json"
-    body = json.loads(manifest.read_text())
-    del body["fusion"]["strict"]
-    manifest.write_text(json.dumps(body))
-    assert built(LivenessConfig(folder=folder)).problem == ""
-    assert built(LivenessConfig(folder=folder, strict=True)).problem == "liveness_model"
 
 
 def test_the_pipeline_runs_the_variant_that_was_measured_fastest(tmp_path: Path) -> None:

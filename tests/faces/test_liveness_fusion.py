@@ -247,7 +247,6 @@ def test_who_has_moved_since_is_held_back_no_longer() -> None:
     assert not judge.fusion.weigh(gathered(ledge)).passed
     assert not judge.fusion.weigh(gathered([*ledge, {**alive, "still": math.nan}])).passed
     assert judge.fusion.weigh(gathered([*ledge, {**alive, "still": 0.02}])).passed
-    assert not load_liveness(strict=True).fusion.weigh(gathered(ledge)).passed
 
 
 def test_a_fusion_that_holds_by_what_nothing_measures_is_refused(tmp_path: Path) -> None:
@@ -258,43 +257,3 @@ def test_a_fusion_that_holds_by_what_nothing_measures_is_refused(tmp_path: Path)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelError, match="weighs stiller, which nothing measures"):
         load_liveness(folder)
-
-
-def test_a_strict_door_weighs_what_lies_below_the_head_and_all_else_as_before(
-    tmp_path: Path,
-) -> None:
-    usual, strict = load_liveness().fusion, load_liveness(strict=True).fusion
-    assert strict.document.passes == usual.document.passes
-    seen = {"bump": 0.4, "unrest": 0.0}
-    assert strict.weigh(seen).log_odds == usual.weigh(seen).log_odds
-    still, moving = (strict.weigh({**seen, "trunk": trunk}).log_odds for trunk in (0.1, 1.0))
-    assert still < usual.weigh({**seen, "trunk": 0.1}).log_odds < moving
-    assert usual.weigh({**seen, "trunk": 0.1}).log_odds == usual.weigh(seen).log_odds
-
-    folder = tmp_path / "liveness-1"
-    shutil.copytree(default_folder(), folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["fusion"]["strict"]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    assert load_liveness(folder)
-    with pytest.raises(ModelError, match=r"liveness\.strict is set, but .* no strict judgement"):
-        load_liveness(folder, strict=True)
-
-
-@pytest.mark.parametrize(
-    ("strict", "why"),
-    [
-        ({"cues": {"bump": {"at": [0, 1], "odds": [0, 1]}}}, "weighed already"),
-        ({"fails": 9.0}, "fails of strict"),
-        ({"passes": 0.1}, "passes"),
-        ({"cues": {}}, "cues"),
-    ],
-)
-def test_a_strict_judgement_that_contradicts_the_other_is_refused(
-    strict: dict[str, Any], why: str
-) -> None:
-    fusion = dict(read_liveness().fusion or {})
-    table = {"trunk": {"at": [0, 1], "odds": [-1, 1]}}
-    fusion["strict"] = {"cues": table, "fails": -1.5, "fitted_on": "a test", **strict}
-    with pytest.raises(ModelError, match=why):
-        read_fusion(fusion, "manifest.json")

@@ -28,8 +28,8 @@ SCREEN_KINDS = (*PHOTO_SCREEN_KINDS, *REPLAY_KINDS)
 ATTACK_KINDS = (*PRINT_KINDS, *SCREEN_KINDS)
 KINDS = (*GENUINE_KINDS, *ATTACK_KINDS)
 # Attacks that are counted apart: replays on a screen that stands there and that nobody holds, and a
-# print cut out along the head, which carries no margin along. Only `trunk`, which the
-# shipped model does not weigh, was fitted to them.
+# print cut out along the head, which carries no margin along. Only the limit of `still` was chosen
+# by them.
 STANDING_KINDS = ("phone_standing", "tablet_standing")
 CUT_OUT_KIND = "print_cut_out"
 APART_KINDS = (*STANDING_KINDS, CUT_OUT_KIND)

@@ -134,8 +134,8 @@ class Shape:
     points: int = 5
 
 
-# `ring` says what `carried` and `unrest` say, `soft` was worth nothing beside `bump`, `trunk`
-# turned visitors away, and by `still` a face is only held back.
+# `ring` says what `carried` and `unrest` say, `soft` was worth nothing beside `bump`, and by
+# `still` a face is only held back.
 SHAPES = {
     "carried": Shape(rises=False),
     "unrest": Shape(rises=False),
@@ -147,7 +147,7 @@ SHAPES = {
 TEXTURE_SHAPE = Shape(rises=True, most=2.0)
 # Nobody passes before motion was seen for long enough to tell a head from a sheet.
 NEEDS = ["bump"]
-# Nor while something below the head keeps still. Chosen by benchmarks/liveness_trunk.py.
+# Nor while something below the head keeps still. Chosen by benchmarks/liveness_still.py.
 HOLDS = {"still": 0.1}
 # What draws steps and levels of the tables to 0, and how long is searched.
 PULL, LEVEL_PULL, STEPS = 0.001, 0.05, 4000
@@ -165,15 +165,11 @@ _MADE = frozenset(f"texture-made-{scale}" for scale in SCALES)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """What a film had come to after some of its looks; `weight` is what it counts in the fit.
-
-    `told` are the log odds that are not to be fitted: what other cues say already.
-    """
+    """What a film had come to after some of its looks; `weight` is what it counts in the fit."""
 
     live: bool
     cues: Mapping[str, float]
     weight: float
-    told: float = 0.0
 
 
 def samples_of(cases: Sequence[Case]) -> list[Sample]:
@@ -202,11 +198,9 @@ def stages_of(case: Case) -> Iterator[tuple[float, dict[str, float]]]:
 
 
 def fit_tables(
-    samples: Sequence[Sample], shapes: Mapping[str, Shape], *, biased: bool = True
+    samples: Sequence[Sample], shapes: Mapping[str, Shape]
 ) -> tuple[float, dict[str, Any]]:
     """The bias and the tables, as the manifest has them, that tell live from attack best.
-
-    Unless it may be `biased`, what is told stands where nothing more was measured: the bias is 0.
 
     A logistic model whose terms are monotone broken lines: coefficients of ramps that may not be
     negative, by accelerated projected gradient; `PULL` draws them to 0.
@@ -214,7 +208,7 @@ def fit_tables(
     live = np.array([sample.live for sample in samples])
     weight = np.array([sample.weight for sample in samples])
     weight /= weight.sum()
-    columns, most, knots = [np.full(len(samples), float(biased))], [0.0], {}
+    columns, most, knots = [np.ones(len(samples))], [0.0], {}
     for name, shape in shapes.items():
         values = np.array([sample.cues.get(name, math.nan) for sample in samples])
         known = np.isfinite(values)
@@ -230,8 +224,7 @@ def fit_tables(
             ramp = np.clip((values - low) / (high - low), 0, 1)
             columns.append(np.where(known, ramp, 0.0) * (1 if shape.rises else -1))
             most.append(shape.most / (len(at) - 1))
-    told = np.array([sample.told for sample in samples])
-    solved = _logistic(np.stack(columns, 1), live, weight, np.array(most), told)
+    solved = _logistic(np.stack(columns, 1), live, weight, np.array(most))
     tables, place = {}, 1
     for name, at in knots.items():
         steps = solved[place + 1 : place + len(at)] * (1 if shapes[name].rises else -1)
@@ -247,7 +240,6 @@ def _logistic(
     live: NDArray[np.bool_],
     weight: NDArray[np.float64],
     most: NDArray[np.float64],
-    told: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Coefficients, of which those with a `most` above 0 lie between 0 and it."""
     target = np.where(live, 1.0, -1.0)
@@ -256,7 +248,7 @@ def _logistic(
     pull = np.where(most > 0, PULL, LEVEL_PULL)
     pull[0] = 1e-4
     for step in range(STEPS):
-        margin = np.clip(target * (columns @ ahead + told), -40, 40)
+        margin = np.clip(target * (columns @ ahead), -40, 40)
         slope = -columns.T @ (weight * target / (1 + np.exp(margin))) + pull * ahead
         after = ahead - slope / steepest
         after = np.where(most > 0, np.clip(after, 0, most), after)
