@@ -82,6 +82,8 @@ ENROLLED = "obama.jpg"
 OF_THE_ENROLLED = ("obama2.jpg", "obama3.jpg")
 OTHERS = ("biden.jpg", "astronaut.png")
 FPS = 10.0
+# Every attempt is judged: none has to wait because of the failures before it.
+NO_WAITS = AttemptsConfig(first_wait_s=0.001, longest_wait_s=0.001, longest_attack_wait_s=0.001)
 # How long a visitor has patience, and the daemon with them.
 VISIT_S = 3.5
 # A face that left is forgotten after 1.5 s.
@@ -329,8 +331,7 @@ def house(
             ),
             gallery=GalleryConfig(path=folder / "gallery.db", key_file=folder / "gallery.key"),
             liveness=liveness,
-            # Every attempt is judged: none has to wait because of the failures before it.
-            access=AccessConfig(attempts=AttemptsConfig(first_wait_s=0.001, longest_wait_s=0.001)),
+            access=AccessConfig(attempts=NO_WAITS),
             door=DoorConfig(
                 public_key_file=folder / "keyring.json",
                 state_file=folder / "door-sequence",

@@ -70,6 +70,7 @@ policy = "{liveness}"
 [access.attempts]  # One stranger after the other comes: none is to wait for the ones before.
 first_wait_s = 0.001
 longest_wait_s = 0.001
+longest_attack_wait_s = 0.001
 [[camera]]
 name = "door"
 source = "{film}"

@@ -274,6 +274,7 @@ policy = "off"
 [access.attempts]
 first_wait_s = 0.001
 longest_wait_s = 0.001
+longest_attack_wait_s = 0.001
 [[camera]]
 name = "front"
 source = "http://127.0.0.1:{self.port}/door"

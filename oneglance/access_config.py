@@ -38,14 +38,16 @@ class AttemptsConfig(Section):
     """What failures cost.
 
     After `free` failures each further one costs a wait, twice as long each time, from
-    `first_wait_s` up to `longest_wait_s`; a person who was claimed wrongly `lock_out_after` times
-    cannot be claimed for `lock_out_minutes`. What failed is forgotten after `forget_minutes`
-    without another failure.
+    `first_wait_s` up to `longest_wait_s`; a presentation attack costs one from the first on, up to
+    `longest_attack_wait_s`. A person who was claimed wrongly `lock_out_after` times cannot be
+    claimed for `lock_out_minutes`. What failed is forgotten after `forget_minutes` without another
+    failure.
     """
 
     free: Annotated[int, Field(ge=1, le=20)] = 3
     first_wait_s: Annotated[float, Field(gt=0, le=60)] = 2.0
     longest_wait_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    longest_attack_wait_s: Annotated[float, Field(gt=0, le=3600)] = 300.0
     lock_out_after: Annotated[int, Field(ge=2, le=100)] = 6
     lock_out_minutes: Annotated[float, Field(gt=0, le=1440)] = 15.0
     forget_minutes: Annotated[float, Field(gt=0, le=1440)] = 15.0
@@ -115,6 +117,8 @@ def access_mistakes(access: AccessConfig, timezone: str | None) -> list[str]:
     attempts = access.attempts
     if attempts.longest_wait_s < attempts.first_wait_s:
         mistakes.append("access.attempts: longest_wait_s is shorter than first_wait_s")
+    if attempts.longest_attack_wait_s < attempts.first_wait_s:
+        mistakes.append("access.attempts: longest_attack_wait_s is shorter than first_wait_s")
     if attempts.lock_out_after <= attempts.free:
         mistakes.append("access.attempts: lock_out_after must be more than free")
     return mistakes or list(_contradictions(access))

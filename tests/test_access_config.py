@@ -67,7 +67,8 @@ def test_files_are_taken_from_the_configurations_folder(tmp_path: Path) -> None:
         ('[[access.rules]]\nfactor = "face"', "access.rules.0.factor: unknown key, did you mean"),
         ("[access]\nattempts.fre = 1", "access.attempts.fre: unknown key, did you mean 'free'"),
         ("[access]\nattempts.lock_out_after = 3", "must be more than free"),
-        ("[access]\nattempts.longest_wait_s = 1", "shorter than first_wait_s"),
+        ("[access]\nattempts.longest_wait_s = 1", "longest_wait_s is shorter than first_wait_s"),
+        ("[access]\nattempts.longest_attack_wait_s = 1", "attack_wait_s is shorter than first"),
         (
             '[site]\ntimezone = "UTC"\n[[access.rules]]\nvalid_from = 2027-01-01\n'
             "valid_until = 2027-01-01",

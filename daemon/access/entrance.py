@@ -35,7 +35,7 @@ from oneglance.daemon.access.attempts_file import (
     read_attempts,
     write_attempts,
 )
-from oneglance.daemon.visit.attempts import Attempts
+from oneglance.daemon.visit.attempts import ATTACK, Attempts
 from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import AMBIGUOUS, NOT_RECOGNISED, Verdict
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender, only, text_of
@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 
 # Reasons of rejection that mean an attempt to be let in as somebody else, or as nobody.
 _FAILURES = {NOT_RECOGNISED, AMBIGUOUS, PRESENTATION_ATTACK, CHALLENGE_IGNORED}
+# What faces without a claim wait for.
+_FACE = (Factor.FACE.value, ATTACK)
 # How long a refused claim is shown on the screen.
 REFUSAL_SHOWN_S = 5.0
 SAY_EVERY_S = 1.0
@@ -144,7 +146,10 @@ class Entrance:
         self._attempts = Attempts(config.attempts)
         attempts = config.attempts
         self._longest_s = max(
-            60 * attempts.lock_out_minutes, 60 * attempts.forget_minutes, attempts.longest_wait_s
+            60 * attempts.lock_out_minutes,
+            60 * attempts.forget_minutes,
+            attempts.longest_wait_s,
+            attempts.longest_attack_wait_s,
         )
         self._generation, kept = read_attempts(attempts_file)
         try:
@@ -331,9 +336,12 @@ class Entrance:
                 return
             self._counted.append(verdict.visit_id)
             if verdict.accepted:
-                self._attempts.succeeded(Factor.FACE.value if claim is None else claim.key)
+                for key in _FACE if claim is None else (claim.key,):
+                    self._attempts.succeeded(key)
             elif verdict.reason in _FAILURES:
                 self._fail(claim, now_s)
+                if claim is None and verdict.reason == PRESENTATION_ATTACK:
+                    self._attempts.failed(ATTACK, now_s, locks_out=False)
         self._keep(now_s)
 
     def say(self, issued_at: datetime) -> AccessState | None:
@@ -419,7 +427,9 @@ class Entrance:
     def _wait_s(self, key: str, now_s: float) -> float:
         if self._held_until_s is None:
             return self._longest_s
-        return max(self._attempts.wait_s(key, now_s), self._held_until_s - now_s)
+        keys = _FACE if key == Factor.FACE.value else (key,)
+        waits_s = [self._attempts.wait_s(one, now_s) for one in keys]
+        return max(*waits_s, self._held_until_s - now_s)
 
     def _is_held(self, now_s: float) -> bool:
         """Whether everybody has to wait; when that ends, the file has to be rewritten."""

@@ -3,8 +3,10 @@
 Failures are counted separately, so that nobody can lock everybody out:
 
 - `face`: faces without a claim that were refused. They slow down faces without a claim.
+- `attack`: those among them that were presentation attacks. They slow down the same, from the first
+  one on and for longer: whoever shows a picture tries again, and each try is another chance.
 - `badge`, `pin`: claims by that means which failed, whoever was claimed. They slow down further
-  claims by that means. A presentation attack is a failure of what it was tried with.
+  claims by that means. A presentation attack with a claim is a failure of that claim.
 - each claimed person, or badge or PIN of nobody: claims of just that one. They end in a lock-out.
 
 Only the monotonic clock counts, so that setting the wall clock shortens nothing; a restart begins
@@ -18,6 +20,8 @@ from dataclasses import dataclass, field
 
 from oneglance.access_config import AttemptsConfig
 from oneglance.contract.messages import Factor
+
+ATTACK = "attack"
 
 # A flood of made-up badges must not fill the disk; a count that is pushed out is one of the oldest.
 MOST_COUNTED = 256
@@ -45,7 +49,8 @@ class Attempts:
         self._forget(now_s)
         before = self._counts.pop(key, None)
         failures = 1 if before is None else before.failures + 1
-        ready_at_s = now_s + self.wait_after(failures, locks_out=locks_out)
+        wait_s = self.wait_after(failures, locks_out=locks_out, attack=key == ATTACK)
+        ready_at_s = now_s + wait_s
         if before is not None:
             ready_at_s = max(ready_at_s, before.ready_at_s)
         self._counts[key] = _Count(failures, now_s, ready_at_s)
@@ -70,16 +75,17 @@ class Attempts:
         count = self._counts.get(key)
         return count is not None and count.failures >= self.config.lock_out_after
 
-    def wait_after(self, failures: int, *, locks_out: bool) -> float:
+    def wait_after(self, failures: int, *, locks_out: bool, attack: bool = False) -> float:
         """The wait in seconds that so many failures cost: never less for one more."""
         config = self.config
-        if failures <= config.free:
+        free = 0 if attack else config.free
+        if failures <= free:
             return 0.0
         if locks_out and failures >= config.lock_out_after:
             return max(60 * config.lock_out_minutes, config.longest_wait_s)
         # Beyond 2**30 the exponent says nothing more.
-        wait_s = config.first_wait_s * 2.0 ** min(failures - config.free - 1, 30)
-        return min(wait_s, config.longest_wait_s)
+        wait_s = config.first_wait_s * 2.0 ** min(failures - free - 1, 30)
+        return min(wait_s, config.longest_attack_wait_s if attack else config.longest_wait_s)
 
     def dump(self, now_s: float) -> dict[str, list[float]]:
         """What is to be kept over a restart: for each key its failures, and its wait if it waits.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from oneglance.access_config import AttemptsConfig
 from oneglance.daemon.access.attempts_file import KeptAttempts, read_attempts, write_attempts
-from oneglance.daemon.visit.attempts import MOST_COUNTED, Attempts
+from oneglance.daemon.visit.attempts import ATTACK, MOST_COUNTED, Attempts
 from oneglance.errors import ConfigError
 
 CONFIG = AttemptsConfig(
@@ -34,6 +34,25 @@ def test_the_wait_doubles_after_the_free_failures_up_to_its_limit() -> None:
 def test_who_is_claimed_wrongly_again_and_again_is_locked_out() -> None:
     attempts = Attempts(CONFIG)
     assert [fail(attempts, "badge:x", 1) for _ in range(7)] == [0, 0, 0, 2, 4, 900, 900]
+
+
+def test_a_presentation_attack_costs_a_wait_from_the_first_and_a_longer_one_in_the_end() -> None:
+    attempts = Attempts(CONFIG)
+    waits_s = [fail(attempts, ATTACK, 1) for _ in range(10)]
+    assert waits_s == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+@given(st.lists(st.floats(0, 60), min_size=1, max_size=400), st.floats(0, 3600))
+def test_who_goes_on_showing_pictures_gets_few_tries_an_hour(
+    apart_s: list[float], pause_s: float
+) -> None:
+    attempts, now_s, tried_s = Attempts(AttemptsConfig()), 0.0, list[float]()
+    for number, later_s in enumerate(apart_s):
+        now_s += attempts.wait_s(ATTACK, now_s) + later_s + (pause_s if number % 9 == 8 else 0.0)
+        tried_s.append(now_s)
+        attempts.failed(ATTACK, now_s, locks_out=False)
+    busiest = max(sum(0 <= other - one < 3600 for other in tried_s) for one in tried_s)
+    assert busiest <= 32
 
 
 def test_a_wait_runs_off_and_a_failure_during_it_never_shortens_it() -> None:

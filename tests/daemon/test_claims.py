@@ -272,6 +272,36 @@ def test_unknown_faces_slow_down_faces_and_nothing_else(door: Door) -> None:
     assert News.WAIT_OVER in door.turn().news
 
 
+def test_pictures_slow_down_faces_from_the_first_on_and_no_badge_or_pin(door: Door) -> None:
+    waits_s = []
+    for _ in range(9):
+        door.ends("presentation_attack")
+        waits_s.append(door.waits()["face"])
+        assert door.turn().gallery is None
+        door.now_s += waits_s[-1]
+    assert waits_s == [4, 8, 16, 32, 64, 128, 256, 300, 300]
+    door.ends("presentation_attack")
+    assert (door.badge("A1"), door.pin("314159")) == ("ok", "ok")
+    assert set(door.waits()) == {"face"}
+    kept_s = door.waits()["face"]
+    door.open()
+    assert door.waits()["face"] == 300 >= kept_s > 290
+
+
+def test_who_is_let_in_by_a_face_ends_the_wait_for_pictures_and_with_a_claim_there_is_none(
+    door: Door,
+) -> None:
+    door.ends("presentation_attack")
+    door.now_s += 4
+    door.ends(person_id="ada")
+    door.ends("presentation_attack")
+    assert door.waits() == {"face": 4.0}
+    door.now_s += 4
+    door.badge("A1")
+    door.ends("presentation_attack")
+    assert "face" not in door.waits()
+
+
 def test_a_pin_pad_flood_slows_down_pins_and_nothing_else(door: Door) -> None:
     codes = []
     for number in range(300):
