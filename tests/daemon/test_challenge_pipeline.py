@@ -245,6 +245,21 @@ def test_without_a_screen_nobody_is_accepted(
     assert (verdict.person_id, verdict.reason) == (None, "challenge_not_shown")
 
 
+@pytest.mark.parametrize(("odds", "reason"), [(1.0 + CLEAR, ""), (CLEAR, "challenge_not_shown")])
+def test_only_in_doubt_and_without_a_screen_who_is_clearly_alive_is_accepted(
+    model: FaceModel,
+    obama: Snapshot,
+    head: Callable[[Step, float], Picture],
+    odds: float,
+    reason: str,
+) -> None:
+    door = Asked(model, liveness=judging(odds), in_doubt=True)
+    door.answers = False
+    door.see(head(Step.LOOK_STRAIGHT, 0), obama, 50)
+    (verdict,) = door.verdicts
+    assert (verdict.person_id is not None, verdict.reason) == (not reason, reason)
+
+
 def test_a_stranger_is_asked_nothing(
     model: FaceModel, obama: Snapshot, portrait: Callable[..., Picture]
 ) -> None:
