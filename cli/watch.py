@@ -21,7 +21,7 @@ from oneglance.cli.options import ConfigOption
 if TYPE_CHECKING:
     from oneglance.cli.wire_text import Line
     from oneglance.config import Config
-    from oneglance.contract.keyring import Keyring
+    from oneglance.contract.keyring_file import PinnedKeys
     from oneglance.link import Arrival
 
 CONNECT_S = 10.0
@@ -59,7 +59,7 @@ def watch(
 
     config = load_config(config_file, "admin.toml")
     topics = Topics(config.site.name, config.site.door)
-    keys = _keys(config)
+    pins = _pins(config)
     console = Console(highlight=False, soft_wrap=True)
     shown = 0
     last: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ def watch(
                 arrival.topic,
                 arrival.payload,
                 retained=arrival.retained,
-                keys=keys,
+                keys=None if pins is None else pins.current(),
                 now=arrived_at,
             )
             if as_json:
@@ -129,15 +129,17 @@ def _arrivals(
         link.stop()
 
 
-def _keys(config: Config) -> Keyring | None:
-    from oneglance.contract.keyring_file import read_pins
+def _pins(config: Config) -> PinnedKeys | None:
+    """Whose decisions the lock believes now, and later: None if there are no keys to check with."""
+    from oneglance.contract.keyring_file import PinnedKeys, read_pins
     from oneglance.errors import ConfigError
 
     try:
-        return read_pins(config.door.public_key_file)
+        read_pins(config.door.public_key_file)
     except ConfigError as error:
         _say(f"signatures are not checked: {error}")
         return None
+    return PinnedKeys(config.door.public_key_file)
 
 
 def _say(text: str) -> None:

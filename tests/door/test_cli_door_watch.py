@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from wire_samples import TOPICS, make_decision
 
 from oneglance.broker import free_port
 from oneglance.config import MqttConfig
+from oneglance.contract.keyring import Keyring, Role, entry
+from oneglance.contract.keyring_file import write_keyring
 from oneglance.contract.messages import DoorState, parse
 from oneglance.contract.signing import (
     create_signing_key,
@@ -167,6 +170,34 @@ def test_watch_prints_each_message_and_ends_after_count(
     assert "signature NOT valid" in forged
     assert "malformed" in garbage
     assert "\x1b" not in out
+
+
+def test_watch_believes_whom_the_keyring_names_at_that_moment(
+    broker: MqttConfig, config_file: Path, key_files: tuple[Path, Path]
+) -> None:
+    folder, now = config_file.parent, datetime.now(UTC)
+    create_signing_key(folder / "x.key", folder / "x.pub")
+    old, new = load_signing_key(key_files[0]), load_signing_key(folder / "x.key")
+    ring = Keyring.of(old.public_key())
+    # Copied over the public key's file, as to a lock.
+    write_keyring(key_files[1], ring)
+    with speaker(broker, []) as link:
+        link.publish(f"{TOPICS.base}/hello", b"hi", qos=1, retain=True)
+        process = start("watch", "-c", str(config_file), "--count", "5")
+        assert process.stdout is not None
+        assert "hi" in process.stdout.readline()
+        link.publish(TOPICS.decision, sign(make_decision(3), old), qos=1)
+        link.publish(TOPICS.decision, sign(make_decision(4), new), qos=1)
+        before = [process.stdout.readline() for _ in range(2)]
+        ring = ring.with_entry(entry("next", Role.DAEMON, new.public_key(), now))
+        write_keyring(key_files[1], ring.changed(ring.keys[0].id, revoked_at=now))
+        link.publish(TOPICS.decision, sign(make_decision(5), old), qos=1)
+        link.publish(TOPICS.decision, sign(make_decision(6), new), qos=1)
+        after, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert ["signature valid" in line for line in before] == [True, False]
+    assert ["signature valid" in line for line in after.splitlines()] == [False, True]
+    assert "is revoked" in after
 
 
 def test_watch_json_is_one_object_a_line(broker: MqttConfig, config_file: Path) -> None:
