@@ -465,6 +465,9 @@ class Pipeline:
             if verdict is None:
                 continue
             face.verdict = self._permit(verdict, gallery)
+            if claim is not None:
+                # Whoever is known but may not come in keeps their score to themselves, too.
+                face.verdict = verified(face.verdict, claim, self._rule.bar(1))
             reason = face.verdict.reason
             face.visit.decide(unseen=reason == POOR_QUALITY, behind_cover=reason == NOT_RECOGNISED)
             own = face.seen.visitor.template

@@ -20,7 +20,15 @@ from oneglance.access_config import AccessConfig, AccessRule
 from oneglance.clocks import Clocks
 from oneglance.config import CommandsConfig, Config, MqttConfig
 from oneglance.contract.keyring import Role
-from oneglance.contract.messages import AccessState, Decision, Factor, Mode, Reply, parse
+from oneglance.contract.messages import (
+    NOT_PERMITTED,
+    AccessState,
+    Decision,
+    Factor,
+    Mode,
+    Reply,
+    parse,
+)
 from oneglance.contract.signing import check, load_public_key
 from oneglance.contract.topics import Topics
 from oneglance.daemon.access.attempts_file import read_attempts
@@ -48,6 +56,8 @@ from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.model.tail import tail_of
 from oneglance.sdnotify import Notifier
 
+Permit = Callable[[Verdict, Snapshot], Verdict]
+
 TOPICS = Topics("test", "front")
 FPS = 10.0
 PATIENCE_S = 1.0
@@ -57,7 +67,9 @@ NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 class Bench:
     """A pipeline whose clock and pictures the test gives, ten a second."""
 
-    def __init__(self, model: FaceModel) -> None:
+    def __init__(
+        self, model: FaceModel, permit: Permit = lambda verdict, _gallery: verdict
+    ) -> None:
         self.now_s = 1000.0
         self.rule = Rule(1e-3, 3, PATIENCE_S, tail_of(model.manifest.raw["thresholds"]))
         self.pipeline = Pipeline(
@@ -68,6 +80,7 @@ class Bench:
             min_face_px=80,
             lifetime_s=5.0,
             clock_s=lambda: self.now_s,
+            permit=permit,
         )
 
     def show(
@@ -131,6 +144,21 @@ def test_the_claimed_persons_face_is_verified_by_the_threshold_of_one_person(
     assert (verdict.person_id, verdict.mode) == ("obama", Mode.VERIFY)
     assert verdict.shown == (Factor.FACE, Factor.BADGE)
     assert verdict.threshold == bench.rule.bar(1).threshold < bench.rule.bar(4).threshold
+
+
+def test_who_is_claimed_but_may_not_come_in_keeps_their_score(
+    model: FaceModel, stage: Stage, gallery: Snapshot
+) -> None:
+    def never(verdict: Verdict, _gallery: Snapshot) -> Verdict:
+        return (
+            replace(verdict, person_id=None, reason=NOT_PERMITTED) if verdict.accepted else verdict
+        )
+
+    bench = Bench(model, permit=never)
+    ((_, verdict),) = bench.show(stage.frame(OBAMA), gallery.only("obama"), claim_of("obama"), 15)
+    assert (verdict.reason, verdict.mode) == (NOT_PERMITTED, Mode.VERIFY)
+    assert verdict.score == NOTHING_COMPARED
+    assert verdict.threshold == bench.rule.bar(1).threshold
 
 
 def test_who_is_enrolled_but_not_claimed_is_rejected(
