@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from oneglance.errors import AuditError, OneglanceError
+from oneglance.errors import AuditError, OneglanceError, os_fix
 from oneglance.whole_file import write_whole_and_wipe
 
 # Beside the segments.
 PEOPLE_FILE = "people.sealed"
 KEY_BYTES = 32
 _CONTEXT = b"oneglance audit pseudonyms"
+_RESTORE = "restore the gallery's key, or move the file away: who was whom is then forgotten"
 
 
 class Sealer(Protocol):
@@ -96,7 +97,7 @@ class Pseudonyms:
             self._keys, self._read_of = {}, None
             return
         except OSError as error:
-            raise self._failed(f"cannot be read: {error.strerror}") from None
+            raise self._failed(f"cannot be read: {error.strerror}", os_fix(error)) from None
         try:
             stored = json.loads(self._sealer.open(blob, _CONTEXT))
             self._keys = {person_id: bytes.fromhex(key) for person_id, key in stored.items()}
@@ -105,7 +106,7 @@ class Pseudonyms:
             if tries and self._version() != version:
                 self._refresh(tries - 1)
                 return
-            raise self._failed("were changed, or sealed with another key") from None
+            raise self._failed("were changed, or sealed with another key", _RESTORE) from None
         self._read_of = version
 
     def _version(self) -> tuple[int, ...] | None:
@@ -114,7 +115,7 @@ class Pseudonyms:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise self._failed(f"cannot be read: {error.strerror}") from None
+            raise self._failed(f"cannot be read: {error.strerror}", os_fix(error)) from None
         # Many kernels' times stand still for some milliseconds: within these the size may tell.
         return status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -124,16 +125,12 @@ class Pseudonyms:
             # People who were forgotten must not be found in the file that was replaced.
             write_whole_and_wipe(self._file, (sealer or self._sealer).seal(plain, _CONTEXT), 0o600)
         except OSError as error:
-            raise self._failed(f"cannot be written: {error.strerror}") from None
+            raise self._failed(f"cannot be written: {error.strerror}", os_fix(error)) from None
         # Read again before it is used.
         self._read_of = None
 
-    def _failed(self, what: str) -> AuditError:
-        return AuditError(
-            f"the pseudonyms of the audit log {what}",
-            where=str(self._file),
-            fix="restore the gallery's key, or move the file away: who was whom is then forgotten",
-        )
+    def _failed(self, what: str, fix: str) -> AuditError:
+        return AuditError(f"the pseudonyms of the audit log {what}", where=str(self._file), fix=fix)
 
 
 def _pseudonym(key: bytes, person_id: str) -> str:

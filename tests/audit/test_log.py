@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import fcntl
 import hashlib
 import os
@@ -18,6 +19,7 @@ import pytest
 from audit_rig import KEY, SEALER, Wall, only_segment, proof_of
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from oneglance.audit import pseudonyms as pseudonyms_module
 from oneglance.audit.entry import MAX_LINE_BYTES, Signer, make_line, read_line
 from oneglance.audit.generations import Generations
 from oneglance.audit.log import Audit
@@ -121,6 +123,18 @@ def test_pseudonyms_sealed_with_another_key_or_changed_are_refused(
     with pytest.raises(AuditError, match="changed, or sealed with another key"):
         opened().append("decision", {}, person_id="ada-lovelace")
     assert texts(folder) == [(1, "enrolment")]
+
+
+def test_on_a_full_disk_nobody_is_told_to_move_the_pseudonyms_away(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pseudonyms_module, "write_whole_and_wipe", full)
+    with pytest.raises(AuditError) as caught:
+        opened().append("enrolment", {}, person_id="ada-lovelace")
+    assert caught.value.fix == "make room on the disk"
 
 
 def test_pseudonyms_are_sealed_with_another_key_when_that_is_changed(
