@@ -48,7 +48,8 @@ class CommandDesk:
 
     Verbs that wait for no other are done in a thread of the desk's own, from `start` to `stop`.
     `on_command` hears of each command that was carried out or failed, before its answer leaves,
-    and of refused ones in sums: what it raises as OneglanceError becomes the answer.
+    and of refused ones in sums: what it raises as OneglanceError becomes the answer, which says
+    so if the command was carried out.
     """
 
     def __init__(
@@ -157,7 +158,8 @@ class CommandDesk:
             if self._on_command is not None:
                 self._on_command(order.sender.key_id, order.verb, code, 1)
         except OneglanceError as error:
-            code, said = _code(error), error
+            done, code = code == Code.OK, _code(error)
+            said = f"this was done, but not written down who asked: {error.what}" if done else error
         self._answer(request, code, said, order.nonce)
 
     def _tell_refusals(self) -> None:

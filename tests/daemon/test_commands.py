@@ -379,7 +379,22 @@ def test_what_cannot_be_recorded_is_not_answered_as_done(tmp_path: Path) -> None
     desk = Desk(tmp_path, on_command=full)
     desk.send()
     desk.desk.work()
-    assert desk.codes == ["oneglance_error"]
+    ((_, _, reply),) = desk.replies
+    assert reply.code == "oneglance_error"
+    assert reply.text.startswith("this was done, but")
+    assert reply.text.endswith("the disk is full")
+
+
+def test_what_failed_and_cannot_be_recorded_either_is_not_called_done(tmp_path: Path) -> None:
+    def fails(*_what: object) -> str:
+        raise OneglanceError("the disk is full")
+
+    desk = Desk(tmp_path, fails, on_command=fails)
+    desk.send()
+    desk.desk.work()
+    assert [(reply.code, reply.text) for _, _, reply in desk.replies] == [
+        ("oneglance_error", "the disk is full")
+    ]
 
 
 @pytest.mark.parametrize(
