@@ -692,6 +692,33 @@ def test_a_key_that_is_revoked_while_the_lock_runs_opens_nothing_more(
     settle(rig, wait_until, 5)
 
 
+def test_a_thief_who_used_up_all_numbers_is_got_over_by_a_new_key_and_a_new_memory(
+    make_rig: MakeRig,
+    door_config: Config,
+    key_files: tuple[Path, Path],
+    tmp_path: Path,
+    wait_until: Wait,
+) -> None:
+    new, began = Ed25519PrivateKey.generate(), datetime(2026, 1, 1, tzinfo=UTC)
+    both = Keyring.of(load_public_key(key_files[1]), "old").with_entry(
+        entry("new", Role.DAEMON, new.public_key(), began)
+    )
+    file = tmp_path / "keyring.json"
+    write_keyring(file, both)
+    door = door_config.door.model_copy(update={"public_key_file": file})
+    config = door_config.model_copy(update={"door": door})
+    first = make_rig(config)
+    settle(first, wait_until, 2**53 - 1)
+    write_keyring(file, both.changed("old", revoked_at=began))
+    first.stop_door()
+    door.state_file.unlink()
+    second = make_rig(config)
+    second.decide(2**53 - 1)
+    second.key = new
+    opened_for = settle(second, wait_until, 7)
+    assert second.opened_for == [opened_for]
+
+
 def test_the_lock_logs_no_name(
     make_rig: MakeRig, wait_until: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:
