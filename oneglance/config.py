@@ -561,7 +561,15 @@ def parse_config(data: dict[str, Any], where: str) -> Config:
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        mistakes = [_mistake(e["loc"], e["type"], e["msg"]) for e in error.errors()]
+        told = error.errors()
+        # A list that has lost all its wrong members is not too short as well.
+        places = [e["loc"] for e in told]
+        mistakes = [
+            _mistake(e["loc"], e["type"], e["msg"])
+            for e in told
+            if e["type"] != "too_short"
+            or all(e["loc"] == p or p[: len(e["loc"])] != e["loc"] for p in places)
+        ]
         raise ConfigError(
             "; ".join(mistakes), where=where, fix="see docs/configuration.md"
         ) from None
@@ -634,7 +642,7 @@ def _is_this_machine(host: str) -> bool:
 def _mistake(place: tuple[int | str, ...], kind: str, message: str) -> str:
     name = ".".join(str(part) for part in place)
     if kind != "extra_forbidden":
-        return f"{name}: {message}"
+        return f"{name}: {message.removeprefix('Value error, ')}"
     model: type[BaseModel] = Config
     for part in place[:-1]:
         if isinstance(part, str):

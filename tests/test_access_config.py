@@ -55,7 +55,7 @@ def test_files_are_taken_from_the_configurations_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[site]\ntimezone = "Europe/Brelin"', "site.timezone: Value error, 'Europe/Brelin' is no"),
+        ('[site]\ntimezone = "Europe/Brelin"', "site.timezone: 'Europe/Brelin' is no"),
         ('[access.schedules]\nx = ["mon 07:00-08:00"]', "need site.timezone"),
         ("[[access.rules]]\nvalid_until = 2027-01-01", "need site.timezone"),
         ('[access]\ngroups = ["family"]', "keep nobody out without access.rules"),
@@ -82,6 +82,13 @@ def test_files_are_taken_from_the_configurations_folder(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
     assert told in mistakes(tmp_path, text)
+
+
+def test_a_wrong_factor_is_one_mistake(tmp_path: Path) -> None:
+    text = mistakes(tmp_path, '[[access.rules]]\nfactors = ["badge"]')
+    assert text.count("access.rules") == 1
+    assert "'badge+face'" in text
+    assert "at least 1" in mistakes(tmp_path, "[[access.rules]]\nfactors = []")
 
 
 def test_all_mistakes_of_the_rules_are_told_at_once(tmp_path: Path) -> None:
