@@ -260,16 +260,23 @@ def list_people(config: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 @app.command()
 def show(person_id: PersonId, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show one person: name, dates, and how many templates of which model.
+    """Show one person: name, dates, templates of which model, and whether they have badge or PIN.
 
     Example: `oneglance people show ada-lovelace`
     """
+    from oneglance.errors import GalleryError
+
     with _open(config) as gallery:
-        person = gallery.show(person_id)
+        told = _as_json(gallery.show(person_id))
+    try:
+        told |= credentials.has(config, person_id)
+    except GalleryError as error:
+        # The person is in the gallery whatever is wrong with that file.
+        typer.echo(f"Badge and PIN cannot be told: {error}", err=True)
     if as_json:
-        typer.echo(json.dumps(_as_json(person)))
+        typer.echo(json.dumps(told))
         return
-    for label, value in _as_json(person).items():
+    for label, value in told.items():
         shown = ", ".join(value) or "none" if isinstance(value, list) else value
         absent = "at once" if label == "valid_from" else "never"
         typer.echo(f"{label:<12}{absent if value is None else shown}")

@@ -55,6 +55,22 @@ def test_a_badge_is_given_changed_and_taken_away(door: Path) -> None:
     assert held(door).has("ada") == (False, False)
 
 
+def test_who_has_what_is_shown_without_it(door: Path) -> None:
+    assert people(door, "badge", "ada", "77").exit_code == 0
+    told = json.loads(people(door, "show", "ada", "--json").stdout)
+    assert (told["has_badge"], told["has_pin"]) == (True, False)
+    assert people(door, "pin", "ada", answer="246813\n246813\n").exit_code == 0
+    shown = people(door, "show", "ada").stdout
+    assert "has_pin" in shown
+    assert "246813" not in shown
+    file = load_config(door / "oneglance.toml").credentials_file
+    file.write_bytes(b"damaged")
+    result = people(door, "show", "ada", "--json")
+    assert result.exit_code == 0
+    assert "has_pin" not in json.loads(result.stdout)
+    assert "Badge and PIN cannot be told" in result.stderr
+
+
 def test_a_badge_that_was_taken_away_does_not_come_back_with_an_older_file(door: Path) -> None:
     config = load_config(door / "oneglance.toml")
     assert people(door, "badge", "ada", "A1").exit_code == 0
