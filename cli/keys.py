@@ -211,8 +211,11 @@ def revoke(
     """
     path = _path(config, keyring)
     with _edited(path) as (ring, save):
-        changed = ring.changed(key_id, revoked_at=datetime.now(UTC))
-        if not yes:
+        former = ring.find(key_id)
+        # Revoked again, a key keeps the day since when it does not count.
+        since = None if former is None else former.revoked_at
+        changed = ring.changed(key_id, revoked_at=since or datetime.now(UTC))
+        if since is None and not yes:
             typer.confirm(f"Revoke {key_id!r}? It will never count again.", abort=True, err=True)
         save(changed)
         role = next(key.role for key in changed.keys if key.id == key_id)

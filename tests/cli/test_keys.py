@@ -206,7 +206,10 @@ def test_revoking_asks_first_and_cannot_be_undone(house: Path) -> None:
     assert refused.exit_code == 1
     assert listed(house)["kiosk"]["standing"] == "valid"
     run(house, "revoke", "kiosk", answer="y\n")
-    assert listed(house)["kiosk"]["standing"] == "revoked"
+    revoked = listed(house)["kiosk"]
+    assert revoked["standing"] == "revoked"
+    run(house, "revoke", "kiosk")
+    assert listed(house)["kiosk"] == revoked, "not from a later day on"
     with pytest.raises(ConfigError, match="in the keyring already"):
         run(house, "make", "kiosk")
     with pytest.raises(ConfigError, match="no key 'nobody'"):
