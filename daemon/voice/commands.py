@@ -74,6 +74,7 @@ class CommandDesk:
         self._crash: BaseException | None = None
         self._lock = threading.Lock()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
+        self._misplaced = 0
         self._tell_at_s = float("-inf")
 
     def arrived(self, arrival: Arrival) -> None:
@@ -81,8 +82,9 @@ class CommandDesk:
         verb = arrival.topic.removeprefix(self._prefix)
         response_topic = arrival.response_topic
         if response_topic is not None and not may_answer_on(response_topic):
-            log.warning("a command asked for its answer on a topic that is not for answers")
             response_topic = None
+            with self._lock:
+                self._misplaced += 1
         request = _Request(verb, response_topic, arrival.correlation)
         try:
             if arrival.retained:
@@ -165,10 +167,15 @@ class CommandDesk:
     def _tell_refusals(self) -> None:
         now_s = self._clocks.monotonic_s()
         with self._lock:
-            if not self._refusals or now_s < self._tell_at_s:
+            if not (self._refusals or self._misplaced) or now_s < self._tell_at_s:
                 return
             self._tell_at_s = now_s + TELL_EVERY_S
             refusals, self._refusals = self._refusals, Counter()
+            misplaced, self._misplaced = self._misplaced, 0
+        if misplaced:
+            log.warning("answers were asked for on topics that are not for answers: %d", misplaced)
+        if not refusals:
+            return
         sums: Counter[str] = Counter()
         for (key_id, verb, code), times in refusals.items():
             sums[code] += times

@@ -372,6 +372,20 @@ def test_whoever_keeps_records_hears_of_all_but_is_not_flooded(tmp_path: Path) -
     assert heard[4:] == [("", "reload", "not_signed", 1)]
 
 
+def test_who_has_answers_sent_astray_fills_no_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(tmp_path)
+    for _ in range(50):
+        desk.send(b"junk", response_topic=TOPICS.decision)
+        desk.desk.work()
+    assert desk.replies == []
+    assert caplog.text.count("not for answers") == 1
+    desk.now_s += TELL_EVERY_S
+    desk.desk.work()
+    assert "not for answers: 49" in caplog.text
+
+
 def test_what_cannot_be_recorded_is_not_answered_as_done(tmp_path: Path) -> None:
     def full(*_what: object) -> None:
         raise OneglanceError("the disk is full")
