@@ -82,7 +82,7 @@ class GalleryWatch:
         self._tidied: tuple[float, datetime] | None = None
         self._unsealed = Unsealed()
         self._gallery: Gallery | None = None
-        self._changes = -1
+        self._changes: tuple[int, int] | None = None
         self._read_at = datetime.min.replace(tzinfo=UTC)
         self._changes_at: datetime | None = None
         self._next_look_s = float("-inf")
@@ -136,14 +136,14 @@ class GalleryWatch:
 
     def _look(self) -> None:
         if self._gallery is None:
-            self._changes = -1
+            self._changes = None
             if not is_there(self._path):
                 self._nobody_yet()
                 return
             self._gallery = Gallery.open(
                 self._path, self._key, now=self._wall, witness=self._witness
             )
-        changes = self._gallery.change_counter()
+        changes = self._gallery.change_mark()
         now = self._wall()
         set_back = (self._read_at - now).total_seconds() > CLOCK_BACK_S
         due = self._changes_at is not None and now >= self._changes_at

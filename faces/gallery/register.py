@@ -114,6 +114,12 @@ class Register:
             meta = _meta(self._database)
             return _open_head(self._unwrapped(meta), meta)[0]
 
+    def foreign_commits(self) -> int:
+        """SQLite's own mark of what others have written to the file since it was opened."""
+        with reading(self._path):
+            (mark,) = self._database.execute("PRAGMA data_version").fetchone()
+        return int(mark)
+
     @contextmanager
     def reading(self) -> Iterator[Whole]:
         """All of one moment; GalleryError if it is not as it was last written, or older."""

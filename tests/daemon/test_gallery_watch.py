@@ -153,6 +153,25 @@ def test_a_damaged_gallery_lets_nobody_in_and_is_read_again_when_it_is_whole(
     assert people(watch) == {"ada"}
 
 
+def test_a_gallery_that_another_program_wrote_into_lets_nobody_in(
+    watch: GalleryWatch, enrol: Enrol, model: FaceModel, gallery_file: GalleryConfig
+) -> None:
+    enrol("Ada", templates=template(model))
+    enrol("Bob", templates=template(model, 2))
+    watch.refresh(0.0)
+    version = watch.version
+    watch.refresh(LOOK_EVERY_S)
+    assert watch.version == version
+    with sqlite3.connect(gallery_file.path) as database:
+        (ada, its), (bob, others) = database.execute("SELECT id, sealed FROM template")
+        for key, sealed in ((ada, others), (bob, its)):
+            database.execute("UPDATE template SET sealed = ? WHERE id = ?", (sealed, key))
+    database.close()
+    watch.refresh(2 * LOOK_EVERY_S)
+    assert watch.snapshot is None
+    assert watch.problem == "gallery_error"
+
+
 def test_a_deleted_gallery_lets_nobody_in(
     watch: GalleryWatch, enrol: Enrol, model: FaceModel, gallery_file: GalleryConfig
 ) -> None:

@@ -430,6 +430,21 @@ def test_another_process_change_is_noticed(path: Path, gallery: Gallery) -> None
             seen = gallery.change_counter()
 
 
+def test_what_another_program_wrote_past_us_is_noticed_and_what_was_read_is_not(
+    path: Path, gallery: Gallery
+) -> None:
+    enrol(gallery, "Ada")
+    seen = gallery.change_mark()
+    with Gallery.open(path, KEY, now=lambda: NOON) as other:
+        assert [person.name for person in other.list_people()] == ["Ada"]
+    assert gallery.change_mark() == seen
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM template")
+    database.close()
+    assert gallery.change_counter() == seen[0]
+    assert gallery.change_mark() != seen
+
+
 def test_a_file_that_was_deleted_or_replaced_is_noticed(path: Path, gallery: Gallery) -> None:
     enrol(gallery, "Ada")
     moved = path.with_name("moved.db")
