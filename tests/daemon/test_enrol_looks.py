@@ -22,7 +22,17 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.messages import Hint, Phase, Step
 from oneglance.daemon.build import open_gallery
 from oneglance.daemon.camera.frames import Frame
-from oneglance.daemon.gallery.enrol_looks import IDLE_S, PAUSE_S, EnrolLooks, Glance
+from oneglance.daemon.gallery.enrol_looks import (
+    IDLE_S,
+    NO_FACE,
+    NO_PICTURE,
+    NOT_BEGUN,
+    OTHER_FACE,
+    PAUSE_S,
+    TWO_FACES,
+    EnrolLooks,
+    Glance,
+)
 from oneglance.daemon.gallery.poses import POSE, POSES, TOO_FAR, judged
 from oneglance.daemon.visit.report import StepReport, TrackView
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
@@ -31,6 +41,8 @@ from oneglance.faces.gallery.vault import load_key
 from oneglance.faces.model.face_model import FaceModel
 
 __all__ = ["head", "portrait"]
+
+WIRE = Path(__file__).resolve().parents[2] / "docs" / "wire.md"
 
 SENDER, OTHER = Sender("hall", Role.ADMINISTRATOR), Sender("yard", Role.ADMINISTRATOR)
 CONSENT = {"consent": True, "consent_text": "I agree to be recognised."}
@@ -164,3 +176,9 @@ def test_an_old_picture_enrols_nobody(hall: Hall) -> None:
     hall.sees(np.zeros((48, 64, 3), np.uint8))
     hall.now_s += 2.1
     assert hall.do("look", pose=Step.LOOK_STRAIGHT) == "no_picture"
+
+
+def test_each_code_of_an_enrolment_is_in_the_protocol() -> None:
+    (line,) = [row for row in WIRE.read_text().splitlines() if row.startswith("| `enrol-look`")]
+    for code in (NO_PICTURE, NO_FACE, TWO_FACES, POSE, TOO_FAR, OTHER_FACE, NOT_BEGUN):
+        assert f"`{code}`" in line
