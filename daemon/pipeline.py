@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oneglance.contract.messages import Hint, Phase
+from oneglance.contract.messages import CHALLENGE_IGNORED, PRESENTATION_ATTACK, Hint, Phase
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.sight.covered import covered_hint
 from oneglance.daemon.sight.quality import distance_hint, picture_hint
@@ -39,7 +39,7 @@ from oneglance.daemon.visit.decide import (
     still,
 )
 from oneglance.daemon.visit.evidence import LIVING_EVERY_S, Look, Summary, Visit
-from oneglance.daemon.visit.report import StepReport, TrackView
+from oneglance.daemon.visit.report import BrokenOff, StepReport, TrackView
 from oneglance.faces.find.align import chip_from_points
 from oneglance.faces.find.detect import FaceDetector
 from oneglance.faces.gallery.fusing import fuse
@@ -89,6 +89,7 @@ class _Face:
     prompt: Prompt | None = None
     judged: bool = False
     clear: bool = False
+    swapped: BrokenOff | None = None
 
     @property
     def under_way(self) -> bool:
@@ -193,10 +194,7 @@ class Pipeline:
         if gallery is not None and bar is not None:
             with stage("judge", self._on_stage):
                 self._judge(faces, gallery, bar if claim is None else patient(bar), claim)
-        return [
-            StepReport(frame, tuple(self._view(face) for face in faces if face.frame is frame))
-            for frame in fresh
-        ]
+        return [self._report(frame, [f for f in faces if f.frame is frame]) for frame in fresh]
 
     def drop_evidence(self) -> None:
         """Discard all evidence: the gallery it was gathered against has been replaced."""
@@ -366,6 +364,8 @@ class Pipeline:
             # Scores that are not numbers say nothing about anybody.
             if not np.isfinite(template).all():
                 continue
+            if not same:
+                face.swapped = self._broken_off(face.visit, None)
             if face.challenge is not None:
                 self._recognise(face, face.challenge, scores, bar, same=same)
                 self._look_alive(face, same=same)
@@ -522,6 +522,23 @@ class Pipeline:
         if verdict is None or not verdict.accepted or self.liveness is None:
             return verdict
         return confirm(verdict, lasting(challenge.found), over=True)
+
+    def _report(self, frame: Frame, faces: list[_Face]) -> StepReport:
+        left = [self._broken_off(v.visit, v.challenge) for v in self._watchers[frame.camera].left]
+        ends = (*left, *(face.swapped for face in faces))
+        return StepReport(
+            frame, tuple(map(self._view, faces)), tuple(one for one in ends if one is not None)
+        )
+
+    def _broken_off(self, visit: Visit, challenge: Challenge | None) -> BrokenOff | None:
+        """What it comes to if this face is gone: nothing unless it was recognised and in doubt.
+
+        While there is a problem everybody who is recognised is held back.
+        """
+        if self.problem or visit.decided or not (visit.held_back or challenge is not None):
+            return None
+        reason = PRESENTATION_ATTACK if challenge is None else CHALLENGE_IGNORED
+        return BrokenOff(visit.visit_id, reason)
 
     def _view(self, face: _Face) -> TrackView:
         visit = face.visit

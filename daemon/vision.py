@@ -152,6 +152,10 @@ class Vision(threading.Thread):
     def _send(self, reports: list[StepReport]) -> None:
         """Let verdicts leave, count those that may, and tell the screen."""
         for report in reports:
+            for one in report.broken_off:
+                if self._entrance is not None:
+                    self._entrance.broke_off(one.reason)
+                log.info("visit %s: broken off, %s", one.visit_id, one.reason)
             for view in report.tracks:
                 # While nobody can be accepted, a claim that runs out says nothing about whoever
                 # made it.

@@ -23,6 +23,7 @@ from oneglance.contract.commands import Args, Code
 from oneglance.contract.keyring import Role
 from oneglance.contract.messages import (
     CHALLENGE_IGNORED,
+    CHALLENGE_NOT_SHOWN,
     PRESENTATION_ATTACK,
     AccessState,
     Factor,
@@ -47,6 +48,9 @@ log = logging.getLogger(__name__)
 
 # Reasons of rejection that mean an attempt to be let in as somebody else, or as nobody.
 _FAILURES = {NOT_RECOGNISED, AMBIGUOUS, PRESENTATION_ATTACK, CHALLENGE_IGNORED}
+# Without a screen whoever is in doubt is refused, and could come again until they are not. That the
+# house has none is held against no badge or PIN.
+_FACES_FAILURES = {*_FAILURES, CHALLENGE_NOT_SHOWN}
 # What faces without a claim wait for.
 _FACE = (Factor.FACE.value, ATTACK)
 # How long a refused claim is shown on the screen.
@@ -57,6 +61,8 @@ CLAIM_EVERY_S = 1.0
 # A claim outlives the last frame of a challenge by the first, its own time by the second at most.
 HOLD_S = 2.0
 CHALLENGE_S = 45.0
+# After somebody was let in, others go in with them, and one may be seen by two cameras.
+GOES_IN_S = 10.0
 WRITE_AGAIN_S = 1.0
 TELL_AGAIN_S = 10.0
 _REMEMBERED = 64
@@ -171,6 +177,7 @@ class Entrance:
         self._next_claim_s: dict[Factor, float] = {}
         self._tried = False
         self._waited = False
+        self._let_in_s = -math.inf
         self._news: set[News] = set()
         self._refused_until_s = -math.inf
         self._refused_ready_s = -math.inf
@@ -336,12 +343,26 @@ class Entrance:
                 return
             self._counted.append(verdict.visit_id)
             if verdict.accepted:
+                self._let_in_s = now_s
                 for key in _FACE if claim is None else (claim.key,):
                     self._attempts.succeeded(key)
+            elif claim is None:
+                self._fail_face(verdict.reason, now_s)
             elif verdict.reason in _FAILURES:
                 self._fail(claim, now_s)
-                if claim is None and verdict.reason == PRESENTATION_ATTACK:
-                    self._attempts.failed(ATTACK, now_s, locks_out=False)
+        self._keep(now_s)
+
+    def broke_off(self, reason: str) -> None:
+        """A visitor did not wait for this rejection: it costs the same, or such tries were free.
+
+        What becomes of a claim is told when that ends. Who is being enrolled tries nothing, nor
+        does who goes in with somebody else.
+        """
+        now_s = self._monotonic_s()
+        with self._lock:
+            goes_in = now_s - self._let_in_s < GOES_IN_S
+            if self._claim is None and now_s >= self._paused_until_s and not goes_in:
+                self._fail_face(reason, now_s)
         self._keep(now_s)
 
     def say(self, issued_at: datetime) -> AccessState | None:
@@ -385,14 +406,17 @@ class Entrance:
             if tried:
                 self._fail(claim, now_s)
 
-    def _fail(self, claim: Claim | None, now_s: float) -> None:
-        if claim is None:
+    def _fail_face(self, reason: str, now_s: float) -> None:
+        if reason in _FACES_FAILURES:
             self._attempts.failed(Factor.FACE.value, now_s, locks_out=False)
-        else:
-            self._attempts.failed(claim.factor.value, now_s, locks_out=False)
-            self._attempts.failed(claim.key, now_s, locks_out=True)
-            if self._attempts.is_locked_out(claim.key):
-                self._locked_out.append((claim, self._attempts.wait_s(claim.key, now_s)))
+        if reason == PRESENTATION_ATTACK:
+            self._attempts.failed(ATTACK, now_s, locks_out=False)
+
+    def _fail(self, claim: Claim, now_s: float) -> None:
+        self._attempts.failed(claim.factor.value, now_s, locks_out=False)
+        self._attempts.failed(claim.key, now_s, locks_out=True)
+        if self._attempts.is_locked_out(claim.key):
+            self._locked_out.append((claim, self._attempts.wait_s(claim.key, now_s)))
 
     def _keep(self, now_s: float) -> None:
         """Write what changed; if that fails, it is tried again a little later."""

@@ -68,6 +68,8 @@ class Watcher:
         on_stage: OnStage | None = None,
     ) -> None:
         self.visitors: dict[int, Visitor] = {}
+        # Who was there before the last frame, and has left.
+        self.left: tuple[Visitor, ...] = ()
         self._detector = detector
         self._model = model
         self._min_face_px = min_face_px
@@ -83,11 +85,9 @@ class Watcher:
         A face found without knowing whose it is continues the visitor who was near there last,
         or begins a new one.
         """
-        self.visitors = {
-            number: visitor
-            for number, visitor in self.visitors.items()
-            if visitor.track.is_alive(at_s, LEAVE_S)
-        }
+        before, self.visitors = self.visitors, {}
+        self.visitors = {n: v for n, v in before.items() if v.track.is_alive(at_s, LEAVE_S)}
+        self.left = tuple(v for n, v in before.items() if n not in self.visitors)
         with stage("follow", self._on_stage):
             followed = self._follow(pixels, at_s)
             near = self._look_round(pixels, at_s, followed)

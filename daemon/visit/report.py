@@ -30,8 +30,23 @@ class TrackView:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """A recognised face left, or gave way to another, before it was known whether it lives.
+
+    `reason` is that of the rejection which it did not wait for.
+    """
+
+    visit_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepReport:
-    """The result of one frame; `tracks` holds the faces found in it."""
+    """The result of one frame; `tracks` holds the faces found in it.
+
+    `broken_off` are the visits that ended so since the frame before.
+    """
 
     frame: Frame
     tracks: tuple[TrackView, ...]
+    broken_off: tuple[BrokenOff, ...] = ()

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from challenged import seeded
 from numpy.typing import NDArray
-from test_pipeline import PATIENCE_S, Bench, judging, obama, portrait, scene
+from test_pipeline import FPS, PATIENCE_S, Bench, broken_off, judging, obama, portrait, scene
 
 from oneglance.contract.messages import Factor, Liveness, Step
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.sight.watcher import LEAVE_S
 from oneglance.daemon.visit.alive import CLEAR
 from oneglance.daemon.visit.challenge import STEPS, Challenge, Prompt
 from oneglance.daemon.visit.challenges import Challenges
@@ -233,6 +234,17 @@ def test_a_photograph_that_does_nothing_is_refused(
     (verdict,) = door.verdicts
     assert (verdict.person_id, verdict.reason) == (None, "challenge_ignored")
     assert verdict.liveness is Liveness.FAILED
+
+
+def test_who_leaves_in_a_challenge_has_ignored_it(
+    model: FaceModel, obama: Snapshot, head: Callable[[Step, float], Picture]
+) -> None:
+    door = Asked(model)
+    door.see(head(Step.LOOK_STRAIGHT, 0), obama, 20)
+    assert door.step is not None
+    assert door.verdicts == []
+    reasons = broken_off(door, scene(), obama, int(LEAVE_S * FPS) + 5)
+    assert reasons == ["challenge_ignored"]
 
 
 def test_without_a_screen_nobody_is_accepted(

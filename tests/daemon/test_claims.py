@@ -18,7 +18,14 @@ from oneglance.contract.keyring import Role
 from oneglance.contract.messages import AccessState, Factor, Mode
 from oneglance.daemon.access import entrance as module
 from oneglance.daemon.access.attempts_file import read_attempts
-from oneglance.daemon.access.entrance import CHALLENGE_S, REFUSAL_SHOWN_S, Entrance, News, Standing
+from oneglance.daemon.access.entrance import (
+    CHALLENGE_S,
+    GOES_IN_S,
+    REFUSAL_SHOWN_S,
+    Entrance,
+    News,
+    Standing,
+)
 from oneglance.daemon.visit.claims import patient, verified
 from oneglance.daemon.visit.decide import NOTHING_COMPARED, Bar, Verdict
 from oneglance.daemon.voice.verbs import CommandRefusedError, Sender
@@ -356,9 +363,54 @@ def test_a_claim_that_nobody_tried_costs_nothing(door: Door) -> None:
     assert door.waits() == {}
 
 
-@pytest.mark.parametrize(
-    "reason", ["poor_quality", "not_permitted", "factor_missing", "challenge_not_shown"]
-)
+def test_a_try_that_is_broken_off_costs_what_its_refusal_would(door: Door) -> None:
+    door.entrance.broke_off("presentation_attack")
+    assert door.waits() == {"face": 4}
+    door.open()
+    assert door.waits() == {"face": 4}
+    door.entrance.reset({}, ADMIN)
+    for wait_s in ({}, {}, {"face": 4}):
+        door.entrance.broke_off("challenge_ignored")
+        assert door.waits() == wait_s
+
+
+def test_what_is_broken_off_in_a_claim_is_the_claims_and_in_an_enrolment_nobodys(
+    door: Door,
+) -> None:
+    assert door.badge("A1") == "ok"
+    standing = door.turn()
+    door.entrance.tried(standing.claim)
+    door.entrance.broke_off("presentation_attack")
+    door.now_s += 10
+    door.turn()
+    assert set(read_attempts(door.file).counts) == {"badge", standing.claim.key}
+    door.entrance.reset({}, ADMIN)
+    door.entrance.pause(5)
+    door.entrance.broke_off("presentation_attack")
+    assert door.waits() == {}
+
+
+def test_who_goes_in_with_somebody_else_has_broken_nothing_off(door: Door) -> None:
+    door.ends(person_id="ada")
+    door.now_s += GOES_IN_S - 1
+    door.entrance.broke_off("presentation_attack")
+    assert door.waits() == {}
+    door.now_s += 1
+    door.entrance.broke_off("presentation_attack")
+    assert door.waits() == {"face": 4}
+
+
+def test_where_no_screen_answers_faces_fail_and_badges_do_not(door: Door) -> None:
+    for _ in range(3):
+        assert door.badge("A1") == "ok"
+        door.ends("challenge_not_shown")
+    assert door.waits() == {}
+    for _ in range(3):
+        door.ends("challenge_not_shown")
+    assert door.waits() == {"face": 4}
+
+
+@pytest.mark.parametrize("reason", ["poor_quality", "not_permitted", "factor_missing"])
 def test_who_was_not_seen_or_is_known_has_not_failed(door: Door, reason: str) -> None:
     for _ in range(10):
         door.ends(reason)

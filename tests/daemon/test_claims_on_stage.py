@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from command_samples import ring_file, write
 from people_on_stage import Pixels, Stage, face_of
+from test_pipeline import judging
 
 from oneglance.access_config import AccessConfig, AccessRule
 from oneglance.clocks import Clocks
@@ -38,6 +39,7 @@ from oneglance.daemon.camera.frames import Frame, FrameExchange
 from oneglance.daemon.gallery.keeper import Held
 from oneglance.daemon.pipeline import Pipeline
 from oneglance.daemon.sight.search import door_detector
+from oneglance.daemon.sight.watcher import LEAVE_S
 from oneglance.daemon.vision import Vision
 from oneglance.daemon.visit.claims import Claim
 from oneglance.daemon.visit.decide import NOTHING_COMPARED, Rule, Verdict
@@ -266,6 +268,28 @@ def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
     assert seeing.show(both, only_obama, int(wait.seconds * FPS)) == []
     (verdict,) = seeing.show(both, only_obama, 25)
     assert verdict.person_id == "obama"
+
+
+def test_whoever_takes_a_picture_away_in_time_waits_like_one_who_was_refused(
+    bench: Bench, stage: Stage, gallery: Snapshot, tmp_path: Path
+) -> None:
+    entrance = Entrance(
+        AccessConfig(),
+        tmp_path / "attempts",
+        CredentialFile(tmp_path / "credentials", TemplateKey(bytes(32))),
+        Unlogged(),
+        lambda: bench.now_s,
+    )
+    bench.pipeline.liveness = judging(0.0)
+    seeing = Seeing(bench, entrance)
+    only_obama, empty = gallery.only("obama"), stage.frame()
+    for number in range(1, 4):
+        assert seeing.show(stage.frame(OBAMA), only_obama, 5) == []
+        assert entrance.state(NOW).waits == ()
+        assert seeing.show(empty, only_obama, round(LEAVE_S * FPS) + 2) == []
+        (wait,) = entrance.state(NOW).waits
+        assert 2**number - 1 < wait.seconds <= 2**number
+        seeing.show(empty, only_obama, round(wait.seconds * FPS) + 1)
 
 
 def test_who_is_being_looked_at_when_somebody_else_fails_is_looked_at_to_the_end(

@@ -478,6 +478,62 @@ def test_who_cannot_be_judged_is_rejected_when_patience_ends(
     assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
 
 
+def broken_off(
+    bench: Bench, picture: NDArray[np.uint8], gallery: Snapshot, frames: int
+) -> list[str]:
+    """The reasons of the visits that broke off while this was shown."""
+    reasons = []
+    for _ in range(frames):
+        bench.now_s += 1 / FPS
+        for report in bench.pipeline.step([bench.frame(picture)], gallery):
+            reasons += [one.reason for one in report.broken_off]
+    return reasons
+
+
+@pytest.mark.parametrize("frames", [5, 7])
+def test_what_is_taken_away_before_it_is_refused_was_tried_all_the_same(
+    model: FaceModel,
+    portrait: Callable[..., NDArray[np.uint8]],
+    obama: Snapshot,
+    frames: int,
+) -> None:
+    bench = Bench(model, liveness=judging(0.0))
+    assert broken_off(bench, scene(portrait("obama2.jpg")), obama, frames) == []
+    gone = int(LEAVE_S * FPS) + 5
+    assert broken_off(bench, scene(), obama, gone) == ["presentation_attack"]
+    assert broken_off(bench, scene(), obama, gone) == []
+
+
+def test_a_face_in_place_of_one_that_was_in_doubt_hides_no_try(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(0.0))
+    assert broken_off(bench, scene(portrait("obama2.jpg")), obama, 5) == []
+    assert broken_off(bench, scene(portrait("biden.jpg")), obama, 3) == ["presentation_attack"]
+
+
+@pytest.mark.parametrize(
+    ("name", "odds", "problem"),
+    [
+        ("obama2.jpg", 8.0, ""),
+        ("obama2.jpg", -8.0, ""),
+        ("obama2.jpg", 0.0, "liveness_model"),
+        ("biden.jpg", 0.0, ""),
+    ],
+)
+def test_who_has_the_answer_or_was_never_recognised_breaks_nothing_off(
+    model: FaceModel,
+    portrait: Callable[..., NDArray[np.uint8]],
+    obama: Snapshot,
+    name: str,
+    odds: float,
+    problem: str,
+) -> None:
+    bench = Bench(model, liveness=judging(odds), problem=problem)
+    assert broken_off(bench, scene(portrait(name)), obama, 6) == []
+    assert broken_off(bench, scene(), obama, int(LEAVE_S * FPS) + 5) == []
+
+
 def test_who_is_cut_off_by_the_edge_is_asked_to_step_back_and_judged_once_seen_whole(
     bench: Bench, model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
 ) -> None:
