@@ -115,10 +115,15 @@ def access_mistakes(access: AccessConfig, timezone: str | None) -> list[str]:
             " may enter"
         )
     attempts = access.attempts
-    if attempts.longest_wait_s < attempts.first_wait_s:
-        mistakes.append("access.attempts: longest_wait_s is shorter than first_wait_s")
-    if attempts.longest_attack_wait_s < attempts.first_wait_s:
-        mistakes.append("access.attempts: longest_attack_wait_s is shorter than first_wait_s")
+    for name in ("longest_wait_s", "longest_attack_wait_s"):
+        longest_s = getattr(attempts, name)
+        if longest_s < attempts.first_wait_s:
+            mistakes.append(f"access.attempts: {name} is shorter than first_wait_s")
+        if longest_s > 60 * attempts.forget_minutes:
+            mistakes.append(
+                f"access.attempts: {name} is longer than forget_minutes, after which failures are"
+                " forgotten"
+            )
     if attempts.lock_out_after <= attempts.free:
         mistakes.append("access.attempts: lock_out_after must be more than free")
     return mistakes or list(_contradictions(access))

@@ -69,6 +69,8 @@ def test_files_are_taken_from_the_configurations_folder(tmp_path: Path) -> None:
         ("[access]\nattempts.lock_out_after = 3", "must be more than free"),
         ("[access]\nattempts.longest_wait_s = 1", "longest_wait_s is shorter than first_wait_s"),
         ("[access]\nattempts.longest_attack_wait_s = 1", "attack_wait_s is shorter than first"),
+        ("[access]\nattempts.longest_attack_wait_s = 901", "attack_wait_s is longer than forget_"),
+        ("[access]\nattempts.forget_minutes = 4.9", "attack_wait_s is longer than forget_minutes"),
         (
             '[site]\ntimezone = "UTC"\n[[access.rules]]\nvalid_from = 2027-01-01\n'
             "valid_until = 2027-01-01",
