@@ -145,10 +145,13 @@ class LoopCollector(Collector):
         decisions.add_metric(["rejected"], vision.rejected)
         yield decisions
         rejections = CounterMetricFamily(
-            "oneglance_rejections", "Visits rejected, by reason", labels=["reason"]
+            "oneglance_rejections",
+            "Visits rejected, or broken off before that, by reason",
+            labels=["reason"],
         )
-        # A copy: the vision thread may meet a new reason meanwhile.
-        for reason, count in vision.rejected_for.copy().items():
+        # Copies: the vision thread may meet a new reason meanwhile.
+        ended = vision.rejected_for.copy() + vision.broken_off_for.copy()
+        for reason, count in ended.items():
             rejections.add_metric([reason], count)
         yield rejections
         standing = self._parts.notice.standing

@@ -71,6 +71,8 @@ class Vision(threading.Thread):
         self.accepted = 0
         # By reason; read in any thread, of which each entry is one number.
         self.rejected_for: Counter[str] = Counter()
+        # Likewise, of visits that ended before the rejection.
+        self.broken_off_for: Counter[str] = Counter()
 
     @property
     def rejected(self) -> int:
@@ -155,6 +157,7 @@ class Vision(threading.Thread):
             for one in report.broken_off:
                 if self._entrance is not None:
                     self._entrance.broke_off(one.reason)
+                self.broken_off_for[one.reason] += 1
                 log.info("visit %s: broken off, %s", one.visit_id, one.reason)
             for view in report.tracks:
                 # While nobody can be accepted, a claim that runs out says nothing about whoever

@@ -290,6 +290,8 @@ def test_whoever_takes_a_picture_away_in_time_waits_like_one_who_was_refused(
         (wait,) = entrance.state(NOW).waits
         assert 2**number - 1 < wait.seconds <= 2**number
         seeing.show(empty, only_obama, round(wait.seconds * FPS) + 1)
+    assert seeing.vision.broken_off_for == {"presentation_attack": 3}
+    assert seeing.vision.rejected == 0
 
 
 def test_who_is_being_looked_at_when_somebody_else_fails_is_looked_at_to_the_end(

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from typer.testing import CliRunner
 
 from oneglance.broker import free_port
@@ -121,25 +122,43 @@ def test_the_endpoint_tells_what_the_run_came_to_and_no_name(
     assert "obama" not in text.lower()
 
 
-def test_a_reason_that_lets_everybody_in_is_told_as_well() -> None:
-    notice = Notice()
-    notice.standing = Standing(reasons=("sharing_replayed", "camera_slow:yard"), connected=True)
+def collected(
+    name: str, notice: Notice, rejected_for: Counter[str], broken_off_for: Counter[str]
+) -> list[Sample]:
+    """The samples of this name of a daemon that has seen nobody else."""
     parts = SimpleNamespace(
         cameras=[],
         exchange={},
         counts=Counts(),
-        vision=SimpleNamespace(accepted=0, rejected=0, rejected_for=Counter(), problems=()),
+        vision=SimpleNamespace(
+            accepted=0,
+            rejected=rejected_for.total(),
+            rejected_for=rejected_for,
+            broken_off_for=broken_off_for,
+            problems=(),
+        ),
         times=StageTimes(STAGES),
         tally=Tally(None),
         notice=notice,
     )
-    told = {
-        (sample.labels["reason"], sample.labels["camera"])
-        for family in LoopCollector(parts).collect()  # type: ignore[arg-type]
-        for sample in family.samples
-        if sample.name == "oneglance_reason"
-    }
+    families = LoopCollector(parts).collect()  # type: ignore[arg-type]
+    return [sample for family in families for sample in family.samples if sample.name == name]
+
+
+def test_a_reason_that_lets_everybody_in_is_told_as_well() -> None:
+    notice = Notice()
+    notice.standing = Standing(reasons=("sharing_replayed", "camera_slow:yard"), connected=True)
+    samples = collected("oneglance_reason", notice, Counter(), Counter())
+    told = {(sample.labels["reason"], sample.labels["camera"]) for sample in samples}
     assert told == {("sharing_replayed", ""), ("camera_slow", "yard")}
+
+
+def test_what_was_taken_away_before_it_was_refused_raises_the_alarm_as_well() -> None:
+    refused = Counter(presentation_attack=2)
+    in_time = Counter(presentation_attack=1, challenge_ignored=1)
+    samples = collected("oneglance_rejections_total", Notice(), refused, in_time)
+    told = {sample.labels["reason"]: sample.value for sample in samples}
+    assert told == {"presentation_attack": 3, "challenge_ignored": 1}
 
 
 def test_each_reason_of_something_put_back_or_stale_has_its_alert() -> None:
