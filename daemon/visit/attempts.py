@@ -2,7 +2,8 @@
 
 Failures are counted separately, so that nobody can lock everybody out:
 
-- `face`: faces without a claim that were refused. They slow down faces without a claim.
+- `face`: faces without a claim that were refused, or gone before they were. They slow down faces
+  without a claim.
 - `attack`: those among them that were presentation attacks. They slow down the same, from the first
   one on and for longer: whoever shows a picture tries again, and each try is another chance.
 - `badge`, `pin`: claims by that means which failed, whoever was claimed. They slow down further
