@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,13 +46,32 @@ def write_config(folder: Path, port: int) -> Path:
     return file
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "oneglance.cli.start", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@contextmanager
+def processes() -> Iterator[Start]:
+    """`start(*arguments)` runs the command `oneglance`; at the end none of them is left."""
+    with ExitStack() as started:
+
+        def start(*arguments: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "oneglance.cli.start", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            started.enter_context(process)
+            started.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    with processes() as start:
+        yield start
 
 
 @contextmanager
@@ -67,8 +86,25 @@ def speaker(mqtt: MqttConfig, heard: list[DoorState]) -> Iterator[Link]:
     link.stop()
 
 
+def test_a_test_that_fails_leaves_no_process(broker: MqttConfig, config_file: Path) -> None:
+    started = []
+
+    def fails() -> None:
+        with processes() as start:
+            started.append(start("watch", "-c", str(config_file)))
+            pytest.fail("as an assertion does")
+
+    with pytest.raises(pytest.fail.Exception):
+        fails()
+    assert [process.poll() for process in started] == [-signal.SIGKILL]
+
+
 def test_sigterm_in_a_pulse_relocks_says_fault_and_exits_0(
-    broker: MqttConfig, config_file: Path, key_files: tuple[Path, Path], wait_until: Wait
+    start: Start,
+    broker: MqttConfig,
+    config_file: Path,
+    key_files: tuple[Path, Path],
+    wait_until: Wait,
 ) -> None:
     heard: list[DoorState] = []
     with speaker(broker, heard) as link:
@@ -88,7 +124,7 @@ def test_sigterm_in_a_pulse_relocks_says_fault_and_exits_0(
 
 
 def test_a_killed_lock_is_a_fault_by_its_last_will(
-    broker: MqttConfig, config_file: Path, wait_until: Wait
+    start: Start, broker: MqttConfig, config_file: Path, wait_until: Wait
 ) -> None:
     heard: list[DoorState] = []
     with speaker(broker, heard):
@@ -101,7 +137,7 @@ def test_a_killed_lock_is_a_fault_by_its_last_will(
 
 
 def test_a_corrupt_memory_ends_with_exit_code_78(
-    broker: MqttConfig, config_file: Path, wait_until: Wait
+    start: Start, broker: MqttConfig, config_file: Path, wait_until: Wait
 ) -> None:
     (config_file.parent / "state").mkdir()
     (config_file.parent / "state" / "sequence").write_text("?")
@@ -112,7 +148,7 @@ def test_a_corrupt_memory_ends_with_exit_code_78(
     assert "Traceback" not in errors
 
 
-def test_a_missing_key_ends_with_exit_code_78(tmp_path: Path) -> None:
+def test_a_missing_key_ends_with_exit_code_78(start: Start, tmp_path: Path) -> None:
     process = start("door", "-c", str(write_config(tmp_path, 1883)))
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 78
@@ -120,7 +156,7 @@ def test_a_missing_key_ends_with_exit_code_78(tmp_path: Path) -> None:
 
 
 def test_a_wrong_password_ends_with_exit_code_69(
-    mosquitto: Mosquitto, config_file: Path, key_files: tuple[Path, Path]
+    start: Start, mosquitto: Mosquitto, config_file: Path, key_files: tuple[Path, Path]
 ) -> None:
     mqtt = mosquitto.mqtt("lock")
     assert mqtt.password_file is not None
@@ -144,7 +180,11 @@ def test_a_wrong_password_ends_with_exit_code_69(
 
 
 def test_watch_prints_each_message_and_ends_after_count(
-    broker: MqttConfig, config_file: Path, key_files: tuple[Path, Path], wait_until: Wait
+    start: Start,
+    broker: MqttConfig,
+    config_file: Path,
+    key_files: tuple[Path, Path],
+    wait_until: Wait,
 ) -> None:
     create_signing_key(config_file.parent / "x.key", config_file.parent / "x.pub")
     with speaker(broker, []) as link:
@@ -173,7 +213,7 @@ def test_watch_prints_each_message_and_ends_after_count(
 
 
 def test_watch_believes_whom_the_keyring_names_at_that_moment(
-    broker: MqttConfig, config_file: Path, key_files: tuple[Path, Path]
+    start: Start, broker: MqttConfig, config_file: Path, key_files: tuple[Path, Path]
 ) -> None:
     folder, now = config_file.parent, datetime.now(UTC)
     create_signing_key(folder / "x.key", folder / "x.pub")
@@ -200,7 +240,9 @@ def test_watch_believes_whom_the_keyring_names_at_that_moment(
     assert "is revoked" in after
 
 
-def test_watch_json_is_one_object_a_line(broker: MqttConfig, config_file: Path) -> None:
+def test_watch_json_is_one_object_a_line(
+    start: Start, broker: MqttConfig, config_file: Path
+) -> None:
     with speaker(broker, []) as link:
         state = (
             b'{"v":1,"kind":"door_state","issued_at":"2026-11-24T06:00:00.000Z",'
@@ -218,7 +260,7 @@ def test_watch_json_is_one_object_a_line(broker: MqttConfig, config_file: Path) 
 
 
 def test_watch_ends_with_1_when_the_messages_did_not_come(
-    broker: MqttConfig, config_file: Path
+    start: Start, broker: MqttConfig, config_file: Path
 ) -> None:
     process = start("watch", "-c", str(config_file), "--count", "1", "--seconds", "0.2")
     out, _ = process.communicate(timeout=120)
@@ -238,7 +280,7 @@ def test_watch_without_a_broker_is_exit_code_69(
 
 
 def test_watch_suppresses_only_repeats(
-    broker: MqttConfig, config_file: Path, wait_until: Wait
+    start: Start, broker: MqttConfig, config_file: Path, wait_until: Wait
 ) -> None:
     def visit(phase: str, progress: float) -> bytes:
         return json.dumps(
