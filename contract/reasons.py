@@ -224,6 +224,12 @@ REASONS = (
         "`oneglance people sync`, and the network between here and the broker",
     ),
     Reason(
+        "decisions_refused",
+        "the broker refused the newest decision: no lock heard it",
+        Effect.NOBODY,
+        "the broker's ACL for `oneglance-daemon`, then `oneglance command test-lock`",
+    ),
+    Reason(
         "commands_unheard",
         "the broker does not let the daemon hear commands",
         Effect.EVERYBODY,

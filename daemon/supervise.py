@@ -92,8 +92,12 @@ def supervise(
 
 
 def _of_broker(publisher: Publisher) -> tuple[str, ...]:
-    unheard = ("commands_unheard",) if publisher.unheard else ()
-    return (*unheard, "certificate_ends") if publisher.certificate_ends else unheard
+    told = {
+        "decisions_refused": publisher.unsaid,
+        "commands_unheard": publisher.unheard,
+        "certificate_ends": publisher.certificate_ends,
+    }
+    return tuple(reason for reason, holds in told.items() if holds)
 
 
 def _check_worth_waiting(cameras: list[Camera]) -> None:

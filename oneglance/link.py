@@ -11,6 +11,7 @@ import logging
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,8 +70,9 @@ class Link:
     `on_message` gets each Arrival and must not block; what it raises is logged, not spread.
     `on_connected` runs after each (re)connection, when subscriptions have been asked for; use it to
     publish retained status. `failure` says why the last attempt to connect failed, `deaf` why the
-    broker does not let us hear a topic (by topic), and `publishes_refused` how many messages its
-    ACL forbade. A `password` replaces the file's.
+    broker does not let us hear a topic (by topic), `publishes_refused` how many messages its ACL
+    forbade, `refused` the same by topic, and `refusing` where it forbade the last one that had an
+    answer. A `password` replaces the file's.
 
     Raises ConfigError at once when certificates or the password file cannot be used.
     """
@@ -102,7 +104,10 @@ class Link:
         self.failure: BrokerError | None = None
         self.deaf: dict[str, BrokerError] = {}
         self.publishes_refused = 0
+        self.refused: Counter[str] = Counter()
+        self.refusing: frozenset[str] = frozenset()
         self._sent: dict[int, str] = {}
+        self._overtook: dict[int, ReasonCode] = {}
         self._subscribed = False
         self._asked_first: int | None = None
         self._greeted = False
@@ -187,11 +192,13 @@ class Link:
         expiry_s: int | None = None,
         correlation: bytes | None = None,
         response_topic: str | None = None,
+        counted_as: str = "",
     ) -> bool:
         """Hand one message to the network thread. False if not connected: nothing is kept.
 
         `expiry_s` is MQTT 5's Message Expiry Interval in whole seconds; `response_topic` says where
-        an answer is to go.
+        an answer is to go. What goes to topics that others choose is `counted_as` something, else
+        it would fill `refused` and the log; all other messages as their topic.
         """
         if not self.connected:
             return False
@@ -203,8 +210,9 @@ class Link:
         if response_topic is not None:
             properties.ResponseTopic = response_topic
         info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
-        if qos > 0:
-            self._remember(info.mid, topic)
+        # What the client has no room for is never answered.
+        if qos > 0 and info.rc == mqtt.MQTT_ERR_SUCCESS:
+            self._remember(info.mid, counted_as or topic)
         return info.rc == mqtt.MQTT_ERR_SUCCESS
 
     def hear(self, topics: Sequence[str]) -> bool:
@@ -223,11 +231,13 @@ class Link:
             self._client.unsubscribe(list(topics))
 
     def _remember(self, mid: int, topic: str) -> None:
-        # Only to name the topic if the broker refuses it. An answer may overtake this line and
-        # leave its entry behind, so the oldest ones go.
+        # What is never answered leaves its entry behind, so the oldest ones go.
         self._sent[mid] = topic
         for old in list(self._sent)[:-MAX_REMEMBERED]:
             self._sent.pop(old, None)
+        reason = self._overtook.pop(mid, None)
+        if reason is not None:
+            self._settle(mid, reason)
 
     def _run(self) -> None:
         delay_s = RECONNECT_MIN_S
@@ -384,12 +394,27 @@ class Link:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        topic = self._sent.pop(mid, "a topic")
-        if not reason.is_failure:
+        # The answer may have overtaken `_remember`, which then finds it here. Neither waits for
+        # the other: paho holds a lock of its own around this.
+        self._overtook[mid] = reason
+        for old in list(self._overtook)[:-MAX_REMEMBERED]:
+            self._overtook.pop(old, None)
+        self._settle(mid, reason)
+
+    def _settle(self, mid: int, reason: ReasonCode) -> None:
+        """Count what the broker said of a message: once, in whichever thread takes its entry."""
+        topic = self._sent.pop(mid, None)
+        if topic is None:
             return
+        self._overtook.pop(mid, None)
+        if not reason.is_failure:
+            self.refusing -= {topic}
+            return
+        self.refusing |= {topic}
+        self.refused[topic] += 1
         self.publishes_refused += 1
         # The first refusal is news; a message of the same kind comes every few seconds.
-        level = logging.WARNING if self.publishes_refused == 1 else logging.DEBUG
+        level = logging.WARNING if self.refused[topic] == 1 else logging.DEBUG
         log.log(level, "the broker refused a message on %s (%s); check its ACL", topic, reason)
 
     def _disconnected(

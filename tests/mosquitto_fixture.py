@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,11 @@ class Broker:
                 return
             time.sleep(0.02)
         raise AssertionError("mosquitto did not start:\n" + self.log())
+
+    def reload(self) -> None:
+        """Have it read passwords and ACL anew."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """End it politely; safe to call when it does not run."""

@@ -14,13 +14,18 @@ from oneglance.config import MqttConfig
 class ScriptedBroker:
     """Answers each CONNECT and each SUBSCRIBE with bytes that a real broker may send.
 
+    It answers what is published with QoS 1, too, and takes all but what is on the topic `refuses`.
+
     Which rarely happens: mosquitto lets anybody subscribe and filters later, for one.
     """
 
     def __init__(
-        self, connack: bytes = bytes([0x20, 3, 0, 0, 0]), granted: tuple[int, ...] = ()
+        self,
+        connack: bytes = bytes([0x20, 3, 0, 0, 0]),
+        granted: tuple[int, ...] = (),
+        refuses: bytes = b"-",
     ) -> None:
-        self._connack, self._granted = connack, granted
+        self._connack, self._granted, self._refuses = connack, granted, refuses
         self._server = socket.create_server(("127.0.0.1", 0))
         self.mqtt = MqttConfig(port=self._server.getsockname()[1])
         self._thread = threading.Thread(target=self._serve)
@@ -44,6 +49,11 @@ class ScriptedBroker:
                         # SUBACK: packet id, no properties, a code for each topic.
                         answer = bytes([*body[:2], 0, *self._granted])
                         connection.sendall(bytes([0x90, len(answer)]) + answer)
+                    elif head[0] >> 4 == 3 and head[0] & 0x06:
+                        size = int.from_bytes(body[:2])
+                        topic, mid = body[2 : 2 + size], body[2 + size : 4 + size]
+                        code = 0x87 if topic == self._refuses else 0
+                        connection.sendall(bytes([0x40, 3, *mid, code]))
 
     def close(self) -> None:
         self._server.shutdown(socket.SHUT_RDWR)

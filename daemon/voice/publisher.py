@@ -38,6 +38,8 @@ RESULT_EXPIRY_S = 10
 # A retained status outlives its daemon in a broker that keeps its messages on disk. Repeated this
 # often, its absence tells listeners something.
 STATUS_EVERY_S = 30.0
+# Decisions that the broker refused are told in one line each time.
+TELL_EVERY_S = 10.0
 
 
 class Ear(Protocol):
@@ -84,6 +86,8 @@ class Publisher:
         self._clocks = clocks
         self._lock = threading.RLock()
         self._outbox = Outbox(OUTBOX_SIZE)
+        self._told_refused = 0
+        self._tell_at_s = -math.inf
         self._reasons: tuple[str, ...] = ("starting",)
         self._status_at_s = clocks.monotonic_s()
         self._certificate = (
@@ -106,6 +110,11 @@ class Publisher:
     def unheard(self) -> bool:
         """Whether the broker does not let us hear commands, and says so."""
         return self._topics.commands in self.link.deaf
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether the broker refused the newest decision that it answered: no lock heard it."""
+        return self._topics.decision in self.link.refusing
 
     @property
     def certificate_ends(self) -> bool:
@@ -151,6 +160,7 @@ class Publisher:
         with self._lock:
             now_s = self._clocks.monotonic_s()
             self._outbox.send(now_s, self._transmit)
+            self._tell_refused(now_s)
             if now_s - self._status_at_s >= STATUS_EVERY_S:
                 self._publish_status()
             if self._home_assistant is not None:
@@ -180,12 +190,25 @@ class Publisher:
     def reply(self, topic: str, correlation: bytes | None, payload: bytes) -> bool:
         """Answer a command. False if the link does not take it now."""
         return self.link.publish(
-            topic, payload, qos=1, expiry_s=REPLY_EXPIRY_S, correlation=correlation
+            topic,
+            payload,
+            qos=1,
+            expiry_s=REPLY_EXPIRY_S,
+            correlation=correlation,
+            counted_as="topics for answers",
         )
 
     def gallery_state(self, state: GalleryState) -> bool:
         """Tell how far the shared gallery has come. False if the link does not take it now."""
         return self.link.publish(self._topics.gallery_state, state.to_payload(), qos=1, retain=True)
+
+    def _tell_refused(self, now_s: float) -> None:
+        refused = self.link.refused[self._topics.decision]
+        if refused == self._told_refused or now_s < self._tell_at_s:
+            return
+        times = refused - self._told_refused
+        self._told_refused, self._tell_at_s = refused, now_s + TELL_EVERY_S
+        log.error("the broker refused %d decision(s), and no lock heard them: its ACL", times)
 
     def _connected(self) -> None:
         if self._ear is not None:

@@ -12,7 +12,7 @@ from oneglance.kiosk_ui.reducer import NO_CLAIMS, SEES_NOTHING, STILL_SEES
 ROOT = Path(__file__).resolve().parents[2]
 # Of a status, and what else in the daemon's code looks like a reason and is none.
 WORDS = (
-    "attempts|audit|camera|certificate|clock|commands|credentials|far|gallery|keyring"
+    "attempts|audit|camera|certificate|clock|commands|credentials|decisions|far|gallery|keyring"
     "|liveness|sequence|sharing"
 )
 OTHERS = {"gallery_generation", "credentials_generation", "challenge_id"}

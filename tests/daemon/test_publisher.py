@@ -12,6 +12,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from mosquitto_fixture import Mosquitto
 
 from oneglance.broker import embedded_broker, free_port
 from oneglance.clocks import Clocks
@@ -19,7 +20,7 @@ from oneglance.config import MqttConfig
 from oneglance.contract.messages import Factor, Phase, VisitState
 from oneglance.contract.topics import Topics
 from oneglance.daemon.voice.outbox import Outgoing
-from oneglance.daemon.voice.publisher import STATUS_EVERY_S, Publisher
+from oneglance.daemon.voice.publisher import STATUS_EVERY_S, TELL_EVERY_S, Publisher
 from oneglance.kiosk_ui.reducer import STATUS_SILENCE_S
 from oneglance.link import Arrival
 
@@ -58,6 +59,51 @@ def publishing(
 
 def decision(name: str, lives_s: float) -> Outgoing:
     return Outgoing(name.encode(), time.monotonic() + lives_s, name)
+
+
+def test_each_decision_that_the_broker_refuses_is_told_whatever_else_it_refuses(
+    mosquitto: Mosquitto, wait_until: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    acl = mosquitto.folder / "acl"
+    whole, line = acl.read_text(), "topic write oneglance/v1/+/+/decision\n"
+    assert whole.count(line) == 1
+    acl.write_text(whole.replace(line, ""))
+    mosquitto.reload()
+    now = [time.monotonic()]
+    clocks = Clocks(lambda: datetime.now(UTC), lambda: now[0])
+    topic = TOPICS.decision
+    with publishing(mosquitto.mqtt("daemon"), clocks=clocks) as publisher:
+
+        def refuse(which: int) -> None:
+            publisher.decision(decision(str(which), 60.0))
+            wait_until(lambda: publisher.link.refused[topic] == which, f"refused {which}")
+            publisher.pump()
+
+        # Whoever may ask for answers chooses where they go.
+        for number in range(20):
+            publisher.reply(f"elsewhere/{number}", None, b"{}")
+        wait_until(lambda: publisher.link.publishes_refused == 20, "the answers are refused")
+        assert not publisher.unsaid
+        refuse(1)
+        assert publisher.unsaid
+        refuse(2)
+        refuse(3)
+        assert caplog.text.count("decision(s)") == 1
+        now[0] += TELL_EVERY_S
+        publisher.pump()
+        publisher.pump()
+        assert caplog.text.count("decision(s)") == 2
+        assert "refused 1 decision(s), and no lock heard them" in caplog.text
+        assert "refused 2 decision(s), and no lock heard them" in caplog.text
+        assert caplog.text.count("topics for answers") == 1
+        acl.write_text(whole)
+        mosquitto.reload()
+
+        def taken() -> bool:
+            publisher.decision(decision("4", 60.0))
+            return not publisher.unsaid
+
+        wait_until(taken, "the broker takes one")
 
 
 def test_status_tells_the_daemons_life_and_is_retained(

@@ -733,3 +733,20 @@ def test_a_daemon_that_may_not_hear_commands_goes_on_and_says_so(
         assert Daemon(config).run().frames > 0
     assert "commands_unheard" in caplog.text
     assert "this user may not hear it" in caplog.text
+
+
+def test_a_daemon_whose_decisions_the_broker_refuses_says_so(
+    house: Callable[..., Config],
+    walk_up: Callable[..., Path],
+    enrol: Callable[..., None],
+    photos: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    enrol("Barack Obama", photo=photos / "obama.jpg")
+    with scripted(granted=(0,), refuses=TOPICS.decision.encode()) as mqtt:
+        # Long enough to be looked after once it has decided.
+        config = house(walk_up("biden.jpg", frames=40), mqtt=mqtt, pace="real")
+        assert Daemon(config).run().rejected == 1
+    assert "status: decisions_refused" in caplog.text
+    assert "the broker refused 1 decision(s), and no lock heard them" in caplog.text
