@@ -36,11 +36,22 @@ def restore(
         ),
     ] = None,
     passphrase_file: PassphraseOption = None,
+    same_broker: Annotated[
+        bool,
+        typer.Option(
+            "--same-broker",
+            help="With --dir: let it speak to the door's broker, as the door. Switch that off"
+            " first.",
+        ),
+    ] = False,
 ) -> None:
     """Restore a door from its backup; nothing that exists is overwritten.
 
     The door lets nobody in yet: people deleted since the backup are in the gallery again. Review
     them, and confirm, with `oneglance people accept-restore`.
+
+    In another folder it is a copy to try: whatever its configurations name is moved there, and
+    they reach no broker, so that nothing done with them acts on the door that may still be running.
 
     Example: `oneglance restore door.backup --dir ~/door`
     """
@@ -55,7 +66,8 @@ def restore(
             to = (folder or was_in).expanduser().absolute()
             beside = was_state if folder is None else to / "state"
             to_state = (state or beside).expanduser().absolute()
-            _put_back(files, Path(manifest["config"]), was_state, to, to_state, manifest)
+            was = Path(manifest["config"])
+            left = _put_back(files, was, was_state, to, to_state, manifest, same_broker)
         except OSError as error:
             raise BackupError(
                 f"cannot be put back: {error.strerror}",
@@ -75,6 +87,13 @@ def restore(
     typer.echo("A badge or PIN that was taken away since counts again: take it away once more.")
     typer.echo(f"  oneglance people accept-restore -c {at}")
     typer.echo("If the daemon's key was replaced since then, put the new one there first.")
+    if to != was_in and not same_broker:
+        typer.echo(
+            "It reaches no broker (mqtt.port), so that nothing done here acts on the door it"
+        )
+        typer.echo("was. To have it take that door's place: oneglance restore --same-broker")
+    for name, paths in left.items():
+        typer.echo(f"{to / name} still names what is not in {to}: {', '.join(paths)}")
 
 
 def _opened(file: Path, passphrase: str, into: Path) -> tuple[dict[str, Any], dict[str, Path]]:
@@ -120,8 +139,11 @@ def _put_back(
     to: Path,
     to_state: Path,
     manifest: dict[str, Any],
-) -> None:
-    from oneglance.cli.backup.contents import CONFIG, STATE, moved_text, place_of
+    same_broker: bool,
+) -> dict[str, list[str]]:
+    """Write all files; what each configuration still names elsewhere, by its name."""
+    from oneglance.cli.backup.contents import CONFIG, STATE, place_of
+    from oneglance.cli.backup.moved import Places, moved_config
     from oneglance.cli.backup.sealed import BackupError
     from oneglance.config import load_config, parse_config
 
@@ -143,10 +165,18 @@ def _put_back(
             if one.name != other.name:
                 break
             moves.setdefault(str(one), str(other))
-    text = files[f"{CONFIG}/{was.name}"].read_text(encoding="utf-8")
-    text = moved_text(text, moves, folders)
     new_config = places[f"{CONFIG}/{was.name}"]
-    parse_config(tomllib.loads(text), str(new_config))
+    texts: dict[Path, str] = {}
+    left: dict[str, list[str]] = {}
+    if (to, to_state) != (was.parent, was_state):
+        there, broker = Places(moves, folders, to, to_state), same_broker or to == was.parent
+        for name, place in places.items():
+            if name.startswith(f"{CONFIG}/") and place.suffix == ".toml":
+                text = files[name].read_text(encoding="utf-8")
+                texts[place], elsewhere = moved_config(text, there, broker=broker)
+                if elsewhere:
+                    left[str(place.relative_to(to))] = elsewhere
+        parse_config(tomllib.loads(texts[new_config]), str(new_config))
     for place in places.values():
         if place.exists():
             raise BackupError(
@@ -157,8 +187,8 @@ def _put_back(
     with ExitStack() as made:
         for name, place in places.items():
             _make_folder(place.parent, made)
-            data = files[name].read_bytes()
-            _write(place, text.encode() if place == new_config else data, files[name], made)
+            data = texts[place].encode() if place in texts else files[name].read_bytes()
+            _write(place, data, files[name], made)
         config = load_config(new_config)
         if config.gallery.path.parent != to_state:
             raise BackupError(
@@ -168,6 +198,7 @@ def _put_back(
             )
         _forget_nothing(config)
         made.pop_all()
+    return left
 
 
 def _forget_nothing(config: Config) -> None:

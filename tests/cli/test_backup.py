@@ -21,9 +21,11 @@ from oneglance.cli.backup.command import backup
 from oneglance.cli.backup.contents import name_of, place_of
 from oneglance.cli.backup.restore import restore
 from oneglance.cli.backup.sealed import BackupError, OpeningReader, SealingWriter
+from oneglance.cli.command import command
 from oneglance.cli.init import init
 from oneglance.cli.people.command import accept_restore
-from oneglance.config import Config, load_config
+from oneglance.config import Config, MqttConfig, load_config
+from oneglance.errors import BrokerError
 from oneglance.faces.gallery.witness import RestoredGalleryError
 from oneglance.faces.model.face_model import load_model
 from oneglance.whole_file import write_new
@@ -137,6 +139,109 @@ def test_a_door_comes_back_whole_elsewhere_and_counts_once_its_owner_says_so(
     # Where it was, it still is.
     with pytest.raises(BackupError, match="nothing is overwritten"):
         restore(away, None, None, passphrase)
+
+
+ADMIN = """\
+[site]
+name = "home"
+[mqtt] # the house's
+port = {port}
+[commands]
+key_file = "{house}/administrator.key"
+[door]
+public_key_file = "keyring.json"
+"""
+LOCK = """\
+[door]
+public_key_file = "{house}/keyring.json"
+state_file = "/var/lib/oneglance-door/sequence"
+pin_factory = "mock"
+"""
+
+
+@pytest.fixture
+def whole_house(house: Config, broker: MqttConfig, tmp_path: Path) -> Config:
+    """The same, on a broker, with configurations of an administrator and of a lock, and a theme."""
+    folder = tmp_path / "house"
+    file = folder / "oneglance.toml"
+    file.write_text(file.read_text().replace("port = 1883", f"port = {broker.port}"))
+    for name, text in (("admin.toml", ADMIN), ("door.toml", LOCK)):
+        (folder / name).write_text(text.format(house=folder, port=broker.port))
+    (folder / "theme.toml").write_text(f'logo = "{folder}/logo.png"\n')
+    return load_config(file)
+
+
+def test_every_configuration_of_a_door_that_is_tried_elsewhere_is_of_the_copy(
+    whole_house: Config,
+    passphrase: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    there = tmp_path / "there"
+    backup(tmp_path / "away", tmp_path / "house", passphrase)
+    restore(tmp_path / "away", there, None, passphrase)
+    out = capsys.readouterr().out
+    assert "It reaches no broker" in out
+    assert "still names" not in out
+    for name in ("oneglance.toml", "admin.toml", "door.toml"):
+        config = load_config(there / name)
+        counted = config.gallery.path, config.signing.sequence_file, config.door.state_file
+        keys = config.command_key_file, config.keyring_file, config.gallery.key_file
+        assert all(path.is_relative_to(there / "state") for path in counted), name
+        assert all(path.is_relative_to(there) for path in keys), name
+        assert str(tmp_path / "house") not in (there / name).read_text()
+    assert f"{there}/logo.png" in (there / "theme.toml").read_text()
+
+    # With the administrator's configuration, too, it is the copy that counts.
+    before = tree(tmp_path / "house")
+    accept_restore(yes=True, config=there / "admin.toml")
+    assert names(load_config(there / "admin.toml")) == ["Ada"]
+    assert tree(tmp_path / "house") == before
+
+    # Its keys are the door's, so a command would be done there.
+    monkeypatch.setattr("oneglance.cli.command.CONNECT_S", 0.5)
+    for name in ("admin.toml", "oneglance.toml"):
+        with pytest.raises(BrokerError, match="cannot connect"):
+            command("reload", config=there / name)
+
+
+def test_a_door_that_moves_for_good_keeps_its_broker(
+    whole_house: Config, passphrase: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "there"
+    backup(tmp_path / "away", tmp_path / "house", passphrase)
+    restore(tmp_path / "away", there, None, passphrase, same_broker=True)
+    assert "no broker" not in capsys.readouterr().out
+    for name in ("oneglance.toml", "admin.toml"):
+        assert load_config(there / name).mqtt == whole_house.mqtt
+    # Where it was before, nothing is changed at all.
+    before = {name: data for name, data in tree(tmp_path / "house").items() if ".toml" in name}
+    (tmp_path / "house").rename(tmp_path / "lost")
+    restore(tmp_path / "away", None, None, passphrase)
+    after = tree(tmp_path / "house")
+    assert {name: after[name] for name in before} == before
+
+
+def test_what_a_copy_still_names_elsewhere_is_told(
+    whole_house: Config, passphrase: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "house"
+    (folder / "admin.toml").write_text(
+        'mqtt = { host = "broker.example" }\n[commands]\nkey_file = "/root/my.key"\n'
+    )
+    (folder / "theme.toml").write_text('logo = "/srv/logo.png"\n')
+    (folder / "reader.toml").write_text('[reader]\nkey_file = "../reader.key"\n')
+    backup(tmp_path / "away", folder, passphrase)
+    restore(tmp_path / "away", tmp_path / "there", None, passphrase)
+    out = capsys.readouterr().out
+    there = tmp_path / "there"
+    where = f"still names what is not in {there}"
+    told = "broker.example:1883, the broker, /root/my.key (commands.key_file)"
+    assert f"{there}/admin.toml {where}: {told}" in out
+    assert f"{there}/theme.toml {where}: /srv/logo.png" in out
+    assert f"{there}/reader.toml {where}: ../reader.key (reader.key_file)" in out
+    assert f"{there}/oneglance.toml {where}" not in out
 
 
 def test_a_door_in_which_nobody_is_enrolled_yet_comes_back_elsewhere(
