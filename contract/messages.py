@@ -167,6 +167,7 @@ class Liveness(StrEnum):
 
 # Why a visit was rejected though it may have been somebody who is enrolled.
 PRESENTATION_ATTACK = "presentation_attack"
+TOO_FEW_PICTURES = "too_few_pictures"
 CHALLENGE_IGNORED = "challenge_ignored"
 CHALLENGE_NOT_SHOWN = "challenge_not_shown"
 NOT_PERMITTED = "not_permitted"

@@ -23,6 +23,7 @@ from oneglance.daemon.visit.alive import (
     is_clear,
     lasting,
     refused,
+    unjudged,
 )
 from oneglance.daemon.visit.attention import Attention, Batch, worth
 from oneglance.daemon.visit.challenge import Challenge, Prompt
@@ -46,6 +47,7 @@ from oneglance.faces.gallery.fusing import fuse
 from oneglance.faces.gallery.identify import most_alike
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.liveness.judge import Liveness
+from oneglance.faces.liveness.motion import MOST_NOISE_S
 from oneglance.faces.liveness.texture import is_whole
 from oneglance.faces.model.face_model import FaceModel
 from oneglance.faces.reader import sharpness
@@ -83,6 +85,7 @@ class _Face:
     seen: Seen
     near: bool
     hint: Hint
+    scarce: bool
     chip: NDArray[np.uint8] | None = None
     worth: float = 0.0
     verdict: Verdict | None = None
@@ -252,7 +255,7 @@ class Pipeline:
             if hint is Hint.NONE and self._is_cut(seen, frame):
                 # From further away the camera sees more, whichever edge it is.
                 hint = Hint.STEP_BACK
-            face = _Face(frame, seen, hint is Hint.NONE, hint)
+            face = _Face(frame, seen, hint is Hint.NONE, hint, watcher.apart_s > MOST_NOISE_S)
             if face.near:
                 face.visit.near(frame.at_s)
             else:
@@ -420,6 +423,7 @@ class Pipeline:
             if not known:
                 trace.see(frame.pixels, points, frame.at_s)
             self.liveness.look(trace, frame.pixels, points, frame.at_s)
+        face.visit.watched(measured=self.liveness.could_pass(trace), scarce=face.scarce)
 
     def _recognise(
         self,
@@ -495,7 +499,7 @@ class Pipeline:
             return None
         if not verdict.accepted:
             # It was recognised, and is rejected now only because it was never seen to be alive.
-            return refused(verdict)
+            return unjudged(verdict) if visit.too_few_pictures else refused(verdict)
         if self.liveness is None:
             return verdict
         trace, over = face.seen.visitor.trace, visit.over(at_s)
@@ -507,6 +511,8 @@ class Pipeline:
             confirmed = confirm_in_doubt(verdict, found, late=late, passed=trace.seen_alive)
         else:
             confirmed = confirm(verdict, found.verdict, over=over)
+        if confirmed is not None and not confirmed.accepted and visit.too_few_pictures:
+            confirmed = unjudged(verdict)
         visit.held_back = confirmed is None
         return confirmed
 

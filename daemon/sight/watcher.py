@@ -6,6 +6,7 @@ follow known faces -> look round those just lost -> search where the plan says -
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -56,7 +57,8 @@ class Seen:
 class Watcher:
     """The faces of one camera. `min_face_px` is the smallest that is of use.
 
-    `begin_visit` makes the visit of a face that was not there before.
+    `begin_visit` makes the visit of a face that was not there before. `apart_s` is how long the
+    newest two frames are apart.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class Watcher:
         self.visitors: dict[int, Visitor] = {}
         # Who was there before the last frame, and has left.
         self.left: tuple[Visitor, ...] = ()
+        self.apart_s = math.inf
+        self._seen_at_s = -math.inf
         self._detector = detector
         self._model = model
         self._min_face_px = min_face_px
@@ -85,6 +89,7 @@ class Watcher:
         A face found without knowing whose it is continues the visitor who was near there last,
         or begins a new one.
         """
+        self.apart_s, self._seen_at_s = at_s - self._seen_at_s, at_s
         before, self.visitors = self.visitors, {}
         self.visitors = {n: v for n, v in before.items() if v.track.is_alive(at_s, LEAVE_S)}
         self.left = tuple(v for n, v in before.items() if n not in self.visitors)

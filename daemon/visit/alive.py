@@ -1,7 +1,8 @@
 """From "it is this person" to "and they are alive": what an accepted verdict still needs. Pure.
 
 Fail closed: nobody is accepted who was not seen to live, and whoever cannot be judged in the
-patience of a visit is rejected as a presentation attack.
+patience of a visit is rejected as a presentation attack; but where too few pictures came to judge
+anybody by, that is the reason.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from oneglance.contract.messages import PRESENTATION_ATTACK, Liveness
+from oneglance.contract.messages import PRESENTATION_ATTACK, TOO_FEW_PICTURES, Liveness
 from oneglance.daemon.visit.decide import Verdict
 from oneglance.faces.liveness import fusion
 
@@ -73,3 +74,8 @@ def lasting(found: Sequence[fusion.Judgement]) -> fusion.Verdict:
 def refused(verdict: Verdict) -> Verdict:
     """The same visit, rejected as a presentation attack."""
     return replace(verdict, person_id=None, reason=PRESENTATION_ATTACK, liveness=Liveness.FAILED)
+
+
+def unjudged(verdict: Verdict) -> Verdict:
+    """The same visit, rejected since too few pictures came to see whether anybody lives."""
+    return replace(verdict, person_id=None, reason=TOO_FEW_PICTURES, liveness=Liveness.FAILED)

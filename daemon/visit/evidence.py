@@ -94,6 +94,8 @@ class Visit:
         self.decided = False
         self.held_back = False
         self._unseen = False
+        self._watched = self._scarce = 0
+        self._measured = False
         self._behind_cover = False
         self._away_since_s: float | None = None
         self.near_since_s: float | None = None
@@ -125,6 +127,24 @@ class Visit:
     def spent(self) -> bool:
         """Whether the visit has had all its looks: none that comes now can be decisive."""
         return self._had >= self._allowed
+
+    @property
+    def too_few_pictures(self) -> bool:
+        """Whether nothing could be seen of this face being alive, as too few pictures came.
+
+        Such a visit could at no moment have been accepted: whoever brings that about on purpose
+        tries for nothing.
+        """
+        return not self._measured and 2 * self._scarce > self._watched
+
+    def watched(self, *, measured: bool, scarce: bool) -> None:
+        """A look at which it was `measured`, or not, whether the face lives.
+
+        `scarce` says that the camera's picture before it was too long ago for that.
+        """
+        self._watched += 1
+        self._scarce += scarce
+        self._measured = self._measured or measured
 
     def over(self, at_s: float) -> bool:
         """Whether all looks were taken or patience is over: what the visit has shown must do."""

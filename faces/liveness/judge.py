@@ -74,6 +74,10 @@ class Liveness:
             return Judgement(self.fusion.document.bias, Verdict.UNDECIDED, {})
         return self.fusion.weigh(gathered(trace.looks))
 
+    def could_pass(self, trace: Trace) -> bool:
+        """Whether the looks of a trace measured everything without which no face passes."""
+        return self.fusion.enough(gathered(trace.looks))
+
 
 def measured(
     texture: Witness, trace: Trace, pixels: NDArray[np.uint8], points: NDArray[np.floating]

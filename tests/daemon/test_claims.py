@@ -410,7 +410,9 @@ def test_where_no_screen_answers_faces_fail_and_badges_do_not(door: Door) -> Non
     assert door.waits() == {"face": 4}
 
 
-@pytest.mark.parametrize("reason", ["poor_quality", "not_permitted", "factor_missing"])
+@pytest.mark.parametrize(
+    "reason", ["poor_quality", "too_few_pictures", "not_permitted", "factor_missing"]
+)
 def test_who_was_not_seen_or_is_known_has_not_failed(door: Door, reason: str) -> None:
     for _ in range(10):
         door.ends(reason)

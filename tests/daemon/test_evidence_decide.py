@@ -513,3 +513,21 @@ def test_every_visit_of_usable_looks_comes_to_exactly_one_decision(
     first = watch(subject, looks)
     assert first is not None
     assert watch(subject, looks, start_s=10.0) is None
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=14))
+def test_too_few_pictures_excuse_nobody_who_could_be_judged_once(
+    looks: list[tuple[bool, bool]],
+) -> None:
+    subject = Visit(3, 5.0, 3.0)
+    for measured, scarce in looks:
+        subject.watched(measured=measured, scarce=scarce)
+    # Another face in the same visit begins nothing anew.
+    subject.drop_evidence()
+    assert not (subject.too_few_pictures and any(measured for measured, _ in looks))
+    assert subject.too_few_pictures == (
+        not any(measured for measured, _ in looks)
+        and sum(scarce for _, scarce in looks) > len(looks) / 2
+    )
+    subject.renew()
+    assert not subject.too_few_pictures

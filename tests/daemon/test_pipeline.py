@@ -77,12 +77,12 @@ class Bench:
         return Frame(pixels, captured_at_s, captured_at_s, self.index, camera)
 
     def show(
-        self, pixels: NDArray[np.uint8], gallery: Snapshot | None, frames: int
+        self, pixels: NDArray[np.uint8], gallery: Snapshot | None, frames: int, fps: float = FPS
     ) -> list[Verdict]:
         verdicts = []
         for _ in range(frames):
             self.index += 1
-            self.now_s += 1 / FPS
+            self.now_s += 1 / fps
             for report in self.pipeline.step([self.frame(pixels)], gallery):
                 verdicts += [v.verdict for v in report.tracks if v.verdict is not None]
         return verdicts
@@ -437,13 +437,13 @@ def test_each_stage_tells_what_it_took(
     assert all(seconds > 0 for _, seconds in told)
 
 
-def judging(odds: float) -> Liveness:
-    """The shipped texture network, whose every finding counts for `odds`."""
+def judging(odds: float, cue: str = "texture-2.7") -> Liveness:
+    """The shipped texture network; every finding of `cue`, which is needed, counts for `odds`."""
     document = {
         "format": "fusion-1",
         "bias": -1.0,
-        "cues": {"texture-2.7": {"at": [-100.0, 100.0], "odds": [odds, odds]}},
-        "needs": ["texture-2.7"],
+        "cues": {cue: {"at": [-100.0, 100.0], "odds": [odds, odds]}},
+        "needs": [cue],
         "passes": 0.0,
         "fails": -2.0,
         "fitted_on": {},
@@ -532,6 +532,42 @@ def test_who_has_the_answer_or_was_never_recognised_breaks_nothing_off(
     bench = Bench(model, liveness=judging(odds), problem=problem)
     assert broken_off(bench, scene(portrait(name)), obama, 6) == []
     assert broken_off(bench, scene(), obama, int(LEAVE_S * FPS) + 5) == []
+
+
+def test_who_came_while_too_few_pictures_did_is_rejected_for_that(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    face = scene(portrait("obama2.jpg"))
+    (verdict,) = Bench(model, liveness=judging(8.0, "bump")).show(face, obama, 8)
+    assert verdict.person_id == "obama"
+    (verdict,) = Bench(model, liveness=judging(8.0, "bump")).show(face, obama, 8, fps=3.0)
+    assert (verdict.person_id, verdict.reason) == (None, "too_few_pictures")
+    assert verdict.liveness is ShownAlive.FAILED
+    # Who is recognised by nobody is not, however few came.
+    stranger = scene(portrait("biden.jpg"))
+    (verdict,) = Bench(model, liveness=judging(8.0, "bump")).show(stranger, obama, 8, fps=3.0)
+    assert verdict.reason == "not_recognised"
+
+
+@pytest.mark.parametrize("seen", [1, 2])
+def test_whoever_could_be_judged_once_is_not_excused_by_too_few_pictures(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot, seen: int
+) -> None:
+    face = scene(portrait("obama2.jpg"))
+    bench = Bench(model, liveness=judging(0.0, "bump"))
+    # A look after one in quick succession, and then as few as before.
+    assert bench.show(face, obama, 2, fps=3.0) == []
+    assert bench.show(face, obama, seen) == []
+    (verdict,) = bench.show(face, obama, 6, fps=3.0)
+    assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
+
+
+def test_what_keeps_so_still_that_nothing_can_be_measured_is_not_excused(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    bench = Bench(model, liveness=judging(8.0, "ring"))
+    (verdict,) = bench.show(scene(portrait("obama2.jpg")), obama, 15)
+    assert (verdict.person_id, verdict.reason) == (None, "presentation_attack")
 
 
 def test_who_is_cut_off_by_the_edge_is_asked_to_step_back_and_judged_once_seen_whole(

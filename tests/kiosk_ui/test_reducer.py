@@ -521,6 +521,8 @@ def test_a_refusal_for_want_of_life_blames_nobody_and_says_what_to_do() -> None:
     for reason in ("presentation_attack", "challenge_not_shown"):
         screen = after(*ONLINE, (1.0, decision(reason=reason))).screen
         assert (screen.title, screen.line) == NOT_SURE
+    screen = after(*ONLINE, (1.0, decision(reason="too_few_pictures"))).screen
+    assert (screen.kind, screen.title, screen.line) == (Kind.NOT_SURE, *NO_ANSWER)
     screen = after(*ONLINE, (1.0, decision(reason="challenge_ignored"))).screen
     assert (screen.kind, (screen.title, screen.line)) == (Kind.NOT_SURE, NOT_MOVED)
     screen = after(*ONLINE, (1.0, decision(reason="not_permitted"))).screen
