@@ -7,6 +7,8 @@ from dataclasses import dataclass
 # A picture that is late or torn now and then is still a picture; a camera with one of these faults
 # gives none, or too few to see by them that somebody lives.
 _BLIND = ("camera_lost", "camera_dark", "camera_frozen", "camera_slow")
+# No decision can be made by these, or none of them reaches a lock.
+_SHUT = {"starting", "decisions_refused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Standing:
         """Whether a face that is known and permitted would be let in."""
         blind = {reason.partition(":")[2] for reason in self.reasons if _is_blind(reason)}
         sees = bool(set(self.cameras) - blind)
-        return self.connected and sees and not self.problems and "starting" not in self.reasons
+        return self.connected and sees and not self.problems and _SHUT.isdisjoint(self.reasons)
 
     @property
     def state(self) -> str:

@@ -179,6 +179,7 @@ def test_each_reason_of_something_put_back_or_stale_has_its_alert() -> None:
 @pytest.mark.parametrize(
     ("changes", "ready"),
     [
+        ({"reasons": ("decisions_refused",)}, False),
         ({}, True),
         ({"reasons": ("camera_fast:a", "camera_lost:b", "credentials_error")}, True),
         ({"reasons": ("camera_dark:a", "camera_lost:b")}, False),
