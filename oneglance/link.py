@@ -108,6 +108,7 @@ class Link:
         self.refusing: frozenset[str] = frozenset()
         self._sent: dict[int, str] = {}
         self._overtook: dict[int, ReasonCode] = {}
+        self._counting = threading.Lock()
         self._subscribed = False
         self._asked_first: int | None = None
         self._greeted = False
@@ -407,14 +408,16 @@ class Link:
         if topic is None:
             return
         self._overtook.pop(mid, None)
-        if not reason.is_failure:
-            self.refusing -= {topic}
-            return
-        self.refusing |= {topic}
-        self.refused[topic] += 1
-        self.publishes_refused += 1
+        with self._counting:
+            if not reason.is_failure:
+                self.refusing -= {topic}
+                return
+            self.refusing |= {topic}
+            self.refused[topic] += 1
+            self.publishes_refused += 1
+            times = self.refused[topic]
         # The first refusal is news; a message of the same kind comes every few seconds.
-        level = logging.WARNING if self.refused[topic] == 1 else logging.DEBUG
+        level = logging.WARNING if times == 1 else logging.DEBUG
         log.log(level, "the broker refused a message on %s (%s); check its ACL", topic, reason)
 
     def _disconnected(

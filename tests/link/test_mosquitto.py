@@ -139,6 +139,24 @@ def test_repeated_refusals_are_counted_and_logged_once(
     assert len(warnings) == 1
 
 
+def test_an_answer_that_comes_before_the_publish_has_returned_counts_as_well(
+    mosquitto: Mosquitto, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = mqtt.Client.publish
+
+    def slow(self: mqtt.Client, *args: Any, **more: Any) -> mqtt.MQTTMessageInfo:
+        info = publish(self, *args, **more)
+        wait_until(info.is_published, "answered")
+        return info
+
+    with client(mosquitto.mqtt("daemon")) as link:
+        monkeypatch.setattr(mqtt.Client, "publish", slow)
+        for topic in (TOPICS.door_state, TOPICS.decision):
+            link.publish(topic, b"{}", qos=1)
+        assert link.refused == {TOPICS.door_state: 1}
+        assert link.refusing == {TOPICS.door_state}
+
+
 def test_a_last_will_on_a_forbidden_topic_is_never_said(
     mosquitto: Mosquitto, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
