@@ -543,6 +543,9 @@ class Pipeline:
         """
         if self.problem or visit.decided or not (visit.held_back or challenge is not None):
             return None
+        if challenge is None and visit.too_few_pictures:
+            # As of who stays: such a visit could not have been accepted.
+            return None
         reason = PRESENTATION_ATTACK if challenge is None else CHALLENGE_IGNORED
         return BrokenOff(visit.visit_id, reason)
 

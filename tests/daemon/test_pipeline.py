@@ -479,12 +479,12 @@ def test_who_cannot_be_judged_is_rejected_when_patience_ends(
 
 
 def broken_off(
-    bench: Bench, picture: NDArray[np.uint8], gallery: Snapshot, frames: int
+    bench: Bench, picture: NDArray[np.uint8], gallery: Snapshot, frames: int, fps: float = FPS
 ) -> list[str]:
     """The reasons of the visits that broke off while this was shown."""
     reasons = []
     for _ in range(frames):
-        bench.now_s += 1 / FPS
+        bench.now_s += 1 / fps
         for report in bench.pipeline.step([bench.frame(picture)], gallery):
             reasons += [one.reason for one in report.broken_off]
     return reasons
@@ -502,6 +502,16 @@ def test_what_is_taken_away_before_it_is_refused_was_tried_all_the_same(
     gone = int(LEAVE_S * FPS) + 5
     assert broken_off(bench, scene(), obama, gone) == ["presentation_attack"]
     assert broken_off(bench, scene(), obama, gone) == []
+
+
+def test_who_leaves_while_too_few_pictures_come_could_not_have_been_accepted(
+    model: FaceModel, portrait: Callable[..., NDArray[np.uint8]], obama: Snapshot
+) -> None:
+    face = scene(portrait("obama2.jpg"))
+    for fps, reasons in ((FPS, ["presentation_attack"]), (3.0, [])):
+        bench = Bench(model, liveness=judging(0.0, "bump"))
+        assert broken_off(bench, face, obama, 5, fps) == []
+        assert broken_off(bench, scene(), obama, int(LEAVE_S * FPS) + 5) == reasons
 
 
 def test_a_face_in_place_of_one_that_was_in_doubt_hides_no_try(
