@@ -1,21 +1,28 @@
-"""Train the join of mobileface-2 with copies of faces under made light, and judge it at made doors.
+"""Teach the join of mobileface-2 made light, held near what it says of photographs, and judge it.
 
-python benchmarks/join_light.py --faces lfw.npz --out join_light.npz [--kept values.npz] \
-    [--learning-rate 3e-4] [--epochs 5] [--model DIR] [--people N] [--seed N]
+python benchmarks/join_light.py --faces lfw.npz --also celeba.npz --out join_light.npz \
+    [--kept values.npz] [--share 0.5] [--learning-rate 3e-4] [--epochs 16] [--model DIR] \
+    [--people N] [--seed N]
 
 The join is the one linear layer from the trunks' values (1,024) to a template (256); the trunks
-stay as they are, so a picture goes through them once and the training takes minutes. It learns by
-CosFace (Wang et al. 2018) from the faces of folds 1-6 that known_faces.py found, and from one copy
-of each as one of 200 doors drawn by chance (common_stretch.py) would show it. Whoever resembles
-somebody of folds 7-8 is left out. It starts from the shipped join and is held near it.
+stay as they are, so a picture goes through them once and the training takes minutes. It learns from
+the faces of folds 1-6 and of half of the people of --also, which known_faces.py found, and from two
+copies of each, as doors drawn by chance (common_stretch.py) would show it: one by any of 1,000
+doors, one by any of 600 that are dark or a studio. Whoever resembles somebody who is judged is left
+out. It starts from the shipped join with the manifest's `common` directions taken out, and is held
+near it. The loss is CosFace (Wang et al. 2018) on faces and copies, and the squared difference of
+cosines from those that the start gives to the same photographs: of photographs with each other, of
+copies with photographs, of copies with each other. What is kept is --share of the way from the
+start to what was learned, which is a linear layer as well.
 
 Judged are all pairs of folds 7-8 by cosine: on photographs, and at each door of domains.py with at
-most two faces a person. TAR is at thresholds of each door's own strangers; "times the promise" is
-how often strangers match there at the thresholds from photographs, as a multiple of the rate. The
-shipped templates stand beside, as they are and without the manifest's `common` directions.
+most two faces a person; and all pairs of the other half of --also. TAR is at thresholds of each
+door's own strangers; "times the promise" is how often strangers match there at the thresholds from
+photographs, as a multiple of the rate. The shipped templates stand beside, as they are and without
+the `common` directions.
 
-The values are kept in --kept, so that a run can be continued and other settings take a minute;
---people takes N people of either part, for a trial. --out holds `kernel` (values, 256) and `bias`:
+The values are kept in --kept, so that a run can be continued and other settings take minutes;
+--people takes N people of each part, for a trial. --out holds `kernel` (values, 256) and `bias`:
 a template is values @ kernel + bias, brought to length 1. Thresholds, head, directions and
 everybody enrolled belong to the old join: to ship another, all have to be made anew. One JSON
 object on stdout, a table and progress on stderr.
@@ -37,7 +44,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from common_stretch import drawn
-from domains import DOORS, PICTURES_A_PERSON, Faces, Templates, read
+from domains import DOORS, PICTURES_A_PERSON, Change, Faces, Templates, read
 from numpy.typing import NDArray
 from tensorflow.lite.tools import flatbuffer_utils
 
@@ -47,21 +54,30 @@ from oneglance.faces.calibration.setup import common_of
 from oneglance.faces.evaluation.thresholds import all_pairs
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.litert import interpreter_class
-from oneglance.models import default_model_dir
+from oneglance.models import model_dir
 from oneglance.training.faces import siamese_training
 
 _TRAIN, _CHECK = (1, 2, 3, 4, 5, 6), (7, 8)
 _RATES = (1e-3, 1e-4, 1e-5)
 # Where strangers match about as often as promised without any calibration.
-_GOOD = ("photographs", "grey level", "JPEG 40", "faces of 48 px")
-_COPY_DOORS = 200
-_AT_ONCE, _BATCH = 32, 256
+_OTHERS = "photographs of the held-out half of --also"
+_GOOD = ("photographs", "grey level", "JPEG 40", "faces of 48 px", _OTHERS)
+# Of each face, one copy a row: what is kept of it, at how many doors, and their numbers among those
+# of common_stretch.py, of which every eighth is a studio, and every eighth dark.
+_COPIES: tuple[tuple[str, int, Callable[[int], int]], ...] = (
+    ("copies", 1000, lambda number: number),
+    ("dark and studio copies", 600, lambda number: 8 * number + (5 if number % 3 else 2)),
+)
+_FIRST_SEED = 101
+_AT_ONCE, _BATCH = 32, 128
+# Of a person in one epoch, so that nobody fills whole batches.
+_MOST_OF_ONE = 6
 # As the recipe siamese.toml has it: above this cosine, two people resemble each other.
 _SCREEN = 0.55
 _SCALE, _MARGIN = 32.0, 0.2
 _CENTRES_LEARNING_RATE = 3e-3
-# Of the squared distance from the shipped join.
-_DECAY = 1e-3
+# Of the squared distance from the shipped join, and of the mean squared difference of cosines.
+_DECAY, _HOLD = 1e-3, 64.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,46 +141,115 @@ def main() -> None:
     arguments = _arguments()
     cv2.setNumThreads(1)
     keras.utils.set_random_seed(arguments.seed)
-    of = (arguments.model.name, arguments.faces.name, arguments.people, arguments.seed)
-    about = "{}, {}, people {}, seed {}".format(*of)
-    trunks = Trunks(arguments.model / "encoder-float32.tflite", arguments.kept, about)
+    trunks = trunks_of(arguments)
+    common = common_of(load_model(arguments.model))
     judged = read(arguments, _CHECK, sys.maxsize, arguments.people)
     values = trunks.values("judged", lambda: judged.chips)
-    taught = read(arguments, _TRAIN, sys.maxsize, arguments.people)
-    clean = trunks.values("taught", lambda: taught.chips)
-    copies = trunks.values("copies", lambda: _copies(taught, arguments.seed))
-    keep = siamese_training.unseen(
-        siamese_training.Faces(taught.chips, taught.chips, tuple(taught.people)),
-        trunks.join.templates(clean),
-        trunks.join.templates(values),
-        _SCREEN,
-    )
-    people = np.array(taught.people)[keep]
-    _say(f"learning from {len(people)} faces of {len(set(people))} people")
-    join = _trained(trunks, clean[keep], copies[keep], people, arguments)
+    views, people, held = _material(arguments, trunks)
+    keep = _unlike(trunks, views, people, held, values)
+    _say(f"learning from {keep.sum()} faces of {len(set(people[keep]))} people")
+    start = _without(trunks.join, common)
+    join = _trained(trunks, start, [view[keep] for view in views], people[keep], arguments)
     np.savez(arguments.out, kernel=join.kernel, bias=join.bias)
-    common = common_of(load_model(arguments.model))
     ways: dict[str, Callable[[Templates], Templates]] = {
         "as they are": trunks.join.templates,
         "`common` taken out": lambda values: settled(trunks.join.templates(values), common),
         "join with light": join.templates,
     }
     seen = [("photographs", judged.people, values), *_at_doors(trunks, arguments)]
+    seen.append((_OTHERS, list(people[held]), views[0][held]))
     told = {way: _judged(templates_of, seen) for way, templates_of in ways.items()}
     _say("| door | way | TAR at 1e-3; 1e-4; 1e-5 | times the promise |\n|---|---|---|---|")
     for door in told["as they are"]:
         for way, rows in told.items():
-            tar = "; ".join(f"{100 * one:.1f}" for one in rows[door]["tar"])
+            tar = "; ".join(f"{100 * one:.2f}" for one in rows[door]["tar"])
             times = "; ".join(f"{one:.2g}" for one in rows[door]["times"])
             _say(f"| {door} | {way} | {tar} % | {times} |")
-    json.dump({"taught": len(people), "epochs": arguments.epochs, "ways": told}, sys.stdout)
+    about_it = {"taught": int(keep.sum()), "epochs": arguments.epochs, "share": arguments.share}
+    json.dump(about_it | {"ways": told}, sys.stdout)
 
 
-def _copies(taught: Faces, seed: int) -> NDArray[np.uint8]:
+def trunks_of(arguments: argparse.Namespace) -> Trunks:
+    """The trunks of --model, with what is kept in --kept."""
+    files = f"{arguments.faces.name} and {arguments.also.name}"
+    of = (arguments.model.name, files, arguments.people, arguments.seed)
+    about = "{}, {}, people {}, seed {}".format(*of)
+    return Trunks(arguments.model / "encoder-float32.tflite", arguments.kept, about)
+
+
+def learned_from(
+    arguments: argparse.Namespace, trunks: Trunks
+) -> tuple[list[Templates], NDArray[np.str_]]:
+    """Values (n, k) of the photographs and of each kind of copies, and whose they are (n,)."""
+    judged = read(arguments, _CHECK, sys.maxsize, arguments.people)
+    views, people, held = _material(arguments, trunks)
+    keep = _unlike(trunks, views, people, held, trunks.values("judged", lambda: judged.chips))
+    return [view[keep] for view in views], people[keep]
+
+
+def _material(
+    arguments: argparse.Namespace, trunks: Trunks
+) -> tuple[list[Templates], NDArray[np.str_], NDArray[np.bool_]]:
+    """Values of photographs and copies, whose they are, and which are of the held-out half."""
+    taught = read(arguments, _TRAIN, sys.maxsize, arguments.people)
+    other = read(_with(arguments, faces=arguments.also), (0,), sys.maxsize, arguments.people)
+    parts = [
+        _views(trunks, name, faces, arguments.seed + at)
+        for at, (name, faces) in enumerate((("taught", taught), ("also", other)))
+    ]
+    views = [np.concatenate(alike) for alike in zip(*parts, strict=True)]
+    people = np.array([*taught.people, *(f"{arguments.also.stem}/{one}" for one in other.people)])
+    return views, people, np.concatenate([np.zeros(len(taught.people), bool), _half(other.people)])
+
+
+def _unlike(
+    trunks: Trunks,
+    views: list[Templates],
+    people: NDArray[np.str_],
+    held: NDArray[np.bool_],
+    judged: Templates,
+) -> NDArray[np.bool_]:
+    """Which faces (n,) to learn from: of nobody who is judged or resembles one who is."""
+    blank = np.empty((0, 0, 0, 3), np.uint8)
+    return ~held & siamese_training.unseen(
+        siamese_training.Faces(blank, blank, tuple(people)),
+        trunks.join.templates(views[0]),
+        trunks.join.templates(np.concatenate([judged, views[0][held]])),
+        _SCREEN,
+    )
+
+
+def _with(arguments: argparse.Namespace, **changed: object) -> argparse.Namespace:
+    return argparse.Namespace(**(vars(arguments) | changed))
+
+
+def _half(people: list[str]) -> NDArray[np.bool_]:
+    """Which faces (n,) are of the half of these people that is held out."""
+    names, whose = np.unique(people, return_inverse=True)
+    return np.asarray((np.random.default_rng(21).random(len(names)) < 0.5)[whose])
+
+
+def _without(join: Join, common: Templates) -> Join:
+    """The join whose templates have no part along the directions (k, d), which are of length 1."""
+    away = np.eye(join.kernel.shape[1]) - common.T.astype(float) @ common
+    return Join(join.kernel @ away, join.bias @ away)
+
+
+def _views(trunks: Trunks, name: str, faces: Faces, seed: int) -> list[Templates]:
+    """Values of the faces and of each kind of copies."""
+    views = [trunks.values(name, lambda: faces.chips)]
+    for at, (kind, count, number_of) in enumerate(_COPIES):
+        drawn_with = _FIRST_SEED + seed + 4 * at
+        doors = [drawn(number_of(number), drawn_with)[1] for number in range(count)]
+        made = partial(_copies, faces, doors, drawn_with)
+        views.append(trunks.values(f"{kind} of {name}", made))
+    return views
+
+
+def _copies(faces: Faces, doors: list[Change], seed: int) -> NDArray[np.uint8]:
     """Each face once more, at a door that is dealt out by chance."""
-    doors = [drawn(number, seed)[1] for number in range(_COPY_DOORS)]
-    dealt = np.random.default_rng(seed).integers(0, _COPY_DOORS, len(taught.people))
-    shown = zip(taught.chips, taught.points, dealt, strict=True)
+    dealt = np.random.default_rng(seed).integers(0, len(doors), len(faces.people))
+    shown = zip(faces.chips, faces.points, dealt, strict=True)
     return np.stack(
         [
             doors[door](chip, points, np.random.default_rng([seed, number]))
@@ -185,55 +270,76 @@ def _at_doors(
 
 def _trained(
     trunks: Trunks,
-    clean: Templates,
-    copies: Templates,
+    before: Join,
+    views: list[Templates],
     people: NDArray[np.str_],
     arguments: argparse.Namespace,
 ) -> Join:
-    """The shipped join, trained on by CosFace on faces and their copies (n, k) of people (n,)."""
+    """The join `before`, trained on photographs and copies (n, k), `views`, of people (n,)."""
     # One trunk's values are much longer; each is brought to a mean length of 1.
-    parts = np.split(clean, np.cumsum(trunks.widths)[:-1], axis=1)
+    parts = np.split(views[0], np.cumsum(trunks.widths)[:-1], axis=1)
     means = [np.linalg.norm(part, axis=1).mean() for part in parts]
     scale = np.repeat([1 / mean for mean in means], trunks.widths)
-    ones = np.ones((2 * len(clean), 1))
-    x = np.concatenate([np.concatenate([clean, copies]) * scale, ones], axis=1).astype(np.float32)
-    start = np.concatenate(
-        [trunks.join.kernel / scale[:, np.newaxis], trunks.join.bias[np.newaxis]]
-    )
-    start /= np.linalg.norm(x[: len(clean)] @ start, axis=1).mean()
+    ones = np.ones((len(people), 1))
+    rows = [np.concatenate([view * scale, ones], axis=1).astype(np.float32) for view in views]
+    start = np.concatenate([before.kernel / scale[:, np.newaxis], before.bias[np.newaxis]])
+    start /= np.linalg.norm(rows[0] @ start, axis=1).mean()
+    wanted = before.templates(views[0])
     who = np.unique(people, return_inverse=True)[1]
-    y = np.concatenate([who, who])
     sums = np.zeros((who.max() + 1, start.shape[1]))
-    np.add.at(sums, who, trunks.join.templates(clean))
+    np.add.at(sums, who, wanted)
     base = tf.constant(start, tf.float32)
     change, centres = tf.Variable(tf.zeros_like(base)), tf.Variable(sums.astype(np.float32))
     centres.assign(tf.math.l2_normalize(centres, 1))
-    of_join = keras.optimizers.Adam(arguments.learning_rate)
-    of_centres = keras.optimizers.Adam(_CENTRES_LEARNING_RATE)
+    generator = np.random.default_rng(arguments.seed)
+    steps = len(_epoch(who, generator)) // _BATCH * arguments.epochs
+    falling = keras.optimizers.schedules.CosineDecay
+    of_join = keras.optimizers.Adam(falling(arguments.learning_rate, steps))
+    of_centres = keras.optimizers.Adam(falling(_CENTRES_LEARNING_RATE, steps))
 
     @tf.function(reduce_retracing=True)
-    def step(rows: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+    def step(clean: tf.Tensor, copies: tf.Tensor, own: tf.Tensor, held: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            templates = tf.math.l2_normalize(rows @ (base + change), 1)
-            cosines = templates @ tf.transpose(tf.math.l2_normalize(centres, 1))
+            photographs, made = (
+                tf.math.l2_normalize(seen @ (base + change), 1) for seen in (clean, copies)
+            )
             hot = tf.one_hot(own, len(sums))
-            logits = _SCALE * (cosines - _MARGIN * hot)
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(hot, logits))
-            loss += _DECAY * tf.reduce_sum(change * change)
+            middles = tf.transpose(tf.math.l2_normalize(centres, 1))
+            loss = _DECAY * tf.reduce_sum(change * change)
+            for templates in (photographs, made):
+                logits = _SCALE * (templates @ middles - _MARGIN * hot)
+                loss += tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(hot, logits)) / 2
+            before = held @ tf.transpose(held)
+            for one, two in ((photographs, photographs), (made, photographs), (made, made)):
+                loss += _HOLD * tf.reduce_mean((one @ tf.transpose(two) - before) ** 2)
         slopes = tape.gradient(loss, [change, centres])
         of_join.apply_gradients([(slopes[0], change)])
         of_centres.apply_gradients([(slopes[1], centres)])
         return loss
 
-    generator, size = np.random.default_rng(arguments.seed), min(_BATCH, len(x))
     for epoch in range(arguments.epochs):
-        order = generator.permutation(len(x))
+        order = _epoch(who, generator)
+        which = generator.integers(1, len(rows), len(people))
+        losses = []
         # Without the rest that fills no batch.
-        batches = np.split(order[: len(x) // size * size], len(x) // size)
-        losses = [float(step(x[rows], y[rows].astype(np.int32))) for rows in batches]
+        for some in np.split(order[: len(order) // _BATCH * _BATCH], len(order) // _BATCH):
+            copies = np.stack([rows[which[row]][row] for row in some])
+            losses.append(
+                float(step(rows[0][some], copies, who[some].astype(np.int32), wanted[some]))
+            )
         _say(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}")
-    learned = start + change.numpy()
+    learned = start + arguments.share * change.numpy()
     return Join(learned[:-1] * scale[:, np.newaxis], learned[-1])
+
+
+def _epoch(who: NDArray[np.intp], generator: np.random.Generator) -> NDArray[np.intp]:
+    """Rows in an order by chance in which a person's stand together, and of nobody too many."""
+    rows = generator.permutation(len(who))
+    turn = generator.permutation(int(who.max()) + 1)
+    rows = rows[np.argsort(turn[who[rows]], kind="stable")]
+    first = np.r_[True, who[rows[1:]] != who[rows[:-1]]]
+    count = np.arange(len(rows))
+    return np.asarray(rows[count - np.maximum.accumulate(np.where(first, count, 0)) < _MOST_OF_ONE])
 
 
 def _judged(
@@ -273,11 +379,13 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--faces", type=Path, required=True)
+    parser.add_argument("--also", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--kept", type=Path)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--model", type=Path, default=default_model_dir())
+    parser.add_argument("--share", type=float, default=0.5)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--model", type=Path, default=model_dir("mobileface-2"))
     parser.add_argument("--people", type=int)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
