@@ -278,11 +278,11 @@ class FaceDocument(About):
     default: VariantName
     tune_among: Annotated[tuple[VariantName, ...], Field(min_length=1)]
     tools: Mapping[str, str] = Field(default={}, description="versions, by package")
-    common: Directions | None = Field(
+    common: Annotated[str, StringConstraints(max_length=200_000)] | None = Field(
         default=None,
         description="base64 of little-endian float32 (k, template_size), rows of length 1 and at "
         "right angles: what pictures of one light or camera have in common, and a door takes out "
-        "of templates before it compares them",
+        "of templates before it compares them; empty where nothing is to be taken out",
     )
     common_stretch: CommonStretch | None = Field(
         default=None,

@@ -338,6 +338,22 @@ def test_a_manifest_with_a_stretch_and_no_directions_is_refused() -> None:
         parse_part(FaceDocument, written)
 
 
+def test_a_manifest_may_take_nothing_out_and_only_stretch(
+    monkeypatch: pytest.MonkeyPatch, model: FaceModel
+) -> None:
+    whole = model.manifest.document
+    nothing = parse_part(FaceDocument, whole.model_dump(mode="json") | {"common": ""})
+    monkeypatch.setattr(model, "manifest", replace(model.manifest, document=nothing))
+    door = any_door(model)
+    assert door is not None
+    assert door.stretch is not None
+    assert door.directions.shape == (0, model.template_size)
+    rows = np.random.default_rng(3).normal(size=(5, model.template_size)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    longer = door.stretch.factors(rows).reshape(-1, 1)
+    assert np.allclose(door.settled(rows), rows * longer, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["mobileface-2", "mobileface-large"])
 def test_a_door_that_is_not_calibrated_is_stricter_with_faces_that_look_like_bad_doors(
     name: str,
