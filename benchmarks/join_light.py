@@ -1,7 +1,7 @@
 """Teach the join of mobileface-2 made light, held near what it says of photographs, and judge it.
 
-python benchmarks/join_light.py --faces lfw.npz --also celeba.npz --out join_light.npz \
-    [--kept values.npz] [--share 0.5] [--learning-rate 3e-4] [--epochs 16] [--model DIR] \
+python benchmarks/join_light.py --faces lfw.npz --also celeba.npz --model DATA/mobileface-2 \
+    --out join_light.npz [--kept values.npz] [--share 0.5] [--learning-rate 3e-4] [--epochs 16] \
     [--people N] [--seed N]
 
 The join is the one linear layer from the trunks' values (1,024) to a template (256); the trunks
@@ -9,23 +9,22 @@ stay as they are, so a picture goes through them once and the training takes min
 the faces of folds 1-6 and of half of the people of --also, which known_faces.py found, and from two
 copies of each, as doors drawn by chance (common_stretch.py) would show it: one by any of 1,000
 doors, one by any of 600 that are dark or a studio. Whoever resembles somebody who is judged is left
-out. It starts from the shipped join with the manifest's `common` directions taken out, and is held
-near it. The loss is CosFace (Wang et al. 2018) on faces and copies, and the squared difference of
-cosines from those that the start gives to the same photographs: of photographs with each other, of
-copies with photographs, of copies with each other. What is kept is --share of the way from the
+out. It starts from the join of --model with its manifest's `common` directions taken out, and is
+held near it. The loss is CosFace (Wang et al. 2018) on faces and copies, and the squared difference
+of cosines from those that the start gives to the same photographs: of photographs with each other,
+of copies with photographs, of copies with each other. What is kept is --share of the way from the
 start to what was learned, which is a linear layer as well.
 
 Judged are all pairs of folds 7-8 by cosine: on photographs, and at each door of domains.py with at
 most two faces a person; and all pairs of the other half of --also. TAR is at thresholds of each
 door's own strangers; "times the promise" is how often strangers match there at the thresholds from
-photographs, as a multiple of the rate. The shipped templates stand beside, as they are and without
-the `common` directions.
+photographs, as a multiple of the rate. The templates of --model stand beside, as they are and
+without the `common` directions.
 
 The values are kept in --kept, so that a run can be continued and other settings take minutes;
---people takes N people of each part, for a trial. --out holds `kernel` (values, 256) and `bias`:
-a template is values @ kernel + bias, brought to length 1. Thresholds, head, directions and
-everybody enrolled belong to the old join: to ship another, all have to be made anew. One JSON
-object on stdout, a table and progress on stderr.
+--people takes N people of each part, for a trial. --out holds `kernel` (values, 256) and `bias`: a
+template is values @ kernel + bias, brought to length 1. pair_light.py makes a network of it. One
+JSON object on stdout, a table and progress on stderr.
 """
 
 from __future__ import annotations
@@ -54,7 +53,6 @@ from oneglance.faces.calibration.setup import common_of
 from oneglance.faces.evaluation.thresholds import all_pairs
 from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.litert import interpreter_class
-from oneglance.models import model_dir
 from oneglance.training.faces import siamese_training
 
 _TRAIN, _CHECK = (1, 2, 3, 4, 5, 6), (7, 8)
@@ -385,7 +383,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--share", type=float, default=0.5)
     parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--model", type=Path, default=model_dir("mobileface-2"))
+    parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--people", type=int)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
