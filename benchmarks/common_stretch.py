@@ -1,7 +1,7 @@
 """How much longer a door without a calibration makes a template, fitted on made doors.
 
-python benchmarks/common_stretch.py --faces lfw.npz --out models/mobileface-2 \
-    [--folds 1,2,3,4,5,6] [--model DIR] [--seed N]
+python benchmarks/common_stretch.py --faces lfw.npz --out models/mobileface-3 \
+    [--folds 1,2,3,4,5,6] [--ridge 0.01] [--good -0.2] [--model DIR] [--seed N]
 
 For the manifest's `common_stretch`: a constant, a linear and a few squared terms of a template,
 which together say how much longer it has to be so that strangers match as often as promised at
@@ -55,9 +55,6 @@ _AT_DRAWN, _AT_GOOD, _AT_NAMED = 240, 500, 600
 _SQUARED = 8
 # Squares of a unit vector's parts are small beside the parts; this evens what the ridge costs them.
 _SQUARES_COUNT = 3.0
-_RIDGE = 0.1
-# What good pictures are to get: so far below nothing that few of them reach it by chance.
-_GOOD = -0.1
 _TURNS = 6
 # By how much strangers' scores near a threshold fall, for each whole length that is added.
 _SCORE_PER_LENGTH = 25.0
@@ -83,7 +80,7 @@ def main() -> None:
         MadeDoor(name, good, encoded(faces.seen(name, change, arguments.seed), model))
         for name, good, change, faces in _all_doors(arguments)
     ]
-    stretch = fitted(doors, model, common_of(model))
+    stretch = fitted(doors, model, common_of(model), arguments.ridge, arguments.good)
     for door in doors:
         longer = stretch.factors(door.templates) - 1
         _say(f"{door.name}: {np.quantile(longer, [0.1, 0.5, 0.9]).round(3)} longer")
@@ -216,7 +213,9 @@ def _all_doors(arguments: argparse.Namespace) -> list[tuple[str, bool, Change, F
     return doors + [(name, False, change, some(_AT_DRAWN)) for name, change in chances]
 
 
-def fitted(doors: list[MadeDoor], model: FaceModel, common: Templates) -> Stretch:
+def fitted(
+    doors: list[MadeDoor], model: FaceModel, common: Templates, ridge: float, below: float
+) -> Stretch:
     """The stretch with which strangers at these doors match as often as promised."""
     means = np.stack([_unit(door.templates).mean(0) for door in doors])
     directions = np.asarray(np.linalg.svd(means, full_matrices=False)[2][:_SQUARED], np.float32)
@@ -225,14 +224,14 @@ def fitted(doors: list[MadeDoor], model: FaceModel, common: Templates) -> Stretc
     good = np.array([door.good for door in doors])
     # Good pictures count as much as all others together.
     of_door = np.where(good, sizes[~good].sum() / sizes[good].sum(), 1.0)
-    solve = _ridge(told, np.repeat(of_door, sizes))
+    solve = _ridge(told, np.repeat(of_door, sizes), ridge)
 
     def over(door: MadeDoor, longer: Callable[[Templates], Templates]) -> float:
         return _over(settled(door.templates, common) * longer(door.templates), model)
 
     needs = np.array(
         [
-            _GOOD if door.good else max(0.0, over(door, np.ones_like) / _SCORE_PER_LENGTH)
+            below if door.good else max(0.0, over(door, np.ones_like) / _SCORE_PER_LENGTH)
             for door in doors
         ]
     )
@@ -240,7 +239,7 @@ def fitted(doors: list[MadeDoor], model: FaceModel, common: Templates) -> Stretc
     for turn in range(_TURNS):
         left = np.array([0.0 if door.good else over(door, stretch.factors) for door in doors])
         _say(f"turn {turn}: scores at most {left.max():.2f} too high, {left.mean():.2f} on average")
-        needs = np.maximum(_GOOD, needs + _STEP * left / _SCORE_PER_LENGTH)
+        needs = np.maximum(below, needs + _STEP * left / _SCORE_PER_LENGTH)
         stretch = solve(np.repeat(needs, sizes), directions)
     return stretch
 
@@ -255,14 +254,14 @@ def _terms(templates: Templates, directions: Templates) -> NDArray[np.float64]:
 
 
 def _ridge(
-    terms: NDArray[np.float64], weights: NDArray[np.float64]
+    terms: NDArray[np.float64], weights: NDArray[np.float64], ridge: float
 ) -> Callable[[NDArray[np.float64], Templates], Stretch]:
     """A function that fits what is wanted (n,) of `terms` (n, d + k) by a ridge regression."""
     shares = weights / weights.sum()
     mean = shares @ terms
     centred = terms - mean
     spread = (centred * shares[:, np.newaxis]).T @ centred
-    damped = spread + _RIDGE * np.trace(spread) / len(spread) * np.eye(len(spread))
+    damped = spread + ridge * np.trace(spread) / len(spread) * np.eye(len(spread))
 
     def solve(wanted: NDArray[np.float64], directions: Templates) -> Stretch:
         usual = float(shares @ wanted)
@@ -309,6 +308,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=folds_of, default=[1, 2, 3, 4, 5, 6])
+    parser.add_argument("--ridge", type=float, default=0.01)
+    parser.add_argument("--good", type=float, default=-0.2)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--seed", type=int, default=99)
     return parser.parse_args()

@@ -34,7 +34,7 @@ RATES = ("1e-2", "1e-3", "1e-4", "1e-5")
 # A rate supported by fewer impostor pairs than this is not reported.
 _LEAST_MATCHES = 5
 # Ours, with the model of this name.
-MODELS = {"ours": "mobileface-2", "large": "mobileface-large"}
+MODELS = {"ours": "mobileface-3", "large": "mobileface-large"}
 CONTENDERS = (*MODELS, "blazeface", "sface", "face_recognition")
 _DRAWS = 1000
 _AT_ONCE = 100

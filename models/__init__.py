@@ -3,9 +3,9 @@
 from importlib.resources import files
 from pathlib import Path
 
-DEFAULT_MODEL = "mobileface-2"
+DEFAULT_MODEL = "mobileface-3"
 # Those of faces, each more accurate and slower than the one before.
-FACE_MODELS = ("mobileface-small", "mobileface-2", "mobileface-large")
+FACE_MODELS = ("mobileface-small", "mobileface-3", "mobileface-large")
 LIVENESS_MODEL = "liveness-1"
 
 

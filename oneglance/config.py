@@ -181,7 +181,7 @@ class ModelConfig(Section):
     `choice_file` is taken.
     """
 
-    name: Literal["mobileface-small", "mobileface-2", "mobileface-large"] | None = None
+    name: Literal["mobileface-small", "mobileface-3", "mobileface-large"] | None = None
     folder: Path | None = None
     threads: Annotated[int, Field(ge=1, le=16)] = 1
     variant: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None

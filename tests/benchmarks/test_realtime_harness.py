@@ -119,7 +119,7 @@ def test_the_central_face_is_large_and_near_the_middle(
 
 def test_the_work_of_the_encoder_is_counted_from_its_own_shapes() -> None:
     # MobileFaceNet (Chen et al., 2018) has 221 million at 128 values, 112 px.
-    for name, trunks in (("mobileface-small", 1), ("mobileface-2", 2)):
+    for name, trunks in (("mobileface-small", 1), ("mobileface-3", 2)):
         folder = model_dir(name)
         work = macs(folder / read_manifest(folder).encoder.name, "encode")
         assert trunks * 200e6 < work < trunks * 260e6

@@ -96,7 +96,6 @@ def test_from_kept_strangers_to_a_stricter_door(
 ) -> None:
     general = door_of(door, model)
     assert general is not None
-    assert len(general.directions) > 1
     assert general.stretch is not None
     assert f"{STRANGERS + 1} strangers are kept" in finding(door)[1]
     before = rule_of(door, model, general).bar(1)
@@ -133,6 +132,7 @@ def test_from_kept_strangers_to_a_stricter_door(
         aside = door_of(door, model)
     assert aside is not None
     assert np.array_equal(aside.directions, general.directions)
+    assert aside.stretch is not None
     assert calibrated_door(door, model) is None
     write_calibration(door.calibration_file, replace(kept, door=general), model.model_id, key)
     hashes.append(policy_hash(door, calibrated_door(door, model)))
@@ -331,7 +331,7 @@ def test_a_manifest_with_directions_that_are_none_is_refused(
 
 
 def test_a_manifest_with_a_stretch_and_no_directions_is_refused() -> None:
-    written = json.loads((model_dir("mobileface-2") / "manifest.json").read_text())
+    written = json.loads((model_dir("mobileface-3") / "manifest.json").read_text())
     assert parse_part(FaceDocument, written).common_stretch is not None
     del written["common"]
     with pytest.raises(ValueError, match="without common"):
@@ -354,7 +354,7 @@ def test_a_manifest_may_take_nothing_out_and_only_stretch(
     assert np.allclose(door.settled(rows), rows * longer, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mobileface-2", "mobileface-large"])
+@pytest.mark.parametrize("name", ["mobileface-3", "mobileface-large"])
 def test_a_door_that_is_not_calibrated_is_stricter_with_faces_that_look_like_bad_doors(
     name: str,
 ) -> None:
