@@ -37,7 +37,7 @@ from rich.progress import track
 
 from oneglance.clocks import Clocks
 from oneglance.config import Config, LivenessConfig
-from oneglance.contract.messages import PRESENTATION_ATTACK, Hint
+from oneglance.contract.messages import PRESENTATION_ATTACK, TOO_FEW_PICTURES, Hint
 from oneglance.daemon.build import build_pipeline
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.camera.recordings import Video
@@ -365,7 +365,7 @@ def row(cases: Iterable[Case]) -> dict[str, Any]:
 def _undecided(case: Case) -> bool:
     """Whether liveness reached no answer in all the time that a visit has for it."""
     answered_s = case.passive.answered_s
-    refused = case.passive.answers[:1] == (PRESENTATION_ATTACK,)
+    refused = case.passive.answers[:1] in {(PRESENTATION_ATTACK,), (TOO_FEW_PICTURES,)}
     return refused and answered_s is not None and answered_s >= UNDECIDED_S
 
 

@@ -42,7 +42,7 @@ from rich.progress import track
 
 from oneglance.clocks import Clocks
 from oneglance.config import Config, LivenessConfig
-from oneglance.contract.messages import PRESENTATION_ATTACK, Step
+from oneglance.contract.messages import PRESENTATION_ATTACK, TOO_FEW_PICTURES, Step
 from oneglance.daemon.build import build_pipeline
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import Pipeline
@@ -137,7 +137,8 @@ class Case:
     @property
     def matched(self) -> bool:
         """Whether the face was recognised, so that liveness had a say."""
-        return bool(self.asked) or self.answer in {"accepted", PRESENTATION_ATTACK}
+        told = {"accepted", PRESENTATION_ATTACK, TOO_FEW_PICTURES}
+        return bool(self.asked) or self.answer in told
 
     @property
     def accepted(self) -> bool:

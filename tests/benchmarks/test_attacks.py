@@ -5,7 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from attacks import ROUND, Case, Outcome, Plan, errors_at, read_cases, row, summary, table
+import pytest
+from attacks import (
+    ROUND,
+    UNDECIDED_S,
+    Case,
+    Outcome,
+    Plan,
+    errors_at,
+    read_cases,
+    row,
+    summary,
+    table,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,3 +116,10 @@ def test_beside_another_model_tells_who_only_one_of_them_was_wrong_about() -> No
     assert (told["apcer"]["wrong_only_here"], told["apcer"]["wrong_only_beside"]) == (0, 1)
     assert told["errors_by_kind"] == {"phone_replay": [2, 2], "visit": [1, 2]}
     assert "beside" not in summary([Case(9001, "visit", 15.0, known, accepted)])
+
+
+@pytest.mark.parametrize("reason", ["presentation_attack", "too_few_pictures"])
+def test_who_was_not_judged_in_time_is_wrong_and_undecided_by_whatever_reason(reason: str) -> None:
+    known, late = Outcome(("accepted",), 0.1), Outcome((reason,), None, answered_s=UNDECIDED_S)
+    told = summary([Case(9001, "visit", 3.0, known, late)])["bpcer"]
+    assert (told["errors"], told["undecided"], told["never_judged"]) == (1, 1, 0)

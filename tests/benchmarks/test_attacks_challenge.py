@@ -83,6 +83,7 @@ def test_a_film_that_fits_shows_what_is_asked_and_one_of_moves_knows_no_prompt()
 
 def test_only_who_came_that_far_counts_for_a_part() -> None:
     cases = [
+        case(0, "print_turned", "too_few_pictures", asked=False),
         case(1, "print_turned", "presentation_attack", asked=False),
         case(2, "print_turned", "not_recognised", asked=False),
         case(3, "film_to_fit", "presentation_attack", done=True),
@@ -93,10 +94,10 @@ def test_only_who_came_that_far_counts_for_a_part() -> None:
     attacks = row(one for one in cases if one.attack)
     counts = {part: (of["count"], of["of"]) for part, of in attacks.items()}
     assert counts == {
-        "passive": (3, 4),
+        "passive": (3, 5),
         "challenge_of_passive": (2, 3),
         "alive_of_done": (1, 2),
-        "accepted": (1, 4),
+        "accepted": (1, 5),
     }
     figures = summary(cases)
     assert figures["visits"]["accepted"]["count"] == 1
