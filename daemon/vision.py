@@ -155,10 +155,10 @@ class Vision(threading.Thread):
         """Let verdicts leave, count those that may, and tell the screen."""
         for report in reports:
             for one in report.broken_off:
-                if self._entrance is not None:
-                    self._entrance.broke_off(one.reason)
-                self.broken_off_for[one.reason] += 1
-                log.info("visit %s: broken off, %s", one.visit_id, one.reason)
+                # Whoever goes in with somebody else must raise no alarm.
+                if self._entrance is None or self._entrance.broke_off(one.reason):
+                    self.broken_off_for[one.reason] += 1
+                    log.info("visit %s: broken off, %s", one.visit_id, one.reason)
             for view in report.tracks:
                 # While nobody can be accepted, a claim that runs out says nothing about whoever
                 # made it.

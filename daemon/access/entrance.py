@@ -352,18 +352,20 @@ class Entrance:
                 self._fail(claim, now_s)
         self._keep(now_s)
 
-    def broke_off(self, reason: str) -> None:
+    def broke_off(self, reason: str) -> bool:
         """A visitor did not wait for this rejection: it costs the same, or such tries were free.
 
-        What becomes of a claim is told when that ends. Who is being enrolled tries nothing, nor
-        does who goes in with somebody else.
+        False if it was no try: what becomes of a claim is told when that ends, and who is being
+        enrolled tries nothing, nor does who goes in with somebody else.
         """
         now_s = self._monotonic_s()
         with self._lock:
             goes_in = now_s - self._let_in_s < GOES_IN_S
-            if self._claim is None and now_s >= self._paused_until_s and not goes_in:
-                self._fail_face(reason, now_s)
+            if self._claim is not None or now_s < self._paused_until_s or goes_in:
+                return False
+            self._fail_face(reason, now_s)
         self._keep(now_s)
+        return True
 
     def say(self, issued_at: datetime) -> AccessState | None:
         """What to tell the screen now; None if it knows already."""

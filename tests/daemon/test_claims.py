@@ -364,7 +364,7 @@ def test_a_claim_that_nobody_tried_costs_nothing(door: Door) -> None:
 
 
 def test_a_try_that_is_broken_off_costs_what_its_refusal_would(door: Door) -> None:
-    door.entrance.broke_off("presentation_attack")
+    assert door.entrance.broke_off("presentation_attack")
     assert door.waits() == {"face": 4}
     door.open()
     assert door.waits() == {"face": 4}
@@ -380,23 +380,23 @@ def test_what_is_broken_off_in_a_claim_is_the_claims_and_in_an_enrolment_nobodys
     assert door.badge("A1") == "ok"
     standing = door.turn()
     door.entrance.tried(standing.claim)
-    door.entrance.broke_off("presentation_attack")
+    assert not door.entrance.broke_off("presentation_attack")
     door.now_s += 10
     door.turn()
     assert set(read_attempts(door.file).counts) == {"badge", standing.claim.key}
     door.entrance.reset({}, ADMIN)
     door.entrance.pause(5)
-    door.entrance.broke_off("presentation_attack")
+    assert not door.entrance.broke_off("presentation_attack")
     assert door.waits() == {}
 
 
 def test_who_goes_in_with_somebody_else_has_broken_nothing_off(door: Door) -> None:
     door.ends(person_id="ada")
     door.now_s += GOES_IN_S - 1
-    door.entrance.broke_off("presentation_attack")
+    assert not door.entrance.broke_off("presentation_attack")
     assert door.waits() == {}
     door.now_s += 1
-    door.entrance.broke_off("presentation_attack")
+    assert door.entrance.broke_off("presentation_attack")
     assert door.waits() == {"face": 4}
 
 

@@ -243,17 +243,22 @@ class Seeing:
         return [view.verdict for view in views if view.verdict is not None]
 
 
+def entrance_of(bench: Bench, folder: Path) -> Entrance:
+    """The entrance of a door as it is configured by default, by the bench's clock."""
+    return Entrance(
+        AccessConfig(),
+        folder / "attempts",
+        CredentialFile(folder / "credentials", TemplateKey(bytes(32))),
+        Unlogged(),
+        lambda: bench.now_s,
+    )
+
+
 def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
     bench: Bench, stage: Stage, gallery: Snapshot, tmp_path: Path
 ) -> None:
     only_obama = gallery.only("obama")
-    entrance = Entrance(
-        AccessConfig(),
-        tmp_path / "attempts",
-        CredentialFile(tmp_path / "credentials", TemplateKey(bytes(32))),
-        Unlogged(),
-        lambda: bench.now_s,
-    )
+    entrance = entrance_of(bench, tmp_path)
     seeing = Seeing(bench, entrance)
     both = stage.frame(("biden.jpg", 160.0, 240.0), ("obama2.jpg", 480.0, 240.0))
     alone = stage.frame(("biden.jpg", 160.0, 240.0))
@@ -273,13 +278,7 @@ def test_a_stranger_who_stays_keeps_nobody_beside_them_waiting_for_ever(
 def test_whoever_takes_a_picture_away_in_time_waits_like_one_who_was_refused(
     bench: Bench, stage: Stage, gallery: Snapshot, tmp_path: Path
 ) -> None:
-    entrance = Entrance(
-        AccessConfig(),
-        tmp_path / "attempts",
-        CredentialFile(tmp_path / "credentials", TemplateKey(bytes(32))),
-        Unlogged(),
-        lambda: bench.now_s,
-    )
+    entrance = entrance_of(bench, tmp_path)
     bench.pipeline.liveness = judging(0.0)
     seeing = Seeing(bench, entrance)
     only_obama, empty = gallery.only("obama"), stage.frame()
@@ -292,6 +291,20 @@ def test_whoever_takes_a_picture_away_in_time_waits_like_one_who_was_refused(
         seeing.show(empty, only_obama, round(wait.seconds * FPS) + 1)
     assert seeing.vision.broken_off_for == {"presentation_attack": 3}
     assert seeing.vision.rejected == 0
+
+
+def test_who_goes_in_with_somebody_else_raises_no_alarm(
+    bench: Bench, stage: Stage, gallery: Snapshot, tmp_path: Path
+) -> None:
+    entrance = entrance_of(bench, tmp_path)
+    bench.pipeline.liveness = judging(0.0)
+    seeing = Seeing(bench, entrance)
+    only_obama = gallery.only("obama")
+    entrance.concluded(Verdict("visit-1", "ada", 9.0, 1.0, ""), None)
+    assert seeing.show(stage.frame(OBAMA), only_obama, 5) == []
+    assert seeing.show(stage.frame(), only_obama, round(LEAVE_S * FPS) + 2) == []
+    assert entrance.state(NOW).waits == ()
+    assert seeing.vision.broken_off_for == {}
 
 
 def test_who_is_being_looked_at_when_somebody_else_fails_is_looked_at_to_the_end(
