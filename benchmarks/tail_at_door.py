@@ -103,7 +103,8 @@ def main() -> None:
             ("fused, as encoded", gallery, faces.templates),
             ("fused, settled", door.settled(gallery), settled),
         ):
-            found[name] = against(rows, owners, probes, faces.people, model, limits[0], same)
+            compare = model.compare
+            found[name] = against(rows, owners, probes, faces.people, compare, limits[0], same)
         told["sets"][file.stem] = told_of({k: [v] for k, v in found.items()}, limits, _encoded)
         for name, one in found.items():
             pooled.setdefault(name, []).append(one)
@@ -160,17 +161,20 @@ def against(
     owners: NDArray[np.str_],
     probes: Rows,
     people: NDArray[np.str_],
-    model: FaceModel,
+    compare: Callable[[Rows, Rows], Rows],
     floor: float,
     same: SamePeople,
 ) -> Compared:
-    """Every probe of these `people`, against everybody else's rows."""
+    """Every probe of these `people`, against everybody else's rows.
+
+    `compare` gives scores (r, n) of rows (r, d) and probes (n, ...).
+    """
     kinds, person = np.unique(np.concatenate([owners, people]), return_inverse=True)
     owner, person = np.split(person, [len(owners)])
     scores, first, second = [], [], []
     pairs = 0
     for start in range(0, len(rows), _ROWS):
-        found = model.compare(rows[start : start + _ROWS], probes)
+        found = compare(rows[start : start + _ROWS], probes)
         strange = owner[start : start + _ROWS, np.newaxis] != person
         pairs += int(strange.sum())
         row, column = np.nonzero(strange & (found >= floor))
