@@ -2,7 +2,7 @@
 
 python benchmarks/gallery_size.py --faces lfw.npz --faces celeba.npz \
     --same benchmarks/same_people.csv [--model DIR --anew [--kept FOLDER]] [--people N] [--each N] \
-    [--kept-back N] [--galleries N] [--bar-for ROWS]
+    [--kept-back N] [--galleries N] [--bar-for ROWS ...]
 
 The files are those of known_faces.py; with --anew the chips are encoded by the model of --model,
 and what was encoded is kept in FOLDER. From each set `--people` people (as many as it has) with
@@ -59,8 +59,8 @@ class Row:
     faces: str
     far: float
     rows: int
+    bar_for: int
     threshold: float
-    last: float
     strangers: dict[str, dict[str, float]] = field(default_factory=dict)
     honest: dict[str, float | tuple[float, float]] = field(default_factory=dict)
     lost: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -114,17 +114,13 @@ def _measured(
     kept_back = max(args.each, args.kept_back)
     enough = [who for who, pictures in of.items() if len(pictures) >= kept_back]
     size = min(args.people, len(enough))
-    rows_told = args.bar_for or size
-    rules = []
-    for far in FARS:
-        rule = Rule(far, FRAMES, PATIENCE_S, tail)
-        try:
-            rule.bar(rows_told)
-        except UnsupportedTargetError as error:
-            print(f"{name}: {error.what}", file=sys.stderr)
-            continue
-        rules.append(rule)
-    counts = [_Counted(rule, size, rows_told) for rule in rules]
+    counts = []
+    for rows_told in args.bar_for or [size]:
+        for far in FARS:
+            try:
+                counts.append(_Counted(Rule(far, FRAMES, PATIENCE_S, tail), size, rows_told))
+            except UnsupportedTargetError as error:
+                print(f"{name}: {error.what}", file=sys.stderr)
     nearest = min(count.bar.near for count in counts)
     door = any_door(model)
     settle = np.asarray if door is None else door.settled
@@ -219,8 +215,8 @@ class _Counted:
             name,
             self._rule.far,
             self._size,
+            self._rows_told,
             self.bar.threshold,
-            self.bar.last,
             strangers,
             {
                 "visits": int(visits.sum()),
@@ -277,8 +273,8 @@ def _text(row: Row) -> str:
         for kind, one in row.strangers.items()
     )
     return (
-        f"{row.faces}, {row.rows} people, far {row.far:.0e}: threshold {row.threshold:.2f}, at last"
-        f" {row.last:.2f}; {strangers}; enrolled"
+        f"{row.faces}, {row.rows} people, bar for {row.bar_for}, far {row.far:.0e}:"
+        f" threshold {row.threshold:.2f}; {strangers}; enrolled"
         f" {row.honest['accepted']:.2%} of {row.honest['visits']} {row.honest['accepted_95']}"
         f" ({row.honest['as_somebody_else']} as somebody else)"
     )
@@ -297,7 +293,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--each", type=int, default=3)
     parser.add_argument("--kept-back", type=int, default=0, help="pictures that nobody comes with")
     parser.add_argument("--galleries", type=int, default=5)
-    parser.add_argument("--bar-for", type=int, help="rows, if not those of the gallery")
+    parser.add_argument(
+        "--bar-for",
+        type=int,
+        action="append",
+        metavar="ROWS",
+        help="rows, if not those of the gallery; again for another bar",
+    )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

@@ -43,7 +43,7 @@ from oneglance.daemon.sight.search import door_detector
 from oneglance.daemon.standing import Notice
 from oneglance.daemon.visit.access import Policy, permitted
 from oneglance.daemon.visit.challenges import Challenges
-from oneglance.daemon.visit.decide import Rule, Verdict
+from oneglance.daemon.visit.decide import FUSED_WORTH, UNFUSED_WORTH, Rule, Verdict
 from oneglance.daemon.voice.authority import Authority
 from oneglance.daemon.voice.challenge_shown import challenge_shown
 from oneglance.daemon.voice.commands import CommandDesk
@@ -120,7 +120,13 @@ def rule_of(config: Config, model: FaceModel, door: Door | None = None) -> Rule:
     decision = config.decision
     fitted = tail_of(model.manifest.raw["thresholds"])
     tail = fitted if door is None else CalibratedTail(fitted, door)
-    return Rule(float(decision.far), decision.frames, decision.patience_s, tail)
+    worth = FUSED_WORTH if _fuses(model) else UNFUSED_WORTH
+    return Rule(float(decision.far), decision.frames, decision.patience_s, tail, worth)
+
+
+def _fuses(model: FaceModel) -> bool:
+    """Whether the looks of a visit can be fused: where the head is what `fuse` is for."""
+    return L1Head.behind(model.compare, model.template_size) is not None
 
 
 def only_by_claim(config: Config) -> bool:
@@ -185,7 +191,7 @@ def build_pipeline(
         challenges=challenges,
         in_doubt=config.liveness.asks == "doubtful",
         settle=_as_it_is if door is None else door.settled,
-        combine=newest if L1Head.behind(model.compare, model.template_size) is None else fuse,
+        combine=fuse if _fuses(model) else newest,
         on_stage=on_stage,
     )
     return model, pipeline

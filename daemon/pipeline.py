@@ -396,7 +396,7 @@ class Pipeline:
             for face, _ in come
         ]
         with stage("compare", self._on_stage):
-            alike = most_alike(self._model, gallery, np.stack(templates), floor=bar.last)
+            alike = most_alike(self._model, gallery, np.stack(templates), floor=bar.threshold)
         for (face, moment), scores in zip(come, alike, strict=True):
             face.visit.sum_up(Summary(face.frame.at_s, moment, scores))
 

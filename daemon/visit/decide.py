@@ -13,8 +13,8 @@ accepts only when
 It rejects at once when twice `frames` looks in a row come near nobody; else when the visit has had
 all its looks, or `patience_s` has passed. Until then it goes on looking.
 
-The thresholds keep the false accepts of a whole visit below `far`, however much its frames depend
-on each other, in a gallery of that many templates: docs/decision.md.
+The threshold keeps the false accepts of a whole visit below `far` in a gallery of that many
+templates: docs/decision.md.
 """
 
 from __future__ import annotations
@@ -24,13 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oneglance.contract.messages import Factor, Liveness, Mode
-from oneglance.daemon.visit.evidence import (
-    LAST_MOMENT,
-    LOOKS_PER_FRAME_NEEDED,
-    Look,
-    Visit,
-    passed,
-)
+from oneglance.daemon.visit.evidence import LOOKS_PER_FRAME_NEEDED, Look, Visit, passed
 from oneglance.errors import GalleryError
 from oneglance.faces.model.tail import Tail
 
@@ -41,12 +35,14 @@ POOR_QUALITY = "poor_quality"
 # The other reasons: nobody is like this face, or more than one person is.
 NOT_RECOGNISED = "not_recognised"
 AMBIGUOUS = "ambiguous"
-# What share of `far` each moment but the last may take; that one may take what is left.
-SHARE, LAST_SHARE = 1 / 4, 1 / 2
+# How many comparisons the moments of a visit are worth: a stranger matches a person at any of the
+# three at most so many times as often as at one of them. Fused looks at one face, the later ones of
+# those of the earlier, are hardly worth more than one (measured, and derived: docs/decision.md,
+# "The moments of a visit"); of looks that are not fused nothing is known but how many they are.
+FUSED_WORTH, UNFUSED_WORTH = 1.5, 3.0
 # Who stands there when the door opens must be who the looks were of. How often a stranger may be
-# near enough for that: at most this much, so many times as often as a moment lets one in, and so
-# seldom that all looks of a visit together keep `far`.
-NEAR_FMR, NEAR_TIMES = 1e-4, 100
+# near enough for that: at most this much, and so seldom that all looks of a visit keep `far`.
+NEAR_FMR = 1e-4
 # This many looks in a row, per look that a decision needs, show that somebody is like nobody.
 _HOPELESS_LOOKS_PER_FRAME_NEEDED = 2
 
@@ -59,19 +55,13 @@ class UnsupportedTargetError(GalleryError):
 class Bar:
     """Scores (the head's logits) that decide in one gallery.
 
-    At or above `threshold` a person is named, at the last moment at or above `last`. A look at or
-    above `near` may show the person who was named; looks that are all below `hopeless` show a
-    stranger.
+    At or above `threshold` a person is named. A look at or above `near` may show the person who
+    was named; looks that are all below `hopeless` show a stranger.
     """
 
     threshold: float
-    last: float
     near: float
     hopeless: float
-
-    def at(self, moment: int) -> float:
-        """The score that names a person at a moment of the visit."""
-        return self.last if moment == LAST_MOMENT else self.threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +69,15 @@ class Rule:
     """How much evidence a decision needs.
 
     `far` is the rate of strangers' visits that may end accepted; `frames` looks must agree;
-    `patience_s` is how long a visitor is looked at.
+    `patience_s` is how long a visitor is looked at; the moments of a visit are worth
+    `moments_worth` comparisons.
     """
 
     far: float
     frames: int
     patience_s: float
     tail: Tail
+    moments_worth: float = FUSED_WORTH
 
     def __post_init__(self) -> None:
         if self.frames < 3:
@@ -94,12 +86,12 @@ class Rule:
             raise ValueError(f"a rate of false accepts of {self.far}")
 
     def comparison_fmr(self, templates: int) -> float:
-        """The false match rate of a comparison at a moment but the last, among `templates`.
+        """The false match rate f of a comparison among `templates`.
 
-        Each moment compares one template with N others, so that a stranger is accepted at it at a
-        rate of at most N f, and in the visit of at most the sum of its moments' (Bonferroni).
+        The moments of a visit compare a stranger with N others, and match any of them at a rate of
+        at most `moments_worth` N f.
         """
-        return self.far * SHARE / max(1, templates)
+        return self.far / (self.moments_worth * max(1, templates))
 
     @property
     def most_templates(self) -> int:
@@ -137,10 +129,9 @@ class Rule:
         fmr = self.comparison_fmr(templates)
         threshold = self.tail.threshold(fmr)
         of_each_look = self.far / (LOOKS_PER_FRAME_NEEDED * self.frames)
-        near_fmr = max(fmr, min(NEAR_FMR, NEAR_TIMES * fmr, of_each_look))
+        near_fmr = max(fmr, min(NEAR_FMR, of_each_look))
         return Bar(
             threshold,
-            last=self.tail.threshold(fmr * LAST_SHARE / SHARE),
             near=self.tail.threshold(near_fmr),
             hopeless=min(threshold, self.tail.laxest.threshold),
         )
@@ -180,17 +171,14 @@ def judge(visit: Visit, at_s: float, rule: Rule, bar: Bar) -> Verdict | None:
         return None
     looks = visit.looks
     named = [
-        (person, one)
-        for one in visit.summaries
-        for person in _reached(one.scores, bar.at(one.moment))
+        (person, one) for one in visit.summaries for person in _reached(one.scores, bar.threshold)
     ]
     people = {person for person, _ in named}
     people.update(*(_reached(look.scores, bar.threshold) for look in looks))
     if named and len(people) == 1 and looks[-1].at_s == at_s:
         person, summary = named[-1]
         if still(looks[-1].scores, person, bar):
-            score, threshold = summary.scores[person], bar.at(summary.moment)
-            return Verdict(visit.visit_id, person, score, threshold)
+            return Verdict(visit.visit_id, person, summary.scores[person], bar.threshold)
 
     def rejected(reason: str) -> Verdict:
         score = leading_score(looks)

@@ -670,7 +670,7 @@ def test_a_rejected_verification_keeps_its_score_to_itself(door: Door) -> None:
     door.badge("A1")
     claim = door.turn().claim
     assert claim is not None
-    of_one = Bar(1.5, 1.25, 1.0, 0.0)
+    of_one = Bar(1.5, 1.0, 0.0)
     rejected = verified(Verdict("v", None, 1.9, 2.0, "not_recognised"), claim, of_one)
     nobody = verified(Verdict("v", None, NOTHING_COMPARED, 1.5, "not_recognised"), claim, of_one)
     assert rejected == nobody
@@ -680,7 +680,7 @@ def test_a_rejected_verification_keeps_its_score_to_itself(door: Door) -> None:
 
 
 def test_a_patient_bar_still_decides_at_its_threshold() -> None:
-    assert patient(Bar(2.0, 1.5, 1.0, -1.0)) == Bar(2.0, 1.5, 1.0, float("-inf"))
+    assert patient(Bar(2.0, 1.0, -1.0)) == Bar(2.0, 1.0, float("-inf"))
 
 
 def test_a_door_that_looks_on_request_compares_nobody_before_it_and_once_after(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneglance.daemon.visit.decide import (
+    FUSED_WORTH,
     NOTHING_COMPARED,
     Bar,
     Rule,
@@ -28,7 +29,7 @@ from oneglance.faces.model.tail import FittedRate, ImpostorTail
 
 TAIL = ImpostorTail([FittedRate(10.0**-n, 2.0 * n, 10.0**-n) for n in (2, 3, 4, 5)])
 RULE = Rule(far=1e-3, frames=3, patience_s=3.0, tail=TAIL)
-BAR = Bar(threshold=0.0, last=-0.25, near=-0.5, hopeless=-3.0)
+BAR = Bar(threshold=0.0, near=-0.5, hopeless=-3.0)
 ALLOWED = LOOKS_PER_FRAME_NEEDED * RULE.frames
 GOOD, BAD, UNLIKE = 2.0, -1.0, -5.0
 
@@ -155,7 +156,7 @@ def test_looks_that_each_reach_the_threshold_do_not_decide_by_themselves() -> No
         assert judge(subject, i / 10, RULE, BAR) is None
 
 
-def test_a_visit_comes_to_three_moments_and_at_the_last_a_lower_score_will_do() -> None:
+def test_a_visit_comes_to_three_moments_and_the_last_may_still_accept() -> None:
     subject = visit()
     came = []
     for i in range(60):
@@ -165,12 +166,13 @@ def test_a_visit_comes_to_three_moments_and_at_the_last_a_lower_score_will_do() 
             moment = subject.moment(at_s)
             if moment is not None:
                 came.append((len(subject.looks), moment))
-                subject.sum_up(Summary(at_s, moment, {"ada": -0.2}))
+                score = BAR.threshold if moment == LAST_MOMENT else -0.2
+                subject.sum_up(Summary(at_s, moment, {"ada": score}))
         verdict = judge(subject, at_s, RULE, BAR)
         if verdict is not None:
             break
     assert came == [(3, 0), (6, 1), (ALLOWED - 1, LAST_MOMENT)]
-    assert verdict == Verdict("visit-1", "ada", -0.2, BAR.last)
+    assert verdict == accepted("visit-1", "ada", BAR.threshold)
 
 
 def test_the_last_look_may_come_a_little_late_and_is_taken_at_once() -> None:
@@ -182,7 +184,7 @@ def test_the_last_look_may_come_a_little_late_and_is_taken_at_once() -> None:
     assert subject.due(RULE.patience_s + 0.2)
     take(subject, RULE.patience_s + 0.2, ada=8.0)
     verdict = judge(subject, RULE.patience_s + 0.2, RULE, BAR)
-    assert verdict == Verdict("visit-1", "ada", pytest.approx(0.5), BAR.last)
+    assert verdict == accepted("visit-1", "ada", 0.5)
     late = visit()
     for i in range(4):
         take(late, i / 10, ada=BAD)
@@ -354,7 +356,7 @@ def test_who_was_rejected_behind_a_mask_has_time_to_take_it_off_and_looks_that_w
     assert (subject.visit_id, subject.decided) == ("visit-1", True)
     subject.covered = False
     verdict = watch(subject, [{"ada": GOOD}] * 40, start_s=20.0)
-    assert verdict == Verdict("visit-2", "ada", pytest.approx(GOOD), BAR.last)
+    assert verdict == accepted("visit-2", "ada", GOOD)
     assert subject.spent
 
 
@@ -417,16 +419,17 @@ def test_a_rate_that_is_none_is_no_rule(far: float) -> None:
 
 
 def test_twice_as_many_templates_halve_the_rate_of_a_comparison() -> None:
-    assert RULE.comparison_fmr(1) == pytest.approx(1e-3 / 4)
-    assert RULE.comparison_fmr(50) == pytest.approx(1e-3 / 200)
+    assert RULE.comparison_fmr(1) == pytest.approx(1e-3 / FUSED_WORTH)
+    assert RULE.comparison_fmr(50) == pytest.approx(1e-3 / FUSED_WORTH / 50)
     assert RULE.bar(50).threshold > RULE.bar(25).threshold > RULE.bar(1).threshold
 
 
 def test_more_templates_than_the_model_can_tell_apart_are_refused_with_the_most_it_can() -> None:
-    assert RULE.most_templates == 250
-    assert RULE.bar(250).threshold == pytest.approx(TAIL.threshold(1e-6))
-    with pytest.raises(UnsupportedTargetError, match=r"251 templates are too many.*at most 250"):
-        RULE.bar(251)
+    assert RULE.most_templates == 666
+    assert TAIL.strictest_fmr == pytest.approx(1e-6)
+    assert RULE.bar(666).threshold == pytest.approx(TAIL.threshold(1e-6), abs=0.01)
+    with pytest.raises(UnsupportedTargetError, match=r"667 templates are too many.*at most 666"):
+        RULE.bar(667)
 
 
 def test_an_empty_gallery_has_a_bar_too() -> None:
@@ -461,7 +464,7 @@ def test_an_acceptance_always_stands_on_three_looks_at_one_face_that_name_one_pe
         others = [score for s in since_swap for p, score in s.items() if p != who]
         assert len(since_swap) >= RULE.frames
         assert max(others) < BAR.threshold
-        assert verdict.score >= verdict.threshold >= BAR.last
+        assert verdict.score >= verdict.threshold == BAR.threshold
         assert seen[who] >= BAR.near
         return
 

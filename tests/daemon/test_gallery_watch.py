@@ -506,7 +506,7 @@ def test_where_all_claim_to_be_somebody_more_people_count_than_could_be_searched
     closed: Closed,
 ) -> None:
     caplog.set_level("INFO")
-    rows = np.concatenate([template(model, seed) for seed in range(202)])
+    rows = np.concatenate([template(model, seed) for seed in range(534)])
 
     log = Audit(Config(gallery=gallery_file).audit_folder, clock)
 
@@ -515,7 +515,7 @@ def test_where_all_claim_to_be_somebody_more_people_count_than_could_be_searched
             gallery.enrol(name, some, model.model_id, consent_at=clock(), source="photo")
 
     enrol("Ada", rows[:60])
-    enrol("Bob", rows[60:101])
+    enrol("Bob", rows[60:267])
     decision = DecisionConfig(far="1e-5")
 
     def opened(*factors: Demand, claims: bool = True) -> GalleryWatch:
@@ -526,15 +526,15 @@ def test_where_all_claim_to_be_somebody_more_people_count_than_could_be_searched
 
     watch = opened("badge+face", "pin+face")
     assert watch.snapshot is not None
-    assert len(watch.snapshot.templates) == 101
+    assert len(watch.snapshot.templates) == 267
     assert "faces are compared under a claim alone: far 1e-05 a visit" in caplog.text
     for factors in (("face",), ("badge+face", "face")):
-        with pytest.raises(UnsupportedTargetError, match="101 templates are too many"):
+        with pytest.raises(UnsupportedTargetError, match="267 templates are too many"):
             opened(*factors)
     # A run without commands hears of no claims.
-    with pytest.raises(UnsupportedTargetError, match="at most 100"):
+    with pytest.raises(UnsupportedTargetError, match="at most 266"):
         opened("badge+face", claims=False)
     # Nor could a claim be verified of somebody who alone has too many.
-    enrol("Eve", rows[101:])
-    with pytest.raises(UnsupportedTargetError, match="101 templates are too many"):
+    enrol("Eve", rows[267:])
+    with pytest.raises(UnsupportedTargetError, match="267 templates are too many"):
         opened("badge+face", "pin+face")

@@ -16,10 +16,13 @@ from oneglance.clocks import Clocks
 from oneglance.config import CameraConfig, Config, GalleryConfig, LivenessConfig, ModelConfig
 from oneglance.converter.folder import update_manifest
 from oneglance.daemon.app import Daemon
-from oneglance.daemon.build import build_pipeline
+from oneglance.daemon.build import build_pipeline, rule_of
+from oneglance.daemon.visit.decide import FUSED_WORTH
 from oneglance.errors import ModelError
+from oneglance.faces.gallery.codes import L1Head
 from oneglance.faces.liveness.manifest import default_folder
 from oneglance.faces.model.choice import Choice, Timing, folder_digest, machine_mark, write_choice
+from oneglance.faces.model.face_model import load_model
 from oneglance.faces.model.folder import sign_folder
 from oneglance.faces.model.manifest import read_document
 from oneglance.key_files import create_key_pair, load_private_key
@@ -46,6 +49,16 @@ def test_a_door_with_a_model_key_does_not_start_on_an_unsigned_or_changed_model(
     manifest.write_text(manifest.read_text().replace("for a test", "for no test"))
     with pytest.raises(ModelError, match="signature does not match"):
         Daemon(config, mqtt=False, gallery=False).run()
+
+
+def test_three_tries_count_as_three_where_looks_are_not_fused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, config = load_model(write_folder(tmp_path / "model")), Config()
+    far = float(config.decision.far)
+    assert rule_of(config, model).comparison_fmr(4) == pytest.approx(far / FUSED_WORTH / 4)
+    monkeypatch.setattr(L1Head, "behind", lambda *_: None)
+    assert rule_of(config, model).comparison_fmr(4) == pytest.approx(far / 3 / 4)
 
 
 def test_a_door_with_a_model_key_accepts_nobody_by_a_liveness_model_it_did_not_sign(
