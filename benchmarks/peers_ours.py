@@ -15,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from oneglance.access_config import AccessConfig, AttemptsConfig
 from oneglance.clocks import Clocks
-from oneglance.config import Config, ModelConfig
+from oneglance.config import Config, LivenessConfig, ModelConfig
 from oneglance.daemon.build import build_pipeline, rule_of
 from oneglance.daemon.camera.frames import Frame
 from oneglance.faces.find.boxes import Box
@@ -29,13 +30,19 @@ from oneglance.faces.reader import read_central_face
 GALLERY = 50
 # The comparison is averaged over this many strangers: what a search costs depends on the probe.
 PROBES = 16
+# The films' heads are flat photographs, and one stranger after the other comes: as in service.py,
+# liveness is off, and none is to wait for the ones before.
+FLAT_HEADS = LivenessConfig(policy="off")
+NO_WAITS = AccessConfig(
+    attempts=AttemptsConfig(first_wait_s=0.001, longest_wait_s=0.001, longest_attack_wait_s=0.001)
+)
 
 
 class Ours:
     """See child.Contender; with the standard model, or the one of this name."""
 
     def __init__(self, model: Literal["mobileface-large"] | None = None) -> None:
-        self._config = Config(model=ModelConfig(name=model))
+        self._config = Config(model=ModelConfig(name=model), liveness=FLAT_HEADS, access=NO_WAITS)
         self._frame_s, self._began_s = 0.0, time.perf_counter()
         self._clocks = Clocks(lambda: datetime.now(UTC), self._now_s)
         self._model, self._pipeline = build_pipeline(self._config, self._clocks, at_door=False)
