@@ -47,7 +47,7 @@ LOOKS = LOOKS_PER_FRAME_NEEDED * RULE.frames
 # After how many looks there are moments in a visit of all its looks.
 MOMENTS = (3, 6, LOOKS - 1)
 FPS = 15.0
-VISITS = 20_000
+VISITS = 10_000
 NOTHING = np.zeros(1, np.float32)
 
 
@@ -111,7 +111,7 @@ def test_single_looks_match_at_the_rates_that_the_thresholds_say() -> None:
         assert (scores >= TAIL.threshold(rate)).mean() == pytest.approx(rate, rel=0.15)
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.6, 0.9, 0.96, 0.99, 1.0])
+@pytest.mark.parametrize("alike", [0.0, 0.9, 0.96, 1.0])
 @pytest.mark.parametrize("people", [1, 5])
 def test_strangers_are_let_in_less_often_than_the_target_however_alike_the_frames(
     alike: float, people: int
@@ -123,7 +123,7 @@ def test_strangers_are_let_in_less_often_than_the_target_however_alike_the_frame
     assert alike < 0.9 or accepted > 0.3 * FAR * VISITS, "hardly anybody tried: it tests nothing"
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.6, 0.8, 0.9, 0.94, 0.96, 0.98, 0.99, 1.0])
+@pytest.mark.parametrize("alike", [0.6, 0.9, 0.96, 0.99])
 def test_the_moments_of_a_visit_are_worth_no_more_comparisons_than_the_rule_says(
     alike: float,
 ) -> None:
