@@ -15,7 +15,11 @@ from oneglance.training.engine.record import command_line, record_start
 from oneglance.training.faces.aligner_run import run_aligner
 from oneglance.training.faces.face_run import run_faces
 from oneglance.training.faces.siamese_run import run_siamese
-from oneglance.training.recipes.drawing_recipes import CompactRecipe, KochRecipe
+from oneglance.training.recipes.drawing_recipes import (
+    CompactRecipe,
+    KochAllPairsRecipe,
+    KochRecipe,
+)
 from oneglance.training.recipes.inputs import inputs_of
 from oneglance.training.recipes.recipe import AlignerRecipe, FaceRecipe, Recipe, SiameseRecipe
 
@@ -30,7 +34,7 @@ def run_recipe(
     Raises ConfigError for a recipe, folder or file that does not fit, ImageError for pictures and
     ModelError for a teacher.
     """
-    if isinstance(recipe, SiameseRecipe | CompactRecipe):
+    if isinstance(recipe, SiameseRecipe | CompactRecipe | KochAllPairsRecipe):
         distribute.current().need_whole_batches(recipe.kind)
     settings = recipe.model_dump(mode="json")
     run_folder.open_run(out, settings, resume=resume)
@@ -56,5 +60,5 @@ def _run(
             return run_faces(recipe, data_dir, out, stage, begin)
         case CompactRecipe():
             return run_compact(recipe, data_dir, out, stage, begin)
-        case KochRecipe():
+        case KochRecipe() | KochAllPairsRecipe():
             return run_koch(recipe, data_dir, out, stage, begin)

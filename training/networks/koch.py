@@ -22,14 +22,18 @@ _DECAY_AN_EPOCH = 0.99
 
 
 def koch(
-    seed: int = 0, l2: Sequence[float] = (0.0,) * len(LAYERS), width: float = 1.0
+    seed: int = 0,
+    l2: Sequence[float] = (0.0,) * len(LAYERS),
+    width: float = 1.0,
+    precision: str = "float32",
 ) -> keras.Model:
     """The pair of twins: from drawings a and b (n, 105, 105, 1), values 0..255, to logits (n,).
 
     Each twin has 38,947,648 parameters, the pair 38,951,745. The layer "encoder" is the twin, with
     4,096 outputs in 0..1; "join" weights the components of |a - b|, each with its own sign. `l2`
     are the penalties of LAYERS, on weights but not on biases. `width` scales every number of
-    filters and units; 1 is the paper's network.
+    filters and units; 1 is the paper's network. `precision` is the dtype policy of all layers below
+    "dense": bfloat16's steps of 0.004 are too coarse for templates in 0..1.
     """
     layers = keras.layers
     normal = keras.initializers.RandomNormal
@@ -46,12 +50,14 @@ def koch(
         }
 
     drawings = layers.Input((DRAWING_SIZE, DRAWING_SIZE, 1), name="drawings")
-    x = layers.Rescaling(-1 / 255, offset=1.0)(drawings)
+    x = layers.Rescaling(-1 / 255, offset=1.0, dtype=precision)(drawings)
     for number, (filters, edge) in enumerate(_CONVOLUTIONS):
-        x = layers.Conv2D(int(filters * width), edge, activation="relu", **weights(number, 0.01))(x)
+        x = layers.Conv2D(
+            int(filters * width), edge, activation="relu", dtype=precision, **weights(number, 0.01)
+        )(x)
         if number < len(_CONVOLUTIONS) - 1:
-            x = layers.MaxPooling2D(2)(x)
-    x = layers.Flatten()(x)
+            x = layers.MaxPooling2D(2, dtype=precision)(x)
+    x = layers.Flatten(dtype=precision)(x)
     x = layers.Dense(int(_DENSE * width), activation="sigmoid", **weights(4, 0.2))(x)
     encoder = keras.Model(drawings, x, name="encoder")
 
@@ -64,7 +70,7 @@ def koch(
 
 @keras.saving.register_keras_serializable(package="oneglance")
 class AbsoluteDifference(keras.layers.Layer):
-    """|a - b| of two inputs (n, d)."""
+    """|a - b| of two inputs (..., d), whose shapes broadcast."""
 
     def call(self, inputs: Any) -> Any:
         """Compare component by component."""
@@ -72,8 +78,8 @@ class AbsoluteDifference(keras.layers.Layer):
         return keras.ops.abs(a - b)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """As one input."""
-        return input_shape[0]
+        """As both inputs broadcast."""
+        return tuple(b if a == 1 else a for a, b in zip(*input_shape, strict=True))
 
 
 @keras.saving.register_keras_serializable(package="oneglance")

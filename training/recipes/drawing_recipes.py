@@ -61,7 +61,15 @@ class CompactRecipe(OmniglotRecipe):
     validation_runs: Count
 
 
-class KochRecipe(OmniglotRecipe):
+class _KochRecipe(OmniglotRecipe):
+    width: Annotated[float, Field(ge=0.03125, le=1)] = 1.0
+    train_drawers: Annotated[int, Field(ge=2, le=18)]
+    validation_drawers: Annotated[int, Field(ge=2, le=18)]
+    validation_trials: Count
+    patience: Count
+
+
+class KochRecipe(_KochRecipe):
     """`koch`: the paper's network and schedule.
 
     `pairs` are drawn once, half of them the same character; an epoch shows each undistorted, and
@@ -80,8 +88,20 @@ class KochRecipe(OmniglotRecipe):
     momenta: Annotated[tuple[Share, ...], Field(min_length=6, max_length=6)]
     momentum_epochs: Count
     l2: Annotated[tuple[Share, ...], Field(min_length=6, max_length=6)]
-    width: Annotated[float, Field(ge=0.03125, le=1)] = 1.0
-    train_drawers: Annotated[int, Field(ge=2, le=18)]
-    validation_drawers: Annotated[int, Field(ge=2, le=18)]
-    validation_trials: Count
-    patience: Count
+
+
+class KochAllPairsRecipe(_KochRecipe):
+    """`koch` again, trained on all pairs of each batch, every drawing distorted anew.
+
+    An epoch is `steps` batches of `pairs` characters drawn twice, from as few alphabets as hold
+    them. The optimiser is Adam. `precision` is that of the convolutions and poolings; weights,
+    templates and loss are float32, and so is the network that remains. People, stop rule and
+    `width` are as in KochRecipe.
+    """
+
+    kind: Literal["koch-all-pairs"]
+    pairs: Annotated[int, Field(ge=2)]
+    steps: Count
+    learning_rate: Rate
+    warmup_epochs: Annotated[float, Field(ge=0)]
+    precision: Literal["float32", "mixed_bfloat16"]

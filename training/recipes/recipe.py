@@ -12,7 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from oneglance.errors import ConfigError, os_fix
-from oneglance.training.recipes.drawing_recipes import CompactRecipe, KochRecipe, OmniglotRecipe
+from oneglance.training.recipes.drawing_recipes import (
+    CompactRecipe,
+    KochAllPairsRecipe,
+    KochRecipe,
+    OmniglotRecipe,
+)
 from oneglance.training.recipes.face_sections import SAMPLERS, LossSection, SamplerSection
 
 Count = Annotated[int, Field(ge=1)]
@@ -157,13 +162,16 @@ class FaceRecipe(_Recipe):
         return self
 
 
-Recipe = AlignerRecipe | SiameseRecipe | FaceRecipe | CompactRecipe | KochRecipe
+Recipe = (
+    AlignerRecipe | SiameseRecipe | FaceRecipe | CompactRecipe | KochRecipe | KochAllPairsRecipe
+)
 _KINDS: dict[str, type[Recipe]] = {
     "aligner": AlignerRecipe,
     "siamese": SiameseRecipe,
     "faces": FaceRecipe,
     "compact": CompactRecipe,
     "koch": KochRecipe,
+    "koch-all-pairs": KochAllPairsRecipe,
 }
 
 
