@@ -51,9 +51,11 @@ VISITS = 10_000
 NOTHING = np.zeros(1, np.float32)
 
 
-def visits(alike: float, rng: np.random.Generator, count: int = VISITS) -> Templates:
-    """The looks (count, LOOKS, SIZE) of strangers; `alike` is the cosine between two looks."""
-    apart = faces((count, LOOKS), rng)
+def visits(
+    alike: float, rng: np.random.Generator, count: int = VISITS, many: int = LOOKS
+) -> Templates:
+    """The looks (count, many, SIZE) of strangers; `alike` is the cosine between two looks."""
+    apart = faces((count, many), rng)
     looks = math.sqrt(alike) * faces((count, 1), rng) + math.sqrt(1 - alike) * apart
     return np.asarray(looks / np.linalg.norm(looks, axis=-1, keepdims=True), np.float32)
 
@@ -135,6 +137,21 @@ def test_the_moments_of_a_visit_are_worth_no_more_comparisons_than_the_rule_says
     assert wilson(matches, sums[:, 0].size)[1] <= FUSED_WORTH * rate
 
 
+@pytest.mark.parametrize("alike", [0.9, 0.96, 0.99])
+def test_the_moments_of_a_visit_of_more_looks_are_worth_no_more(alike: float) -> None:
+    """With ten frames in place of three."""
+    rng = np.random.default_rng([8, int(100 * alike)])
+    rows, rate = faces((500,), rng), 1e-4
+    looks = visits(alike, rng, 3000, LOOKS_PER_FRAME_NEEDED * 10)
+    sums = [
+        compared(np.stack([fuse(visit[:count]) for visit in looks])[:, np.newaxis], rows)
+        for count in (10, 20, LOOKS_PER_FRAME_NEEDED * 10 - 1)
+    ]
+    best = np.max(sums, axis=0)
+    matches = int((best >= TAIL.threshold(rate)).sum())
+    assert wilson(matches, best.size)[1] <= FUSED_WORTH * rate
+
+
 def test_the_worst_moments_that_chance_could_arrange_let_in_twice_the_target_and_no_more() -> None:
     """Fused looks that match at their rate at each moment, and never at two in one visit.
 
@@ -170,10 +187,18 @@ def test_enrolled_people_are_accepted_whose_looks_alone_hardly_reach_the_thresho
 def test_who_takes_the_place_of_somebody_recognised_gets_in_as_seldom_as_other_strangers(
     far: float, people: int
 ) -> None:
-    """One look that is near will do, and all that a visit has may be theirs."""
+    """One look that is near will do, and all that a visit has may be theirs.
+
+    Among fewer than 8 people that would turn the door's own away: there the threshold must do.
+    """
     rule = Rule(far, 3, 3.0, TAIL)
-    bar = rule.bar(min(people, rule.most_templates))
-    assert bar.near == min(bar.threshold, TAIL.threshold(min(1e-4, far / LOOKS)))
+    people = min(people, rule.most_templates)
+    bar = rule.bar(people)
+    assert bar.near <= bar.threshold
+    if bar.near < bar.threshold:
+        assert bar.near >= TAIL.threshold(1e-4)
+    if people >= 8:
+        assert bar.near >= TAIL.threshold(far / LOOKS)
 
 
 def test_an_enrolled_person_is_hardly_ever_taken_for_another() -> None:
