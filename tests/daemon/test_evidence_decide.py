@@ -17,6 +17,7 @@ from oneglance.daemon.visit.decide import (
     Verdict,
     judge,
     leading_score,
+    still,
 )
 from oneglance.daemon.visit.evidence import (
     LAST_MOMENT,
@@ -132,6 +133,12 @@ def test_looks_that_name_different_people_are_ambiguous() -> None:
     verdict = watch(visit(), [{"ada": GOOD, "bob": BAD}, {"ada": BAD, "bob": GOOD}] * 20)
     assert verdict is not None
     assert (verdict.person_id, verdict.reason) == (None, "ambiguous")
+
+
+def test_one_look_that_somebody_else_reaches_is_enough_to_be_ambiguous() -> None:
+    """Even if that look alone does, and what all come to names one person."""
+    verdict = watch(visit(), [{"ada": GOOD, "bob": 0.0}] + [{"ada": GOOD, "bob": UNLIKE}] * 40)
+    assert verdict == rejected("visit-1", GOOD, "ambiguous")
 
 
 def test_one_bad_look_costs_time_but_not_the_visit() -> None:
@@ -395,6 +402,13 @@ def test_a_gallery_that_changes_gives_no_further_looks() -> None:
     subject.drop_evidence()
     subject.add(look(2.0, ada=BAD), same_face=True)
     assert subject.spent
+
+
+def test_a_look_shows_who_was_named_if_it_is_near_them_and_nobody_else_reaches_the_bar() -> None:
+    assert still({"ada": BAR.near, "bob": BAR.threshold - 0.1}, "ada", BAR)
+    assert not still({"ada": BAR.near - 0.1}, "ada", BAR)
+    assert not still({"ada": GOOD, "bob": BAR.threshold}, "ada", BAR)
+    assert not still({}, "ada", BAR)
 
 
 def test_scores_that_are_no_numbers_name_nobody() -> None:
