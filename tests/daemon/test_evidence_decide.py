@@ -411,6 +411,20 @@ def test_a_look_shows_who_was_named_if_it_is_near_them_and_nobody_else_reaches_t
     assert not still({}, "ada", BAR)
 
 
+@pytest.mark.parametrize("what", ["face", "gallery"])
+def test_evidence_that_is_thrown_away_gives_no_moment_back(what: str) -> None:
+    subject, came = visit(), []
+    for i in range(ALLOWED):
+        if i % 3 == 0 and what == "gallery":
+            subject.drop_evidence()
+        subject.add(look(i / 10, ada=GOOD), same_face=i % 3 != 0 or what != "face")
+        moment = subject.moment(i / 10)
+        if moment is not None:
+            came.append(moment)
+            subject.sum_up(Summary(i / 10, moment, {}))
+    assert came == [0, LAST_MOMENT]
+
+
 def test_scores_that_are_no_numbers_name_nobody() -> None:
     assert watch(visit(), [{"ada": float("nan")}] * 6) is None
 
