@@ -6,7 +6,9 @@ import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from model_folders import INTERCHANGE, write_folder
 from typer.testing import CliRunner
@@ -15,11 +17,15 @@ from oneglance.cli.model import app
 from oneglance.clocks import Clocks
 from oneglance.config import CameraConfig, Config, GalleryConfig, LivenessConfig, ModelConfig
 from oneglance.converter.folder import update_manifest
+from oneglance.daemon import build
 from oneglance.daemon.app import Daemon
 from oneglance.daemon.build import build_pipeline, rule_of
-from oneglance.daemon.visit.decide import FUSED_WORTH
+from oneglance.daemon.pipeline import Pipeline
+from oneglance.daemon.visit.decide import FUSED_WORTH, Rule
 from oneglance.errors import ModelError
+from oneglance.faces.calibration.door import Door, Spread
 from oneglance.faces.gallery.codes import L1Head
+from oneglance.faces.gallery.fusing import fuse, newest
 from oneglance.faces.liveness.manifest import default_folder
 from oneglance.faces.model.choice import Choice, Timing, folder_digest, machine_mark, write_choice
 from oneglance.faces.model.face_model import load_model
@@ -59,6 +65,31 @@ def test_three_tries_count_as_three_where_looks_are_not_fused(
     assert rule_of(config, model).comparison_fmr(4) == pytest.approx(far / FUSED_WORTH / 4)
     monkeypatch.setattr(L1Head, "behind", lambda *_: None)
     assert rule_of(config, model).comparison_fmr(4) == pytest.approx(far / 3 / 4)
+
+
+def test_the_pipeline_decides_by_its_calibrated_door_and_fuses_where_tries_are_counted_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "model")
+    model, config = load_model(folder), Config(model=ModelConfig(folder=folder))
+    directions = np.eye(1, model.template_size, dtype=np.float32)
+    door = Door(directions, Spread(5.0, 3.0), Spread(0.0, 1.0))
+    built: list[tuple[Rule, object]] = []
+
+    class Told(Pipeline):
+        def __init__(self, model: Any, detector: Any, rule: Rule, **named: Any) -> None:
+            built.append((rule, named["combine"]))
+            super().__init__(model, detector, rule, **named)
+
+    monkeypatch.setattr(build, "Pipeline", Told)
+    monkeypatch.setattr(build, "door_of", lambda *_: door)
+    build_pipeline(config, CLOCKS)
+    monkeypatch.setattr(L1Head, "behind", lambda *_: None)
+    build_pipeline(config, CLOCKS)
+    (rule, combine), (rule_apart, combine_apart) = built
+    assert rule.bar(4).threshold > rule_of(config, model).bar(4).threshold
+    assert (rule.moments_worth, combine) == (FUSED_WORTH, fuse)
+    assert (rule_apart.moments_worth, combine_apart) == (3, newest)
 
 
 def test_a_door_with_a_model_key_accepts_nobody_by_a_liveness_model_it_did_not_sign(
