@@ -16,6 +16,7 @@ from people_on_stage import Stage, face_of, portrait_of
 
 from oneglance.contract.messages import Hint, Phase
 from oneglance.contract.messages import Liveness as ShownAlive
+from oneglance.daemon import pipeline
 from oneglance.daemon.camera.frames import Frame
 from oneglance.daemon.pipeline import LIVENESS_STAGES, MAX_FRAME_AGE_S, STAGES, Pipeline
 from oneglance.daemon.sight.search import door_detector, find_faces
@@ -24,6 +25,7 @@ from oneglance.daemon.visit.attention import RECHECK_S
 from oneglance.daemon.visit.decide import NOT_RECOGNISED, Rule, Verdict
 from oneglance.faces.calibration.door import settled
 from oneglance.faces.find.detect import FaceDetector
+from oneglance.faces.gallery.identify import most_alike
 from oneglance.faces.gallery.person import Snapshot
 from oneglance.faces.liveness.fusion import read_fusion
 from oneglance.faces.liveness.judge import Liveness
@@ -55,10 +57,11 @@ class Bench:
     ) -> None:
         self.now_s = 1000.0
         self.index = 0
+        self.rule = Rule(1e-3, 3, PATIENCE_S, tail_of(model.manifest.raw["thresholds"]))
         self.pipeline = Pipeline(
             model,
             detector or door_detector(),
-            Rule(1e-3, 3, PATIENCE_S, tail_of(model.manifest.raw["thresholds"])),
+            self.rule,
             same_face=model.threshold("1e-3"),
             min_face_px=min_face_px,
             lifetime_s=5.0,
@@ -273,6 +276,34 @@ def test_who_covers_their_face_is_asked_to_take_it_off_and_compared_all_the_same
         bench.wait(1 / FPS)
         (report,) = bench.pipeline.step([bench.frame(scene(covered))], obama)
         assert [view.hint for view in report.tracks] == [Hint.NONE]
+
+
+def test_a_search_is_exact_from_the_score_on_that_counts(
+    bench: Bench,
+    portrait: Callable[..., NDArray[np.uint8]],
+    obama: Snapshot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For a look whether it is near somebody, for what looks come to whether they are named."""
+    floors: list[float] = []
+
+    def told(
+        comparer: FaceModel, snapshot: Snapshot, probes: NDArray[np.float32], *, floor: float
+    ) -> list[dict[str, float]]:
+        floors.append(floor)
+        return most_alike(comparer, snapshot, probes, floor=floor)
+
+    monkeypatch.setattr(pipeline, "most_alike", told)
+    others = np.zeros((20, obama.templates.shape[1]), np.float32)
+    crowd = Snapshot(
+        ("obama", *(f"guest-{number}" for number in range(20))),
+        obama.names,
+        np.concatenate([obama.templates, others]),
+    )
+    bench.show(scene(portrait("obama2.jpg")), crowd, 4)
+    bar = bench.rule.bar(21)
+    assert bar.near < bar.threshold
+    assert floors == [bar.near, bar.near, bar.near, bar.threshold]
 
 
 def test_who_takes_the_mask_off_after_a_rejection_is_let_in_and_not_twice(
