@@ -166,12 +166,12 @@ def test_a_gallery_too_large_for_the_target_lets_nobody_in_until_it_is_smaller(
 def test_a_daemon_does_not_start_with_more_templates_than_its_target_allows(
     house: Callable[..., Config], film: Callable[..., Path], enrol: Enrol, model: FaceModel
 ) -> None:
-    enrol("Ada", templates=templates(model, 101))
+    enrol("Ada", templates=templates(model, 267))
     config = house(film(3), decision=DecisionConfig(far="1e-5"))
-    with pytest.raises(UnsupportedTargetError, match="101 templates are too many") as refused:
+    with pytest.raises(UnsupportedTargetError, match="267 templates are too many") as refused:
         Daemon(config, mqtt=False).run()
     assert refused.value.exit_code == 67
-    assert "at most 100" in str(refused.value)
+    assert "at most 266" in str(refused.value)
 
 
 def test_a_keeper_that_hangs_lets_nobody_in_until_it_comes_round(
