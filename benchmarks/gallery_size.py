@@ -121,7 +121,7 @@ def _measured(
                 counts.append(_Counted(Rule(far, FRAMES, PATIENCE_S, tail), size, rows_told))
             except UnsupportedTargetError as error:
                 print(f"{name}: {error.what}", file=sys.stderr)
-    nearest = min(count.bar.near for count in counts)
+    nearest = min(min(count.bar.near, count.bar.threshold) for count in counts)
     door = any_door(model)
     settle = np.asarray if door is None else door.settled
     plainly = np.asarray if door is None else replace(door, stretch=None).settled

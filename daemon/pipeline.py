@@ -356,7 +356,8 @@ class Pipeline:
                 face.attention.looked(face.frame.at_s, same=True)
             return
         with stage("compare", self._on_stage):
-            alike = most_alike(self._model, gallery, templates, floor=bar.near)
+            counts = min(bar.near, bar.threshold)
+            alike = most_alike(self._model, gallery, templates, floor=counts)
         for face, template, own, scores in zip(due, templates, encoded, alike, strict=True):
             before = face.visit.reference
             same = before is None or self._resembles(template, before)

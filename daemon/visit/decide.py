@@ -41,7 +41,8 @@ AMBIGUOUS = "ambiguous"
 # "The moments of a visit"); of looks that are not fused nothing is known but how many they are.
 FUSED_WORTH, UNFUSED_WORTH = 1.5, 3.0
 # Who stands there when the door opens must be who the looks were of. How often a stranger may be
-# near enough for that: at most this much, and so seldom that all looks of a visit keep `far`.
+# near enough for that: at most this much, or as often as what the looks come to matches; and always
+# so seldom that all looks of a visit keep `far`.
 NEAR_FMR = 1e-4
 # This many looks in a row, per look that a decision needs, show that somebody is like nobody.
 _HOPELESS_LOOKS_PER_FRAME_NEEDED = 2
@@ -129,7 +130,7 @@ class Rule:
         fmr = self.comparison_fmr(templates)
         threshold = self.tail.threshold(fmr)
         of_each_look = self.far / (LOOKS_PER_FRAME_NEEDED * self.frames)
-        near_fmr = max(fmr, min(NEAR_FMR, of_each_look))
+        near_fmr = min(of_each_look, max(fmr, NEAR_FMR))
         return Bar(
             threshold,
             near=self.tail.threshold(near_fmr),
