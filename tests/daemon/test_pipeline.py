@@ -280,11 +280,12 @@ def test_who_covers_their_face_is_asked_to_take_it_off_and_compared_all_the_same
 
 def test_a_search_is_exact_from_the_score_on_that_counts(
     bench: Bench,
+    model: FaceModel,
     portrait: Callable[..., NDArray[np.uint8]],
     obama: Snapshot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """For a look whether it is near somebody, for what looks come to whether they are named."""
+    """For a look whether it is near somebody or names them, for what looks come to the latter."""
     floors: list[float] = []
 
     def told(
@@ -304,6 +305,12 @@ def test_a_search_is_exact_from_the_score_on_that_counts(
     bar = bench.rule.bar(21)
     assert bar.near < bar.threshold
     assert floors == [bar.near, bar.near, bar.near, bar.threshold]
+    floors.clear()
+    alone = Bench(model)
+    alone.show(scene(portrait("obama2.jpg")), obama, 4)
+    bar = alone.rule.bar(1)
+    assert bar.near > bar.threshold
+    assert floors == [bar.threshold] * 4
 
 
 def test_who_takes_the_mask_off_after_a_rejection_is_let_in_and_not_twice(
