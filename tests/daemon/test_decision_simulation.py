@@ -122,7 +122,9 @@ def test_strangers_are_let_in_less_often_than_the_target_however_alike_the_frame
     looks, rows = visits(alike, rng), faces((people,), rng)
     accepted = let_in(compared(looks[:, :, np.newaxis], rows), summed(looks, rows))
     assert wilson(accepted, VISITS)[1] <= FAR
-    assert alike < 0.9 or accepted > 0.3 * FAR * VISITS, "hardly anybody tried: it tests nothing"
+    # Of one person the newest look must be near at a rate of far / LOOKS, which lets in so few.
+    least = 0.3 if people > 1 else 0.5 / LOOKS
+    assert alike < 0.9 or accepted > least * FAR * VISITS, "hardly anybody tried: it tests nothing"
 
 
 @pytest.mark.parametrize("alike", [0.6, 0.9, 0.96, 0.99])
